@@ -1,0 +1,1 @@
+"""What judges and parts rows: pure functions over tables."""

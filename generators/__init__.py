@@ -1,0 +1,1 @@
+"""What makes rows: engines, prompts and the stages that ask models."""

@@ -1,0 +1,1 @@
+"""Row contracts, recipe sections, errors and Protocols: what every other package agrees on."""

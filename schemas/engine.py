@@ -1,0 +1,69 @@
+"""The Protocols that models stand behind, and the recipe section that names one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from schemas.completion import Completion, ModelIdentity, Request
+from schemas.section import Section
+
+EngineName = Literal["auto", "transformers", "vllm", "openai"]
+
+
+class ModelConfig(Section):
+    """One model of a recipe: which weights, behind which engine."""
+
+    model: str = Field(description="hub id, local folder, or the name of an embedded model")
+    engine: EngineName = "auto"
+    revision: str | None = Field(default=None, description="hub commit, tag or branch; for a server, any text that names its weights")
+    base_urls: tuple[str, ...] = Field(default=(), description="openai: one URL a server, each ending in /v1")
+    api_key_env: str = Field(default="OPENAI_API_KEY", description="openai: the environment variable that holds the key")
+    concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server)")
+    timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request")
+    price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
+    price_out: float = Field(default=0.0, ge=0, description="US dollars a million completion tokens")
+    args: dict[str, Any] = Field(default_factory=dict, description="passed to the engine's library as they are")
+
+
+class MediaReader(Protocol):
+    """Read access to stored media, by content hash."""
+
+    def path(self, sha256: str) -> Path: ...
+
+    def read(self, sha256: str) -> bytes: ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A model that answers requests.
+
+    `complete` may be called many times at once from one event loop; the driver keeps up to `concurrency` sequences in
+    flight. It returns one completion for each wanted index, in any order, and raises only the errors of
+    `schemas.errors`: transient (ask again), permanent (becomes a row), fatal (stop), died (restart).
+    """
+
+    identity: ModelIdentity
+    concurrency: int
+
+    async def start(self) -> None:
+        """Load the model or reach the server. Called once before the first request, and again after a death."""
+        ...
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]: ...
+
+    async def close(self) -> None: ...
+
+
+class Encoder(Protocol):
+    """Turns texts or images into L2-normalised vectors. `identity` keys its log."""
+
+    identity: ModelIdentity
+    dim: int
+
+    def encode(self, items: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """`(len(items), dim)`, float32, rows of length one."""
+        ...

@@ -1,0 +1,48 @@
+"""The failures that stop a build, by the boundary they cross. A bad *row* is never one of them: it is a dropped row."""
+
+
+class CurateError(Exception):
+    """Base of every error whose message is written for the user and printed without a traceback."""
+
+
+class ConfigError(CurateError):
+    """Found before any work started. The message names the place and the cure."""
+
+
+class MissingDependencyError(ConfigError):
+    """An optional package is not installed; the message holds the exact pip command."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package '{package}'. Install it with: pip install 'curate-multimodal[{extra}]'")
+
+
+class StageError(CurateError):
+    """A stage could not finish. What it had finished is kept; running the same command again goes on from there."""
+
+
+class StoreError(CurateError):
+    """The workspace cannot be read or written (full disk, read-only, damaged)."""
+
+
+class EngineError(CurateError):
+    """A model call failed. The subclasses say what the driver does next."""
+
+
+class TransientEngineError(EngineError):
+    """Worth another try: 429, 5xx, time-out, lost connection. `retry_after` is in seconds where the server named it."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentEngineError(EngineError):
+    """This request will never work (too long, rejected, broken image); it becomes a row with `finish_reason="error"`."""
+
+
+class FatalEngineError(EngineError):
+    """No request will work (wrong key, unknown model); the build stops at once. Never holds a secret."""
+
+
+class EngineDiedError(EngineError):
+    """The local engine is gone; the driver restarts it and asks again what was in flight."""
