@@ -1,0 +1,1 @@
+"""The reference vision-language model: three million parameters, trained here from nothing, that fit in the package."""
