@@ -1,0 +1,112 @@
+"""The media store: the bytes of every image, once, under the hash of their content.
+
+A file is `ab/cd/<sha256>.<suffix>`: 65,536 folders, so ten million files are about 150 a folder. The name is the
+check: a file whose bytes do not hash to its name is damaged, whoever wrote it. Several processes may write at once,
+because two writers of one name write the same bytes and a rename is atomic.
+
+Durability: no file is synced by itself, which would cost hours over millions of small files. A killed process loses
+nothing, since renames survive it. Against a power cut, `flush` makes everything written so far durable; call it before
+committing a table that names the media. `put` rewrites a stored file of the wrong size, so what a cut left behind is
+mended by reading the source again.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from pipelines.workspace import store_errors
+from schemas.errors import StoreError
+
+
+class Damage(NamedTuple):
+    """A file of the store that is not what its name says."""
+
+    path: Path
+    cause: str
+
+
+class MediaStore:
+    """Content-addressed files under `root`. Nothing is created before the first `put`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._written = False
+        self._turn = count()
+
+    def path(self, sha256: str) -> Path:
+        """The file of a stored hash. StoreError when there is none."""
+        found = self._find(sha256)
+        if found is None:
+            raise StoreError(f"The media store {self.root} has no file for {sha256}. Run the build again.")
+        return found
+
+    def read(self, sha256: str) -> bytes:
+        """The stored bytes. StoreError when they are missing or cannot be read."""
+        path = self.path(sha256)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"The media file {path} cannot be read: {error.strerror}.") from error
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Store `data` and return its sha256 (64 hex digits). `suffix` is without a dot: "png".
+
+        Writing the same bytes again costs one `stat`. StoreError on a full disk or a store that may not be written.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self._folder(sha256) / f"{sha256}.{suffix}"
+        with store_errors(self.root):
+            if not _holds(path, len(data)):
+                self._write(path, data)
+                self._written = True
+        return sha256
+
+    def flush(self) -> None:
+        """Make everything this object wrote durable: one system-wide sync, and none when nothing was written."""
+        if self._written:
+            os.sync()
+            self._written = False
+
+    def check(self) -> Iterator[Damage]:
+        """Read every file and yield those whose bytes do not match their names, and what killed writers left."""
+        for path in sorted(self.root.glob("??/??/*")):
+            if path.name.startswith("."):
+                yield Damage(path, "unfinished write")
+                continue
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != path.stem:
+                yield Damage(path, f"its bytes hash to {digest}")
+
+    def _folder(self, sha256: str) -> Path:
+        return self.root / sha256[:2] / sha256[2:4]
+
+    def _find(self, sha256: str) -> Path | None:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(sha256)) as entries:
+            return next((Path(e.path) for e in entries if e.name.startswith(f"{sha256}.")), None)
+        return None
+
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unique to the process, the thread and the turn, so no two writers share a temporary file.
+        name = f".{path.stem}.{os.getpid()}.{threading.get_ident()}.{next(self._turn)}"
+        temporary = path.with_name(name)
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def _holds(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
