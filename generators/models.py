@@ -1,0 +1,227 @@
+"""From the name of a model in a recipe to its files and its identity, without loading it.
+
+An identity is part of every completion's key, so it must be the same today and tomorrow, and cheap: `curate plan` asks
+for it before torch is imported.
+"""
+
+import difflib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from generators.embedded import (
+    CONVERSION,
+    EMBEDDED,
+    REFERENCE_VLM,
+    gguf_chat_template,
+    reference_folder,
+    smollm2_folder,
+    smollm2_gguf,
+)
+from generators.fingerprint import model_files, remembered_hash
+from schemas.completion import ModelIdentity
+from schemas.engine import ModelConfig
+from schemas.errors import ConfigError
+from schemas.ids import content_id, hash_text
+
+SPEED_ARGS = frozenset(
+    {
+        "async_scheduling",
+        "attn_implementation",
+        "block_size",
+        "compilation_config",
+        "cpu_offload_gb",
+        "data_parallel_size",
+        "device",
+        "device_map",
+        "disable_log_stats",
+        "distributed_executor_backend",
+        "download_dir",
+        "dtype",
+        "enable_chunked_prefill",
+        "enable_prefix_caching",
+        "enforce_eager",
+        "extra_headers",
+        "gpu_memory_utilization",
+        "limit_mm_per_prompt",
+        "load_format",
+        "max_model_len",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "mm_processor_cache_gb",
+        "offload_folder",
+        "pipeline_parallel_size",
+        "seed",
+        "speculative_config",
+        "swap_space",
+        "tensor_parallel_size",
+        "trust_remote_code",
+    }
+)
+"""Engine arguments that decide how fast a model answers, not what it answers. All others are part of its identity."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """What a library loads: a local folder or a hub id, and the commit to load (hub only)."""
+
+    path_or_id: str
+    revision: str | None = None
+
+
+def resolve(config: ModelConfig) -> ResolvedModel:
+    """Find the weights that `config` names. The first use of `smollm2-135m-instruct` converts it (half a minute).
+
+    Raises:
+        ConfigError: no such model, or an embedded model is not installed.
+    """
+    folder = _folder(config.model)
+    if config.model in EMBEDDED and folder is None:
+        return ResolvedModel(str(smollm2_folder()))
+    if folder is not None:
+        return ResolvedModel(str(folder))
+    return ResolvedModel(config.model, _hub_commit(config))
+
+
+def identify(config: ModelConfig) -> ModelIdentity:
+    """Name, revision and chat template of a model, without torch and without loading it.
+
+    The revision is the hub commit, the hash of a local folder, or for a server the recipe's `revision`; engine
+    arguments that decide answers (quantisation, adapters, template options) are appended as a hash.
+
+    Raises:
+        ConfigError: no such model; or a hub model that is neither in the local cache nor reachable.
+    """
+    revision, template = _weights_identity(config)
+    given = config.args.get("chat_template")
+    if given is not None:
+        template = hash_text(chat_template_text(str(given)))
+    deciding = {k: v for k, v in config.args.items() if k not in SPEED_ARGS and k != "chat_template"}
+    if deciding:
+        revision = f"{revision}+{content_id(_plain(deciding))[:12]}"
+    return ModelIdentity(config.model, revision, template)
+
+
+def chat_template_text(given: str) -> str:
+    """A recipe's `args.chat_template`: the template itself, or the path of a file that holds it."""
+    if "\n" in given or "{" in given:
+        return given
+    try:
+        return Path(given).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"args.chat_template names a file that cannot be read: {given}") from error
+
+
+def _weights_identity(config: ModelConfig) -> tuple[str, str]:
+    if config.engine == "openai":
+        return config.revision or "unversioned", "server"
+    folder = _folder(config.model)
+    if folder is not None:
+        files = model_files(folder)
+        if not any(f.suffix in {".safetensors", ".bin", ".gguf"} for f in files):
+            raise ConfigError(
+                f"the model folder {folder} holds no weights (*.safetensors, pytorch_model*.bin or *.gguf)"
+            )
+        return remembered_hash(files), _folder_template(folder)
+    if config.model in EMBEDDED:
+        gguf = smollm2_gguf()
+        return f"{remembered_hash([gguf])}-v{CONVERSION}", hash_text(gguf_chat_template(gguf))
+    commit = _hub_commit(config)
+    return commit, _hub_template(config.model, commit)
+
+
+def _folder(name: str) -> Path | None:
+    """The local folder that `name` means; None for a hub id and for the embedded model that has to be converted."""
+    if name == REFERENCE_VLM:
+        return reference_folder()
+    if name in EMBEDDED:
+        return None
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    if _HUB_ID.fullmatch(name):
+        return None
+    near = difflib.get_close_matches(name, EMBEDDED, n=1, cutoff=0.4)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise ConfigError(
+        f"there is no model '{name}': it is not a local folder, not a hub id (organisation/name) and not one of the "
+        f"embedded models ({', '.join(EMBEDDED)}).{hint}"
+    )
+
+
+def _template_in(folder: Path) -> Any:
+    """The chat template of a model folder, looked up in the order in which transformers does; None without one."""
+    for name in _TEMPLATE_FILES:
+        path = folder / name
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8")
+        template = text if path.suffix == ".jinja" else json.loads(text).get("chat_template")
+        if template:
+            return template
+    return None
+
+
+def _folder_template(folder: Path) -> str:
+    template = _template_in(folder)
+    if template is None:
+        return "none"
+    return hash_text(template) if isinstance(template, str) else content_id(template)
+
+
+def _hub_commit(config: ModelConfig) -> str:
+    """The commit of a hub model: from the local cache, else from the hub, else the text in the recipe."""
+    revision = config.revision or "main"
+    if _COMMIT.fullmatch(revision):
+        return revision
+    ref = _hub_cache() / f"models--{config.model.replace('/', '--')}" / "refs" / revision
+    if ref.is_file():
+        return ref.read_text().strip()
+    try:
+        from huggingface_hub import HfApi
+
+        sha = HfApi().model_info(config.model, revision=revision, timeout=10).sha
+    except Exception as error:
+        if config.revision:
+            return config.revision
+        raise ConfigError(_unreachable(config.model, error)) from error
+    return sha or revision
+
+
+def _hub_template(model: str, commit: str) -> str:
+    snapshot = _hub_cache() / f"models--{model.replace('/', '--')}" / "snapshots" / commit
+    if not (snapshot / "tokenizer_config.json").exists():
+        try:
+            from huggingface_hub import snapshot_download
+
+            snapshot = Path(snapshot_download(model, revision=commit, allow_patterns=list(_TEMPLATE_FILES)))
+        except Exception as error:
+            raise ConfigError(_unreachable(model, error)) from error
+    return _folder_template(snapshot)
+
+
+def _hub_cache() -> Path:
+    """The hub library's cache folder, by the environment variables that it documents."""
+    home = Path(
+        os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    )
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+
+
+def _unreachable(model: str, error: Exception) -> str:
+    return (
+        f"the hub model '{model}' is not in the local cache and the hub gave no answer ({type(error).__name__}). "
+        "Check the name and the network, set HF_TOKEN for a gated model, or give a local folder as the model."
+    )
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can say it (YAML also has dates)."""
+    return json.loads(json.dumps(value, default=str, sort_keys=True))
