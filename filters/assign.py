@@ -1,0 +1,115 @@
+"""Which split a group belongs to: a pure function of its name and a salt, so that growing data moves no old row."""
+
+import hashlib
+from typing import Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from filters.groups import NearPairs, links
+from schemas.section import Section
+from schemas.split import Split, split
+
+REASON = "split:bridges_groups"
+
+
+class AssignConfig(Section):
+    """The shares of the three sides. Shares are of groups, so those of rows come close where groups are small."""
+
+    salt: str = Field(
+        default="curate", description="another salt deals the groups anew; never change it between releases"
+    )
+    sft: float = Field(default=0.6, ge=0, le=1)
+    rl: float = Field(default=0.35, ge=0, le=1)
+    holdout: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if abs(self.sft + self.rl + self.holdout - 1) > 1e-9:
+            raise ValueError(f"sft + rl + holdout must be 1, not {self.sft + self.rl + self.holdout}")
+        return self
+
+
+def side(group: str, config: AssignConfig) -> str:
+    """`sft`, `rl` or `holdout`, from 64 bits of the hash of salt and group."""
+    digest = hashlib.blake2b(f"{config.salt}:{group}".encode(), digest_size=8).digest()
+    draw = int.from_bytes(digest, "big") / 2**64
+    if draw < config.holdout:
+        return "holdout"
+    return "rl" if draw < config.holdout + config.rl else "sft"
+
+
+def assign_splits(groups: pl.DataFrame, config: AssignConfig, released: pl.DataFrame | None = None) -> Split:
+    """Give each row of `groups` (`id, group`) its `split`; kept is `id, group, split`.
+
+    `released` (`id, split`) holds the sides of earlier releases: those rows keep theirs, and so does the rest of their
+    group. Where one group holds released rows of two sides, its new rows belong to both and are dropped as
+    `split:bridges_groups` (evidence: the sides); `drop_bridges` first takes out just the rows that join them.
+    """
+    names = groups.select(pl.col("group").unique())
+    dealt = names.with_columns(dealt=pl.col("group").map_elements(lambda g: side(g, config), return_dtype=pl.String))
+    rows = groups.select("id", "group").join(dealt, on="group", how="left", maintain_order="left")
+    known = _released(released)
+    rows = rows.join(known.rename({"split": "old"}), on="id", how="left", maintain_order="left")
+    old = rows.group_by("group").agg(sides=pl.col("old").drop_nulls().unique().sort())
+    rows = rows.join(old, on="group", how="left", maintain_order="left")
+    rows = rows.with_columns(split=pl.coalesce("old", pl.col("sides").list.first(), "dealt"))
+    torn = pl.col("old").is_null() & (pl.col("sides").list.len() > 1)
+    result = split(rows, pl.when(torn).then(pl.lit(REASON)), {"group": pl.col("group"), "sides": pl.col("sides")})
+    return Split(result.kept.select("id", "group", "split"), result.dropped)
+
+
+def drop_bridges(rows: pl.DataFrame, released: pl.DataFrame, near_pairs: NearPairs = ()) -> Split:
+    """Drop the new rows that would join released rows of different sides, as `split:bridges_groups`, and no others.
+
+    `rows` holds the released rows as well (those that are missing tie nothing). New rows are taken in the order of
+    their ids; each joins what it is tied to, unless that has two sides already. Evidence: the two sides.
+    """
+    sides = rows.select("id").join(_released(released), on="id", how="left", maintain_order="left")["split"].to_list()
+    ids = rows["id"].to_list()
+    tied: list[list[str]] = [[] for _ in ids]
+    for row, link in links(rows, near_pairs).iter_rows():
+        tied[row].append(link)
+    order = sorted(range(len(ids)), key=lambda i: (sides[i] is None, ids[i]))
+    joined = _Sides()
+    gone = {ids[i]: torn for i in order if (torn := joined.join(tied[i], sides[i])) is not None}
+    table = pl.DataFrame(
+        {"id": list(gone), "sides": list(gone.values())}, schema={"id": pl.String, "sides": pl.List(pl.String)}
+    )
+    marked = rows.join(table.rename({"sides": "__sides"}), on="id", how="left", maintain_order="left")
+    reason = pl.when(pl.col("__sides").is_not_null()).then(pl.lit(REASON))
+    result = split(marked, reason, {"sides": pl.col("__sides")})
+    return Split(result.kept.select(rows.columns), result.dropped)
+
+
+class _Sides:
+    """Union-find over links, in which every set knows the side it is bound to, if any."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+        self._side: dict[str, str] = {}
+
+    def _root(self, link: str) -> str:
+        while (up := self._parent.setdefault(link, link)) != link:
+            self._parent[link] = self._parent[up]
+            link = up
+        return link
+
+    def join(self, links: list[str], side: str | None) -> list[str] | None:
+        """Unite the links, or return the sides that forbid it. A row with a side joins what has no other."""
+        roots = list(dict.fromkeys(self._root(link) for link in links))
+        bound = sorted({self._side[root] for root in roots if root in self._side})
+        if side is None and len(bound) > 1:
+            return bound
+        own = side or (bound[0] if bound else None)
+        free = [root for root in roots if self._side.get(root, own) == own]
+        for root in free:
+            self._parent[root] = free[0]
+            if own is not None:
+                self._side[root] = own
+        return None
+
+
+def _released(released: pl.DataFrame | None) -> pl.DataFrame:
+    empty = pl.DataFrame(schema={"id": pl.String, "split": pl.String})
+    return empty if released is None else released.select("id", "split").unique("id", keep="first", maintain_order=True)

@@ -1,0 +1,1 @@
+"""Finding rows that say the same thing twice, level by level, and keeping the best of them."""

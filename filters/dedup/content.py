@@ -1,0 +1,80 @@
+"""What a row says, freed of spelling: the columns that every level of deduplication compares."""
+
+import polars as pl
+
+from filters.dedup.marks import marks
+from schemas.ids import hash_text
+
+_LABEL = r"^\s*[(\[]?[A-Za-z][)\].:、]\s*"
+_LETTER = r"^\s*[(\[]?([A-Za-z])[)\].:]?\s*$"
+
+
+def normalized(text: pl.Expr) -> pl.Expr:
+    """NFKC, lower case, single blanks, plain quotes, no image placeholders, no punctuation at the ends; null is ""."""
+    return (
+        text.fill_null("")
+        .str.replace_all(r"<(?:image|video|audio)(?:[_ ]?\d+)?>", " ")
+        .str.normalize("NFKC")
+        .str.to_lowercase()
+        .str.replace_all("[’‘`´]", "'")
+        .str.replace_all("[“”]", '"')
+        .str.replace_all(r"\s+", " ")
+        .str.strip_chars(" .?!:;,")
+    )
+
+
+def _options() -> pl.Expr:
+    bare = pl.element().fill_null("").str.replace(_LABEL, "")
+    return pl.col("options").fill_null([]).list.eval(normalized(bare))
+
+
+def _answer() -> pl.Expr:
+    """The answer; a choice letter stands for its option, so that shuffled options compare equal."""
+    raw = pl.col("answer").struct.field("raw")
+    letter = raw.str.extract(_LETTER).str.to_uppercase()
+    place = letter.str.to_integer(base=36, strict=False) - 10
+    option = pl.col("__options").list.get(place, null_on_oob=True)
+    is_choice = (pl.col("answer").struct.field("kind") == "choice") | (pl.col("__options").list.len() > 0)
+    return pl.when(is_choice & option.is_not_null()).then(option).otherwise(normalized(raw))
+
+
+def content(rows: pl.DataFrame) -> pl.DataFrame:
+    """`id, question, options, answer, marks, kinds, media`: one row for each input row, in its order.
+
+    Options are normalised, unlabelled, sorted and joined; `media` is the list of hashes and `kinds` that of kinds.
+    """
+    media = pl.col("media").fill_null([])
+    sha = pl.element().struct.field("sha256").fill_null("")
+    kind = pl.element().struct.field("kind").fill_null("image")
+    return (
+        rows.select("id", "question", "answer", "media", __options=_options())
+        .with_columns(__sorted=pl.col("__options").list.sort())
+        .select(
+            "id",
+            question=normalized(pl.col("question")),
+            options=pl.col("__sorted").list.join("\x1f"),
+            answer=_answer(),
+            marks=marks(pl.col("question"))
+            + "\x1e"
+            + pl.col("__sorted").list.eval(marks(pl.element())).list.join("\x1f"),
+            kinds=media.list.eval(kind),
+            media=media.list.eval(sha),
+        )
+    )
+
+
+def question_texts(rows: pl.DataFrame) -> pl.DataFrame:
+    """`id, key, text`: what a text encoder has to embed for each row, and its content hash.
+
+    The text is the question followed by its sorted options; equal texts share one key, so each is embedded once.
+    """
+    said = content(rows)
+    text = (
+        pl.when(pl.col("options") == "")
+        .then("question")
+        .otherwise(pl.col("question") + " " + pl.col("options").str.replace_all("\x1f", "; ", literal=True))
+    )
+    texts = said.select("id", text=text)
+    unique = texts.select(pl.col("text").unique())
+    keys = unique.with_columns(key=pl.col("text").map_elements(hash_text, return_dtype=pl.String))
+    return texts.join(keys, on="text", how="left", maintain_order="left").select("id", "key", "text")

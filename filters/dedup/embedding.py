@@ -1,0 +1,100 @@
+"""Near duplicates by embedding: the same question about the same picture, in other words or other bytes.
+
+A pair is a duplicate only if question *and* every picture are near, each by its own L2-normalised vector and its own
+threshold (OpenMMReasoner, `deduplicate.py`, adds an unnormalised text half to a normalised image half and asks one
+threshold of both, so the two weigh unevenly). The same picture under another question is a *group*, not a duplicate.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+from pydantic import Field
+
+from filters.dedup.exact import with_former
+from filters.dedup.greedy import Pairs, joined, keep_best, no_pairs
+from filters.dedup.index import IndexConfig
+from filters.dedup.links import linked
+from filters.dedup.quality import QualityConfig
+from filters.dedup.search import searcher, verified
+from filters.dedup.space import NearRule, Space, spaces
+from filters.dedup.vectors import Vectors
+from schemas.split import Split, split
+
+SMALL = 2_048
+"""Classes up to this size are compared by one matrix product."""
+
+
+class NearConfig(NearRule):
+    """What counts as the same question about the same picture, which duplicate stays, and how it is looked for."""
+
+    quality: QualityConfig = Field(default_factory=QualityConfig, description="which duplicate stays")
+    index: IndexConfig = Field(default_factory=IndexConfig, description="how the vectors are searched")
+
+
+def drop_near(
+    rows: pl.DataFrame,
+    vectors_text: Vectors,
+    vectors_image: Vectors | None,
+    config: NearConfig,
+    former: pl.DataFrame | None = None,
+) -> Split:
+    """Keep the best row of near duplicates and drop the others as `dedup:near`.
+
+    `vectors_text` is keyed by `question_texts(rows)["key"]`, `vectors_image` by media sha256; `former` holds rows that
+    an earlier build kept, which win over new ones and are never dropped (their vectors are needed too). Rows without
+    pictures have no picture condition; several pictures are compared one by one, in order; media other than pictures
+    must be the same bytes. Evidence: `kept`, `similarity` (the lower of the two), `text`, `image`.
+
+    Raises StageError where a vector is missing or an approximate search stays below `index.min_recall`.
+    """
+    pool = with_former(rows, former)
+    ids, parts = spaces(pool, vectors_text, vectors_image, config, config.quality)
+    gone = _named(ids, [_duplicates(space, config.index) for space in parts])
+    names = {"other": "__kept", "text": "__text", "image": "__image"}
+    marked = rows.join(gone.rename(names), on="id", how="left", maintain_order="left")
+    reason = pl.when(pl.col("__kept").is_not_null()).then(pl.lit("dedup:near"))
+    text, image = pl.col("__text"), pl.col("__image")
+    shown = {"kept": pl.col("__kept"), "similarity": pl.min_horizontal(text, image), "text": text, "image": image}
+    result = split(marked, reason, shown)
+    return Split(result.kept.select(rows.columns), result.dropped)
+
+
+def near_pairs(
+    rows: pl.DataFrame, vectors_text: Vectors, vectors_image: Vectors | None, config: NearConfig
+) -> pl.DataFrame:
+    """`id, other, text, image`: pairs of near duplicates that connect the same rows as all of them would.
+
+    For grouping, where every link counts and none is dropped; give a lower threshold than for dropping, and
+    `match_answer=False`, so that what is merely similar still stays on one side of a split.
+    """
+    pool = with_former(rows, None)
+    ids, parts = spaces(pool, vectors_text, vectors_image, config, config.quality)
+    return _named(ids, [_links(space, config.index) for space in parts])
+
+
+def _duplicates(space: Space, config: IndexConfig) -> Pairs:
+    size = len(space.rows)
+    if size <= SMALL:
+        pairs, _ = keep_best(size, space.fixed, space.take, space.confirm, space.radius, None, size)
+        return space.numbered(pairs)
+    index = searcher(size, space.dim, space.take, space.radius, config)
+    pairs, stored = keep_best(size, space.fixed, space.take, space.confirm, space.radius, index, config.block)
+    verified(index, lambda places: space.take(stored[places]), space.radius, config)
+    return space.numbered(pairs)
+
+
+def _links(space: Space, config: IndexConfig) -> Pairs:
+    size = len(space.rows)
+    if size <= SMALL:
+        return space.numbered(linked(size, space.take, space.confirm, space.radius, None, size))
+    index = searcher(size, space.dim, space.take, space.radius, config)
+    pairs = linked(size, space.take, space.confirm, space.radius, index, config.block)
+    verified(index, space.take, space.radius, config)
+    return space.numbered(pairs)
+
+
+def _named(ids: pl.Series, found: Sequence[Pairs]) -> pl.DataFrame:
+    """`id, other, text, image` out of numbered pairs."""
+    pairs = joined([no_pairs(), *found])
+    similar = {"text": pairs.text, "image": pairs.image}
+    return pl.DataFrame({"id": ids.gather(pairs.left), "other": ids.gather(pairs.right), **similar})

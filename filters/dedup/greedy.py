@@ -1,0 +1,102 @@
+"""Greedy keep-best: walk the rows from best to worst and drop each that a kept one already covers.
+
+So a pair keeps one, an exact triple keeps one, and a chain A~B~C with A unlike C keeps A and C. Only kept rows are ever
+indexed and searched: a cluster of ten thousand copies costs ten thousand hits, not a hundred million.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from filters.dedup.index import range_hits
+from filters.dedup.vectors import Floats, Ints
+
+
+class Pairs(NamedTuple):
+    """Index pairs: each `left[i]` is a duplicate of `right[i]`, at the given similarities."""
+
+    left: Ints
+    right: Ints
+    text: npt.NDArray[np.float64]
+    image: npt.NDArray[np.float64]
+
+    def at(self, places: Ints) -> "Pairs":
+        """The pairs at the given places."""
+        return Pairs(self.left[places], self.right[places], self.text[places], self.image[places])
+
+
+Confirm = Callable[[Ints, Ints], Pairs]
+"""Takes candidate pairs and returns those that are duplicates under the exact rule."""
+
+Take = Callable[[Ints], Floats]
+
+
+def keep_best(
+    rows: int, fixed: npt.NDArray[np.bool_], take: Take, confirm: Confirm, radius: float, index: Any, block: int
+) -> tuple[Pairs, Ints]:
+    """One pair for each dropped row (`left` dropped, `right` the best kept row that covers it), and the indexed rows.
+
+    Rows are numbered from best to worst; a `fixed` row is kept whatever it resembles. `take` gives search vectors,
+    `radius` the inner product above which a pair is a candidate, `block` the rows walked at once. `index` is empty
+    and receives kept rows; it may be None where `rows <= block`.
+    """
+    stored = np.empty(0, dtype=np.int64)
+    dropped = [no_pairs()]
+    for start in range(0, rows, block):
+        places = np.arange(start, min(start + block, rows), dtype=np.int64)
+        vectors = take(places)
+        alive = np.ones(len(places), dtype=bool)
+        if len(stored):
+            free = np.flatnonzero(~fixed[places])
+            head, tail = range_hits(index, vectors[free], radius)
+            dropped.append(_first(confirm(places[free[head]], stored[tail])))
+            alive = ~np.isin(places, dropped[-1].left)
+        dropped.append(_inside(places[alive], vectors[alive], fixed, confirm, radius))
+        kept = alive & ~np.isin(places, dropped[-1].left)
+        if start + block < rows:
+            index.add(np.ascontiguousarray(vectors[kept]))
+            stored = np.concatenate([stored, places[kept]])
+    return joined(dropped), stored
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """All pairs of all parts, in order."""
+    left, right = (np.concatenate([part[i] for part in parts]).astype(np.int64) for i in (0, 1))
+    text, image = (np.concatenate([part[i] for part in parts]).astype(np.float64) for i in (2, 3))
+    return Pairs(left, right, text, image)
+
+
+def no_pairs() -> Pairs:
+    """No pair at all."""
+    none, real = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
+    return Pairs(none, none, real, real)
+
+
+def within(places: Ints, vectors: Floats, radius: float) -> tuple[Ints, Ints]:
+    """All pairs inside one block above `radius`, as places, the worse row first."""
+    scores = vectors @ vectors.T
+    worse, better = np.nonzero(np.tril(scores > radius, k=-1))
+    return places[worse], places[better]
+
+
+def _inside(places: Ints, vectors: Floats, fixed: npt.NDArray[np.bool_], confirm: Confirm, radius: float) -> Pairs:
+    """The walk inside one block, where a row's partner may itself be dropped by a better one."""
+    worse, better = within(places, vectors, radius)
+    pairs = confirm(worse[~fixed[worse]], better[~fixed[worse]])
+    order = np.lexsort((pairs.right, pairs.left))
+    gone: set[int] = set()
+    chosen: list[int] = []
+    for i, left, right in zip(order.tolist(), pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True):
+        if left not in gone and right not in gone:
+            gone.add(left)
+            chosen.append(i)
+    return pairs.at(np.array(chosen, dtype=np.int64))
+
+
+def _first(pairs: Pairs) -> Pairs:
+    """For each left row, its pair with the best right one."""
+    order = np.lexsort((pairs.right, pairs.left))
+    _, first = np.unique(pairs.left[order], return_index=True)
+    return pairs.at(order[first])

@@ -1,0 +1,43 @@
+"""Every link between near rows, for grouping: nothing is dropped, so a chain A~B~C must yield both of its links."""
+
+from typing import Any
+
+import numpy as np
+
+from filters.dedup.greedy import Confirm, Pairs, Take, joined, no_pairs, within
+from filters.dedup.index import range_hits
+
+LIMIT = 4_000_000
+"""Links held at once before they are thinned to a spanning forest."""
+
+
+def linked(rows: int, take: Take, confirm: Confirm, radius: float, index: Any, block: int) -> Pairs:
+    """A spanning forest of all pairs that `confirm` accepts: it connects the same rows with the fewest links.
+
+    `index` is empty and receives every row; it may be None where `rows <= block`.
+    """
+    found = no_pairs()
+    for start in range(0, rows, block):
+        places = np.arange(start, min(start + block, rows), dtype=np.int64)
+        vectors = take(places)
+        parts = [found, confirm(*within(places, vectors, radius))]
+        if index is not None:
+            head, tail = range_hits(index, vectors, radius)
+            parts.append(confirm(places[head], tail))
+            index.add(vectors)
+        found = joined(parts)
+        if len(found.left) > LIMIT:
+            found = _forest(found, rows)
+    return _forest(found, rows)
+
+
+def _forest(pairs: Pairs, rows: int) -> Pairs:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    if not len(pairs.left):
+        return pairs
+    number = np.arange(1, len(pairs.left) + 1, dtype=np.float64)
+    tree = minimum_spanning_tree(coo_array((number, (pairs.left, pairs.right)), shape=(rows, rows)).tocsr())
+    chosen = np.sort(tree.data).astype(np.int64) - 1
+    return pairs.at(chosen)

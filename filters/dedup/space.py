@@ -1,0 +1,144 @@
+"""Which rows can be duplicates of each other at all, and how near two of them are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field
+
+from filters.dedup.content import content, question_texts
+from filters.dedup.exact import FIXED
+from filters.dedup.greedy import Pairs
+from filters.dedup.quality import QualityConfig, quality_rank
+from filters.dedup.vectors import Floats, Ints, Vectors, cosine
+from schemas.errors import StageError
+from schemas.section import Section
+
+MARGIN = 2e-3
+"""Candidates are searched this far below the threshold, more than float16 can err, and then checked exactly."""
+
+
+class NearRule(Section):
+    """What counts as the same question about the same picture."""
+
+    text_threshold: float = Field(default=0.92, gt=0, le=1, description="cosine of the two questions, at least")
+    image_threshold: float = Field(default=0.97, gt=0, le=1, description="cosine of each pair of pictures, at least")
+    match_answer: bool = Field(default=True, description="rows whose gold answers differ are not duplicates")
+    match_marks: bool = Field(
+        default=True, description="rows whose numbers or contrast words differ are not duplicates"
+    )
+
+
+@dataclass(frozen=True)
+class Space:
+    """Rows that may be duplicates of each other, from best to worst; `images` is `(rows, pictures a row)`."""
+
+    rows: Ints
+    fixed: npt.NDArray[np.bool_]
+    texts: Ints
+    images: Ints
+    text: Vectors
+    image: Vectors | None
+    rule: NearRule
+
+    def numbered(self, pairs: Pairs) -> Pairs:
+        """Pairs of this space in the numbering of the whole table."""
+        return pairs._replace(left=self.rows[pairs.left], right=self.rows[pairs.right])
+
+    @property
+    def radius(self) -> float:
+        if self.image is None:
+            return self.rule.text_threshold - MARGIN
+        return (self.rule.text_threshold + self.rule.image_threshold) / 2 - MARGIN
+
+    @property
+    def dim(self) -> int:
+        return self.text.dim + (self.image.dim if self.image is not None else 0)
+
+    def take(self, places: Ints) -> Floats:
+        """Search vectors: question and first picture side by side. Duplicates have an inner product above `radius`."""
+        text = self.text.take(self.texts[places])
+        if self.image is None:
+            return text
+        both = [text, self.image.take(self.images[places, 0])]
+        return np.concatenate(both, axis=1) * np.float32(np.sqrt(0.5))
+
+    def confirm(self, left: Ints, right: Ints) -> Pairs:
+        text = cosine(self.text, self.texts[left], self.text, self.texts[right])
+        near = text >= self.rule.text_threshold
+        left, right, text = left[near], right[near], text[near]
+        image = np.ones(len(left))
+        if self.image is not None:
+            for column in self.images.T:
+                image = np.minimum(image, cosine(self.image, column[left], self.image, column[right]))
+        near = image >= self.rule.image_threshold
+        return Pairs(left[near], right[near], text[near], image[near])
+
+
+def spaces(
+    pool: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule, quality: QualityConfig
+) -> tuple[pl.Series, Iterator[Space]]:
+    """The ids in the numbering that spaces use, and the spaces of two rows and more.
+
+    `pool` has the column `__fixed` (see `filters.dedup.exact.with_former`). Raises StageError for a missing vector.
+    """
+    table = _table(pool, text, image, rule, quality)
+    return table["id"], _classes(table, text, image, rule)
+
+
+def _table(
+    pool: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule, quality: QualityConfig
+) -> pl.DataFrame:
+    """`id, __fixed, rank, class, pictures, text_place`: the class holds what is equal in every pair of duplicates."""
+    said = content(pool)
+    pictures, others = _parted(said)
+    keys = question_texts(pool)["key"]
+    places = pl.Series("text_place", text.find(keys))
+    _demand(places, keys, "text")
+    if image is None and pictures.list.len().sum():
+        raise StageError("dedup:near needs image vectors, because some rows have pictures")
+    same = ["kinds", "others"]
+    same += ["answer"] if rule.match_answer else []
+    same += ["marks"] if rule.match_marks else []
+    table = said.with_columns(
+        pool[FIXED], places, pictures.alias("pictures"), others.alias("others"), rank=quality_rank(pool, quality)
+    )
+    table = table.with_columns(pl.col("kinds").list.join(","))
+    classes = pl.struct(same).rank("dense").alias("class")
+    return table.select("id", FIXED, "rank", classes, "pictures", "text_place").sort("class", ~pl.col(FIXED), "rank")
+
+
+def _parted(said: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Hashes of the pictures of each row, and its other media as one string."""
+    pictures, others = [], []
+    for kinds, hashes in said.select("kinds", "media").iter_rows():
+        pairs = list(zip(kinds, hashes, strict=True))
+        pictures.append([sha for kind, sha in pairs if kind == "image"])
+        others.append(",".join(sha for kind, sha in pairs if kind != "image"))
+    return pl.Series(pictures, dtype=pl.List(pl.String)), pl.Series(others, dtype=pl.String)
+
+
+def _demand(places: pl.Series, keys: pl.Series, what: str) -> None:
+    missing = keys.filter(places < 0)
+    if len(missing):
+        raise StageError(f"dedup:near has no {what} vector for {len(missing):,} of {len(keys):,}, first {missing[0]}")
+
+
+def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule) -> Iterator[Space]:
+    """The classes of two rows and more, one after the other."""
+    lengths = table["class"].rle().struct.field("len").to_numpy()
+    ends = np.cumsum(lengths)
+    texts, fixed = table["text_place"].to_numpy(), table[FIXED].to_numpy()
+    sizes = table["pictures"].list.len().to_numpy()
+    flat = table["pictures"].explode(empty_as_null=False, keep_nulls=False)
+    places = image.find(flat) if image is not None else np.empty(0, dtype=np.int64)
+    if image is not None:
+        _demand(pl.Series(places), flat, "image")
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    for end, length in zip(ends[lengths > 1].tolist(), lengths[lengths > 1].tolist(), strict=True):
+        rows = np.arange(end - length, end, dtype=np.int64)
+        each = int(sizes[rows[0]])
+        images = places[offsets[rows[0]] : offsets[end]].reshape(length, each)
+        yield Space(rows, fixed[rows], texts[rows], images, text, image if each else None, rule)

