@@ -1,0 +1,165 @@
+"""Numbers: exact rationals, compared with the tolerance that the row asks for, in the gold's unit."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import Field
+
+from filters.verify.closed_form import evaluate, parse_closed
+from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.normalise import unprefixed
+from filters.verify.numeral import Numeral, only_numeral, read_numeral
+from filters.verify.units import factor_between
+from schemas.answer import NumberAnswer
+
+ROUNDING = Fraction(1, 1_000_000)
+"""What two decimals may differ by, relative to the gold, when no tolerance is asked for."""
+
+
+class NumberParams(Params):
+    """How close is close enough."""
+
+    metric: Literal["exact", "mra", "smooth", "regression"] = "exact"
+    abs_tol: float | None = Field(default=None, ge=0, description="accepted absolute difference, in the gold's unit")
+    rel_tol: float | None = Field(
+        default=None, ge=0, description="accepted difference as a share of the gold (0.05: ChartQA)"
+    )
+    decimals: int | None = Field(default=None, ge=0, le=12, description="round both to this many decimals first")
+    percent: Literal["lenient", "strict"] = Field(
+        default="lenient",
+        description="lenient: 50%, 50 for a gold of 50%, and 0.5 are the same; strict: 50% is 0.5 only",
+    )
+    unit: Literal["lenient", "required"] = Field(
+        default="lenient", description="lenient: a missing unit is taken as the gold's; required: it must be there"
+    )
+
+
+def read_gold(raw: str, options: Sequence[str], params: NumberParams) -> NumberAnswer:
+    """A number with an optional unit; closed forms such as `2\\pi` are kept to 15 digits."""
+    numeral = read_numeral(raw) or _closed(raw)
+    if numeral is None:
+        raise GoldUnparseableError(f"not one number: {raw[:80]!r}")
+    return NumberAnswer(raw=raw, value=numeral.value, unit=numeral.unit, percent=numeral.percent)
+
+
+def read_response(span: str) -> Numeral | None:
+    """The one number of the span, be it alone, in a sentence, or as a closed form."""
+    return only_numeral(span) or _closed(span)
+
+
+def judge(span: str, gold: NumberAnswer, options: Sequence[str], params: NumberParams) -> Outcome:
+    """Compares in the gold's unit, after rounding where asked."""
+    numeral = read_response(span)
+    if numeral is None:
+        return wrong("the answer is not exactly one number")
+    shown = _show(numeral.value, numeral.unit, numeral.percent)
+    factor = factor_between(gold.unit, numeral.unit)
+    if factor is None:
+        return wrong(f"unit {numeral.unit} does not measure what {gold.unit} measures", shown)
+    if params.unit == "required" and gold.unit and not numeral.unit:
+        return wrong(f"the unit {gold.unit} is missing", shown)
+    candidates = _candidates(gold, numeral, factor, params)
+    score, about = max((_score(g, p, params) for g, p in candidates), key=lambda pair: pair[0])
+    return Outcome(score, about, shown)
+
+
+def _candidates(
+    gold: NumberAnswer, numeral: Numeral, factor: Fraction, params: NumberParams
+) -> list[tuple[Fraction, Fraction]]:
+    value = numeral.value * factor
+    if gold.percent == numeral.percent:
+        return [(gold.value, value)]
+    as_share = (
+        gold.value / 100 if gold.percent else gold.value,
+        value / 100 if numeral.percent else value,
+    )
+    return [as_share] if params.percent == "strict" else [as_share, (gold.value, value)]
+
+
+def _score(gold: Fraction, value: Fraction, params: NumberParams) -> tuple[float, str]:
+    if params.decimals is not None:
+        gold, value = round(gold, params.decimals), round(value, params.decimals)
+    error = abs(value - gold)
+    share = error / abs(gold) if gold else (Fraction(0) if not error else Fraction(10**9))
+    if params.metric == "mra":
+        score = sum(share < Fraction(50 - 5 * step, 100) for step in range(10)) / 10
+        return score, f"relative error {float(share):.4g}"
+    if params.metric == "smooth":
+        return _smooth(float(share)), f"relative error {float(share):.4g}"
+    if params.metric == "regression":
+        return float(1 - min(Fraction(1), share)), f"relative error {float(share):.4g}"
+    return _exact(gold, value, error, params)
+
+
+def _exact(gold: Fraction, value: Fraction, error: Fraction, params: NumberParams) -> tuple[float, str]:
+    if error == 0:
+        return 1.0, "equal numbers"
+    if params.abs_tol is None and params.rel_tol is None:
+        whole = gold.denominator == value.denominator == 1
+        allowed = Fraction(0) if whole or params.decimals is not None else ROUNDING * abs(gold)
+    else:
+        allowed = max(Fraction(params.abs_tol or 0), Fraction(str(params.rel_tol or 0)) * abs(gold))
+    if error <= allowed:
+        return 1.0, f"differs by {float(error):.4g}, within {float(allowed):.4g}"
+    return 0.0, f"differs by {float(error):.4g}, more than {float(allowed):.4g}"
+
+
+def _smooth(share: float) -> float:
+    if share <= 0.05:
+        return 1.0
+    return 0.0 if share >= 0.2 else 0.5 * (1 + math.cos(math.pi * (share - 0.05) / 0.15))
+
+
+def _closed(text: str) -> Numeral | None:
+    tree = parse_closed(unprefixed(text))
+    value = evaluate(tree, {}) if tree is not None else None
+    if value is None or isinstance(value, complex):
+        return None
+    return Numeral(value if isinstance(value, Fraction) else Fraction(value), decimal=not isinstance(value, Fraction))
+
+
+def _show(value: Fraction, unit: str | None, percent: bool) -> str:
+    try:
+        number = str(value) if value.denominator < 1000 else f"{float(value):.12g}"
+    except OverflowError:
+        number = "a very large number"
+    return number + ("%" if percent else "") + (f" {unit}" if unit else "")
+
+
+NUMBER = Kind(
+    name="number",
+    params=NumberParams,
+    read_gold=read_gold,
+    judge=judge,
+    metrics={
+        "exact": Metric(
+            "1 if |p − g| ≤ max(abs_tol, rel_tol·|g|), else 0. With neither set, integers must be equal and other "
+            "numbers agree to 10⁻⁶ of the gold",
+            "relaxed accuracy (rel_tol 0.05): ChartQA, arXiv 2203.10244 section 5",
+        ),
+        "mra": Metric(
+            "mean relative accuracy: the share of θ in {.50, .55, …, .95} with |p − g| / |g| < 1 − θ",
+            "VSI-Bench, arXiv 2412.14171 section 3.3",
+            0.5,
+        ),
+        "smooth": Metric(
+            "1 up to 5 % relative error, 0 from 20 %, half a cosine between",
+            "Reason-RFT, tanhuajie/Reason-RFT train/stage_rl/reward.py",
+        ),
+        "regression": Metric(
+            "1 − min(1, |p − g| / |g|)", "Video-R1, tulerfeng/Video-R1 src/r1-v/src/open_r1/grpo.py", 0.95
+        ),
+    },
+    gold_forms=(
+        "`42`, `-3.5`, `1,234`, `3/4`, `1 1/2`, `\\frac{3}{4}`, `2.5e3`, `2.5\\times 10^{3}`, `50%`, `5 cm`, `$12`, "
+        "`seven`"
+    ),
+    response_forms=(
+        "the same, alone, after a lead-in or `x =`, or as the only number of a sentence; closed forms (`2\\sqrt{3}`)"
+    ),
+    show=lambda gold: _show(gold.value, gold.unit, gold.percent),
+    string_tier=True,
+    symmetric=True,
+)

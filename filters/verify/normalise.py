@@ -1,0 +1,68 @@
+"""One spelling for what readers take as the same: blanks, widths, dashes, quotes, LaTeX wrappers, full stops."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_CHARS = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "‐": "-",
+        "‑": "-",
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "\u200b": None,
+        "\ufeff": None,
+    }
+)
+_BLANKS = re.compile(r"\s+")
+_WRAPPER = re.compile(r"^\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|boxed|rm|bf)\s*\{([^{}]*)\}$")
+_DOLLARS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
+_PREFIX = re.compile(
+    r"^(?:(?:so|thus|therefore|hence)[, ]+)?(?:the )?(?:final |correct )?(?:answer|result|option|choice)"
+    r"(?: is|:| is:|=)\s*:?\s*",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(r"^(?:a|an|the)\s+")
+_EDGES = " \t\r\n.,;:!?\"'`*"
+
+
+def flat(text: str) -> str:
+    """NFKC, one kind of dash and quote, single blanks."""
+    if text.isascii():
+        return _BLANKS.sub(" ", text).strip()
+    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).translate(_CHARS)).strip()
+
+
+def bare(text: str) -> str:
+    """`flat`, without dollar signs, `\\text{}`, bold marks and one final full stop around the whole."""
+    text = flat(text)
+    while True:
+        before = text
+        for left, right in _DOLLARS:
+            inside = text[len(left) : len(text) - len(right)]
+            if text.startswith(left) and text.endswith(right) and len(text) > len(left + right) and left not in inside:
+                text = inside.strip()
+        if text.startswith("\\") and (match := _WRAPPER.match(text)):
+            text = match.group(1).strip()
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1].rstrip()
+        if text == before:
+            return text
+
+
+def unprefixed(text: str) -> str:
+    """`bare`, without "The answer is" and its like in front."""
+    text = bare(text)
+    return bare(text[match.end() :]) if (match := _PREFIX.match(text)) else text
+
+
+@lru_cache(maxsize=8192)
+def words(text: str) -> str:
+    """The spelling under which two short texts are the same: `bare`, case folded, no leading article, no edge marks."""
+    text = bare(text).casefold().strip(_EDGES)
+    return _ARTICLE.sub("", text)

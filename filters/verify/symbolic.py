@@ -1,0 +1,53 @@
+"""`math-verify` on an answer span: loaded on first use, and run only where it can be killed (see `pool`).
+
+Its own time limits are off: they need `signal.alarm`, which exists in the main thread only, and cannot interrupt a big
+integer. Its plain-text extractor is off as well, because it ends in sympy's `parse_expr`, which calls `eval`.
+"""
+
+import logging
+import re
+from functools import lru_cache
+from typing import Any
+
+from schemas.errors import MissingDependencyError
+
+_DELIMITED = re.compile(r"\$|\\\(|\\\[|\\boxed")
+
+
+@lru_cache(maxsize=1)
+def _engine() -> tuple[Any, Any, Any]:
+    try:
+        import math_verify
+    except ImportError as error:
+        raise MissingDependencyError("math-verify", "verify", "Comparing formulas") from error
+    for name in ("math_verify.parser", "math_verify.grader"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return math_verify.parse, math_verify.verify, math_verify.LatexExtractionConfig(boxed_match_priority=0)
+
+
+def warm_up() -> None:
+    """Loads the engine, so that the first comparison does not pay for it."""
+    parse_latex("x^2")
+
+
+@lru_cache(maxsize=2048)
+def parse_latex(text: str) -> tuple[Any, ...]:
+    """The readings of a formula, sympy objects only; empty when the engine cannot read it."""
+    parse, _, config = _engine()
+    wrapped = text if _DELIMITED.search(text) else f"${text}$"
+    readings = parse(wrapped, extraction_config=[config], fallback_mode="no_fallback", parsing_timeout=None)
+    return tuple(readings)
+
+
+def equal(gold: str, response: str) -> bool | None:
+    """Whether two formulas are the same to `math-verify`; None when it cannot read the gold."""
+    _, verify, _ = _engine()
+    wanted = parse_latex(gold)
+    if not wanted:
+        return None
+    return bool(verify(list(wanted), list(parse_latex(response)), timeout_seconds=None))
+
+
+def readable(text: str) -> bool:
+    """Whether the engine reads the text as a formula at all."""
+    return bool(parse_latex(text))
