@@ -1,0 +1,117 @@
+"""The images of a source on their way into the media store: each read, decoded and stored once, in several threads."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.images import ImageFaultError, decoding, read_picture
+from pipelines.media import MediaStore
+from schemas.ids import canonical_json
+
+REMEMBERED = 100_000
+"""How many images' outcomes are remembered, so that rows that share an image do not read it again."""
+
+Reference = Mapping[str, Any]
+"""An image as a source gives it: `bytes`, or a `path` relative to the source's root, or (an error) neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A stored image: its entry for `Sample.media`, and the sha256 of the bytes as the source gave them."""
+
+    media: dict[str, Any]
+    origin: str
+
+
+class Gallery:
+    """Takes images for one source. A context manager: leaving it ends its threads."""
+
+    def __init__(
+        self, root: Path, store: MediaStore, max_pixels: int, max_bytes: int, threads: int | None = None
+    ) -> None:
+        self._root = root
+        self._store = store
+        self._max_pixels = max_pixels
+        self._max_bytes = max_bytes
+        self._known: dict[str, Taken | ImageFaultError] = {}
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="decode")
+
+    def __enter__(self) -> "Gallery":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def take(self, rows: Sequence[Sequence[Reference]]) -> list[list[Taken] | ImageFaultError]:
+        """For each row's images: what was stored, in order, or the first fault. Durable when this returns."""
+        names = [[self.name(image) for image in images] for images in rows]
+        new = {
+            name: image
+            for row, images in zip(names, rows, strict=True)
+            for name, image in zip(row, images, strict=True)
+            if name not in self._known
+        }
+        with decoding(self._max_pixels):
+            found = dict(zip(new, self._pool.map(self._take, new.values()), strict=True))
+        outcomes = [_join([found.get(name) or self._known[name] for name in row]) for row in names]
+        self._remember(found)
+        self._store.flush()
+        return outcomes
+
+    def name(self, image: Reference | None) -> str:
+        """What tells an image from the others of this source: the hash of its bytes, or its path."""
+        if image is None:
+            return ""
+        if image["bytes"] is not None:
+            return hashlib.sha256(image["bytes"]).hexdigest()
+        return str(image["path"] or "")
+
+    def _take(self, image: Reference) -> Taken | ImageFaultError:
+        try:
+            data = self._read(image)
+            picture = read_picture(data, self._max_pixels)
+        except ImageFaultError as fault:
+            if image is not None and image["path"]:
+                fault.evidence.setdefault("path", image["path"])
+            return fault
+        origin = hashlib.sha256(data).hexdigest()
+        change = {"media": origin, "op": "exif_transpose", "params": {"orientation": picture.turned}}
+        media = {
+            "kind": "image",
+            "sha256": self._store.put(picture.data, picture.suffix),
+            "width": picture.width,
+            "height": picture.height,
+            "role": "question",
+            "derived_from": canonical_json(change) if picture.turned else None,
+        }
+        return Taken(media, origin)
+
+    def _read(self, image: Reference | None) -> bytes:
+        data = image["bytes"] if image is not None else None
+        path = str(image["path"] or "") if image is not None else ""
+        if data is None and not path:
+            raise ImageFaultError("image_missing", error="neither bytes nor a path")
+        if data is None and "://" in path:
+            raise ImageFaultError("remote_image", error="images are not downloaded")
+        try:
+            size = len(data) if data is not None else (self._root / path).stat().st_size
+            if size > self._max_bytes:
+                raise ImageFaultError("image_too_large", bytes=size, max_bytes=self._max_bytes)
+            return data if data is not None else (self._root / path).read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ImageFaultError("image_missing", error=reason) from error
+
+    def _remember(self, found: Mapping[str, Taken | ImageFaultError]) -> None:
+        self._known.update(found)
+        while len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+
+def _join(outcomes: Sequence[Taken | ImageFaultError]) -> list[Taken] | ImageFaultError:
+    fault = next((o for o in outcomes if isinstance(o, ImageFaultError)), None)
+    return fault if fault is not None else [o for o in outcomes if isinstance(o, Taken)]

@@ -1,0 +1,114 @@
+"""One image from its bytes: is it whole, how large is it, which way up, and which bytes to store.
+
+The bytes are stored as they came, whatever their mode or palette, because any re-encoding changes what a model sees.
+The one exception is an image that EXIF says is turned: decoders disagree on whether to honour that, so it is turned
+here and written anew (JPEG stays JPEG, at quality 95 without chroma subsampling; the rest becomes PNG).
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+FORMATS = {
+    "PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm",
+    "JPEG2000": "jp2", "AVIF": "avif",
+}  # fmt: skip
+"""Readable formats and the suffix under which their bytes are stored. Others (EPS, …) would run foreign programs."""
+
+_OPENED = [name for name in FORMATS if name != "MPO"]  # Pillow opens it as JPEG and then gives it this name
+_PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
+_ORIENTATION = 0x0112
+
+
+class ImageFaultError(Exception):
+    """An image that cannot be used: `cause` becomes the reason of the dropped row, `evidence` its numbers."""
+
+    def __init__(self, cause: str, **evidence: Any) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.evidence = evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A usable image: the bytes to store, their suffix, and the size of the picture the right way up, in pixels.
+
+    `turned` is the EXIF orientation that was applied, or None where the bytes are the source's own.
+    """
+
+    data: bytes = field(repr=False)
+    suffix: str
+    width: int
+    height: int
+    turned: int | None = None
+
+
+def read_picture(data: bytes, max_pixels: int) -> Picture:
+    """Decode the whole image once. Call it inside `decoding`.
+
+    Raises ImageFaultError: `image_empty`, `image_broken` (not an image, or damaged), `image_truncated`,
+    `image_too_large` (found from the header, before any pixel is decoded).
+    """
+    if not data:
+        raise ImageFaultError("image_empty", bytes=0)
+    try:
+        with Image.open(BytesIO(data), formats=_OPENED) as image:
+            return _decode(image, data, max_pixels)
+    except ImageFaultError:
+        raise
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        count = int(pixels[0]) if pixels else None
+        raise ImageFaultError("image_too_large", pixels=count, max_pixels=max_pixels) from error
+    except UnidentifiedImageError as error:
+        raise ImageFaultError("image_broken", error="not an image of a known format", bytes=len(data)) from error
+    except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, …
+        message = str(error) or type(error).__name__
+        cause = "image_truncated" if "truncated" in message.lower() else "image_broken"
+        raise ImageFaultError(cause, error=message, bytes=len(data)) from error
+
+
+@contextmanager
+def decoding(max_pixels: int) -> Iterator[None]:
+    """Set Pillow's global switches for a batch of `read_picture` calls, in any threads, and put them back afterwards.
+
+    Other libraries turn on LOAD_TRUNCATED_IMAGES, under which half an image passes for a whole one.
+    """
+    Image.init()  # registers the formats once, before threads ask for them
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _decode(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
+    if image.width * image.height == 0:
+        raise ImageFaultError("image_empty", width=image.width, height=image.height)
+    if image.width * image.height > max_pixels:
+        raise ImageFaultError("image_too_large", pixels=image.width * image.height, max_pixels=max_pixels)
+    # Asked before and after: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF while it loads it.
+    before = image.getexif().get(_ORIENTATION, 1)
+    image.load()
+    after = image.getexif().get(_ORIENTATION, 1)
+    turned = next((int(o) for o in (before, after) if o in range(2, 9)), None)
+    if turned is None:
+        return Picture(data, FORMATS[str(image.format)], image.width, image.height)
+    upright = ImageOps.exif_transpose(image)
+    file, profile = BytesIO(), image.info.get("icc_profile")
+    if image.format in ("JPEG", "MPO"):
+        upright.save(file, "JPEG", quality=95, subsampling=0, icc_profile=profile)
+        return Picture(file.getvalue(), "jpg", *upright.size, turned)
+    if upright.mode not in _PNG_MODES:
+        upright, profile = upright.convert("RGB"), None
+    upright.save(file, "PNG", icc_profile=profile, exif=b"")
+    return Picture(file.getvalue(), "png", *upright.size, turned)

@@ -1,0 +1,243 @@
+"""Ingest: rows of any source become samples with content ids, and every image is decoded, checked and stored once.
+
+A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
+looked for: `question_empty`, `answer_missing`, `options_unparseable`, `params_unparseable`, `meta_unparseable`,
+`kind_unknown`, `gold_outside_options`, `gold_unparseable`, `remote_image` (images are not downloaded), `image_missing`,
+`image_empty`, `image_too_large`, `image_truncated`, `image_broken`, `copy` (this source gave the same content before),
+each after `ingest:`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from filters.verify.gold import GoldUnparseableError, parse_gold
+from pipelines.gallery import Gallery, Taken
+from pipelines.id_set import IdSet
+from pipelines.images import ImageFaultError
+from pipelines.media import MediaStore
+from pipelines.sources.read import read_rows
+from pipelines.sources.section import KINDS, SourceSection
+from schemas.answer import Answer, dump_answer
+from schemas.errors import ConfigError
+from schemas.ids import canonical_json, content_id
+from schemas.sample import SAMPLE
+from schemas.section import Section
+from schemas.split import DROPPED, Split
+
+GoldParser = Callable[..., Answer]
+_QUESTION_SHOWN = 200
+
+
+class IngestConfig(Section):
+    """What ingest accepts, and how much it holds at once."""
+
+    max_pixels: int = Field(default=64_000_000, ge=1, description="largest image, width times height")
+    max_bytes: int = Field(default=64 * 2**20, ge=1, description="largest image file, in bytes")
+    batch_rows: int = Field(default=1024, ge=1, description="rows read, decoded and written at a time")
+    threads: int | None = Field(default=None, ge=1, description="threads that decode; as many as cores where not given")
+
+
+class _Drop(Exception):  # noqa: N818  (not an error: the row's way out)
+    def __init__(self, cause: str, **evidence: Any) -> None:
+        self.cause = cause
+        self.evidence = evidence
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A row on its way to becoming a sample, or already on its way out (`drop`)."""
+
+    row: dict[str, Any]
+    kind: str = ""
+    params: str = "{}"
+    meta: str | None = None
+    parsed: str = ""
+    media: list[Taken] = field(default_factory=list)
+    id: str = ""
+    drop: _Drop | None = None
+
+
+def ingest(
+    sources: Sequence[SourceSection],
+    media: MediaStore,
+    config: IngestConfig | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    parse: GoldParser = parse_gold,
+) -> Iterator[Split]:
+    """Yield samples (schema `SAMPLE`) and dropped rows (`DROPPED`), source by source, a batch at a time, in order.
+
+    When a batch is yielded its images are durable in `media`. `limit` bounds all sources together: each may take an
+    even share of what those before it have left; how a source picks its rows stands in `pipelines.sources.read`.
+    Raises ConfigError for a source that cannot be read or gives no rows, and StoreError when media cannot be written.
+    """
+    config = config or IngestConfig()
+    _check_names(sources)
+    golds = lru_cache(maxsize=65_536)(partial(_gold, parse))
+    left = limit
+    for place, source in enumerate(sources):
+        share = None if left is None else -(-left // (len(sources) - place))
+        if share == 0:
+            continue
+        count = 0
+        with Gallery(source.root, media, config.max_pixels, config.max_bytes, config.threads) as gallery:
+            steps = _Steps(source, gallery, golds)
+            for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
+                count += rows.height
+                yield steps.split(rows)
+        if not count:
+            raise ConfigError(f"Source '{source.name}' gives no rows.")
+        left = None if left is None else left - count
+
+
+class _Steps:
+    """The steps over one source's batches, with what they remember between batches."""
+
+    def __init__(self, source: SourceSection, gallery: Gallery, golds: Callable[..., str]) -> None:
+        self._source = source
+        self._gallery = gallery
+        self._golds = golds
+        self._seen = IdSet()
+        self._dropped: Counter[str] = Counter()
+
+    def split(self, rows: pl.DataFrame) -> Split:
+        drafts = [self._draft(row) for row in rows.iter_rows(named=True)]
+        usable = [d for d in drafts if d.drop is None]
+        taken = self._gallery.take([d.row["images"] or [] for d in usable])
+        for draft, media in zip(usable, taken, strict=True):
+            if isinstance(media, ImageFaultError):
+                draft.drop = _Drop(media.cause, **media.evidence)
+            else:
+                draft.media = media
+                draft.id = self._id(draft)
+        usable = [d for d in usable if d.drop is None]
+        for draft, is_new in zip(usable, self._seen.add([d.id for d in usable]), strict=True):
+            if not is_new:
+                draft.drop = _Drop("copy", of=draft.id)
+        kept = _samples([d for d in drafts if d.drop is None], self._source)
+        gone = [self._gone(d, d.drop) for d in drafts if d.drop is not None]
+        return Split(kept, pl.DataFrame(gone, schema=DROPPED, orient="row"))
+
+    def _draft(self, row: dict[str, Any]) -> _Draft:
+        draft = _Draft(row, kind=(row["kind"] or "").strip().lower() or self._source.kind)
+        try:
+            self._check(draft)
+        except _Drop as drop:
+            draft.drop = drop
+        return draft
+
+    def _check(self, draft: _Draft) -> None:
+        """Everything that can be said without the images; raises _Drop."""
+        row = draft.row
+        if not (row["question"] or "").strip():
+            raise _Drop("question_empty")
+        if not (row["answer"] or "").strip():
+            raise _Drop("answer_missing")
+        if not row["options_ok"] or None in (row["options"] or ()):
+            raise _Drop("options_unparseable")
+        draft.params = _json_text("params_unparseable", row["verifier_params"], dict) or "{}"
+        draft.meta = _json_text("meta_unparseable", row["meta"], object)
+        if draft.kind not in KINDS:
+            raise _Drop("kind_unknown", kind=draft.kind)
+        options = tuple(row["options"] or ())
+        try:
+            draft.parsed = self._golds(draft.kind, row["answer"], options, draft.params)
+        except GoldUnparseableError as error:
+            cause = "gold_outside_options" if draft.kind == "choice" and options else "gold_unparseable"
+            raise _Drop(cause, kind=draft.kind, answer=row["answer"][:_QUESTION_SHOWN], error=str(error)) from error
+
+    def _id(self, draft: _Draft) -> str:
+        """The sample's id: what it asks and what it is asked about. Where it stood in the source does not count."""
+        row = draft.row
+        return content_id(
+            {
+                "dataset": self._source.name,
+                "question": row["question"],
+                "options": row["options"] or [],
+                "answer": row["answer"],
+                "kind": draft.kind,
+                "media": [m.origin for m in draft.media],
+            }
+        )
+
+    def _gone(self, draft: _Draft, drop: _Drop) -> tuple[str, str, str]:
+        """A dropped row. Its id is its content and, as equal rows may be dropped, how many came before it."""
+        row = draft.row
+        content = content_id(
+            {
+                "dropped": self._source.name,
+                **{name: row[name] for name in ("question", "answer", "kind", "options", "verifier_params", "meta")},
+                "images": [self._gallery.name(image) for image in row["images"] or []],
+            }
+        )
+        number = self._dropped[content]
+        self._dropped[content] += 1
+        shown = {"source": self._source.name, "row": row["row"], "question": (row["question"] or "")[:_QUESTION_SHOWN]}
+        evidence = canonical_json({**shown, **drop.evidence})
+        return content_id({"content": content, "number": number}), f"ingest:{drop.cause}", evidence
+
+
+def _check_names(sources: Sequence[SourceSection]) -> None:
+    twice = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
+    if twice:
+        raise ConfigError(f"Two sources are named '{twice[0]}'; a name is part of every row's id and must be unique.")
+
+
+def _gold(parse: GoldParser, kind: str, raw: str, options: tuple[str, ...], params: str) -> str:
+    return dump_answer(parse(kind, raw, options=options, params=json.loads(params)))
+
+
+def _json_text(cause: str, text: str | None, wanted: type) -> str | None:
+    """Canonical JSON of a JSON text; None where there is none. Raises _Drop(cause) for anything else."""
+    if text is None or not text.strip():
+        return None
+    try:
+        value = json.loads(text)
+        spelled = canonical_json(value)
+    except (ValueError, RecursionError) as error:
+        raise _Drop(cause, error=str(error)) from error
+    if value is None:
+        return None
+    if not isinstance(value, wanted):
+        raise _Drop(cause, error=f"{type(value).__name__} instead of an object")
+    return spelled
+
+
+def _samples(drafts: Sequence[_Draft], source: SourceSection) -> pl.DataFrame:
+    rows = [d.row for d in drafts]
+    constant = {"dataset": source.name, "split": source.split, "license": source.license, "url": source.url}
+    return pl.DataFrame(
+        {
+            "id": [d.id for d in drafts],
+            "source": [{**constant, "row": row["row"]} for row in rows],
+            "group_id": [_group(d) for d in drafts],
+            "parent_id": [None] * len(drafts),
+            "variant": ["orig"] * len(drafts),
+            "media": [[m.media for m in d.media] for d in drafts],
+            "question": [row["question"] for row in rows],
+            "options": [row["options"] or [] for row in rows],
+            "answer": [{"kind": d.kind, "raw": d.row["answer"], "parsed": d.parsed} for d in drafts],
+            "verifier": [{"id": d.kind, "params": d.params} for d in drafts],
+            "lang": [row["lang"] or None for row in rows],
+            "domain": [row["domain"] or None for row in rows],
+            "meta": [d.meta for d in drafts],
+        },
+        schema=SAMPLE,
+    )
+
+
+def _group(draft: _Draft) -> str:
+    """The unit of splitting: the group that the source names, else the first image, else the question."""
+    if draft.row["group"]:
+        return str(draft.row["group"])
+    if draft.media:
+        return str(draft.media[0].media["sha256"])
+    return content_id(draft.row["question"])

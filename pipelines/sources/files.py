@@ -1,0 +1,157 @@
+"""Tables in files: parquet, JSON lines and CSV, by path, folder, glob or fsspec address. DuckDB scans them in place."""
+
+import glob
+import os
+import re
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from pipelines.sources.section import SMALL, SourceSection, quoted
+from schemas.errors import ConfigError
+
+_SPOILT = re.compile(r"(DATE|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|TIME|UUID)((?:\[\])*)")
+"""Types that DuckDB guesses from JSON texts and writes back in another spelling."""
+
+
+class FileSource(SourceSection):
+    """Rows of one or many files with the same columns (a file that lacks a column has nulls there)."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]]
+
+    path: str | tuple[str, ...] = Field(description="file, folder, glob or fsspec address (s3://…), or a list of these")
+    image_root: str | None = Field(
+        default=None, description="folder that image paths start from; the folder of the first file where not given"
+    )
+
+    @property
+    def root(self) -> Path:
+        if self.image_root is not None:
+            return Path(self.image_root).expanduser()
+        path = Path(self._patterns()[0]).expanduser()
+        if path.is_dir():
+            return path
+        fixed = [p for p in path.parents if not glob.has_magic(str(p))]
+        return fixed[0]
+
+    def stamp(self) -> JsonValue:
+        stamps: list[JsonValue] = []
+        for pattern in self._patterns():
+            for file in self._files(pattern):
+                if is_remote(file):
+                    info = filesystem(file).info(file)
+                    stamps.append([file, *(str(info.get(key)) for key in ("size", "mtime", "LastModified", "ETag"))])
+                else:
+                    stat = Path(file).stat()
+                    stamps.append([file, stat.st_size, stat.st_mtime_ns])
+        return stamps
+
+    def is_small(self) -> bool:
+        files = [file for pattern in self._patterns() for file in self._files(pattern)]
+        return not any(map(is_remote, files)) and sum(Path(file).stat().st_size for file in files) <= SMALL
+
+    def attach(self, connection: Any) -> None:
+        files = [file for pattern in self._patterns() for file in self._files(pattern)]
+        for protocol in {file.split("://")[0] for file in files if is_remote(file)}:
+            connection.register_filesystem(filesystem(f"{protocol}://"))
+        listed = "[" + ", ".join(quoted(file) for file in files) + "]"
+        connection.execute(f"CREATE VIEW raw AS SELECT * FROM {self._scan(connection, listed, files)}")
+
+    @abstractmethod
+    def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
+        """The table function of this format over a SQL list of files."""
+
+    def _patterns(self) -> tuple[str, ...]:
+        patterns = (self.path,) if isinstance(self.path, str) else self.path
+        if not patterns:
+            raise ConfigError(f"Source '{self.name}': 'path' is an empty list.")
+        return patterns
+
+    def _files(self, pattern: str) -> list[str]:
+        """The files of a pattern in the order of their names. ConfigError when there is none, or one cannot be read."""
+        if is_remote(pattern):
+            found = filesystem(pattern).glob(pattern) if glob.has_magic(pattern) else [pattern]
+            files = [
+                f if is_remote(f) else f"{pattern.split('://', maxsplit=1)[0]}://{f}" for f in sorted(map(str, found))
+            ]
+        else:
+            files = self._local_files(str(Path(pattern).expanduser()))
+        if not files:
+            raise ConfigError(f"Source '{self.name}': no file matches '{pattern}' (looked in {Path.cwd()}).")
+        return files
+
+    def _local_files(self, pattern: str) -> list[str]:
+        path = Path(pattern)
+        if path.is_dir():
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise ConfigError(f"Source '{self.name}': the folder '{pattern}' cannot be read (permission denied).")
+            return sorted(str(p) for p in path.rglob("*") if p.name.endswith(self.SUFFIXES) and p.is_file())
+        found = [pattern] if path.exists() else glob.glob(pattern, recursive=True)  # noqa: PTH207  (may be absolute)
+        files = sorted(f for f in found if Path(f).is_file())
+        for file in files:
+            if not os.access(file, os.R_OK):
+                raise ConfigError(f"Source '{self.name}': '{file}' cannot be read (permission denied).")
+        return files
+
+
+class ParquetSource(FileSource):
+    """Parquet files. Images may be paths, bytes, or the Hub's struct of both."""
+
+    SUFFIXES = (".parquet",)
+    type: Literal["parquet"] = "parquet"
+
+    def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
+        return f"read_parquet({listed}, union_by_name = true)"
+
+
+class JsonlSource(FileSource):
+    """JSON lines. A line that is not JSON becomes a row of nulls, which ingest then drops with its reason."""
+
+    SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+    type: Literal["jsonl"] = "jsonl"
+
+    def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
+        # All lines are looked at before a type is chosen: an answer that is a number ten thousand times and then a word
+        # must not break the build at that word.
+        options = f"{listed}, format = 'newline_delimited', ignore_errors = true"
+        found = connection.execute(
+            f"DESCRIBE SELECT * FROM read_json({options}, union_by_name = true, sample_size = -1)"
+        ).fetchall()
+        if [name for name, *_ in found] == ["json"] and found[0][1] == "JSON":
+            raise ConfigError(f"Source '{self.name}': {files[0]} holds no JSON objects, one a line.")
+        columns = ", ".join(f"{quoted(name)}: {quoted(_SPOILT.sub(_as_text, kind))}" for name, kind, *_ in found)
+        return f"read_json({options}, columns = {{{columns}}})"
+
+
+class CsvSource(FileSource):
+    """CSV with a header. Every column is text, as published; cast in the SELECT where another type is wanted."""
+
+    SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+    type: Literal["csv"] = "csv"
+
+    def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
+        return f"read_csv({listed}, header = true, all_varchar = true, union_by_name = true, sample_size = -1)"
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is an fsspec address."""
+    return "://" in path
+
+
+def filesystem(address: str) -> Any:
+    """The fsspec file system of an address. ConfigError where its driver is not installed."""
+    import fsspec
+
+    protocol = address.split("://", maxsplit=1)[0]
+    try:
+        return fsspec.filesystem(protocol)
+    except ImportError as error:
+        raise ConfigError(f"Reading {protocol}:// needs another package: {error}.") from error
+    except ValueError as error:
+        raise ConfigError(f"'{address}' has an unknown protocol: {error}.") from error
+
+
+def _as_text(match: re.Match[str]) -> str:
+    return "VARCHAR" + match.group(2) if match.group(0) == match.string else match.group(0)

@@ -1,0 +1,108 @@
+"""Reading a source: its SELECT, checked before anything runs, then streamed in batches.
+
+How a limit takes rows: of a source that is cheap to read whole (local tables of at most 256 MiB, the easy-VQA
+package, up to 5,000 scenes) those n whose hash of seed and content is lowest, so the choice is spread over the source,
+does not depend on the order of rows, and changes little when rows are added; of any other source the first n. Without a
+limit every row is taken.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+
+from pipelines.sources.columns import ROW, nearest, projection
+from pipelines.sources.section import SourceSection, quoted
+from schemas.errors import ConfigError
+from schemas.ids import content_id
+
+READ_VERSION = 1
+"""Raised when the same source is read into other rows; every build then ingests again."""
+
+_ORDER = """md5(concat_ws(chr(31), {salt}, question, answer, kind, CAST(options AS VARCHAR), verifier_params,
+    CAST(list_transform(images, lambda x: coalesce(md5(x.bytes), x.path)) AS VARCHAR)))"""
+
+
+def fingerprint(source: SourceSection) -> str:
+    """32 hex digits that change when the source's section or its data change. Reads sizes and times, never the data."""
+    return content_id({"version": READ_VERSION, "section": source.model_dump(mode="json"), "data": source.stamp()})
+
+
+def check_source(source: SourceSection) -> dict[str, str]:
+    """The columns (name → DuckDB type) that the SELECT gives. Raises the ConfigError that reading would."""
+    with _connected(source) as connection:
+        columns = _describe(connection, source)
+        projection(source.name, columns, selected=source.select is not None)
+        return columns
+
+
+def read_rows(
+    source: SourceSection, *, limit: int | None = None, seed: int = 0, batch: int = 1024
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a source as tables of schema `ROW`, at most `batch` rows each, never the whole source at once.
+
+    Raises ConfigError for a missing file, a broken SELECT, a missing column, or data that DuckDB cannot read.
+    """
+    bounds = [n for n in (source.limit, limit) if n is not None]
+    with _connected(source) as connection:
+        listed = projection(source.name, _describe(connection, source), selected=source.select is not None)
+        source.feed(connection)
+        query = f"SELECT {listed} FROM ({_inner(source)}\n)"
+        if bounds:
+            query = _bounded(query, min(bounds), f"{seed}:{source.name}", source.is_small())
+        for records in connection.sql(query).to_arrow_reader(batch):
+            rows = pl.DataFrame(pl.from_arrow(records))
+            if rows.height:
+                yield rows.select([pl.col(name).cast(kind) for name, kind in ROW.items()])
+
+
+def _bounded(query: str, limit: int, salt: str, by_hash: bool) -> str:
+    if not by_hash:
+        return f"{query} LIMIT {limit}"
+    numbered = f"SELECT *, row_number() OVER () AS number FROM ({query})"
+    order = _ORDER.format(salt=quoted(salt))
+    picked = f"SELECT * FROM ({numbered}) ORDER BY {order}, number LIMIT {limit}"
+    return f"SELECT * EXCLUDE (number) FROM ({picked}) ORDER BY number"
+
+
+def _inner(source: SourceSection) -> str:
+    return (source.select or "SELECT * FROM raw").strip().rstrip(";")
+
+
+def _describe(connection: Any, source: SourceSection) -> dict[str, str]:
+    import duckdb
+
+    raw = [name for name, *_ in connection.execute("DESCRIBE SELECT * FROM raw").fetchall()]
+    try:
+        found = connection.execute(f"DESCRIBE SELECT * FROM ({_inner(source)}\n)").fetchall()
+    except duckdb.Error as error:
+        raise ConfigError(f"Source '{source.name}': 'select' does not work: {_sentence(error, raw)}") from error
+    return {name: kind for name, kind, *_ in found}
+
+
+@contextmanager
+def _connected(source: SourceSection) -> Iterator[Any]:
+    """A DuckDB connection with the table `raw`; its errors become one sentence that names the source."""
+    import duckdb
+    import pyarrow as pa
+
+    with duckdb.connect() as connection:
+        # Off, or a SELECT could see variables of this program by their names.
+        connection.execute("SET python_enable_replacements = false")
+        try:
+            source.attach(connection)
+            yield connection
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise ConfigError(f"Source '{source.name}' cannot be read: {_sentence(error, [])}") from error
+
+
+def _sentence(error: Exception, columns: list[str]) -> str:
+    """The first line of DuckDB's message; for an unknown column, the nearest ones that exist."""
+    import duckdb
+
+    line = str(error).strip().split("\n")[0].rstrip(".")
+    if isinstance(error, duckdb.BinderException) and "not found in FROM" in line and line.count('"') >= 2:
+        wanted = line.split('"')[1]
+        return f"there is no column '{wanted}' in raw; {nearest(wanted, columns)}."
+    return f"{line}."

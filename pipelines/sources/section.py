@@ -1,0 +1,61 @@
+"""What every source of a recipe shares: its name, its SELECT, its limit, and how it hands its raw table to DuckDB."""
+
+import difflib
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import Field, JsonValue, field_validator
+
+from schemas.answer import Answer
+from schemas.section import Section
+
+SMALL = 256 * 2**20
+"""Bytes up to which a limited source is read whole, so that a limit can take rows by hash instead of the first."""
+
+KINDS: tuple[str, ...] = tuple(part.model_fields["kind"].default for part in get_args(get_args(Answer)[0]))
+
+
+class SourceSection(Section):
+    """The fields that every source type has. `type` tells the types apart."""
+
+    name: str = Field(pattern=r"^\w[\w./-]*$", description="name of the dataset; part of every row's id")
+    select: str | None = Field(default=None, description="DuckDB SELECT … FROM raw that names the columns")
+    limit: int | None = Field(default=None, ge=1, description="at most so many rows of this source")
+    kind: str = Field(default="text", description="answer kind of rows whose column 'kind' is absent or null")
+    split: str = Field(default="train", description="the split that is read and recorded")
+    license: str | None = Field(default=None, description="licence of the data, recorded in every row")
+    url: str | None = Field(default=None, description="where the data lives, recorded in every row")
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        if kind not in KINDS:
+            near = difflib.get_close_matches(kind, KINDS, 1) or ["text"]
+            raise ValueError(f"no answer kind '{kind}'; did you mean '{near[0]}'? One of {', '.join(sorted(KINDS))}")
+        return kind
+
+    @property
+    @abstractmethod
+    def root(self) -> Path:
+        """The folder that relative image paths start from."""
+
+    @abstractmethod
+    def attach(self, connection: Any) -> None:
+        """Make the table `raw` in a DuckDB connection; its rows need not be there yet. Raises ConfigError."""
+
+    def feed(self, connection: Any) -> None:
+        """Give `raw` its rows, where `attach` gave only its columns. They can be read once."""
+
+    @abstractmethod
+    def stamp(self) -> JsonValue:
+        """What changes when the data changes, found without reading them."""
+
+    @abstractmethod
+    def is_small(self) -> bool:
+        """Whether reading all of it to answer a small limit is cheap."""
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,16 @@
+"""The source types of a recipe, told apart by `type`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipelines.sources.easy_vqa import EasyVqaSource
+from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
+from pipelines.sources.huggingface import HuggingFaceSource
+from pipelines.sources.image_folder import ImageFolderSource
+from pipelines.sources.scenes import ScenesSource
+
+Source = Annotated[
+    HuggingFaceSource | ParquetSource | JsonlSource | CsvSource | ImageFolderSource | EasyVqaSource | ScenesSource,
+    Field(discriminator="type"),
+]
