@@ -1,0 +1,303 @@
+"""The batch that a transformers model is decoding: sequences join after a prefill, leave when done, share a prefix."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from generators.engines.kv_cache import BatchCache
+from generators.engines.sequence import Sample
+from generators.engines.token_sampling import SamplingRows, choose
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST_PREFIX = 32
+"""Shorter common prefixes are not worth a forward pass of their own."""
+
+LEAST_SHARING = 4
+"""Prompts among which a common prefix is looked for."""
+
+KEPT_PREFIXES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """Token ids of a prompt, how many of the first could be shared with others, and the tensors of its pictures."""
+
+    ids: tuple[int, ...]
+    sharable: int
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A prompt, and the samples wanted of it: they share one prefill."""
+
+    prompt: EncodedPrompt
+    samples: Sequence[Sample]
+
+
+def common_prefix(prompts: Sequence[EncodedPrompt]) -> tuple[int, ...]:
+    """The start that saves the most tokens when it is computed once; () where none is worth it.
+
+    The first few prompts are tried as its source, and for each the length that at least half of all prompts share.
+    """
+    if len(prompts) < LEAST_SHARING:
+        return ()
+    best: tuple[int, ...] = ()
+    for head in prompts[:LEAST_SHARING]:
+        shared = sorted((_shared_length(head, p) for p in prompts), reverse=True)
+        best = max(best, head.ids[: shared[len(shared) // 2]], key=len)
+    return best if len(best) >= LEAST_PREFIX else ()
+
+
+def _shared_length(one: EncodedPrompt, other: EncodedPrompt) -> int:
+    most = min(one.sharable, other.sharable)
+    if one.ids[:most] == other.ids[:most]:
+        return most
+    return next(i for i in range(most) if one.ids[i] != other.ids[i])
+
+
+class BatchDecoder:
+    """Holds the running batch of one model. Not safe for threads: one worker owns it."""
+
+    def __init__(self, model: Any, pad: int, shares: bool, prefill_tokens: int) -> None:
+        """`shares`: the model runs with `kv_cache.shared_attention`; `prefill_tokens`: most tokens of one prefill."""
+        self._model = model
+        self._pad = pad
+        self._shares = shares
+        self._prefill_tokens = prefill_tokens
+        self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
+        self._multi_axis = hasattr(getattr(model, "model", None), "rope_deltas")
+        self._clear()
+
+    def _clear(self) -> None:
+        self.samples: list[Sample] = []
+        self.prefix: tuple[int, ...] = ()
+        self._cache = BatchCache()
+        self._mask: Any = None
+        self._positions: Any = None
+        self._logits: Any = None
+        self._rows: SamplingRows | None = None
+        self._seen: Any = None
+
+    @property
+    def running(self) -> int:
+        """Sequences not done yet."""
+        return sum(s.finish is None for s in self.samples)
+
+    @property
+    def width(self) -> int:
+        """Own columns of the batch: what each new column costs is this many tokens for each sequence."""
+        return self._cache.own_length
+
+    def own_length(self, prompt: EncodedPrompt) -> int:
+        """Columns that `prompt` would take in the running batch."""
+        return len(prompt.ids) - (len(self.prefix) if self._fits(prompt) else 0)
+
+    def _fits(self, prompt: EncodedPrompt) -> bool:
+        size = len(self.prefix)
+        return 0 < size <= prompt.sharable and prompt.ids[:size] == self.prefix
+
+    def choose_prefix(self, prompts: Sequence[EncodedPrompt]) -> None:
+        """Fix the shared prefix of the next batch, while none runs. A prefix computed before is taken up again."""
+        if not self._shares or not prompts:
+            return
+        wanted = common_prefix(prompts)
+        known = [p for p in self._prefixes if len(p) <= prompts[0].sharable and prompts[0].ids[: len(p)] == p]
+        best = max(known, key=len, default=())
+        self.prefix = best if len(best) >= 0.8 * len(wanted) else wanted
+
+    def admit(self, arrivals: Sequence[Arrival]) -> None:
+        """Prefill `arrivals`, each prompt once, and add their samples to the running batch."""
+        ordered = sorted(arrivals, key=lambda a: (_shape(a.prompt), self.own_length(a.prompt)))
+        group: list[Arrival] = []
+        for arrival in ordered:
+            if group and (
+                _shape(arrival.prompt) != _shape(group[0].prompt)
+                or (len(group) + 1) * self.own_length(arrival.prompt) > self._prefill_tokens
+            ):
+                self._prefill(group)
+                group = []
+            group.append(arrival)
+        if group:
+            self._prefill(group)
+        self._refresh()
+
+    def step(self) -> list[Sample]:
+        """One more token for every sequence; returns the samples that it finished."""
+        import torch
+
+        assert self._rows is not None
+        with torch.inference_mode():
+            chances = [s.chance() for s in self.samples]
+            tokens, logprobs = choose(self._logits, self._rows, chances, self._seen)
+            done: list[Sample] = []
+            for i, sample in enumerate(self.samples):
+                if sample.finish is None:
+                    sample.push(tokens[i], logprobs[i] if logprobs else None)
+                    if sample.finish is not None:
+                        done.append(sample)
+            if self.running == 0:
+                self._clear()
+            else:
+                self._forward(self._compact(tokens))
+        return done
+
+    def drop(self, samples: Sequence[Sample]) -> None:
+        """Give up samples that nobody waits for any more."""
+        for sample in samples:
+            sample.finish = sample.finish or "length"
+        if self.running == 0:
+            self._clear()
+
+    def _prefill(self, arrivals: Sequence[Arrival]) -> None:
+        import torch
+
+        device = self._model.device
+        with torch.inference_mode():
+            cache = BatchCache(self._prefix_states())
+            shared = cache.shared_length
+            fits = [self._fits(a.prompt) for a in arrivals]
+            own = [a.prompt.ids[shared if fit else 0 :] for a, fit in zip(arrivals, fits, strict=True)]
+            width = max(map(len, own))
+            ids = torch.tensor([[self._pad] * (width - len(o)) + list(o) for o in own], device=device)
+            mask = torch.tensor(
+                [[int(fit)] * shared + [0] * (width - len(o)) + [1] * len(o) for o, fit in zip(own, fits, strict=True)],
+                device=device,
+            )
+            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
+            extras = _batch_extras([a.prompt for a in arrivals], width, device, self._model.dtype)
+            if self._multi_axis:
+                self._model.model.rope_deltas = None
+            given = None if self._multi_axis and extras else positions
+            logits = self._call(ids, mask, given, cache, **extras)
+            after = mask.sum(dim=1, keepdim=True)
+            if self._multi_axis and extras:
+                after = after + self._model.model.rope_deltas.to(device)
+            self._join(arrivals, cache, mask, after, logits)
+
+    def _join(self, arrivals: Sequence[Arrival], cache: BatchCache, mask: Any, after: Any, logits: Any) -> None:
+        import torch
+
+        copies = torch.tensor([i for i, a in enumerate(arrivals) for _ in a.samples], device=mask.device)
+        if len(copies) != len(arrivals):
+            cache.take(copies)
+        mask, after, logits = (t.index_select(0, copies) for t in (mask, after, logits))
+        samples = [s for a in arrivals for s in a.samples]
+        if not self.samples:
+            self._cache, self._mask, self._positions, self._logits, self.samples = cache, mask, after, logits, samples
+            return
+        shared = cache.shared_length
+        self._cache.join(cache)
+        width = self._cache.own_length
+        self._mask = torch.cat([_widen(m, shared, width) for m in (self._mask, mask)])
+        self._positions = torch.cat([self._positions, after])
+        self._logits = torch.cat([self._logits, logits])
+        self.samples = self.samples + samples
+
+    def _compact(self, tokens: list[int]) -> list[int]:
+        """Take finished sequences out once they are an eighth of the batch: each removal copies the cache."""
+        import torch
+
+        alive = [i for i, s in enumerate(self.samples) if s.finish is None]
+        if len(self.samples) - len(alive) < max(1, len(self.samples) // 8):
+            return tokens
+        rows = torch.tensor(alive, device=self._mask.device)
+        mask = self._mask.index_select(0, rows)
+        shared = self._cache.shared_length
+        left = int(mask[:, shared:].amax(dim=0).argmax())
+        self._cache.take(rows, left)
+        self._mask = torch.cat([mask[:, :shared], mask[:, shared + left :]], dim=1)
+        self._positions = self._positions.index_select(0, rows)
+        self.samples = [self.samples[i] for i in alive]
+        self._refresh()
+        return [tokens[i] for i in alive]
+
+    def _refresh(self) -> None:
+        """Rebuild what follows from the list of samples."""
+        import torch
+
+        self._rows = SamplingRows([s.sampling for s in self.samples], self._mask.device)
+        self._seen = None
+        if self._rows.any_penalty:
+            self._seen = torch.zeros(
+                (len(self.samples), self._logits.shape[1]), dtype=torch.bool, device=self._mask.device
+            )
+            for row, sample in zip(self._seen, self.samples, strict=True):
+                row[torch.tensor([*sample.prompt, *sample.tokens], device=row.device)] = True
+
+    def _forward(self, tokens: list[int]) -> None:
+        import torch
+
+        ids = torch.tensor(tokens, device=self._mask.device).unsqueeze(1)
+        if self._seen is not None:
+            self._seen.scatter_(1, ids, True)
+        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
+        self._logits = self._call(ids, self._mask, self._positions, self._cache)
+        self._positions = self._positions + 1
+
+    def _call(self, ids: Any, mask: Any, positions: Any, cache: BatchCache, **extras: Any) -> Any:
+        """The logits after the last column, `(sequences, vocabulary)`."""
+        if positions is not None and self._multi_axis:
+            positions = positions.unsqueeze(0).expand(3, -1, -1)
+        output = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            **extras,
+        )
+        return output.logits[:, -1]
+
+    def _prefix_states(self) -> Sequence[tuple[Any, Any]]:
+        """Keys and values of the shared prefix, computed when first needed."""
+        import torch
+
+        if not self.prefix:
+            return ()
+        if self.prefix not in self._prefixes:
+            cache = BatchCache()
+            ids = torch.tensor([self.prefix], device=self._model.device)
+            places = torch.arange(len(self.prefix), device=ids.device).unsqueeze(0)
+            self._call(ids, torch.ones_like(ids), places, cache)
+            self._prefixes[self.prefix] = cache.as_shared()
+            if len(self._prefixes) > KEPT_PREFIXES:
+                self._prefixes.popitem(last=False)
+        self._prefixes.move_to_end(self.prefix)
+        return self._prefixes[self.prefix]
+
+
+def _shape(prompt: EncodedPrompt) -> str:
+    """Prompts of one shape can be prefilled together: the same kinds of picture tensors, alike but for their number."""
+    return str(sorted((name, tuple(t.shape[1:])) for name, t in prompt.extras.items() if not _per_token(prompt, t)))
+
+
+def _per_token(prompt: EncodedPrompt, tensor: Any) -> bool:
+    return tuple(tensor.shape) == (1, len(prompt.ids))
+
+
+def _batch_extras(prompts: Sequence[EncodedPrompt], width: int, device: Any, dtype: Any) -> dict[str, Any]:
+    """The picture tensors of several prompts as one batch; what has one value a token is padded like the ids."""
+    import torch
+
+    batch = {}
+    for name in prompts[0].extras:
+        tensors = [p.extras[name] for p in prompts]
+        if all(_per_token(p, t) for p, t in zip(prompts, tensors, strict=True)):
+            tensors = [torch.nn.functional.pad(t[:, -width:], (width - min(width, t.shape[1]), 0)) for t in tensors]
+        joined = torch.cat(tensors).to(device)
+        batch[name] = joined.to(dtype) if joined.is_floating_point() else joined
+    return batch
+
+
+def _widen(mask: Any, shared: int, width: int) -> Any:
+    """Pad a mask's own columns on the left up to `width`."""
+    import torch
+
+    missing = width - (mask.shape[1] - shared)
+    own = torch.nn.functional.pad(mask[:, shared:], (missing, 0))
+    return torch.cat([mask[:, :shared], own], dim=1)
