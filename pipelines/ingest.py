@@ -27,11 +27,12 @@ from pipelines.sources.section import KINDS, SourceSection
 from schemas.answer import Answer, dump_answer
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
-from schemas.sample import SAMPLE
+from schemas.sample import MEDIA, SAMPLE
 from schemas.section import Section
 from schemas.split import DROPPED, Split
 
 GoldParser = Callable[..., Answer]
+MEDIA_FIELDS = {f.name: f.dtype for f in MEDIA.fields}
 _QUESTION_SHOWN = 200
 
 
@@ -212,26 +213,42 @@ def _json_text(cause: str, text: str | None, wanted: type) -> str | None:
 
 
 def _samples(drafts: Sequence[_Draft], source: SourceSection) -> pl.DataFrame:
+    """The kept rows. Structs are put together from flat columns: polars is slow at reading rows of dicts."""
     rows = [d.row for d in drafts]
-    constant = {"dataset": source.name, "split": source.split, "license": source.license, "url": source.url}
-    return pl.DataFrame(
-        {
-            "id": [d.id for d in drafts],
-            "source": [{**constant, "row": row["row"]} for row in rows],
-            "group_id": [_group(d) for d in drafts],
-            "parent_id": [None] * len(drafts),
-            "variant": ["orig"] * len(drafts),
-            "media": [[m.media for m in d.media] for d in drafts],
-            "question": [row["question"] for row in rows],
-            "options": [row["options"] or [] for row in rows],
-            "answer": [{"kind": d.kind, "raw": d.row["answer"], "parsed": d.parsed} for d in drafts],
-            "verifier": [{"id": d.kind, "params": d.params} for d in drafts],
-            "lang": [row["lang"] or None for row in rows],
-            "domain": [row["domain"] or None for row in rows],
-            "meta": [d.meta for d in drafts],
-        },
-        schema=SAMPLE,
+    texts = {
+        "id": [d.id for d in drafts],
+        "group_id": [_group(d) for d in drafts],
+        "question": [row["question"] for row in rows],
+        "raw": [row["answer"] for row in rows],
+        "kind": [d.kind for d in drafts],
+        "parsed": [d.parsed for d in drafts],
+        "params": [d.params for d in drafts],
+        "row": [row["row"] for row in rows],
+        "lang": [row["lang"] or None for row in rows],
+        "domain": [row["domain"] or None for row in rows],
+        "meta": [d.meta for d in drafts],
+    }
+    options = pl.Series("options", [row["options"] or [] for row in rows], pl.List(pl.String))
+    flat = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String)).with_columns(options, _media(drafts))
+    said = {"dataset": source.name, "split": source.split, "license": source.license, "url": source.url}
+    columns = flat.with_columns(
+        source=pl.struct(*(pl.lit(v, pl.String).alias(k) for k, v in said.items()), "row"),
+        parent_id=pl.lit(None, pl.String),
+        variant=pl.lit("orig"),
+        answer=pl.struct("kind", "raw", "parsed"),
+        verifier=pl.struct(pl.col("kind").alias("id"), "params"),
     )
+    return columns.select(pl.col(name).cast(kind) for name, kind in SAMPLE.items())
+
+
+def _media(drafts: Sequence[_Draft]) -> pl.Series:
+    items = [m.media for d in drafts for m in d.media]
+    flat = pl.DataFrame({name: [item.get(name) for item in items] for name in MEDIA_FIELDS}, schema=MEDIA_FIELDS)
+    owner = pl.Series([place for place, d in enumerate(drafts) for _ in d.media], dtype=pl.UInt32)
+    lists = flat.select(owner.alias("place"), pl.struct(pl.all()).alias("media")).group_by("place").agg("media")
+    every = pl.DataFrame({"place": pl.Series(range(len(drafts)), dtype=pl.UInt32)})
+    joined = every.join(lists, on="place", how="left", maintain_order="left")["media"]
+    return joined.fill_null(pl.Series([[]], dtype=joined.dtype))
 
 
 def _group(draft: _Draft) -> str:

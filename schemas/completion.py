@@ -25,7 +25,9 @@ class Sampling(Section):
     repetition_penalty: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=256, ge=1)
     stop: tuple[str, ...] = ()
-    seed: int | None = Field(default=None, description="sample i of a request is drawn with a seed derived from this and i")
+    seed: int | None = Field(
+        default=None, description="sample i of a request is drawn with a seed derived from this and i"
+    )
     logprobs: bool = Field(default=False, description="store the log-probability of each chosen token")
 
 
@@ -112,19 +114,19 @@ def completion_key(prompt: str, index: int) -> str:
 
 COMPLETION = pl.Schema(
     {
-        "key": pl.String,
-        "prompt_key": pl.String,
-        "index": pl.Int32,
-        "model": pl.String,
-        "revision": pl.String,
-        "sampling": pl.String,
-        "text": pl.String,
-        "reasoning": pl.String,
-        "finish_reason": pl.String,
-        "prompt_tokens": pl.Int32,
-        "completion_tokens": pl.Int32,
+        "key": pl.String(),
+        "prompt_key": pl.String(),
+        "index": pl.Int32(),
+        "model": pl.String(),
+        "revision": pl.String(),
+        "sampling": pl.String(),
+        "text": pl.String(),
+        "reasoning": pl.String(),
+        "finish_reason": pl.String(),
+        "prompt_tokens": pl.Int32(),
+        "completion_tokens": pl.Int32(),
         "logprobs": pl.List(pl.Float32),
-        "error": pl.String,
+        "error": pl.String(),
         "created_at": pl.Datetime("us", "UTC"),
     }
 )

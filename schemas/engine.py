@@ -19,9 +19,13 @@ class ModelConfig(Section):
 
     model: str = Field(description="hub id, local folder, or the name of an embedded model")
     engine: EngineName = "auto"
-    revision: str | None = Field(default=None, description="hub commit, tag or branch; for a server, any text that names its weights")
+    revision: str | None = Field(
+        default=None, description="hub commit, tag or branch; for a server, any text that names its weights"
+    )
     base_urls: tuple[str, ...] = Field(default=(), description="openai: one URL a server, each ending in /v1")
-    api_key_env: str = Field(default="OPENAI_API_KEY", description="openai: the environment variable that holds the key")
+    api_key_env: str = Field(
+        default="OPENAI_API_KEY", description="openai: the environment variable that holds the key"
+    )
     concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server)")
     timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request")
     price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")

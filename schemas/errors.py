@@ -13,7 +13,9 @@ class MissingDependencyError(ConfigError):
     """An optional package is not installed; the message holds the exact pip command."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package '{package}'. Install it with: pip install 'curate-multimodal[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package '{package}'. Install it with: pip install 'curate-multimodal[{extra}]'"
+        )
 
 
 class StageError(CurateError):

@@ -4,42 +4,42 @@ import polars as pl
 
 MEDIA = pl.Struct(
     {
-        "kind": pl.String,
-        "sha256": pl.String,
-        "width": pl.Int32,
-        "height": pl.Int32,
-        "duration": pl.Float64,
-        "role": pl.String,
-        "derived_from": pl.String,
+        "kind": pl.String(),
+        "sha256": pl.String(),
+        "width": pl.Int32(),
+        "height": pl.Int32(),
+        "duration": pl.Float64(),
+        "role": pl.String(),
+        "derived_from": pl.String(),
     }
 )
 """A media item. Bytes are stored once, by `sha256`; `derived_from` is JSON `{media, op, params}` or null."""
 
 SOURCE = pl.Struct(
-    {"dataset": pl.String, "split": pl.String, "row": pl.String, "license": pl.String, "url": pl.String}
+    {"dataset": pl.String(), "split": pl.String(), "row": pl.String(), "license": pl.String(), "url": pl.String()}
 )
 
-ANSWER = pl.Struct({"kind": pl.String, "raw": pl.String, "parsed": pl.String})
+ANSWER = pl.Struct({"kind": pl.String(), "raw": pl.String(), "parsed": pl.String()})
 """The gold answer: its kind, the string as published, and the parsed answer as JSON (see `schemas.answer`)."""
 
-VERIFIER = pl.Struct({"id": pl.String, "params": pl.String})
+VERIFIER = pl.Struct({"id": pl.String(), "params": pl.String()})
 """Which verifier judges responses to this row, and its parameters as JSON."""
 
 SAMPLE = pl.Schema(
     {
-        "id": pl.String,
+        "id": pl.String(),
         "source": SOURCE,
-        "group_id": pl.String,
-        "parent_id": pl.String,
-        "variant": pl.String,
+        "group_id": pl.String(),
+        "parent_id": pl.String(),
+        "variant": pl.String(),
         "media": pl.List(MEDIA),
-        "question": pl.String,
+        "question": pl.String(),
         "options": pl.List(pl.String),
         "answer": ANSWER,
         "verifier": VERIFIER,
-        "lang": pl.String,
-        "domain": pl.String,
-        "meta": pl.String,
+        "lang": pl.String(),
+        "domain": pl.String(),
+        "meta": pl.String(),
     }
 )
 """The same columns for every source and modality, so that tables of different sources always concatenate."""

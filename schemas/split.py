@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-DROPPED = pl.Schema({"id": pl.String, "reason": pl.String, "evidence": pl.String})
+DROPPED = pl.Schema({"id": pl.String(), "reason": pl.String(), "evidence": pl.String()})
 
 
 class Split(NamedTuple):
@@ -22,10 +22,11 @@ def split(rows: pl.DataFrame, reason: pl.Expr, evidence: Mapping[str, pl.Expr] |
     """
     marked = rows.with_columns(reason.cast(pl.String).alias("__reason"))
     gone = marked.filter(pl.col("__reason").is_not_null())
-    shown = pl.struct(**evidence).struct.json_encode() if evidence else pl.lit("{}")
+    numbers = [expr.alias(name) for name, expr in (evidence or {}).items()]
+    shown = pl.struct(numbers).struct.json_encode() if numbers else pl.lit("{}")
     dropped = gone.select("id", pl.col("__reason").alias("reason"), shown.alias("evidence"))
     kept = marked.filter(pl.col("__reason").is_null()).drop("__reason")
-    return Split(kept, dropped.cast(dict(DROPPED)))
+    return Split(kept, dropped.cast(DROPPED))
 
 
 def no_drops() -> pl.DataFrame:

@@ -1,0 +1,1 @@
+"""Choosing: which samples are worth training on."""

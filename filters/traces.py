@@ -1,0 +1,81 @@
+"""Judging what models said: a trace is kept if its answer is right, a rollout is scored whatever it says."""
+
+import json
+from collections.abc import Iterator
+
+import polars as pl
+from pydantic import Field
+
+from filters.verify.pool import VerifierPool
+from filters.verify.verifier import VerifyItem
+from schemas.answer import load_answer
+from schemas.section import Section
+from schemas.split import Split, no_drops, split
+from schemas.tags import TAG_SCHEMAS, render
+from schemas.verdict import VERDICT
+
+
+class VerifyConfig(Section):
+    """How answers are checked."""
+
+    tags: str = Field(default="think_answer_boxed", description="the tag schema of the traces that a release holds")
+    workers: int = Field(default=2, ge=1, description="processes for answers that need more than a look")
+    budget_s: float = Field(default=2.0, gt=0, description="seconds of wall-clock for one answer; then it is unscored")
+
+
+def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig) -> Split:
+    """Keep verified traces, each put into the tag schema with the gold's own spelling as its answer.
+
+    `traces` is `id, sample_id, index, reasoning, final, answer, verifier, options`. Kept rows gain `text` (what is
+    trained on) and the verdict. Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`,
+    `verify:tags` (the reasoning holds the schema's own marks).
+    """
+    rows = traces.with_columns(_verdicts(traces, traces["final"].to_list(), pool, "plain"))
+    schema = TAG_SCHEMAS[config.tags]
+    texts = [
+        render(schema, {"think": reasoning or "", schema.answer: answer["raw"]})
+        for reasoning, answer in rows.select("reasoning", "answer").iter_rows()
+    ]
+    marks = [tag for section in schema.sections for tag in (section.open, section.close) if tag]
+    marked = pl.col("reasoning").str.contains_any(marks) if marks else pl.lit(False)
+    reason = (
+        pl.when(pl.col("final").is_null())
+        .then(pl.lit("verify:no_answer"))
+        .when(pl.col("tier") == "timeout")
+        .then(pl.lit("verify:timeout"))
+        .when(pl.col("correct").is_null())
+        .then(pl.lit("verify:unscored"))
+        .when(~pl.col("correct"))
+        .then(pl.lit("verify:wrong"))
+        .when(marked)
+        .then(pl.lit("verify:tags"))
+    )
+    evidence = {c: pl.col(c) for c in ("sample_id", "final", "extracted", "explanation", "tier")}
+    parted = split(rows.with_columns(pl.Series("text", texts, dtype=pl.String)), reason, evidence)
+    columns = ("id", "sample_id", "index", "text", "reasoning", "final", "tokens", *VERDICT)
+    return Split(parted.kept.select(columns), parted.dropped)
+
+
+def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Split:
+    """Add a verdict to every rollout (`id, sample_id, index, text, finish_reason, …`); drops none."""
+    rows = rollouts.with_columns(_verdicts(rollouts, rollouts["text"].to_list(), pool, tags))
+    return Split(rows.drop("answer", "verifier", "options", "text"), no_drops())
+
+
+def _verdicts(rows: pl.DataFrame, responses: list[str | None], pool: VerifierPool, tags: str) -> list[pl.Series]:
+    """The verdict columns, in the order of `rows`."""
+    verdicts = [v.to_row() for v in pool.verify_many(_items(rows, responses, tags))]
+    return list(pl.DataFrame(verdicts, schema=VERDICT).iter_columns())
+
+
+def _items(rows: pl.DataFrame, responses: list[str | None], tags: str) -> Iterator[VerifyItem]:
+    columns = rows.select("answer", "verifier", "options").iter_rows()
+    for response, (answer, verifier, options) in zip(responses, columns, strict=True):
+        yield VerifyItem(
+            response=response or "",
+            gold=load_answer(answer["parsed"]),
+            verifier=verifier["id"],
+            params=json.loads(verifier["params"] or "{}"),
+            options=tuple(options or ()),
+            tags=tags,
+        )

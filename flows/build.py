@@ -1,0 +1,101 @@
+"""The Prefect flow: one task a stage, in the order that `pipelines.stages` gives.
+
+Prefect schedules, retries, observes and maps; it carries no data. A task takes the recipe, the path of the workspace and
+the name of a stage, and returns the path of the stage's folder, so the same flow runs on threads, Dask or Ray.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.task_runners import TaskRunner
+
+from flows.funnel import funnel_rows
+from flows.progress import Reporter
+from pipelines.build import run_build
+from pipelines.recipe import Recipe
+from pipelines.stage import Build, Road, Stage, run_stage
+from pipelines.stages import road
+from pipelines.workspace import Workspace
+from schemas.errors import FatalEngineError, MissingDependencyError, StageError
+
+RETRIES = 2
+RETRY_DELAY_S = 5
+
+
+def worth_retrying(task: Any, run: Any, state: Any) -> bool:
+    """A stage that lost its server may find it again; a wrong key or a missing package stays what it is."""
+    try:
+        state.result(raise_on_failure=True)
+    except (FatalEngineError, MissingDependencyError):
+        return False
+    except StageError:
+        return True
+    except Exception:
+        return False
+    return False
+
+
+@task(name="stage", task_run_name="{stage}", persist_result=False)
+def stage_task(recipe: dict[str, Any], workspace: str, stage: str, replay: bool) -> str:
+    """Run one stage; returns the path of its folder."""
+    reporter = Reporter()
+    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), progress=reporter, replay=replay)
+    plan = road(build)
+    try:
+        run_stage(plan, plan.stage(stage))
+    finally:
+        reporter.close()
+    return str(build.folder(plan.stage(stage)))
+
+
+@flow(name="curate-build", flow_run_name="{recipe[name]}", persist_result=False, validate_parameters=False)
+def build_flow(
+    recipe: dict[str, Any], workspace: str, replay: bool = False, runner: str = "threads"
+) -> list[dict[str, Any]]:
+    """Build a recipe; returns the records of its stages and leaves the funnel as a table artifact."""
+    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), replay=replay)
+
+    def run(plan: Road, stage: Stage) -> dict[str, Any]:
+        asks = stage.model(build.recipe) is not None
+        step = stage_task.with_options(
+            name=stage.name,
+            retries=RETRIES if asks else 0,
+            retry_delay_seconds=RETRY_DELAY_S,
+            retry_condition_fn=worth_retrying,
+        )
+        if runner == "threads":
+            step(recipe, workspace, stage.name, replay)  # in this thread, so that Ctrl-C reaches the driver
+        else:
+            step.submit(recipe, workspace, stage.name, replay).result()
+        return plan.record(stage) or {}
+
+    records = run_build(build, run)
+    create_table_artifact(
+        key=f"curate-{build.recipe.name}".replace("_", "-"),
+        table=funnel_rows(records),
+        description=f"Funnel of {build.recipe.name}: rows in, kept, and dropped by reason",
+    )
+    return records
+
+
+def with_runner(runner: str) -> Callable[..., list[dict[str, Any]]]:
+    """The flow on a task runner: `threads`, `dask` or `ray`."""
+    if runner == "threads":
+        return build_flow
+    return build_flow.with_options(task_runner=_runner(runner))
+
+
+def _runner(name: str) -> TaskRunner[Any]:
+    try:
+        if name == "dask":
+            from prefect_dask import DaskTaskRunner
+
+            return DaskTaskRunner()  # type: ignore[no-any-return]
+        from prefect_ray import RayTaskRunner
+
+        return RayTaskRunner()  # type: ignore[no-any-return]
+    except ImportError:
+        raise MissingDependencyError(f"prefect-{name}", name, f"--runner {name}") from None

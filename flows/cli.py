@@ -1,0 +1,193 @@
+"""The `curate` command. Bodies parse and call; whatever is heavy is imported inside them, so that --help is quick."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="curate",
+    help="Synthesise and curate training data for multimodal reasoning models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with curate.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: rollouts.n=16.")]
+LimitOption = Annotated[int | None, typer.Option(help="At most so many samples, spread over the sources.", min=1)]
+SeedOption = Annotated[int | None, typer.Option(help="The recipe's seed.")]
+WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
+NOTHING: list[str] = []
+HERE = Path("curate_out")
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
+"""Telemetry off, chatter down; whoever sets one of these keeps what they set."""
+
+
+@app.callback()
+def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what libraries log.")] = False) -> None:
+    """Synthesise and curate training data for multimodal reasoning models."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if verbose:
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    # A polite stop (SIGTERM) is a Ctrl-C: what was answered is in the log, the rest is asked next time.
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Print our own errors as their sentence: exit code 2 before work began, 1 after, 130 on Ctrl-C."""
+    from schemas.errors import ConfigError, CurateError
+
+    try:
+        yield
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except CurateError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("Stopped. Everything that was answered is in the log; the same command goes on from there.", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"curate: {message}\n")
+    sys.stderr.flush()
+    raise typer.Exit(code)
+
+
+def _load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
+    from pipelines.recipe import load_recipe
+    from pipelines.stage import Build
+    from pipelines.workspace import Workspace
+
+    return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)
+
+
+@app.command()
+def build(
+    recipe: RecipeArgument,
+    set_: SetOption = NOTHING,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    workspace: WorkspaceOption = HERE,
+    replay: Annotated[bool, typer.Option("--replay", help="Use the log only; never ask a model.")] = False,
+    runner: Annotated[str, typer.Option(help="threads, dask or ray")] = "threads",
+) -> None:
+    """Build a recipe: only what is missing is asked, only what is stale is computed."""
+    with sentences():
+        from pipelines.build import records, release_path, up_to_date
+        from pipelines.check import check
+        from pipelines.stages import road
+
+        job = _load(recipe, set_, limit, seed, workspace, replay=replay)
+        if up_to_date(job):
+            plan = road(job)
+            _say(f"{job.recipe.name} is up to date: {release_path(job, plan)}")
+            return
+        check(job)
+        from rich.console import Console
+
+        from flows.build import with_runner
+        from flows.funnel import funnel_table
+
+        with_runner(runner)(job.recipe.model_dump(mode="json"), str(workspace), replay, runner)
+        plan = road(job)
+        Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
+        _say(f"Release: {release_path(job, plan)}")
+
+
+@app.command()
+def plan(
+    recipe: RecipeArgument,
+    set_: SetOption = NOTHING,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Show what a build would do: stages, missing keys, requests, estimated tokens and time. Asks nothing."""
+    with sentences():
+        from rich.console import Console
+
+        from flows.planned import plan_table
+        from pipelines.plan import make_plan
+
+        job = _load(recipe, set_, limit, seed, workspace)
+        Console(width=None if sys.stdout.isatty() else 140).print(plan_table(make_plan(job)))
+
+
+@app.command()
+def validate(recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: WorkspaceOption = HERE) -> None:
+    """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
+    with sentences():
+        from pipelines.check import check
+
+        job = _load(recipe, set_, None, None, workspace)
+        check(job)
+        _say(f"{recipe} is valid.")
+
+
+@app.command()
+def why(id: str, workspace: WorkspaceOption = HERE) -> None:
+    """Tell the whole story of one row: what it is, what models said of it, what each stage decided and why."""
+    with sentences():
+        from rich.console import Console
+
+        from flows.story import tell
+        from pipelines.why import story
+
+        tell(story(workspace, id), Console())
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over the tables; `SHOW TABLES` lists them.")],
+    workspace: WorkspaceOption = HERE,
+    recipe: Annotated[str | None, typer.Option(help="Which build, where the workspace holds several.")] = None,
+) -> None:
+    """Ask the tables of a build in SQL: samples, captions, traces, rollouts, difficulty, dropped, completions, …"""
+    with sentences():
+        from pipelines.query import run_query
+
+        _say(run_query(workspace, sql, recipe))
+
+
+@app.command()
+def schedule(
+    recipe: RecipeArgument,
+    cron: Annotated[str, typer.Option(help="When, in cron notation: '0 3 * * *'.")],
+    set_: SetOption = NOTHING,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
+    with sentences():
+        from flows.schedule import serve
+        from pipelines.check import check
+
+        job = _load(recipe, set_, limit, seed, workspace)
+        check(job)
+        serve(job, cron)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

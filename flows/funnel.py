@@ -1,0 +1,42 @@
+"""The funnel: what became of every row, stage by stage, with what the models cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+
+def funnel_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One flat row a stage: counts, reasons, tokens, seconds."""
+    rows = []
+    for record in records:
+        asked = record.get("asked", {})
+        rows.append(
+            {
+                "stage": record["stage"],
+                "rows": record["unit"],
+                "in": record["rows_in"],
+                "kept": record["kept"],
+                "dropped": sum(record["dropped"].values()),
+                "reasons": ", ".join(f"{count} {reason}" for reason, count in record["dropped"].items()),
+                "asked": asked.get("samples", 0),
+                "tokens": asked.get("prompt_tokens", 0) + asked.get("completion_tokens", 0),
+                "seconds": record["seconds"],
+            }
+        )
+    return rows
+
+
+def funnel_table(records: Sequence[Mapping[str, Any]]) -> Table:
+    """The funnel for a terminal."""
+    table = Table(title="Funnel: in = kept + dropped, in every row", title_justify="left")
+    for name in ("stage", "rows"):
+        table.add_column(name)
+    for name in ("in", "kept", "dropped", "asked", "tokens", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("dropped, by reason", overflow="fold")
+    for row in funnel_rows(records):
+        reasons = row["reasons"].replace(", ", "\n")
+        numbers = [f"{row[n]:,}" for n in ("in", "kept", "dropped", "asked", "tokens")]
+        table.add_row(row["stage"], row["rows"], *numbers, f"{row['seconds']:.1f}", reasons)
+    return table

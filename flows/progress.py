@@ -1,0 +1,62 @@
+"""What a person sees while models answer: rows done and to do, tokens a second, time left, in flight, tries again."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from pipelines.driver import Receipt
+
+PLAIN_EVERY_S = 10.0
+STALL_S = 60.0
+
+
+def line(stage: str, receipt: Receipt) -> str:
+    """One line: `caption 120/300 · 410 tok/s · 0:42 left · 64 in flight`, and what is wrong, if anything is."""
+    done = receipt.samples + receipt.unanswered
+    parts = [f"{stage} {done}/{receipt.total}", f"{receipt.tokens_per_second:.0f} tok/s"]
+    if done and receipt.total > done:
+        parts.append(f"{_clock(receipt.seconds / done * (receipt.total - done))} left")
+    else:
+        parts.append(_clock(receipt.seconds))
+    parts.append(f"{receipt.in_flight} in flight")
+    if receipt.retries:
+        parts.append(f"{receipt.retries} retries ({receipt.last_error})")
+    if receipt.oldest_s > STALL_S:
+        parts.append(f"waiting {_clock(receipt.oldest_s)} for row {receipt.oldest}")
+    return " · ".join(parts)
+
+
+@dataclass
+class Reporter:
+    """Draws the line in place on a terminal; elsewhere prints it every ten seconds."""
+
+    console: Console = field(default_factory=lambda: Console(file=sys.stderr))
+    _live: Live | None = None
+    _stage: str = ""
+    _printed: float = 0.0
+
+    def __call__(self, stage: str, receipt: Receipt) -> None:
+        if self.console.is_terminal:
+            if self._live is None:
+                self._live = Live(console=self.console, transient=True, refresh_per_second=4)
+                self._live.start()
+            self._live.update(Text(line(stage, receipt)))
+        elif time.monotonic() - self._printed > PLAIN_EVERY_S or stage != self._stage:
+            self._printed, self._stage = time.monotonic(), stage
+            self.console.print(line(stage, receipt), soft_wrap=True, highlight=False)
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,48 @@
+"""Rollouts: the student VLM answers each question n times, with the picture. What it gets right is the difficulty."""
+
+from collections.abc import Iterator
+
+import polars as pl
+from pydantic import Field
+
+from generators.outcomes import failure
+from generators.prompts import conversation, images, question_text
+from schemas.completion import Request, Sampling
+from schemas.ids import content_id
+from schemas.section import Section
+from schemas.split import Split, split
+
+
+class RolloutsConfig(Section):
+    """How the student is asked."""
+
+    model: str = Field(description="a name from `models`")
+    system: str | None = None
+    prompt: str = Field(default="{question}", description="{question}; options stand in the question")
+    n: int = Field(default=8, ge=1, description="rollouts a question")
+    sampling: Sampling = Sampling(temperature=1.0, max_tokens=2048)
+    tags: str = Field(default="think_answer", description="where the student's reply gives its answer (a tag schema)")
+
+
+COLUMNS = ("id", "media", "question", "options")
+
+
+def requests(rows: pl.DataFrame, config: RolloutsConfig) -> Iterator[Request]:
+    """One request a row, all n samples in it, so that a picture is encoded once."""
+    for row in rows.iter_rows(named=True):
+        text = config.prompt.format(question=question_text(row["question"], row["options"]))
+        yield Request(row["id"], conversation(config.system, *images(row), text), config.sampling, n=config.n)
+
+
+def collect(answers: pl.DataFrame, config: RolloutsConfig) -> Split:
+    """Rollouts: `id, sample_id, index, text, finish_reason, tokens`. A cut-off rollout is kept: it is an outcome."""
+    ids = [content_id(["rollout", *row]) for row in answers.select("id", "index").iter_rows()]
+    rows = answers.with_columns(
+        pl.col("id").alias("sample_id"),
+        pl.Series("id", ids, dtype=pl.String),
+        pl.col("completion_tokens").alias("tokens"),
+    )
+    evidence = {"sample_id": pl.col("sample_id"), "error": pl.col("error")}
+    parted = split(rows, failure("rollouts", truncated_drops=False), evidence)
+    columns = ("id", "sample_id", "index", "text", "finish_reason", "tokens")
+    return Split(parted.kept.select(columns), parted.dropped)

@@ -1,0 +1,47 @@
+"""Build a recipe: find what is stale, run it in order, say what became of every row."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pipelines.stage import Build, Road, Stage, run_stage
+from pipelines.stages import road
+from schemas.errors import ConfigError
+
+Run = Callable[[Road, Stage], dict[str, Any]]
+
+
+def up_to_date(build: Build) -> bool:
+    """Whether there is nothing to do: no stale table and a release on disk. Loads no model."""
+    plan = road(build)
+    return not plan.stale() and release_path(build, plan) is not None
+
+
+def run_build(build: Build, run: Run = run_stage) -> list[dict[str, Any]]:
+    """Run the stale stages in order and return the records of all; `run` is how one stage is run."""
+    build.workspace.prepare(build.recipe.name)
+    with build.workspace.lock(build.recipe.name):
+        plan = road(build)
+        for stage in plan.stages:
+            if not plan.is_fresh(stage) or (stage.name == "release" and release_path(build, plan) is None):
+                run(plan, stage)
+        return records(plan)
+
+
+def records(plan: Road) -> list[dict[str, Any]]:
+    """`stage.json` of every stage. Raises ConfigError where the recipe was never built here."""
+    found = [plan.record(stage) for stage in plan.stages]
+    if not any(found):
+        raise ConfigError(
+            f"'{plan.build.recipe.name}' has not been built in {plan.build.workspace.root}. "
+            f"Run `curate build {plan.build.recipe.name}` first."
+        )
+    return [record for record in found if record]
+
+
+def release_path(build: Build, plan: Road) -> Any:
+    """The folder of the build's release, or None."""
+    record = plan.record(plan.stage("release"))
+    if record is None:
+        return None
+    path = build.workspace.releases(build.recipe.name) / record["notes"]["release"]
+    return path if (path / "manifest.json").is_file() else None

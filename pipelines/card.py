@@ -1,0 +1,78 @@
+"""The data card of a release, rendered from its manifest alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_HEAD = """---
+pretty_name: {name} {version}
+configs:
+- config_name: sft
+  data_files: sft/*.parquet
+- config_name: rl
+  data_files: rl/*.parquet
+- config_name: holdout
+  data_files: holdout/*.parquet
+---
+# {name} {version}
+
+{description}
+
+```python
+from datasets import load_dataset
+
+sft = load_dataset("path/to/{version}", "sft", split="train")      # prompt, completion, images: TRL's SFTTrainer
+rl = load_dataset("path/to/{version}", "rl", split="train")        # prompt, images, solution: TRL's GRPOTrainer
+```
+
+| split | rows |
+|---|---|
+{splits}
+
+## Sources
+
+| name | licence | url |
+|---|---|---|
+{sources}
+
+## Models
+
+| name | model | revision |
+|---|---|---|
+{models}
+
+## Funnel
+
+Every row that came in is here, kept or dropped with its reason.
+
+| stage | rows | in | kept | dropped, by reason |
+|---|---|---|---|---|
+{funnel}
+"""
+
+
+def render_card(manifest: Mapping[str, Any]) -> str:
+    """The README.md of a release: front matter with its configs, sources, models and the funnel."""
+    recipe = manifest["recipe"]
+    rows: dict[str, int] = {}
+    for file in manifest["files"]:
+        split = file["path"].split("/")[0]
+        rows[split] = rows.get(split, 0) + file["rows"]
+    return _HEAD.format(
+        name=manifest["name"],
+        version=manifest["version"],
+        description=recipe["description"],
+        splits="\n".join(f"| {name} | {count} |" for name, count in rows.items()),
+        sources="\n".join(
+            f"| {s['name']} | {s.get('license') or 'not stated'} | {s.get('url') or ''} |" for s in recipe["sources"]
+        ),
+        models="\n".join(f"| {name} | {m['model']} | {m['revision']} |" for name, m in manifest["models"].items()),
+        funnel="\n".join(
+            f"| {s['stage']} | {s['unit']} | {s['rows_in']} | {s['kept']} | {reasons(s['dropped'])} |"
+            for s in manifest["stages"]
+        ),
+    )
+
+
+def reasons(dropped: Mapping[str, int]) -> str:
+    """`12 verify:wrong, 3 verify:timeout`."""
+    return ", ".join(f"{count} {reason}" for reason, count in dropped.items())

@@ -1,0 +1,28 @@
+"""What can be known to fail before anything starts: engines, models, sources, the workspace."""
+
+import difflib
+
+from pipelines.dedup import encoder_identities
+from pipelines.sources.read import check_source
+from pipelines.stage import Build
+from schemas.errors import ConfigError
+from schemas.tags import TAG_SCHEMAS
+
+
+def check(build: Build) -> None:
+    """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
+    from generators.engines.select import check_engine
+
+    recipe = build.recipe
+    for name in dict.fromkeys((recipe.verify.tags, recipe.rollouts.tags if recipe.rollouts else recipe.verify.tags)):
+        if name not in TAG_SCHEMAS:
+            near = difflib.get_close_matches(name, TAG_SCHEMAS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"There is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}.")
+    for source in recipe.sources:
+        check_source(source)
+    for config in recipe.models.values():
+        check_engine(config)
+    encoder_identities(build)
+    _ = build.identities
+    build.workspace.prepare(recipe.name)

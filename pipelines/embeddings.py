@@ -1,0 +1,97 @@
+"""The embeddings log: each vector an encoder ever gave us, written once, by encoder identity and content key.
+
+Like the completions log, it is a set of immutable parts; what is missing is found by an anti-join. Vectors are stored
+as 16-bit floats, which moves a cosine by less than 0.001, and read back as one memory-mapped matrix.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from filters.dedup.vectors import Vectors
+from pipelines.workspace import store_errors, write_table
+from schemas.completion import ModelIdentity
+from schemas.engine import Encoder
+from schemas.errors import StageError
+from schemas.ids import content_id
+
+BATCH = 256
+PART_ROWS = 8192
+
+
+class EmbeddingsLog:
+    """The vectors of all encoders below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def vectors(
+        self,
+        identity: ModelIdentity,
+        keys: pl.Series,
+        items: Callable[[Sequence[str]], Sequence[Any]],
+        encoder: Callable[[], Encoder],
+        out: Path,
+        *,
+        replay: bool = False,
+    ) -> Vectors:
+        """The vectors of `keys` (unique content keys), in their order, as a matrix memory-mapped from `out`.
+
+        `items` gives what stands behind keys; `encoder` is made only if a vector is missing. Raises StageError where a
+        replay lacks vectors.
+        """
+        folder = self.root / content_id(identity.to_json())
+        wanted = pl.LazyFrame({"key": keys}, schema={"key": pl.String})
+        missing = wanted.join(self._scan(folder).select("key"), on="key", how="anti", maintain_order="left").collect()[
+            "key"
+        ]
+        if len(missing):
+            if replay:
+                raise StageError(f"Replay: {len(missing)} vectors of {identity.model} are not in the log.")
+            self._encode(folder, missing, items, encoder())
+        return self._matrix(folder, keys, out)
+
+    def _encode(
+        self, folder: Path, keys: pl.Series, items: Callable[[Sequence[str]], Sequence[Any]], encoder: Encoder
+    ) -> None:
+        for start in range(0, len(keys), PART_ROWS):
+            part = keys[start : start + PART_ROWS].to_list()
+            found = [
+                encoder.encode(items(part[at : at + BATCH])).astype(np.float16) for at in range(0, len(part), BATCH)
+            ]
+            vectors = np.concatenate(found)
+            table = pl.DataFrame(
+                {"key": part, "vector": vectors},
+                schema={"key": pl.String, "vector": pl.Array(pl.Float16, vectors.shape[1])},
+            )
+            write_table(table, folder / f"part-{uuid.uuid4().hex}.parquet")
+
+    def _matrix(self, folder: Path, keys: pl.Series, out: Path) -> Vectors:
+        """Fill the matrix part by part; no more than one part is in memory."""
+        if not len(keys):
+            return Vectors(keys, np.zeros((0, 1), dtype=np.float16))
+        places = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
+        matrix: Any = None
+        with store_errors(out):
+            for path in self._parts(folder):
+                part = pl.read_parquet(path).join(places, on="key")
+                if not part.height:
+                    continue
+                block = part["vector"].to_numpy()
+                if matrix is None:
+                    shape = (len(keys), block.shape[1])
+                    matrix = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=shape)  # type: ignore[no-untyped-call]
+                matrix[part["place"].to_numpy()] = block
+            matrix.flush()
+        return Vectors(keys, np.load(out, mmap_mode="r"))
+
+    def _parts(self, folder: Path) -> list[Path]:
+        return sorted(folder.glob("part-*.parquet"))
+
+    def _scan(self, folder: Path) -> pl.LazyFrame:
+        parts = self._parts(folder)
+        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema={"key": pl.String})

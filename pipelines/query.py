@@ -1,0 +1,74 @@
+"""SQL over every table of a build: DuckDB views on the parquet files, nothing loaded until it is asked for."""
+
+from pathlib import Path
+
+import duckdb
+
+from pipelines.workspace import Workspace
+from schemas.errors import ConfigError
+
+TABLES = {
+    "samples": ("ingest", "kept"),
+    "captions": ("caption", "kept"),
+    "traces": ("distill", "kept"),
+    "verified": ("verify", "kept"),
+    "rollouts": ("rollouts", "kept"),
+    "scores": ("score", "kept"),
+    "difficulty": ("difficulty", "kept"),
+    "splits": ("split", "kept"),
+    "selected": ("select", "kept"),
+    "control": ("select", "control"),
+    "released": ("release", "kept"),
+}
+"""Views by name: the stage and the table behind each."""
+
+
+def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with a view for each table of the build, `dropped` for all drops, `completions` for the log.
+
+    Raises ConfigError where there is no build, or several and none is named.
+    """
+    folder = find_build(workspace, recipe)
+    db = duckdb.connect()
+    for view, (stage, table) in TABLES.items():
+        for path in folder.glob(f"*_{stage}/{table}.parquet"):
+            db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_quote(path)})")
+    drops = [
+        f"SELECT {_quote(path.parent.name[3:])} AS stage, * FROM read_parquet({_quote(path)})"
+        for path in sorted(folder.glob("*/dropped.parquet"))
+    ]
+    if drops:
+        db.execute(f"CREATE VIEW dropped AS {' UNION ALL '.join(drops)}")
+    parts = Workspace(workspace).completions / "part-*.parquet"
+    if any(parts.parent.glob(parts.name)):
+        db.execute(f"CREATE VIEW completions AS SELECT * FROM read_parquet({_quote(parts)})")
+    return db
+
+
+def find_build(workspace: Path, recipe: str | None) -> Path:
+    """The folder of the build that is meant."""
+    found = sorted(p.name for p in (workspace / "builds").glob("*") if any(p.glob("*/stage.json")))
+    if recipe is None and len(found) == 1:
+        return workspace / "builds" / found[0]
+    if recipe in found:
+        return workspace / "builds" / str(recipe)
+    if not found:
+        raise ConfigError(
+            f"There is no build in {workspace}. Run `curate build RECIPE` first, or name the --workspace."
+        )
+    wanted = f"There is no build '{recipe}'" if recipe else "There are several builds"
+    raise ConfigError(f"{wanted} in {workspace}; choose one with --recipe: {', '.join(found)}.")
+
+
+def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
+    """The answer as a text table. Raises ConfigError with DuckDB's own words where the SQL is wrong."""
+    try:
+        with open_tables(workspace, recipe) as db:
+            answer = db.sql(sql)
+            return "" if answer is None else str(answer)
+    except duckdb.Error as error:
+        raise ConfigError(f"The query failed: {error}") from None
+
+
+def _quote(value: Path | str) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,254 @@
+"""The recipe: one YAML file that tells the whole story of a data set, checked to the last key before anything starts."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from filters.assign import AssignConfig
+from filters.dedup.embedding import NearConfig
+from filters.dedup.exact import ExactConfig
+from filters.difficulty import DifficultyConfig
+from filters.select.variance import SelectConfig
+from filters.traces import VerifyConfig
+from generators.caption import CaptionConfig
+from generators.distill import DistillConfig
+from generators.encoders import EncoderConfig
+from generators.rollouts import RolloutsConfig
+from pipelines.driver import DriverConfig
+from pipelines.ingest import IngestConfig
+from pipelines.release import ReleaseConfig
+from pipelines.sources.source import Source
+from schemas.engine import ModelConfig
+from schemas.errors import ConfigError
+from schemas.section import Section
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class DedupConfig(Section):
+    """What counts as a twin. Without a `text` encoder only exact duplicates are looked for."""
+
+    exact: ExactConfig = ExactConfig()
+    text: EncoderConfig | None = Field(default=None, description="encoder of questions")
+    image: EncoderConfig | None = Field(default=None, description="encoder of images; needed where rows have images")
+    near: NearConfig = NearConfig()
+
+
+class Recipe(Section):
+    """All that decides a release, but for the sources' bytes and the log. A stage without its section is left out."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="names the build and its releases")
+    description: str = ""
+    seed: int = Field(default=0, description="all chance in the build; sampling has a seed of its own")
+    limit: int | None = Field(default=None, ge=1, description="at most so many samples, spread over the sources")
+    models: dict[str, ModelConfig] = Field(default_factory=dict, description="the models, by the name that stages use")
+    driver: DriverConfig = DriverConfig()
+    sources: tuple[Source, ...] = Field(min_length=1)
+    ingest: IngestConfig = IngestConfig()
+    caption: CaptionConfig | None = None
+    distill: DistillConfig | None = None
+    verify: VerifyConfig = VerifyConfig()
+    rollouts: RolloutsConfig | None = None
+    difficulty: DifficultyConfig = DifficultyConfig()
+    dedup: DedupConfig | None = None
+    split: AssignConfig = AssignConfig()
+    select: SelectConfig | None = None
+    release: ReleaseConfig = ReleaseConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for stage in ("caption", "distill", "rollouts"):
+            section = getattr(self, stage)
+            if section is not None and section.model not in self.models:
+                raise ValueError(
+                    f"{stage}.model: no model named '{section.model}'.{_nearest(section.model, self.models)}"
+                )
+        if self.select is not None and self.rollouts is None:
+            raise ValueError("select: selection reads pass rates, so the recipe needs a `rollouts` section too.")
+        names = [source.name for source in self.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"sources: two sources are named '{name}'; give each a name of its own.")
+        return self
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: a path, or the name of one that comes with curate."""
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.exists():
+        if not path.is_file():
+            raise ConfigError(f"There is no recipe file '{name}'.")
+        return path
+    known = sorted(p.stem for p in RECIPES.glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(
+            f"There is no recipe '{name}'.{_nearest(name, known)} Recipes here: {', '.join(known)}; or give a path."
+        )
+    return RECIPES / f"{name}.yaml"
+
+
+def load_recipe(
+    name: str, overrides: Sequence[str] = (), *, limit: int | None = None, seed: int | None = None
+) -> Recipe:
+    """Read and check a recipe. `overrides` are `a.b=value` texts, values in YAML, list items by number.
+
+    Raises ConfigError with every mistake on a line of its own: file, line, key, what is wrong, the nearest valid name.
+    """
+    path = find_recipe(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of sections; this file holds {type(tree).__name__}.")
+    lines = _lines(node, path)
+    for override in overrides:
+        _override(tree, lines, override)
+    for key, value in (("limit", limit), ("seed", seed)):
+        if value is not None:
+            tree[key] = value
+            lines[(key,)] = f"--{key}"
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(detail, lines, path) for detail in error.errors())) from None
+
+
+def _lines(node: yaml.Node | None, path: Path) -> dict[tuple[str | int, ...], str]:
+    """Where each key stands: `file:line` by path of keys. A key given twice is an error; YAML would keep the last."""
+    places: dict[tuple[str | int, ...], str] = {}
+
+    def walk(node: yaml.Node | None, where: tuple[str | int, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                here = (*where, key.value)
+                place = f"{path}:{key.start_mark.line + 1}"
+                if here in places:
+                    raise ConfigError(f"{place}: '{key.value}' is given twice, first at {places[here]}.")
+                places[here] = place
+                walk(value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                places[(*where, number)] = f"{path}:{value.start_mark.line + 1}"
+                walk(value, (*where, number))
+
+    walk(node, ())
+    return places
+
+
+def _override(tree: dict[str, Any], lines: dict[tuple[str | int, ...], str], override: str) -> None:
+    """Apply one `a.b=value` to the tree."""
+    name, found, value = override.partition("=")
+    if not found or not name:
+        raise ConfigError(f"--set {override}: write it as key=value, for example --set rollouts.n=16.")
+    keys: list[str | int] = [int(k) if k.isdigit() else k for k in name.split(".")]
+    target: Any = tree
+    for key in keys[:-1]:
+        if isinstance(target, list) and isinstance(key, int) and key < len(target):
+            target = target[key]
+        elif isinstance(target, dict) and not isinstance(key, int):
+            target[key] = {} if target.get(key) is None else target[key]
+            target = target[key]
+        else:
+            raise ConfigError(f"--set {override}: there is nothing at '{key}'.")
+    last = keys[-1]
+    if isinstance(target, dict) or (isinstance(target, list) and isinstance(last, int) and last < len(target)):
+        target[last] = yaml.safe_load(value)
+    else:
+        raise ConfigError(f"--set {override}: there is nothing at '{last}'.")
+    lines[tuple(keys)] = f"--set {override}"
+
+
+def _sentence(detail: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], str], path: Path) -> str:
+    """One mistake as one sentence."""
+    where, model = _locate(Recipe, tuple(detail["loc"]))
+    place = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), str(path))
+    key = ".".join(str(k) for k in where)
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return f"{place}: unknown key '{key}'.{_nearest(str(where[-1]), model.model_fields if model else ())}"
+    if kind == "missing":
+        return f"{place}: '{key}' is missing."
+    if kind in {"union_tag_invalid", "literal_error"}:
+        expected = str(detail["ctx"].get("expected_tags") or detail["ctx"].get("expected"))
+        known = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
+        given = detail["ctx"].get("tag") or detail["input"]
+        return f"{place}: '{key}' has no choice '{given}'.{_nearest(str(given), known)} Choices: {', '.join(known)}."
+    message = detail["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{_place_of(message, lines, path)}: {message}"
+    return f"{place}: '{key}': {message[0].lower()}{message[1:]} (given: {detail['input']!r})."
+
+
+def _place_of(message: str, lines: Mapping[tuple[str | int, ...], str], path: Path) -> str:
+    """The line of the key that a whole-recipe mistake starts with (`rollouts.model: …`)."""
+    keys = tuple(message.partition(":")[0].split("."))
+    return next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), str(path))
+
+
+def _locate(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None]:
+    """Follow pydantic's `loc` through the models: drop the union tags that it puts in, find the model at its end."""
+    where: list[str | int] = []
+    current: Any = model
+    holder: type[BaseModel] | None = model
+    for part in loc:
+        options = _strip(current)
+        if len(options) == 1 and isinstance(options[0], type) and issubclass(options[0], BaseModel):
+            current = options[0]
+            holder = current
+            field = current.model_fields.get(str(part))
+            where.append(part)
+            current = field.annotation if field else None
+            continue
+        member = _member(current, part)
+        if member is not None:
+            current = member
+            continue
+        where.append(part)
+        current = _item(current)
+        holder = current if isinstance(current, type) and issubclass(current, BaseModel) else holder
+    return tuple(where), holder
+
+
+def _strip(annotation: Any) -> list[Any]:
+    """The alternatives of an annotation: unions, optionals and Annotated taken apart."""
+    if get_origin(annotation) is Annotated:
+        return _strip(get_args(annotation)[0])
+    if get_origin(annotation) is Union or type(annotation).__name__ == "UnionType":
+        return [a for arg in get_args(annotation) for a in _strip(arg) if a is not type(None)]
+    return [annotation]
+
+
+def _member(annotation: Any, tag: str | int) -> Any:
+    """The model of a union that a tag names (pydantic puts the tag, or the class's name, into `loc`)."""
+    for option in _strip(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            type_ = option.model_fields.get("type")
+            if option.__name__ == tag or (type_ and tag in get_args(type_.annotation)):
+                return option
+    return None
+
+
+def _item(annotation: Any) -> Any:
+    """What a list or mapping holds; the model itself where an optional section wraps one."""
+    for option in _strip(annotation):
+        if get_origin(option) in {tuple, list}:
+            return get_args(option)[0]
+        if get_origin(option) is dict:
+            return get_args(option)[1]
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def _nearest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,241 @@
+"""What a stage is, when it is stale, and how its tables reach the disk.
+
+A stage reads tables of earlier stages and writes its own into its folder; `stage.json` is written last, so its presence
+means that the folder is whole. The fingerprint in it covers everything that decides the tables: the stage's version,
+its part of the recipe, the identity of its models, and the fingerprints of the stages it reads. Equal fingerprint,
+nothing to do.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.completions import CompletionsLog
+from pipelines.driver import Receipt
+from pipelines.media import MediaStore
+from pipelines.recipe import Recipe
+from pipelines.workspace import Workspace, read_json, write_json, write_table
+from schemas.completion import ModelIdentity
+from schemas.errors import StageError
+from schemas.ids import content_id
+from schemas.split import DROPPED
+
+LAYOUT = 1
+"""Raised when the layout of stage folders changes; every stage is then computed again (no model is asked again)."""
+
+Progress = Callable[[str, Receipt], None]
+"""Called with a stage's name and its receipt while models answer."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One recipe in one workspace: all that a stage may see."""
+
+    recipe: Recipe
+    workspace: Workspace
+    progress: Progress = lambda stage, receipt: None
+    replay: bool = False
+
+    @cached_property
+    def media(self) -> MediaStore:
+        return MediaStore(self.workspace.media)
+
+    @cached_property
+    def log(self) -> CompletionsLog:
+        return CompletionsLog(self.workspace.completions)
+
+    @cached_property
+    def identities(self) -> dict[str, ModelIdentity]:
+        """The identity of each model of the recipe; loads none."""
+        from generators.models import identify
+
+        return {name: identify(config) for name, config in self.recipe.models.items()}
+
+    def folder(self, stage: "Stage") -> Path:
+        return self.workspace.build(self.recipe.name) / stage.folder
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the road.
+
+    `unit` names the rows that it keeps or drops (samples, captions, traces, rollouts); `reads` the stages whose tables
+    it reads; `section` its part of the recipe (None: the recipe leaves the stage out); `model` the recipe's name of the
+    model it asks, if any; `run` does the work and says how many rows came in.
+    """
+
+    name: str
+    number: int
+    unit: str
+    version: int
+    reads: tuple[str, ...]
+    section: Callable[[Recipe], Any]
+    run: "Callable[[Build, Stage, Road], Outcome]"
+    model: Callable[[Recipe], str | None] = lambda recipe: None
+    extra: Callable[[Build], Any] = lambda build: None
+
+    @property
+    def folder(self) -> str:
+        return f"{self.number:02d}_{self.name}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage reports: rows in, rows kept, and what its model calls cost."""
+
+    rows_in: int
+    rows_kept: int
+    receipt: Receipt | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Road:
+    """The stages that a recipe uses, in order, and the tables that they have written."""
+
+    def __init__(self, build: Build, stages: tuple[Stage, ...]) -> None:
+        self.build = build
+        self.stages = tuple(s for s in stages if s.section(build.recipe) is not None)
+        self._fingerprints: dict[str, str] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return any(s.name == name for s in self.stages)
+
+    def stage(self, name: str) -> Stage:
+        return next(s for s in self.stages if s.name == name)
+
+    def path(self, name: str, table: str = "kept") -> Path:
+        return self.build.folder(self.stage(name)) / f"{table}.parquet"
+
+    def table(self, name: str, table: str = "kept") -> pl.LazyFrame:
+        """A table of a finished stage."""
+        return pl.scan_parquet(self.path(name, table))
+
+    def last(self, unit: str, before: Stage) -> str:
+        """The nearest stage before `before` that parts rows of `unit`."""
+        return next(s.name for s in reversed(self.stages) if s.unit == unit and s.number < before.number)
+
+    def fingerprint(self, stage: Stage) -> str:
+        known = self._fingerprints.get(stage.name)
+        if known is None:
+            section = stage.section(self.build.recipe)
+            model = stage.model(self.build.recipe)
+            known = content_id(
+                {
+                    "layout": LAYOUT,
+                    "stage": stage.name,
+                    "version": stage.version,
+                    "section": section.model_dump(mode="json") if hasattr(section, "model_dump") else section,
+                    "seed": self.build.recipe.seed,
+                    "model": self.build.identities[model].to_json() if model else None,
+                    "extra": stage.extra(self.build),
+                    "reads": [self.fingerprint(self.stage(name)) for name in stage.reads if name in self],
+                }
+            )
+            self._fingerprints[stage.name] = known
+        return known
+
+    def record(self, stage: Stage) -> dict[str, Any] | None:
+        """`stage.json`, or None where the stage has never finished."""
+        return read_json(self.build.folder(stage) / "stage.json")  # type: ignore[no-any-return]
+
+    def is_fresh(self, stage: Stage) -> bool:
+        record = self.record(stage)
+        return bool(record and record["fingerprint"] == self.fingerprint(stage) and not record.get("unanswered"))
+
+    def stale(self) -> list[Stage]:
+        """The stages with work to do, in order: each stale one and all that read from it."""
+        return [s for s in self.stages if not self.is_fresh(s)]
+
+
+def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
+    """Run one stage and write its record. Raises StageError where kept and dropped do not add up to what came in."""
+    folder = road.build.folder(stage)
+    (folder / "stage.json").unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    outcome = stage.run(road.build, stage, road)
+    dropped = pl.read_parquet(folder / "dropped.parquet", columns=["reason"])
+    if outcome.rows_kept + dropped.height != outcome.rows_in:
+        raise StageError(
+            f"Stage '{stage.name}' lost rows: {outcome.rows_in} came in, {outcome.rows_kept} were kept and "
+            f"{dropped.height} dropped. This is a defect of the stage; please report it."
+        )
+    reasons = dropped.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    receipt = outcome.receipt
+    record = {
+        "stage": stage.name,
+        "unit": stage.unit,
+        "fingerprint": road.fingerprint(stage),
+        "rows_in": outcome.rows_in,
+        "kept": outcome.rows_kept,
+        "dropped": dict(reasons.iter_rows()),
+        "seconds": round(time.monotonic() - started, 3),
+        "unanswered": receipt.unanswered if receipt else 0,
+        "notes": dict(outcome.notes),
+    }
+    if receipt:
+        record["asked"] = {
+            "samples": receipt.samples,
+            "errors": receipt.errors,
+            "truncated": receipt.truncated,
+            "retries": receipt.retries,
+            "prompt_tokens": receipt.prompt_tokens,
+            "completion_tokens": receipt.completion_tokens,
+            "seconds": round(receipt.seconds, 3),
+        }
+    write_json(record, folder / "stage.json")
+    return record
+
+
+def write_split(folder: Path, kept: pl.DataFrame | pl.LazyFrame, dropped: pl.DataFrame | pl.LazyFrame) -> int:
+    """Write both halves of a stage's outcome; returns the number of kept rows."""
+    write_table(kept, folder / "kept.parquet")
+    write_table(dropped.select(list(DROPPED)), folder / "dropped.parquet")
+    return count_rows(folder / "kept.parquet")
+
+
+def count_rows(path: Path) -> int:
+    """Rows of a parquet file, from its footer."""
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+@contextmanager
+def shards(folder: Path) -> Iterator["Shards"]:
+    """Collect the batches of a streaming stage as numbered files, joined into one table each when it ends."""
+    scratch = folder / ".shards"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield Shards(folder, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class Shards:
+    """Batches of several tables on their way to the disk."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self._folder = folder
+        self._scratch = scratch
+        self._counts: dict[str, int] = {}
+
+    def add(self, table: str, rows: pl.DataFrame) -> None:
+        number = self._counts.get(table, 0)
+        write_table(rows, self._scratch / f"{table}-{number:06d}.parquet")
+        self._counts[table] = number + 1
+
+    def finish(self, table: str, empty: pl.DataFrame) -> int:
+        """Join the batches of `table`; `empty` gives the columns where there was no batch. Returns the rows."""
+        path = self._folder / f"{table}.parquet"
+        if table in self._counts:
+            write_table(pl.scan_parquet(sorted(self._scratch.glob(f"{table}-*.parquet"))), path)
+        else:
+            write_table(empty, path)
+        return count_rows(path)

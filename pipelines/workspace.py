@@ -1,0 +1,136 @@
+"""The workspace: where everything lives on disk, and the only two ways in which a file comes into being there.
+
+    media/                      images, once each, by content hash
+    log/completions/            the completions log
+    log/embeddings/             the embeddings log
+    builds/<recipe>/NN_<stage>/ the tables of the latest build
+    releases/<recipe>/v<N>/     immutable releases
+
+A file is written beside its place, flushed to the disk and renamed, so a reader sees the old file or the new one.
+"""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from schemas.errors import ConfigError, StoreError
+
+_CAUSES = {
+    errno.ENOSPC: "the disk is full; free some room and run the same command again, nothing finished is lost",
+    errno.EDQUOT: "the disk quota is used up; free some room and run the same command again, nothing finished is lost",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EEXIST: "a file stands where a folder is needed",
+}
+
+
+class Workspace:
+    """Paths of one workspace. Creating the object touches nothing; `prepare()` makes the folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def media(self) -> Path:
+        return self.root / "media"
+
+    @property
+    def completions(self) -> Path:
+        return self.root / "log" / "completions"
+
+    @property
+    def embeddings(self) -> Path:
+        return self.root / "log" / "embeddings"
+
+    def build(self, recipe: str) -> Path:
+        return self.root / "builds" / recipe
+
+    def releases(self, recipe: str) -> Path:
+        return self.root / "releases" / recipe
+
+    def prepare(self, recipe: str) -> None:
+        """Make the folders and prove that they can be written: a read-only store fails before a model starts."""
+        with store_errors(self.root):
+            for folder in (self.media, self.completions, self.embeddings, self.build(recipe), self.releases(recipe)):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.media, self.completions, self.build(recipe), self.releases(recipe)):
+                probe = folder / f".probe-{os.getpid()}"
+                probe.write_bytes(b"x")
+                probe.unlink()
+
+    @contextmanager
+    def lock(self, recipe: str) -> Iterator[None]:
+        """Hold the recipe's build folder; the kernel lets go when the process dies, however it dies."""
+        path = self.build(recipe) / ".lock"
+        with store_errors(path), path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(
+                    f"Another build of '{recipe}' is running in {self.root}. Wait for it or stop it."
+                ) from None
+            yield
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says into one sentence that names the place and the cure."""
+    try:
+        yield
+    except OSError as error:
+        cause = _CAUSES.get(error.errno or 0)
+        if cause is None:
+            raise
+        raise StoreError(f"Cannot write to {error.filename or path}: {cause}.") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success flush it to the disk and rename it into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with store_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_table(table: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
+    """Write a table atomically. A lazy one is streamed: its rows are never all in memory."""
+    with replacing(path) as temporary:
+        try:
+            if isinstance(table, pl.LazyFrame):
+                table.sink_parquet(temporary, compression="zstd", maintain_order=True, mkdir=True)
+            else:
+                table.write_parquet(temporary, compression="zstd")
+        except pl.exceptions.ComputeError as error:  # polars hides the errno of a full disk inside its message
+            if "No space left" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write JSON atomically, keys in the given order."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON at `path`, or None where there is none or it is damaged: both mean that the work is not done."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None

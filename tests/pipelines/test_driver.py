@@ -1,0 +1,188 @@
+"""The driver's failure paths, on an engine that is told how to fail."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.completions import CompletionsLog
+from pipelines.driver import Call, DriverConfig, Receipt, drive
+from schemas.completion import Completion, Message, ModelIdentity, Request, prompt_key
+from schemas.errors import (
+    EngineDiedError,
+    FatalEngineError,
+    PermanentEngineError,
+    StageError,
+    TransientEngineError,
+)
+
+IDENTITY = ModelIdentity("model", "revision", "template")
+QUICK = DriverConfig(backoff_s=0.0, max_retries=3)
+
+
+class ScriptedEngine:
+    """Answers at once, or as the script says: it gets the request and the number of the attempt."""
+
+    def __init__(self, script: Callable[[str, int], None] = lambda id_, attempt: None, concurrency: int = 8) -> None:
+        self.identity = IDENTITY
+        self.concurrency = concurrency
+        self.script = script
+        self.attempts: dict[str, int] = {}
+        self.starts = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    async def start(self) -> None:
+        self.starts += 1
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+        self.in_flight += len(indexes)
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(0)
+            attempt = self.attempts.get(request.id, 0)
+            self.attempts[request.id] = attempt + 1
+            self.script(request.id, attempt)
+            return [Completion(i, f"{request.id}-{i}", "stop", 3, 2) for i in indexes]
+        finally:
+            self.in_flight -= len(indexes)
+
+    async def close(self) -> None:
+        pass
+
+
+def calls(number: int, n: int = 1) -> Iterator[Call]:
+    for i in range(number):
+        request = Request(f"{i:04d}", (Message("user", (f"question {i}",)),), n=n)
+        yield Call(request, prompt_key(IDENTITY, request), tuple(range(n)))
+
+
+def run(engine: ScriptedEngine, root: Path, number: int, n: int = 1, config: DriverConfig = QUICK) -> Receipt:
+    with CompletionsLog(root).writer(IDENTITY) as log:
+        return drive(calls(number, n), engine, log, config, total=number * n)
+
+
+def logged(root: Path) -> pl.DataFrame:
+    return CompletionsLog(root).scan().collect()
+
+
+def test_every_answer_is_logged_once(tmp_path: Path) -> None:
+    receipt = run(ScriptedEngine(), tmp_path, 100, n=3)
+    assert logged(tmp_path)["key"].n_unique() == logged(tmp_path).height == 300
+    assert (receipt.samples, receipt.completion_tokens, receipt.prompt_tokens) == (300, 600, 300)
+
+
+def test_the_window_is_full_and_never_overfull(tmp_path: Path) -> None:
+    engine = ScriptedEngine(concurrency=16)
+    run(engine, tmp_path, 100, n=4)
+    assert engine.most_in_flight == 16
+
+
+def test_a_request_wider_than_the_window_still_goes(tmp_path: Path) -> None:
+    assert run(ScriptedEngine(concurrency=2), tmp_path, 3, n=8).samples == 24
+
+
+def test_the_stream_of_requests_is_read_as_the_window_moves(tmp_path: Path) -> None:
+    engine = ScriptedEngine(concurrency=4)
+    ahead = 0
+
+    def counted() -> Iterator[Call]:
+        nonlocal ahead
+        for taken, call in enumerate(calls(200)):
+            ahead = max(ahead, taken - sum(engine.attempts.values()))
+            yield call
+
+    with CompletionsLog(tmp_path).writer(IDENTITY) as log:
+        drive(counted(), engine, log, QUICK, total=200)
+    assert ahead <= 5
+
+
+def test_a_transient_error_is_asked_again(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if attempt < 2:
+            raise TransientEngineError("429")
+
+    receipt = run(ScriptedEngine(script), tmp_path, 10)
+    assert receipt.retries == 20
+    assert receipt.samples == 10
+
+
+def test_what_stays_unreachable_is_not_logged(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if id_ == "0003":
+            raise TransientEngineError("503")
+
+    receipt = run(ScriptedEngine(script), tmp_path, 10)
+    assert (receipt.samples, receipt.unanswered) == (9, 1)
+    assert logged(tmp_path).height == 9
+
+
+def test_a_permanent_error_becomes_a_row_and_is_not_asked_again(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if id_ == "0003":
+            raise PermanentEngineError("too long")
+
+    engine = ScriptedEngine(script)
+    receipt = run(engine, tmp_path, 10, n=2)
+    assert engine.attempts["0003"] == 1
+    assert receipt.errors == 2
+    assert logged(tmp_path).filter(finish_reason="error")["error"].to_list() == ["too long", "too long"]
+
+
+def test_a_fatal_error_stops_at_once_and_keeps_what_was_answered(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if id_ == "0050":
+            raise FatalEngineError("the key in OPENAI_API_KEY was refused")
+
+    with pytest.raises(FatalEngineError, match="OPENAI_API_KEY"):
+        run(ScriptedEngine(script), tmp_path, 10_000)
+    assert 40 <= logged(tmp_path).height < 100
+
+
+def test_too_many_failures_stop_the_stage(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        raise PermanentEngineError("no such template")
+
+    with pytest.raises(StageError, match=r"max_error_rate=0\.2.*no such template"):
+        run(ScriptedEngine(script), tmp_path, 1000)
+
+
+def test_a_few_requests_that_all_fail_stop_the_stage(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        raise TransientEngineError("connection refused")
+
+    with pytest.raises(StageError, match="All 3 requests failed.*connection refused"):
+        run(ScriptedEngine(script), tmp_path, 3)
+
+
+def test_a_dead_engine_is_restarted_once_for_all_who_saw_it_die(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+
+    def script(id_: str, attempt: int) -> None:
+        if engine.starts == 1 and sum(engine.attempts.values()) > 20:
+            raise EngineDiedError("out of memory")
+
+    engine.script = script
+    assert run(engine, tmp_path, 100).samples == 100
+    assert engine.starts == 2
+
+
+def test_an_engine_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        raise EngineDiedError("out of memory")
+
+    with pytest.raises(StageError, match="died 3 times.*out of memory"):
+        run(ScriptedEngine(script), tmp_path, 10)
+
+
+def test_ctrl_c_keeps_what_was_answered(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if id_ == "0050":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(ScriptedEngine(script), tmp_path, 10_000)
+    assert logged(tmp_path).height >= 40
+    assert not list(tmp_path.glob("journal-*"))

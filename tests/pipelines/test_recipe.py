@@ -1,0 +1,112 @@
+"""The recipe: every mistake is one sentence with file, line and the nearest valid name."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.recipe import RECIPES, load_recipe
+from schemas.errors import ConfigError
+
+GOOD = """\
+name: tiny
+models:
+  vlm: {model: reference-vlm}
+sources:
+  - type: easy_vqa
+    limit: 5
+caption:
+  model: vlm
+rollouts:
+  model: vlm
+  n: 4
+select:
+  budget: 3
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "tiny.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def mistake(folder: Path, old: str, new: str) -> str:
+    assert old in GOOD
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(write(folder, GOOD.replace(old, new)))
+    return str(caught.value)
+
+
+def test_a_good_recipe_loads(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD))
+    assert recipe.rollouts is not None
+    assert recipe.rollouts.n == 4
+    assert recipe.distill is None
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_recipes_that_come_along_load(path: Path) -> None:
+    assert load_recipe(path.stem).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("captio", "captoin: {model: vlm}\ncaptio", "tiny.yaml:7: unknown key 'captoin'. Did you mean 'caption'?"),
+        ("  n: 4", "  nn: 4", "tiny.yaml:11: unknown key 'rollouts.nn'. Did you mean 'n'?"),
+        ("  n: 4", "  n: four", "tiny.yaml:11: 'rollouts.n': input should be a valid integer"),
+        ("  n: 4", "  n: 0", "tiny.yaml:11: 'rollouts.n': input should be greater than or equal to 1"),
+        ("  n: 4", "  sampling: {temprature: 1}", "unknown key 'rollouts.sampling.temprature'. Did you mean 'temperature'?"),
+        ("easy_vqa", "easyvqa", "'sources.0' has no choice 'easyvqa'. Did you mean 'easy_vqa'?"),
+        ("limit: 5", "limt: 5", "tiny.yaml:6: unknown key 'sources.0.limt'. Did you mean 'limit'?"),
+        ("reference-vlm}", "reference-vlm, engine: vlm}", "'models.vlm.engine' has no choice 'vlm'. Did you mean 'vllm'?"),
+        ("reference-vlm}", "reference-vlm, dtype: f32}", "tiny.yaml:3: unknown key 'models.vlm.dtype'."),
+        ("caption:\n  model: vlm", "caption:\n  model: vlmm", "tiny.yaml:8: caption.model: no model named 'vlmm'. Did you mean 'vlm'?"),
+        ("name: tiny\n", "", "'name' is missing."),
+        ("name: tiny", "name: Tiny Set", "'name': string should match pattern"),
+        ("name: tiny", "name: tiny\nname: other", "tiny.yaml:2: 'name' is given twice, first at"),
+        ("name: tiny", "name: [tiny", "not valid YAML"),
+        ("rollouts:\n  model: vlm\n  n: 4\n", "", "selection reads pass rates"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    assert sentence in mistake(tmp_path, old, new)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    told = mistake(tmp_path, "  n: 4", "  n: 0\n  top: 1")
+    assert len(told.splitlines()) == 2
+
+
+def test_overrides_reach_every_value(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    recipe = load_recipe(path, ["rollouts.n=16", "sources.0.limit=7", "caption.sampling.temperature=0.5"], limit=3, seed=9)
+    assert recipe.rollouts is not None
+    assert recipe.caption is not None
+    assert (recipe.rollouts.n, recipe.sources[0].limit, recipe.caption.sampling.temperature) == (16, 7, 0.5)
+    assert (recipe.limit, recipe.seed) == (3, 9)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("rollouts.nn=16", "--set rollouts.nn=16: unknown key 'rollouts.nn'. Did you mean 'n'?"),
+        ("rollouts.n", "write it as key=value"),
+        ("sources.4.limit=1", "there is nothing at '4'"),
+        ("rollouts.n=many", "--set rollouts.n=many: 'rollouts.n': input should be a valid integer"),
+    ],
+)
+def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(write(tmp_path, GOOD), [override])
+    assert sentence in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="There is no recipe 'quickstrat'. Did you mean 'quickstart'?"):
+        load_recipe("quickstrat")
+
+
+def test_a_missing_file_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"There is no recipe file 'nowhere\.yaml'"):
+        load_recipe("nowhere.yaml")
