@@ -30,7 +30,7 @@ COLOURS: dict[str, Rgb] = {
 SHAPES = ("circle", "triangle", "rectangle", "diamond", "star", "cross")
 TASKS = ("color", "shape", "exist", "count", "compare", "relation", "digit", "odd")
 INK: Rgb = (20, 20, 20)
-_GLYPHS = ("75557", "26227", "71717", "71717", "55711", "74717", "74757", "71111", "75757", "75717")
+_GLYPHS = ("75557", "26227", "71747", "71717", "55711", "74717", "74757", "71111", "75757", "75717")
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 

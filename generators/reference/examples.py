@@ -22,6 +22,7 @@ from generators.scenes import caption, iter_scenes, make_scene, questions, rende
 LENGTH = 160
 EASY_SHARE, BLIND_SHARE, CAPTION_SHARE = 0.3, 0.03, 0.6
 LEVEL_WEIGHTS = (3, 3, 3, 2, 2)
+FIRST_STEPS, FIRST_WEIGHTS = 600, (4, 3, 1, 0, 0)  # easy scenes first: the model learns sooner that images matter
 CAPTION_PROMPTS = (CAPTION_PROMPT, CAPTION_PROMPT, "Describe this image in detail.", "What do you see in the image?")
 SUFFIXES = (
     "Answer with a single word or number.", "Answer briefly.", "Give only the final answer.",
@@ -83,10 +84,14 @@ class Steps(Dataset[Batch]):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> Batch:
         """Draw, render and pack the examples of one step."""
-        rng = Random(f"{self.seed}:{self.first + index}:batch")
+        step = self.first + index
+        rng, weights_by_level = (
+            Random(f"{self.seed}:{step}:batch"),
+            FIRST_WEIGHTS if step < FIRST_STEPS else LEVEL_WEIGHTS,
+        )
         rows, images, seen = [], [], []
         for row in range(self.size):
-            image, turns = _draw(rng, f"{self.seed}-{self.first + index}-{row}")
+            image, turns = _draw(rng, f"{self.seed}-{step}-{row}", weights_by_level)
             blind = rng.random() < BLIND_SHARE
             shown = not (blind and rng.random() < 0.5)
             if blind:
@@ -126,7 +131,7 @@ class Steps(Dataset[Batch]):  # type: ignore[misc]
         return ids + fill[0], positions + fill[1], segments + fill[2], labels + fill[3], weights + fill[4]  # type: ignore[return-value]
 
 
-def _draw(rng: Random, name: str) -> tuple[Image.Image, list[Turn]]:
+def _draw(rng: Random, name: str, level_weights: Sequence[int]) -> tuple[Image.Image, list[Turn]]:
     """Draw an image with its turns in random order, a caption first where there is one."""
     if rng.random() < EASY_SHARE:
         path, pairs = rng.choice(easy_vqa_train())
@@ -137,7 +142,7 @@ def _draw(rng: Random, name: str) -> tuple[Image.Image, list[Turn]]:
         turns = [Turn(_vary(rng, question), answer) for question, answer in pairs]
         rng.shuffle(turns)
         return image, turns
-    level = rng.choices((1, 2, 3, 4, 5), LEVEL_WEIGHTS)[0]
+    level = rng.choices((1, 2, 3, 4, 5), level_weights)[0]
     seed = next(s for s in (f"{name}-{k}" for k in range(1000)) if split_of(s) == "train")
     scene = make_scene(seed, level)
     turns = [Turn(_vary(rng, q.question), q.answer) for q in questions(scene)]

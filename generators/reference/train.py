@@ -7,6 +7,7 @@ a run repeats bit for bit on the same machine.
 """
 
 import argparse
+import json
 import logging
 import math
 import os
@@ -82,10 +83,11 @@ def start(config: TrainConfig, device: str) -> Run:
 def loss_of(model: Idefics3ForConditionalGeneration, batch: Batch) -> torch.Tensor:
     """Weighted cross-entropy of the packed answers."""
     inner = model.model
-    image = inner.connector(inner.vision_model(batch.pixels[batch.seen]).last_hidden_state)
     embedded = inner.text_model.embed_tokens(batch.ids)
-    slots = (batch.ids == model.config.image_token_id).unsqueeze(-1)
-    embedded = embedded.masked_scatter(slots, image.to(embedded.dtype))
+    if bool(batch.seen.any()):
+        image = inner.connector(inner.vision_model(batch.pixels[batch.seen]).last_hidden_state)
+        slots = (batch.ids == model.config.image_token_id).unsqueeze(-1)
+        embedded = embedded.masked_scatter(slots, image.to(embedded.dtype))
     query, key = batch.segments.unsqueeze(2), batch.segments.unsqueeze(1)
     mask = ((query == key) | (key == 0)).tril().unsqueeze(1)
     hidden = inner.text_model(
@@ -151,8 +153,15 @@ def read_state(run: Run, path: Path) -> None:
 def export(run: Run, out: Path) -> None:
     """Replace the exported model file by file, so that a reader never meets half a file."""
     out.mkdir(parents=True, exist_ok=True)
+    record = {
+        "config": asdict(run.config),
+        "steps": run.step,
+        "seconds": round(run.elapsed),
+        "torch": torch.__version__,
+    }
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         save(run.model, run.processor, Path(folder))
+        (Path(folder) / "training.json").write_text(json.dumps(record, indent=2) + "\n")
         for file in sorted(Path(folder).iterdir()):
             file.chmod(0o644)
             file.replace(out / file.name)
@@ -165,23 +174,20 @@ def train(config: TrainConfig, out: Path, state: Path, *, device: str = "cpu", w
         read_state(run, state)
         log.info("resumed at step %d after %.0f s", run.step, run.elapsed)
     steps = Steps(run.processor.tokenizer, seed=config.seed, size=config.batch, first=run.step, last=config.steps)
+    batches = iter(DataLoader(steps, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
     clock = saved = exported = time.monotonic()
-    for batch in DataLoader(steps, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None):
-        loss = advance(run, batch, device)
-        now = time.monotonic()
+    while run.progress < 1:
+        loss, now = advance(run, next(batches), device), time.monotonic()
         run.elapsed, clock = run.elapsed + now - clock, now
         if run.step % 20 == 0:
-            log.info(
-                "step %d loss %.4f, %.2f steps/s, %.1f %%", run.step, loss, run.step / run.elapsed, 100 * run.progress
-            )
+            pace = run.step / run.elapsed
+            log.info("step %d loss %.4f, %.2f steps/s, %.1f %%", run.step, loss, pace, 100 * run.progress)
         if now - saved > 120:
             write_state(run, state)
             saved = now
         if now - exported > 600:
             export(run, out)
             exported = now
-        if run.progress >= 1:
-            break
     write_state(run, state)
     export(run, out)
     return run
