@@ -116,6 +116,11 @@ class SceneQuestion:
     kind: Kind
     options: tuple[str, ...] = ()
 
+    @property
+    def stem(self) -> str:
+        """The question without its options, for callers that list them themselves."""
+        return self.question.partition("\n")[0]
+
 
 # --- making -------------------------------------------------------------------------------------------------------
 
@@ -228,8 +233,8 @@ def _outline(shape: str) -> list[tuple[float, float]]:
         return [(r * math.sin(a), -r * math.cos(a)) for r, a in spokes]
     arm = 0.3
     quarter = [(-arm, -1.0), (arm, -1.0), (arm, -arm)]
-    return [(a, b) if k == 0 else (-b, a) if k == 1 else (-a, -b) if k == 2 else (b, -a)
-            for k in range(4) for a, b in quarter]  # fmt: skip
+    quarter_turns = ((1, 0), (0, 1), (-1, 0), (0, -1))
+    return [(a * cos - b * sin, a * sin + b * cos) for cos, sin in quarter_turns for a, b in quarter]
 
 
 def _draw_digit(draw: ImageDraw.ImageDraw, digit: Digit, scale: int) -> None:
@@ -329,8 +334,9 @@ def _ask_names(scene: Scene, rng: Random, colours: tuple[str, ...], shapes: tupl
             asked.append(("color", text, o.colour, "text", colours))
         if lone or by_colour[o.colour] == 1 or where:
             noun = f"{o.colour} shape" if by_colour[o.colour] == 1 else f"shape {where}"
-            text = rng.choice(("What shape is in the image?", "What shape is present?")) if lone and (
-                rng.random() < 0.5) else f"What is the {noun}?"  # fmt: skip
+            text = f"What is the {noun}?"
+            if lone and rng.random() < 0.5:
+                text = rng.choice(("What shape is in the image?", "What shape is present?"))
             asked.append(("shape", text, o.shape, "text", shapes))
     return asked
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,14 +31,17 @@ TEXTS = [
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train the tokenizer on three lines: the texts are not what these tests are about."""
+def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Train the tokenizer on three lines, and on one thread: two that wait for each other crawl on a busy machine."""
     monkeypatch.setattr(training, "task_texts", lambda seed: TEXTS)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
-    torch.set_num_threads(2)
     return Reader(WEIGHTS)
 
 

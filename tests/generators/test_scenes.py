@@ -58,7 +58,7 @@ def _singular(text: str) -> str:
 
 def _expected(scene: Scene, q: SceneQuestion) -> str:
     """Answer a question again from the scene alone."""
-    text = q.question.split("\n")[0].rstrip("?")
+    text = q.stem.rstrip("?")
     again = {
         "color": lambda: _only(_fits(scene, text.removeprefix("What color is"))).colour,
         "shape": lambda: _only(_fits(scene, text.removeprefix("What shape is"))).shape,
