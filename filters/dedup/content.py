@@ -9,6 +9,13 @@ _LABEL = r"^\s*[(\[]?[A-Za-z][)\].:、]\s*"
 _LETTER = r"^\s*[(\[]?([A-Za-z])[)\].:]?\s*$"
 
 
+_TEXT = (
+    pl.when(pl.col("options") == "")
+    .then("question")
+    .otherwise(pl.col("question") + " " + pl.col("options").str.replace_all("\x1f", "; ", literal=True))
+)
+
+
 def normalized(text: pl.Expr) -> pl.Expr:
     """NFKC, lower case, single blanks, plain quotes, no image placeholders, no punctuation at the ends; null is ""."""
     return (
@@ -69,12 +76,12 @@ def question_texts(rows: pl.DataFrame) -> pl.DataFrame:
     The text is the question followed by its sorted options; equal texts share one key, so each is embedded once.
     """
     said = content(rows)
-    text = (
-        pl.when(pl.col("options") == "")
-        .then("question")
-        .otherwise(pl.col("question") + " " + pl.col("options").str.replace_all("\x1f", "; ", literal=True))
-    )
-    texts = said.select("id", text=text)
+    texts = said.select("id", text=_TEXT)
     unique = texts.select(pl.col("text").unique())
     keys = unique.with_columns(key=pl.col("text").map_elements(hash_text, return_dtype=pl.String))
     return texts.join(keys, on="text", how="left", maintain_order="left").select("id", "key", "text")
+
+
+def text_keys(said: pl.DataFrame) -> pl.Series:
+    """The `key` of `question_texts` for rows that have columns `question` and `options` of `content`."""
+    return said.select(text=_TEXT)["text"].map_elements(hash_text, return_dtype=pl.String)

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import Field
 
-from filters.dedup.exact import with_former
 from filters.dedup.greedy import Pairs, joined, keep_best, no_pairs
 from filters.dedup.index import IndexConfig
 from filters.dedup.links import linked
 from filters.dedup.quality import QualityConfig
+from filters.dedup.rule import dropped_pairs
 from filters.dedup.search import searcher, verified
 from filters.dedup.space import NearRule, Space, spaces
 from filters.dedup.vectors import Vectors
-from schemas.split import Split, split
+from schemas.split import Split
 
 SMALL = 2_048
 """Classes up to this size are compared by one matrix product."""
@@ -47,16 +47,10 @@ def drop_near(
 
     Raises StageError where a vector is missing or an approximate search stays below `index.min_recall`.
     """
-    pool = with_former(rows, former)
-    ids, parts = spaces(pool, vectors_text, vectors_image, config, config.quality)
+    ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality, former)
     gone = _named(ids, [_duplicates(space, config.index) for space in parts])
-    names = {"other": "__kept", "text": "__text", "image": "__image"}
-    marked = rows.join(gone.rename(names), on="id", how="left", maintain_order="left")
-    reason = pl.when(pl.col("__kept").is_not_null()).then(pl.lit("dedup:near"))
-    text, image = pl.col("__text"), pl.col("__image")
-    shown = {"kept": pl.col("__kept"), "similarity": pl.min_horizontal(text, image), "text": text, "image": image}
-    result = split(marked, reason, shown)
-    return Split(result.kept.select(rows.columns), result.dropped)
+    similarity = pl.min_horizontal("text", "image")
+    return dropped_pairs(rows, gone.select("id", "text", "image", kept="other", similarity=similarity), "dedup:near")
 
 
 def near_pairs(
@@ -67,8 +61,7 @@ def near_pairs(
     For grouping, where every link counts and none is dropped; give a lower threshold than for dropping, and
     `match_answer=False`, so that what is merely similar still stays on one side of a split.
     """
-    pool = with_former(rows, None)
-    ids, parts = spaces(pool, vectors_text, vectors_image, config, config.quality)
+    ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality)
     return _named(ids, [_links(space, config.index) for space in parts])
 
 

@@ -53,7 +53,7 @@ def keep_best(
             head, tail = range_hits(index, vectors[free], radius)
             dropped.append(_first(confirm(places[free[head]], stored[tail])))
             alive = ~np.isin(places, dropped[-1].left)
-        dropped.append(_inside(places[alive], vectors[alive], fixed, confirm, radius))
+        dropped.append(walk(confirm(*within(places[alive], vectors[alive], radius)), fixed))
         kept = alive & ~np.isin(places, dropped[-1].left)
         if start + block < rows:
             index.add(np.ascontiguousarray(vectors[kept]))
@@ -81,18 +81,20 @@ def within(places: Ints, vectors: Floats, radius: float) -> tuple[Ints, Ints]:
     return places[worse], places[better]
 
 
-def _inside(places: Ints, vectors: Floats, fixed: npt.NDArray[np.bool_], confirm: Confirm, radius: float) -> Pairs:
-    """The walk inside one block, where a row's partner may itself be dropped by a better one."""
-    worse, better = within(places, vectors, radius)
-    pairs = confirm(worse[~fixed[worse]], better[~fixed[worse]])
-    order = np.lexsort((pairs.right, pairs.left))
+def walk(pairs: Pairs, fixed: npt.NDArray[np.bool_]) -> Pairs:
+    """Greedy keep-best over known pairs: for each dropped row, its pair with the best kept one.
+
+    `left` is the worse row of each pair; `fixed` says by row which ones are never dropped.
+    """
+    free = pairs.at(np.flatnonzero(~fixed[pairs.left]))
+    order = np.lexsort((free.right, free.left))
     gone: set[int] = set()
     chosen: list[int] = []
-    for i, left, right in zip(order.tolist(), pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True):
+    for i, left, right in zip(order.tolist(), free.left[order].tolist(), free.right[order].tolist(), strict=True):
         if left not in gone and right not in gone:
             gone.add(left)
             chosen.append(i)
-    return pairs.at(np.array(chosen, dtype=np.int64))
+    return free.at(np.array(chosen, dtype=np.int64))
 
 
 def _first(pairs: Pairs) -> Pairs:

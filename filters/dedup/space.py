@@ -8,27 +8,23 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from filters.dedup.content import content, question_texts
+from filters.dedup.content import text_keys
 from filters.dedup.exact import FIXED
 from filters.dedup.greedy import Pairs
-from filters.dedup.quality import QualityConfig, quality_rank
+from filters.dedup.quality import QualityConfig
+from filters.dedup.rule import Rule, contestants
 from filters.dedup.vectors import Floats, Ints, Vectors, cosine
 from schemas.errors import StageError
-from schemas.section import Section
 
 MARGIN = 2e-3
 """Candidates are searched this far below the threshold, more than float16 can err, and then checked exactly."""
 
 
-class NearRule(Section):
+class NearRule(Rule):
     """What counts as the same question about the same picture."""
 
     text_threshold: float = Field(default=0.92, gt=0, le=1, description="cosine of the two questions, at least")
     image_threshold: float = Field(default=0.97, gt=0, le=1, description="cosine of each pair of pictures, at least")
-    match_answer: bool = Field(default=True, description="rows whose gold answers differ are not duplicates")
-    match_marks: bool = Field(
-        default=True, description="rows whose numbers or contrast words differ are not duplicates"
-    )
 
 
 @dataclass(frozen=True)
@@ -78,46 +74,24 @@ class Space:
 
 
 def spaces(
-    pool: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule, quality: QualityConfig
+    rows: pl.DataFrame,
+    text: Vectors,
+    image: Vectors | None,
+    rule: NearRule,
+    quality: QualityConfig,
+    former: pl.DataFrame | None = None,
 ) -> tuple[pl.Series, Iterator[Space]]:
     """The ids in the numbering that spaces use, and the spaces of two rows and more.
 
-    `pool` has the column `__fixed` (see `filters.dedup.exact.with_former`). Raises StageError for a missing vector.
+    Raises StageError for a missing vector.
     """
-    table = _table(pool, text, image, rule, quality)
-    return table["id"], _classes(table, text, image, rule)
-
-
-def _table(
-    pool: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule, quality: QualityConfig
-) -> pl.DataFrame:
-    """`id, __fixed, rank, class, pictures, text_place`: the class holds what is equal in every pair of duplicates."""
-    said = content(pool)
-    pictures, others = _parted(said)
-    keys = question_texts(pool)["key"]
+    table = contestants(rows, former, rule.same, quality)
+    keys = text_keys(table)
     places = pl.Series("text_place", text.find(keys))
     _demand(places, keys, "text")
-    if image is None and pictures.list.len().sum():
+    if image is None and table["pictures"].list.len().sum():
         raise StageError("dedup:near needs image vectors, because some rows have pictures")
-    same = ["kinds", "others"]
-    same += ["answer"] if rule.match_answer else []
-    same += ["marks"] if rule.match_marks else []
-    table = said.with_columns(
-        pool[FIXED], places, pictures.alias("pictures"), others.alias("others"), rank=quality_rank(pool, quality)
-    )
-    table = table.with_columns(pl.col("kinds").list.join(","))
-    classes = pl.struct(same).rank("dense").alias("class")
-    return table.select("id", FIXED, "rank", classes, "pictures", "text_place").sort("class", ~pl.col(FIXED), "rank")
-
-
-def _parted(said: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Hashes of the pictures of each row, and its other media as one string."""
-    pictures, others = [], []
-    for kinds, hashes in said.select("kinds", "media").iter_rows():
-        pairs = list(zip(kinds, hashes, strict=True))
-        pictures.append([sha for kind, sha in pairs if kind == "image"])
-        others.append(",".join(sha for kind, sha in pairs if kind != "image"))
-    return pl.Series(pictures, dtype=pl.List(pl.String)), pl.Series(others, dtype=pl.String)
+    return table["id"], _classes(table.with_columns(places), text, image, rule)
 
 
 def _demand(places: pl.Series, keys: pl.Series, what: str) -> None:

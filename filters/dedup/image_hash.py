@@ -1,0 +1,155 @@
+"""Near-identical pictures by perceptual hash: another encoding, another size, the same picture.
+
+A 64-bit pHash (the sign pattern of the low DCT coefficients; Zauner, "Implementation and benchmarking of perceptual image
+hash functions", 2010, through `imagehash`) finds candidates, and an 8 x 8 thumbnail in YCbCr decides: pHash sees neither
+colour nor a small shape in front of a plain ground, and a benchmark of shapes consists of little else.
+"""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field
+
+from filters.dedup.exact import FIXED
+from filters.dedup.greedy import Pairs, joined, no_pairs, walk
+from filters.dedup.hamming import LIMIT, hamming_pairs
+from filters.dedup.quality import QualityConfig
+from filters.dedup.rule import contestants, dropped_pairs
+from schemas.engine import MediaReader
+from schemas.errors import MissingDependencyError
+from schemas.ids import hash_text
+from schemas.section import Section
+from schemas.split import Split
+
+SIDE = 8
+_LEVELS = SIDE * SIDE * 3
+HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
+"""A hashed picture; `phash` and `thumb` are null where it cannot be decoded."""
+
+
+class ImageHashConfig(Section):
+    """When two pictures are the same, and which duplicate stays."""
+
+    max_distance: int = Field(default=6, ge=0, le=LIMIT, description="bits of 64 in which the pHashes differ, at most")
+    max_level: int = Field(default=20, ge=0, le=255, description="largest difference of a thumbnail value (0-255)")
+    match_answer: bool = Field(default=True, description="rows whose gold answers differ are not duplicates")
+    quality: QualityConfig = Field(default_factory=QualityConfig, description="which duplicate stays")
+
+
+def image_hash(data: bytes) -> tuple[int, bytes] | None:
+    """The 64-bit pHash and the 192-byte thumbnail (8 x 8, YCbCr) of an encoded picture; None if it cannot be decoded."""
+    try:
+        import imagehash
+    except ImportError as error:
+        raise MissingDependencyError("imagehash", "dedup", "Perceptual hashing") from error
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            file.draft("RGB", (128, 128))
+            picture = file.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    bits = np.packbits(imagehash.phash(picture).hash.ravel())
+    thumb = picture.convert("YCbCr").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return int.from_bytes(bits.tobytes(), "big"), thumb.tobytes()
+
+
+def image_hashes(hashes: Iterable[str], media: MediaReader) -> pl.DataFrame:
+    """`sha256, phash, thumb` for each distinct medium; nulls where it cannot be decoded."""
+    unique = sorted(set(hashes))
+    found = [image_hash(media.read(sha)) or (None, None) for sha in unique]
+    columns = {"sha256": unique, "phash": [f[0] for f in found], "thumb": [f[1] for f in found]}
+    return pl.DataFrame(columns, schema=HASHES)
+
+
+def drop_image_hash(
+    rows: pl.DataFrame, hashes: pl.DataFrame, config: ImageHashConfig, former: pl.DataFrame | None = None
+) -> Split:
+    """Keep the best of the rows that ask the same about the same pictures; drop the others as `dedup:image_hash`.
+
+    Question, options and answer are equal up to spelling, and each picture matches, in order: same bytes, or pHash and
+    thumbnail (`hashes`, of `image_hashes`) within the limits. A picture without a hash equals itself only. Evidence:
+    `kept`, `distance` (the largest, in bits), `similarity` (1 - distance / 64).
+    """
+    same = ["kinds", "others", "question", "options", *(["answer"] if config.match_answer else [])]
+    table = contestants(rows, former, same, config.quality)
+    table = table.filter((pl.col("pictures").list.len() > 0) & (pl.len().over("class") > 1)).with_row_index("row")
+    pictures, fixed = _pictures(table["pictures"].explode(), hashes), table[FIXED].to_numpy()
+    first = np.cumsum(table["pictures"].list.len().to_numpy()) - table["pictures"].list.len().to_numpy()
+    found = [no_pairs()]
+    for rows_of_class in np.split(np.arange(len(table)), _starts(table["class"])):
+        if not len(rows_of_class):
+            continue
+        start, size = int(rows_of_class[0]), len(rows_of_class)
+        each = len(table["pictures"][start])
+        part = pictures.between(int(first[start]), size, each)
+        pairs = walk(_same_pictures(part, None, config), fixed[start : start + size])
+        found.append(pairs._replace(left=pairs.left + start, right=pairs.right + start))
+    pairs = joined(found)
+    gone = pl.DataFrame({"id": table["id"].gather(pairs.left), "kept": table["id"].gather(pairs.right)})
+    gone = gone.with_columns(distance=pl.Series(pairs.image).cast(pl.Int64))
+    return dropped_pairs(rows, gone.with_columns(similarity=1 - pl.col("distance") / 64), "dedup:image_hash")
+
+
+def same_image_pairs(hashes: pl.DataFrame, others: pl.DataFrame | None, config: ImageHashConfig) -> pl.DataFrame:
+    """`sha256, other, distance`: pictures that are the same up to encoding; inside `hashes`, or between two tables.
+
+    Inside one table each pair comes once. For grouping rows by near-identical pictures, and for benchmarks.
+    """
+    left = hashes.drop_nulls("phash")
+    right = left if others is None else others.drop_nulls("phash")
+    tables = [_Pictures.of(table["phash"], table["thumb"], 1) for table in (left, right)]
+    pairs = _same_pictures(tables[0], None if others is None else tables[1], config)
+    found = {"sha256": left["sha256"].gather(pairs.left), "other": right["sha256"].gather(pairs.right)}
+    return pl.DataFrame(found).with_columns(distance=pl.Series(pairs.image).cast(pl.Int64))
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The hashes of the pictures of some rows: `(rows, pictures)`, and thumbnails `(rows, pictures, 192)`."""
+
+    phash: npt.NDArray[np.uint64]
+    thumb: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, phash: pl.Series, thumb: pl.Series, each: int) -> "_Pictures":
+        levels = np.frombuffer(b"".join(thumb.to_list()), dtype=np.uint8)
+        return cls(phash.to_numpy().reshape(-1, each), levels.reshape(-1, each, _LEVELS))
+
+    def between(self, start: int, rows: int, each: int) -> "_Pictures":
+        """Rows of `each` pictures, out of a flat list of pictures."""
+        part = slice(start, start + rows * each)
+        return _Pictures(self.phash[part].reshape(rows, each), self.thumb[part].reshape(rows, each, _LEVELS))
+
+
+def _pictures(shas: pl.Series, hashes: pl.DataFrame) -> _Pictures:
+    """The pictures of a flat list of sha256. One without a hash gets its own, far from all others."""
+    wanted = shas.alias("sha256").to_frame()
+    found = wanted.join(hashes.unique("sha256"), on="sha256", how="left", maintain_order="left")
+    missing = found.filter(pl.col("phash").is_null())["sha256"].unique()
+    own = {sha: int(hash_text(sha)[:16], 16) for sha in missing}
+    stand_in = pl.col("sha256").replace_strict(own, default=None, return_dtype=pl.UInt64)
+    thumb = pl.col("thumb").fill_null(bytes(_LEVELS))
+    found = found.with_columns(phash=pl.coalesce("phash", stand_in), thumb=thumb)
+    return _Pictures.of(found["phash"], found["thumb"], 1)
+
+
+def _starts(classes: pl.Series) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(np.diff(classes.to_numpy())) + 1
+
+
+def _same_pictures(left: _Pictures, right: _Pictures | None, config: ImageHashConfig) -> Pairs:
+    """Pairs of rows all of whose pictures match in order; `image` holds the largest distance."""
+    found = [no_pairs()]
+    other = left if right is None else right
+    for i, j in hamming_pairs(left.phash[:, 0], None if right is None else right.phash[:, 0], config.max_distance):
+        distance = np.bitwise_count(left.phash[i] ^ other.phash[j]).max(axis=1)
+        level = np.abs(left.thumb[i].astype(np.int16) - other.thumb[j]).max(axis=(1, 2))
+        good = (distance <= config.max_distance) & (level <= config.max_level)
+        found.append(Pairs(i[good], j[good], np.ones(int(good.sum())), distance[good].astype(np.float64)))
+    return joined(found)

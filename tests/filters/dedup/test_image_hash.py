@@ -1,0 +1,106 @@
+"""Perceptual hashes: the same picture in other bytes, and only that."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image, ImageDraw
+
+from filters.dedup.image_hash import ImageHashConfig, drop_image_hash, image_hash, image_hashes, same_image_pairs
+
+MakeRows = Callable[..., pl.DataFrame]
+
+
+def _picture(seed: int, size: int = 128, shift: int = 0) -> Image.Image:
+    chance = Random(seed)
+    image = Image.new("RGB", (size, size), tuple(chance.randrange(150, 256) for _ in range(3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y, w, h = (chance.randrange(10, 60) for _ in range(4))
+        color = tuple(chance.randrange(256) for _ in range(3))
+        draw.ellipse((x + shift, y, x + shift + w, y + h), fill=color)
+    return image
+
+
+def _bytes(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+class _Media:
+    def __init__(self, stored: dict[str, bytes]) -> None:
+        self._stored = stored
+
+    def path(self, sha256: str) -> Path:
+        raise FileNotFoundError(sha256)
+
+    def read(self, sha256: str) -> bytes:
+        return self._stored[sha256]
+
+
+def _stored() -> dict[str, bytes]:
+    one = _picture(1)
+    stored = {"one": _bytes(one), "jpeg": _bytes(one, "JPEG", quality=75), "small": _bytes(one.resize((115, 115)))}
+    stored |= {"grey": _bytes(one.convert("L")), "moved": _bytes(_picture(1, shift=30)), "other": _bytes(_picture(2))}
+    return stored | {"broken": b"no picture", "broken too": b"nor this"}
+
+
+HASHES = image_hashes(_stored(), _Media(_stored()))
+
+
+def test_hashes_are_one_row_a_picture_and_null_where_broken() -> None:
+    assert HASHES["sha256"].to_list() == sorted(_stored())
+    assert HASHES.filter(pl.col("phash").is_null())["sha256"].to_list() == ["broken", "broken too"]
+    assert image_hash(_stored()["one"]) == image_hash(_stored()["one"])
+
+
+def test_encoding_and_size_make_no_other_picture_but_colour_and_place_do() -> None:
+    pairs = same_image_pairs(HASHES, None, ImageHashConfig())
+    assert {frozenset(pair) for pair in pairs.select("sha256", "other").rows()} == {
+        frozenset(pair) for pair in [("one", "jpeg"), ("one", "small"), ("jpeg", "small")]
+    }
+    between = same_image_pairs(HASHES.filter(sha256="jpeg"), HASHES, ImageHashConfig())
+    assert set(between["other"]) == {"one", "jpeg", "small"}
+
+
+def test_same_question_about_the_same_picture_is_a_duplicate(make_rows: MakeRows) -> None:
+    shas = ["one", "jpeg", "small", "grey", "moved", "other"]
+    rows = make_rows(*[{"question": "What is it?", "images": [sha]} for sha in shas])
+    result = drop_image_hash(rows, HASHES, ImageHashConfig())
+    assert result.kept["id"].to_list() == ["r0000", "r0003", "r0004", "r0005"]
+    for row in result.dropped.to_dicts():
+        evidence = json.loads(row["evidence"])
+        assert row["reason"] == "dedup:image_hash" and evidence["kept"] == "r0000"
+        assert evidence["distance"] <= 6 and evidence["similarity"] == 1 - evidence["distance"] / 64
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "dropped"),
+    [
+        ({"images": ["one"]}, {"images": ["jpeg"], "question": "another question"}, 0),
+        ({"images": ["one"]}, {"images": ["jpeg"], "answer": "no"}, 0),
+        ({"images": ["one", "other"]}, {"images": ["jpeg", "other"]}, 1),
+        ({"images": ["one", "other"]}, {"images": ["other", "jpeg"]}, 0),
+        ({"images": ["one", "other"]}, {"images": ["jpeg"]}, 0),
+        ({"images": ["broken"]}, {"images": ["broken"]}, 1),
+        ({"images": ["broken"]}, {"images": ["broken too"]}, 0),
+        ({"images": []}, {"images": []}, 0),
+    ],
+)
+def test_rows_are_compared_whole(make_rows: MakeRows, one: dict[str, Any], other: dict[str, Any], dropped: int) -> None:
+    rows = make_rows({"question": "q"} | one, {"question": "q"} | other)
+    assert len(drop_image_hash(rows, HASHES, ImageHashConfig()).dropped) == dropped
+
+
+def test_former_rows_win_and_the_answer_may_be_left_out(make_rows: MakeRows) -> None:
+    rows = make_rows({"question": "q", "images": ["one"]}, {"question": "q", "images": ["jpeg"], "answer": "no"})
+    loose = ImageHashConfig(match_answer=False)
+    assert drop_image_hash(rows, HASHES, loose).kept["id"].to_list() == ["r0000"]
+    assert drop_image_hash(rows[:1], HASHES, loose, former=rows[1:]).kept.is_empty()
+    assert drop_image_hash(rows[:0], HASHES, loose).kept.is_empty()
