@@ -6,13 +6,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from filters.verify.catalogue import KINDS
-from filters.verify.kind import GoldUnparseableError, Params
+from filters.verify.kind import NO_PARAMS, GoldUnparseableError, Params
 from schemas.answer import Answer
 
 __all__ = ["GoldUnparseableError", "parse_gold", "read_params"]
 
 
-def parse_gold(kind: str, raw: str, *, options: Sequence[str] = (), params: Mapping[str, Any] = {}) -> Answer:
+def parse_gold(
+    kind: str, raw: str, *, options: Sequence[str] = (), params: Mapping[str, Any] | Params = NO_PARAMS
+) -> Answer:
     """The answer of `kind` that `raw` states, with `raw` kept beside it.
 
     Raises `GoldUnparseableError` when it states none, or when kind or parameters are unknown.
@@ -22,7 +24,8 @@ def parse_gold(kind: str, raw: str, *, options: Sequence[str] = (), params: Mapp
     if not raw.strip():
         raise GoldUnparseableError("the answer is empty")
     try:
-        return KINDS[kind].read_gold(raw, tuple(options), read_params(kind, params))
+        settings = params if isinstance(params, Params) else read_params(kind, params)
+        return KINDS[kind].read_gold(raw, tuple(options), settings)
     except ValidationError as error:
         raise GoldUnparseableError(f"{raw[:80]!r} is no {kind}: {error.errors()[0]['msg']}") from error
     except (RecursionError, OverflowError) as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from pydantic import Field
 from schemas.answer import Answer
 from schemas.section import Section
 from schemas.verdict import Tier
+
+NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 
 class GoldUnparseableError(ValueError):
@@ -50,7 +53,8 @@ class Kind:
     `read_gold(raw, options, params)` raises `GoldUnparseableError`. `judge(span, gold, options, params)` compares;
     `settle` is its cheap half, linear in the span, and gives None where only the expensive half can tell.
     `whole`: it is given the whole response instead of the answer span (composites find their own sections).
-    `show` writes a gold for people, and tells two golds apart; `state` writes it as a response would.
+    `show` writes a gold for people, and tells two golds apart; `state(gold, params)` writes it as a response would.
+    `judged`: rules leave every response unscored, a judge has to grade it.
     `string_tier`: equal spellings of gold and span settle it at once.
     """
 
@@ -63,10 +67,11 @@ class Kind:
     response_forms: str
     settle: Callable[[str, Any, Sequence[str], Any], Outcome | None] | None = None
     show: Callable[[Any], str] = field(default=lambda gold: str(gold.raw))
-    state: Callable[[Any], str] = field(default=lambda gold: str(gold.raw))
+    state: Callable[[Any, Any], str] = field(default=lambda gold, params: str(gold.raw))
     whole: bool = False
     string_tier: bool = False
     symmetric: bool = False
+    judged: bool = False
 
 
 def wrong(explanation: str, parsed: str | None = None) -> Outcome:

@@ -1,8 +1,8 @@
 """Does the verifier of each row do its job? Asked before any model is, with answers whose verdicts are known."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from filters.verify.catalogue import KINDS
 from filters.verify.pool import VerifierPool
-from filters.verify.verifier import VerifyItem
+from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import Answer, BooleanAnswer, ChoiceAnswer, load_answer
 from schemas.ids import seeded
 from schemas.split import DROPPED, Split
@@ -21,7 +21,8 @@ DRAWS = 2
 ENOUGH = 0.95
 """Share of those draws that must score nothing, in each source and kind."""
 REFUSALS = ("I cannot answer this question.", "It cannot be determined from the image.")
-_MOST_LISTED = 40
+_MOST_LISTED = 4
+_TRIES = 20
 
 CHECKS = pl.Schema(
     {
@@ -46,10 +47,15 @@ class _Row:
     verifier: str | None
     params: Mapping[str, Any]
     options: tuple[str, ...]
+    stated: str
 
     @property
     def kind(self) -> str:
         return (self.verifier or self.gold.kind).partition(":")[0]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.gold.kind} {KINDS[self.gold.kind].show(self.gold)}"
 
 
 def selftest(samples: pl.DataFrame, seed: int, pool: VerifierPool | None = None) -> Split:
@@ -72,12 +78,12 @@ def selftest(samples: pl.DataFrame, seed: int, pool: VerifierPool | None = None)
 def checks(samples: pl.DataFrame, seed: int, pool: VerifierPool | None = None) -> pl.DataFrame:
     """Every check of every row, as `CHECKS`: the gold itself, other golds, nothing, refusals, all options at once."""
     rows, broken = _read(samples)
-    plan = list(_plan(rows, seed))
+    plan = _plan(rows, seed)
     if pool is None:
         with VerifierPool() as own:
-            judged = _records(plan, own)
+            judged = list(_records(plan, own))
     else:
-        judged = _records(plan, pool)
+        judged = list(_records(plan, pool))
     return pl.DataFrame(broken + judged, schema=CHECKS, orient="row")
 
 
@@ -102,11 +108,12 @@ def _read(samples: pl.DataFrame) -> tuple[list[_Row], list[tuple[Any, ...]]]:
         try:
             gold = load_answer(answer["parsed"] or "")
             params = json.loads(verifier.get("params") or "{}")
+            stated = state_of(gold, verifier.get("id"), params)
         except (ValueError, KeyError) as error:
-            about = f"the gold cannot be read: {type(error).__name__}"
+            about = f"gold, verifier and parameters do not fit: {type(error).__name__}: {str(error)[:200]}"
             broken.append((row["id"], source, answer.get("kind"), "gold", None, False, None, "none", about))
             continue
-        rows.append(_Row(row["id"], source, gold, verifier.get("id"), params, tuple(row["options"] or ())))
+        rows.append(_Row(row["id"], source, gold, verifier.get("id"), params, tuple(row["options"] or ()), stated))
     return rows, broken
 
 
@@ -114,30 +121,39 @@ def _plan(rows: list[_Row], seed: int) -> Iterator[tuple[_Row, str, VerifyItem, 
     """(row, check, item, whether it should be correct)."""
     golds: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for row in rows:
-        golds[row.source, row.kind].setdefault(_shown(row), _stated(row))
+        golds[row.source, row.kind].setdefault(row.shown, row.stated)
+    listed = {key: list(group.items()) for key, group in golds.items()}
     for row in rows:
-        group = golds[row.source, row.kind]
-        yield row, "self", _ask(row, _stated(row)), True
-        for other in _draw(row, group, seed):
-            yield row, "other", _ask(row, group[other]), False
+        if KINDS[row.kind].judged:
+            continue
+        group = listed[row.source, row.kind]
+        yield row, "self", _ask(row, row.stated), True
+        yield from ((row, "other", _ask(row, text), False) for text in _draw(row, group, seed))
         yield row, "empty", _ask(row, ""), False
         if row.kind != "abstain":
             yield from ((row, "refusal", _ask(row, text), False) for text in REFUSALS)
-        yield from ((row, "all_options", _ask(row, text), False) for text in _everything(row, list(group.values())))
+        yield from ((row, "all_options", _ask(row, text), False) for text in _everything(row, group[:_MOST_LISTED]))
 
 
-def _draw(row: _Row, group: Mapping[str, str], seed: int) -> list[str]:
-    mine = _shown(row)
-    others = [shown for shown in group if shown != mine]
-    allowed = [o for o in others if not row.options or row.kind != "choice" or _has(row, o)]
-    return seeded(seed, row.id).sample(allowed, min(DRAWS, len(allowed)))
+def _draw(row: _Row, group: Sequence[tuple[str, str]], seed: int) -> list[str]:
+    """What up to `DRAWS` other golds of the group state; a letter that the row does not offer is no draw."""
+    chance = seeded(seed, row.id)
+    drawn: dict[str, str] = {}
+    for _ in range(_TRIES):
+        shown, text = group[chance.randrange(len(group))]
+        if shown != row.shown and (row.kind != "choice" or not row.options or _has(row, shown)):
+            drawn[shown] = text
+        if len(drawn) == DRAWS:
+            break
+    return list(drawn.values())
 
 
 def _has(row: _Row, shown: str) -> bool:
-    return all("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(x) < len(row.options) for x in shown.split(","))
+    letters = shown.removeprefix("choice ").split(",")
+    return all("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(x) < len(row.options) for x in letters)
 
 
-def _everything(row: _Row, stated: list[str]) -> list[str]:
+def _everything(row: _Row, others: Sequence[tuple[str, str]]) -> list[str]:
     """Ways to name every answer at once."""
     if isinstance(row.gold, ChoiceAnswer):
         if not row.options or len(row.gold.letters) == len(row.options):
@@ -146,19 +162,10 @@ def _everything(row: _Row, stated: list[str]) -> list[str]:
         return [", ".join(letters), ", ".join(row.options)]
     if isinstance(row.gold, BooleanAnswer):
         return ["yes or no"]
-    if row.kind not in ("number", "expression", "text", "set") or len(stated) < 3:
+    strangers = [text for shown, text in others if shown != row.shown]
+    if row.kind not in ("number", "expression", "text", "set") or len(strangers) < 2:
         return []
-    mine = _stated(row)
-    listed = [mine, *(s for s in stated[:_MOST_LISTED] if s != mine)]
-    return [", ".join(listed)]
-
-
-def _shown(row: _Row) -> str:
-    return KINDS[row.gold.kind].show(row.gold) if row.gold.kind in KINDS else row.gold.raw
-
-
-def _stated(row: _Row) -> str:
-    return KINDS[row.gold.kind].state(row.gold) if row.gold.kind in KINDS else row.gold.raw
+    return [", ".join([row.stated, *strangers])]
 
 
 def _ask(row: _Row, text: str) -> VerifyItem:
@@ -166,10 +173,16 @@ def _ask(row: _Row, text: str) -> VerifyItem:
     return VerifyItem(response, row.gold, row.verifier, row.params, row.options)
 
 
-def _records(plan: Iterable[tuple[_Row, str, VerifyItem, bool]], pool: VerifierPool) -> list[tuple[Any, ...]]:
-    plan = list(plan)
-    verdicts = pool.verify_many(item for _, _, item, _ in plan)
-    return [_record(*step, verdict) for step, verdict in zip(plan, verdicts, strict=True)]
+def _records(plan: Iterator[tuple[_Row, str, VerifyItem, bool]], pool: VerifierPool) -> Iterator[tuple[Any, ...]]:
+    steps: deque[tuple[_Row, str, VerifyItem, bool]] = deque()
+
+    def items() -> Iterator[VerifyItem]:
+        for step in plan:
+            steps.append(step)
+            yield step[2]
+
+    for verdict in pool.verify_many(items()):
+        yield _record(*steps.popleft(), verdict)
 
 
 def _record(row: _Row, check: str, item: VerifyItem, wanted: bool, verdict: Verdict) -> tuple[Any, ...]:

@@ -7,14 +7,14 @@ from typing import Any
 from filters.verify.catalogue import KINDS
 from filters.verify.extract import answer_span
 from filters.verify.gold import GoldUnparseableError, parse_gold, read_params
-from filters.verify.kind import Kind, Outcome, Params
+from filters.verify.kind import NO_PARAMS, Kind, Outcome, Params
 from filters.verify.normalise import bare
 from schemas.answer import Answer
 from schemas.verdict import Verdict, unscored
 
 CHEAP_CHARS = 2000
 """Spans up to this length are judged at once by kinds whose work is small; longer ones where they can be stopped."""
-_NO_PARAMS: dict[str, Params] = {}
+_DEFAULTS: dict[str, Params] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,20 @@ def settle(item: VerifyItem) -> Verdict | None:
     return _guarded(item, cheap=True)
 
 
+def state_of(gold: Answer, verifier: str | None = None, params: Mapping[str, Any] = NO_PARAMS) -> str:
+    """The gold as a response would state it: the text of its answer span, or all sections of a composite.
+
+    Raises `ValueError` where verifier or parameters do not fit the gold.
+    """
+    name, _, metric = (verifier or gold.kind).partition(":")
+    if name not in KINDS:
+        raise GoldUnparseableError(f"there is no verifier {verifier!r}")
+    settings = _params(KINDS[name], params, metric)
+    if gold.kind != name:
+        gold = parse_gold(name, gold.raw, params=settings)
+    return KINDS[name].state(gold, settings)
+
+
 def _guarded(item: VerifyItem, cheap: bool) -> Verdict | None:
     try:
         return _verify(item, cheap)
@@ -73,7 +87,7 @@ def _verify(item: VerifyItem, cheap: bool) -> Verdict | None:
     params = _params(kind, item.params, metric)
     gold = item.gold
     if gold.kind != name:
-        gold = parse_gold(name, gold.raw, options=item.options, params=item.params)
+        gold = parse_gold(name, gold.raw, options=item.options, params=params)
     span = item.response if kind.whole else answer_span(item.response, item.tags)
     shown = kind.show(gold)
     if span is None:
@@ -86,9 +100,9 @@ def _verify(item: VerifyItem, cheap: bool) -> Verdict | None:
 
 def _params(kind: Kind, given: Mapping[str, Any], metric: str) -> Params:
     if not given and not metric:
-        if kind.name not in _NO_PARAMS:
-            _NO_PARAMS[kind.name] = kind.params()
-        return _NO_PARAMS[kind.name]
+        if kind.name not in _DEFAULTS:
+            _DEFAULTS[kind.name] = kind.params()
+        return _DEFAULTS[kind.name]
     return read_params(kind.name, {**given, "metric": metric} if metric else given)
 
 

@@ -147,6 +147,6 @@ CHOICE = Kind(
     gold_forms="`B`, `(B)`, `B. text`, the option's text, `A,C`, `AC`, with `index_base` an option's number",
     response_forms='the same; "The answer is B". A letter inside a word ("Because") is none',
     show=lambda gold: ",".join(gold.letters),
-    state=lambda gold: ", ".join(gold.letters),
+    state=lambda gold, params: ", ".join(gold.letters),
     symmetric=True,
 )

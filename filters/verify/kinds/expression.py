@@ -35,6 +35,7 @@ _SPELLING = (
 _WORD = re.compile(r"^[A-Za-z][A-Za-z' -]*[A-Za-z]$")
 _ASSIGNED = re.compile(r"^\\?[A-Za-z](?:_\{?\w+\}?|\([a-z]\))?\s*=\s*([^=]+)$")
 _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?")
+_SEVERAL = re.compile(r"^[^()\[\]{}]*(?:,\s|\bor\b|\band\b)")
 _BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -120,6 +121,8 @@ def _compare(text: str, gold: str) -> tuple[bool, str] | None:
         return _trees(first, second)
     if first is None and a is None and b is not None and (number := only_numeral(text)) is not None:
         return _numerals(number, b)
+    if (b is not None or second is not None) and _SEVERAL.search(text):
+        return False, "several answers instead of one"
     return _lists(text, gold)
 
 

@@ -1,0 +1,135 @@
+"""Answers of several parts: weighted sums, products, minima, and gates that zero the whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from filters.verify.extract import answer_span, section
+from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.literal import NotLiteralError, read_literal
+from schemas.answer import Answer, CompositeAnswer
+from schemas.ids import canonical_json
+from schemas.section import Section
+
+
+class PartParams(Section):
+    """One part."""
+
+    verifier: str | None = Field(default=None, description="verifier of the part; unset: its kind's")
+    params: dict[str, Any] = Field(default_factory=dict, description="parameters of that verifier")
+    weight: float = Field(default=1.0, ge=0, description="weight in a sum")
+    gate: float | None = Field(default=None, ge=0, le=1, description="a score below this zeroes the whole")
+
+
+class CompositeParams(Params):
+    """How parts make a whole."""
+
+    metric: Literal["sum", "product", "min"] = "sum"
+    layout: Literal["tags", "json"] = Field(
+        default="tags", description="tags: part `name` is the text of `<name>`; json: the answer is an object of parts"
+    )
+    parts: dict[str, PartParams] = Field(
+        default_factory=dict, description="settings by part; unnamed parts use defaults"
+    )
+
+
+def read_gold(raw: str, options: Sequence[str], params: CompositeParams) -> CompositeAnswer:
+    """A JSON object of parts, each `{"kind": …, "raw": …}`."""
+    from filters.verify.gold import parse_gold  # the catalogue that it reads holds this file
+
+    try:
+        value = read_literal(raw)
+    except NotLiteralError as error:
+        raise GoldUnparseableError("not a JSON object of parts") from error
+    if not isinstance(value, dict) or not value or not all(_is_part(part) for part in value.values()):
+        raise GoldUnparseableError('not a JSON object of parts {"kind": …, "raw": …}')
+    parts: dict[str, Answer] = {}
+    for name, part in value.items():
+        options_of = part.get("options", list(options))
+        parts[name] = parse_gold(part["kind"], part["raw"], options=options_of, params=_settings(params, name).params)
+    return CompositeAnswer(raw=raw, parts=parts)
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("kind"), str) and isinstance(part.get("raw"), str)
+
+
+def _settings(params: CompositeParams, name: str) -> PartParams:
+    return params.parts.get(name, PartParams())
+
+
+def judge(response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams) -> Outcome:
+    """Each part is judged by its own verifier; one that is unscored leaves the whole unscored."""
+    from filters.verify.verifier import verify  # the catalogue that it reads holds this file
+
+    spans = _spans(response, gold, params)
+    if not any(spans.values()):
+        return wrong("holds none of the parts")
+    scores, about = {}, []
+    for name, part in gold.parts.items():
+        setting = _settings(params, name)
+        verdict = verify(
+            spans.get(name) or "", part, verifier=setting.verifier, params=setting.params, options=options, tags="plain"
+        )
+        if verdict.score is None:
+            return Outcome(None, f"{name}: {verdict.explanation}", canonical_json(spans)[:300], verdict.tier)
+        scores[name] = verdict.score
+        about.append(f"{name} {verdict.score:.3g} ({verdict.explanation})")
+    closed = [n for n, s in scores.items() if (gate := _settings(params, n).gate) is not None and s < gate]
+    score = 0.0 if closed else _whole(scores, params)
+    gates = f"; the gate of {', '.join(closed)} is closed" if closed else ""
+    return Outcome(score, "; ".join(about)[:400] + gates, canonical_json(spans)[:300])
+
+
+def _spans(response: str, gold: CompositeAnswer, params: CompositeParams) -> dict[str, str]:
+    if params.layout == "tags":
+        found = {name: answer_span(response) if name == "answer" else section(response, name) for name in gold.parts}
+        return {name: text for name, text in found.items() if text}
+    try:
+        value = read_literal(answer_span(response) or "")
+    except NotLiteralError:
+        return {}
+    fields = value if isinstance(value, dict) else {}
+    return {n: v if isinstance(v, str) else canonical_json(v) for n, v in fields.items() if n in gold.parts}
+
+
+def _whole(scores: Mapping[str, float], params: CompositeParams) -> float:
+    if params.metric == "min":
+        return min(scores.values())
+    if params.metric == "product":
+        product = 1.0
+        for score in scores.values():
+            product *= score
+        return product
+    weights = {name: _settings(params, name).weight for name in scores}
+    total = sum(weights.values())
+    return sum(weights[name] * score for name, score in scores.items()) / total if total else 0.0
+
+
+def state(gold: CompositeAnswer, params: CompositeParams) -> str:
+    """A response that states every part."""
+    from filters.verify.verifier import state_of
+
+    stated = {n: state_of(p, _settings(params, n).verifier, _settings(params, n).params) for n, p in gold.parts.items()}
+    if params.layout == "json":
+        return f"<answer>{canonical_json(stated)}</answer>"
+    return "\n".join(f"<{name}>{text}</{name}>" for name, text in stated.items())
+
+
+COMPOSITE = Kind(
+    name="composite",
+    params=CompositeParams,
+    read_gold=read_gold,
+    judge=judge,
+    metrics={
+        "sum": Metric("Σ weight · score / Σ weight, 0 when a gate is closed", "VideoChat-R1, letter and spans"),
+        "product": Metric("product of the scores, 0 when a gate is closed", "PixelThink, length × accuracy"),
+        "min": Metric("smallest score, 0 when a gate is closed", "all parts must be right"),
+    },
+    gold_forms='`{"answer": {"kind": "choice", "raw": "B"}, "glue": {"kind": "spans", "raw": "[3, 9]"}}`',
+    response_forms="one tagged section a part (`<answer>` for the part `answer`), or a JSON object of parts",
+    show=lambda gold: canonical_json({name: part.raw for name, part in gold.parts.items()})[:300],
+    state=state,
+    whole=True,
+)

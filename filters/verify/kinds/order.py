@@ -1,0 +1,97 @@
+"""Orders: the same items, and how many of them stand right."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal
+
+from pydantic import Field
+
+from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.literal import NotLiteralError, read_literal
+from filters.verify.normalise import unprefixed, words
+from schemas.answer import OrderAnswer
+
+MOST = 400
+_SEPARATOR = re.compile(r"\s*(?:->|→|=>|>|<|,|;|\n)\s*")
+
+
+class OrderParams(Params):
+    """How a partly right order is scored."""
+
+    metric: Literal["exact", "position", "kendall", "prefix"] = "exact"
+    permutation: bool = Field(
+        default=True, description="a response that does not hold exactly the gold's items scores 0"
+    )
+
+
+def read_items(text: str) -> tuple[str, ...] | None:
+    """The items of a list, an arrow chain, or of words and numbers parted by blanks."""
+    text = unprefixed(text)
+    try:
+        value = read_literal(text)
+    except NotLiteralError:
+        value = None
+    if isinstance(value, list):
+        parts = [str(item) for item in value]
+    else:
+        text = text.strip("[](){}")
+        parts = _SEPARATOR.split(text) if _SEPARATOR.search(text) else text.split()
+    items = tuple(item for part in parts if (item := words(part.strip("[]()\"'"))))
+    return items if 0 < len(items) <= MOST else None
+
+
+def read_gold(raw: str, options: Sequence[str], params: OrderParams) -> OrderAnswer:
+    """At least one item."""
+    items = read_items(raw)
+    if items is None:
+        raise GoldUnparseableError(f"holds no list of items: {raw[:80]!r}")
+    return OrderAnswer(raw=raw, items=items)
+
+
+def judge(span: str, gold: OrderAnswer, options: Sequence[str], params: OrderParams) -> Outcome:
+    """Items are compared place by place, letter case aside."""
+    items = read_items(span)
+    if items is None:
+        return wrong("holds no list of items")
+    shown = " ".join(items)[:200]
+    wanted = tuple(words(item) for item in gold.items)
+    if items == wanted:
+        return Outcome(1.0, "the same order", shown)
+    if params.permutation and Counter(items) != Counter(wanted):
+        return wrong(f"{len(items)} items that are not the gold's {len(wanted)}", shown)
+    if params.metric == "exact":
+        return wrong("another order", shown)
+    return Outcome(_partial(items, wanted, params.metric), f"{params.metric} of {len(wanted)} items", shown)
+
+
+def _partial(items: tuple[str, ...], wanted: tuple[str, ...], metric: str) -> float:
+    same = [a == b for a, b in zip(items, wanted, strict=False)]
+    if metric == "position":
+        return sum(same) / max(len(items), len(wanted))
+    if metric == "prefix":
+        return (same.index(False) if False in same else len(same)) / max(len(items), len(wanted))
+    place = {item: at for at, item in enumerate(wanted)}
+    if len(place) != len(wanted) or Counter(items) != Counter(wanted):
+        return 0.0
+    pairs = list(combinations([place[item] for item in items], 2))
+    return sum(a < b for a, b in pairs) / len(pairs)
+
+
+ORDER = Kind(
+    name="order",
+    params=OrderParams,
+    read_gold=read_gold,
+    judge=judge,
+    metrics={
+        "exact": Metric("1 if every item stands where it should", "SynLogic, word_sorting; Tarsier frame order"),
+        "position": Metric("share of places with the right item", "Jigsaw-R1, utils/reward.py"),
+        "kendall": Metric("share of pairs in the right order, (τ + 1) / 2", "Kendall 1938; items must be distinct"),
+        "prefix": Metric("length of the right beginning over the number of items", "Tarsier, longest correct run"),
+    },
+    gold_forms='`3 1 2`, `c, a, b`, `["c", "a", "b"]`, `c -> a -> b`',
+    response_forms="the same; anything but a permutation of the gold's items scores 0 (unless `permutation` is off)",
+    show=lambda gold: " ".join(gold.items),
+    symmetric=True,
+)
