@@ -33,6 +33,9 @@ ROW = pl.Schema(
 )
 """What `pipelines.sources.read` yields. `options_ok` is false where options were given and are not a list of texts."""
 
+_UNTYPED = {'"NULL"': "VARCHAR", '"NULL"[]': "VARCHAR[]"}
+"""What DuckDB calls a column without a single value."""
+
 _STRUCT = "{{'bytes': {}, 'path': {}}}"
 
 
@@ -41,7 +44,7 @@ def projection(source: str, columns: Mapping[str, str], *, selected: bool) -> st
 
     `selected`: the user wrote the SELECT, so a column with nearly the name of one we read is a mistake.
     """
-    found = {name.lower(): (name, kind) for name, kind in columns.items()}
+    found = {name.lower(): (name, _UNTYPED.get(kind, kind)) for name, kind in columns.items()}
     _check_names(source, list(columns), selected)
     parts = {name: _text(source, *found[name]) for name in _TEXTS if name in found}
     parts |= {name: _json(*found[name]) for name in _JSONS if name in found}
@@ -102,6 +105,8 @@ def _options(source: str, name: str, kind: str) -> str:
     column = _quoted(name)
     if kind in ("JSON", "VARCHAR"):
         return f"TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[])"
+    if kind == "JSON[]":  # texts and numbers side by side
+        return f"CAST(to_json({column}) AS VARCHAR[])"
     if kind.endswith("[]"):
         return f"CAST({column} AS VARCHAR[])"
     raise ConfigError(f"Source '{source}': column '{name}' is {kind} where a list of texts is wanted.")
@@ -127,6 +132,9 @@ def _images(source: str, name: str, kind: str) -> str:
 
 
 def _image(value: str, kind: str) -> str | None:
+    """The struct of one image of a DuckDB type; None where the type cannot hold one."""
+    if kind == "JSON":
+        return _image(f"({value} ->> '$')", "VARCHAR")
     if kind == "VARCHAR":
         return _STRUCT.format("CAST(NULL AS BLOB)", value)
     if kind == "BLOB":

@@ -1,6 +1,7 @@
 """Hugging Face data sets: a hub id, a folder written by `save_to_disk`, or any folder that `load_dataset` reads."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,11 +29,10 @@ class HuggingFaceSource(SourceSection):
         return folder if folder.is_dir() else Path.cwd()
 
     def attach(self, connection: Any) -> None:
-        declare(connection, _plain_schema(self._load()))
+        declare(connection, _plain_schema(self.dataset))
 
     def feed(self, connection: Any) -> None:
-        dataset = self._load()
-        stream(connection, _plain_schema(dataset), _batches(dataset))
+        stream(connection, _plain_schema(self.dataset), _batches(self.dataset))
 
     def stamp(self) -> JsonValue:
         folder = Path(self.path).expanduser()
@@ -42,10 +42,11 @@ class HuggingFaceSource(SourceSection):
         return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
 
     def is_small(self) -> bool:
-        return int(self._load().data.nbytes) <= SMALL
+        return int(self.dataset.data.nbytes) <= SMALL
 
-    def _load(self) -> Any:
-        """The `datasets.Dataset` of the split. ConfigError when it cannot be had, in the library's words."""
+    @cached_property
+    def dataset(self) -> Any:
+        """The `datasets.Dataset` of the split, opened once. ConfigError when it cannot be had, in the library's words."""
         try:
             import datasets
         except ImportError as error:

@@ -6,6 +6,7 @@ does not depend on the order of rows, and changes little when rows are added; of
 limit every row is taken.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -67,7 +68,10 @@ def _bounded(query: str, limit: int, salt: str, by_hash: bool) -> str:
 
 
 def _inner(source: SourceSection) -> str:
-    return (source.select or "SELECT * FROM raw").strip().rstrip(";")
+    text = (source.select or "SELECT * FROM raw").strip().rstrip(";")
+    if not re.match(r"(--[^\n]*\n|\s)*(SELECT|WITH|FROM)\b", text, re.IGNORECASE):
+        raise ConfigError(f"Source '{source.name}': 'select' must be a DuckDB SELECT, not '{text[:40]}'.")
+    return text
 
 
 def _describe(connection: Any, source: SourceSection) -> dict[str, str]:
@@ -101,7 +105,7 @@ def _sentence(error: Exception, columns: list[str]) -> str:
     """The first line of DuckDB's message; for an unknown column, the nearest ones that exist."""
     import duckdb
 
-    line = str(error).strip().split("\n")[0].rstrip(".")
+    line = str(error).strip().split("\n")[0].rstrip(".!")
     if isinstance(error, duckdb.BinderException) and "not found in FROM" in line and line.count('"') >= 2:
         wanted = line.split('"')[1]
         return f"there is no column '{wanted}' in raw; {nearest(wanted, columns)}."

@@ -1,0 +1,59 @@
+"""The command, as a user meets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "vllm", "prefect", "faiss", "transformers", "datasets", "polars", "duckdb")
+
+
+def curate(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from flows.cli import app; app()", *args]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from flows.cli import app\n"
+        "result = CliRunner().invoke(app, ['--help'])\n"
+        "assert result.exit_code == 0, result.output\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])\n"
+        "print(result.output)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[0] == "[]"
+    for command in ("build", "plan", "validate", "why", "query", "schedule"):
+        assert command in told
+
+
+@pytest.mark.parametrize("command", ["build", "plan", "validate", "why", "query", "schedule"])
+def test_every_command_has_help(command: str) -> None:
+    from typer.testing import CliRunner
+
+    from flows.cli import app
+
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()[3].strip()) > 20
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("build", "quickstrat"), "There is no recipe 'quickstrat'. Did you mean 'quickstart'?"),
+        (("build", "quickstart", "--set", "rollouts.nn=3"), "unknown key 'rollouts.nn'. Did you mean 'n'?"),
+        (("build", "nowhere.yaml"), "There is no recipe file 'nowhere.yaml'."),
+        (("why", "abc"), "No row of"),
+        (("query", "SELECT 1"), "There is no build in"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_a_code(args: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    done = curate(*args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,155 @@
+"""The stages that ask models, as what they are: pure functions from rows to requests and from answers to rows."""
+
+import polars as pl
+import pytest
+
+from generators import caption, distill, rollouts
+from generators.prompts import question_text
+from schemas.completion import ImagePart, Sampling
+
+MEDIA = {"kind": "image", "sha256": "ab" * 32}
+ROW = {
+    "id": "row",
+    "question": "What color is it?",
+    "options": ["red", "blue"],
+    "media": [MEDIA, MEDIA],
+    "caption": "a red star",
+}
+
+
+def rows(**changed: object) -> pl.DataFrame:
+    schema = {
+        "id": pl.String,
+        "question": pl.String,
+        "options": pl.List(pl.String),
+        "media": pl.List(pl.Struct({"kind": pl.String, "sha256": pl.String})),
+        "caption": pl.String,
+    }
+    return pl.DataFrame([ROW | changed], schema=schema)
+
+
+def answers(*texts: str | None, finish: str | None = "stop", **more: object) -> pl.DataFrame:
+    schema = {
+        "id": pl.String,
+        "index": pl.Int32,
+        "text": pl.String,
+        "finish_reason": pl.String,
+        "completion_tokens": pl.Int32,
+        "error": pl.String,
+    }
+    cells = [
+        {"id": "row", "index": i, "text": t, "finish_reason": finish, "completion_tokens": 5, "error": None}
+        for i, t in enumerate(texts)
+    ]
+    return pl.DataFrame(cells, schema=schema)
+
+
+def test_options_stand_on_a_line_of_their_own() -> None:
+    assert question_text("Which?", ["red", "blue"]) == "Which?\nA) red B) blue"
+    assert question_text("Which?", None) == question_text("Which?", []) == "Which?"
+
+
+def test_caption_asks_once_a_row_with_every_picture_in_order() -> None:
+    config = caption.CaptionConfig(model="vlm", system="Be brief.")
+    (request,) = caption.requests(rows(), config)
+    assert [m.role for m in request.messages] == ["system", "user"]
+    assert request.messages[1].content == (ImagePart("ab" * 32), ImagePart("ab" * 32), "Describe the image.")
+
+
+def test_caption_passes_over_rows_without_pictures() -> None:
+    config = caption.CaptionConfig(model="vlm")
+    assert list(caption.requests(rows(media=[]), config)) == []
+    assert list(caption.requests(rows(media=None), config)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "reason"),
+    [
+        ("a star", "stop", None),
+        ("  ", "stop", "caption:empty"),
+        ("a st", "length", "caption:truncated"),
+        ("", "error", "caption:error"),
+        (None, None, "caption:unanswered"),
+    ],
+)
+def test_caption_drops_by_reason(text: str | None, finish: str | None, reason: str | None) -> None:
+    parted = caption.collect(answers(text, finish=finish), caption.CaptionConfig(model="vlm"))
+    assert parted.dropped["reason"].to_list() == ([reason] if reason else [])
+    assert parted.kept["caption"].to_list() == ([] if reason else ["a star"])
+
+
+def test_distill_never_shows_the_picture() -> None:
+    config = distill.DistillConfig(
+        model="r", system="s", shots=(distill.Shot(description="d", question="q", reply="So the answer is x."),), n=3
+    )
+    (request,) = distill.requests(rows(), config)
+    assert request.images == ()
+    assert request.n == 3
+    assert [m.role for m in request.messages] == ["system", "user", "assistant", "user"]
+    assert request.messages[-1].content == ("Description: a red star\nQuestion: What color is it?\nA) red B) blue",)
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "final"),
+    [
+        ("It is red. So the answer is red.", "It is red. So the answer is red.", "red"),
+        ("The answer is: 4\n", "The answer is: 4", "4"),
+        ("the answer is red. No wait.\nThe answer is blue", "the answer is red. No wait.\nThe answer is blue", "blue"),
+        ("<think>it is red</think><answer>red</answer>", "it is red", "red"),
+        ("I cannot tell", "I cannot tell", None),
+        ("So the answer is ", "So the answer is", None),
+        ("<think>only thought</think>", "<think>only thought</think>", None),
+    ],
+)
+def test_a_reply_is_taken_apart(text: str, reasoning: str, final: str | None) -> None:
+    assert distill.read_reply(text, distill.DistillConfig(model="r")) == (reasoning, final)
+
+
+def test_distill_keeps_truncated_replies_for_the_second_turn() -> None:
+    config = distill.DistillConfig(model="r", force_answer="So the answer is")
+    kept, dropped = distill.collect(answers("It is red. And it", finish="length"), config)
+    assert dropped.is_empty()
+    assert kept["final"].to_list() == [None]
+    turn = kept.select("id", "reasoning", "final").with_columns(
+        question=pl.lit("q"), options=pl.lit(None, pl.List(pl.String)), caption=pl.lit("c")
+    )
+    (request,) = distill.conclude_requests(turn, config)
+    assert request.prefix == "It is red. So the answer is"
+    assert request.sampling == Sampling(temperature=0.0, max_tokens=16, stop=("\n",))
+
+
+def test_conclude_leaves_finished_traces_alone() -> None:
+    turn = pl.DataFrame(
+        {"id": ["t"], "reasoning": ["r"], "final": ["red"], "question": ["q"], "options": [None], "caption": ["c"]}
+    )
+    assert list(distill.conclude_requests(turn, distill.DistillConfig(model="r", force_answer="So"))) == []
+
+
+def test_trace_ids_are_unique_by_sample_and_index() -> None:
+    kept, _ = distill.collect(answers("a", "b", "c"), distill.DistillConfig(model="r"))
+    assert kept["id"].n_unique() == 3
+    assert kept["sample_id"].to_list() == ["row"] * 3
+
+
+def test_rollouts_go_out_as_one_request() -> None:
+    (request,) = rollouts.requests(rows(media=[MEDIA]), rollouts.RolloutsConfig(model="vlm", n=8))
+    assert request.n == 8
+    assert request.images == ("ab" * 32,)
+
+
+def test_a_truncated_rollout_is_an_outcome() -> None:
+    parted = rollouts.collect(answers("red", "blu", finish="length"), rollouts.RolloutsConfig(model="vlm"))
+    assert parted.kept["finish_reason"].to_list() == ["length", "length"]
+    assert parted.dropped.is_empty()
+
+
+@pytest.mark.parametrize("stage", [caption, distill, rollouts])
+def test_an_empty_table_stays_empty(stage: object) -> None:
+    config = {
+        caption: caption.CaptionConfig(model="m"),
+        distill: distill.DistillConfig(model="m"),
+        rollouts: rollouts.RolloutsConfig(model="m"),
+    }[stage]  # type: ignore[index]
+    parted = stage.collect(answers(), config)  # type: ignore[attr-defined]
+    assert parted.kept.is_empty()
+    assert parted.dropped.is_empty()

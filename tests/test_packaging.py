@@ -1,0 +1,38 @@
+"""The wheel: five top-level packages that are ours alone, and the weights of the reference model."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {"schemas", "generators", "filters", "pipelines", "flows"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    out = tmp_path_factory.mktemp("wheel")
+    code = f"import os; os.chdir({str(ROOT)!r}); import hatchling.build as b; b.build_wheel({str(out)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return zipfile.ZipFile(next(out.glob("*.whl")))
+
+
+def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {t for t in tops if not t.endswith(".dist-info")} == PACKAGES
+
+
+def test_the_wheel_carries_recipes_and_weights(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert "pipelines/recipes/quickstart.yaml" in names
+    assert "generators/reference/weights/model.safetensors" in names
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_nobody_else_ships_our_names(package: str) -> None:
+    """Two wheels that share a top-level package install over each other without a word."""
+    owners = set(packages_distributions().get(package, ["curate-multimodal"]))
+    assert owners == {"curate-multimodal"}
