@@ -177,12 +177,12 @@ def _decode(
         return out.reshape(rows, 1, heads, value.shape[-1])
     prefix_keys, prefix_values = shared[0][0], shared[1][0]
     width = prefix_keys.shape[1]
-    together = grouped.transpose(0, 1).reshape(kv_heads, -1, dim)
+    scaled = grouped * scale
+    together = scaled.transpose(0, 1).reshape(kv_heads, -1, dim)
     far = torch.matmul(together, prefix_keys.transpose(1, 2)).view(kv_heads, rows, -1, width).transpose(0, 1)
-    near = torch.matmul(grouped, key.transpose(2, 3))
-    scores = torch.cat([far, near], dim=-1).float() * scale
-    scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
-    weights = scores.softmax(dim=-1).to(value.dtype)
+    near = torch.matmul(scaled, key.transpose(2, 3))
+    scores = torch.cat([far, near], dim=-1).masked_fill_(~mask, float("-inf"))
+    weights = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
     far_weights = weights[..., :width].transpose(0, 1).reshape(kv_heads, -1, width)
     far_out = torch.matmul(far_weights, prefix_values).view(kv_heads, rows, -1, value.shape[-1]).transpose(0, 1)
     out = far_out + torch.matmul(weights[..., width:], value)

@@ -21,6 +21,7 @@ from generators.engines.batch_decoder import Arrival, BatchDecoder, EncodedPromp
 from generators.engines.kv_cache import register_attention
 from generators.engines.prompting import ChatPrompts, ImageCache
 from generators.engines.sequence import Sample
+from generators.engines.torch_build import broken_torchvision
 from generators.models import identify, resolve
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig
@@ -29,7 +30,9 @@ from schemas.errors import ConfigError, EngineDiedError, EngineError, MissingDep
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.01
-"""An idle engine waits this long for company before it starts a batch."""
+GATHER_POLLS = 100
+"""An idle engine lets requests that are being encoded catch up before it starts a batch, so that the batch is full and its
+common prefix is known: it looks again every `GATHER_S`, at most `GATHER_POLLS` times."""
 
 ADMIT_EVERY = 8
 """Decoding steps between two admissions: each costs a prefill and a copy of the cache."""
@@ -82,6 +85,7 @@ class TransformersEngine:
         self._encoder: ThreadPoolExecutor | None = None
         self._worker: threading.Thread | None = None
         self._model: Any = None
+        self._arriving = 0
         self._death: str | None = "the engine has not been started"
         self._jobs: dict[int, _Job] = {}
 
@@ -113,7 +117,11 @@ class TransformersEngine:
         if not indexes:
             return []
         loop = asyncio.get_running_loop()
-        prompt = await loop.run_in_executor(self._encoder, self._encode, request)
+        self._arriving += 1
+        try:
+            prompt = await loop.run_in_executor(self._encoder, self._encode, request)
+        finally:
+            self._arriving -= 1
         limit = min(request.sampling.max_tokens, self._context - len(prompt.ids))
         samples = [Sample(i, prompt.ids, request.sampling, limit, self._prompts.tokenizer, self._ends) for i in indexes]
         job = _Job(prompt, samples, loop.create_future(), loop)
@@ -140,8 +148,10 @@ class TransformersEngine:
             import torch
             from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
             from transformers.utils.logging import disable_progress_bar
-        except ImportError as error:
-            raise MissingDependencyError("transformers", "cpu", "the transformers engine") from error
+        except (ImportError, RuntimeError) as error:
+            raise broken_torchvision(error) or MissingDependencyError(
+                "transformers", "cpu", "engine: transformers"
+            ) from error
         disable_progress_bar()
         args = self._config.args
         where = resolve(self._config)
@@ -215,14 +225,14 @@ class TransformersEngine:
     def _take_in(self, waiting: list[_Job]) -> bool:
         """Move arrived jobs to `waiting`; blocks while there is nothing to do. False when the engine was closed."""
         idle = not waiting and self._decoder.running == 0
-        gathered = not idle
+        patience = GATHER_POLLS if idle else 0
         while True:
             try:
                 job = self._inbox.get(block=idle)
             except queue.Empty:
-                if gathered:
+                if not (patience and self._arriving and len(waiting) < self.concurrency):
                     return True
-                gathered = True
+                patience -= 1
                 time.sleep(GATHER_S)
                 continue
             if job is None:

