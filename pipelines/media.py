@@ -99,10 +99,11 @@ class MediaStore:
         try:
             temporary.write_bytes(data)
             temporary.replace(path)
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise
+            # Name the store: the temporary file means nothing to a user.
+            raise OSError(error.errno, error.strerror, str(self.root)) from error
 
 
 def _holds(path: Path, size: int) -> bool:
