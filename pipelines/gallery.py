@@ -1,5 +1,6 @@
 """The images of a source on their way into the media store: each read, decoded and stored once, in several threads."""
 
+import base64
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from pipelines.images import ImageFaultError, decoding, read_picture
 from pipelines.media import MediaStore
@@ -15,8 +17,12 @@ from schemas.ids import canonical_json
 REMEMBERED = 100_000
 """How many images' outcomes are remembered, so that rows that share an image do not read it again."""
 
+_LONG = 500
+"""Paths longer than this are known by their hash and shown cut short."""
+
 Reference = Mapping[str, Any]
-"""An image as a source gives it: `bytes`, or a `path` relative to the source's root, or (an error) neither."""
+"""An image as a source gives it: `bytes`, or a `path` (relative to the source's root, absolute, or a `data:`
+address), or (an error) neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class Gallery:
             return ""
         if image["bytes"] is not None:
             return hashlib.sha256(image["bytes"]).hexdigest()
-        return str(image["path"] or "")
+        path = str(image["path"] or "")
+        return path if len(path) < _LONG else hashlib.sha256(path.encode()).hexdigest()
 
     def _take(self, image: Reference) -> Taken | ImageFaultError:
         try:
@@ -76,7 +83,7 @@ class Gallery:
             picture = read_picture(data, self._max_pixels)
         except ImageFaultError as fault:
             if image is not None and image["path"]:
-                fault.evidence.setdefault("path", image["path"])
+                fault.evidence.setdefault("path", image["path"][:_LONG])
             return fault
         origin = hashlib.sha256(data).hexdigest()
         change = {"media": origin, "op": "exif_transpose", "params": {"orientation": picture.turned}}
@@ -95,6 +102,8 @@ class Gallery:
         path = str(image["path"] or "") if image is not None else ""
         if data is None and not path:
             raise ImageFaultError("image_missing", error="neither bytes nor a path")
+        if data is None and path.startswith("data:"):
+            data = _inline(path)
         if data is None and "://" in path:
             raise ImageFaultError("remote_image", error="images are not downloaded")
         try:
@@ -115,3 +124,12 @@ class Gallery:
 def _join(outcomes: Sequence[Taken | ImageFaultError]) -> list[Taken] | ImageFaultError:
     fault = next((o for o in outcomes if isinstance(o, ImageFaultError)), None)
     return fault if fault is not None else [o for o in outcomes if isinstance(o, Taken)]
+
+
+def _inline(address: str) -> bytes:
+    """The bytes of a `data:image/…;base64,…` address, in which chat data sets carry their images."""
+    head, _, body = address.partition(",")
+    try:
+        return base64.b64decode(body, validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
+    except ValueError as error:
+        raise ImageFaultError("image_broken", error=f"not base64: {error}") from error

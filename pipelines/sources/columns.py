@@ -3,11 +3,14 @@
 | column | meaning |
 |---|---|
 | `question`, `answer` | required; texts, the answer as published (lists and structs become JSON text) |
-| `image`, `images` | one or several: a path, bytes, or a struct of `bytes` and `path` |
+| `image`, `images` | one or several: a path, a `data:` address, bytes, or a struct of `bytes` and `path`; null: no image |
 | `options` | list of texts, or JSON text of one |
 | `kind` | answer kind of the row, instead of the source's |
 | `verifier_params`, `meta` | JSON text, or a struct |
-| `group`, `domain`, `lang`, `row` | texts; `row` is the source's own name of the row |
+| `group`, `domain`, `lang`, `row` | texts; `row` is the source's own name of the row, else its number |
+
+A path is absolute or starts from the source's root. Images are not downloaded: a row whose image is an http(s), s3, …
+address is dropped as `ingest:remote_image`.
 """
 
 import difflib
@@ -98,7 +101,7 @@ def _json(name: str, kind: str) -> str:
 def _given(name: str, kind: str) -> str:
     """Null where no options are given: SQL null, JSON null, or an empty CSV cell."""
     column = _quoted(name)
-    return f"{column} ->> '$'" if kind == "JSON" else f"NULLIF({column}, '')" if kind == "VARCHAR" else column
+    return f"({column} ->> '$')" if kind == "JSON" else f"NULLIF({column}, '')" if kind == "VARCHAR" else column
 
 
 def _options(source: str, name: str, kind: str) -> str:
@@ -107,6 +110,8 @@ def _options(source: str, name: str, kind: str) -> str:
         return f"TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[])"
     if kind == "JSON[]":  # texts and numbers side by side
         return f"CAST(to_json({column}) AS VARCHAR[])"
+    if kind == "INTEGER":  # what DuckDB 1 calls a column of nulls; a row with a number drops as options_unparseable
+        return "CAST(NULL AS VARCHAR[])"
     if kind.endswith("[]"):
         return f"CAST({column} AS VARCHAR[])"
     raise ConfigError(f"Source '{source}': column '{name}' is {kind} where a list of texts is wanted.")
