@@ -63,7 +63,7 @@ def _tell(db: duckdb.DuckDBPyConnection, id_: str, workspace: Workspace, build: 
         told.chapters += [(view, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
     if "dropped" in views:
         for stage, row, reason, evidence in db.execute(
-            "SELECT stage, id, reason, evidence FROM dropped WHERE id = ? OR evidence ->> 'sample_id' = ?", [id_, id_]
+            "SELECT stage, id, reason, evidence FROM dropped WHERE id = ? OR json_extract_string(evidence, '$.sample_id') = ?", [id_, id_]
         ).fetchall():
             told.drops.append({"stage": stage, "id": row, "reason": reason, "evidence": json.loads(evidence or "{}")})
     told.end = _end(told, workspace, build)

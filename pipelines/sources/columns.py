@@ -39,6 +39,9 @@ ROW = pl.Schema(
 _UNTYPED = {'"NULL"': "VARCHAR", '"NULL"[]': "VARCHAR[]"}
 """What DuckDB calls a column without a single value."""
 
+NULLS = "INTEGER"
+"""What DuckDB 1 calls a column that holds nothing but nulls."""
+
 _STRUCT = "{{'bytes': {}, 'path': {}}}"
 
 
@@ -110,7 +113,7 @@ def _options(source: str, name: str, kind: str) -> str:
         return f"TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[])"
     if kind == "JSON[]":  # texts and numbers side by side
         return f"CAST(to_json({column}) AS VARCHAR[])"
-    if kind == "INTEGER":  # what DuckDB 1 calls a column of nulls; a row with a number drops as options_unparseable
+    if kind == NULLS:  # a row with a number in it drops as options_unparseable
         return "CAST(NULL AS VARCHAR[])"
     if kind.endswith("[]"):
         return f"CAST({column} AS VARCHAR[])"
@@ -125,6 +128,8 @@ def _images(source: str, name: str, kind: str) -> str:
         listed = f"coalesce(TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[]), [{column}])"
         transformed = f"list_transform({listed}, lambda x: {_image('x', 'VARCHAR')})"
         return f"CASE WHEN {column} IS NULL OR {column} = '' THEN NULL ELSE {transformed} END"
+    if kind.removesuffix("[]") == NULLS:
+        return "CAST(NULL AS STRUCT(bytes BLOB, path VARCHAR)[])"
     inner = kind.removesuffix("[]")
     one = _image("x" if inner != kind else column, inner)
     if one is None:
