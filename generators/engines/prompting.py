@@ -59,6 +59,10 @@ class ChatPrompts:
         """
         from transformers import AutoConfig, AutoProcessor, AutoTokenizer
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+        from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+        disable_progress_bar()
+        set_verbosity_error()
 
         load = {"revision": model.revision, "trust_remote_code": bool(args.get("trust_remote_code", False))}
         self.config = AutoConfig.from_pretrained(model.path_or_id, **load)

@@ -147,12 +147,10 @@ class TransformersEngine:
         try:
             import torch
             from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
-            from transformers.utils.logging import disable_progress_bar
         except (ImportError, RuntimeError) as error:
             raise broken_torchvision(error) or MissingDependencyError(
                 "transformers", "cpu", "engine: transformers"
             ) from error
-        disable_progress_bar()
         args = self._config.args
         where = resolve(self._config)
         self._prompts = ChatPrompts(where, args)

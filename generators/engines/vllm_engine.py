@@ -21,10 +21,13 @@ QUIET = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 """Set before vLLM is imported, unless the user has set them: no telemetry, no chatter, and no fork of a process that
 already runs threads."""
+
+TOKENIZATION = {"add_special_tokens": False}
+"""The chat template has written them already."""
 
 OWN_ARGS = frozenset({"chat_template", "chat_template_kwargs"})
 
@@ -93,7 +96,8 @@ class VllmEngine:
         """Stop the engine's process and free its memory."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            await asyncio.to_thread(engine.shutdown)
+            # On this thread: vLLM's output task lives on the event loop, and must not see its engine vanish meanwhile.
+            engine.shutdown()
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         prompt: dict[str, Any] = {"prompt": self._prompts.text(request)}
@@ -112,10 +116,10 @@ class VllmEngine:
             raise EngineDiedError("the engine is closed")
         try:
             stream = engine.generate(
-                prompt,
+                await _rendered(engine, prompt),
                 _sampling_params(sampling, len(indexes), seed),
                 request_id=f"curate-{next(self._calls)}",
-                tokenization_kwargs={"add_special_tokens": False},
+                tokenization_kwargs=TOKENIZATION,
             )
             final = None
             async for output in stream:
@@ -133,6 +137,19 @@ class VllmEngine:
         prompt_tokens = len(final.prompt_token_ids or ())
         outputs = sorted(final.outputs, key=lambda o: o.index)
         return [_completion(o, i, prompt_tokens, sampling) for o, i in zip(outputs, indexes, strict=True)]
+
+
+async def _rendered(engine: Any, prompt: dict[str, Any]) -> Any:
+    """The prompt as vLLM's renderer makes it, tokens and pictures; versions without a renderer take it as it is."""
+    try:
+        from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+        how = engine.renderer.default_cmpl_tok_params.with_kwargs(**TOKENIZATION)
+        render = engine.renderer.render_cmpl_async
+    except (ImportError, AttributeError):
+        return prompt
+    (rendered,) = await render([parse_model_prompt(engine.model_config, prompt)], how)
+    return rendered
 
 
 def _sampling_params(sampling: Sampling, n: int, seed: int | None) -> Any:
