@@ -36,6 +36,10 @@ class EncoderConfig(Section):
     revision: str | None = Field(default=None, description="hub commit, tag or branch")
     device: str = Field(default="auto", description="cpu, cuda, mps, or auto")
     batch_size: int = Field(default=64, ge=1, description="items in one forward pass")
+    tower_depth: float = Field(default=0.4, ge=0, le=1, description="vision tower only: layer taken, as a share of all")
+    tower_grid: int = Field(
+        default=4, ge=1, description="vision tower only: patches are averaged over a grid of this side"
+    )
     prompt: str = Field(
         default="", description="text only: put before each text, for models that were trained with one"
     )
@@ -50,7 +54,7 @@ def make_text_encoder(config: EncoderConfig) -> Encoder:
 
 
 def make_image_encoder(config: EncoderConfig, media: MediaReader) -> Encoder:
-    """An encoder of images given by sha256: CLIP, SigLIP, or the vision tower of an Idefics3 (mean of its patches).
+    """An encoder of images given by sha256: CLIP, SigLIP, or the vision tower of an Idefics3.
 
     Nothing is loaded before the first `encode` or `dim`. An image that cannot be decoded raises ValueError.
     """
@@ -108,7 +112,8 @@ class _ImageEncoder:
     @cached_property
     def identity(self) -> ModelIdentity:
         named = identify(ModelConfig(model=self._config.model, revision=self._config.revision))
-        return ModelIdentity(named.model, named.revision, "image")
+        how = hash_text(json.dumps([self._config.tower_depth, self._config.tower_grid]))
+        return ModelIdentity(named.model, named.revision, how)
 
     @cached_property
     def dim(self) -> int:
@@ -141,23 +146,38 @@ class _ImageEncoder:
                 features = model.get_image_features(pixel_values=inputs["pixel_values"].to(model.device))
                 pooled = features if isinstance(features, torch.Tensor) else features.pooler_output
             else:
-                pixels = inputs["pixel_values"].to(model.device)
-                pooled = model(pixel_values=pixels.flatten(0, 1)).last_hidden_state.mean(dim=1)
+                pooled = self._tower(model, inputs["pixel_values"].to(model.device).flatten(0, 1))
         return _unit(pooled.float().cpu().numpy())
+
+    def _tower(self, model: Any, pixels: Any) -> Any:
+        """Patch vectors of one layer, averaged over the cells of a grid, side by side.
+
+        The mean over the whole last layer tells what is in a picture and forgets where, so that every red circle is a
+        copy of every other; `benchmarks/dedup_planted.py` prints the difference.
+        """
+        import torch
+
+        layers = model(pixel_values=pixels, output_hidden_states=True).hidden_states
+        patches = layers[round(self._config.tower_depth * (len(layers) - 1))]
+        side = round(patches.shape[1] ** 0.5)
+        square = patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+        grid = torch.nn.functional.adaptive_avg_pool2d(square, min(self._config.tower_grid, side))
+        return grid.flatten(1)
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         try:
-            from transformers import AutoConfig, AutoImageProcessor, AutoModel
+            from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageTextToText
         except ImportError as error:
             raise MissingDependencyError("transformers", "cpu", "Embedding images") from error
         found = resolve(ModelConfig(model=self._config.model, revision=self._config.revision))
         where, revision = found.path_or_id, found.revision
         kind = AutoConfig.from_pretrained(where, revision=revision).model_type
-        model = AutoModel.from_pretrained(where, revision=revision)
-        options = {}
+        options = {"do_image_splitting": False} if kind in _TOWERS else {}
+        loader = AutoModelForImageTextToText if kind in _TOWERS else AutoModel
+        model = loader.from_pretrained(where, revision=revision)
         if kind in _TOWERS:
-            model, options = model.vision_model, {"do_image_splitting": False}
+            model = model.model.vision_model
         elif not hasattr(model, "get_image_features"):
             raise ConfigError(
                 f"'{self._config.model}' ({kind}) is no image encoder: use CLIP, SigLIP or {REFERENCE_VLM}"

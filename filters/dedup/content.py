@@ -3,6 +3,7 @@
 import polars as pl
 
 from filters.dedup.marks import marks
+from filters.dedup.words import content_words
 from schemas.ids import hash_text
 
 _LABEL = r"^\s*[(\[]?[A-Za-z][)\].:、]\s*"
@@ -46,7 +47,7 @@ def _answer() -> pl.Expr:
 
 
 def content(rows: pl.DataFrame) -> pl.DataFrame:
-    """`id, question, options, answer, marks, kinds, media`: one row for each input row, in its order.
+    """`id, question, options, answer, marks, words, kinds, media`: one row for each input row, in its order.
 
     Options are normalised, unlabelled, sorted and joined; `media` is the list of hashes and `kinds` that of kinds.
     """
@@ -64,6 +65,7 @@ def content(rows: pl.DataFrame) -> pl.DataFrame:
             marks=marks(pl.col("question"))
             + "\x1e"
             + pl.col("__sorted").list.eval(marks(pl.element())).list.join("\x1f"),
+            words=content_words(normalized(pl.col("question"))),
             kinds=media.list.eval(kind),
             media=media.list.eval(sha),
         )

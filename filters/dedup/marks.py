@@ -41,10 +41,10 @@ CONTRASTS: dict[str, str] = {
 
 _BARE = (
     "red green blue yellow black white brown orange purple pink teal cyan magenta violet gold silver "
-    "inside outside front behind before after last top bottom middle upper north south east west "
+    "inside outside front behind before after last top bottom middle center centre corner upper north south east west "
     "longest shortest tallest oldest youngest nearest farthest closest "
     "vertical horizontal clockwise counterclockwise parallel perpendicular odd even positive negative "
-    "pentagon hexagon octagon ellipse star cube sphere cylinder cone "
+    "pentagon hexagon octagon ellipse oval diamond diamonds cross crosses star stars cube sphere cylinder cone "
     "area perimeter circumference volume radius diameter median mode sum difference product quotient "
     "man woman boy girl male female he she day night "
     "half twice double triple quarter dozen hundred thousand million billion "

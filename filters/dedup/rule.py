@@ -28,7 +28,7 @@ def contestants(
 ) -> pl.DataFrame:
     """Everything that a level compares, class by class and from best to worst inside a class.
 
-    Columns `id, __fixed, rank, class, question, options, pictures` (hashes, in order), with `same` deciding the class:
+    Columns `id, __fixed, rank, class, question, options, words, pictures` (hashes, in order). `same` decides the class:
     columns of `filters.dedup.content.content`, or `others`, the media that are not pictures. Former rows are
     included, come first and are marked `__fixed`.
     """
@@ -39,7 +39,7 @@ def contestants(
     table = table.with_columns(pl.col("kinds", "media").list.join(",")).with_columns(
         pl.struct(*same).rank("dense").alias("class")
     )
-    columns = ["id", FIXED, "rank", "class", "question", "options", "pictures"]
+    columns = ["id", FIXED, "rank", "class", "question", "options", "words", "pictures"]
     return table.select(columns).sort("class", ~pl.col(FIXED), "rank")
 
 

@@ -23,8 +23,14 @@ MARGIN = 2e-3
 class NearRule(Rule):
     """What counts as the same question about the same picture."""
 
-    text_threshold: float = Field(default=0.92, gt=0, le=1, description="cosine of the two questions, at least")
-    image_threshold: float = Field(default=0.97, gt=0, le=1, description="cosine of each pair of pictures, at least")
+    text_threshold: float = Field(
+        default=0.9, gt=0, le=1, description="cosine of two questions about pictures, at least"
+    )
+    same_words_threshold: float = Field(
+        default=0.6, gt=0, le=1, description="the same where both are about the same words"
+    )
+    text_only_threshold: float = Field(default=0.92, gt=0, le=1, description="the same where rows have no pictures")
+    image_threshold: float = Field(default=0.985, gt=0, le=1, description="cosine of each pair of pictures, at least")
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Space:
     rows: Ints
     fixed: npt.NDArray[np.bool_]
     texts: Ints
+    words: Ints
     images: Ints
     text: Vectors
     image: Vectors | None
@@ -44,26 +51,40 @@ class Space:
         return pairs._replace(left=self.rows[pairs.left], right=self.rows[pairs.right])
 
     @property
-    def radius(self) -> float:
-        if self.image is None:
-            return self.rule.text_threshold - MARGIN
-        return (self.rule.text_threshold + self.rule.image_threshold) / 2 - MARGIN
+    def dim(self) -> int:
+        """Length of a search vector."""
+        return self.text.dim + (self.image.dim if self.image is not None else 0)
 
     @property
-    def dim(self) -> int:
-        return self.text.dim + (self.image.dim if self.image is not None else 0)
+    def radius(self) -> float:
+        """The inner product of search vectors above which a pair is worth an exact look."""
+        if self.image is None:
+            return self.rule.text_only_threshold - MARGIN
+        share = self._text_share
+        return share * self._least_text + (1 - share) * self.rule.image_threshold - MARGIN
+
+    @property
+    def _least_text(self) -> float:
+        return min(self.rule.text_threshold, self.rule.same_words_threshold)
+
+    @property
+    def _text_share(self) -> float:
+        """Weight of the question in a search vector: either half can use up what the other leaves, and no more."""
+        text, image = 1 - self._least_text, 1 - self.rule.image_threshold
+        return image / (text + image) if text + image > 0 else 0.5
 
     def take(self, places: Ints) -> Floats:
         """Search vectors: question and first picture side by side. Duplicates have an inner product above `radius`."""
         text = self.text.take(self.texts[places])
         if self.image is None:
             return text
-        both = [text, self.image.take(self.images[places, 0])]
-        return np.concatenate(both, axis=1) * np.float32(np.sqrt(0.5))
+        share = self._text_share
+        image = self.image.take(self.images[places, 0])
+        return np.concatenate([text * np.float32(np.sqrt(share)), image * np.float32(np.sqrt(1 - share))], axis=1)
 
     def confirm(self, left: Ints, right: Ints) -> Pairs:
         text = cosine(self.text, self.texts[left], self.text, self.texts[right])
-        near = text >= self.rule.text_threshold
+        near = text >= self._least(left, right)
         left, right, text = left[near], right[near], text[near]
         image = np.ones(len(left))
         if self.image is not None:
@@ -71,6 +92,12 @@ class Space:
                 image = np.minimum(image, cosine(self.image, column[left], self.image, column[right]))
         near = image >= self.rule.image_threshold
         return Pairs(left[near], right[near], text[near], image[near])
+
+    def _least(self, left: Ints, right: Ints) -> npt.NDArray[np.float64] | float:
+        if self.image is None:
+            return self.rule.text_only_threshold
+        same = self.words[left] == self.words[right]
+        return np.where(same, self._least_text, self.rule.text_threshold)
 
 
 def spaces(
@@ -105,6 +132,7 @@ def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: Ne
     lengths = table["class"].rle().struct.field("len").to_numpy()
     ends = np.cumsum(lengths)
     texts, fixed = table["text_place"].to_numpy(), table[FIXED].to_numpy()
+    words = table["words"].rank("dense").to_numpy().astype(np.int64)
     sizes = table["pictures"].list.len().to_numpy()
     flat = table["pictures"].explode(empty_as_null=False, keep_nulls=False)
     places = image.find(flat) if image is not None else np.empty(0, dtype=np.int64)
@@ -115,4 +143,4 @@ def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: Ne
         rows = np.arange(end - length, end, dtype=np.int64)
         each = int(sizes[rows[0]])
         images = places[offsets[rows[0]] : offsets[end]].reshape(length, each)
-        yield Space(rows, fixed[rows], texts[rows], images, text, image if each else None, rule)
+        yield Space(rows, fixed[rows], texts[rows], words[rows], images, text, image if each else None, rule)

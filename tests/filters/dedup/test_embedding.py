@@ -20,7 +20,7 @@ MakeRows = Callable[..., pl.DataFrame]
 TextVectors = Callable[[pl.DataFrame, Any], Vectors]
 Unit = Callable[[float], list[float]]
 
-CONFIG = NearConfig(text_threshold=0.95, image_threshold=0.95)
+CONFIG = NearConfig(text_threshold=0.95, same_words_threshold=0.95, text_only_threshold=0.95, image_threshold=0.95)
 NEAR, FAR = 15.0, 25.0
 """Degrees apart: cos 15° = 0.966 is within 0.95, cos 25° = 0.906 is not."""
 
