@@ -19,6 +19,8 @@ _CHARS = str.maketrans(
         "\ufeff": None,
     }
 )
+_SUPERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_SUPER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _BLANKS = re.compile(r"\s+")
 _WRAPPER = re.compile(r"^\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|boxed|rm|bf)\s*\{([^{}]*)\}$")
 _DOLLARS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
@@ -32,9 +34,10 @@ _EDGES = " \t\r\n.,;:!?\"'`*"
 
 
 def flat(text: str) -> str:
-    """NFKC, one kind of dash and quote, single blanks."""
+    """NFKC (x² first becomes x^2), one kind of dash and quote, single blanks."""
     if text.isascii():
         return _BLANKS.sub(" ", text).strip()
+    text = _SUPER.sub(lambda match: "^" + match.group().translate(_SUPERS), text)
     return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).translate(_CHARS)).strip()
 
 

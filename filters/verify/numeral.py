@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from filters.verify.normalise import unprefixed
+from filters.verify.units import is_unit
 
 MAX_CHARS = 400
 """A numeral is short; whatever is longer is not read as one."""
@@ -31,12 +32,11 @@ _LATEX = (
     (re.compile(r"\\(?:text|mathrm|mbox|textrm|operatorname)\s*\{([^{}]*)\}"), r" \1"),
     (re.compile(r"×"), "*"),
 )
-_SUPERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_SUPER = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _ABOUT = re.compile(r"^(?:about|approximately|approx\.?|around|roughly|exactly|only|≈|~|\\approx)\s*", re.IGNORECASE)
 _PERCENT = re.compile(r"^\s*(?:%|percent\b|per cent\b|pct\b)\s*", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:or|and|to|between|not|either|minus|plus|times)\b", re.IGNORECASE)
-_UNIT = re.compile(r"^[^\W\d_][^\d=<>{}\\()\[\],;?!]*(?:\^[23])?[^\d=<>{}\\()\[\],;?!]*$|^°[CF]?$")
+_WORD = re.compile(r"^[^\W\d_][^\W\d_'-]{2,30}$")
+_FUNCTIONS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "cot", "sec", "csc", "inf", "infinity"])
 _WORDS = {
     word: value
     for value, word in enumerate(
@@ -111,14 +111,12 @@ def only_numeral(text: str) -> Numeral | None:
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
     start = match.end() - len(match.group().lstrip())
-    before = text[start - 1 : start]
-    after = text[match.end() :][:1]
-    return not (before.isalnum() or before in "_^.(") and not (after.isalnum() or after in "_^")
+    before = text[start - 1 : start] or " "
+    after = text[match.end() : match.end() + 1] or " "
+    return not (before.isalnum() or before in "_^.,([{") and not (after.isalnum() or after in "_^)]}")
 
 
 def _plain(text: str) -> str:
-    if _SUPER.search(text):
-        text = _SUPER.sub(lambda m: "^" + m.group().translate(_SUPERS), text)
     if "\\" in text or "{" in text or "°" in text or "×" in text or "~" in text or "^" in text:
         for pattern, by in _LATEX:
             text = pattern.sub(by, text)
@@ -133,9 +131,15 @@ def _finish(match: re.Match[str], rest: str) -> Numeral | None:
     rest = (rest[percent.end() :] if percent else rest).strip().rstrip(".")
     if not rest:
         return Numeral(number.value, number.unit, bool(percent), number.decimal)
-    if percent or len(rest) > 40 or len(rest.split()) > 4 or not _UNIT.match(rest) or _SEVERAL.search(rest):
+    if percent or _SEVERAL.search(rest) or not (is_unit(rest) or (match.string[match.end()] == " " and _noun(rest))):
         return None
     return Numeral(number.value, rest, False, number.decimal)
+
+
+def _noun(text: str) -> bool:
+    """Words that say what was counted ("red apples"), as against letters that are multiplied ("ab")."""
+    parts = text.split()
+    return len(parts) <= 4 and all(_WORD.match(part) and part.casefold() not in _FUNCTIONS for part in parts)
 
 
 def _value(match: re.Match[str]) -> Numeral | None:

@@ -53,6 +53,11 @@ def _known(unit: str) -> tuple[str, Fraction] | None:
     return _UNITS.get(text.replace(" ", "")) or _UNITS.get(text)
 
 
+def is_unit(text: str) -> bool:
+    """Whether the text is a unit that is known here."""
+    return _known(text) is not None
+
+
 def factor_between(gold: str | None, response: str | None) -> Fraction | None:
     """What to multiply a response by to count in the gold's unit; None when the two measure different things.
 

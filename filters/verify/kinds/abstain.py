@@ -33,13 +33,14 @@ _WHOLE = frozenset(
 )
 _FROM = r"(?: (?:from|based on|with|given|in|by looking at) (?:the |this )?(?:given |provided )?\w+)?"
 _SENTENCES = (
-    r"(?:it|this|that|the answer|the question) (?:cannot|can not|can't|could not) be "
+    r"(?:it|this|that|(?:the )?answer|(?:the )?question) (?:cannot|can not|can't|could not) be "
     r"(?:determined|answered|known|inferred)",
     r"(?:i|we) (?:cannot|can not|can't|am unable to|are unable to) (?:answer|tell|determine)"
     r"(?: (?:it|this|that|the))?(?: (?:question|answer))?",
     r"(?:there is )?(?:not enough|insufficient|no) (?:information|evidence)"
     r"(?: to (?:answer|tell|determine)[\w ]{0,30})?",
-    r"(?:it|the answer|the question) is (?:unknown|unanswerable|not answerable|impossible to (?:tell|determine|say))",
+    r"(?:it|(?:the )?answer|(?:the )?question) is (?:unknown|unanswerable|not answerable|"
+    r"impossible to (?:tell|determine|say))",
 )
 _ANY = re.compile("|".join(f"(?:{sentence}{_FROM})" for sentence in _SENTENCES))
 _MAX_CHARS = 200

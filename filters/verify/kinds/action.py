@@ -98,8 +98,8 @@ def _from_call(text: str) -> dict[str, Any] | None:
     match = _CALL.match(text.strip())
     if match is None:
         return {"action": text.strip()} if re.fullmatch(r"\w{2,30}", text.strip()) else None
-    body = _NAMED.sub(r'"\1": ', match.group(2))
-    for form in (f"{{{body}}}", f"[{body}]"):
+    body, named = _NAMED.subn(r'"\1": ', match.group(2))
+    for form in (f"{{{body}}}",) if named else (f"[{body}]",):
         try:
             value = read_literal(form)
         except NotLiteralError:

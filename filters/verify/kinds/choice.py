@@ -17,6 +17,7 @@ _WITH_TEXT = re.compile(r"^[\(\[]?([A-Z])(?:[\)\]][.:]?\s*|[.:]\s*|\s+[-–]\s+)
 _SEVERAL = re.compile(r"^[\(\[{]?\s*\(?([A-Z])\)?((?:\s*(?:,|;|/|&|\band\b|\s)\s*\(?[A-Z]\)?)+)\s*[\)\]}]?$")
 _PACKED = re.compile(r"^[A-Z]{2,10}$")
 _NAMED = re.compile(r"\b(?:answer|option|choice)\s*(?:is|:)?\s*[\(\[]?([A-Z])[\)\]]?(?=[\s.,;:!)]|$)", re.IGNORECASE)
+_DENIES = re.compile(r"\b(?:not|never|neither|nor|except|wrong|incorrect|or)\b|n't\b", re.IGNORECASE)
 _SENTENCE = 300
 
 
@@ -60,7 +61,7 @@ def resolve(span: str, options: Sequence[str], labels: str = _LETTERS, several: 
     found = _letters(text, allowed) or _texts(text, tuple(options), allowed)
     if found:
         return found if several or len(set(found)) == 1 else None
-    if len(text) <= _SENTENCE:
+    if len(text) <= _SENTENCE and not _DENIES.search(text):
         named = {m.upper() for m in _NAMED.findall(text) if m.isupper() and m in allowed}
         if len(named) == 1:
             return tuple(named)
@@ -101,6 +102,8 @@ def _letter(text: str, options: tuple[str, ...], allowed: str) -> str | None:
     if match := _ALONE.match(text):
         letter = match.group(1)
         return next((x for x in (letter, letter.upper()) if x in allowed), None)
+    if _SEVERAL.match(text):
+        return None
     if not (match := _WITH_TEXT.match(text)) or (letter := match.group(1)) not in allowed:
         return None
     other = _by_text(words(match.group(2)), options, allowed)

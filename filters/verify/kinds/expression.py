@@ -22,6 +22,7 @@ MAX_CHARS = 4000
 """A longer answer is no formula."""
 _PLACES = 6
 """Decimals to which a rounded number must agree, as in math-verify (`float_rounding`)."""
+_HALF = Fraction(5, 10 ** (_PLACES + 1))
 _PROBES = 4
 _SPELLING = (
     (re.compile(r"\\(?:left|right|displaystyle|limits|[,;:! ])|\s+"), ""),
@@ -34,8 +35,10 @@ _SPELLING = (
 )
 _WORD = re.compile(r"^[A-Za-z][A-Za-z' -]*[A-Za-z]$")
 _ASSIGNED = re.compile(r"^\\?[A-Za-z](?:_\{?\w+\}?|\([a-z]\))?\s*=\s*([^=]+)$")
+_WORKED = re.compile(r"^[\d\s.+*/()^-]+=\s*([^=,]+)$")
 _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?")
-_SEVERAL = re.compile(r"^[^()\[\]{}]*(?:,\s|\bor\b|\band\b)")
+_SEVERAL = re.compile(r"^[^()\[\]{}]*(?:\bor\b|\band\b)")
+_PROSE = re.compile(r"(?<![\\a-zA-Z{])(?!and\b|or\b|where\b|sqrt\b)[a-zA-Z]{3,}(?![a-zA-Z}(])")
 _BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -100,8 +103,8 @@ def _spelling(text: str) -> str:
 
 
 def _side(text: str, other: str) -> str:
-    """Drops `x =` where the other side has no equation, or the same one."""
-    match = _ASSIGNED.match(text)
+    """Drops `x =` where the other side has no equation, or the same one; of a response also a sum before its result."""
+    match = _ASSIGNED.match(text) or (None if "=" in other else _WORKED.match(text))
     if match is None:
         return text
     twin = _ASSIGNED.match(other)
@@ -110,7 +113,8 @@ def _side(text: str, other: str) -> str:
 
 
 def _compare(text: str, gold: str) -> tuple[bool, str] | None:
-    a, b = read_numeral(text), read_numeral(gold)
+    """The first of the rules that can tell."""
+    a, b = _numeral(text), _numeral(gold)
     if a is not None and b is not None:
         return _numerals(a, b)
     if _WORD.match(gold) and _WORD.match(text) and min(len(gold), len(text)) > 3:
@@ -119,11 +123,24 @@ def _compare(text: str, gold: str) -> tuple[bool, str] | None:
     first, second = parse_closed(text), parse_closed(gold)
     if first is not None and second is not None:
         return _trees(first, second)
-    if first is None and a is None and b is not None and (number := only_numeral(text)) is not None:
+    if b is not None and a is None and first is None and (number := only_numeral(text)) is not None:
         return _numerals(number, b)
-    if (b is not None or second is not None) and _SEVERAL.search(text):
+    return _no_formula(text, single=second is not None) or _lists(text, gold)
+
+
+def _numeral(text: str) -> Numeral | None:
+    """A number with its unit, where a bare letter is a variable rather than a unit."""
+    numeral = read_numeral(text) if "=" not in text else None
+    letter = numeral is not None and numeral.unit is not None and len(numeral.unit) == 1 and numeral.unit.isalpha()
+    return None if letter and "\\text" not in text and "\\mathrm" not in text else numeral
+
+
+def _no_formula(text: str, single: bool) -> tuple[bool, str] | None:
+    if single and (_SEVERAL.search(text) or len(_split(text) or [text]) > 1):
         return False, "several answers instead of one"
-    return _lists(text, gold)
+    if len(_PROSE.findall(text)) > 1 and "$" not in text:
+        return False, "prose, not a formula"
+    return None
 
 
 def _numerals(a: Numeral, b: Numeral) -> tuple[bool, str] | None:
@@ -142,8 +159,8 @@ def _numerals(a: Numeral, b: Numeral) -> tuple[bool, str] | None:
 def _same_number(a: Fraction, b: Fraction, rounded: bool) -> bool:
     if a == b or not rounded:
         return a == b
-    close = abs(a - b) <= Fraction(1, 10**5) * abs(b)  # keeps 1e-9 apart from 5e-9, which rounding alone does not
-    return close and round(a, _PLACES) == round(b, _PLACES)
+    gap = abs(a - b)  # the share keeps 1e-9 apart from 5e-9, which rounding alone does not
+    return gap <= Fraction(1, 10**5) * abs(b) and (gap <= _HALF or round(a, _PLACES) == round(b, _PLACES))
 
 
 def _trees(a: Tree, b: Tree) -> tuple[bool, str] | None:
@@ -171,7 +188,7 @@ def _values(a: Value | None, b: Value | None, rounded: bool) -> tuple[bool, str]
     if abs(x - y) <= 1e-11 * size:
         return True, "equal to 11 digits"
     if rounded and x.imag == y.imag == 0 and abs(x - y) <= 1e-5 * size:
-        same = round(x.real, _PLACES) == round(y.real, _PLACES)
+        same = abs(x - y) <= _HALF or round(x.real, _PLACES) == round(y.real, _PLACES)
         return same, "equal to 6 decimals" if same else "different numbers"
     return (False, "different numbers") if abs(x - y) > 1e-7 * size else None
 

@@ -11,6 +11,7 @@ from filters.verify.closed_form import evaluate, parse_closed
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed
 from filters.verify.numeral import Numeral, only_numeral, read_numeral
+from filters.verify.plain_math import latexed
 from filters.verify.units import factor_between
 from schemas.answer import NumberAnswer
 
@@ -85,11 +86,11 @@ def _score(gold: Fraction, value: Fraction, params: NumberParams) -> tuple[float
     share = error / abs(gold) if gold else (Fraction(0) if not error else Fraction(10**9))
     if params.metric == "mra":
         score = sum(share < Fraction(50 - 5 * step, 100) for step in range(10)) / 10
-        return score, f"relative error {float(share):.4g}"
+        return score, f"relative error {_short(share)}"
     if params.metric == "smooth":
-        return _smooth(float(share)), f"relative error {float(share):.4g}"
+        return _smooth(float(min(share, Fraction(1)))), f"relative error {_short(share)}"
     if params.metric == "regression":
-        return float(1 - min(Fraction(1), share)), f"relative error {float(share):.4g}"
+        return float(1 - min(Fraction(1), share)), f"relative error {_short(share)}"
     return _exact(gold, value, error, params)
 
 
@@ -102,8 +103,8 @@ def _exact(gold: Fraction, value: Fraction, error: Fraction, params: NumberParam
     else:
         allowed = max(Fraction(params.abs_tol or 0), Fraction(str(params.rel_tol or 0)) * abs(gold))
     if error <= allowed:
-        return 1.0, f"differs by {float(error):.4g}, within {float(allowed):.4g}"
-    return 0.0, f"differs by {float(error):.4g}, more than {float(allowed):.4g}"
+        return 1.0, f"differs by {_short(error)}, within {_short(allowed)}"
+    return 0.0, f"differs by {_short(error)}, more than {_short(allowed)}"
 
 
 def _smooth(share: float) -> float:
@@ -113,7 +114,7 @@ def _smooth(share: float) -> float:
 
 
 def _closed(text: str) -> Numeral | None:
-    tree = parse_closed(unprefixed(text))
+    tree = parse_closed(latexed(unprefixed(text)))
     value = evaluate(tree, {}) if tree is not None else None
     if value is None or isinstance(value, complex):
         return None
@@ -121,11 +122,15 @@ def _closed(text: str) -> Numeral | None:
 
 
 def _show(value: Fraction, unit: str | None, percent: bool) -> str:
-    try:
-        number = str(value) if value.denominator < 1000 else f"{float(value):.12g}"
-    except OverflowError:
-        number = "a very large number"
+    number = str(value) if value.denominator < 1000 and value.numerator.bit_length() < 200 else _short(value, 12)
     return number + ("%" if percent else "") + (f" {unit}" if unit else "")
+
+
+def _short(value: Fraction, digits: int = 4) -> str:
+    try:
+        return f"{float(value):.{digits}g}"
+    except OverflowError:
+        return "more than any double"
 
 
 NUMBER = Kind(
