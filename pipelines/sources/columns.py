@@ -36,11 +36,9 @@ ROW = pl.Schema(
 )
 """What `pipelines.sources.read` yields. `options_ok` is false where options were given and are not a list of texts."""
 
-_UNTYPED = {'"NULL"': "VARCHAR", '"NULL"[]': "VARCHAR[]"}
-"""What DuckDB calls a column without a single value."""
-
-NULLS = "INTEGER"
-"""What DuckDB 1 calls a column that holds nothing but nulls."""
+_UNTYPED = {'"NULL"': "VARCHAR", "INTEGER": "VARCHAR", '"NULL"[]': "VARCHAR[]", "INTEGER[]": "VARCHAR[]"}
+"""What DuckDB calls a column (or lists) without a single value; version 1 makes no difference between that and integers.
+They are read as texts, so that an integer where an image or options should be drops its row and not the build."""
 
 _STRUCT = "{{'bytes': {}, 'path': {}}}"
 
@@ -50,7 +48,7 @@ def projection(source: str, columns: Mapping[str, str], *, selected: bool) -> st
 
     `selected`: the user wrote the SELECT, so a column with nearly the name of one we read is a mistake.
     """
-    found = {name.lower(): (name, _UNTYPED.get(kind, kind)) for name, kind in columns.items()}
+    found = {name.lower(): (name, kind) for name, kind in columns.items()}
     _check_names(source, list(columns), selected)
     parts = {name: _text(source, *found[name]) for name in _TEXTS if name in found}
     parts |= {name: _json(*found[name]) for name in _JSONS if name in found}
@@ -103,33 +101,29 @@ def _json(name: str, kind: str) -> str:
 
 def _given(name: str, kind: str) -> str:
     """Null where no options are given: SQL null, JSON null, or an empty CSV cell."""
-    column = _quoted(name)
+    column, kind = _typed(name, kind)
     return f"({column} ->> '$')" if kind == "JSON" else f"NULLIF({column}, '')" if kind == "VARCHAR" else column
 
 
 def _options(source: str, name: str, kind: str) -> str:
-    column = _quoted(name)
+    column, kind = _typed(name, kind)
     if kind in ("JSON", "VARCHAR"):
         return f"TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[])"
     if kind == "JSON[]":  # texts and numbers side by side
         return f"CAST(to_json({column}) AS VARCHAR[])"
-    if kind == NULLS:  # a row with a number in it drops as options_unparseable
-        return "CAST(NULL AS VARCHAR[])"
     if kind.endswith("[]"):
         return f"CAST({column} AS VARCHAR[])"
     raise ConfigError(f"Source '{source}': column '{name}' is {kind} where a list of texts is wanted.")
 
 
 def _images(source: str, name: str, kind: str) -> str:
-    column = _quoted(name)
+    column, kind = _typed(name, kind)
     if kind == "JSON":
         column, kind = f"({column} ->> '$')", "VARCHAR"
     if name.lower() == "images" and kind == "VARCHAR":  # a CSV cell or a JSON column: a JSON list of paths, or one path
         listed = f"coalesce(TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[]), [{column}])"
         transformed = f"list_transform({listed}, lambda x: {_image('x', 'VARCHAR')})"
         return f"CASE WHEN {column} IS NULL OR {column} = '' THEN NULL ELSE {transformed} END"
-    if kind.removesuffix("[]") == NULLS:
-        return "CAST(NULL AS STRUCT(bytes BLOB, path VARCHAR)[])"
     inner = kind.removesuffix("[]")
     one = _image("x" if inner != kind else column, inner)
     if one is None:
@@ -175,6 +169,12 @@ def _fields(kind: str) -> tuple[bool, bool]:
 
 def _is_nested(kind: str) -> bool:
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))
+
+
+def _typed(name: str, kind: str) -> tuple[str, str]:
+    """The column as SQL and its type, columns without a type of their own as texts."""
+    column = _quoted(name)
+    return (f"CAST({column} AS {_UNTYPED[kind]})", _UNTYPED[kind]) if kind in _UNTYPED else (column, kind)
 
 
 def _quoted(name: str) -> str:

@@ -1,6 +1,6 @@
 """The set of seen ids agrees with Python's own set, in any order and any batches."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.id_set import IdSet
@@ -9,6 +9,7 @@ from schemas.ids import hash_text
 _IDS = st.integers(0, 40).map(lambda number: hash_text(str(number)))
 
 
+@settings(deadline=None)
 @given(batches=st.lists(st.lists(_IDS, max_size=30), max_size=12))
 def test_agrees_with_a_plain_set(batches: list[list[str]]) -> None:
     seen, known = IdSet(), set[str]()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.media import MediaStore
@@ -34,6 +34,7 @@ def test_put_read_round_trip_under_the_hash(tmp_path: Path) -> None:
     assert store.read(sha) == b"pixels"
 
 
+@settings(max_examples=30, deadline=None)
 @given(payloads=st.lists(st.binary(max_size=64), max_size=12))
 def test_distinct_contents_are_stored_once_each(
     payloads: list[bytes], tmp_path_factory: pytest.TempPathFactory

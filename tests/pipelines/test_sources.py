@@ -173,6 +173,13 @@ def test_columns_without_a_value_are_null(tmp_path: Path) -> None:
         assert rows["options_ok"].to_list() == [True]
 
 
+def test_an_integer_for_an_image_or_options_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    source = _parquet(tmp_path / "a.parquet", question=["q"], answer=["a"])
+    rows = _read(source.model_copy(update={"select": "SELECT *, 3::INT AS image, 4::INT AS options FROM raw"}))
+    assert _images(rows) == [["3"]]
+    assert rows["options_ok"].to_list() == [False]
+
+
 def test_nested_answers_and_params_become_json(tmp_path: Path) -> None:
     source = _jsonl(
         tmp_path / "a.jsonl",
