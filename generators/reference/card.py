@@ -37,7 +37,7 @@ BPE tokens. Weights are stored in bfloat16.
 From random weights, `python -m generators.reference.train --out generators/reference/weights --seed {train_seed}
 --batch {batch} --steps {asked_steps}{minutes}`: {steps:,} steps of {batch} images with about nine questions each,
 AdamW, cosine from {rate:g}, torch {torch}. It took {wall:.0f} minutes of wall-clock on two CPU cores that other work
-shared ({pace:.1f} steps a second on average, pauses included).
+shared ({pace:.1f} steps a second on average, pauses included).{notes}
 
 - 30 % easy-VQA *train* images (MIT), 70 % procedural scenes of `generators/scenes.py`, drawn without end from its train
   split, levels 1 to 5; 3 % of the images are withheld or replaced by grey, so that blind guesses follow the prior.
@@ -107,6 +107,7 @@ def render_card(metrics: dict[str, Any]) -> str:
         asked_steps=config["steps"], minutes=f" --minutes {config['minutes']:g}" if config["minutes"] else "",
         steps=training["steps"], rate=config["rate"], torch=training["torch"], wall=training["seconds"] / 60,
         pace=training["steps"] / training["seconds"],
+        notes="".join(f"\n\n{note}" for note in training["notes"]),
         easy_vqa=_easy_vqa(metrics["easy_vqa"]),
         scenes=_grid("task", scenes, [*(r for r in scenes if r.startswith("task ")), "all"], columns),
         kinds=_grid("kind", scenes, [r for r in scenes if r.startswith("kind ")], columns),

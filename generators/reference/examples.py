@@ -22,7 +22,7 @@ from generators.scenes import caption, iter_scenes, make_scene, questions, rende
 LENGTH = 160
 EASY_SHARE, BLIND_SHARE, CAPTION_SHARE = 0.3, 0.03, 0.6
 LEVEL_WEIGHTS = (3, 3, 3, 2, 2)
-FIRST_STEPS, FIRST_WEIGHTS = 600, (4, 3, 1, 0, 0)  # easy scenes first: the model learns sooner that images matter
+FIRST_STEPS, FIRST_WEIGHTS = 2600, (5, 3, 1, 0, 0)  # easy scenes first: the model learns sooner that images matter
 CAPTION_PROMPTS = (CAPTION_PROMPT, CAPTION_PROMPT, "Describe this image in detail.", "What do you see in the image?")
 SUFFIXES = (
     "Answer with a single word or number.", "Answer briefly.", "Give only the final answer.",
@@ -85,13 +85,11 @@ class Steps(Dataset[Batch]):  # type: ignore[misc]
     def __getitem__(self, index: int) -> Batch:
         """Draw, render and pack the examples of one step."""
         step = self.first + index
-        rng, weights_by_level = (
-            Random(f"{self.seed}:{step}:batch"),
-            FIRST_WEIGHTS if step < FIRST_STEPS else LEVEL_WEIGHTS,
-        )
+        rng = Random(f"{self.seed}:{step}:batch")
+        level_weights = FIRST_WEIGHTS if step < FIRST_STEPS else LEVEL_WEIGHTS
         rows, images, seen = [], [], []
         for row in range(self.size):
-            image, turns = _draw(rng, f"{self.seed}-{step}-{row}", weights_by_level)
+            image, turns = _draw(rng, f"{self.seed}-{step}-{row}", level_weights)
             blind = rng.random() < BLIND_SHARE
             shown = not (blind and rng.random() < 0.5)
             if blind:

@@ -57,6 +57,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     step: int = 0
     elapsed: float = 0.0
+    notes: list[str] = field(default_factory=list)  # what was done to the state by hand, for the card
 
     @property
     def progress(self) -> float:
@@ -128,7 +129,7 @@ def write_state(run: Run, path: Path) -> None:
     """Put the state of the run at `path`, whole or not at all."""
     state = {
         "config": asdict(run.config), "step": run.step, "elapsed": run.elapsed, "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(), "random": torch.get_rng_state(),
+        "optimizer": run.optimizer.state_dict(), "random": torch.get_rng_state(), "notes": run.notes,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -146,7 +147,7 @@ def read_state(run: Run, path: Path) -> None:
         raise ValueError(f"{path} belongs to a run with other arguments; remove it or give --state another path")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
-    run.step, run.elapsed = state["step"], state["elapsed"]
+    run.step, run.elapsed, run.notes = state["step"], state["elapsed"], state["notes"]
     torch.set_rng_state(state["random"])
 
 
