@@ -1,0 +1,164 @@
+"""Decontamination: a planted evaluation question is found by each of its sides, and boilerplate is not a question."""
+
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table, known_benchmarks
+from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_contaminated
+from filters.decontaminate.ngrams import grams, shared_grams
+from filters.dedup.content import question_texts
+from filters.dedup.image_hash import HASHES
+from filters.dedup.vectors import Vectors
+from schemas.errors import ConfigError
+from schemas.sample import SAMPLE
+from schemas.split import DROPPED
+
+QUESTION = "A ladder leans on a wall so that its foot is a metre away and its top touches the sill of the upper window"
+HINT = "Hint: please answer the question and provide the correct option letter, for example A, B, C or D, at the end. "
+
+
+def _rows(*given: dict[str, Any]) -> pl.DataFrame:
+    rows = []
+    for number, entry in enumerate(given):
+        media = [{"kind": "image", "sha256": sha} for sha in entry.get("images", [])]
+        source = {"dataset": "d", "row": entry.get("row")}
+        row = dict.fromkeys(SAMPLE) | {"id": f"r{number}", "media": media, "source": source}
+        rows.append(row | {"question": entry["question"], "options": entry.get("options", [])})
+    return pl.DataFrame(rows, schema=SAMPLE)
+
+
+def _hashes(**given: int) -> pl.DataFrame:
+    entries = {
+        "sha256": list(given),
+        "phash": list(given.values()),
+        "thumb": [bytes([h % 251] * 192) for h in given.values()],
+    }
+    return pl.DataFrame(entries, schema=HASHES)
+
+
+THEIRS = _rows({"question": QUESTION, "row": "17", "images": ["b"]}, {"question": "How long is it?", "images": ["c"]})
+HASHED = _hashes(a=0b111, b=0b0, c=2**63 - 1, d=2**40 - 1)
+TABLE = benchmark_table("Ladders", THEIRS, HASHED)
+
+
+def _found(rows: pl.DataFrame, **more: Any) -> set[tuple[str, str, str]]:
+    hits = contaminated(rows, TABLE, DecontaminateConfig(), **more)
+    return set(hits.select("id", "row", "by").rows())
+
+
+def test_what_is_stored_of_an_evaluation_set() -> None:
+    assert TABLE.schema == BENCHMARK
+    assert TABLE["row"].to_list() == ["17", "r1"]
+    assert TABLE["pictures"].list.len().to_list() == [1, 1]
+    assert TABLE["key"].to_list() == question_texts(THEIRS)["key"].to_list()
+    plain = benchmark_table("Plain", _rows({"question": "q"}), HASHED)
+    assert plain["pictures"].to_list() == [[]]
+
+
+def test_words_find_a_question_inside_another() -> None:
+    rows = _rows(
+        {"question": "Look: " + QUESTION.upper() + ". How long is the ladder?"}, {"question": "How long is it?"}
+    )
+    assert _found(rows) == {("r0", "17", "ngram13"), ("r0", "17", "ngram8")}
+
+
+def test_a_few_common_words_are_no_hit() -> None:
+    part = " ".join(QUESTION.split()[:10])
+    assert _found(_rows({"question": part + " something else entirely follows here and goes on"})) == set()
+
+
+def test_boilerplate_counts_for_nothing() -> None:
+    many = [{"question": HINT + f"Question number {'xyzuvw'[i] * 3}"} for i in range(6)]
+    table = benchmark_table("Hints", _rows(*many), HASHED)
+    rows = _rows({"question": HINT + "Something new"})
+    config = DecontaminateConfig(common=5)
+    assert contaminated(rows, table, config).is_empty()
+    assert not contaminated(rows, table, config.model_copy(update={"common": 6})).is_empty()
+
+
+def test_the_same_picture_is_a_hit_whatever_is_asked() -> None:
+    rows = _rows(
+        {"question": "x", "images": ["a"]}, {"question": "x", "images": ["d"]}, {"question": "x", "images": ["d", "b"]}
+    )
+    loose = {"image": {"max_level": 255}}
+    config = DecontaminateConfig.model_validate(loose)
+    hits = contaminated(rows, TABLE, config, hashes=HASHED)
+    assert set(hits.select("id", "row", "by", "score").rows()) == {
+        ("r0", "17", "image", 1 - 3 / 64),
+        ("r2", "17", "image", 1.0),
+    }
+
+
+def test_embeddings_need_a_near_picture_too() -> None:
+    ours = _rows(
+        {"question": "What is its length?", "images": ["a"]},
+        {"question": "What is its length?", "images": ["d"]},
+        {"question": "What is its length?"},
+    )
+    bare = benchmark_table("Bare", _rows({"question": "How long is it?", "row": "bare"}), HASHED)
+    table = pl.concat([TABLE, bare])
+    texts = pl.concat([question_texts(ours), question_texts(THEIRS)]).unique("key", maintain_order=True)
+    near = [[1.0, 0.0] if "long" in t or "length" in t else [0.0, 1.0] for t in texts["text"]]
+    text = Vectors(texts["key"], np.array(near, dtype=np.float16))
+    image = Vectors(pl.Series(["a", "c", "d"]), np.array([[1.0, 0.0], [1.0, 0.01], [0.0, 1.0]], dtype=np.float16))
+    hits = contaminated(ours, table, DecontaminateConfig(), None, text, image)
+    assert set(hits.select("id", "benchmark", "row").rows()) == {
+        ("r0", "Ladders", "r1"),
+        ("r0", "Bare", "bare"),
+        ("r1", "Bare", "bare"),
+        ("r2", "Bare", "bare"),
+    }
+    assert set(hits["by"]) == {"embedding"}
+
+
+def test_dropped_rows_name_the_evaluation_set_and_its_row() -> None:
+    rows = _rows({"question": "fine"}, {"question": QUESTION, "images": ["b"]}, {"question": "fine too"})
+    result = drop_contaminated(rows, TABLE, DecontaminateConfig(), HASHED)
+    assert result.kept["id"].to_list() == ["r0", "r2"]
+    assert result.dropped.schema == DROPPED
+    assert result.dropped["reason"].to_list() == ["decontaminate:Ladders"]
+    evidence = json.loads(result.dropped["evidence"][0])
+    assert evidence == {"benchmark": "Ladders", "row": "17", "by": "image", "score": 1.0}
+
+
+def test_empty_tables() -> None:
+    rows = _rows({"question": "fine", "images": ["a"]})
+    empty = pl.DataFrame(schema=BENCHMARK)
+    assert drop_contaminated(rows, empty, DecontaminateConfig(), HASHED).dropped.is_empty()
+    assert drop_contaminated(rows[:0], TABLE, DecontaminateConfig(), HASHED).kept.is_empty()
+
+
+def test_grams_stay_inside_their_text() -> None:
+    owner, gram = grams(pl.Series(["a b c d", "b c", None, "x, B. C d!"]), 3)
+    assert owner.tolist() == [0, 0, 3, 3]
+    assert gram[1] == gram[3] and gram[0] != gram[2]
+    assert len(grams(pl.Series(["a"]), 3)[0]) == 0
+
+
+@pytest.mark.parametrize("block", [1, 100])
+def test_shares_are_of_the_evaluation_question(block: int) -> None:
+    rows = pl.Series(["n n n a b c d", "nothing at all here", "a b c d e a b c"])
+    pairs = shared_grams(rows, pl.Series(["a b c d e"]), 3, 25, block)
+    assert pairs.select("row", "entry", "shared").rows() == [(0, 0, 2), (2, 0, 3)]
+    assert pairs["share"].to_list() == [pytest.approx(2 / 3), 1.0]
+
+
+def test_ready_entries() -> None:
+    for name in ("MathVista", "MathVerse", "MathVision", "MMMU", "We-Math", "LogicVista", "DynaMath"):
+        assert name in known_benchmarks()
+    assert len(benchmark_sources("MMMU")) == 90
+    names = [source["name"] for name in known_benchmarks() for source in benchmark_sources(name)]
+    assert len(set(names)) == len(names)
+    with pytest.raises(ConfigError, match="did you mean 'MathVista'"):
+        benchmark_sources("mathvista-mini")
+
+
+def test_ready_entries_are_sources_of_a_recipe() -> None:
+    huggingface = pytest.importorskip("pipelines.sources.huggingface")
+    for name in known_benchmarks():
+        for source in benchmark_sources(name):
+            huggingface.HuggingFaceSource.model_validate(source)
