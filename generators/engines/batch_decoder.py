@@ -19,6 +19,8 @@ LEAST_SHARING = 4
 """Prompts among which a common prefix is looked for."""
 
 KEPT_PREFIXES = 4
+REUSED_SHARE = 0.8
+"""A known prefix is taken where it covers this much of the best one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,15 @@ def common_prefix(prompts: Sequence[EncodedPrompt]) -> tuple[int, ...]:
 
 
 def _shared_length(one: EncodedPrompt, other: EncodedPrompt) -> int:
-    most = min(one.sharable, other.sharable)
-    if one.ids[:most] == other.ids[:most]:
+    return _agreement(one.ids[: one.sharable], other.ids[: other.sharable])
+
+
+def _agreement(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How many of the first tokens are the same."""
+    most = min(len(one), len(other))
+    if one[:most] == other[:most]:
         return most
-    return next(i for i in range(most) if one.ids[i] != other.ids[i])
+    return next(i for i in range(most) if one[i] != other[i])
 
 
 class BatchDecoder:
@@ -75,6 +82,7 @@ class BatchDecoder:
     def _clear(self) -> None:
         self.samples: list[Sample] = []
         self.prefix: tuple[int, ...] = ()
+        self._states: Sequence[tuple[Any, Any]] = ()
         self._cache = BatchCache()
         self._mask: Any = None
         self._positions: Any = None
@@ -101,13 +109,20 @@ class BatchDecoder:
         return 0 < size <= prompt.sharable and prompt.ids[:size] == self.prefix
 
     def choose_prefix(self, prompts: Sequence[EncodedPrompt]) -> None:
-        """Fix the shared prefix of the next batch, while none runs. A prefix computed before is taken up again."""
+        """Fix the shared prefix of the next batch, while none runs. What an earlier one had in common is not computed
+        again, even where it was longer."""
         if not self._shares or not prompts:
             return
         wanted = common_prefix(prompts)
-        known = [p for p in self._prefixes if len(p) <= prompts[0].sharable and prompts[0].ids[: len(p)] == p]
-        best = max(known, key=len, default=())
-        self.prefix = best if len(best) >= 0.8 * len(wanted) else wanted
+        like = wanted or prompts[0].ids[: prompts[0].sharable]
+        known = max(self._prefixes, key=lambda p: _agreement(p, like), default=())
+        length = _agreement(known, like)
+        if length >= max(LEAST_PREFIX, REUSED_SHARE * len(wanted)):
+            self._prefixes.move_to_end(known)
+            self.prefix = like[:length]
+            self._states = [(k[:, :, :length], v[:, :, :length]) for k, v in self._prefixes[known]]
+        else:
+            self.prefix, self._states = wanted, self._prefix_states(wanted)
 
     def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Prefill `arrivals`, each prompt once, and add their samples to the running batch."""
@@ -157,7 +172,7 @@ class BatchDecoder:
 
         device = self._model.device
         with torch.inference_mode():
-            cache = BatchCache(self._prefix_states())
+            cache = BatchCache(self._states)
             shared = cache.shared_length
             fits = [self._fits(a.prompt) for a in arrivals]
             own = [a.prompt.ids[shared if fit else 0 :] for a, fit in zip(arrivals, fits, strict=True)]
@@ -253,22 +268,21 @@ class BatchDecoder:
         )
         return output.logits[:, -1]
 
-    def _prefix_states(self) -> Sequence[tuple[Any, Any]]:
-        """Keys and values of the shared prefix, computed when first needed."""
+    def _prefix_states(self, prefix: tuple[int, ...]) -> Sequence[tuple[Any, Any]]:
+        """Keys and values of a new shared prefix."""
         import torch
 
-        if not self.prefix:
+        if not prefix:
             return ()
-        if self.prefix not in self._prefixes:
-            cache = BatchCache()
-            ids = torch.tensor([self.prefix], device=self._model.device)
-            places = torch.arange(len(self.prefix), device=ids.device).unsqueeze(0)
+        cache = BatchCache()
+        with torch.inference_mode():
+            ids = torch.tensor([prefix], device=self._model.device)
+            places = torch.arange(len(prefix), device=ids.device).unsqueeze(0)
             self._call(ids, torch.ones_like(ids), places, cache)
-            self._prefixes[self.prefix] = cache.as_shared()
-            if len(self._prefixes) > KEPT_PREFIXES:
-                self._prefixes.popitem(last=False)
-        self._prefixes.move_to_end(self.prefix)
-        return self._prefixes[self.prefix]
+        self._prefixes[prefix] = cache.as_shared()
+        if len(self._prefixes) > KEPT_PREFIXES:
+            self._prefixes.popitem(last=False)
+        return self._prefixes[prefix]
 
 
 def _shape(prompt: EncodedPrompt) -> str:

@@ -163,7 +163,7 @@ class TransformersEngine:
         dtype = args.get("dtype") or _choose_dtype(device, where.path_or_id)
         try:
             model = loader.from_pretrained(where.path_or_id, revision=where.revision, dtype=dtype, **passed)
-        except (OSError, ValueError, TypeError) as error:
+        except Exception as error:
             raise ConfigError(f"transformers cannot load the model '{self._config.model}': {error}") from error
         self._model = (model if "device_map" in passed else model.to(device)).eval()
         self._context = _context_length(self._prompts.config, args)

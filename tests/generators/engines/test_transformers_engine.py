@@ -1,0 +1,180 @@
+"""What the transformers engine does beyond the contract: what it saves, and how it dies."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generators.engines.transformers_engine import TransformersEngine
+from schemas.completion import Completion, Request
+from schemas.engine import ModelConfig
+from schemas.errors import ConfigError, EngineDiedError
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+Ask = Callable[..., Request]
+SHOTS = "a small red circle is left of a large blue square. how many shapes are there? two. " * 3
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_llama: Path, media: Any, run: Any) -> Iterator[TransformersEngine]:
+    config = ModelConfig(model=str(tiny_llama), engine="transformers", concurrency=12, args={"dtype": "float32"})
+    made = TransformersEngine(config, media)
+    run(made.start())
+    yield made
+    run(made.close())
+
+
+def together(engine: TransformersEngine, requests: list[Request], run: Any) -> list[list[Completion]]:
+    async def all_of_them() -> list[list[Completion]]:
+        return await asyncio.gather(*(engine.complete(r, [0]) for r in requests))
+
+    done: list[list[Completion]] = run(all_of_them())
+    return done
+
+
+def generated(engine: TransformersEngine, request: Request) -> str:
+    """The library's own greedy answer, one request at a time and without any of our cache."""
+    import torch
+
+    ids = torch.tensor([engine._encode(request).ids])
+    with torch.inference_mode():
+        whole = engine._model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=request.sampling.max_tokens, do_sample=False
+        )
+    return str(engine._prompts.tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def test_batches_with_shared_prefix_answer_like_the_library_alone(engine: Any, run: Any, ask: Ask) -> None:
+    requests = [
+        ask(
+            ("" if i % 4 == 3 else SHOTS) + "a blue square. " * (i % 3) + f"number {i}?",
+            temperature=0,
+            max_tokens=6 + 7 * (i % 4),
+        )
+        for i in range(30)
+    ]
+    done = together(engine, requests, run)
+    assert max(map(len, engine._decoder._prefixes)) >= 60
+    assert [d[0].text for d in done] == [generated(engine, r) for r in requests]
+
+
+def test_a_known_prefix_is_not_computed_again(engine: Any, run: Any, ask: Ask) -> None:
+    lengths = []
+    handle = engine._model.model.embed_tokens.register_forward_hook(
+        lambda _, args, __: lengths.append(tuple(args[0].shape))
+    )
+    for turn in range(2):
+        together(engine, [ask(SHOTS + f"turn {turn} {i}", temperature=0, max_tokens=2) for i in range(8)], run)
+    handle.remove()
+    assert sum(rows == 1 and columns >= 60 for rows, columns in lengths) <= 1
+
+
+def test_one_prefill_serves_all_samples(engine: Any, run: Any, ask: Ask) -> None:
+    shapes = []
+    handle = engine._model.model.embed_tokens.register_forward_hook(
+        lambda _, args, __: shapes.append(tuple(args[0].shape))
+    )
+    run(engine.complete(ask("count the shapes", max_tokens=5, seed=1), range(10)))
+    handle.remove()
+    prefills = [rows for rows, columns in shapes if columns > 1]
+    assert prefills == [1]
+
+
+def test_finished_sequences_leave_and_waiting_ones_join(engine: Any, run: Any, ask: Ask) -> None:
+    ended: list[str] = []
+
+    async def answer(request: Request, name: str) -> None:
+        await engine.complete(request, [0])
+        ended.append(name)
+
+    async def story() -> None:
+        long = [answer(ask(f"long {i}", max_tokens=300, temperature=0.5, seed=i), "long") for i in range(2)]
+        short = [answer(ask(f"short {i}", max_tokens=2, seed=i), "short") for i in range(40)]
+        await asyncio.gather(*long, *short)
+
+    widths = []
+    handle = engine._model.lm_head.register_forward_hook(lambda _, args, __: widths.append(args[0].shape[0]))
+    run(story())
+    handle.remove()
+    assert ended[:40].count("short") >= 38
+    assert max(widths) <= 12
+    assert widths[-1] <= 2
+
+
+def test_requests_that_nobody_waits_for_are_dropped(engine: Any, run: Any, ask: Ask) -> None:
+    async def story() -> Completion:
+        endless = [asyncio.create_task(engine.complete(ask(f"long {i}", max_tokens=450), [0])) for i in range(12)]
+        await asyncio.sleep(0.3)
+        for task in endless:
+            task.cancel()
+        (done,) = await engine.complete(ask("short", max_tokens=2), [0])
+        return done
+
+    steps = []
+    handle = engine._model.lm_head.register_forward_hook(lambda *_: steps.append(1))
+    assert run(story()).completion_tokens <= 2
+    handle.remove()
+    assert len(steps) < 400
+
+
+def test_a_failing_model_is_a_death_that_a_restart_heals(engine: Any, run: Any, ask: Ask) -> None:
+    def explode(*_: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    engine._model.lm_head.register_forward_hook(explode)
+
+    async def crash() -> list[Any]:
+        return await asyncio.gather(*(engine.complete(ask(f"q {i}"), [0]) for i in range(20)), return_exceptions=True)
+
+    failures = run(crash())
+    assert all(isinstance(f, EngineDiedError) and "out of memory" in str(f) for f in failures)
+    with pytest.raises(EngineDiedError):
+        run(engine.complete(ask("q"), [0]))
+    run(engine.start())
+    assert len(run(engine.complete(ask("q", max_tokens=3), [0, 1]))) == 2
+
+
+def test_a_full_context_ends_as_truncated(engine: Any, run: Any, ask: Ask) -> None:
+    request = ask("red circle " * 60, temperature=1.0, seed=3, max_tokens=5000)
+    (done,) = run(engine.complete(request, [0]))
+    assert done.prompt_tokens + done.completion_tokens <= 512
+    assert done.finish_reason == "stop" or done.prompt_tokens + done.completion_tokens == 512
+
+
+def test_a_repetition_penalty_forbids_what_was_said(engine: Any, run: Any, ask: Ask) -> None:
+    (free,) = run(engine.complete(ask("red", temperature=0, max_tokens=40), [0]))
+    (bound,) = run(engine.complete(ask("red", temperature=0, max_tokens=40, repetition_penalty=50.0), [0]))
+    kinds = [len(set(t)) / len(t) for t in (engine._prompts.tokenizer(c.text)["input_ids"] for c in (free, bound))]
+    assert kinds[1] > kinds[0]
+
+
+def test_sixteen_rollouts_of_a_picture_encode_it_once(run: Any, ask: Ask, media: Any) -> None:
+    engine = TransformersEngine(ModelConfig(model="reference-vlm", engine="transformers"), media)
+    run(engine.start())
+    seen = []
+    engine._model.model.vision_model.register_forward_hook(
+        lambda _, args, kwargs, __: seen.append(kwargs), with_kwargs=True
+    )
+    done = run(engine.complete(ask("Describe the image.", media.red, max_tokens=8), range(16)))
+    run(engine.close())
+    assert len(done) == 16
+    assert [call["pixel_values"].shape[0] for call in seen] == [1]
+
+
+def test_unloadable_models_are_config_errors(tmp_path: Path, tiny_llama: Path, media: Any, run: Any) -> None:
+    import shutil
+
+    folder = tmp_path / "broken"
+    shutil.copytree(tiny_llama, folder)
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match="cannot load"):
+        run(TransformersEngine(ModelConfig(model=str(folder)), media).start())
+    shutil.copy(tiny_llama / "model.safetensors", folder)
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigError, match="chat template"):
+        run(TransformersEngine(ModelConfig(model=str(folder)), media).start())
+    with pytest.raises(ConfigError, match="cannot load"):
+        run(TransformersEngine(ModelConfig(model=str(tiny_llama), args={"no_such_argument": 1}), media).start())
