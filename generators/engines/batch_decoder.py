@@ -73,10 +73,11 @@ class BatchDecoder:
         """`shares`: the model runs with `kv_cache.shared_attention`; `prefill_tokens`: most tokens of one prefill."""
         self._model = model
         self._pad = pad
-        self._shares = shares
         self._prefill_tokens = prefill_tokens
         self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
+        # Models such as Qwen-VL count positions along three axes, from the whole prompt: no part of it stands alone.
         self._multi_axis = hasattr(getattr(model, "model", None), "rope_deltas")
+        self._shares = shares and not self._multi_axis
         self._clear()
 
     def _clear(self) -> None:

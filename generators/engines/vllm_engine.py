@@ -29,6 +29,9 @@ already runs threads."""
 TOKENIZATION = {"add_special_tokens": False}
 """The chat template has written them already."""
 
+AHEAD = 0.25
+"""Share of `concurrency` kept waiting inside vLLM, so that a free place is taken in the same step."""
+
 OWN_ARGS = frozenset({"chat_template", "chat_template_kwargs"})
 
 
@@ -42,7 +45,7 @@ class VllmEngine:
 
     def __init__(self, config: ModelConfig, media: MediaReader) -> None:
         self.identity = identify(config)
-        self.concurrency = config.concurrency
+        self.concurrency = config.concurrency + int(AHEAD * config.concurrency)
         self._config = config
         self._images = ImageCache(media)
         self._engine: Any = None
@@ -67,7 +70,7 @@ class VllmEngine:
         where = await asyncio.to_thread(resolve, self._config)
         try:
             self._prompts = await asyncio.to_thread(ChatPrompts, where, args)
-            options = {"max_num_seqs": self.concurrency, "disable_log_stats": True} | {
+            options = {"max_num_seqs": self._config.concurrency, "disable_log_stats": True} | {
                 name: value for name, value in args.items() if name not in OWN_ARGS
             }
             engine_args = AsyncEngineArgs(model=where.path_or_id, revision=where.revision, **options)
@@ -117,7 +120,7 @@ class VllmEngine:
         try:
             stream = engine.generate(
                 await _rendered(engine, prompt),
-                _sampling_params(sampling, len(indexes), seed),
+                sampling_params(sampling, len(indexes), seed),
                 request_id=f"curate-{next(self._calls)}",
                 tokenization_kwargs=TOKENIZATION,
             )
@@ -152,7 +155,7 @@ async def _rendered(engine: Any, prompt: dict[str, Any]) -> Any:
     return rendered
 
 
-def _sampling_params(sampling: Sampling, n: int, seed: int | None) -> Any:
+def sampling_params(sampling: Sampling, n: int, seed: int | None) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 

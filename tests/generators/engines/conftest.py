@@ -125,6 +125,8 @@ def vllm_server() -> Iterator[str]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(reference_folder())]
     command += ["--served-model-name", "reference-vlm", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64"]
+    # Left to guess, vLLM joins the parts of a message by a line break that the template does not have.
+    command += ["--chat-template-content-format", "openai"]
     quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
     env = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1"} | quiet
     server = subprocess.Popen(

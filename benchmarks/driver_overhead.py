@@ -1,0 +1,282 @@
+"""What the driver costs on top of an engine, and how well it fills a fleet.
+
+    python benchmarks/driver_overhead.py [vllm] [fleet] [--prompts 256] [--rounds 3] [--requests 1000]
+
+vllm: tokens/s through curate's driver, log and vLLM engine, over tokens/s of bare `vllm.LLM.generate`, on the same
+prompts with the same settings in the same run, rounds taken in turn; the limit is 0.97. Both are loaded at the same time,
+and the one that does not work waits; both have seen prompts and pictures once before. Two loads: few-shot text
+(SmolLM2-135M), and pictures with 8 samples each (the reference VLM).
+
+fleet: a server on loopback that speaks the OpenAI API and takes a log-normal time for each request. The peer is a perfect
+driver that starts the next request on the first free place the moment it is free, with the same times in the same
+order; the limit is 0.95 of its makespan.
+
+Prints a table and writes benchmarks/results/driver_overhead.json.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import heapq
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from generators.engines.select import make_engine
+from pipelines.completions import CompletionsLog
+from pipelines.driver import Call, DriverConfig, Receipt, drive
+from schemas.completion import Completion, ImagePart, Message, Request, Sampling, prompt_key
+from schemas.engine import Engine, ModelConfig
+from schemas.ids import hash_text, seeded
+
+RESULTS = Path(__file__).parent / "results"
+SEQUENCES = 64
+MEDIAN_S, SIGMA = 1.0, 0.7
+"""Of the log-normal times of the loopback server; about those of short replies of a hosted model."""
+
+SHOTS = "\n".join(
+    f"Description: {n} shapes: a large {a} circle at the top, a small {b} star at the left.\nQuestion: What color is the "
+    f"star?\nThe description says there is a small {b} star at the left. The star is {b}. So the answer is {b}."
+    for n, a, b in ((2, "red", "blue"), (3, "gray", "teal"), (2, "green", "orange"), (4, "black", "pink"))
+)
+COLORS = ("red", "green", "blue", "yellow", "black", "white", "gray", "orange")
+
+
+def text_requests(number: int) -> list[Request]:
+    """Few-shot prompts that share their start and differ in their end."""
+    requests = []
+    for i in range(number):
+        chance = seeded(0, str(i))
+        scene = f"Description: {i} shapes: a {chance.choice(COLORS)} circle and a {chance.choice(COLORS)} square."
+        text = f"{SHOTS}\n{scene}\nQuestion: What color is the square?"
+        requests.append(Request(str(i), (Message("user", (text,)),), Sampling(temperature=0, max_tokens=64)))
+    return requests
+
+
+def image_requests(number: int, media: "Pictures") -> list[Request]:
+    sampling = Sampling(temperature=1.0, max_tokens=48, seed=0)
+    return [
+        Request(str(i), (Message("user", (ImagePart(media.draw(i)), "Describe the image.")),), sampling, n=8)
+        for i in range(number)
+    ]
+
+
+class Pictures:
+    """A folder of drawn pictures, by name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def draw(self, number: int) -> str:
+        from PIL import Image, ImageDraw
+
+        chance = seeded(1, str(number))
+        image = Image.new("RGB", (64, 64), "lightgray")
+        x, y = chance.randrange(30), chance.randrange(30)
+        ImageDraw.Draw(image).ellipse((x, y, x + 30, y + 30), fill=chance.choice(COLORS))
+        name = hash_text(str(number))
+        image.save(self.path(name))
+        return name
+
+    def path(self, sha256: str) -> Path:
+        return self._root / f"{sha256}.png"
+
+    def read(self, sha256: str) -> bytes:
+        return self.path(sha256).read_bytes()
+
+
+class StayingEngine:
+    """An engine that stays loaded from one `drive` to the next, on an event loop of its own thread."""
+
+    def __init__(self, inner: Engine) -> None:
+        self.inner = inner
+        self.identity = inner.identity
+        self.concurrency = inner.concurrency
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.wait(inner.start())
+
+    def wait(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    async def start(self) -> None:
+        """It runs already."""
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(self.inner.complete(request, indexes), self.loop)
+        )
+
+    async def close(self) -> None:
+        """It stays."""
+
+
+def drive_all(requests: Sequence[Request], engine: Engine) -> Receipt:
+    """Through the driver into a fresh log."""
+    calls: Iterator[Call] = iter([Call(r, prompt_key(engine.identity, r), tuple(range(r.n))) for r in requests])
+    total = sum(r.n for r in requests)
+    with tempfile.TemporaryDirectory() as scratch, CompletionsLog(Path(scratch)).writer(engine.identity) as log:
+        return drive(calls, engine, log, DriverConfig(), total=total)
+
+
+class BareVllm:
+    """`vllm.LLM` with the prompts rendered beforehand."""
+
+    def __init__(self, config: ModelConfig, media: Pictures, requests: Sequence[Request]) -> None:
+        from vllm import LLM
+
+        from generators.engines.prompting import ChatPrompts, ImageCache
+        from generators.engines.vllm_engine import sampling_params
+        from generators.models import resolve
+
+        where = resolve(config)
+        prompts, images = ChatPrompts(where, config.args), ImageCache(media, size=len(requests))
+        self.llm = LLM(where.path_or_id, max_num_seqs=config.concurrency, disable_log_stats=True, **config.args)
+        self.prompts: list[Any] = []
+        for request in requests:
+            prompt: dict[str, Any] = {"prompt": prompts.text(request)}
+            if request.images:
+                prompt["multi_modal_data"] = {"image": [images.load(sha) for sha in request.images]}
+                prompt["multi_modal_uuids"] = {"image": list(request.images)}
+            self.prompts.append(prompt)
+        self.parameters = sampling_params(requests[0].sampling, requests[0].n, requests[0].sampling.seed)
+
+    def tokens_per_second(self) -> float:
+        started = time.perf_counter()
+        outputs = self.llm.generate(self.prompts, self.parameters, use_tqdm=False)
+        seconds = time.perf_counter() - started
+        return sum(len(o.token_ids) for output in outputs for o in output.outputs) / seconds
+
+
+def vllm_case(name: str, model: str, requests: Sequence[Request], media: Pictures, rounds: int) -> dict[str, Any]:
+    """Tokens/s of both, medians over rounds taken in turn, after one warm-up round each."""
+    args = {"enforce_eager": True, "dtype": "float32"}
+    config = ModelConfig(model=model, engine="vllm", concurrency=SEQUENCES, args=args)
+    bare = BareVllm(config, media, requests)
+    ours = StayingEngine(make_engine(config, media))
+    speeds: dict[str, list[float]] = {"bare": [], "curate": []}
+    for turn in range(rounds + 1):
+        once = {"bare": bare.tokens_per_second(), "curate": drive_all(requests, ours).tokens_per_second}
+        sys.stdout.write(f"{name} round {turn}: {once['bare']:.1f} bare, {once['curate']:.1f} curate tokens/s\n")
+        if turn:
+            for side, speed in once.items():
+                speeds[side].append(speed)
+    ours.wait(ours.inner.close())
+    ratios = [mine / theirs for mine, theirs in zip(speeds["curate"], speeds["bare"], strict=True)]
+    middle = {side: round(statistics.median(values), 1) for side, values in speeds.items()}
+    return {"case": name, "requests": len(requests), **middle, "rounds": speeds, "ratio": statistics.median(ratios)}
+
+
+def latency(content: str) -> float:
+    """The time that the loopback server takes for a prompt: the same whenever it is asked."""
+    return MEDIAN_S * seeded(2, content).lognormvariate(0.0, SIGMA)
+
+
+def serve(ready: Connection) -> None:
+    """An OpenAI-speaking server with log-normal times, in a process of its own."""
+    asyncio.run(_serve(ready))
+
+
+async def _serve(ready: Connection) -> None:
+    server = await asyncio.start_server(_connection, "127.0.0.1", 0, backlog=1024)
+    ready.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+async def _connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = next((int(line.split(":")[1]) for line in head.splitlines() if "content-length" in line), 0)
+            body = json.loads(await reader.readexactly(length)) if length else {}
+            reply: dict[str, Any] = {"object": "list", "data": [{"id": "sleeper", "object": "model"}]}
+            if body:
+                await asyncio.sleep(latency(body["messages"][0]["content"]))
+                reply = _reply()
+            data = json.dumps(reply).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+            writer.write(b"content-length: %d\r\n\r\n" % len(data) + data)
+            await writer.drain()
+    writer.close()
+
+
+def _reply() -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "done"}}
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "sleeper",
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def perfect_makespan(times: Sequence[float], places: int) -> float:
+    """Each request on the first free place, in order, without any cost of its own."""
+    free = [0.0] * places
+    for seconds in times:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
+def fleet_case(number: int) -> dict[str, Any]:
+    contents = [f"question {i}" for i in range(number)]
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,), daemon=True)
+    process.start()
+    url = f"http://127.0.0.1:{ours.recv()}/v1"
+    config = ModelConfig(model="sleeper", engine="openai", base_urls=(url,), concurrency=SEQUENCES)
+    requests = [Request(c, (Message("user", (c,)),)) for c in contents]
+    receipt = drive_all(requests, make_engine(config, Pictures(Path())))
+    process.terminate()
+    process.join()
+    times = [latency(c) for c in contents]
+    perfect = perfect_makespan(times, SEQUENCES)
+    bound = max(*times, sum(times) / SEQUENCES)
+    seconds = {"perfect_s": round(perfect, 2), "curate_s": round(receipt.seconds, 2), "lower_bound_s": round(bound, 2)}
+    return {"case": "fleet", "requests": number, **seconds, "ratio": perfect / receipt.seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", choices=("vllm", "fleet", []), default=["vllm", "fleet"])
+    parser.add_argument("--prompts", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=1000)
+    arguments = parser.parse_args()
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        media = Pictures(Path(scratch))
+        if "fleet" in arguments.what:
+            rows.append((fleet_case(arguments.requests), 0.95))
+        if "vllm" in arguments.what:
+            text, pictures = text_requests(arguments.prompts), image_requests(arguments.prompts, media)
+            rows.append((vllm_case("text", "smollm2-135m-instruct", text, media, arguments.rounds), 0.97))
+            rows.append((vllm_case("pictures", "reference-vlm", pictures, media, arguments.rounds), 0.97))
+    RESULTS.mkdir(exist_ok=True)
+    found = [{**row, "ratio": round(row["ratio"], 4), "limit": limit} for row, limit in rows]
+    (RESULTS / "driver_overhead.json").write_text(json.dumps(found, indent=2) + "\n")
+    for row in found:
+        shown = {k: v for k, v in row.items() if k not in ("case", "ratio", "limit", "rounds")}
+        verdict = "ok" if row["ratio"] >= row["limit"] else "BELOW"
+        sys.stdout.write(f"{row['case']:9} {row['ratio']:.3f} (limit {row['limit']}) {verdict}  {shown}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+from typing import Any
+
+import pytest
+
+from generators.engines.batch_decoder import Arrival, BatchDecoder, EncodedPrompt, common_prefix
+from generators.engines.kv_cache import register_attention
+from generators.engines.sequence import Sample
+from schemas.completion import Sampling
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+VISION_START, IMAGE, VISION_END = 90, 91, 92
+
+
+class Numbers:
+    """A tokenizer whose text is the tokens' numbers."""
+
+    def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
+        return " ".join(map(str, tokens))
+
+
+def prompt(ids: Any, sharable: int | None = None) -> EncodedPrompt:
+    ids = tuple(ids)
+    return EncodedPrompt(ids, len(ids) - 1 if sharable is None else sharable)
+
+
+def test_the_common_prefix_is_what_half_the_prompts_share() -> None:
+    shots = list(range(100))
+    many = [prompt([*shots, 200 + i, 7]) for i in range(6)]
+    assert common_prefix(many) == tuple(shots)
+    assert common_prefix(many[:3]) == ()
+    assert common_prefix([prompt([5, i, 9]) for i in range(6)]) == ()
+    strangers = [prompt([300 + i] * 50) for i in range(4)]
+    assert common_prefix([strangers[0], *many, *strangers[1:]]) == tuple(shots)
+    assert common_prefix([*many[:2], *strangers]) == ()
+    assert len(common_prefix([prompt(shots, sharable=40) for _ in range(4)])) == 40
+
+
+def tiny_qwen() -> Any:
+    import torch
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    torch.manual_seed(0)
+    text = {
+        "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 100, "max_position_embeddings": 256, "initializer_range": 0.5,
+        "bos_token_id": 0, "eos_token_id": None, "pad_token_id": 1,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0},
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64, "patch_size": 4,
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 16, "fullatt_block_indexes": [1],
+        "initializer_range": 0.5,
+    }  # fmt: skip
+    config = Qwen2_5_VLConfig(
+        text_config=text, vision_config=vision, image_token_id=IMAGE, vision_start_token_id=VISION_START,
+        vision_end_token_id=VISION_END, video_token_id=93,
+    )  # fmt: skip
+    return Qwen2_5_VLForConditionalGeneration(config).eval()
+
+
+def picture_prompt(rows: int, columns: int, before: list[int], after: list[int]) -> EncodedPrompt:
+    """A picture of `rows` by `columns` patches inside a prompt, as Qwen's processor gives it."""
+    import torch
+
+    tokens = rows * columns // 4
+    ids = (*before, VISION_START, *[IMAGE] * tokens, VISION_END, *after)
+    kinds = torch.tensor([[int(i == IMAGE) for i in ids]], dtype=torch.int32)
+    extras = {
+        "pixel_values": torch.randn(rows * columns, 3 * 2 * 4 * 4),
+        "image_grid_thw": torch.tensor([[1, rows, columns]]),
+        "mm_token_type_ids": kinds,
+    }
+    return EncodedPrompt(ids, 0, extras)
+
+
+def test_positions_along_three_axes_survive_batching() -> None:
+    import torch
+
+    model = tiny_qwen()
+    prompts = [
+        picture_prompt(4, 4, [5, 6], [7, 8, 9]),
+        picture_prompt(8, 4, [5], [7, 8, 9, 10, 11, 12]),
+        picture_prompt(4, 12, [], [30]),
+        prompt([40, 41, 42, 43]),
+    ]
+    expected = []
+    for one in prompts:
+        ids = torch.tensor([one.ids])
+        with torch.inference_mode():
+            model.model.rope_deltas = None
+            whole = model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, **dict(one.extras)
+            )
+        expected.append(tuple(whole[0, len(one.ids) :].tolist()))
+    model.set_attn_implementation(register_attention())
+    decoder = BatchDecoder(model, 1, True, 4096)
+    greedy = Sampling(temperature=0)
+    samples = [[Sample(i, p.ids, greedy, 12, Numbers(), frozenset()) for i in range(2)] for p in prompts]
+    decoder.choose_prefix(prompts)
+    decoder.admit([Arrival(p, s) for p, s in zip(prompts[:3], samples[:3], strict=True)])
+    for _ in range(4):
+        decoder.step()
+    decoder.admit([Arrival(prompts[3], samples[3])])
+    while decoder.running:
+        decoder.step()
+    assert [tuple(s.tokens) for pair in samples for s in pair] == [e for e in expected for _ in range(2)]
