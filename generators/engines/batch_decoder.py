@@ -1,35 +1,13 @@
 """The batch that a transformers model is decoding: sequences join after a prefill, leave when done, share a prefix."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from generators.engines.kv_cache import BatchCache
+from generators.engines.prefix import EncodedPrompt, KnownPrefixes, States
 from generators.engines.sequence import Sample
 from generators.engines.token_sampling import SamplingRows, choose
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-LEAST_PREFIX = 32
-"""Shorter common prefixes are not worth a forward pass of their own."""
-
-LEAST_SHARING = 4
-"""Prompts among which a common prefix is looked for."""
-
-KEPT_PREFIXES = 4
-REUSED_SHARE = 0.8
-"""A known prefix is taken where it covers this much of the best one."""
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPrompt:
-    """Token ids of a prompt, how many of the first could be shared with others, and the tensors of its pictures."""
-
-    ids: tuple[int, ...]
-    sharable: int
-    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +18,6 @@ class Arrival:
     samples: Sequence[Sample]
 
 
-def common_prefix(prompts: Sequence[EncodedPrompt]) -> tuple[int, ...]:
-    """The start that saves the most tokens when it is computed once; () where none is worth it.
-
-    The first few prompts are tried as its source, and for each the length that at least half of all prompts share.
-    """
-    if len(prompts) < LEAST_SHARING:
-        return ()
-    best: tuple[int, ...] = ()
-    for head in prompts[:LEAST_SHARING]:
-        shared = sorted((_shared_length(head, p) for p in prompts), reverse=True)
-        best = max(best, head.ids[: shared[len(shared) // 2]], key=len)
-    return best if len(best) >= LEAST_PREFIX else ()
-
-
-def _shared_length(one: EncodedPrompt, other: EncodedPrompt) -> int:
-    return _agreement(one.ids[: one.sharable], other.ids[: other.sharable])
-
-
-def _agreement(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many of the first tokens are the same."""
-    most = min(len(one), len(other))
-    if one[:most] == other[:most]:
-        return most
-    return next(i for i in range(most) if one[i] != other[i])
-
-
 class BatchDecoder:
     """Holds the running batch of one model. Not safe for threads: one worker owns it."""
 
@@ -74,7 +26,7 @@ class BatchDecoder:
         self._model = model
         self._pad = pad
         self._prefill_tokens = prefill_tokens
-        self._prefixes: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
+        self._known = KnownPrefixes(self._states_of)
         # Models such as Qwen-VL count positions along three axes, from the whole prompt: no part of it stands alone.
         self._multi_axis = hasattr(getattr(model, "model", None), "rope_deltas")
         self._shares = shares and not self._multi_axis
@@ -83,7 +35,7 @@ class BatchDecoder:
     def _clear(self) -> None:
         self.samples: list[Sample] = []
         self.prefix: tuple[int, ...] = ()
-        self._states: Sequence[tuple[Any, Any]] = ()
+        self._states: States = ()
         self._cache = BatchCache()
         self._mask: Any = None
         self._positions: Any = None
@@ -110,20 +62,9 @@ class BatchDecoder:
         return 0 < size <= prompt.sharable and prompt.ids[:size] == self.prefix
 
     def choose_prefix(self, prompts: Sequence[EncodedPrompt]) -> None:
-        """Fix the shared prefix of the next batch, while none runs. What an earlier one had in common is not computed
-        again, even where it was longer."""
-        if not self._shares or not prompts:
-            return
-        wanted = common_prefix(prompts)
-        like = wanted or prompts[0].ids[: prompts[0].sharable]
-        known = max(self._prefixes, key=lambda p: _agreement(p, like), default=())
-        length = _agreement(known, like)
-        if length >= max(LEAST_PREFIX, REUSED_SHARE * len(wanted)):
-            self._prefixes.move_to_end(known)
-            self.prefix = like[:length]
-            self._states = [(k[:, :, :length], v[:, :, :length]) for k, v in self._prefixes[known]]
-        else:
-            self.prefix, self._states = wanted, self._prefix_states(wanted)
+        """Fix the shared prefix of the next batch, while none runs."""
+        if self._shares and prompts:
+            self.prefix, self._states = self._known.take(prompts)
 
     def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Prefill `arrivals`, each prompt once, and add their samples to the running batch."""
@@ -269,21 +210,16 @@ class BatchDecoder:
         )
         return output.logits[:, -1]
 
-    def _prefix_states(self, prefix: tuple[int, ...]) -> Sequence[tuple[Any, Any]]:
-        """Keys and values of a new shared prefix."""
+    def _states_of(self, prefix: tuple[int, ...]) -> list[tuple[Any, Any]]:
+        """Keys and values of a prefix, by a pass over it alone."""
         import torch
 
-        if not prefix:
-            return ()
         cache = BatchCache()
         with torch.inference_mode():
             ids = torch.tensor([prefix], device=self._model.device)
             places = torch.arange(len(prefix), device=ids.device).unsqueeze(0)
             self._call(ids, torch.ones_like(ids), places, cache)
-        self._prefixes[prefix] = cache.as_shared()
-        if len(self._prefixes) > KEPT_PREFIXES:
-            self._prefixes.popitem(last=False)
-        return self._prefixes[prefix]
+        return cache.as_shared()
 
 
 def _shape(prompt: EncodedPrompt) -> str:

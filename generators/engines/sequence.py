@@ -67,7 +67,10 @@ class Sample:
         if not stops:
             return False
         reach = max(len(s.encode()) for s in stops) + 1
-        tail = self._tokenizer.decode(self.tokens[-reach:], skip_special_tokens=True)
+        recent = self.tokens[-reach:]
+        if len(recent) < reach:
+            recent = [*self.prompt[-CONTEXT_TOKENS:], *recent]
+        tail = self._tokenizer.decode(recent, skip_special_tokens=True)
         if not any(s in tail for s in stops):
             return False
         text = self._text()

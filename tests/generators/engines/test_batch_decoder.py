@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from generators.engines.batch_decoder import Arrival, BatchDecoder, EncodedPrompt, common_prefix
+from generators.engines.batch_decoder import Arrival, BatchDecoder
 from generators.engines.kv_cache import register_attention
+from generators.engines.prefix import EncodedPrompt, KnownPrefixes, common_prefix
 from generators.engines.sequence import Sample
 from schemas.completion import Sampling
 
@@ -105,3 +106,28 @@ def test_positions_along_three_axes_survive_batching() -> None:
     while decoder.running:
         decoder.step()
     assert [tuple(s.tokens) for pair in samples for s in pair] == [e for e in expected for _ in range(2)]
+
+
+def test_known_prefixes_serve_shorter_ones_and_the_oldest_is_forgotten() -> None:
+    import torch
+
+    computed = []
+
+    def states(prefix: tuple[int, ...]) -> list[tuple[Any, Any]]:
+        computed.append(len(prefix))
+        keys = torch.tensor(prefix, dtype=torch.float32).view(1, 1, -1, 1)
+        return [(keys, -keys)]
+
+    known = KnownPrefixes(states)
+    prefix, (pair,) = known.take([prompt([*range(100), 200 + i, 1]) for i in range(5)])
+    assert (len(prefix), pair[0].shape[2]) == (100, 100)
+    shorter, (pair,) = known.take([prompt([*range(90), 300 + i, 1]) for i in range(5)])
+    assert (len(shorter), pair[0].shape[2], computed) == (90, 90, [100])
+    alone, _ = known.take([prompt([*range(95), 7])])
+    assert (len(alone), computed) == (95, [100])
+    for start in range(1000, 6000, 1000):
+        known.take([prompt([*range(start, start + 40), i, 1]) for i in range(5)])
+    assert len(known) == 4
+    known.take([prompt([*range(100), 200 + i, 1]) for i in range(5)])
+    assert computed[-1] == 100
+    assert known.take([prompt([i]) for i in range(5)]) == ((), ())

@@ -39,12 +39,12 @@ def generated(engine: TransformersEngine, request: Request) -> str:
     """The library's own greedy answer, one request at a time and without any of our cache."""
     import torch
 
-    ids = torch.tensor([engine._encode(request).ids])
+    ids = torch.tensor([engine._encode(request, engine._loaded).ids])
     with torch.inference_mode():
-        whole = engine._model.generate(
+        whole = engine._loaded.model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=request.sampling.max_tokens, do_sample=False
         )
-    return str(engine._prompts.tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True))
+    return str(engine._loaded.prompts.tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True))
 
 
 def test_batches_with_shared_prefix_answer_like_the_library_alone(engine: Any, run: Any, ask: Ask) -> None:
@@ -57,13 +57,13 @@ def test_batches_with_shared_prefix_answer_like_the_library_alone(engine: Any, r
         for i in range(30)
     ]
     done = together(engine, requests, run)
-    assert max(map(len, engine._decoder._prefixes)) >= 60
+    assert max(map(len, engine._decoding._decoder._known._states)) >= 60
     assert [d[0].text for d in done] == [generated(engine, r) for r in requests]
 
 
 def test_a_known_prefix_is_not_computed_again(engine: Any, run: Any, ask: Ask) -> None:
     lengths = []
-    handle = engine._model.model.embed_tokens.register_forward_hook(
+    handle = engine._loaded.model.model.embed_tokens.register_forward_hook(
         lambda _, args, __: lengths.append(tuple(args[0].shape))
     )
     for turn in range(2):
@@ -74,7 +74,7 @@ def test_a_known_prefix_is_not_computed_again(engine: Any, run: Any, ask: Ask) -
 
 def test_one_prefill_serves_all_samples(engine: Any, run: Any, ask: Ask) -> None:
     shapes = []
-    handle = engine._model.model.embed_tokens.register_forward_hook(
+    handle = engine._loaded.model.model.embed_tokens.register_forward_hook(
         lambda _, args, __: shapes.append(tuple(args[0].shape))
     )
     run(engine.complete(ask("count the shapes", max_tokens=5, seed=1), range(10)))
@@ -96,7 +96,7 @@ def test_finished_sequences_leave_and_waiting_ones_join(engine: Any, run: Any, a
         await asyncio.gather(*long, *short)
 
     widths = []
-    handle = engine._model.lm_head.register_forward_hook(lambda _, args, __: widths.append(args[0].shape[0]))
+    handle = engine._loaded.model.lm_head.register_forward_hook(lambda _, args, __: widths.append(args[0].shape[0]))
     run(story())
     handle.remove()
     assert ended[:40].count("short") >= 38
@@ -114,7 +114,7 @@ def test_requests_that_nobody_waits_for_are_dropped(engine: Any, run: Any, ask: 
         return done
 
     steps = []
-    handle = engine._model.lm_head.register_forward_hook(lambda *_: steps.append(1))
+    handle = engine._loaded.model.lm_head.register_forward_hook(lambda *_: steps.append(1))
     assert run(story()).completion_tokens <= 2
     handle.remove()
     assert len(steps) < 400
@@ -124,7 +124,7 @@ def test_a_failing_model_is_a_death_that_a_restart_heals(engine: Any, run: Any, 
     def explode(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    engine._model.lm_head.register_forward_hook(explode)
+    engine._loaded.model.lm_head.register_forward_hook(explode)
 
     async def crash() -> list[Any]:
         return await asyncio.gather(*(engine.complete(ask(f"q {i}"), [0]) for i in range(20)), return_exceptions=True)
@@ -147,7 +147,9 @@ def test_a_full_context_ends_as_truncated(engine: Any, run: Any, ask: Ask) -> No
 def test_a_repetition_penalty_forbids_what_was_said(engine: Any, run: Any, ask: Ask) -> None:
     (free,) = run(engine.complete(ask("red", temperature=0, max_tokens=40), [0]))
     (bound,) = run(engine.complete(ask("red", temperature=0, max_tokens=40, repetition_penalty=50.0), [0]))
-    kinds = [len(set(t)) / len(t) for t in (engine._prompts.tokenizer(c.text)["input_ids"] for c in (free, bound))]
+    kinds = [
+        len(set(t)) / len(t) for t in (engine._loaded.prompts.tokenizer(c.text)["input_ids"] for c in (free, bound))
+    ]
     assert kinds[1] > kinds[0]
 
 
@@ -155,7 +157,7 @@ def test_sixteen_rollouts_of_a_picture_encode_it_once(run: Any, ask: Ask, media:
     engine = TransformersEngine(ModelConfig(model="reference-vlm", engine="transformers"), media)
     run(engine.start())
     seen = []
-    engine._model.model.vision_model.register_forward_hook(
+    engine._loaded.model.model.vision_model.register_forward_hook(
         lambda _, args, kwargs, __: seen.append(kwargs), with_kwargs=True
     )
     done = run(engine.complete(ask("Describe the image.", media.red, max_tokens=8), range(16)))
