@@ -36,6 +36,9 @@ _ABOUT = re.compile(r"^(?:about|approximately|approx\.?|around|roughly|exactly|o
 _PERCENT = re.compile(r"^\s*(?:%|percent\b|per cent\b|pct\b)\s*", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:or|and|to|between|not|either|minus|plus|times)\b", re.IGNORECASE)
 _WORD = re.compile(r"^[^\W\d_][^\W\d_'-]{2,30}$")
+_SENTENCE = re.compile(
+    r"^(?!.*\b(?:or|not|between)\b)(?=.*[A-Za-z]{2})[A-Za-z\s,.;:'\"()%$°?-]*$", re.IGNORECASE | re.DOTALL
+)
 _FUNCTIONS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "cot", "sec", "csc", "inf", "infinity"])
 _WORDS = {
     word: value
@@ -101,12 +104,11 @@ def only_numeral(text: str) -> Numeral | None:
     plain = re.sub(r"(?<=\d)\.(?=\s|$)", "", _plain(unprefixed(text)))
     found = [m for m in _NUMBER.finditer(plain) if _stands_alone(plain, m)]
     values = {n.value: n for m in found if (n := _value(m)) is not None}
-    if len(values) != 1 or re.search(r"\b(?:or|not|between)\b", plain, re.IGNORECASE) or "=" in plain or "\\" in plain:
+    if len(values) != 1 or not _SENTENCE.match(_NUMBER.sub(" ", plain)):
         return None
-    match = found[0]
     number = next(iter(values.values()))
-    rest = _PERCENT.match(plain[match.end() :])
-    return Numeral(number.value, number.unit, bool(rest), number.decimal)
+    percent = _PERCENT.match(plain[found[0].end() :])
+    return Numeral(number.value, number.unit, bool(percent), number.decimal)
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:

@@ -52,6 +52,10 @@ class WorkerProcess:
         self._cpu = 0.0
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def wants_write(self) -> bool:
         return bool(self._unsent)
 
@@ -95,7 +99,7 @@ class WorkerProcess:
             return waited > START_SECONDS
         if waited < budget_s:
             return False
-        used = cpu_seconds(self._process.pid)
+        used = cpu_seconds(self.pid)
         return waited >= STARVED * budget_s or used is None or used - self._cpu >= budget_s / 2
 
     def seconds_left(self, budget_s: float) -> float:
@@ -119,7 +123,7 @@ class WorkerProcess:
             return None
         self._started = message[0] == "start"
         if self._started:
-            self._cpu = cpu_seconds(self._process.pid) or 0.0
+            self._cpu = cpu_seconds(self.pid) or 0.0
             return None
         self.outstanding.popleft()
         self.served += 1

@@ -92,22 +92,22 @@ class _Arithmetic:
 
 
 def read_gold(raw: str, options: Sequence[str], params: EquationParams) -> ExpressionAnswer:
-    """One solution (`numbers`: or the bare target, which then cannot pass a self-test)."""
+    """One solution: its value is the target, and it must itself pass."""
     text = unprefixed(raw).translate(_SYMBOLS)
-    if params.metric == "template":
-        if _by_template(text, params.template.translate(_SYMBOLS)).score != 1.0:
-            raise GoldUnparseableError(f"no solution of {params.template!r}: {raw[:80]!r}")
-    elif (tokens := tokens_of(text.split("=")[0])) is None or value_of(tokens) is None or not params.numbers:
-        raise GoldUnparseableError(f"not a target with its numbers: {raw[:80]!r}")
+    if _worked_out(text, text, params).score != 1.0:
+        raise GoldUnparseableError(f"no solution of its own problem: {raw[:80]!r}")
     return ExpressionAnswer(raw=raw, latex=text)
 
 
 def judge(span: str, gold: ExpressionAnswer, options: Sequence[str], params: EquationParams) -> Outcome:
     """The response is worked out itself; of the gold only its value is used."""
-    text = unprefixed(span).translate(_SYMBOLS)
+    return _worked_out(unprefixed(span).translate(_SYMBOLS), gold.latex, params)
+
+
+def _worked_out(text: str, gold: str, params: EquationParams) -> Outcome:
     if params.metric == "template":
         return _by_template(text, params.template.translate(_SYMBOLS))
-    return _by_numbers(text, gold.latex, params)
+    return _by_numbers(text, gold, params)
 
 
 def _by_numbers(text: str, gold: str, params: EquationParams) -> Outcome:
@@ -164,7 +164,7 @@ EQUATION = Kind(
             "SynLogic, math_path, with brackets compared",
         ),
     },
-    gold_forms="one solution: `(1 + 2 + 3) * 4`, or the bare target `24`; template: `2 + (3 * 4) = 14`",
+    gold_forms="one solution, such as `(1 + 2 + 3) * 4` for 24 from 1, 2, 3, 4; template: `2 + (3 * 4) = 14`",
     response_forms="`(1 + 2 + 3) * 4`, with or without `= 24`",
     show=lambda gold: gold.latex,
 )

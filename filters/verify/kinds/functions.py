@@ -13,6 +13,7 @@ from filters.verify.normalise import unprefixed, words
 from schemas.answer import Call, FunctionsAnswer
 
 MOST = 100
+MAX_CHARS = 20_000
 _CALL = re.compile(r"([A-Za-z_]\w{0,60})\s*\(([^()]{0,400})\)")
 _LEFT = re.compile(r"^[\s,;\[\]\"'.\n\d)-]*(?:and)?[\s,;\[\]\"']*$")
 
@@ -26,6 +27,8 @@ class FunctionsParams(Params):
 
 def read_calls(text: str) -> list[Call] | None:
     """Calls with literal arguments, bare words being texts; nothing else may stand between them."""
+    if len(text) > MAX_CHARS:
+        return None
     text = unfenced(unprefixed(text))
     if words(text) in ("none", "[]", "no change"):
         return []

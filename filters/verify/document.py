@@ -1,0 +1,212 @@
+"""Writes the page about verifiers from the code that runs: `python -m filters.verify.document docs/verifiers.md`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from filters.verify.catalogue import KINDS
+from filters.verify.contracts import CONTRACTS
+from filters.verify.graders import GRADERS
+from filters.verify.kind import Kind
+from filters.verify.kinds.composite import PartParams
+from schemas.section import Section
+from schemas.tags import TAG_SCHEMAS, TagSchema
+
+_HEAD = """# Verifiers
+
+*Generated from the code by `python -m filters.verify.document docs/verifiers.md`; a test keeps it current.*
+
+A verifier reads the gold answer once, at ingest, finds the **answer span** of a response, reads it, compares the two, and
+says why. `verify(response, gold)` gives a verdict: `score` in 0–1 or *unscored*, `correct`, the span, both readings, the
+tier that settled it, and a sentence. Unscored is not wrong: it means that nobody could tell, and such a row or rollout
+counts neither for nor against.
+
+```python
+from filters.verify.gold import parse_gold
+from filters.verify.verifier import verify
+
+gold = parse_gold("number", "5 cm")
+verdict = verify("<think>…</think><answer>0.05 m</answer>", gold)
+assert verdict.score == 1.0
+assert verdict.explanation == "equal numbers"
+```
+
+## Where the answer stands
+
+The last `<answer>` (its closing mark may have been cut off by a stop string), else the last `\\boxed{}` whose braces
+balance, else what the tag schema says: never the whole trace. Only text after the last `</think>` is looked at; of a
+thought that was never closed, only an `<answer>` that ends the response. A `\\boxed{}` inside the span is unwrapped.
+
+## Tiers
+
+| tier | settles |
+|---|---|
+| `string` | the span is the gold, up to blanks, dollar signs, `\\text{}`, bold marks and a final full stop |
+| `rule` | the kind's own rule, below; always fast |
+| `math` | `math-verify` on the span: formulas that are not closed forms (sets, relations, matrices, unusual functions) |
+| `judge` | a model, under a contract, where rules leave the row unscored |
+| `timeout` | nothing: the item spent its budget and its process was ended (unscored) |
+| `crash` | nothing: the item took its process with it, by memory or stack (unscored) |
+| `none` | nothing: gold, verifier and parameters do not fit, or only a judge could tell (unscored) |
+
+`verify` works in the calling process. A formula can be written that takes years to compare, so answers of models go
+through `VerifierPool`, which settles cheap items at once and gives the rest to processes that it can kill. The budget is
+wall clock (2 s); a process that the machine starves of CPU gets up to five times as long, so that verdicts do not depend
+on the load. The verdicts are the same in the main thread, in other threads, under asyncio and in the pool. Text of models
+is never evaluated as code.
+
+A verifier is named by its kind (`number`) or by kind and metric (`number:mra`). A gold of another kind is read anew, from
+its published string. Parameters are checked; an unknown name makes the row unscored.
+
+## Kinds
+"""
+
+_TAIL = """
+## As a reward
+
+The verifier that curated the data is the reward that trains on it. A release stores, for each row, `answer` (the gold as
+JSON), `verifier`, `verifier_params` (JSON), `options` and `tags`. Importing `filters.verify.reward` loads no heavy library,
+and a response that hangs costs its budget and is skipped.
+
+**TRL** passes the columns by name: `GRPOTrainer(reward_funcs=reward, train_dataset=release)`.
+
+```python
+from filters.verify.reward import reward
+
+completions = [[{"role": "assistant", "content": "<think>…</think><answer>0.5</answer>"}]]
+answer = ['{"kind":"number","raw":"1/2","value":"1/2","percent":false}']
+assert reward(completions, answer=answer, verifier=["number"], verifier_params=["{}"], options=[[]]) == [1.0]
+```
+
+**verl** passes one string; the exporter writes it with `ground_truth(...)`. Point `custom_reward_function.path` at a file
+that holds the import.
+
+```python
+from filters.verify.reward import compute_score, ground_truth
+
+truth = ground_truth('{"kind":"choice","raw":"B","letters":["B"],"texts":["dog"]}', "choice", "{}", ["cat", "dog"])
+assert compute_score("pets", "<think>…</think><answer>dog</answer>", truth, {})["score"] == 1.0
+assert compute_score("maths", "<answer>\\\\boxed{0.5}</answer>", "$\\\\frac{1}{2}$")["score"] == 1.0
+```
+
+**EasyR1** wants a file with `compute_score`, `REWARD_NAME` and `REWARD_TYPE`; both types are there.
+
+```python
+from filters.verify.reward import easyr1_batch as compute_score
+from filters.verify.reward import easyr1_sequential, ground_truth
+
+REWARD_NAME, REWARD_TYPE = "curate", "batch"
+row = {"response": "<think>…</think><answer>7</answer>", "response_length": 9, "ground_truth": "$7$"}
+assert compute_score([row])[0] == {"overall": 1.0, "accuracy": 1.0, "format": 1.0}
+assert easyr1_sequential(row) == compute_score([row])[0]
+```
+
+**ms-swift** takes an ORM from a plug-in: `from swift.rewards import orms; orms["curate"] = SwiftReward`.
+
+```python
+from filters.verify.reward import SwiftReward
+
+answer = ['{"kind":"boxes","raw":"[0,0,10,10]","boxes":[{"xyxy":[0,0,10,10]}]}']
+assert SwiftReward()(["<answer>[0, 0, 10, 5]</answer>"], answer=answer, verifier=["boxes:iou"]) == [0.5]
+```
+
+verl, EasyR1 and ms-swift cannot skip a response, so an unscored one counts 0 there (verl's extra field `unscored` says so).
+
+## Trainers' own graders
+
+Where a trainer brings a grader, a row is exported only if that grader gives 1 on the gold and on the answer that is
+trained on, and 0 on wrong answers (`filters.verify.round_trip`); rows that fail under every encoding of the gold are
+dropped as `export:round_trip`. The encodings are tried in this order: `$g$`, `\\boxed{g}`, `g`.
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    kinds = "\n".join(_kind(kind) for kind in KINDS.values())
+    graders = _table(("trainer", "rule"), [(name, _first_line(grader.__doc__)) for name, grader in GRADERS.items()])
+    tags = _table(
+        ("schema", "layout", "answer in", "seen in"),
+        [(f"`{t.name}`", f"`{_layout(t)}`", _answer_place(t), t.seen_in) for t in TAG_SCHEMAS.values()],
+    )
+    contracts = _table(
+        ("contract", "shown to the judge", "what a reply means", "seen in"),
+        [(f"`{c.name}`", ", ".join(c.inputs), _polarity(c.scores, c.scale), c.seen_in) for c in CONTRACTS.values()],
+    )
+    return (
+        f"{_HEAD}\n{kinds}{_TAIL}\n{graders}\n\n## Judge contracts\n\nA reply that does not fit its contract leaves the row "
+        f"unscored. Judges are calibrated on rows with known verdicts (`filters.verify.judge.calibrate`).\n\n{contracts}\n\n"
+        "## Tag schemas\n\nOne strict parser (`schemas.tags.parse_tags`) reads them all: every section once, in order, only "
+        f"blanks outside; it names the first violation. Sections in brackets are optional.\n\n{tags}\n"
+    )
+
+
+def _kind(kind: Kind) -> str:
+    metrics = _table(
+        ("metric", "score", "correct from", "source"),
+        [(f"`{name}`", m.rule, f"{m.threshold:g}", m.source) for name, m in kind.metrics.items()],
+    )
+    notes = [
+        "Equal spellings settle it at once (tier `string`)." if kind.string_tier else "",
+        "Reads the whole response, section by section." if kind.whole else "",
+        "Rules leave it unscored; a judge grades it." if kind.judged else "",
+    ]
+    parts = _parameters(kind.params)
+    if kind.name == "composite":
+        parts += f"\n\nEach part:\n\n{_parameters(PartParams)}"
+    told = " ".join(note for note in notes if note)
+    blocks = (
+        f"### `{kind.name}`",
+        f"Gold: {kind.gold_forms}.",
+        f"Response: {kind.response_forms}.",
+        told,
+        metrics,
+        parts,
+    )
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _parameters(section: type[Section]) -> str:
+    rows = []
+    for name, info in section.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        about = info.description or ("one of the metrics above" if name == "metric" else "")
+        rows.append((f"`{name}`", f"`{default!r}`", about))
+    return _table(("parameter", "default", "meaning"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _layout(schema: TagSchema) -> str:
+    marks = []
+    for tag in schema.sections:
+        if tag.within is None:
+            inner = "".join(f"{t.open}…{t.close}" for t in schema.sections if t.within == tag.name)
+            mark = f"{tag.open}…{inner}{tag.close}" if tag.open else "…"
+            marks.append(f"[{mark}]" if tag.optional else mark)
+    return " ".join(marks)
+
+
+def _answer_place(schema: TagSchema) -> str:
+    return f"{schema.answer}, boxed" if schema.inner == "boxed" else schema.answer
+
+
+def _polarity(scores: Mapping[str, float], scale: float | None) -> str:
+    if scale is not None:
+        return f"number / {scale:g}"
+    return ", ".join(f"{word} = {score:g}" for word, score in scores.items())
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def main() -> None:
+    """Writes the page to the path given."""
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from filters.verify import reward as module
+from filters.verify.gold import parse_gold
+from filters.verify.reward import (
+    SwiftReward,
+    compute_score,
+    easyr1_batch,
+    easyr1_sequential,
+    ground_truth,
+    item_of,
+    reward,
+)
+from schemas.answer import dump_answer
+
+SEVEN = dump_answer(parse_gold("number", "7"))
+DOG = dump_answer(parse_gold("choice", "B", options=("cat", "dog")))
+BOX = dump_answer(parse_gold("boxes", "[0,0,10,10]"))
+OPEN = dump_answer(parse_gold("open", "because"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def close_pool() -> Iterator[None]:
+    yield
+    for pool in module._POOLS.values():
+        pool.close()
+    module._POOLS.clear()
+
+
+def say(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": f"<think>t</think><answer>{text}</answer>"}]
+
+
+def test_trl_reads_the_columns_of_a_release() -> None:
+    columns: dict[str, Any] = {
+        "answer": [SEVEN, DOG, BOX, OPEN],
+        "verifier": ["number", "choice", "boxes:iou", "open"],
+        "verifier_params": ['{"abs_tol": 1}', "{}", None, "{}"],
+        "options": [[], ["cat", "dog"], None, []],
+        "prompts": ["a", "b", "c", "d"],
+        "trainer_state": None,
+    }
+    scores = reward([say("8"), say("dog"), say("[0,0,10,5]"), say("because")], **columns)
+    assert scores == [1.0, 1.0, 0.5, None]
+
+
+def test_trl_takes_plain_strings_and_multimodal_contents() -> None:
+    parts = [{"role": "assistant", "content": [{"type": "text", "text": "<answer>7</answer>"}]}]
+    assert reward(["<answer>7</answer>", parts, ""], [SEVEN] * 3) == [1.0, 1.0, 0.0]
+
+
+def test_every_completion_gets_a_score_at_its_own_place() -> None:
+    completions = ["<answer>7</answer>", "", "<answer>8</answer>", "no caption here", "<answer>7</answer>"]
+    assert reward(completions, [SEVEN] * 5) == [1.0, 0.0, 0.0, 0.0, 1.0]
+
+
+def test_a_string_that_is_no_answer_is_read_as_a_formula() -> None:
+    assert reward([say("0.5")], ["$\\frac{1}{2}$"]) == [1.0]
+
+
+def test_ground_truth_holds_all_that_is_needed() -> None:
+    truth = ground_truth(DOG, "choice", '{"metric": "f1"}', ["cat", "dog"], "plain")
+    assert json.loads(truth)["options"] == ["cat", "dog"]
+    item = item_of("dog", truth)
+    assert (item.verifier, item.params, item.options, item.tags) == (
+        "choice",
+        {"metric": "f1"},
+        ("cat", "dog"),
+        "plain",
+    )
+    assert truth == ground_truth(DOG, "choice", '{"metric":"f1"}', ("cat", "dog"), "plain")
+
+
+def test_verl() -> None:
+    truth = ground_truth(DOG, "choice", None, ["cat", "dog"])
+    right = compute_score("d", "<think>t</think><answer>dog</answer>", truth, {"index": 1})
+    assert right == {"score": 1.0, "acc": 1.0, "unscored": 0.0}
+    assert compute_score("d", "<answer>cat</answer>", truth)["score"] == 0.0
+    assert compute_score("d", "<answer>x</answer>", ground_truth(OPEN)) == {"score": 0.0, "acc": 0.0, "unscored": 1.0}
+    assert compute_score("d", "<answer>\\boxed{7}</answer>", "$7$")["score"] == 1.0
+
+
+def test_easyr1_batch_and_sequential() -> None:
+    rows = [
+        {"response": "<think>t</think><answer>7</answer>", "response_length": 5, "ground_truth": ground_truth(SEVEN)},
+        {"response": "<answer>8</answer>", "response_length": 5, "ground_truth": ground_truth(SEVEN)},
+    ]
+    batch = easyr1_batch(rows, format_weight=0.5)
+    assert batch == [
+        {"overall": 1.0, "accuracy": 1.0, "format": 1.0},
+        {"overall": 0.0, "accuracy": 0.0, "format": 0.0},
+    ]
+    assert [easyr1_sequential(row, format_weight=0.5) for row in rows] == batch
+
+
+def test_ms_swift() -> None:
+    orm = SwiftReward(None)
+    assert orm(
+        [f"<answer>{x}</answer>" for x in "78"], answer=[SEVEN, SEVEN], verifier=["number"] * 2, extra=[1, 2]
+    ) == [1.0, 0.0]
+    assert orm(["<answer>7</answer>"], solution=["$7$"]) == [1.0]
+    assert orm(["<answer>x</answer>"], answer=[OPEN]) == [0.0]
+
+
+def test_a_response_that_hangs_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module._pool(), "budget_s", 0.5)
+    seven = dump_answer(parse_gold("expression", "7"))
+    assert reward([say("9^{9^{9^{9}}}"), say("7")], [seven, seven]) == [None, 1.0]
+
+
+def test_the_reward_functions_can_be_sent_to_another_process() -> None:
+    for function in (reward, compute_score, easyr1_batch, SwiftReward):
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, filters.verify.reward\n"
+        "heavy = ('torch', 'math_verify', 'polars', 'sympy', 'numpy', 'scipy', 'transformers', 'pyarrow', 'rapidfuzz')\n"
+        "print([m for m in heavy if m in sys.modules])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
