@@ -47,9 +47,10 @@ def _answer() -> pl.Expr:
 
 
 def content(rows: pl.DataFrame) -> pl.DataFrame:
-    """`id, question, options, answer, marks, words, kinds, media`: one row for each input row, in its order.
+    """`id, question, options, answer, marks, words, kinds, media, pictures, others`: one row for each row, in its order.
 
-    Options are normalised, unlabelled, sorted and joined; `media` is the list of hashes and `kinds` that of kinds.
+    Options are normalised, unlabelled, sorted and joined; `kinds` and `media` are the kinds and hashes of
+    all media joined by commas, `pictures` the list of hashes of images, `others` the hashes of all other media joined.
     """
     media = pl.col("media").fill_null([])
     sha = pl.element().struct.field("sha256").fill_null("")
@@ -66,8 +67,10 @@ def content(rows: pl.DataFrame) -> pl.DataFrame:
             + "\x1e"
             + pl.col("__sorted").list.eval(marks(pl.element())).list.join("\x1f"),
             words=content_words(normalized(pl.col("question"))),
-            kinds=media.list.eval(kind),
-            media=media.list.eval(sha),
+            kinds=media.list.eval(kind).list.join(","),
+            media=media.list.eval(sha).list.join(","),
+            pictures=media.list.eval(sha.filter(kind == "image")),
+            others=media.list.eval(sha.filter(kind != "image")).list.join(","),
         )
     )
 

@@ -4,11 +4,11 @@ import polars as pl
 from pydantic import Field
 
 from filters.dedup.content import content
+from filters.dedup.former import FIXED, with_former
 from filters.dedup.quality import QualityConfig, quality_rank
+from filters.dedup.rule import dropped_pairs
 from schemas.section import Section
-from schemas.split import Split, split
-
-FIXED = "__fixed"
+from schemas.split import Split
 
 
 class ExactConfig(Section):
@@ -26,23 +26,9 @@ def drop_exact(rows: pl.DataFrame, config: ExactConfig, former: pl.DataFrame | N
     Evidence: `kept` (id of the partner) and `similarity` (1.0).
     """
     pool = with_former(rows, former)
-    said = content(pool).with_columns(
-        pool[FIXED], rank=quality_rank(pool, config.quality), media=pl.col("media").list.join(",")
-    )
+    said = content(pool).with_columns(pool[FIXED], rank=quality_rank(pool, config.quality))
     keys = ["question", "options", "media", *(["answer"] if config.match_answer else [])]
     order = [~pl.col(FIXED), pl.col("rank")]
     best = said.select("id", FIXED, kept=pl.col("id").sort_by(order).first().over(keys))
     gone = best.filter((pl.col("kept") != pl.col("id")) & ~pl.col(FIXED)).select("id", "kept")
-    marked = rows.join(gone.rename({"kept": "__kept"}), on="id", how="left", maintain_order="left")
-    reason = pl.when(pl.col("__kept").is_not_null()).then(pl.lit("dedup:exact"))
-    result = split(marked, reason, {"kept": pl.col("__kept"), "similarity": pl.lit(1.0)})
-    return Split(result.kept.select(rows.columns), result.dropped)
-
-
-def with_former(rows: pl.DataFrame, former: pl.DataFrame | None) -> pl.DataFrame:
-    """`rows` and the former rows that are not among them, with a column `__fixed` that marks the former ids."""
-    if former is None or former.is_empty():
-        return rows.with_columns(pl.lit(False).alias(FIXED))
-    known = rows.with_columns(pl.col("id").is_in(former["id"].implode()).alias(FIXED))
-    others = former.join(rows.select("id"), on="id", how="anti").with_columns(pl.lit(True).alias(FIXED))
-    return pl.concat([known, others], how="diagonal_relaxed")
+    return dropped_pairs(rows, gone.with_columns(similarity=pl.lit(1.0)), "dedup:exact")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from filters.dedup.exact import FIXED
+from filters.dedup.former import FIXED
 from filters.dedup.greedy import Pairs, joined, no_pairs, walk
 from filters.dedup.hamming import LIMIT, hamming_pairs
 from filters.dedup.quality import QualityConfig
@@ -27,6 +27,7 @@ from schemas.split import Split
 
 SIDE = 8
 _LEVELS = SIDE * SIDE * 3
+_ENOUGH = 128  # pixels of the shorter side; more cost time and change neither hash nor thumbnail
 HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
 """A hashed picture; `phash` and `thumb` are null where it cannot be decoded."""
 
@@ -50,8 +51,10 @@ def image_hash(data: bytes) -> tuple[int, bytes] | None:
 
     try:
         with Image.open(io.BytesIO(data)) as file:
-            file.draft("RGB", (128, 128))
+            file.draft("RGB", (_ENOUGH, _ENOUGH))
             picture = file.convert("RGB")
+        if (factor := min(picture.size) // _ENOUGH) > 1:
+            picture = picture.reduce(factor)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     bits = np.packbits(imagehash.phash(picture).hash.ravel())

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from filters.dedup.exact import FIXED
+from filters.dedup.former import FIXED
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import Rule, contestants, dropped_pairs
 from schemas.errors import MissingDependencyError

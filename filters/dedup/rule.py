@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from filters.dedup.content import content
-from filters.dedup.exact import FIXED, with_former
+from filters.dedup.former import FIXED, with_former
 from filters.dedup.quality import QualityConfig, quality_rank
 from schemas.section import Section
 from schemas.split import Split, split
@@ -29,16 +29,12 @@ def contestants(
     """Everything that a level compares, class by class and from best to worst inside a class.
 
     Columns `id, __fixed, rank, class, question, options, words, pictures` (hashes, in order). `same` decides the class:
-    columns of `filters.dedup.content.content`, or `others`, the media that are not pictures. Former rows are
-    included, come first and are marked `__fixed`.
+    columns of `filters.dedup.content.content`. Former rows are included, come first and are marked `__fixed`.
     """
     pool = with_former(rows, former)
     said = content(pool)
-    pictures, others = _parted(said)
-    table = said.with_columns(pool[FIXED], pictures, others, rank=quality_rank(pool, quality))
-    table = table.with_columns(pl.col("kinds", "media").list.join(",")).with_columns(
-        pl.struct(*same).rank("dense").alias("class")
-    )
+    table = said.with_columns(pool[FIXED], rank=quality_rank(pool, quality))
+    table = table.with_columns(pl.struct(*same).rank("dense").alias("class"))
     columns = ["id", FIXED, "rank", "class", "question", "options", "words", "pictures"]
     return table.select(columns).sort("class", ~pl.col(FIXED), "rank")
 
@@ -50,13 +46,3 @@ def dropped_pairs(rows: pl.DataFrame, gone: pl.DataFrame, reason: str) -> Split:
     evidence = {name: pl.col(private) for name, private in names.items()}
     result = split(marked, pl.when(pl.col("__kept").is_not_null()).then(pl.lit(reason)), evidence)
     return Split(result.kept.select(rows.columns), result.dropped)
-
-
-def _parted(said: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Hashes of the pictures of each row, and its other media as one string."""
-    pictures, others = [], []
-    for kinds, hashes in said.select("kinds", "media").iter_rows():
-        pairs = list(zip(kinds, hashes, strict=True))
-        pictures.append([sha for kind, sha in pairs if kind == "image"])
-        others.append(",".join(sha for kind, sha in pairs if kind != "image"))
-    return pl.Series("pictures", pictures, dtype=pl.List(pl.String)), pl.Series("others", others, dtype=pl.String)
