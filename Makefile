@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
-.PHONY: quickstart test test-slow test-vllm check lint types arrow format bench clean
+.PHONY: venv quickstart test test-slow test-vllm check lint types arrow format bench clean
+
+venv: $(STAMP)
 
 quickstart: $(STAMP)
 	$(BIN)/curate build quickstart

@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.verify.pool import VerifierPool
-from filters.verify.verifier import VerifyItem
+from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import load_answer
 from schemas.section import Section
 from schemas.split import Split, no_drops, split
@@ -23,11 +23,12 @@ class VerifyConfig(Section):
     budget_s: float = Field(default=2.0, gt=0, description="seconds of wall-clock for one answer; then it is unscored")
 
 
-def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig) -> Split:
+def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig, *, to_judge: bool = False) -> Split:
     """Keep verified traces, each put into the tag schema with the gold's own spelling as its answer.
 
     `traces` is `id, sample_id, index, reasoning, final, answer, verifier, options`. Kept rows gain `text` (what is
-    trained on) and the verdict. Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`,
+    trained on) and the verdict. With `to_judge`, those that no rule could score are kept too, `correct` null.
+    Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`,
     `verify:tags` (the reasoning holds the schema's own marks).
     """
     rows = traces.with_columns(_verdicts(traces, traces["final"].to_list(), pool, "plain"))
@@ -43,7 +44,7 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig)
         .then(pl.lit("verify:no_answer"))
         .when(pl.col("tier") == "timeout")
         .then(pl.lit("verify:timeout"))
-        .when(pl.col("correct").is_null())
+        .when(pl.col("correct").is_null() & pl.lit(not to_judge))
         .then(pl.lit("verify:unscored"))
         .when(~pl.col("correct"))
         .then(pl.lit("verify:wrong"))
@@ -60,6 +61,27 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
     """Add a verdict to every rollout (`id, sample_id, index, text, finish_reason, …`); drops none."""
     rows = rollouts.with_columns(_verdicts(rollouts, rollouts["text"].to_list(), pool, tags))
     return Split(rows.drop("answer", "verifier", "options", "text"), no_drops())
+
+
+def judge_questions(responses: pl.DataFrame) -> pl.DataFrame:
+    """What a judge is shown of responses (`id, question, answer, verifier, said`): `id, question, gold, answer, rubric`."""
+    golds = [
+        state_of(load_answer(answer["parsed"]), None, json.loads(verifier["params"] or "{}"))
+        for answer, verifier in responses.select("answer", "verifier").iter_rows()
+    ]
+    gold = pl.Series("gold", golds, dtype=pl.String)
+    return responses.select("id", "question", gold, answer=pl.col("said"), rubric=pl.lit(None, pl.String))
+
+
+def drop_judged_wrong(verdicts: pl.DataFrame) -> Split:
+    """Keep what the judge called right. Reasons: `judge:wrong`, `judge:unscored`."""
+    reason = (
+        pl.when(pl.col("correct").is_null())
+        .then(pl.lit("judge:unscored"))
+        .when(~pl.col("correct"))
+        .then(pl.lit("judge:wrong"))
+    )
+    return split(verdicts, reason, {"extracted": pl.col("extracted"), "explanation": pl.col("explanation")})
 
 
 def _verdicts(rows: pl.DataFrame, responses: list[str | None], pool: VerifierPool, tags: str) -> list[pl.Series]:

@@ -76,6 +76,19 @@ def _calls(needy: Path, identity: ModelIdentity, requests: Requests, config: Any
             yield Call(request, prompt_key(identity, request), tuple(wanted[request.id]))
 
 
+def _whole_rows(pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same pieces, cut so that all answers of a row (they stand together) are in one."""
+    rest: pl.DataFrame | None = None
+    for piece in pieces:
+        table = piece if rest is None else pl.concat([rest, piece])
+        last = pl.col("id") == table["id"][-1]
+        rest = table.filter(last)
+        if rest.height < table.height:
+            yield table.filter(~last)
+    if rest is not None:
+        yield rest
+
+
 def _ask_missing(build: Build, stage: Stage, name: str, total: int, calls: Iterator[Call]) -> Receipt:
     if build.replay:
         raise StageError(
@@ -97,7 +110,7 @@ def _collect(build: Build, folder: Path, wanted: Path, rows: Path, collect: Coll
     build.log.answers(wanted, rows, answers)
     try:
         with shards(folder) as parts:
-            for batch in batches(answers):
+            for batch in _whole_rows(batches(answers)):
                 parted = collect(batch, config)
                 parts.add("kept", parted.kept)
                 parts.add("dropped", parted.dropped)

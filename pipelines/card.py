@@ -6,12 +6,7 @@ from typing import Any
 _HEAD = """---
 pretty_name: {name} {version}
 configs:
-- config_name: sft
-  data_files: sft/*.parquet
-- config_name: rl
-  data_files: rl/*.parquet
-- config_name: holdout
-  data_files: holdout/*.parquet
+{configs}
 ---
 # {name} {version}
 
@@ -61,6 +56,8 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         name=manifest["name"],
         version=manifest["version"],
         description=recipe["description"],
+        # `datasets` refuses to load a split without rows, so an empty one is no config.
+        configs="\n".join(f"- config_name: {n}\n  data_files: {n}/*.parquet" for n, count in rows.items() if count),
         splits="\n".join(f"| {name} | {count} |" for name, count in rows.items()),
         sources="\n".join(
             f"| {s['name']} | {s.get('license') or 'not stated'} | {s.get('url') or ''} |" for s in recipe["sources"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from filters.verify import judge
 from generators import caption, distill, rollouts
 from pipelines import steps
 from pipelines.ask import Requests, write_wanted
@@ -37,7 +38,9 @@ _ASKING: dict[str, tuple[Callable[[Road, Stage], pl.LazyFrame], Requests]] = {
     "caption": (steps.caption_rows, caption.requests),
     "distill": (steps.distill_rows, distill.requests),
     "conclude": (steps.conclude_rows, distill.conclude_requests),
+    "judge": (steps.trace_judge_rows, judge.requests),
     "rollouts": (steps.rollout_rows, rollouts.requests),
+    "judge_rollouts": (steps.rollout_judge_rows, judge.requests),
 }
 
 
@@ -71,6 +74,8 @@ def _missing(build: Build, plan: Road, stage: Stage) -> tuple[int | None, bool]:
             assert model is not None
             write_wanted(input_, build.identities[model], requests, stage.section(build.recipe), wanted)
             return build.log.missing(wanted, out), True
+    if stage.name.startswith("judge"):
+        return None, False  # how much the rules leave unscored is known only once they have run
     if "ingest" in plan and plan.is_fresh(plan.stage("ingest")):
         return count_rows(plan.path("ingest")) * n, False
     limits = [source.limit for source in build.recipe.sources]

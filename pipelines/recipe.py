@@ -14,6 +14,7 @@ from filters.dedup.exact import ExactConfig
 from filters.difficulty import DifficultyConfig
 from filters.select.variance import SelectConfig
 from filters.traces import VerifyConfig
+from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
 from generators.distill import DistillConfig
 from generators.encoders import EncoderConfig
@@ -52,6 +53,7 @@ class Recipe(Section):
     caption: CaptionConfig | None = None
     distill: DistillConfig | None = None
     verify: VerifyConfig = VerifyConfig()
+    judge: JudgeConfig | None = Field(default=None, description="a model for the answers that no rule can score")
     rollouts: RolloutsConfig | None = None
     difficulty: DifficultyConfig = DifficultyConfig()
     dedup: DedupConfig | None = None
@@ -61,7 +63,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for stage in ("caption", "distill", "rollouts"):
+        for stage in ("caption", "distill", "rollouts", "judge"):
             section = getattr(self, stage)
             if section is not None and section.model not in self.models:
                 raise ValueError(
@@ -159,7 +161,7 @@ def _override(tree: dict[str, Any], lines: dict[tuple[str | int, ...], str], ove
             target = target[key]
         else:
             raise ConfigError(f"--set {override}: there is nothing at '{key}'.")
-    last = keys[-1]
+    last: Any = keys[-1]
     if isinstance(target, dict) or (isinstance(target, list) and isinstance(last, int) and last < len(target)):
         target[last] = yaml.safe_load(value)
     else:

@@ -12,8 +12,9 @@ from filters.assign import assign_splits
 from filters.difficulty import drop_unmeasured, measure
 from filters.groups import group_ids
 from filters.select.variance import random_control, select_variance
-from filters.traces import judge_traces
+from filters.traces import drop_judged_wrong, judge_questions, judge_traces
 from filters.traces import score_rollouts as score
+from filters.verify import judge
 from filters.verify.pool import VerifierPool
 from filters.verify.selftest import selftest
 from generators import caption, distill, rollouts
@@ -77,8 +78,20 @@ def verify_traces(build: Build, stage: Stage, road: Road) -> Outcome:
             )
             .drop("forced")
         )
-    config = build.recipe.verify
-    return _judge(build, stage, road, traces, lambda rows, pool: judge_traces(rows, pool, config))
+    config, to_judge = build.recipe.verify, build.recipe.judge is not None
+    return _verify(build, stage, road, traces, lambda rows, pool: judge_traces(rows, pool, config, to_judge=to_judge))
+
+
+def judge_unscored_traces(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Ask the judge about the traces that no rule could score."""
+    config = build.recipe.judge
+
+    def collect(answers: pl.DataFrame, config: judge.JudgeConfig) -> Split:
+        verdicts, failed = judge.collect(answers, config)
+        right, wrong = drop_judged_wrong(verdicts)
+        return Split(right, pl.concat([failed, wrong]))
+
+    return ask(build, stage, trace_judge_rows(road, stage), judge.requests, collect, config)
 
 
 def roll_out(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -89,12 +102,17 @@ def score_rollouts(build: Build, stage: Stage, road: Road) -> Outcome:
     """Give every rollout its verdict; none is dropped."""
     assert build.recipe.rollouts is not None
     tags = build.recipe.rollouts.tags
-    return _judge(build, stage, road, road.table("rollouts"), lambda rows, pool: score(rows, pool, tags))
+    return _verify(build, stage, road, road.table("rollouts"), lambda rows, pool: score(rows, pool, tags))
+
+
+def judge_unscored_rollouts(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Ask the judge about the rollouts that no rule could score."""
+    return ask(build, stage, rollout_judge_rows(road, stage), judge.requests, judge.collect, build.recipe.judge)
 
 
 def measure_difficulty(build: Build, stage: Stage, road: Road) -> Outcome:
     """Count what the student got right; a sample without one scored rollout is dropped."""
-    scored = road.table("score").select("sample_id", "finish_reason", "correct", "score").collect()
+    scored = _scores(road).collect()
     rows = _samples(road, stage, ("id",)).collect()
     assert build.recipe.rollouts is not None
     parted = drop_unmeasured(rows, measure(scored, build.recipe.difficulty))
@@ -242,7 +260,7 @@ def rollout_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     return _samples(road, stage, rollouts.COLUMNS)
 
 
-def _judge(
+def _verify(
     build: Build,
     stage: Stage,
     road: Road,
@@ -267,8 +285,43 @@ def _judge(
     return Outcome(kept + dropped, kept)
 
 
+def trace_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
+    """What the judge is asked about traces."""
+    said = road.table("verify").filter(pl.col("correct").is_null()).select("id", "sample_id", said=pl.col("final"))
+    return _judge_rows(road, said)
+
+
+def rollout_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
+    """What the judge is asked about rollouts: those that came to an answer which no rule could score."""
+    unscored = pl.col("correct").is_null() & pl.col("extracted").is_not_null() & (pl.col("finish_reason") == "stop")
+    return _judge_rows(road, road.table("score").filter(unscored).select("id", "sample_id", said=pl.col("extracted")))
+
+
+def _judge_rows(road: Road, said: pl.LazyFrame) -> pl.LazyFrame:
+    golds = road.table("ingest").select("id", "question", "answer", "verifier").rename({"id": "sample_id"})
+    return judge_questions(said.join(golds, on="sample_id").collect()).lazy()
+
+
 def _verified(road: Road) -> pl.LazyFrame:
-    return road.table("verify")
+    """The traces that a rule or the judge called right."""
+    traces = road.table("verify")
+    if "judge" not in road:
+        return traces
+    judged = road.table("judge").select("id", judged=pl.lit(True))
+    return traces.join(judged, on="id", how="left").filter(
+        pl.col("correct").fill_null(False) | pl.col("judged").is_not_null()
+    )
+
+
+def _scores(road: Road) -> pl.LazyFrame:
+    """Every rollout's verdict, the judge's where no rule had one."""
+    scores = road.table("score").select("id", "sample_id", "finish_reason", "correct", "score")
+    if "judge_rollouts" not in road:
+        return scores
+    judged = road.table("judge_rollouts").select("id", judged=pl.col("correct"), judged_score=pl.col("score"))
+    return scores.join(judged, on="id", how="left").with_columns(
+        correct=pl.coalesce("correct", "judged"), score=pl.coalesce("score", "judged_score")
+    )
 
 
 def _quality(road: Road) -> pl.LazyFrame:

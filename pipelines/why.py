@@ -62,9 +62,9 @@ def _tell(db: duckdb.DuckDBPyConnection, id_: str, workspace: Workspace, build: 
         names = [d[0] for d in cursor.description or ()]
         told.chapters += [(view, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
     if "dropped" in views:
-        for stage, row, reason, evidence in db.execute(
-            "SELECT stage, id, reason, evidence FROM dropped WHERE id = ? OR json_extract_string(evidence, '$.sample_id') = ?", [id_, id_]
-        ).fetchall():
+        of_it = "id = ? OR json_extract_string(evidence, '$.sample_id') = ?"
+        found = db.execute(f"SELECT stage, id, reason, evidence FROM dropped WHERE {of_it}", [id_, id_]).fetchall()
+        for stage, row, reason, evidence in found:
             told.drops.append({"stage": stage, "id": row, "reason": reason, "evidence": json.loads(evidence or "{}")})
     told.end = _end(told, workspace, build)
     return told

@@ -80,7 +80,9 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 def test_overrides_reach_every_value(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
-    recipe = load_recipe(path, ["rollouts.n=16", "sources.0.limit=7", "caption.sampling.temperature=0.5"], limit=3, seed=9)
+    recipe = load_recipe(
+        path, ["rollouts.n=16", "sources.0.limit=7", "caption.sampling.temperature=0.5"], limit=3, seed=9
+    )
     assert recipe.rollouts is not None
     assert recipe.caption is not None
     assert (recipe.rollouts.n, recipe.sources[0].limit, recipe.caption.sampling.temperature) == (16, 7, 0.5)
