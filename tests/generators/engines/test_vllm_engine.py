@@ -1,0 +1,55 @@
+"""What only vLLM does: its engine lives in another process, which can die."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from generators.engines.vllm_engine import VllmEngine
+from schemas.completion import Request
+from schemas.engine import ModelConfig
+from schemas.errors import ConfigError, EngineDiedError
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
+
+Ask = Callable[..., Request]
+
+
+def test_a_killed_engine_process_is_a_death_that_a_restart_heals(
+    media: Any, run: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    args = {"dtype": "float32", "enforce_eager": True}
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", concurrency=8, args=args), media)
+    run(engine.start())
+    request = ask("Describe the image.", media.red, temperature=0, max_tokens=8)
+    (first,) = run(engine.complete(request, [0]))
+
+    async def killed_meanwhile() -> list[Any]:
+        many = [engine.complete(ask(f"Describe it. {i}", media.red, max_tokens=64), range(16)) for i in range(100)]
+        tasks = [asyncio.ensure_future(one) for one in many]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for process in psutil.Process().children(recursive=True):
+            if process.pid not in before and "resource_tracker" not in " ".join(process.cmdline()):
+                process.kill()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    outcomes = run(killed_meanwhile())
+    assert any(isinstance(o, EngineDiedError) for o in outcomes)
+    assert all(isinstance(o, EngineDiedError | list) for o in outcomes)
+    with pytest.raises(EngineDiedError):
+        run(engine.complete(request, [0]))
+    run(engine.close())
+    run(engine.start())
+    (again,) = run(engine.complete(request, [0]))
+    run(engine.close())
+    assert again == first
+
+
+def test_an_unknown_argument_is_a_config_error(media: Any, run: Any) -> None:
+    engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", args={"no_such_field": 1}), media)
+    with pytest.raises(ConfigError, match="no_such_field"):
+        run(engine.start())
