@@ -170,6 +170,33 @@ def query(
         _say(run_query(workspace, sql, recipe))
 
 
+@app.command("verify-selftest")
+def verify_selftest(
+    recipe: RecipeArgument, set_: SetOption = NOTHING, limit: LimitOption = None, workspace: WorkspaceOption = HERE
+) -> None:
+    """Put every gold answer to its own verifier: itself = right; another row's, nothing, a refusal, all options = wrong."""
+    with sentences():
+        from pipelines.trust import selftest_verifiers
+
+        _say(_text(selftest_verifiers(_load(recipe, set_, limit, None, workspace))))
+
+
+@app.command("calibrate-judge")
+def calibrate_judge(
+    recipe: RecipeArgument, set_: SetOption = NOTHING, limit: LimitOption = None, workspace: WorkspaceOption = HERE
+) -> None:
+    """Put right and wrong answers to the recipe's judge; report agreement, false accepts and false rejects."""
+    with sentences():
+        from flows.progress import Reporter
+        from pipelines import trust
+
+        reporter = Reporter()
+        try:
+            _say(_text(trust.calibrate_judge(_load(recipe, set_, limit, None, workspace, progress=reporter))))
+        finally:
+            reporter.close()
+
+
 @app.command()
 def schedule(
     recipe: RecipeArgument,
@@ -187,6 +214,14 @@ def schedule(
         job = _load(recipe, set_, limit, seed, workspace)
         check(job)
         serve(job, cron)
+
+
+def _text(table: Any) -> str:
+    """A polars table as text, whole."""
+    import polars as pl
+
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
+        return str(table)
 
 
 def _say(text: str) -> None:

@@ -27,6 +27,17 @@ def run_build(build: Build, run: Run = run_stage) -> list[dict[str, Any]]:
         return records(plan)
 
 
+def run_stages(build: Build, *names: str, plan: Road | None = None) -> Road:
+    """Run only the named stages, where they are stale, and return the road with their tables."""
+    build.workspace.prepare(build.recipe.name)
+    with build.workspace.lock(build.recipe.name):
+        plan = plan or road(build)
+        for name in names:
+            if not plan.is_fresh(plan.stage(name)):
+                run_stage(plan, plan.stage(name))
+    return plan
+
+
 def records(plan: Road) -> list[dict[str, Any]]:
     """`stage.json` of every stage. Raises ConfigError where the recipe was never built here."""
     found = [plan.record(stage) for stage in plan.stages]

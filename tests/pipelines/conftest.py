@@ -43,7 +43,8 @@ def write_source(folder: Path, number: int, name: str = "scenes.jsonl") -> Path:
         path = folder / "images" / f"{i}.png"
         if not path.exists():
             render(scene).save(path)
-        asked = next(q for q in questions(scene) if q.kind != "choice")
+        # Yes or no every other time: there, even a reasoner that sees nothing is right now and then.
+        asked = next(q for q in questions(scene) if q.kind == ("boolean" if i % 2 else "text"))
         rows.append({"image": str(path), "question": asked.question, "answer": asked.answer, "kind": asked.kind})
     (folder / name).write_text("\n".join(json.dumps(row) for row in rows))
     return folder / name

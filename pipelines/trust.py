@@ -1,0 +1,59 @@
+"""How far the checks themselves can be trusted: verifiers on answers whose verdicts are known, and the judge likewise."""
+
+import polars as pl
+
+from filters.verify import judge
+from filters.verify.pool import VerifierPool
+from filters.verify.selftest import checks, report
+from pipelines.ask import ask
+from pipelines.build import run_stages
+from pipelines.stage import Build, Outcome, Road, Stage
+from pipelines.stages import road
+from schemas.errors import ConfigError
+
+
+def selftest_verifiers(build: Build) -> pl.DataFrame:
+    """Put every gold answer of the recipe to its verifier; no model is asked. One row a source, kind and check."""
+    plan = run_stages(build, "ingest")
+    config = build.recipe.verify
+    with VerifierPool(config.workers, config.budget_s) as pool:
+        return report(checks(plan.table("ingest").collect(), build.recipe.seed, pool))
+
+
+def calibrate_judge(build: Build) -> pl.DataFrame:
+    """Put right and wrong answers to the recipe's judge and say how often it agrees.
+
+    Right answers are the golds, wrong ones the golds of other rows of the same source and kind. Replies go through the
+    completions log, so asking again costs nothing. Raises ConfigError where the recipe has no judge.
+    """
+    if build.recipe.judge is None:
+        raise ConfigError(f"'{build.recipe.name}' has no `judge` section, so there is no judge to calibrate.")
+    run_stages(build, "ingest", "selftest")
+    plan = Road(build, (*road(build).stages, CALIBRATION))
+    run_stages(build, CALIBRATION.name, plan=plan)
+    verdicts = plan.table(CALIBRATION.name).select("id", "correct")
+    known = _rows(build, plan).lazy().select("id", "known")
+    return judge.calibrate(known.join(verdicts, on="id", how="left").collect())
+
+
+def _ask_judge(build: Build, stage: Stage, plan: Road) -> Outcome:
+    return ask(build, stage, _rows(build, plan).lazy(), judge.requests, judge.collect, build.recipe.judge)
+
+
+def _rows(build: Build, plan: Road) -> pl.DataFrame:
+    alive = plan.table("selftest").select("id")
+    samples = plan.table("ingest").join(alive, on="id", how="semi").collect()
+    return judge.calibration_rows(samples, build.recipe.seed)
+
+
+CALIBRATION = Stage(
+    "calibration",
+    99,
+    "verdicts",
+    1,
+    ("selftest",),
+    lambda recipe: recipe.judge,
+    _ask_judge,
+    model=lambda recipe: recipe.judge.model if recipe.judge else None,
+)
+"""Beside the road: nothing reads it."""
