@@ -3,7 +3,8 @@
     python benchmarks/dedup_hashes.py [--hashes 1000000] [--pictures 2000]
 
 Beside the search of `filters.dedup.hamming`, FAISS's binary indexes answer a sample of the same queries in the same run;
-their time for all of them is scaled from the sample and says so. Prints a table, writes benchmarks/results/dedup_hashes.json.
+their time for all of them is scaled from the sample and says so. Prints a table and writes
+benchmarks/results/dedup_hashes.json.
 """
 
 import argparse

@@ -59,7 +59,9 @@ def assign_splits(groups: pl.DataFrame, config: AssignConfig, released: pl.DataF
     return Split(result.kept.select("id", "group", "split"), result.dropped)
 
 
-def drop_bridges(rows: pl.DataFrame, released: pl.DataFrame, near_pairs: NearPairs = ()) -> Split:
+def drop_bridges(
+    rows: pl.DataFrame, released: pl.DataFrame, near_pairs: NearPairs = (), near_media: pl.DataFrame | None = None
+) -> Split:
     """Drop the new rows that would join released rows of different sides, as `split:bridges_groups`, and no others.
 
     `rows` holds the released rows as well (those that are missing tie nothing). New rows are taken in the order of
@@ -68,7 +70,7 @@ def drop_bridges(rows: pl.DataFrame, released: pl.DataFrame, near_pairs: NearPai
     sides = rows.select("id").join(_released(released), on="id", how="left", maintain_order="left")["split"].to_list()
     ids = rows["id"].to_list()
     tied: list[list[str]] = [[] for _ in ids]
-    for row, link in links(rows, near_pairs).iter_rows():
+    for row, link in links(rows, near_pairs, near_media).iter_rows():
         tied[row].append(link)
     order = sorted(range(len(ids)), key=lambda i: (sides[i] is None, ids[i]))
     joined = _Sides()

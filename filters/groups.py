@@ -13,15 +13,16 @@ NearPairs = pl.DataFrame | Sequence[pl.DataFrame]
 """Tables with `id` and `other`: pairs of rows found to be near (see `filters.dedup.embedding.near_pairs`)."""
 
 
-def group_ids(rows: pl.DataFrame, near_pairs: NearPairs = ()) -> pl.DataFrame:
+def group_ids(rows: pl.DataFrame, near_pairs: NearPairs = (), near_media: pl.DataFrame | None = None) -> pl.DataFrame:
     """`id, group` for each row, in its order: connected components over everything that rows can share.
 
     Rows are connected by a shared medium (its sha256, or that of the medium it was derived from), an equal `group_id`,
-    an equal `parent_id`, being the parent of another, and each pair of `near_pairs`. The group is named by hash after
+    an equal `parent_id`, being the parent of another, each pair of `near_pairs`, and each pair `sha256, other` of
+    `near_media` (pictures found to be the same, see `filters.dedup.image_hash`). The group is named by hash after
     its smallest shared thing (medium, given group; a row only where there is no other), so it depends on content
     alone, and a new row about a known image leaves the name as it was.
     """
-    table = links(rows, near_pairs)
+    table = links(rows, near_pairs, near_media)
     nodes = table.select("link").unique().sort("link").with_row_index("right")
     edges = table.join(nodes, on="link", maintain_order="left")
     left = edges["row"].to_numpy().astype(np.int64)
@@ -33,7 +34,7 @@ def group_ids(rows: pl.DataFrame, near_pairs: NearPairs = ()) -> pl.DataFrame:
     return labelled.join(names, on="label", how="left", maintain_order="left").select("id", "group")
 
 
-def links(rows: pl.DataFrame, near_pairs: NearPairs = ()) -> pl.DataFrame:
+def links(rows: pl.DataFrame, near_pairs: NearPairs = (), near_media: pl.DataFrame | None = None) -> pl.DataFrame:
     """`row` (number), `link` (name of a thing the row is tied to); two rows with a common link are connected.
 
     Names begin with a digit that puts media and given groups before rows, which is the order groups are named by.
@@ -42,8 +43,9 @@ def links(rows: pl.DataFrame, near_pairs: NearPairs = ()) -> pl.DataFrame:
     medium = pl.element().struct.field("sha256")
     origin = pl.element().struct.field("derived_from").str.json_path_match("$.media")
     media = pl.col("media").fill_null([])
+    shown = numbered.select("row", name=media.list.eval(medium)).explode("name", empty_as_null=False)
     found = [
-        _link(numbered.select("row", name=media.list.eval(medium)).explode("name", empty_as_null=False), "0:media:"),
+        _link(shown, "0:media:"),
         _link(numbered.select("row", name=pl.col("id")), "2:row:"),
     ]
     if "derived_from" in _fields(rows):
@@ -52,6 +54,11 @@ def links(rows: pl.DataFrame, near_pairs: NearPairs = ()) -> pl.DataFrame:
     for column, prefix in (("group_id", "1:group:"), ("parent_id", "2:row:")):
         if column in rows.columns:
             found.append(_link(numbered.select("row", name=pl.col(column)), prefix))
+    if near_media is not None:
+        pairs = near_media.select("sha256", "other")
+        both = pl.concat([pairs, pairs.select(sha256="other", other="sha256")])
+        near = shown.rename({"name": "sha256"}).join(both, on="sha256")
+        found.append(_link(near.select("row", name="other"), "0:media:"))
     tables = [near_pairs] if isinstance(near_pairs, pl.DataFrame) else list(near_pairs)
     for pairs in tables:
         ends = pl.concat([pairs.select("id", name="other"), pairs.select(id="other", name="id")])

@@ -175,7 +175,9 @@ class _ImageEncoder:
         kind = AutoConfig.from_pretrained(where, revision=revision).model_type
         options = {"do_image_splitting": False} if kind in _TOWERS else {}
         loader = AutoModelForImageTextToText if kind in _TOWERS else AutoModel
-        model = loader.from_pretrained(where, revision=revision)
+        device = _device(self._config.device)
+        dtype = "float32" if device == "cpu" else "auto"  # half precision on CPU is slow, and differs by batch
+        model = loader.from_pretrained(where, revision=revision, dtype=dtype)
         if kind in _TOWERS:
             model = model.model.vision_model
         elif not hasattr(model, "get_image_features"):
@@ -183,7 +185,7 @@ class _ImageEncoder:
                 f"'{self._config.model}' ({kind}) is no image encoder: use CLIP, SigLIP or {REFERENCE_VLM}"
             )
         processor = AutoImageProcessor.from_pretrained(where, revision=revision, **options)
-        return model.to(_device(self._config.device)).eval(), processor
+        return model.to(device).eval(), processor
 
 
 _TOWERS = ("idefics3", "smolvlm")

@@ -114,3 +114,39 @@ def test_a_text_model_is_no_image_encoder(tmp_path: Path) -> None:
     transformers.BertModel(tiny).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="no image encoder"):
         make_image_encoder(EncoderConfig(model=str(tmp_path), device="cpu"), MEDIA).encode(["red"])
+
+
+def test_the_reference_tower_tells_where_things_are() -> None:
+    transformers = pytest.importorskip("transformers")
+    assert transformers
+    encoder = make_image_encoder(EncoderConfig(model="reference-vlm", device="cpu"), _scenes())
+    vectors = encoder.encode(["scene", "as jpeg", "smaller", "moved", "recoloured"])
+    _length_one(vectors)
+    near, far = vectors[0] @ vectors[1:3].T, vectors[0] @ vectors[3:].T
+    assert near.min() > 0.985 > far.max()
+
+
+def test_what_the_tower_does_is_part_of_the_identity() -> None:
+    def identity(**more: float) -> object:
+        return make_image_encoder(EncoderConfig.model_validate({"model": "reference-vlm"} | more), MEDIA).identity
+
+    assert identity() == identity(batch_size=3)
+    assert identity() != identity(tower_grid=1)
+    assert identity() != identity(tower_depth=1.0)
+
+
+def _scenes() -> _Media:
+    def scene(x: int, color: tuple[int, int, int]) -> Image.Image:
+        picture = Image.new("RGB", (64, 64), (225, 230, 240))
+        picture.paste(color, (x, 20, x + 22, 42))
+        return picture
+
+    def stored(picture: Image.Image, kind: str) -> bytes:
+        out = io.BytesIO()
+        picture.save(out, kind)
+        return out.getvalue()
+
+    red = scene(5, (200, 30, 30))
+    pictures = {"scene": red, "smaller": red.resize((58, 58)), "moved": scene(36, (200, 30, 30))}
+    pictures["recoloured"] = scene(5, (30, 30, 200))
+    return _Media({name: stored(p, "PNG") for name, p in pictures.items()} | {"as jpeg": stored(red, "JPEG")})
