@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from filters.verify.process import WorkerProcess
+from filters.verify.process import Nursery, WorkerProcess
 from filters.verify.verifier import VerifyItem, settle
 from filters.verify.worker import verdict_of
 from schemas.errors import StageError
-from schemas.verdict import Verdict, unscored
+from schemas.verdict import Tier, Verdict, unscored
 
 WINDOW = 65_536
 """Verdicts that may wait for an earlier one, so that a hanging item holds up nobody behind it for its whole budget."""
 WINDOW_CHARS = 1 << 26
 """The same, in characters of waiting responses."""
-DEPTH = 4
+DEPTH = 2
 """Items given to a process at a time."""
 RECYCLE = 20_000
 """Items after which a process is replaced: the caches of the symbolic engine grow."""
@@ -35,6 +35,7 @@ class VerifierPool:
     def __init__(self, workers: int | None = None, budget_s: float = 2.0) -> None:
         self.workers = max(1, workers if workers is not None else min(8, os.cpu_count() or 1))
         self.budget_s = budget_s
+        self._nursery = Nursery()
         self._idle: list[WorkerProcess] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -48,12 +49,13 @@ class VerifierPool:
         self.close()
 
     def close(self) -> None:
-        """Ends the idle processes; a call in progress ends its own when it is done."""
+        """Ends all processes; of a call still in progress in another thread, too."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for process in idle:
             process.kill()
+        self._nursery.close()
 
     def verify(self, item: VerifyItem) -> Verdict:
         """One verdict."""
@@ -83,7 +85,7 @@ class VerifierPool:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return WorkerProcess()
+        return self._nursery.spawn()
 
     def give_back(self, process: WorkerProcess) -> None:
         """Keeps a process that is at rest; ends any other."""
@@ -105,7 +107,7 @@ class _Run:
         self.slots: deque[Verdict | None] = deque()
         self.todo: deque[tuple[int, VerifyItem]] = deque()
         self.processes: list[WorkerProcess] = []
-        self.unready_deaths = 0
+        self.idle_deaths = 0
         self.chars = 0
 
     @property
@@ -141,15 +143,15 @@ class _Run:
         if not busy:
             return
         timeout = min(p.seconds_left(self.pool.budget_s) for p in busy) if wait else 0.0
-        by_reading = {p.stdout: p for p in busy}
-        by_writing = {p.stdin: p for p in busy if p.wants_write}
-        readable, writable, _ = select.select(list(by_reading), list(by_writing), [], timeout)
-        for fd in writable:
-            by_writing[fd].send()
-        for fd in readable:
-            self._collect(by_reading[fd])
+        by_socket = {p.socket: p for p in busy}
+        writing = [p.socket for p in busy if p.wants_write]
+        readable, writable, _ = select.select(list(by_socket), writing, [], timeout)
+        for ready in writable:
+            by_socket[ready].send()
+        for ready in readable:
+            self._collect(by_socket[ready])
         for process in busy:
-            if process.stdout not in readable and process in self.processes and process.overdue(self.pool.budget_s):
+            if process.socket not in readable and process in self.processes and process.overdue(self.pool.budget_s):
                 self._fail(process, f"no verdict within {self.pool.budget_s:g} s", "timeout")
         self._hand_out()
 
@@ -174,12 +176,9 @@ class _Run:
     def _collect(self, process: WorkerProcess) -> None:
         arrived: list[tuple[int, list[Any]]] | None = process.receive()
         if arrived is None:
-            if not process.ready:
-                self.unready_deaths += 1
-                if self.unready_deaths > 3:
-                    raise StageError(
-                        "verify: the worker process ends before it is ready; run 'python -m filters.verify.worker'"
-                    )
+            self.idle_deaths += not process.working
+            if self.idle_deaths > 3:
+                raise StageError("verify: workers end before they begin; try 'python -c \"import math_verify\"'")
             self._fail(process, "the item ended its process (memory or stack)", "crash")
             return
         for number, fields in arrived:
@@ -188,11 +187,11 @@ class _Run:
             process.kill()
             self.processes.remove(process)
 
-    def _fail(self, process: WorkerProcess, explanation: str, tier: str) -> None:
-        """Ends a process; its first item gets the blame, the others go to the front of the queue."""
+    def _fail(self, process: WorkerProcess, explanation: str, tier: Tier) -> None:
+        """Ends a process. The item that it was at gets the blame; the others go to the front of the queue."""
+        guilty = process.outstanding.popleft() if process.working else None
         process.kill()
         self.processes.remove(process)
-        if process.ready and process.outstanding:
-            number, _ = process.outstanding.popleft()
-            self.slots[number - self.first] = unscored(explanation, "timeout" if tier == "timeout" else "crash")
+        if guilty is not None:
+            self.slots[guilty[0] - self.first] = unscored(explanation, tier)
         self.todo.extendleft(reversed(process.outstanding))

@@ -1,10 +1,14 @@
-"""One killable worker process, its pipe and its clock."""
+"""Worker processes as the pool sees them: a socket, a clock, and a way to end them."""
 
 import contextlib
 import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from typing import Any
@@ -19,10 +23,37 @@ STARVED = 5.0
 _PROGRAM = "from filters.verify.worker import main; main()"
 
 
-class WorkerProcess:
-    """A running `worker.main`. `outstanding` are the items it was given, the one in work first."""
+class Nursery:
+    """The process that workers are forked from. It starts with the first worker and ends, with all of them, at `close`."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def spawn(self) -> "WorkerProcess":
+        """A new worker; it may still be loading."""
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            if self._process is None or self._process.poll() is not None or self._control is None:
+                self._start()
+            assert self._control is not None
+            with contextlib.suppress(OSError):  # the nursery has died: the worker's socket closes, which says so
+                socket.send_fds(self._control, [b"w"], [theirs.fileno()])
+        return WorkerProcess(ours)
+
+    def close(self) -> None:
+        """Ends the nursery and every worker that still runs."""
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+            if self._process is not None:
+                with contextlib.suppress(OSError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._process = self._control = None
+
+    def _start(self) -> None:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -30,20 +61,29 @@ class WorkerProcess:
             "OPENBLAS_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self.stdin, self.stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self.stdin, False)
-        os.set_blocking(self.stdout, False)
+        if self._control is not None:
+            self._control.close()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=environment,
+            )
+
+
+class WorkerProcess:
+    """A running worker. `outstanding` are the items it was given, the one in work first."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.socket = connection
+        self.pid: int | None = None
         self.outstanding: deque[tuple[int, VerifyItem]] = deque()
-        self.ready = False
         self.served = 0
         self._unsent = bytearray()
         self._unread = bytearray()
@@ -52,8 +92,13 @@ class WorkerProcess:
         self._cpu = 0.0
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def ready(self) -> bool:
+        return self.pid is not None
+
+    @property
+    def working(self) -> bool:
+        """Whether it has begun with the first of its items."""
+        return self._started and bool(self.outstanding)
 
     @property
     def wants_write(self) -> bool:
@@ -67,9 +112,9 @@ class WorkerProcess:
         self._unsent += encode(number, item)
 
     def send(self) -> None:
-        """Writes what the pipe takes."""
+        """Writes what the socket takes."""
         try:
-            written = os.write(self.stdin, memoryview(self._unsent)[: 1 << 16])
+            written = self.socket.send(memoryview(self._unsent)[: 1 << 16])
         except BlockingIOError:
             return
         except OSError:  # it died; reading will say so
@@ -80,9 +125,11 @@ class WorkerProcess:
     def receive(self) -> list[tuple[int, list[Any]]] | None:
         """The verdicts that have arrived, as (number, fields); None when the process has ended."""
         try:
-            data = os.read(self.stdout, 1 << 20)
+            data = self.socket.recv(1 << 20)
         except BlockingIOError:
             return []
+        except OSError:
+            return None
         if not data:
             return None
         self._unread += data
@@ -108,18 +155,18 @@ class WorkerProcess:
         return max(0.02, left)
 
     def kill(self) -> None:
-        """Ends the process at once and reaps it."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._process.wait()
+        """Ends the process at once. One that has not said its number yet is asked for it first."""
+        if self.pid is None and select.select([self.socket], [], [], 1.0)[0]:
+            self.receive()
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.socket.close()
 
     def _message(self, message: list[Any]) -> tuple[int, list[Any]] | None:
         self._since = time.monotonic()
         if message[0] == "ready":
-            self.ready = True
+            self.pid = message[1]
             return None
         self._started = message[0] == "start"
         if self._started:
@@ -130,7 +177,7 @@ class WorkerProcess:
         return message[1], message[2]
 
 
-def cpu_seconds(pid: int) -> float | None:
+def cpu_seconds(pid: int | None) -> float | None:
     """CPU time of a process so far; None where the system does not tell."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123

@@ -1,17 +1,22 @@
-"""The process that does the expensive half of verifying: `pool` starts it, gives it items, and may kill it.
+"""The processes that do the expensive half of verifying. One *nursery* loads the symbolic engine and forks workers from it.
 
-It is a program of its own rather than a `multiprocessing` child: it must never re-run a trainer's main script, nor
-inherit its threads, its CUDA context or its imports. One JSON line an item, one JSON line back.
+They are programs of their own rather than `multiprocessing` children: they must never re-run a trainer's main script, nor
+inherit its threads, its CUDA context or its imports. Forking a loaded nursery takes milliseconds, so a killed worker is
+replaced at once. A worker gets one JSON line an item and sends one back.
 """
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import sys
-from typing import IO, Any
+from typing import Any
 
 from filters.verify import symbolic
 from filters.verify.verifier import VerifyItem, verify_item
-from schemas.answer import load_answer
+from schemas.answer import dump_answer, load_answer
+from schemas.errors import MissingDependencyError
 from schemas.verdict import Verdict
 
 MEMORY_BYTES = 4 << 30
@@ -20,36 +25,15 @@ MEMORY_BYTES = 4 << 30
 
 def encode(number: int, item: VerifyItem) -> bytes:
     """An item as a line."""
-    from schemas.answer import dump_answer
-
-    parts = [
-        number,
-        item.response,
-        dump_answer(item.gold),
-        item.verifier,
-        dict(item.params),
-        list(item.options),
-        item.tags,
-    ]
-    return json.dumps(parts).encode() + b"\n"
+    gold, params, options = dump_answer(item.gold), dict(item.params), list(item.options)
+    parts = [item.response, gold, item.verifier, params, options, item.tags]
+    return b"%d\t" % number + json.dumps(parts).encode() + b"\n"
 
 
-def decode(line: bytes) -> tuple[int, VerifyItem]:
-    """The inverse of `encode`."""
-    number, response, gold, verifier, params, options, tags = json.loads(line)
-    return number, VerifyItem(response, load_answer(gold), verifier, params, tuple(options), tags)
-
-
-def main() -> None:
-    """Answers items until the pipe closes."""
-    out = _own_stdout()
-    _limit_memory()
-    _say(out, ["ready"])
-    for line in sys.stdin.buffer:
-        number, item = decode(line)
-        _prepare(item)
-        _say(out, ["start", number])
-        _say(out, ["done", number, _answer(item)])
+def decode(line: bytes) -> VerifyItem:
+    """The inverse of `encode`, without the number that stands before the tab."""
+    response, gold, verifier, params, options, tags = json.loads(line)
+    return VerifyItem(response, load_answer(gold), verifier, params, tuple(options), tags)
 
 
 def verdict_of(fields: list[Any]) -> Verdict:
@@ -57,22 +41,37 @@ def verdict_of(fields: list[Any]) -> Verdict:
     return Verdict(*fields)
 
 
+def main() -> None:
+    """The nursery: forks a worker for each socket that it is sent; when its control socket closes, all of them end."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with contextlib.suppress(MissingDependencyError):  # other kinds still work; a formula is unscored, and says so
+        symbolic.warm_up()
+    while True:
+        message, sockets, _, _ = socket.recv_fds(control, 1, 1)
+        if not message:
+            os.killpg(0, signal.SIGKILL)
+        if os.fork() == 0:
+            control.close()
+            serve(socket.socket(fileno=sockets[0]))
+            os._exit(0)
+        os.close(sockets[0])
+
+
+def serve(connection: socket.socket) -> None:
+    """A worker: answers items until its socket closes."""
+    _limit_memory()
+    _say(connection, ["ready", os.getpid()])
+    with connection.makefile("rb") as lines:
+        for line in lines:
+            number, _, rest = line.partition(b"\t")
+            _say(connection, ["start", int(number)])
+            _say(connection, ["done", int(number), _answer(decode(rest))])
+
+
 def _answer(item: VerifyItem) -> list[Any]:
     v = verify_item(item)
     return [v.score, v.correct, v.extracted, v.explanation, v.tier, v.parsed_gold, v.parsed_response]
-
-
-def _prepare(item: VerifyItem) -> None:
-    """Imports what the item needs before its clock starts."""
-    if (item.verifier or item.gold.kind).partition(":")[0] == "expression":
-        symbolic.warm_up()
-
-
-def _own_stdout() -> IO[bytes]:
-    """The pipe under a number of its own, so that a library that prints cannot garble the answers."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return out
 
 
 def _limit_memory() -> None:
@@ -84,9 +83,8 @@ def _limit_memory() -> None:
         pass
 
 
-def _say(out: IO[bytes], message: list[Any]) -> None:
-    out.write(json.dumps(message).encode() + b"\n")
-    out.flush()
+def _say(connection: socket.socket, message: list[Any]) -> None:
+    connection.sendall(json.dumps(message).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -38,6 +39,14 @@ CHEAP_TRAPS = [
 
 def ask(text: str) -> VerifyItem:
     return VerifyItem(f"<answer>{text}</answer>", SEVEN)
+
+
+def started(pool: VerifierPool) -> WorkerProcess:
+    process = pool.borrow()
+    while not process.ready:
+        select.select([process.socket], [], [], 60)
+        process.receive()
+    return process
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +137,8 @@ def test_the_same_verdicts_from_main_thread_threads_and_asyncio(pool: VerifierPo
 
 
 def test_a_killed_worker_costs_one_item(pool: VerifierPool) -> None:
-    process = WorkerProcess()
+    process = started(pool)
+    assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     pool._idle.append(process)
     verdicts = list(pool.verify_many([ask("\\{7\\}"), ask("\\{7\\}")]))
@@ -143,6 +153,21 @@ def test_a_call_that_is_given_up_leaves_no_process_at_work() -> None:
         assert own._idle == []
 
 
+def test_nothing_outlives_the_pool() -> None:
+    own = VerifierPool(workers=1, budget_s=60)
+    verdicts = own.verify_many([ask("\\{7\\}"), ask(TOWER)])
+    assert next(verdicts).score == 1.0
+    other = started(own)
+    assert other.pid is not None
+    own.close()
+    deadline = time.monotonic() + 30
+    while cpu_seconds(other.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert cpu_seconds(other.pid) is None
+    other.kill()
+    verdicts.close()
+
+
 def test_workers_that_cannot_start_stop_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filters.verify.process._PROGRAM", "raise SystemExit(3)")
     with VerifierPool(workers=1) as own, pytest.raises(StageError, match="verify"):
@@ -151,7 +176,8 @@ def test_workers_that_cannot_start_stop_the_stage(monkeypatch: pytest.MonkeyPatc
 
 def test_items_survive_the_pipe() -> None:
     item = VerifyItem("<answer>\ud800 ü\n</answer>", SEVEN, "expression", {"max_chars": 10}, ("a", "b"), "plain")
-    assert decode(encode(3, item)) == (3, item)
+    number, _, line = encode(3, item).partition(b"\t")
+    assert (int(number), decode(line)) == (3, item)
 
 
 def test_the_pool_loads_no_heavy_library_in_the_process_that_uses_it() -> None:
@@ -180,11 +206,12 @@ def test_cpu_time_of_a_process_is_known_here_and_none_elsewhere() -> None:
     assert cpu_seconds(2**22 + 1) is None
 
 
-def test_a_starved_item_is_given_more_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = WorkerProcess()
+def test_a_starved_item_is_given_more_wall_clock(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = started(pool)
     try:
         process.give(0, ask("\\{7\\}"))
         process._started = True
+        process._cpu = 0.0
         process._since = time.monotonic() - 2.0
         monkeypatch.setattr("filters.verify.process.cpu_seconds", lambda pid: 0.1)
         assert not process.overdue(1.0)
