@@ -1,0 +1,83 @@
+"""The flow against a real Prefect server: tasks a stage, the funnel as an artifact, a deployment on a schedule."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+RECIPE = """\
+name: text_only
+models:
+  m: {model: reference-vlm, engine: transformers}
+sources:
+  - {type: jsonl, name: rows, path: rows.jsonl}
+rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}
+"""
+
+
+def write(folder: Path) -> None:
+    (folder / "rows.jsonl").write_text('{"question": "How many sides has a square?", "answer": "4", "kind": "number"}')
+    (folder / "r.yaml").write_text(RECIPE)
+
+
+def ask(api: str, what: str, **body: Any) -> Any:
+    request = urllib.request.Request(
+        f"{api}/{what}/filter", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_a_build_is_a_flow_run_with_a_task_a_stage_and_a_funnel(curate: Run, prefect_api: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    done = curate("build", "r.yaml")
+    assert done.returncode == 0, done.stderr
+    (run,) = ask(prefect_api, "flow_runs", flow_runs={"name": {"any_": ["text_only"]}})
+    assert run["state"]["type"] == "COMPLETED"
+    tasks = ask(prefect_api, "task_runs", task_runs={"flow_run_id": {"any_": [run["id"]]}})
+    assert {t["name"] for t in tasks} == {
+        "ingest", "selftest", "rollouts", "score", "difficulty", "split", "release",
+    }  # fmt: skip
+    (artifact,) = ask(prefect_api, "artifacts", artifacts={"key": {"any_": ["curate-text-only"]}})
+    funnel = json.loads(artifact["data"])
+    assert funnel[0]["stage"] == "ingest"
+    assert all(row["in"] == row["kept"] + row["dropped"] for row in funnel)
+
+
+def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    command = [sys.executable, "-c", "from flows.cli import app; app()", "schedule", "r.yaml", "--cron", "0 3 * * *"]
+    served = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PREFECT_API_URL": prefect_api},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        found: list[Any] = []
+        for _ in range(120):
+            found = ask(prefect_api, "deployments", deployments={"name": {"any_": ["text_only"]}})
+            if found or served.poll() is not None:
+                break
+            time.sleep(0.5)
+        assert [s["schedule"]["cron"] for s in found[0]["schedules"]] == ["0 3 * * *"]
+        assert found[0]["parameters"]["workspace"] == str(tmp_path / "curate_out")
+    finally:
+        served.send_signal(signal.SIGINT)
+        served.wait(timeout=60)
+
+
+def test_a_cron_line_that_is_none(curate: Run, tmp_path: Path) -> None:
+    write(tmp_path)
+    done = curate("schedule", "r.yaml", "--cron", "every morning")
+    assert done.returncode == 2
+    assert done.stderr.startswith("curate: --cron 'every morning'")
