@@ -13,6 +13,7 @@ from filters.verify.closed_form import Tree, Value, evaluate, has_decimal, parse
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed, words
 from filters.verify.numeral import Numeral, only_numeral, read_numeral
+from filters.verify.parts import compare_parts
 from filters.verify.plain_math import latexed
 from filters.verify.units import factor_between
 from schemas.answer import ExpressionAnswer
@@ -37,9 +38,7 @@ _WORD = re.compile(r"^[A-Za-z][A-Za-z' -]*[A-Za-z]$")
 _ASSIGNED = re.compile(r"^\\?[A-Za-z](?:_\{?\w+\}?|\([a-z]\))?\s*=\s*([^=]+)$")
 _WORKED = re.compile(r"^[\d\s.+*/()^-]+=\s*([^=,]+)$")
 _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?")
-_SEVERAL = re.compile(r"^[^()\[\]{}]*(?:\bor\b|\band\b)")
 _PROSE = re.compile(r"(?<![\\a-zA-Z{])(?!and\b|or\b|where\b|sqrt\b)[a-zA-Z]{3,}(?![a-zA-Z}(])")
-_BRACKETS = {"(": ")", "[": "]"}
 
 
 class ExpressionParams(Params):
@@ -125,7 +124,9 @@ def _compare(text: str, gold: str) -> tuple[bool, str] | None:
         return _trees(first, second)
     if b is not None and a is None and first is None and (number := only_numeral(text)) is not None:
         return _numerals(number, b)
-    return _no_formula(text, single=second is not None) or _lists(text, gold)
+    if len(_PROSE.findall(text)) > 1 and "$" not in text:
+        return False, "prose, not a formula"
+    return compare_parts(text, gold, _compare)
 
 
 def _numeral(text: str) -> Numeral | None:
@@ -133,14 +134,6 @@ def _numeral(text: str) -> Numeral | None:
     numeral = read_numeral(text) if "=" not in text else None
     letter = numeral is not None and numeral.unit is not None and len(numeral.unit) == 1 and numeral.unit.isalpha()
     return None if letter and "\\text" not in text and "\\mathrm" not in text else numeral
-
-
-def _no_formula(text: str, single: bool) -> tuple[bool, str] | None:
-    if single and (_SEVERAL.search(text) or len(_split(text) or [text]) > 1):
-        return False, "several answers instead of one"
-    if len(_PROSE.findall(text)) > 1 and "$" not in text:
-        return False, "prose, not a formula"
-    return None
 
 
 def _numerals(a: Numeral, b: Numeral) -> tuple[bool, str] | None:
@@ -191,34 +184,6 @@ def _values(a: Value | None, b: Value | None, rounded: bool) -> tuple[bool, str]
         same = abs(x - y) <= _HALF or round(x.real, _PLACES) == round(y.real, _PLACES)
         return same, "equal to 6 decimals" if same else "different numbers"
     return (False, "different numbers") if abs(x - y) > 1e-7 * size else None
-
-
-def _lists(text: str, gold: str) -> tuple[bool, str] | None:
-    """Tuples of formulas in the same brackets, place by place."""
-    if not text or text[0] != gold[:1] or _BRACKETS.get(text[0]) != text[-1] or text[-1] != gold[-1]:
-        return None
-    mine, theirs = _split(text[1:-1]), _split(gold[1:-1])
-    if mine is None or theirs is None or len(theirs) < 2:
-        return None
-    if len(mine) != len(theirs):
-        return False, f"{len(mine)} parts instead of {len(theirs)}"
-    verdicts = [_compare(a, b) if a != b else (True, "same") for a, b in zip(mine, theirs, strict=True)]
-    if any(v is not None and not v[0] for v in verdicts):
-        return False, "a part differs"
-    return (True, "all parts are equal") if all(verdicts) else None
-
-
-def _split(text: str) -> list[str] | None:
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(text):
-        depth += (char in "([{") - (char in ")]}")
-        if depth < 0:
-            return None
-        if char == "," and depth == 0:
-            parts.append(text[start:at].strip())
-            start = at + 1
-    parts.append(text[start:].strip())
-    return parts if depth == 0 and all(parts) else None
 
 
 EXPRESSION = Kind(
