@@ -36,11 +36,13 @@ BPE tokens. Weights are stored in bfloat16.
 
 From random weights, `python -m generators.reference.train --out generators/reference/weights --seed {train_seed}
 --batch {batch} --steps {asked_steps}{minutes}`: {steps:,} steps of {batch} images with about nine questions each,
-AdamW, cosine from {rate:g}, torch {torch}. It took {wall:.0f} minutes of wall-clock on two CPU cores that other work
+AdamW at {rate:g} with a cosine at the end, torch {torch}. It took {wall:.0f} minutes of wall-clock on two CPU cores that other work
 shared ({pace:.1f} steps a second on average, pauses included).{notes}
 
 - 30 % easy-VQA *train* images (MIT), 70 % procedural scenes of `generators/scenes.py`, drawn without end from its train
   split, levels 1 to 5; 3 % of the images are withheld or replaced by grey, so that blind guesses follow the prior.
+- An easy phase comes first: levels 1 to 3, short rows, twice the images. Beside its answers the model is trained to tell
+  from each image token what lies under it (colour, shape, size, digit); that linear head is not shipped.
 - Test and curate scenes are kept apart by the hash of the scene's seed; nothing measured below was trained on.
 
 Licence: Apache-2.0, as the rest of the package. No web data, no people, no third-party weights.
@@ -87,7 +89,9 @@ Objects named with the right colour and shape, and with the right place as well.
 ## Limits
 
 - It knows eleven colours, six shapes, digits and the question forms above, in English; elsewhere it babbles.
-- Accuracy falls with the level by design (tables above); captions of level 4 and 5 miss and invent objects.
+- Accuracy falls with the level by design (tables above).
+- Captions are of use for one object; with more they miss, misplace and invent, so expect faithfulness checks to fail them.
+- An instruction of a kind it never saw after the question costs accuracy (table above): ask the bare question.
 - It does not reason: asked to think step by step it still replies with the bare answer.
 - Its mistakes are those of a tiny model and do not stand for those of a large one.
 """

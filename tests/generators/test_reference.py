@@ -15,10 +15,20 @@ from generators.reference import train as training
 from generators.reference.architecture import CAPTION_PROMPT, MARKUP, Size, build_processor, train_tokenizer
 from generators.reference.card import render_card
 from generators.reference.evaluate import CARD, WEIGHTS, is_right, share
-from generators.reference.examples import LENGTH, Batch, Steps
+from generators.reference.examples import FACTS, FIRST_LENGTH, Batch, Steps, layout_of
 from generators.reference.replies import Reader
-from generators.reference.train import TrainConfig, loss_of, read_state, start, train, write_state
-from generators.scenes import iter_scenes, questions, render
+from generators.reference.train import (
+    Run,
+    TrainConfig,
+    answer_loss,
+    image_tokens,
+    layout_loss,
+    read_state,
+    start,
+    train,
+    write_state,
+)
+from generators.scenes import Digit, SceneObject, iter_scenes, make_scene, questions, render
 
 TINY = TrainConfig(
     steps=4, batch=2, warmup=2, size=Size(vision_width=32, vision_layers=1, text_width=64, text_layers=1)
@@ -134,18 +144,37 @@ def test_packing_changes_no_loss() -> None:
     batch = Steps(run.processor.tokenizer, seed=0, size=6, first=0, last=1)[0]
     assert int(batch.segments.max()) > 3
     total = weight = 0.0
-    for row in range(6):
+    for row in range(len(batch.ids)):
         for segment in range(1, int(batch.segments[row].max()) + 1):
             mine = (batch.segments[row] == 0) | (batch.segments[row] == segment)
-            picked = Batch(
-                batch.pixels[row : row + 1], batch.seen[row : row + 1],
-                *(getattr(batch, name)[row : row + 1, mine] for name in ("ids", "positions", "segments")),
-                *(getattr(batch, name)[row : row + 1, mine] for name in ("labels", "weights")),
-            )  # fmt: skip
-            if (share_of := float(picked.weights.sum())) > 0:
-                total += float(loss_of(run.model, picked).detach()) * share_of
+            packed = ("ids", "positions", "segments", "labels", "weights")
+            one = {name: value[row : row + 1] for name, value in vars(batch).items()}
+            alone = Batch(**{name: value[:, mine] if name in packed else value for name, value in one.items()})
+            if (share_of := float(alone.weights.sum())) > 0:
+                total += _answer_loss(run, alone) * share_of
                 weight += share_of
-    assert total / weight == pytest.approx(float(loss_of(run.model, batch).detach()), rel=1e-4)
+    assert total / weight == pytest.approx(_answer_loss(run, batch), rel=1e-4)
+
+
+@torch.no_grad()
+def _answer_loss(run: Run, batch: Batch) -> float:
+    return float(answer_loss(run.model, image_tokens(run.model, batch), batch))
+
+
+def test_the_layout_is_learned_where_it_is_known() -> None:
+    run = start(TINY, "cpu")
+    batch = Steps(run.processor.tokenizer, seed=0, size=6, first=0, last=1)[0]
+    image = image_tokens(run.model, batch)
+    assert float(layout_loss(run.probe, image, batch).detach()) > 0
+    unknown = replace(batch, layout=torch.full_like(batch.layout, -1.0))
+    assert float(layout_loss(run.probe, image, unknown).detach()) == 0
+
+
+def test_the_layout_marks_each_object_in_its_cell() -> None:
+    red = SceneObject("circle", "red", (255, 0, 0), x=60, y=4, radius=4)
+    scene = replace(make_scene(0, 1), objects=(red,), digit=Digit(7, 8, 40, 4))
+    marked = {(cell, FACTS[k]) for cell, row in enumerate(layout_of(scene)) for k, on in enumerate(row) if on}
+    assert marked == {(3, "red"), (3, "circle"), (3, "small"), (8, "7")}
 
 
 def test_batches_are_pure_functions_of_seed_and_step() -> None:
@@ -156,7 +185,7 @@ def test_batches_are_pure_functions_of_seed_and_step() -> None:
     assert len(resumed) == 1
     assert all(torch.equal(a, b) for a, b in zip(vars(straight[2]).values(), vars(resumed[0]).values(), strict=True))
     assert not torch.equal(straight[2].pixels, other[0].pixels)
-    assert straight[0].ids.shape == (2, LENGTH)
+    assert straight[0].ids.shape == (4, FIRST_LENGTH)  # twice the images in the easy phase
 
 
 def test_a_resumed_run_ends_where_a_straight_one_does(tmp_path: Path) -> None:
