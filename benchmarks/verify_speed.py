@@ -2,12 +2,13 @@
 
     python benchmarks/verify_speed.py [--questions 1000] [--samples 16] [--plain 600] [--hang 100000] [--out speed.json]
 
-Three measurements in one run, the first two on one core:
+Four measurements in one run, the first three on one core:
 
 1. `verify` in this process on rollouts: `samples` answers to each question, about 70 % of them in the gold's own words,
    and plain math-verify on a part of the same pairs (parse gold, parse response, compare), interleaved in rounds.
-2. The same rollouts through a pool of one process.
-3. `--hang` verdicts without and with ten answers that never end. Allowed: the time without + 10 × budget / workers + 1 s.
+2. The same on pairs none of which comes twice, so that nothing is remembered.
+3. The rollouts of 1 through a pool of one process.
+4. `--hang` verdicts without and with ten answers that never end. Allowed: the time without + 10 × budget / workers + 1 s.
 """
 
 import argparse
@@ -21,13 +22,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from verify_pairs import Pair, rollouts
+from verify_pairs import Pair, mixed_pairs, rollouts
 
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
 from filters.verify.verifier import VerifyItem, verify_item
 from schemas.answer import dump_answer, load_answer
-from schemas.verdict import Verdict
 
 BOMB = "5^(5^(5^(5^5)))"
 
@@ -90,8 +90,7 @@ def hanging(count: int, workers: int, budget: float) -> dict[str, Any]:
 
     seven = parse_gold("expression", "7")
     seconds: dict[bool, float] = {}
-    verdicts: list[Verdict] = []
-    memory = 0
+    memory: dict[bool, float] = {}
     with VerifierPool(workers=workers, budget_s=budget) as pool:
         pool.verify(VerifyItem("<answer>|7|</answer>", seven))
         for bombs in (False, True):
@@ -100,11 +99,11 @@ def hanging(count: int, workers: int, budget: float) -> dict[str, Any]:
             for verdict in pool.verify_many(stream(bombs)):
                 timeouts += verdict.tier == "timeout"
             seconds[bombs] = time.perf_counter() - start
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            memory[bombs] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     allowed = seconds[False] + 10 * budget / workers + 1
     return {"verdicts": count, "without_s": seconds[False], "with_ten_s": seconds[True], "timeouts": timeouts,
             "allowed_s": allowed, "within": seconds[True] <= allowed, "workers": workers, "budget_s": budget,
-            "peak_rss_mb": memory / 1024, "kept": len(verdicts)}  # fmt: skip
+            "peak_rss_mb": memory[True]}  # fmt: skip
 
 
 def main() -> None:
@@ -122,6 +121,8 @@ def main() -> None:
     results = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
     results["hanging"] = hanging(options.hang, options.workers, 2.0)
     results["one_core"] = side_by_side(pairs, share)
+    distinct = list(dict.fromkeys(mixed_pairs(4 * options.questions, seed=7)))
+    results["one_core_no_pair_twice"] = side_by_side(distinct, max(1, len(distinct) // options.plain))
     results["pool_of_one"] = pooled(pairs)
     sys.stdout.write(json.dumps(results, indent=1) + "\n")
     if options.out:

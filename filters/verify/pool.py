@@ -83,6 +83,8 @@ class VerifierPool:
     def borrow(self) -> WorkerProcess:
         """An idle process, or a new one."""
         with self._lock:
+            if self._closed:
+                raise StageError("verify: the pool has been closed")
             if self._idle:
                 return self._idle.pop()
         return self._nursery.spawn()

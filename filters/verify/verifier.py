@@ -7,7 +7,7 @@ from typing import Any
 from filters.verify.catalogue import KINDS
 from filters.verify.extract import answer_span
 from filters.verify.gold import GoldUnparseableError, parse_gold, read_params
-from filters.verify.kind import NO_PARAMS, Kind, Outcome, Params
+from filters.verify.kind import NO_PARAMS, Kind, Outcome, Params, wrong
 from filters.verify.normalise import bare
 from schemas.answer import Answer
 from schemas.verdict import Verdict, unscored
@@ -87,6 +87,8 @@ def _verify(item: VerifyItem, cheap: bool) -> Verdict | None:
     params = _params(kind, item.params, metric)
     gold = item.gold
     if gold.kind != name:
+        if cheap and kind.settle is not None:
+            return None  # even reading such a gold can take its time
         gold = parse_gold(name, gold.raw, options=item.options, params=params)
     span = item.response if kind.whole else answer_span(item.response, item.tags)
     shown = kind.show(gold)
@@ -107,11 +109,14 @@ def _params(kind: Kind, given: Mapping[str, Any], metric: str) -> Params:
 
 
 def _judge(kind: Kind, span: str, gold: Answer, item: VerifyItem, params: Params, cheap: bool) -> Outcome | None:
-    if not cheap:
-        return kind.judge(span, gold, item.options, params)
-    if kind.settle is not None:
-        return kind.settle(span, gold, item.options, params)
-    return kind.judge(span, gold, item.options, params) if len(span) <= CHEAP_CHARS else None
+    try:
+        if not cheap:
+            return kind.judge(span, gold, item.options, params)
+        if kind.settle is not None:
+            return kind.settle(span, gold, item.options, params)
+        return kind.judge(span, gold, item.options, params) if len(span) <= CHEAP_CHARS else None
+    except RecursionError:
+        return wrong("nested too deeply to be an answer")
 
 
 def _verdict(kind: Kind, outcome: Outcome, span: str, shown: str, params: Params) -> Verdict:

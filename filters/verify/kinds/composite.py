@@ -11,6 +11,7 @@ from filters.verify.literal import NotLiteralError, read_literal
 from schemas.answer import Answer, CompositeAnswer
 from schemas.ids import canonical_json
 from schemas.section import Section
+from schemas.verdict import Verdict
 
 
 class PartParams(Section):
@@ -46,8 +47,7 @@ def read_gold(raw: str, options: Sequence[str], params: CompositeParams) -> Comp
         raise GoldUnparseableError('not a JSON object of parts {"kind": …, "raw": …}')
     parts: dict[str, Answer] = {}
     for name, part in value.items():
-        options_of = part.get("options", list(options))
-        parts[name] = parse_gold(part["kind"], part["raw"], options=options_of, params=_settings(params, name).params)
+        parts[name] = parse_gold(part["kind"], part["raw"], options=options, params=_settings(params, name).params)
     return CompositeAnswer(raw=raw, parts=parts)
 
 
@@ -61,25 +61,49 @@ def _settings(params: CompositeParams, name: str) -> PartParams:
 
 def judge(response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams) -> Outcome:
     """Each part is judged by its own verifier; one that is unscored leaves the whole unscored."""
-    from filters.verify.verifier import verify  # the catalogue that it reads holds this file
+    from filters.verify.verifier import verify_item  # the catalogue that it reads holds this file
 
     spans = _spans(response, gold, params)
-    if not any(spans.values()):
+    return _together(spans, {n: verify_item(_item(n, spans, gold, options, params)) for n in gold.parts}, params)
+
+
+def settle(response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams) -> Outcome | None:
+    """None as soon as one part has to be judged where it can be stopped."""
+    from filters.verify.verifier import settle as settle_item
+
+    spans = _spans(response, gold, params)
+    verdicts: dict[str, Verdict] = {}
+    for name in gold.parts:
+        verdict = settle_item(_item(name, spans, gold, options, params))
+        if verdict is None:
+            return None
+        verdicts[name] = verdict
+    return _together(spans, verdicts, params)
+
+
+def _item(
+    name: str, spans: Mapping[str, str], gold: CompositeAnswer, options: Sequence[str], params: CompositeParams
+) -> Any:
+    from filters.verify.verifier import VerifyItem
+
+    setting = _settings(params, name)
+    return VerifyItem(spans.get(name, ""), gold.parts[name], setting.verifier, setting.params, options, "plain")
+
+
+def _together(spans: Mapping[str, str], verdicts: Mapping[str, Verdict], params: CompositeParams) -> Outcome:
+    if not spans:
         return wrong("holds none of the parts")
-    scores, about = {}, []
-    for name, part in gold.parts.items():
-        setting = _settings(params, name)
-        verdict = verify(
-            spans.get(name) or "", part, verifier=setting.verifier, params=setting.params, options=options, tags="plain"
-        )
+    shown = canonical_json(spans)[:300]
+    scores: dict[str, float] = {}
+    for name, verdict in verdicts.items():
         if verdict.score is None:
-            return Outcome(None, f"{name}: {verdict.explanation}", canonical_json(spans)[:300], verdict.tier)
+            return Outcome(None, f"{name}: {verdict.explanation}", shown, verdict.tier)
         scores[name] = verdict.score
-        about.append(f"{name} {verdict.score:.3g} ({verdict.explanation})")
+    about = "; ".join(f"{name} {v.score:.3g} ({v.explanation})" for name, v in verdicts.items())[:400]
     closed = [n for n, s in scores.items() if (gate := _settings(params, n).gate) is not None and s < gate]
-    score = 0.0 if closed else _whole(scores, params)
-    gates = f"; the gate of {', '.join(closed)} is closed" if closed else ""
-    return Outcome(score, "; ".join(about)[:400] + gates, canonical_json(spans)[:300])
+    if closed:
+        return Outcome(0.0, f"{about}; the gate of {', '.join(closed)} is closed", shown)
+    return Outcome(_whole(scores, params), about, shown)
 
 
 def _spans(response: str, gold: CompositeAnswer, params: CompositeParams) -> dict[str, str]:
@@ -122,6 +146,7 @@ COMPOSITE = Kind(
     params=CompositeParams,
     read_gold=read_gold,
     judge=judge,
+    settle=settle,
     metrics={
         "sum": Metric("Σ weight · score / Σ weight, 0 when a gate is closed", "VideoChat-R1, letter and spans"),
         "product": Metric("product of the scores, 0 when a gate is closed", "PixelThink, length × accuracy"),

@@ -174,6 +174,25 @@ def test_workers_that_cannot_start_stop_the_stage(monkeypatch: pytest.MonkeyPatc
         own.verify(ask("\\{7\\}"))
 
 
+def test_a_closed_pool_starts_nothing() -> None:
+    own = VerifierPool(workers=1)
+    own.close()
+    assert own.verify(ask("7")).score == 1.0
+    with pytest.raises(StageError, match="closed"):
+        own.verify(ask("|7|"))
+
+
+def test_a_formula_inside_a_composite_or_behind_another_kind_can_be_stopped_too(pool: VerifierPool) -> None:
+    raw = '{"answer": {"kind": "expression", "raw": "7"}, "glue": {"kind": "spans", "raw": "[3, 9]"}}'
+    composite = parse_gold("composite", raw)
+    good = VerifyItem("<glue>[3,9]</glue><answer>7</answer>", composite)
+    bomb = VerifyItem(f"<glue>[3,9]</glue><answer>{TOWER}</answer>", composite)
+    number = VerifyItem(f"<answer>{TOWER}</answer>", parse_gold("text", "7"), "expression")
+    verdicts = list(pool.verify_many([good, bomb, number, good]))
+    assert [v.tier for v in verdicts] == ["rule", "timeout", "timeout", "rule"]
+    assert [v.score for v in verdicts] == [1.0, None, None, 1.0]
+
+
 def test_items_survive_the_pipe() -> None:
     item = VerifyItem("<answer>\ud800 ü\n</answer>", SEVEN, "expression", {"max_chars": 10}, ("a", "b"), "plain")
     number, _, line = encode(3, item).partition(b"\t")
