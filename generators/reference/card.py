@@ -36,8 +36,8 @@ BPE tokens. Weights are stored in bfloat16.
 
 From random weights, `python -m generators.reference.train --out generators/reference/weights --seed {train_seed}
 --batch {batch} --steps {asked_steps}{minutes}`: {steps:,} steps of {batch} images with about nine questions each,
-AdamW at {rate:g} with a cosine at the end, torch {torch}. It took {wall:.0f} minutes of wall-clock on two CPU cores that other work
-shared ({pace:.1f} steps a second on average, pauses included).{notes}
+AdamW at {rate:g} with a cosine at the end, torch {torch}. It took {wall:.0f} minutes of wall-clock on two CPU cores that
+other work shared ({pace:.1f} steps a second on average, pauses included).{notes}
 
 - 30 % easy-VQA *train* images (MIT), 70 % procedural scenes of `generators/scenes.py`, drawn without end from its train
   split, levels 1 to 5; 3 % of the images are withheld or replaced by grey, so that blind guesses follow the prior.
