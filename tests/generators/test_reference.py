@@ -56,7 +56,7 @@ def reader() -> Reader:
 
 
 @lru_cache
-def _fixed(level: int, scenes: int = 20) -> list[tuple[Image.Image, str, str]]:
+def _fixed(level: int, scenes: int = 8) -> list[tuple[Image.Image, str, str]]:
     shown = iter_scenes("test", scenes, "packaged", [level])
     return [(render(scene), q.question, q.answer) for scene in shown for q in questions(scene)]
 
