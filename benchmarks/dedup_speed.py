@@ -1,11 +1,12 @@
 """Near deduplication of a million vectors: time, peak memory and recall, beside bare FAISS and semhash on the same vectors.
 
-    python benchmarks/dedup_speed.py [--rows 1000000] [--dim 384] [--only stage,faiss,semhash]
+    python benchmarks/dedup_speed.py [--rows 1000000] [--dim 384] [--only stage,faiss,semhash] [--kind ivf] [--gpu]
 
 Vectors are 20 clusters a thousand rows, one row in ten planted as a near copy (cosine 0.9 to 1) of another. Each system runs
 in a process of its own, one after the other, reading the same float16 file. `stage` is `drop_near` on a table of rows, from
 normalising texts to evidence; its share of time inside FAISS is measured around every FAISS call. `faiss` is what one
-would write by hand with the index that the stage chose: train, add, range search. Recall: of the pairs above the threshold
+would write by hand with the index that the stage chose: train, add, range search. CPU seconds, of the whole process, tell
+what a busy machine took away. Recall: of the pairs above the threshold
 that brute force finds for sampled rows, those that a system resolves (does not keep both). Prints a table and writes
 benchmarks/results/dedup_speed.json.
 """
@@ -111,7 +112,7 @@ class Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def run_stage(folder: Path) -> dict[str, Any]:
+def run_stage(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
     empty = dict.fromkeys((key for key in SAMPLE if key not in ("id", "question")), None)
     names = pl.Series([name(i) for i in range(len(matrix))], dtype=pl.String)
@@ -124,14 +125,16 @@ def run_stage(folder: Path) -> dict[str, Any]:
     logging.getLogger("filters.dedup").setLevel(logging.INFO)
     clock = FaissClock()
     started = time.perf_counter()
-    result = drop_near(rows, vectors, None, NearConfig(text_only_threshold=THRESHOLD, index=IndexConfig(gpu=False)))
+    result = drop_near(
+        rows, vectors, None, NearConfig(text_only_threshold=THRESHOLD, index=IndexConfig(kind=kind, gpu=gpu))
+    )
     seconds = time.perf_counter() - started
     kept = rows["id"].is_in(result.kept["id"].implode())
     np.save(folder / "stage.npy", kept.to_numpy())
     return {"seconds": seconds, "faiss_seconds": clock.seconds, "said": lines}
 
 
-def run_faiss(folder: Path) -> dict[str, Any]:
+def run_faiss(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
     """Train, add and search by hand, with the lists and probes that the stage logged."""
     said = json.loads((folder / "stage.json").read_text())["said"][0].replace(",", "").split()
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
@@ -156,7 +159,7 @@ def run_faiss(folder: Path) -> dict[str, Any]:
     return {"seconds": seconds}
 
 
-def run_semhash(folder: Path) -> dict[str, Any]:
+def run_semhash(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
     from semhash import SemHash
 
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
@@ -199,12 +202,15 @@ def main() -> int:
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=2_000)
     parser.add_argument("--only", default=",".join(RUNS))
+    parser.add_argument("--kind", default="auto", choices=("auto", "exact", "ivf", "hnsw"))
+    parser.add_argument("--gpu", action="store_true", help="let the stage use a GPU")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        found = RUNS[given.run](given.folder)
-        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found = RUNS[given.run](given.folder, given.kind, given.gpu)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        found |= {"peak_mb": used.ru_maxrss / 1024, "cpu_seconds": used.ru_utime + used.ru_stime}
         (given.folder / f"{given.run}.json").write_text(json.dumps(found))
         return 0
     with tempfile.TemporaryDirectory() as root:
@@ -217,12 +223,13 @@ def main() -> int:
             f"{given.rows:,} x {given.dim}, float16 matrix {size:,.0f} MB, {len(pairs[0])} true pairs sampled\n"
         )
         for run in given.only.split(","):
-            subprocess.run([sys.executable, __file__, "--run", run, "--folder", root], check=True)
+            asked = ["--run", run, "--folder", root, "--kind", given.kind, *(["--gpu"] if given.gpu else [])]
+            subprocess.run([sys.executable, __file__, *asked], check=True)
             entry = json.loads((folder / f"{run}.json").read_text())
             entry |= {"recall": recall(folder, run, pairs), "peak_per_matrix": entry["peak_mb"] / size}
             found["runs"][run] = entry
             sys.stdout.write(
-                f"{run:<8} {entry['seconds']:>8.1f} s  recall {entry['recall']:.4f}  peak {entry['peak_mb']:>7.0f} MB"
+                f"{run:<8} {entry['seconds']:>8.1f} s (CPU {entry['cpu_seconds']:.0f} s)  recall {entry['recall']:.4f}  peak {entry['peak_mb']:>7.0f} MB"
                 f" = {entry['peak_per_matrix']:.2f} x matrix"
                 + (
                     f"  {entry['seconds'] / entry['faiss_seconds']:.2f} x its FAISS calls"

@@ -25,7 +25,7 @@ class IndexConfig(Section):
     gpu_exact_limit: int = Field(default=10_000_000, ge=0, description="auto: rows searched exactly on a GPU")
     gpu: bool = Field(default=True, description="search exactly on a GPU when torch has one")
     min_recall: float = Field(default=0.98, gt=0, le=1, description="approximate search below this recall is refused")
-    recall_sample: int = Field(default=2_000, ge=1, description="rows compared with brute force to measure recall")
+    recall_sample: int = Field(default=1_000, ge=1, description="rows compared with brute force to measure recall")
     train_per_list: int = Field(default=40, ge=1, description="ivf: rows for each centroid that k-means sees")
     hnsw_links: int = Field(default=32, ge=2, description="hnsw: links a node (M)")
     hnsw_ef: int = Field(default=256, ge=1, description="hnsw: breadth of construction and search")
@@ -108,19 +108,18 @@ def make_index(choice: Choice, config: IndexConfig, quantizer: Any = None) -> An
 def range_hits(index: Any, block: Floats, radius: float, hits: int = 1 << 23) -> tuple[Ints, Ints]:
     """`(query, found)`: each pair of a block row and an indexed row whose inner product exceeds `radius`.
 
-    The block is searched in parts sized so that about `hits` pairs are held inside FAISS at once.
+    The block is searched in parts, the first one small, sized by what came before so that FAISS holds about `hits` pairs.
     """
     if index.ntotal == 0 or len(block) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     queries, found = [], []
-    start, step = 0, max(16, min(len(block), hits // index.ntotal))
+    start, step = 0, len(block) if len(block) * index.ntotal <= hits else 64
     while start < len(block):
         part = block[start : start + step]
         lims, _, ids = index.range_search(part, radius)
         counts = np.diff(lims.astype(np.int64))
         queries.append(np.repeat(np.arange(start, start + len(part), dtype=np.int64), counts))
         found.append(ids.astype(np.int64))
-        mean = max(len(ids) / len(part), 1.0)
         start += len(part)
-        step = int(max(16, min(2 * step, hits / (2 * mean))))
+        step = int(max(16, hits / (4 * max(len(ids) / len(part), 1.0))))
     return np.concatenate(queries), np.concatenate(found)
