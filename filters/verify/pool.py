@@ -110,6 +110,7 @@ class _Run:
         self.todo: deque[tuple[int, VerifyItem]] = deque()
         self.processes: list[WorkerProcess] = []
         self.idle_deaths = 0
+        self.lengths: deque[int] = deque()
         self.chars = 0
 
     @property
@@ -123,6 +124,7 @@ class _Run:
     def add(self, item: VerifyItem) -> None:
         verdict = settle(item)
         self.slots.append(verdict)
+        self.lengths.append(len(item.response))
         self.chars += len(item.response)
         if verdict is None:
             self.todo.append((self.first + len(self.slots) - 1, item))
@@ -133,10 +135,9 @@ class _Run:
     def ready(self) -> Iterator[Verdict]:
         while self.slots and (verdict := self.slots[0]) is not None:
             self.slots.popleft()
+            self.chars -= self.lengths.popleft()
             self.first += 1
             yield verdict
-        if not self.slots:
-            self.chars = 0
 
     def pump(self, wait: bool) -> None:
         """Hands out work, moves bytes, collects verdicts, kills what is overdue."""

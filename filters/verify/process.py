@@ -19,7 +19,7 @@ from filters.verify.worker import encode
 START_SECONDS = 120.0
 """A process that says nothing for this long while it loads its libraries is given up."""
 STARVED = 5.0
-"""Under load an item may take this many budgets of wall clock, if it got less than half a budget of CPU time."""
+"""Under load an item may take this many budgets of wall clock, if it got less than a quarter of one as CPU time."""
 _PROGRAM = "from filters.verify.worker import main; main()"
 
 
@@ -147,7 +147,7 @@ class WorkerProcess:
         if waited < budget_s:
             return False
         used = cpu_seconds(self.pid)
-        return waited >= STARVED * budget_s or used is None or used - self._cpu >= budget_s / 2
+        return waited >= STARVED * budget_s or used is None or used - self._cpu >= budget_s / 4
 
     def seconds_left(self, budget_s: float) -> float:
         """How long to wait before asking `overdue` again."""

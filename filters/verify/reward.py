@@ -67,7 +67,7 @@ def reward(
     completions: Sequence[Any],
     answer: Sequence[str],
     verifier: Sequence[str | None] | None = None,
-    verifier_params: Sequence[str | None] | None = None,
+    verifier_params: Sequence[str | Mapping[str, Any] | None] | None = None,
     options: Sequence[Sequence[str] | None] | None = None,
     tags: Sequence[str | None] | None = None,
     **kwargs: Any,
@@ -156,8 +156,11 @@ def _gold(answer: str) -> Answer:
     return load_answer(answer) if answer.startswith("{") else parse_gold("expression", answer)
 
 
-def _item(text: str, answer: str, verifier: str | None, params: str, options: tuple[str, ...], tags: str) -> VerifyItem:
-    return VerifyItem(text, _gold(answer), verifier, json.loads(params), options, tags)
+def _item(
+    text: str, answer: str, verifier: str | None, params: str | Mapping[str, Any], options: tuple[str, ...], tags: str
+) -> VerifyItem:
+    settings = json.loads(params) if isinstance(params, str) else params
+    return VerifyItem(text, _gold(answer), verifier, settings, options, tags)
 
 
 def _text(completion: Any) -> str:

@@ -118,6 +118,21 @@ def test_order_is_kept_and_the_window_is_bounded(pool: VerifierPool, monkeypatch
     assert max(ahead) <= 52
 
 
+def test_long_responses_count_against_the_window(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "WINDOW_CHARS", 10_000)
+    taken = 0
+
+    def items() -> Iterator[VerifyItem]:
+        nonlocal taken
+        for n in range(60):
+            taken += 1
+            yield VerifyItem("x" * 2000 + f"<answer>{'|7|' if n % 20 == 0 else '7'}</answer>", SEVEN)
+
+    ahead = [taken - n for n, _ in enumerate(pool.verify_many(items()))]
+    assert taken == len(ahead) == 60
+    assert max(ahead) <= 6
+
+
 def test_the_same_verdicts_from_main_thread_threads_and_asyncio(pool: VerifierPool) -> None:
     items = [ask(t) for t in ("7", "8", "\\{7\\}", "2,1", "\\int_0^7 1 dx", "14/2", "nonsense words here")]
     here = [verify_item(item) for item in items]
@@ -234,7 +249,7 @@ def test_a_starved_item_is_given_more_wall_clock(pool: VerifierPool, monkeypatch
         process._since = time.monotonic() - 2.0
         monkeypatch.setattr("filters.verify.process.cpu_seconds", lambda pid: 0.1)
         assert not process.overdue(1.0)
-        monkeypatch.setattr("filters.verify.process.cpu_seconds", lambda pid: 0.9)
+        monkeypatch.setattr("filters.verify.process.cpu_seconds", lambda pid: 0.3)
         assert process.overdue(1.0)
         process._since = time.monotonic() - 6.0
         monkeypatch.setattr("filters.verify.process.cpu_seconds", lambda pid: 0.1)

@@ -43,7 +43,7 @@ def test_trl_reads_the_columns_of_a_release() -> None:
     columns: dict[str, Any] = {
         "answer": [SEVEN, DOG, BOX, OPEN],
         "verifier": ["number", "choice", "boxes:iou", "open"],
-        "verifier_params": ['{"abs_tol": 1}', "{}", None, "{}"],
+        "verifier_params": ['{"abs_tol": 1}', {}, None, "{}"],
         "options": [[], ["cat", "dog"], None, []],
         "prompts": ["a", "b", "c", "d"],
         "trainer_state": None,
