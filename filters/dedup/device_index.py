@@ -4,6 +4,7 @@ FAISS's GPU indexes answer k-nearest queries only; a range query built from them
 more than 2,048 near duplicates. A tiled matrix product with a threshold has no such limit and is what a GPU does best.
 """
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,21 @@ class DeviceFlat:
 
 
 def gpu_count() -> int:
-    """How many CUDA devices torch can use; 0 where torch is missing."""
+    """How many GPUs torch can use; 0 where torch is missing. Without a driver, torch is not even imported."""
+    if not any(_loads(driver) for driver in ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so")):
+        return 0
     try:
         return int(_torch().cuda.device_count())
     except MissingDependencyError:
         return 0
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _torch() -> Any:

@@ -35,7 +35,11 @@ class NearRule(Rule):
 
 @dataclass(frozen=True)
 class Space:
-    """Rows that may be duplicates of each other, from best to worst; `images` is `(rows, pictures a row)`."""
+    """Rows that may be duplicates of each other, from best to worst.
+
+    By row: places of its vectors in `text` and `image` (`images` is `(rows, pictures a row)`), and in `words` a number for
+    what the question is about, 0 where it names nothing.
+    """
 
     rows: Ints
     fixed: npt.NDArray[np.bool_]
@@ -96,7 +100,7 @@ class Space:
     def _least(self, left: Ints, right: Ints) -> npt.NDArray[np.float64] | float:
         if self.image is None:
             return self.rule.text_only_threshold
-        same = self.words[left] == self.words[right]
+        same = (self.words[left] == self.words[right]) & (self.words[left] > 0)
         return np.where(same, self._least_text, self.rule.text_threshold)
 
 
@@ -132,7 +136,8 @@ def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: Ne
     lengths = table["class"].rle().struct.field("len").to_numpy()
     ends = np.cumsum(lengths)
     texts, fixed = table["text_place"].to_numpy(), table[FIXED].to_numpy()
-    words = table["words"].rank("dense").to_numpy().astype(np.int64)
+    words = table.select(pl.when(pl.col("words") != "").then(pl.col("words").rank("dense")).otherwise(0)).to_series()
+    about = words.to_numpy().astype(np.int64)
     sizes = table["pictures"].list.len().to_numpy()
     flat = table["pictures"].explode(empty_as_null=False, keep_nulls=False)
     places = image.find(flat) if image is not None else np.empty(0, dtype=np.int64)
@@ -143,4 +148,4 @@ def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: Ne
         rows = np.arange(end - length, end, dtype=np.int64)
         each = int(sizes[rows[0]])
         images = places[offsets[rows[0]] : offsets[end]].reshape(length, each)
-        yield Space(rows, fixed[rows], texts[rows], words[rows], images, text, image if each else None, rule)
+        yield Space(rows, fixed[rows], texts[rows], about[rows], images, text, image if each else None, rule)

@@ -188,3 +188,20 @@ def test_near_pairs_link_a_whole_chain(make_rows: MakeRows, text_vectors: TextVe
     pairs = near_pairs(rows, text_vectors(rows, [unit(a) for a in angles]), None, CONFIG)
     linked = {frozenset(p) for p in pairs.select("id", "other").rows()}
     assert linked == {frozenset(p) for p in [("r0000", "r0001"), ("r0001", "r0002"), ("r0003", "r0004")]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "dropped"),
+    [
+        ("How many stars are there?", "Count the stars in the image.", 1),
+        ("What is the car doing?", "What is the truck doing?", 0),
+        ("What is this?", "What can be seen here?", 0),
+    ],
+)
+def test_what_questions_are_about_decides_how_near_they_must_be(
+    make_rows: MakeRows, text_vectors: TextVectors, unit: Unit, one: str, other: str, dropped: int
+) -> None:
+    rows = make_rows({"question": one, "images": ["a"]}, {"question": other, "images": ["a"]})
+    images = Vectors(pl.Series(["a"]), np.array([unit(0)], dtype=np.float32))
+    result = drop_near(rows, text_vectors(rows, [unit(0), unit(40)]), images, NearConfig())
+    assert len(result.dropped) == dropped

@@ -54,6 +54,16 @@ def test_the_device_index_finds_the_same() -> None:
     assert _found(index, VECTORS[:300]) == _brute(VECTORS[:300])
 
 
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same() -> None:
+    index = make_index(choose(len(VECTORS), 32, IndexConfig(kind="exact")), IndexConfig())
+    assert isinstance(index, DeviceFlat)
+    index.add(VECTORS)
+    exact, found = _brute(VECTORS[:300]), _found(index, VECTORS[:300])
+    scores = VECTORS @ VECTORS.T
+    assert all(abs(scores[pair] - RADIUS) < 1e-3 for pair in exact ^ found)
+
+
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_approximate_search_reaches_the_asked_recall(kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     config = IndexConfig(kind=kind, min_recall=0.97, recall_sample=500)
