@@ -91,8 +91,10 @@ class _TextEncoder:
     def _model(self) -> Any:
         try:
             from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
         except ImportError as error:
             raise MissingDependencyError("sentence-transformers", "cpu", "Embedding texts") from error
+        disable_progress_bar()
         if self._config.model == MINILM:
             where, revision = str(_minilm_folder()), None
         else:
@@ -168,8 +170,10 @@ class _ImageEncoder:
     def _loaded(self) -> tuple[Any, Any]:
         try:
             from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageTextToText
+            from transformers.utils.logging import disable_progress_bar
         except ImportError as error:
             raise MissingDependencyError("transformers", "cpu", "Embedding images") from error
+        disable_progress_bar()
         found = resolve(ModelConfig(model=self._config.model, revision=self._config.revision))
         where, revision = found.path_or_id, found.revision
         kind = AutoConfig.from_pretrained(where, revision=revision).model_type
