@@ -8,12 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
-from filters.verify.normalise import bare, unprefixed, words
+from filters.verify.normalise import bare, flat, unprefixed, words
 from schemas.answer import ChoiceAnswer
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ALONE = re.compile(r"^(?:option|choice|answer)?\s*[\(\[]?([A-Za-z])[\)\]]?\s*[.):]?$", re.IGNORECASE)
-_WITH_TEXT = re.compile(r"^[\(\[]?([A-Z])(?:[\)\]][.:]?\s*|[.:]\s*|\s+[-–]\s+)(\S.*)$", re.DOTALL)
+_WITH_TEXT = re.compile(r"^[\(\[]?([A-Z])(?:[\)\]][.:]?\s*|[.:]\s*|\s+[-–]\s+|\s+(?=[\(\[]))(\S.*)$", re.DOTALL)
 _SEVERAL = re.compile(r"^[\(\[{]?\s*\(?([A-Z])\)?((?:\s*(?:,|;|/|&|\band\b|\s)\s*\(?[A-Z]\)?)+)\s*[\)\]}]?$")
 _PACKED = re.compile(r"^[A-Z]{2,10}$")
 _NAMED = re.compile(r"\b(?:answer|option|choice)\s*(?:is|:)?\s*[\(\[]?([A-Z])[\)\]]?(?=[\s.,;:!)]|$)", re.IGNORECASE)
@@ -52,13 +52,13 @@ def resolve(span: str, options: Sequence[str], labels: str = _LETTERS, several: 
 
     A letter must stand alone or before its own option's text; the words of an option must match exactly one option.
     """
-    text = unprefixed(span)
+    text = unprefixed(span.replace("**", ""))
     allowed = labels[: len(options)] if options else labels
-    by_text = _by_text(words(text), tuple(options), allowed)
-    letter = _letter(text, tuple(options), allowed)
-    if letter or by_text:
-        return (letter or by_text or "",)
-    found = _letters(text, allowed) or _texts(text, tuple(options), allowed)
+    offered = tuple(options)
+    one = _letter(text, offered, allowed) or _by_text(text, offered, allowed) or _first_line(span, offered, allowed)
+    if one:
+        return (one,)
+    found = _letters(text, allowed) or _texts(text, offered, allowed)
     if found:
         return found if several or len(set(found)) == 1 else None
     if len(text) <= _SENTENCE and not _DENIES.search(text):
@@ -89,13 +89,33 @@ def judge(span: str, gold: ChoiceAnswer, options: Sequence[str], params: ChoiceP
 
 
 @lru_cache(maxsize=4096)
-def _texts_of(options: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(words(option) for option in options)
+def _spellings(options: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The options as they are, under `words`, and without any blanks."""
+    folded = tuple(words(option) for option in options)
+    return tuple(flat(option) for option in options), folded, tuple(option.replace(" ", "") for option in folded)
 
 
 def _by_text(text: str, options: tuple[str, ...], allowed: str) -> str | None:
-    matches = [allowed[i] for i, option in enumerate(_texts_of(options)) if option and option == text]
-    return matches[0] if len(matches) == 1 else None
+    """The one option with these words; spellings are tried from the strictest on."""
+    if not options or not text:
+        return None
+    folded = words(text)
+    for said, spelled in zip((text, folded, folded.replace(" ", "")), _spellings(options), strict=True):
+        matches = [allowed[i] for i, option in enumerate(spelled) if option and option == said]
+        if matches:
+            return matches[0] if len(matches) == 1 else None
+    return None
+
+
+def _first_line(span: str, options: tuple[str, ...], allowed: str) -> str | None:
+    """The letter that stands alone on the first line, where no other line is a letter or an option."""
+    first, _, rest = span.strip().partition("\n")
+    if not rest or len(first) > 20 or not _ALONE.match(unprefixed(first)):
+        return None
+    lines = [unprefixed(line) for line in rest.splitlines()]
+    if any(_letter(line, options, allowed) or _by_text(line, options, allowed) for line in lines if line):
+        return None
+    return _letter(unprefixed(first), options, allowed)
 
 
 def _letter(text: str, options: tuple[str, ...], allowed: str) -> str | None:
@@ -106,10 +126,10 @@ def _letter(text: str, options: tuple[str, ...], allowed: str) -> str | None:
         return None
     if not (match := _WITH_TEXT.match(text)) or (letter := match.group(1)) not in allowed:
         return None
-    other = _by_text(words(match.group(2)), options, allowed)
-    if other is not None:
+    other = _by_text(match.group(2), options, allowed) or _by_text(match.group(2).strip("()[] "), options, allowed)
+    if other is not None or match.group(2)[:1] in "([":
         return letter if other == letter else None
-    if options and any(len(option) > 1 and option in words(text).split(", ") for option in _texts_of(options)):
+    if options and any(len(option) > 1 and option in words(text).split(", ") for option in _spellings(options)[1]):
         return None  # "A. cat, B. dog" lists options
     return None if re.search(r"(?:^|[\s,;(])[A-Z][.):]\s", match.group(2)) else letter
 
@@ -129,7 +149,7 @@ def _texts(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...]
     parts = [part for part in re.split(r"\s*(?:,|;|\band\b)\s*", text) if part]
     if not options or not 2 <= len(parts) <= len(options):
         return None
-    found = tuple(_letter(part, options, allowed) or _by_text(words(part), options, allowed) for part in parts)
+    found = tuple(_letter(part, options, allowed) or _by_text(part, options, allowed) for part in parts)
     return tuple(x for x in found if x) if all(found) else None
 
 
