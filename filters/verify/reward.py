@@ -36,7 +36,7 @@ from typing import Any
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
 from filters.verify.verifier import VerifyItem
-from schemas.answer import Answer, load_answer
+from schemas.answer import Answer, OpenAnswer, load_answer
 from schemas.ids import canonical_json
 from schemas.verdict import Verdict
 
@@ -80,7 +80,7 @@ def reward(
     items = [
         _item(
             _text(completions[i]),
-            answer[i],
+            _gold(answer[i]),
             verifier[i] if verifier else None,
             (verifier_params[i] if verifier_params else None) or "{}",
             tuple((options[i] if options else None) or ()),
@@ -131,19 +131,19 @@ class SwiftReward:
 def item_of(response: str, truth: str) -> VerifyItem:
     """What `ground_truth` packed, beside a response."""
     answer, verifier, params, options, tags = _truth(truth)
-    return VerifyItem(response, answer, verifier, params, options, tags)
+    return _item(response, answer, verifier, params, options, tags)
 
 
 @lru_cache(maxsize=4096)
-def _truth(truth: str) -> tuple[Answer, str | None, dict[str, Any], tuple[str, ...], str]:
+def _truth(truth: str) -> tuple[Answer | None, str | None, dict[str, Any], tuple[str, ...], str]:
     try:
         packed = json.loads(truth)
     except ValueError:
         packed = None
     if not isinstance(packed, dict) or "answer" not in packed:
-        return parse_gold("expression", truth), None, {}, (), DEFAULT_TAGS
+        return _gold(truth), None, {}, (), DEFAULT_TAGS
     return (
-        load_answer(json.dumps(packed["answer"])),
+        _gold(json.dumps(packed["answer"])),
         packed.get("verifier"),
         packed.get("params") or {},
         tuple(packed.get("options") or ()),
@@ -152,15 +152,26 @@ def _truth(truth: str) -> tuple[Answer, str | None, dict[str, Any], tuple[str, .
 
 
 @lru_cache(maxsize=4096)
-def _gold(answer: str) -> Answer:
-    return load_answer(answer) if answer.startswith("{") else parse_gold("expression", answer)
+def _gold(answer: str) -> Answer | None:
+    """The gold that a release stored, or that a formula states; None when nobody can read it."""
+    try:
+        return load_answer(answer) if answer.startswith("{") else parse_gold("expression", answer)
+    except ValueError:
+        return None
 
 
 def _item(
-    text: str, answer: str, verifier: str | None, params: str | Mapping[str, Any], options: tuple[str, ...], tags: str
+    text: str,
+    gold: Answer | None,
+    verifier: str | None,
+    params: str | Mapping[str, Any],
+    options: tuple[str, ...],
+    tags: str,
 ) -> VerifyItem:
+    if gold is None:  # never a point and never a zero: no verifier has this name, so the row is unscored
+        return VerifyItem(text, OpenAnswer(raw="", reference=""), verifier="an unreadable gold")
     settings = json.loads(params) if isinstance(params, str) else params
-    return VerifyItem(text, _gold(answer), verifier, settings, options, tags)
+    return VerifyItem(text, gold, verifier, settings, options, tags)
 
 
 def _text(completion: Any) -> str:

@@ -15,6 +15,8 @@ CASES = [
     for path in sorted((Path(__file__).parent / "cases").glob("*.jsonl"))
     for line in path.read_text(encoding="utf-8").splitlines()
 ]
+# D3 (a length bonus for wrong answers) and D11 (rewards written to other rows) are tried in test_reward.py; D12 to D14 are
+# faults of data loaders and prompts.
 FAULTS = [f"D{n}" for n in (1, 2, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20)]
 
 

@@ -66,6 +66,18 @@ def test_a_string_that_is_no_answer_is_read_as_a_formula() -> None:
     assert reward([say("0.5")], ["$\\frac{1}{2}$"]) == [1.0]
 
 
+def test_an_unusable_gold_is_skipped_and_never_pays() -> None:
+    golds = ["\\frac{", "{}", '{"kind":"number"}', SEVEN]
+    assert reward([say("7")] * 4, golds) == [None, None, None, 1.0]
+    assert reward([say("")] * 4, golds) == [None, None, None, 0.0]
+    assert compute_score("d", "<answer>7</answer>", "\\frac{") == {"score": 0.0, "acc": 0.0, "unscored": 1.0}
+
+
+def test_a_wrong_answer_is_worth_nothing_at_any_length() -> None:
+    completions = [f"<think>{'so ' * n}</think><answer>8</answer>" for n in (0, 10, 1000, 100_000)]
+    assert reward(completions, [SEVEN] * 4) == [0.0] * 4
+
+
 def test_ground_truth_holds_all_that_is_needed() -> None:
     truth = ground_truth(DOG, "choice", '{"metric": "f1"}', ["cat", "dog"], "plain")
     assert json.loads(truth)["options"] == ["cat", "dog"]
