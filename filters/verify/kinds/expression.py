@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from filters.verify import symbolic
-from filters.verify.closed_form import Tree, Value, evaluate, has_decimal, parse_closed, variables
+from filters.verify.closed_form import Value, evaluate
+from filters.verify.formula_tree import Tree, has_decimal, parse_closed, variables
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed, words
 from filters.verify.numeral import Numeral, only_numeral, read_numeral

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from filters.verify.closed_form import evaluate, parse_closed
+from filters.verify.closed_form import evaluate
+from filters.verify.formula_tree import parse_closed
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed
 from filters.verify.numeral import Numeral, only_numeral, read_numeral

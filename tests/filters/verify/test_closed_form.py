@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.verify.closed_form import evaluate, parse_closed, variables
+from filters.verify.closed_form import evaluate
+from filters.verify.formula_tree import parse_closed, variables
 from filters.verify.normalise import bare, flat, words
 from filters.verify.numeral import read_numeral
 from filters.verify.parts import split_top
