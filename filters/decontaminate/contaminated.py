@@ -9,7 +9,7 @@ from pydantic import Field
 from filters.decontaminate.ngrams import shared_grams
 from filters.dedup.content import question_texts
 from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
-from filters.dedup.index import IndexConfig, range_hits
+from filters.dedup.index import IndexConfig, RangeReader
 from filters.dedup.rule import dropped_pairs
 from filters.dedup.search import searcher, verified
 from filters.dedup.space import MARGIN
@@ -150,10 +150,11 @@ def _near(vectors: Vectors, ours: Ints, theirs: Ints, threshold: float, config: 
     for start in range(0, len(wanted), config.block):
         index.add(vectors.take(wanted[start : start + config.block]))
     verified(index, lambda places: vectors.take(wanted[places]), radius, config)
+    reader = RangeReader(index, radius)
     found = [pl.DataFrame(schema={"mine": pl.Int64, "theirs": pl.Int64})]
     for start in range(0, len(mine), config.block):
         part = mine[start : start + config.block]
-        head, tail = range_hits(index, vectors.take(part), radius)
+        head, tail = reader.pairs(vectors.take(part))
         found.append(pl.DataFrame({"mine": part[head], "theirs": wanted[tail]}))
     rows = pl.DataFrame({"mine": ours}).with_row_index("i")
     entries = pl.DataFrame({"theirs": theirs}).with_row_index("j")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from filters.dedup.index import range_hits
+from filters.dedup.index import RangeReader
 from filters.dedup.vectors import Floats, Ints
 
 
@@ -43,6 +43,7 @@ def keep_best(
     and receives kept rows; it may be None where `rows <= block`.
     """
     stored = np.empty(0, dtype=np.int64)
+    reader = RangeReader(index, radius)
     dropped = [no_pairs()]
     for start in range(0, rows, block):
         places = np.arange(start, min(start + block, rows), dtype=np.int64)
@@ -50,7 +51,7 @@ def keep_best(
         alive = np.ones(len(places), dtype=bool)
         if len(stored):
             free = np.flatnonzero(~fixed[places])
-            head, tail = range_hits(index, vectors[free], radius)
+            head, tail = reader.pairs(vectors[free])
             dropped.append(_first(confirm(places[free[head]], stored[tail])))
             alive = ~np.isin(places, dropped[-1].left)
         dropped.append(walk(confirm(*within(places[alive], vectors[alive], radius)), fixed))

@@ -25,7 +25,7 @@ class IndexConfig(Section):
     gpu_exact_limit: int = Field(default=10_000_000, ge=0, description="auto: rows searched exactly on a GPU")
     gpu: bool = Field(default=True, description="search exactly on a GPU when torch has one")
     min_recall: float = Field(default=0.98, gt=0, le=1, description="approximate search below this recall is refused")
-    recall_sample: int = Field(default=1_000, ge=1, description="rows compared with brute force to measure recall")
+    recall_sample: int = Field(default=2_000, ge=1, description="rows compared with brute force to measure recall")
     train_per_list: int = Field(default=40, ge=1, description="ivf: rows for each centroid that k-means sees")
     hnsw_links: int = Field(default=32, ge=2, description="hnsw: links a node (M)")
     hnsw_ef: int = Field(default=256, ge=1, description="hnsw: breadth of construction and search")
@@ -105,21 +105,37 @@ def make_index(choice: Choice, config: IndexConfig, quantizer: Any = None) -> An
     return faiss.IndexFlatIP(choice.dim)
 
 
-def range_hits(index: Any, block: Floats, radius: float, hits: int = 1 << 23) -> tuple[Ints, Ints]:
-    """`(query, found)`: each pair of a block row and an indexed row whose inner product exceeds `radius`.
+class RangeReader:
+    """Range search in parts sized by what came before, so that FAISS holds about `hits` found pairs at a time."""
 
-    The block is searched in parts, the first one small, sized by what came before so that FAISS holds about `hits` pairs.
-    """
-    if index.ntotal == 0 or len(block) == 0:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    queries, found = [], []
-    start, step = 0, len(block) if len(block) * index.ntotal <= hits else 64
-    while start < len(block):
-        part = block[start : start + step]
-        lims, _, ids = index.range_search(part, radius)
-        counts = np.diff(lims.astype(np.int64))
-        queries.append(np.repeat(np.arange(start, start + len(part), dtype=np.int64), counts))
-        found.append(ids.astype(np.int64))
-        start += len(part)
-        step = int(max(16, hits / (4 * max(len(ids) / len(part), 1.0))))
-    return np.concatenate(queries), np.concatenate(found)
+    def __init__(self, index: Any, radius: float, hits: int = 1 << 23) -> None:
+        self.index, self._radius, self._hits = index, radius, hits
+        self._mean: float | None = None
+
+    def pairs(self, block: Floats) -> tuple[Ints, Ints]:
+        """`(query, found)`: each pair of a block row and an indexed row whose inner product exceeds the radius."""
+        if self.index.ntotal == 0 or len(block) == 0:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        queries, found = [], []
+        start = 0
+        while start < len(block):
+            part = block[start : start + self._step(len(block))]
+            lims, _, ids = self.index.range_search(part, self._radius)
+            counts = np.diff(lims.astype(np.int64))
+            queries.append(np.repeat(np.arange(start, start + len(part), dtype=np.int64), counts))
+            found.append(ids.astype(np.int64))
+            start += len(part)
+            self._mean = max(len(ids) / len(part), (self._mean or 0.0) / 2)
+        return np.concatenate(queries), np.concatenate(found)
+
+    def _step(self, rows: int) -> int:
+        if rows * self.index.ntotal <= self._hits:
+            return rows
+        if self._mean is None:
+            return 64
+        return max(16, int(self._hits / (8 * max(self._mean, 1.0))))
+
+
+def range_hits(index: Any, block: Floats, radius: float, hits: int = 1 << 23) -> tuple[Ints, Ints]:
+    """`RangeReader.pairs` for a single block."""
+    return RangeReader(index, radius, hits).pairs(block)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from filters.dedup.greedy import Confirm, Pairs, Take, joined, no_pairs, within
-from filters.dedup.index import range_hits
+from filters.dedup.index import RangeReader
 
 LIMIT = 4_000_000
 """Links held at once before they are thinned to a spanning forest."""
@@ -17,12 +17,13 @@ def linked(rows: int, take: Take, confirm: Confirm, radius: float, index: Any, b
     `index` is empty and receives every row; it may be None where `rows <= block`.
     """
     found = no_pairs()
+    reader = RangeReader(index, radius)
     for start in range(0, rows, block):
         places = np.arange(start, min(start + block, rows), dtype=np.int64)
         vectors = take(places)
         parts = [found, confirm(*within(places, vectors, radius))]
         if index is not None:
-            head, tail = range_hits(index, vectors, radius)
+            head, tail = reader.pairs(vectors)
             parts.append(confirm(places[head], tail))
             index.add(vectors)
         found = joined(parts)

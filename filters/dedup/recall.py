@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from filters.dedup.index import IndexConfig, load_faiss, range_hits
 from filters.dedup.vectors import Floats, Ints
 from schemas.errors import StageError
 
 Take = Callable[[Ints], Floats]
+
+ENOUGH = 50
+"""Pairs below this number say too little to tune by."""
 
 
 def sample_places(rows: int, size: int, seed: int) -> Ints:
@@ -20,21 +24,39 @@ def sample_places(rows: int, size: int, seed: int) -> Ints:
     return np.array(sorted(Random(seed).sample(range(rows), size)), dtype=np.int64)
 
 
-def probes(rows: int, take: Take, radius: float, config: IndexConfig) -> Floats:
-    """Queries for a recall measurement: sampled rows, and each of them moved towards another row to the edge of range.
+class Probe(NamedTuple):
+    """Queries, and all pairs `(query, row)` above the radius, by brute force; `moved` says which queries are no rows."""
 
-    The moved ones are the hard cases, and they make the measurement meaningful where true duplicates are rare.
+    queries: Floats
+    heads: Ints
+    tails: Ints
+    moved: npt.NDArray[np.bool_]
+
+
+def probe(rows: int, take: Take, radius: float, config: IndexConfig) -> Probe:
+    """Sampled rows, and a quarter of them again, moved towards another row to the edge of range, with their neighbours.
+
+    Rows show how near duplicates really lie, and a row does not count as its own neighbour. Where few rows have a
+    duplicate, the moved ones still do: the row that they were.
     """
     places = sample_places(rows, config.recall_sample, config.seed)
     own = take(places)
-    other = take(np.roll(places, 1))
-    cos = np.clip(np.einsum("ij,ij->i", own, other), -1.0, 1.0)[:, None]
-    side = other - cos * own
+    some = np.arange(0, len(places), 4)
+    queries = np.concatenate([own, _moved(own[some], np.roll(own[some], 1, axis=0), radius)])
+    heads, tails = true_pairs(queries, rows, take, radius)
+    itself = np.concatenate([places, np.full(len(some), -1)])
+    other = itself[heads] != tails
+    return Probe(queries, heads[other], tails[other], np.arange(len(queries)) >= len(places))
+
+
+def _moved(own: Floats, towards: Floats, radius: float) -> Floats:
+    cos = np.clip(np.einsum("ij,ij->i", own, towards), -1.0, 1.0)[:, None]
+    side = towards - cos * own
     length = np.linalg.norm(side, axis=1, keepdims=True)
     side = np.divide(side, length, out=np.zeros_like(side), where=length > 1e-6)
     edge = min(1.0, radius + 1e-3)
-    moved = edge * own + np.float32(np.sqrt(1 - edge**2)) * side
-    return np.concatenate([own, moved.astype(np.float32)])
+    moved: Floats = (edge * own + np.float32(np.sqrt(1 - edge**2)) * side).astype(np.float32)
+    return moved
 
 
 def true_pairs(queries: Floats, rows: int, take: Take, radius: float) -> tuple[Ints, Ints]:
@@ -50,35 +72,36 @@ def true_pairs(queries: Floats, rows: int, take: Take, radius: float) -> tuple[I
     return np.concatenate(heads), np.concatenate(tails)
 
 
-def probes_needed(
-    quantizer: Any, queries: Floats, pairs: tuple[Ints, Ints], take: Take, recall: float
-) -> tuple[int, float]:
+def lists_needed(quantizer: Any, found: Probe, take: Take, recall: float) -> tuple[int, float]:
     """The fewest lists to probe that reach `recall` on the true pairs, and the recall that this gives.
 
     An IVF scans the probed lists completely, so a pair is found exactly when the row's list is among those probed:
     the place of that list in the query's order is all one needs to know, and no index has to be built to know it.
+    Pairs of rows and of moved queries have to reach it each by themselves.
     """
-    head, tail = pairs
-    unique, inverse = np.unique(tail, return_inverse=True)
-    lists = quantizer.search(take(unique), 1)[1][:, 0][inverse]
-    wanted = lists != quantizer.search(queries, 1)[1][head, 0]
-    place = np.zeros(len(head), dtype=np.int64)
-    for part in np.array_split(np.flatnonzero(wanted), max(1, len(head) // 4096)):
-        if len(part):
-            order = quantizer.search(queries[head[part]], min(1024, quantizer.ntotal))[1]
-            hit = order == lists[part, None]
-            place[part] = np.where(hit.any(axis=1), hit.argmax(axis=1), quantizer.ntotal)
-    reached = np.sort(place)
-    need = int(reached[min(len(reached) - 1, int(np.ceil(recall * len(reached))) - 1)]) + 1
-    need = min(need, quantizer.ntotal)
-    return need, float(np.mean(place < need))
+    unique, inverse = np.unique(found.tails, return_inverse=True)
+    lists = quantizer.search(take(unique), 1)[1][:, 0][inverse] if len(unique) else found.tails
+    place = np.zeros(len(lists), dtype=np.int64)
+    for part in np.array_split(np.arange(len(lists)), max(1, len(lists) // 4096)):
+        order = quantizer.search(found.queries[found.heads[part]], min(1024, quantizer.ntotal))[1]
+        hit = order == lists[part, None]
+        place[part] = np.where(hit.any(axis=1), hit.argmax(axis=1), quantizer.ntotal)
+    moved = found.moved[found.heads]
+    sorts = [np.sort(place[side]) for side in (moved, ~moved)]
+    sorts = [side for side in sorts if len(side) >= ENOUGH] or [np.sort(place)]
+    need = min(
+        1 + max(int(side[int(np.ceil(recall * len(side))) - 1]) for side in sorts if len(side)), quantizer.ntotal
+    )
+    return need, min(float(np.mean(side < need)) for side in sorts)
 
 
-def measured(index: Any, queries: Floats, pairs: tuple[Ints, Ints], radius: float, rows: int) -> float:
-    """The share of the true pairs that the index itself returns; `rows` is the number of indexed vectors."""
-    found = range_hits(index, queries, radius)
-    code_found, code_true = found[0] * rows + found[1], pairs[0] * rows + pairs[1]
-    return float(np.isin(code_true, code_found).mean()) if len(code_true) else 1.0
+def measured(index: Any, found: Probe, radius: float) -> float:
+    """The share of the true pairs that the index itself returns."""
+    if not len(found.heads):
+        return 1.0
+    head, tail = range_hits(index, np.ascontiguousarray(found.queries), radius)
+    rows = int(index.ntotal)
+    return float(np.isin(found.heads * rows + found.tails, head * rows + tail).mean())
 
 
 def refuse_below(recall: float, config: IndexConfig, what: str) -> None:

@@ -4,11 +4,9 @@ import dataclasses
 import logging
 from typing import Any
 
-import numpy as np
-
 from filters.dedup.greedy import Take
 from filters.dedup.index import IndexConfig, centroids, choose, load_faiss, make_index
-from filters.dedup.recall import measured, probes, probes_needed, refuse_below, sample_places, true_pairs
+from filters.dedup.recall import lists_needed, measured, probe, refuse_below, sample_places
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +24,10 @@ def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig
     if choice.kind == "ivf":
         sample = take(sample_places(rows, choice.lists * config.train_per_list, config.seed))
         quantizer = centroids(sample, choice, config)
-        queries = probes(rows, take, radius, config)
-        pairs = true_pairs(queries, rows, take, radius)
-        asked = (1 + config.min_recall) / 2
-        need, recall = probes_needed(quantizer, queries, pairs, take, asked)
+        found = probe(rows, take, radius, config)
+        need, recall = lists_needed(quantizer, found, take, (1 + config.min_recall) / 2)
         choice = dataclasses.replace(choice, probes=need)
-        logger.info("%s; recall %.4f of %d true neighbours", choice, recall, len(pairs[0]))
+        logger.info("%s; recall %.4f of %d true neighbours", choice, recall, len(found.heads))
         refuse_below(recall, config, str(choice))
     else:
         logger.info("%s", choice)
@@ -46,9 +42,7 @@ def verified(index: Any, take: Take, radius: float, config: IndexConfig) -> None
     """
     if "HNSW" not in type(index).__name__ or index.ntotal == 0:
         return
-    rows = int(index.ntotal)
-    queries = probes(rows, take, radius, config)
-    pairs = true_pairs(queries, rows, take, radius)
-    recall = measured(index, np.ascontiguousarray(queries), pairs, radius, rows)
-    logger.info("hnsw search: recall %.4f of %d true neighbours", recall, len(pairs[0]))
+    found = probe(int(index.ntotal), take, radius, config)
+    recall = measured(index, found, radius)
+    logger.info("hnsw search: recall %.4f of %d true neighbours", recall, len(found.heads))
     refuse_below(recall, config, "hnsw search")

@@ -122,7 +122,8 @@ def spaces(
     _demand(places, keys, "text")
     if image is None and table["pictures"].list.len().sum():
         raise StageError("dedup:near needs image vectors, because some rows have pictures")
-    return table["id"], _classes(table.with_columns(places), text, image, rule)
+    needed = table.select("class", FIXED, "words", "pictures").with_columns(places)
+    return table["id"], _classes(needed, text, image, rule)
 
 
 def _demand(places: pl.Series, keys: pl.Series, what: str) -> None:
