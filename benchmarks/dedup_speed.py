@@ -6,9 +6,8 @@ Vectors are 20 clusters a thousand rows, one row in ten planted as a near copy (
 in a process of its own, one after the other, reading the same float16 file. `stage` is `drop_near` on a table of rows, from
 normalising texts to evidence; its share of time inside FAISS is measured around every FAISS call. `faiss` is what one
 would write by hand with the index that the stage chose: train, add, range search. CPU seconds, of the whole process, tell
-what a busy machine took away. Recall: of the pairs above the threshold
-that brute force finds for sampled rows, those that a system resolves (does not keep both). Prints a table and writes
-benchmarks/results/dedup_speed.json.
+what a busy machine took away. Recall: of the pairs above the threshold that brute force finds for sampled rows, those that
+a system resolves (does not keep both). Prints a table and writes benchmarks/results/dedup_speed.json.
 """
 
 import argparse
@@ -195,12 +194,21 @@ def recall(folder: Path, run: str, pairs: tuple[np.ndarray[Any, Any], np.ndarray
     return float(np.isin(pairs[0] * size + pairs[1], found).mean())
 
 
+def line(run: str, entry: dict[str, Any]) -> str:
+    """What is printed of one run."""
+    text = f"{run:<8} {entry['seconds']:>8.1f} s (CPU {entry['cpu_seconds']:.0f} s)  recall {entry['recall']:.4f}"
+    text += f"  peak {entry['peak_mb']:.0f} MB = {entry['peak_per_matrix']:.2f} x matrix"
+    if "faiss_seconds" in entry:
+        text += f"  {entry['seconds'] / entry['faiss_seconds']:.2f} x its FAISS calls"
+    return "\n         ".join([text, *entry.get("said", [])]) + "\n"
+
+
 def main() -> int:
     """Write vectors, run each system in a process of its own, measure recall, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--queries", type=int, default=2_000)
+    parser.add_argument("--queries", type=int, default=4_000)
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--kind", default="auto", choices=("auto", "exact", "ivf", "hnsw"))
     parser.add_argument("--gpu", action="store_true", help="let the stage use a GPU")
@@ -228,17 +236,7 @@ def main() -> int:
             entry = json.loads((folder / f"{run}.json").read_text())
             entry |= {"recall": recall(folder, run, pairs), "peak_per_matrix": entry["peak_mb"] / size}
             found["runs"][run] = entry
-            sys.stdout.write(
-                f"{run:<8} {entry['seconds']:>8.1f} s (CPU {entry['cpu_seconds']:.0f} s)  recall {entry['recall']:.4f}  peak {entry['peak_mb']:>7.0f} MB"
-                f" = {entry['peak_per_matrix']:.2f} x matrix"
-                + (
-                    f"  {entry['seconds'] / entry['faiss_seconds']:.2f} x its FAISS calls"
-                    if "faiss_seconds" in entry
-                    else ""
-                )
-                + "".join(f"\n         {line}" for line in entry.get("said", []))
-                + "\n"
-            )
+            sys.stdout.write(line(run, entry))
             sys.stdout.flush()
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "dedup_speed.json").write_text(json.dumps(found, indent=1) + "\n")

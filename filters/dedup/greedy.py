@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from filters.dedup.index import RangeReader
+from filters.dedup.index import RangeReader, load_faiss, range_hits
 from filters.dedup.vectors import Floats, Ints
+
+FEW = 256
+"""Rows below which a plain matrix product is quicker than an index."""
 
 
 class Pairs(NamedTuple):
@@ -77,9 +80,14 @@ def no_pairs() -> Pairs:
 
 def within(places: Ints, vectors: Floats, radius: float) -> tuple[Ints, Ints]:
     """All pairs inside one block above `radius`, as places, the worse row first."""
-    scores = vectors @ vectors.T
-    worse, better = np.nonzero(np.tril(scores > radius, k=-1))
-    return places[worse], places[better]
+    if len(places) < FEW:
+        worse, better = np.nonzero(np.tril(vectors @ vectors.T > radius, k=-1))
+        return places[worse], places[better]
+    flat = load_faiss().IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    worse, better = range_hits(flat, vectors, radius)
+    below = better < worse
+    return places[worse[below]], places[better[below]]
 
 
 def walk(pairs: Pairs, fixed: npt.NDArray[np.bool_]) -> Pairs:

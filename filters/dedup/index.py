@@ -29,7 +29,7 @@ class IndexConfig(Section):
     train_per_list: int = Field(default=40, ge=1, description="ivf: rows for each centroid that k-means sees")
     hnsw_links: int = Field(default=32, ge=2, description="hnsw: links a node (M)")
     hnsw_ef: int = Field(default=256, ge=1, description="hnsw: breadth of construction and search")
-    block: int = Field(default=1024, ge=1, description="rows searched at a time")
+    block: int = Field(default=2048, ge=1, description="rows searched at a time")
     threads: int = Field(default=0, ge=0, description="FAISS threads, 0 leaves its own choice")
     seed: int = 0
 
