@@ -73,7 +73,7 @@ def true_pairs(queries: Floats, rows: int, take: Take, radius: float) -> tuple[I
 
 
 def lists_needed(quantizer: Any, found: Probe, take: Take, recall: float) -> tuple[int, float]:
-    """The fewest lists to probe that reach `recall` on the true pairs, and the recall that this gives.
+    """The fewest lists to probe that reach `recall` beyond the sampling error, and the share of the sample this finds.
 
     An IVF scans the probed lists completely, so a pair is found exactly when the row's list is among those probed:
     the place of that list in the query's order is all one needs to know, and no index has to be built to know it.
@@ -89,10 +89,15 @@ def lists_needed(quantizer: Any, found: Probe, take: Take, recall: float) -> tup
     moved = found.moved[found.heads]
     sorts = [np.sort(place[side]) for side in (moved, ~moved)]
     sorts = [side for side in sorts if len(side) >= ENOUGH] or [np.sort(place)]
-    need = min(
-        1 + max(int(side[int(np.ceil(recall * len(side))) - 1]) for side in sorts if len(side)), quantizer.ntotal
-    )
-    return need, min(float(np.mean(side < need)) for side in sorts)
+    need = 1 + max((int(side[_last(len(side), recall)]) for side in sorts if len(side)), default=0)
+    need = min(need, int(quantizer.ntotal))
+    return need, min((float(np.mean(side < need)) for side in sorts if len(side)), default=1.0)
+
+
+def _last(pairs: int, recall: float) -> int:
+    """How far into a sorted sample to go for that recall of all pairs: two standard errors further than in the sample."""
+    share = min(1.0, recall + 2 * float(np.sqrt(recall * (1 - recall) / pairs)))
+    return max(0, int(np.ceil(share * pairs)) - 1)
 
 
 def measured(index: Any, found: Probe, radius: float) -> float:

@@ -25,7 +25,7 @@ def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig
         sample = take(sample_places(rows, choice.lists * config.train_per_list, config.seed))
         quantizer = centroids(sample, choice, config)
         found = probe(rows, take, radius, config)
-        need, recall = lists_needed(quantizer, found, take, (1 + config.min_recall) / 2)
+        need, recall = lists_needed(quantizer, found, take, config.min_recall)
         choice = dataclasses.replace(choice, probes=need)
         logger.info("%s; recall %.4f of %d true neighbours", choice, recall, len(found.heads))
         refuse_below(recall, config, str(choice))
