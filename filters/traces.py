@@ -1,7 +1,8 @@
 """Judging what models said: a trace is kept if its answer is right, a rollout is scored whatever it says."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import polars as pl
 from pydantic import Field
@@ -28,22 +29,22 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
 
     `traces` is `id, sample_id, index, reasoning, final, answer, verifier, options`. Kept rows gain `text` (what is
     trained on) and the verdict. With `to_judge`, those that no rule could score are kept too, `correct` null.
-    Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`,
+    Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`, `verify:crash`,
     `verify:tags` (the reasoning holds the schema's own marks).
     """
     rows = traces.with_columns(_verdicts(traces, traces["final"].to_list(), pool, "plain"))
     schema = TAG_SCHEMAS[config.tags]
     texts = [
-        render(schema, {"think": reasoning or "", schema.answer: answer["raw"]})
-        for reasoning, answer in rows.select("reasoning", "answer").iter_rows()
+        render(schema, {"think": reasoning or "", schema.answer: _stated(answer, verifier)})
+        for reasoning, answer, verifier in rows.select("reasoning", "answer", "verifier").iter_rows()
     ]
     marks = [tag for section in schema.sections for tag in (section.open, section.close) if tag]
     marked = pl.col("reasoning").str.contains_any(marks) if marks else pl.lit(False)
     reason = (
         pl.when(pl.col("final").is_null())
         .then(pl.lit("verify:no_answer"))
-        .when(pl.col("tier") == "timeout")
-        .then(pl.lit("verify:timeout"))
+        .when(pl.col("tier").is_in(["timeout", "crash"]))
+        .then(pl.concat_str(pl.lit("verify:"), "tier"))
         .when(pl.col("correct").is_null() & pl.lit(not to_judge))
         .then(pl.lit("verify:unscored"))
         .when(~pl.col("correct"))
@@ -65,10 +66,7 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
 
 def judge_questions(responses: pl.DataFrame) -> pl.DataFrame:
     """What a judge is shown of responses (`id, question, answer, verifier, said`): `id, question, gold, answer, rubric`."""
-    golds = [
-        state_of(load_answer(answer["parsed"]), None, json.loads(verifier["params"] or "{}"))
-        for answer, verifier in responses.select("answer", "verifier").iter_rows()
-    ]
+    golds = [_stated(*row) for row in responses.select("answer", "verifier").iter_rows()]
     gold = pl.Series("gold", golds, dtype=pl.String)
     return responses.select("id", "question", gold, answer=pl.col("said"), rubric=pl.lit(None, pl.String))
 
@@ -82,6 +80,11 @@ def drop_judged_wrong(verdicts: pl.DataFrame) -> Split:
         .then(pl.lit("judge:wrong"))
     )
     return split(verdicts, reason, {"extracted": pl.col("extracted"), "explanation": pl.col("explanation")})
+
+
+def _stated(answer: Mapping[str, Any], verifier: Mapping[str, Any]) -> str:
+    """The gold as a response would write it: a letter for an option, boxes in the space that responses use."""
+    return state_of(load_answer(answer["parsed"]), verifier["id"], json.loads(verifier["params"] or "{}"))
 
 
 def _verdicts(rows: pl.DataFrame, responses: list[str | None], pool: VerifierPool, tags: str) -> list[pl.Series]:

@@ -44,7 +44,7 @@ class DistillConfig(Section):
     n: int = Field(default=1, ge=1, description="traces a question")
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=512)
     answer_pattern: str = Field(
-        default=r"(?i)answer is:?\s*(?P<answer>[^\n]+?)\s*\.?\s*$",
+        default=r"(?i)answer is:?\s*(?P<answer>[^\n]+?)\s*(?:\.(?=\s|$)|$)",
         description="where a free-text reply gives its answer; the last match counts; group `answer`",
     )
     force_answer: str | None = Field(
