@@ -153,7 +153,7 @@ def test_a_few_requests_that_all_fail_stop_the_stage(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise TransientEngineError("connection refused")
 
-    with pytest.raises(StageError, match="All 3 requests failed.*connection refused"):
+    with pytest.raises(StageError, match=r"All 3 requests failed.*connection refused"):
         run(ScriptedEngine(script), tmp_path, 3)
 
 
@@ -173,7 +173,7 @@ def test_an_engine_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise EngineDiedError("out of memory")
 
-    with pytest.raises(StageError, match="died 3 times.*out of memory"):
+    with pytest.raises(StageError, match=r"died 3 times.*out of memory"):
         run(ScriptedEngine(script), tmp_path, 10)
 
 
