@@ -53,6 +53,13 @@ def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show wha
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     # A polite stop (SIGTERM) is a Ctrl-C: what was answered is in the log, the rest is asked next time.
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(what: Any) -> None:
+    """A second Ctrl-C that happens to hit a destructor is no error to show."""
+    if what.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(what)
 
 
 @contextmanager
