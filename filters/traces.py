@@ -35,7 +35,7 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
     rows = traces.with_columns(_verdicts(traces, traces["final"].to_list(), pool, "plain"))
     schema = TAG_SCHEMAS[config.tags]
     texts = [
-        render(schema, {"think": reasoning or "", schema.answer: _stated(answer, verifier)})
+        render(schema, {"think": reasoning or "", schema.answer: stated_gold(answer, verifier)})
         for reasoning, answer, verifier in rows.select("reasoning", "answer", "verifier").iter_rows()
     ]
     marks = [tag for section in schema.sections for tag in (section.open, section.close) if tag]
@@ -66,7 +66,7 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
 
 def judge_questions(responses: pl.DataFrame) -> pl.DataFrame:
     """What a judge is shown of responses (`id, question, answer, verifier, said`): `id, question, gold, answer, rubric`."""
-    golds = [_stated(*row) for row in responses.select("answer", "verifier").iter_rows()]
+    golds = [stated_gold(*row) for row in responses.select("answer", "verifier").iter_rows()]
     gold = pl.Series("gold", golds, dtype=pl.String)
     return responses.select("id", "question", gold, answer=pl.col("said"), rubric=pl.lit(None, pl.String))
 
@@ -82,7 +82,7 @@ def drop_judged_wrong(verdicts: pl.DataFrame) -> Split:
     return split(verdicts, reason, {"extracted": pl.col("extracted"), "explanation": pl.col("explanation")})
 
 
-def _stated(answer: Mapping[str, Any], verifier: Mapping[str, Any]) -> str:
+def stated_gold(answer: Mapping[str, Any], verifier: Mapping[str, Any]) -> str:
     """The gold as a response would write it: a letter for an option, boxes in the space that responses use."""
     return state_of(load_answer(answer["parsed"]), verifier["id"], json.loads(verifier["params"] or "{}"))
 

@@ -1,5 +1,6 @@
 """Build a recipe: find what is stale, run it in order, say what became of every row."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +22,19 @@ def run_build(build: Build, run: Run = run_stage) -> list[dict[str, Any]]:
     build.workspace.prepare(build.recipe.name)
     with build.workspace.lock(build.recipe.name):
         plan = road(build)
+        _sweep(build, plan)
         for stage in plan.stages:
             if not plan.is_fresh(stage) or (stage.name == "release" and release_path(build, plan) is None):
                 run(plan, stage)
         return records(plan)
+
+
+def _sweep(build: Build, plan: Road) -> None:
+    """Remove the tables of stages that the recipe has left out or that once stood elsewhere on the road."""
+    known = {stage.folder for stage in plan.stages}
+    for folder in build.workspace.build(build.recipe.name).glob("[0-9][0-9]_*"):
+        if folder.name not in known:
+            shutil.rmtree(folder)
 
 
 def run_stages(build: Build, *names: str, plan: Road | None = None) -> Road:

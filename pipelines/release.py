@@ -23,8 +23,9 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from filters.verify.graders import GRADERS
 from generators.prompts import question_text
 from pipelines.card import render_card
 from pipelines.workspace import read_json, store_errors, write_json
@@ -37,10 +38,20 @@ ROW_GROUP = 256
 
 
 class ReleaseConfig(Section):
-    """What the prompts of a release look like."""
+    """What the rows of a release look like."""
 
     system: str | None = Field(default=None, description="a system turn in front of every prompt")
+    trainer: str | None = Field(
+        default="trl", description="whose own grader must agree with ours about every row; null asks none"
+    )
     suffix: str = Field(default="", description="a text after every question, such as an instruction to use tags")
+
+    @field_validator("trainer")
+    @classmethod
+    def _known(cls, trainer: str | None) -> str | None:
+        if trainer is not None and trainer not in GRADERS:
+            raise ValueError(f"no grader '{trainer}'; there are {', '.join(GRADERS)}")
+        return trainer
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,7 @@ def _record(name: str, row: dict[str, Any], config: ReleaseConfig, media: MediaR
             for m in row["media"] or ()
             if m["kind"] == "image"
         ],
-        "solution": f"${answer['raw']}$",
+        "solution": row["solution"] or f"${answer['raw']}$",
         "answer": answer["parsed"],
         "verifier": row["verifier"]["id"],
         "verifier_params": row["verifier"]["params"],

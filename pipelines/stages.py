@@ -35,7 +35,9 @@ ROAD: tuple[Stage, ...] = (
           extra=encoder_identities),
     Stage("split", 13, "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.split, steps.split_samples),
     Stage("select", 14, "samples", 1, ("split", "difficulty"), lambda r: r.select, steps.select_samples),
-    Stage("release", 15, "samples", 1, ("select", "split", "verify", "judge", "caption"), lambda r: r.release,
+    Stage("round_trip", 15, "samples", 1, ("select", "split", "verify", "judge"),
+          lambda r: r.release if r.release.trainer else None, steps.check_round_trip),
+    Stage("release", 16, "samples", 1, ("round_trip", "select", "split", "verify", "judge", "caption"), lambda r: r.release,
           steps.release),
 )  # fmt: skip
 """Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, split, select, release."""

@@ -12,10 +12,11 @@ from filters.assign import assign_splits
 from filters.difficulty import drop_unmeasured, measure
 from filters.groups import group_ids
 from filters.select.variance import random_control, select_variance
-from filters.traces import drop_judged_wrong, judge_questions, judge_traces
+from filters.traces import drop_judged_wrong, judge_questions, judge_traces, stated_gold
 from filters.traces import score_rollouts as score
 from filters.verify import judge
 from filters.verify.pool import VerifierPool
+from filters.verify.round_trip import GRADED_KINDS, RoundTripConfig, round_trip
 from filters.verify.selftest import selftest
 from generators import caption, distill, rollouts
 from pipelines.ask import ask, batches
@@ -149,6 +150,29 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     return _write(build, stage, rows.height, kept, parted.dropped)
 
 
+def check_round_trip(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Put every gold, and the trace that is trained on, to the trainer's own grader; where it disagrees, the row goes.
+
+    Kinds that no trainer's grader can judge need our reward function, so they pass.
+    """
+    trainer = build.recipe.release.trainer
+    assert trainer is not None
+    rows = _samples(road, stage, ("id", "answer", "verifier")).sort("id").collect()
+    golds = [stated_gold(*row) for row in rows.select("answer", "verifier").iter_rows()]
+    rows = rows.with_columns(pl.Series("stated", golds, dtype=pl.String))
+    graded = pl.col("answer").struct.field("kind").is_in(list(GRADED_KINDS))
+    tried = rows.filter(graded).select("id", "stated", answer=pl.col("answer").struct.field("parsed"))
+    if "verify" in road:
+        first = _verified(road).sort("sample_id", "index").unique("sample_id", keep="first", maintain_order=True)
+        said = first.select(id=pl.col("sample_id"), response=pl.col("text")).collect()
+        tried = tried.join(said, on="id", how="left", maintain_order="left")
+    else:
+        tried = tried.with_columns(response=pl.lit(None, pl.String))
+    parted = round_trip(tried, RoundTripConfig(trainer=trainer, seed=build.recipe.seed))
+    others = rows.filter(~graded).select("id", solution=pl.format("${}$", "stated"))
+    return _write(build, stage, rows.height, pl.concat([parted.kept.select("id", "solution"), others]), parted.dropped)
+
+
 def release(build: Build, stage: Stage, road: Road) -> Outcome:
     """Write the splits, the manifest and the card; a sample on the SFT side without a verified trace has no row."""
     recipe = build.recipe
@@ -185,6 +209,10 @@ def _release_rows(build: Build, stage: Stage, road: Road) -> pl.LazyFrame:
         )
     else:
         rows = rows.with_columns(value=pl.lit(None, pl.Float64), control=pl.lit(False))
+    if "round_trip" in road:
+        rows = rows.join(road.table("round_trip"), on="id")
+    else:
+        rows = rows.with_columns(solution=pl.lit(None, pl.String))
     if "difficulty" in road:
         rows = rows.join(road.table("difficulty").select("id", "model", "k", "n"), on="id", how="left")
     else:

@@ -44,7 +44,7 @@ def test_a_build_is_a_flow_run_with_a_task_a_stage_and_a_funnel(curate: Run, pre
     assert run["state"]["type"] == "COMPLETED"
     tasks = ask(prefect_api, "task_runs", task_runs={"flow_run_id": {"any_": [run["id"]]}})
     assert {t["name"] for t in tasks} == {
-        "ingest", "selftest", "rollouts", "score", "difficulty", "split", "release",
+        "ingest", "selftest", "rollouts", "score", "difficulty", "split", "round_trip", "release",
     }  # fmt: skip
     (artifact,) = ask(prefect_api, "artifacts", artifacts={"key": {"any_": ["curate-text-only"]}})
     funnel = json.loads(artifact["data"])

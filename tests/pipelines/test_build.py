@@ -60,6 +60,14 @@ def test_no_group_is_on_two_sides(finished: Path, tiny: SimpleNamespace) -> None
     assert sides.group_by("group").agg(pl.col("split").n_unique())["split"].max() == 1
 
 
+def test_a_stage_that_the_recipe_leaves_out_leaves_no_tables(
+    finished: Path, tiny: SimpleNamespace, copy_of: Copy
+) -> None:
+    out = copy_of(finished)
+    run_build(tiny.make(finished, "select=null", out=out))
+    assert not list((out / "builds" / "tiny").glob("*_select"))
+
+
 def test_a_second_build_has_nothing_to_do(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
     assert up_to_date(tiny.make(finished, out=copy_of(finished)))
 
