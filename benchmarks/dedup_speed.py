@@ -111,7 +111,7 @@ class Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def run_stage(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
+def run_stage(folder: Path, index: IndexConfig) -> dict[str, Any]:
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
     empty = dict.fromkeys((key for key in SAMPLE if key not in ("id", "question")), None)
     names = pl.Series([name(i) for i in range(len(matrix))], dtype=pl.String)
@@ -124,20 +124,17 @@ def run_stage(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
     logging.getLogger("filters.dedup").setLevel(logging.INFO)
     clock = FaissClock()
     started = time.perf_counter()
-    result = drop_near(
-        rows, vectors, None, NearConfig(text_only_threshold=THRESHOLD, index=IndexConfig(kind=kind, gpu=gpu))
-    )
+    result = drop_near(rows, vectors, None, NearConfig(text_only_threshold=THRESHOLD, index=index))
     seconds = time.perf_counter() - started
     kept = rows["id"].is_in(result.kept["id"].implode())
     np.save(folder / "stage.npy", kept.to_numpy())
     return {"seconds": seconds, "faiss_seconds": clock.seconds, "said": lines}
 
 
-def run_faiss(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
+def run_faiss(folder: Path, config: IndexConfig) -> dict[str, Any]:
     """Train, add and search by hand, with the lists and probes that the stage logged."""
     said = json.loads((folder / "stage.json").read_text())["said"][0].replace(",", "").split()
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
-    config = IndexConfig()
     started = time.perf_counter()
     if said[0] == "ivf":
         lists, probes = int(said[said.index("lists") - 1]), int(said[said.index("probed;") - 1])
@@ -158,7 +155,7 @@ def run_faiss(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
     return {"seconds": seconds}
 
 
-def run_semhash(folder: Path, kind: Any, gpu: bool) -> dict[str, Any]:
+def run_semhash(folder: Path, _: IndexConfig) -> dict[str, Any]:
     from semhash import SemHash
 
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
@@ -211,12 +208,15 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=4_000)
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--kind", default="auto", choices=("auto", "exact", "ivf", "hnsw"))
+    parser.add_argument("--min-recall", type=float, default=0.98, help="what the stage's approximate search must reach")
     parser.add_argument("--gpu", action="store_true", help="let the stage use a GPU")
+    parser.add_argument("--out", default="dedup_speed", help="name of the results file")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        found = RUNS[given.run](given.folder, given.kind, given.gpu)
+        config = IndexConfig(kind=given.kind, gpu=given.gpu, min_recall=given.min_recall)
+        found = RUNS[given.run](given.folder, config)
         used = resource.getrusage(resource.RUSAGE_SELF)
         found |= {"peak_mb": used.ru_maxrss / 1024, "cpu_seconds": used.ru_utime + used.ru_stime}
         (given.folder / f"{given.run}.json").write_text(json.dumps(found))
@@ -231,7 +231,8 @@ def main() -> int:
             f"{given.rows:,} x {given.dim}, float16 matrix {size:,.0f} MB, {len(pairs[0])} true pairs sampled\n"
         )
         for run in given.only.split(","):
-            asked = ["--run", run, "--folder", root, "--kind", given.kind, *(["--gpu"] if given.gpu else [])]
+            asked = ["--run", run, "--folder", root, "--kind", given.kind]
+            asked += ["--min-recall", str(given.min_recall), *(["--gpu"] if given.gpu else [])]
             subprocess.run([sys.executable, __file__, *asked], check=True)
             entry = json.loads((folder / f"{run}.json").read_text())
             entry |= {"recall": recall(folder, run, pairs), "peak_per_matrix": entry["peak_mb"] / size}
@@ -239,7 +240,7 @@ def main() -> int:
             sys.stdout.write(line(run, entry))
             sys.stdout.flush()
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "dedup_speed.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"{given.out}.json").write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 
