@@ -59,10 +59,9 @@ def build_flow(
     build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), replay=replay)
 
     def run(plan: Road, stage: Stage) -> dict[str, Any]:
-        asks = stage.model(build.recipe) is not None
         step = stage_task.with_options(
             name=stage.name,
-            retries=RETRIES if asks else 0,
+            retries=RETRIES if stage.asks else 0,
             retry_delay_seconds=RETRY_DELAY_S,
             retry_condition_fn=worth_retrying,
         )

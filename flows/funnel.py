@@ -10,7 +10,7 @@ def funnel_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One flat row a stage: counts, reasons, tokens, seconds."""
     rows = []
     for record in records:
-        asked = record.get("asked", {})
+        asked = record.get("asked", {}).values()
         rows.append(
             {
                 "stage": record["stage"],
@@ -19,8 +19,8 @@ def funnel_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "kept": record["kept"],
                 "dropped": sum(record["dropped"].values()),
                 "reasons": ", ".join(f"{count} {reason}" for reason, count in record["dropped"].items()),
-                "asked": asked.get("samples", 0),
-                "tokens": asked.get("prompt_tokens", 0) + asked.get("completion_tokens", 0),
+                "asked": sum(a["samples"] for a in asked),
+                "tokens": sum(a["prompt_tokens"] + a["completion_tokens"] for a in asked),
                 "seconds": record["seconds"],
             }
         )

@@ -1,10 +1,10 @@
-"""Run a stage that asks a model: what is wanted, what is missing, ask that, put everything together.
+"""Run a stage that asks models: what is wanted, what is missing, ask that, put everything together.
 
 The prompts are rendered twice, once to know their keys and once to send those that are missing, because ten million
 rendered prompts do not fit in memory and rendering is cheap beside asking.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,44 @@ import polars as pl
 
 from pipelines.completions import WANTED, wanted_rows
 from pipelines.driver import Call, Receipt, drive
-from pipelines.stage import Build, Outcome, Stage, shards
+from pipelines.stage import Build, Outcome, Requests, Road, Shards, Stage, shards
 from pipelines.workspace import write_table
-from schemas.completion import ModelIdentity, Request, prompt_key
+from schemas.completion import ModelIdentity, prompt_key
 from schemas.errors import StageError
-from schemas.split import Split, no_drops
+from schemas.split import no_drops
 
 BATCH = 8192
 
-Requests = Callable[[pl.DataFrame, Any], Iterator[Request]]
-Collect = Callable[[pl.DataFrame, Any], Split]
 
-
-def ask(build: Build, stage: Stage, rows: pl.LazyFrame, requests: Requests, collect: Collect, config: Any) -> Outcome:
-    """Ask the stage's model about `rows` (which have an `id`) and write the kept and dropped tables of its folder.
+def ask(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Ask the stage's models about its rows and write the kept and dropped tables of its folder.
 
     Rows for which `requests` yields nothing are passed over: they are not this stage's business.
     """
-    folder = build.folder(stage)
-    name = stage.model(build.recipe)
-    assert name is not None
-    identity = build.identities[name]
-    wanted, missing, input_, needy = (folder / f"{n}.parquet" for n in ("wanted", "missing", "input", "needy"))
+    asks, section, folder = stage.asks, stage.section(build.recipe), build.folder(stage)
+    assert asks is not None
+    input_ = folder / "input.parquet"
+    receipts: dict[str, Receipt] = {}
     try:
-        write_table(rows.sort("id"), input_)
-        write_wanted(input_, identity, requests, config, wanted)
+        write_table(asks.rows(road, stage).sort("id"), input_)
+        with shards(folder) as parts:
+            for place, model in enumerate(stage.models(build.recipe)):
+                paths = [folder / f"{name}-{place}.parquet" for name in ("wanted", "missing", "needy", "answers")]
+                receipts[model] = _ask_model(build, stage, model, (input_, *paths), parts)
+            nothing = asks.collect(_no_answers(build, input_, folder), section)
+            kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
+    finally:
+        input_.unlink(missing_ok=True)
+    return Outcome(kept + dropped, kept, receipts)
+
+
+def _ask_model(build: Build, stage: Stage, model: str, paths: tuple[Path, ...], parts: Shards) -> Receipt:
+    """Ask one model what the log does not hold, then let the stage read all of its answers, a piece at a time."""
+    asks, section, identity = stage.asks, stage.section(build.recipe), build.identities[model]
+    assert asks is not None
+    input_, wanted, missing, needy, answers = paths
+    try:
+        write_wanted(input_, identity, asks.requests, section, wanted)
         build.log.heal()
         total = build.log.missing(wanted, missing)
         receipt = Receipt()
@@ -44,12 +57,28 @@ def ask(build: Build, stage: Stage, rows: pl.LazyFrame, requests: Requests, coll
             # A prompt that many rows share has one row that stands for it, so it is sent once.
             one_each = pl.scan_parquet(missing).select("id", "indexes")
             write_table(pl.scan_parquet(input_).join(one_each, on="id", maintain_order="left"), needy)
-            receipt = _ask_missing(build, stage, name, total, _calls(needy, identity, requests, config))
-        kept, dropped = _collect(build, folder, wanted, input_, collect, config)
+            receipt = _ask_missing(build, stage, model, total, _calls(needy, identity, asks.requests, section))
+        build.log.answers(wanted, input_, answers)
+        for batch in _whole_rows(batches(answers)):
+            parted = asks.collect(batch.with_columns(model=pl.lit(model)), section)
+            parts.add("kept", parted.kept)
+            parts.add("dropped", parted.dropped)
+        return receipt
     finally:
-        for path in (missing, input_, needy):
+        for path in (missing, needy, answers):
             path.unlink(missing_ok=True)
-    return Outcome(kept + dropped, kept, receipt)
+
+
+def _no_answers(build: Build, input_: Path, folder: Path) -> pl.DataFrame:
+    """No answer at all, with the columns that answers have."""
+    none, answers = folder / "none.parquet", folder / "answers.parquet"
+    try:
+        write_table(pl.DataFrame(schema=WANTED), none)
+        build.log.answers(none, input_, answers)
+        return pl.read_parquet(answers).with_columns(model=pl.lit(None, pl.String))
+    finally:
+        none.unlink(missing_ok=True)
+        answers.unlink(missing_ok=True)
 
 
 def write_wanted(rows: Path, identity: ModelIdentity, requests: Requests, config: Any, out: Path) -> None:
@@ -102,19 +131,3 @@ def _ask_missing(build: Build, stage: Stage, name: str, total: int, calls: Itera
         return drive(
             calls, engine, log, build.recipe.driver, total=total, report=lambda r: build.progress(stage.name, r)
         )
-
-
-def _collect(build: Build, folder: Path, wanted: Path, rows: Path, collect: Collect, config: Any) -> tuple[int, int]:
-    """Join every wanted sample with its row and its answer, and let the stage read them, a piece at a time."""
-    answers = folder / "answers.parquet"
-    build.log.answers(wanted, rows, answers)
-    try:
-        with shards(folder) as parts:
-            for batch in _whole_rows(batches(answers)):
-                parted = collect(batch, config)
-                parts.add("kept", parted.kept)
-                parts.add("dropped", parted.dropped)
-            nothing = collect(pl.scan_parquet(answers).head(0).collect(), config)
-            return parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
-    finally:
-        answers.unlink(missing_ok=True)

@@ -6,16 +6,10 @@ the same model did for the same stage before, and left open where it never did a
 """
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
-from filters.verify import judge
-from generators import caption, distill, rollouts
-from pipelines import steps
-from pipelines.ask import Requests, write_wanted
+from pipelines.ask import write_wanted
 from pipelines.stage import Build, Road, Stage, count_rows
 from pipelines.stages import road
 from pipelines.workspace import write_table
@@ -34,16 +28,6 @@ class Planned:
     dollars: float | None = None
 
 
-_ASKING: dict[str, tuple[Callable[[Road, Stage], pl.LazyFrame], Requests]] = {
-    "caption": (steps.caption_rows, caption.requests),
-    "distill": (steps.distill_rows, distill.requests),
-    "conclude": (steps.conclude_rows, distill.conclude_requests),
-    "judge": (steps.trace_judge_rows, judge.requests),
-    "rollouts": (steps.rollout_rows, rollouts.requests),
-    "judge_rollouts": (steps.rollout_judge_rows, judge.requests),
-}
-
-
 def make_plan(build: Build) -> list[Planned]:
     """What a build would do, stage by stage. Loads no model and writes nothing into the workspace."""
     plan = road(build)
@@ -52,7 +36,7 @@ def make_plan(build: Build) -> list[Planned]:
 
 def _plan_stage(build: Build, plan: Road, stage: Stage) -> Planned:
     fresh = plan.is_fresh(stage)
-    if stage.model(build.recipe) is None:
+    if stage.asks is None:
         return Planned(stage.name, fresh)
     if fresh:
         return Planned(stage.name, True, 0, True, 0, 0.0, 0.0)
@@ -60,36 +44,45 @@ def _plan_stage(build: Build, plan: Road, stage: Stage) -> Planned:
     return _price(build, plan, stage, missing, exact)
 
 
-def _missing(build: Build, plan: Road, stage: Stage) -> tuple[int | None, bool]:
-    """Samples to ask, and whether that number is exact."""
-    per_row = {"distill": build.recipe.distill, "rollouts": build.recipe.rollouts}.get(stage.name)
-    n = per_row.n if per_row else 1
-    inputs_ready = all(plan.is_fresh(plan.stage(name)) for name in stage.reads if name in plan)
-    rows, requests = _ASKING[stage.name]
-    if inputs_ready:
+def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | None, bool]:
+    """Samples to ask of each model, and whether that number is exact."""
+    assert stage.asks is not None
+    models, section = stage.models(build.recipe), stage.section(build.recipe)
+    if all(plan.is_fresh(plan.stage(name)) for name in stage.reads if name in plan):
+        found = {}
         with tempfile.TemporaryDirectory() as scratch:
             input_, wanted, out = (Path(scratch) / f"{name}.parquet" for name in ("input", "wanted", "missing"))
-            write_table(rows(plan, stage), input_)
-            model = stage.model(build.recipe)
-            assert model is not None
-            write_wanted(input_, build.identities[model], requests, stage.section(build.recipe), wanted)
-            return build.log.missing(wanted, out), True
-    if stage.name.startswith("judge"):
-        return None, False  # how much the rules leave unscored is known only once they have run
+            write_table(stage.asks.rows(plan, stage), input_)
+            for model in models:
+                write_wanted(input_, build.identities[model], stage.asks.requests, section, wanted)
+                found[model] = build.log.missing(wanted, out)
+        return found, True
+    most = stage.asks.most(section)
+    samples = _samples(build, plan)
+    return (None if most is None or samples is None else dict.fromkeys(models, samples * most)), False
+
+
+def _samples(build: Build, plan: Road) -> int | None:
+    """How many samples there are, or may be at most; None where no source is limited and none was read."""
     if "ingest" in plan and plan.is_fresh(plan.stage("ingest")):
-        return count_rows(plan.path("ingest")) * n, False
+        return count_rows(plan.path("ingest"))
     limits = [source.limit for source in build.recipe.sources]
     known = [build.recipe.limit] if build.recipe.limit else limits
-    return (sum(k for k in known if k) * n if all(known) else None), False
+    return sum(k for k in known if k) if all(known) else None
 
 
-def _price(build: Build, plan: Road, stage: Stage, missing: int | None, exact: bool) -> Planned:
-    """Tokens, seconds and dollars from the stage's last receipt."""
-    asked = (plan.record(stage) or {}).get("asked")
-    if missing is None or not asked or not asked["samples"]:
-        return Planned(stage.name, False, missing, exact)
-    share = missing / asked["samples"]
-    prompt, reply = asked["prompt_tokens"] * share, asked["completion_tokens"] * share
-    model = build.recipe.models[str(stage.model(build.recipe))]
-    dollars = (prompt * model.price_in + reply * model.price_out) / 1e6
-    return Planned(stage.name, False, missing, exact, round(prompt + reply), asked["seconds"] * share, dollars)
+def _price(build: Build, plan: Road, stage: Stage, missing: dict[str, int] | None, exact: bool) -> Planned:
+    """Tokens, seconds and dollars from the stage's last receipts."""
+    if missing is None:
+        return Planned(stage.name, False, None, exact)
+    total, tokens, seconds, dollars = sum(missing.values()), 0.0, 0.0, 0.0
+    for name, count in missing.items():
+        asked = (plan.record(stage) or {}).get("asked", {}).get(name)
+        if not asked or not asked["samples"]:
+            return Planned(stage.name, False, total, exact)
+        share = count / asked["samples"]
+        prompt, reply = asked["prompt_tokens"] * share, asked["completion_tokens"] * share
+        model = build.recipe.models[name]
+        tokens, seconds = tokens + prompt + reply, seconds + asked["seconds"] * share
+        dollars += (prompt * model.price_in + reply * model.price_out) / 1e6
+    return Planned(stage.name, False, total, exact, round(tokens), seconds, dollars)

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,19 @@ from pipelines.driver import Receipt
 from pipelines.media import MediaStore
 from pipelines.recipe import Recipe
 from pipelines.workspace import Workspace, read_json, write_json, write_table
-from schemas.completion import ModelIdentity
+from schemas.completion import ModelIdentity, Request
 from schemas.errors import StageError
 from schemas.ids import content_id
-from schemas.split import DROPPED
+from schemas.split import DROPPED, Split
 
 LAYOUT = 1
 """Raised when the layout of stage folders changes; every stage is then computed again (no model is asked again)."""
 
 Progress = Callable[[str, Receipt], None]
 """Called with a stage's name and its receipt while models answer."""
+
+Requests = Callable[[pl.DataFrame, Any], Iterator[Request]]
+Collect = Callable[[pl.DataFrame, Any], Split]
 
 
 @dataclass(frozen=True)
@@ -63,36 +66,64 @@ class Build:
 
 
 @dataclass(frozen=True)
+class Asks:
+    """What a stage asks of models: the rows it asks about (they have an `id`), a request a row, and what to make of answers.
+
+    `requests` and `collect` get the stage's section of the recipe. The answers that `collect` gets are the rows joined
+    with the completions, one wanted sample a row, and `model`, the recipe's name of the model that gave it. `most` is how
+    many completions of each model a sample of the data set may need (None: not known before the rows are); `models` names
+    the models of a section, and each is asked everything.
+    """
+
+    rows: "Callable[[Road, Stage], pl.LazyFrame]"
+    requests: Requests
+    collect: Collect
+    most: Callable[[Any], int | None] = lambda section: getattr(section, "n", 1)
+    models: Callable[[Any], tuple[str, ...]] = lambda section: (section.model,)
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step of the road.
 
     `unit` names the rows that it keeps or drops (samples, captions, traces, rollouts); `reads` the stages whose tables
-    it reads; `section` its part of the recipe (None: the recipe leaves the stage out); `model` the recipe's name of the
-    model it asks, if any; `run` does the work and says how many rows came in.
+    it reads; `section` its part of the recipe (None: the recipe leaves the stage out); `run` does the work and says how
+    many rows came in; `asks` is what it asks of models, if anything, and by it `curate plan` knows the bill. `number` is
+    its place on the road, given by `in_order`.
     """
 
     name: str
-    number: int
     unit: str
     version: int
     reads: tuple[str, ...]
     section: Callable[[Recipe], Any]
     run: "Callable[[Build, Stage, Road], Outcome]"
-    model: Callable[[Recipe], str | None] = lambda recipe: None
+    asks: Asks | None = None
     extra: Callable[[Build], Any] = lambda build: None
+    number: int = 0
 
     @property
     def folder(self) -> str:
         return f"{self.number:02d}_{self.name}"
 
+    def models(self, recipe: Recipe) -> tuple[str, ...]:
+        """The recipe's names of the models that this stage asks."""
+        section = self.section(recipe)
+        return self.asks.models(section) if self.asks and section is not None else ()
+
+
+def in_order(*stages: Stage) -> tuple[Stage, ...]:
+    """The stages, each numbered by its place."""
+    return tuple(replace(stage, number=place) for place, stage in enumerate(stages, 1))
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage reports: rows in, rows kept, and what its model calls cost."""
+    """What a stage reports: rows in, rows kept, and what its calls of each model cost."""
 
     rows_in: int
     rows_kept: int
-    receipt: Receipt | None = None
+    receipts: Mapping[str, Receipt] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -125,7 +156,6 @@ class Road:
         known = self._fingerprints.get(stage.name)
         if known is None:
             section = stage.section(self.build.recipe)
-            model = stage.model(self.build.recipe)
             known = content_id(
                 {
                     "layout": LAYOUT,
@@ -133,7 +163,7 @@ class Road:
                     "version": stage.version,
                     "section": section.model_dump(mode="json") if hasattr(section, "model_dump") else section,
                     "seed": self.build.recipe.seed,
-                    "model": self.build.identities[model].to_json() if model else None,
+                    "models": [self.build.identities[m].to_json() for m in stage.models(self.build.recipe)],
                     "extra": stage.extra(self.build),
                     "reads": [self.fingerprint(self.stage(name)) for name in stage.reads if name in self],
                 }
@@ -168,7 +198,6 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
             f"{dropped.height} dropped. This is a defect of the stage; please report it."
         )
     reasons = dropped.group_by("reason").len().sort("len", "reason", descending=[True, False])
-    receipt = outcome.receipt
     record = {
         "stage": stage.name,
         "unit": stage.unit,
@@ -177,21 +206,18 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
         "kept": outcome.rows_kept,
         "dropped": dict(reasons.iter_rows()),
         "seconds": round(time.monotonic() - started, 3),
-        "unanswered": receipt.unanswered if receipt else 0,
+        "unanswered": sum(r.unanswered for r in outcome.receipts.values()),
         "notes": dict(outcome.notes),
     }
-    if receipt:
-        record["asked"] = {
-            "samples": receipt.samples,
-            "errors": receipt.errors,
-            "truncated": receipt.truncated,
-            "retries": receipt.retries,
-            "prompt_tokens": receipt.prompt_tokens,
-            "completion_tokens": receipt.completion_tokens,
-            "seconds": round(receipt.seconds, 3),
-        }
+    if outcome.receipts:
+        record["asked"] = {name: _cost(receipt) for name, receipt in outcome.receipts.items()}
     write_json(record, folder / "stage.json")
     return record
+
+
+def _cost(receipt: Receipt) -> dict[str, Any]:
+    facts = ("samples", "errors", "truncated", "retries", "prompt_tokens", "completion_tokens")
+    return {fact: getattr(receipt, fact) for fact in facts} | {"seconds": round(receipt.seconds, 3)}
 
 
 def write_split(folder: Path, kept: pl.DataFrame | pl.LazyFrame, dropped: pl.DataFrame | pl.LazyFrame) -> int:

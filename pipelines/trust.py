@@ -7,7 +7,7 @@ from filters.verify.pool import VerifierPool
 from filters.verify.selftest import checks, report
 from pipelines.ask import ask
 from pipelines.build import run_stages
-from pipelines.stage import Build, Outcome, Road, Stage
+from pipelines.stage import Asks, Build, Road, Stage
 from pipelines.stages import road
 from schemas.errors import ConfigError
 
@@ -32,28 +32,24 @@ def calibrate_judge(build: Build) -> pl.DataFrame:
     plan = Road(build, (*road(build).stages, CALIBRATION))
     run_stages(build, CALIBRATION.name, plan=plan)
     verdicts = plan.table(CALIBRATION.name).select("id", "correct")
-    known = _rows(build, plan).lazy().select("id", "known")
+    known = _rows(plan).select("id", "known")
     return judge.calibrate(known.join(verdicts, on="id", how="left").collect())
 
 
-def _ask_judge(build: Build, stage: Stage, plan: Road) -> Outcome:
-    return ask(build, stage, _rows(build, plan).lazy(), judge.requests, judge.collect, build.recipe.judge)
-
-
-def _rows(build: Build, plan: Road) -> pl.DataFrame:
+def _rows(plan: Road) -> pl.LazyFrame:
     alive = plan.table("selftest").select("id")
     samples = plan.table("ingest").join(alive, on="id", how="semi").collect()
-    return judge.calibration_rows(samples, build.recipe.seed)
+    return judge.calibration_rows(samples, plan.build.recipe.seed).lazy()
 
 
 CALIBRATION = Stage(
     "calibration",
-    99,
     "verdicts",
     1,
     ("selftest",),
     lambda recipe: recipe.judge,
-    _ask_judge,
-    model=lambda recipe: recipe.judge.model if recipe.judge else None,
+    ask,
+    Asks(lambda plan, stage: _rows(plan), judge.requests, judge.collect, most=lambda section: None),
+    number=99,
 )
 """Beside the road: nothing reads it."""

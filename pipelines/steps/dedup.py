@@ -1,0 +1,24 @@
+"""Twins are parted: the better one stays."""
+
+import polars as pl
+
+from pipelines.dedup import drop_duplicates
+from pipelines.stage import Build, Outcome, Road, Stage
+from pipelines.steps.tables import samples, write
+from pipelines.steps.traces import verified
+
+
+def dedup_samples(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Part twins: of rows that ask the same about the same picture, the best stays."""
+    columns = ("id", "question", "options", "answer", "media", "source")
+    rows = samples(road, stage, columns).join(quality(road), on="id", how="left").sort("id").collect()
+    parted = drop_duplicates(build, rows, build.folder(stage))
+    return write(build, stage, rows.height, parted.kept.select("id"), parted.dropped)
+
+
+def quality(road: Road) -> pl.LazyFrame:
+    """By what the better of two duplicates is told: whether it has a verified trace, and how many."""
+    if "verify" not in road:
+        return road.table("ingest").select("id", n_correct=pl.lit(0, pl.UInt32), verified=pl.lit(False))
+    counts = verified(road).group_by(pl.col("sample_id").alias("id")).agg(n_correct=pl.len())
+    return counts.with_columns(verified=pl.col("n_correct") > 0)
