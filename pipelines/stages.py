@@ -38,13 +38,13 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("dedup", "samples", 1, ("difficulty", "verify", "judge", "selftest"), lambda r: r.dedup, dedup.dedup_samples,
           extra=encoder_identities),
     Stage("split", "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.split, split.split_samples),
-    Stage("select", "samples", 1, ("split", "difficulty"), lambda r: r.select, select.select_samples),
-    Stage("round_trip", "samples", 1, ("select", "split", "verify", "judge"),
+    Stage("round_trip", "samples", 1, ("split", "verify", "judge"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
+    Stage("select", "samples", 1, ("round_trip", "split", "difficulty"), lambda r: r.select, select.select_samples),
     Stage("release", "samples", 1, ("round_trip", "select", "split", "verify", "judge", "caption"), lambda r: r.release,
           release.release),
 )  # fmt: skip
-"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, split, select, release."""
+"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, split, try the grader, select, release."""
 
 
 def road(build: Build) -> Road:

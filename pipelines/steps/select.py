@@ -12,7 +12,8 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     """Choose among the measured samples of the configured splits; write the random control of equal size beside it."""
     config = build.recipe.select
     assert config is not None
-    rows = road.table("split").join(road.table("difficulty"), on="id").select("id", "split", "k", "n").collect()
+    sides = road.table("split").join(road.table(road.last("samples", stage)), on="id", how="semi")
+    rows = sides.join(road.table("difficulty"), on="id").select("id", "split", "k", "n").collect()
     candidates, others = (rows.filter(pl.col("split").is_in(config.splits) == side) for side in (True, False))
     parted = select_variance(candidates.drop("split"), config, build.recipe.seed)
     control = random_control(candidates, parted.kept.height, build.recipe.seed)
