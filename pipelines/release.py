@@ -22,18 +22,17 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from filters.verify.graders import GRADERS
 from generators.prompts import question_text
 from pipelines.card import render_card
+from pipelines.shards import IMAGES, TURNS, Shards, hub_schema
 from pipelines.workspace import read_json, store_errors, write_json
 from schemas.engine import MediaReader
 from schemas.section import Section
 
 SPLITS = ("sft", "rl", "holdout")
-SHARD_BYTES = 400 << 20
 ROW_GROUP = 256
 
 
@@ -107,29 +106,12 @@ def _write_split(
     name: str, table: pl.LazyFrame, config: ReleaseConfig, media: MediaReader, root: Path
 ) -> Iterator[dict[str, Any]]:
     """Write one split as parquet shards; yield what the manifest says of each."""
-    folder = root / name
-    folder.mkdir(parents=True)
-    schema = _schema(name)
-    writer: pq.ParquetWriter | None = None
-    path = folder / "part-00000.parquet"
-    number, rows = 0, 0
-    try:
-        writer = pq.ParquetWriter(path, schema, compression="zstd")
+    with Shards(root / name, _schema(name)) as shards:
         for batch in table.collect_batches(chunk_size=ROW_GROUP, maintain_order=True):
             for piece in batch.iter_slices(ROW_GROUP):
-                if path.stat().st_size > SHARD_BYTES:
-                    writer.close()
-                    yield _file(path, root, rows)
-                    number, rows = number + 1, 0
-                    path = folder / f"part-{number:05d}.parquet"
-                    writer = pq.ParquetWriter(path, schema, compression="zstd")
-                records = [_record(name, row, config, media) for row in piece.iter_rows(named=True)]
-                writer.write_table(pa.Table.from_pylist(records, schema=schema))
-                rows += len(records)
-    finally:
-        if writer is not None:
-            writer.close()
-    yield _file(path, root, rows)
+                shards.write([_record(name, row, config, media) for row in piece.iter_rows(named=True)])
+    for path, rows in shards.files:
+        yield _file(path, root, rows)
 
 
 def _file(path: Path, root: Path, rows: int) -> dict[str, Any]:
@@ -178,32 +160,15 @@ def _no_marks(text: str) -> str:
 
 def _schema(name: str) -> pa.Schema:
     """The Arrow schema of a split, with the metadata by which `datasets` knows that `images` are images."""
-    turn = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
-    image = pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()}))
     text = ("solution", "answer", "verifier", "verifier_params")
-    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": turn}
+    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS}
     if name == "sft":
-        fields["completion"] = turn
-    fields |= {"images": image, **dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
+        fields["completion"] = TURNS
+    fields |= {"images": IMAGES, **dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
     fields |= {"tags": pa.string(), "dataset": pa.string(), "group": pa.string()}
     fields |= {"model": pa.string(), "k": pa.int32(), "n": pa.int32()}
     if name == "sft":
         fields["caption"] = pa.string()
     if name == "rl":
         fields |= {"value": pa.float64(), "control": pa.bool_()}
-    schema = pa.schema(fields)
-    info = {"info": {"features": {f.name: _feature(f.type) for f in schema}}}
-    return schema.with_metadata({"huggingface": json.dumps(info)})
-
-
-def _feature(kind: pa.DataType) -> Any:
-    """An Arrow type in the notation of `datasets.Features.to_dict()`."""
-    if pa.types.is_list(kind):
-        inner = kind.value_type
-        if pa.types.is_struct(inner) and inner.get_field_index("bytes") >= 0:
-            return {"feature": {"_type": "Image"}, "_type": "List"}
-        return {"feature": _feature(inner), "_type": "List"}
-    if pa.types.is_struct(kind):
-        return {kind.field(i).name: _feature(kind.field(i).type) for i in range(kind.num_fields)}
-    names = {pa.string(): "string", pa.int32(): "int32", pa.float64(): "float64", pa.bool_(): "bool"}
-    return {"dtype": names[kind], "_type": "Value"}
+    return hub_schema(fields)

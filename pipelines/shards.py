@@ -1,0 +1,84 @@
+"""Parquet in shards of a bounded size, with the metadata by which `datasets` knows what a column is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SHARD_BYTES = 400 << 20
+
+TURNS = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
+"""A conversation."""
+IMAGES = pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+"""Pictures with their bytes, which `datasets` shows as images."""
+
+
+class Shards:
+    """A context manager that writes `part-00000.parquet`, `part-00001.parquet`, … into a folder that it makes.
+
+    There is always a first file, even of no rows. After the block, `files` holds each path with its rows.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, shard_bytes: int = SHARD_BYTES) -> None:
+        self.files: list[tuple[Path, int]] = []
+        self._folder = folder
+        self._schema = schema
+        self._limit = shard_bytes
+        self._rows = 0
+
+    def __enter__(self) -> "Shards":
+        self._folder.mkdir(parents=True)
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def write(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append a row group."""
+        if self._path.stat().st_size > self._limit:
+            self._close()
+            self._open()
+        self._writer.write_table(pa.Table.from_pylist(records, schema=self._schema))
+        self._rows += len(records)
+
+    def _open(self) -> None:
+        self._path = self._folder / f"part-{len(self.files):05d}.parquet"
+        self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        self._rows = 0
+
+    def _close(self) -> None:
+        self._writer.close()
+        self.files.append((self._path, self._rows))
+
+
+def hub_schema(fields: Mapping[str, pa.DataType]) -> pa.Schema:
+    """An Arrow schema that `datasets` reads with these types, pictures as `Image`, wherever the rows come from."""
+    schema = pa.schema(dict(fields))
+    info = {"info": {"features": {f.name: _feature(f.type) for f in schema}}}
+    return schema.with_metadata({"huggingface": json.dumps(info)})
+
+
+def _feature(kind: pa.DataType) -> Any:
+    """An Arrow type in the notation of `datasets.Features.to_dict()`."""
+    if pa.types.is_list(kind):
+        inner = kind.value_type
+        if pa.types.is_struct(inner) and inner.get_field_index("bytes") >= 0:
+            return {"feature": {"_type": "Image"}, "_type": "List"}
+        return {"feature": _feature(inner), "_type": "List"}
+    if pa.types.is_struct(kind):
+        return {kind.field(i).name: _feature(kind.field(i).type) for i in range(kind.num_fields)}
+    names = {
+        pa.string(): "string",
+        pa.int32(): "int32",
+        pa.int64(): "int64",
+        pa.float64(): "float64",
+        pa.bool_(): "bool",
+    }
+    return {"dtype": names[kind], "_type": "Value"}
