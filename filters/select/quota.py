@@ -12,6 +12,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field, model_validator
 
+from filters.select.greedy import Limits
 from schemas.errors import ConfigError
 from schemas.section import Section
 
@@ -90,6 +91,14 @@ def draw(rows: pl.DataFrame, quotas: pl.DataFrame, by: Sequence[str]) -> pl.Seri
     place = pl.int_range(pl.len(), dtype=pl.Int64).over(_LABEL)
     seated = ranked.join(wanted, on=_LABEL, how="left", maintain_order="left", validate="m:1")
     return seated.filter(place < pl.col("quota"))["id"]
+
+
+def limits(rows: pl.DataFrame, quotas: pl.DataFrame, by: Sequence[str]) -> Limits:
+    """`quotas` (from `allot`) in the shape in which a greedy choice over `rows` keeps them."""
+    wanted = quotas.select(_label(by), "quota").with_row_index("__number")
+    joined = rows.select(_label(by)).join(wanted, on=_LABEL, how="left", maintain_order="left", validate="m:1")
+    numbers = joined["__number"].cast(pl.Int64).fill_null(-1).to_numpy()
+    return Limits(numbers, wanted["quota"].to_numpy())
 
 
 def _label(by: Sequence[str]) -> pl.Expr:
