@@ -20,6 +20,7 @@ TABLES = {
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),
     "control": ("select", "control"),
+    "pairs": ("prefer", "pairs"),
     "released": ("release", "kept"),
 }
 """Views by name: the stage and the table behind each."""

@@ -12,6 +12,7 @@ from filters.assign import AssignConfig
 from filters.dedup.embedding import NearConfig
 from filters.dedup.exact import ExactConfig
 from filters.difficulty import DifficultyConfig
+from filters.preference import PreferenceConfig
 from filters.select.variance import SelectConfig
 from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
@@ -21,7 +22,7 @@ from generators.encoders import EncoderConfig
 from generators.rollouts import RolloutsConfig
 from pipelines.driver import DriverConfig
 from pipelines.ingest import IngestConfig
-from pipelines.release import ReleaseConfig
+from pipelines.release_rows import ReleaseConfig
 from pipelines.sources.source import Source
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError
@@ -59,6 +60,7 @@ class Recipe(Section):
     dedup: DedupConfig | None = None
     split: AssignConfig = AssignConfig()
     select: SelectConfig | None = None
+    preference: PreferenceConfig | None = Field(default=None, description="pairs of a right and a wrong response")
     release: ReleaseConfig = ReleaseConfig()
 
     @model_validator(mode="after")
@@ -71,6 +73,10 @@ class Recipe(Section):
                 )
         if self.select is not None and self.rollouts is None:
             raise ValueError("select: selection reads pass rates, so the recipe needs a `rollouts` section too.")
+        told = {"rollouts": self.rollouts, "traces": self.distill}
+        if self.preference is not None and told[self.preference.responses] is None:
+            part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]
+            raise ValueError(f"preference: pairs of {self.preference.responses} need a `{part}` section.")
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:

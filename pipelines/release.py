@@ -1,13 +1,16 @@
 """Releases: immutable folders that trainers load as they are.
 
     releases/<recipe>/v<N>/
-        sft/  rl/  holdout/      parquet with the features of `datasets`; images inside, as `Image`
-        manifest.json            resolved recipe, models, counts by reason, hashes of every file
-        README.md                the data card, with the configs that `load_dataset` reads
+        sft/ rl/ preference/ holdout/    parquet with the features of `datasets`; images inside, as `Image`
+        control/ unfiltered/             what a random choice would have taken, and what there was to choose from
+        images/                          the pictures, where the recipe keeps them beside the parquet
+        dropped.parquet                  every row that a stage dropped, with its reason and the numbers that decided
+        manifest.json                    resolved recipe, models, counts by reason, statistics, hashes of every file
+        README.md                        the data card, with the configs that `load_dataset` reads
 
-A release is made in a hidden folder and renamed when it is whole. Its version is decided by the bytes of its splits: the
-same content is the same version, however often it is built; other content is the next one. Nothing in it depends on the
-clock or the machine.
+A release is made in a hidden folder, flushed to the disk and renamed when it is whole. Its version is decided by the bytes
+of its tables: the same content is the same version, however often it is built; other content is the next one. Nothing in
+it depends on the clock or the machine.
 """
 
 import hashlib
@@ -21,43 +24,27 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-from pydantic import Field, field_validator
 
-from filters.verify.graders import GRADERS
-from generators.prompts import question_text
 from pipelines.card import render_card
-from pipelines.shards import IMAGES, TURNS, Shards, hub_schema
-from pipelines.workspace import read_json, store_errors, write_json
+from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
+from pipelines.shards import Shards
+from pipelines.statistics import statistics
+from pipelines.workspace import read_json, store_errors, write_json, write_table
 from schemas.engine import MediaReader
-from schemas.section import Section
+from schemas.errors import StoreError
 
 SPLITS = ("sft", "rl", "holdout")
+"""The sides on which samples stand."""
+
 ROW_GROUP = 256
-
-
-class ReleaseConfig(Section):
-    """What the rows of a release look like."""
-
-    system: str | None = Field(default=None, description="a system turn in front of every prompt")
-    trainer: str | None = Field(
-        default="trl", description="whose own grader must agree with ours about every row; null asks none"
-    )
-    suffix: str = Field(default="", description="a text after every question, such as an instruction to use tags")
-
-    @field_validator("trainer")
-    @classmethod
-    def _known(cls, trainer: str | None) -> str | None:
-        if trainer is not None and trainer not in GRADERS:
-            raise ValueError(f"no grader '{trainer}'; there are {', '.join(GRADERS)}")
-        return trainer
 
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of a release: one lazy table a split (columns in `split_columns`), and what its manifest says."""
+    """The rows of a release: a lazy table a config, what was dropped on the way, and what its manifest says."""
 
     tables: dict[str, pl.LazyFrame]
+    dropped: pl.LazyFrame
     manifest: dict[str, Any]
 
 
@@ -65,27 +52,31 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
     """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is."""
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".new-*"):  # the build's lock is held, so whoever wrote these is dead
+            shutil.rmtree(left)
         scratch = folder / f".new-{os.getpid()}"
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
         try:
-            files = [f for name in SPLITS for f in _write_split(name, content.tables[name], config, media, scratch)]
+            files = _write_files(content, config, media, scratch)
             digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
             same = next((p for p in released(folder) if _content(p) == digest), None)
             if same is not None:
                 return same
-            number = max((int(p.name[1:]) for p in released(folder)), default=0) + 1
+            target = _next_version(folder)
             manifest = {
                 "name": content.manifest["recipe"]["name"],
-                "version": f"v{number}",
+                "version": target.name,
                 "content": digest,
                 "code": package_version("curate-multimodal"),
                 **content.manifest,
+                "statistics": statistics(scratch),
                 "files": files,
             }
             (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
             write_json(manifest, scratch / "manifest.json")
-            target = folder / f"v{number}"
+            _flush(scratch)
             scratch.rename(target)
+            _flush(folder, deep=False)
             return target
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -97,78 +88,73 @@ def released(folder: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name[1:]))
 
 
+def _next_version(folder: Path) -> Path:
+    number = max((int(p.name[1:]) for p in released(folder)), default=0) + 1
+    target = folder / f"v{number}"
+    if target.exists():
+        raise StoreError(
+            f"{target} is there, but it is no release of ours (it has no manifest.json). Move it away; "
+            "what was built is not lost, the same command goes on from there."
+        )
+    return target
+
+
 def _content(release: Path) -> str | None:
     manifest = read_json(release / "manifest.json")
     return manifest["content"] if manifest else None
 
 
-def _write_split(
+def _flush(folder: Path, *, deep: bool = True) -> None:
+    """Put a folder's names, and with `deep` its files, onto the disk, so that a rename never outlives what it names."""
+    for path in [*(folder.rglob("*") if deep else ()), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _write_files(content: Content, config: ReleaseConfig, media: MediaReader, root: Path) -> list[dict[str, Any]]:
+    files = [
+        file
+        for name in CONFIGS
+        if name in content.tables
+        for file in _write_config(name, content.tables[name], config, media, root)
+    ]
+    write_table(content.dropped, root / "dropped.parquet")
+    rows = int(pl.scan_parquet(root / "dropped.parquet").select(pl.len()).collect().item())
+    return [*files, _file(root / "dropped.parquet", root, rows)]
+
+
+def _write_config(
     name: str, table: pl.LazyFrame, config: ReleaseConfig, media: MediaReader, root: Path
 ) -> Iterator[dict[str, Any]]:
-    """Write one split as parquet shards; yield what the manifest says of each."""
-    with Shards(root / name, _schema(name)) as shards:
+    """Write one config as parquet shards; yield what the manifest says of each."""
+    with Shards(root / name, schema(name)) as shards:
         for batch in table.collect_batches(chunk_size=ROW_GROUP, maintain_order=True):
             for piece in batch.iter_slices(ROW_GROUP):
-                shards.write([_record(name, row, config, media) for row in piece.iter_rows(named=True)])
-    for path, rows in shards.files:
-        yield _file(path, root, rows)
+                shards.write([record(name, row, config, media) for row in piece.iter_rows(named=True)])
+                if config.images == "reference":
+                    _place_images(piece, media, root / "images")
+    yield from (_file(path, root, rows) for path, rows in shards.files)
+
+
+def _place_images(rows: pl.DataFrame, media: MediaReader, folder: Path) -> None:
+    """Put the pictures of `rows` beside the parquet, once each: as a second name where the file system can, else a copy."""
+    folder.mkdir(exist_ok=True)
+    shown = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")
+    for sha256 in shown.filter(pl.col("kind") == "image")["sha256"].unique():
+        source = media.path(sha256)
+        target = folder / source.name
+        if target.exists():
+            continue
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
 
 
 def _file(path: Path, root: Path, rows: int) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"path": str(path.relative_to(root)), "rows": rows, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def _record(name: str, row: dict[str, Any], config: ReleaseConfig, media: MediaReader) -> dict[str, Any]:
-    """One row as trainers read it. `<image>` in a text would be taken for a picture, so it is written `<img>`."""
-    text = question_text(row["question"], row["options"]) + config.suffix
-    turns = [{"role": "system", "content": config.system}] if config.system else []
-    answer = row["answer"]
-    record = {
-        "id": row["id"],
-        "prompt": [*turns, {"role": "user", "content": _no_marks(text)}],
-        "images": [
-            {"bytes": media.read(m["sha256"]), "path": media.path(m["sha256"]).name}
-            for m in row["media"] or ()
-            if m["kind"] == "image"
-        ],
-        "solution": row["solution"] or f"${answer['raw']}$",
-        "answer": answer["parsed"],
-        "verifier": row["verifier"]["id"],
-        "verifier_params": row["verifier"]["params"],
-        "options": row["options"] or [],
-        "tags": row["tags"],
-        "dataset": row["source"]["dataset"],
-        "group": row["group"],
-        "model": row["model"],
-        "k": row["k"],
-        "n": row["n"],
-    }
-    if name == "sft":
-        record["completion"] = [{"role": "assistant", "content": _no_marks(row["text"])}]
-        record["caption"] = row["caption"]
-    if name == "rl":
-        record["value"] = row["value"]
-        record["control"] = row["control"]
-    return record
-
-
-def _no_marks(text: str) -> str:
-    return text.replace("<image>", "<img>")
-
-
-def _schema(name: str) -> pa.Schema:
-    """The Arrow schema of a split, with the metadata by which `datasets` knows that `images` are images."""
-    text = ("solution", "answer", "verifier", "verifier_params")
-    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS}
-    if name == "sft":
-        fields["completion"] = TURNS
-    fields |= {"images": IMAGES, **dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
-    fields |= {"tags": pa.string(), "dataset": pa.string(), "group": pa.string()}
-    fields |= {"model": pa.string(), "k": pa.int32(), "n": pa.int32()}
-    if name == "sft":
-        fields["caption"] = pa.string()
-    if name == "rl":
-        fields |= {"value": pa.float64(), "control": pa.bool_()}
-    return hub_schema(fields)

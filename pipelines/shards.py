@@ -50,12 +50,21 @@ class Shards:
 
     def _open(self) -> None:
         self._path = self._folder / f"part-{len(self.files):05d}.parquet"
-        self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(self._path, self._schema, compression=_compression(self._schema))
         self._rows = 0
 
     def _close(self) -> None:
         self._writer.close()
         self.files.append((self._path, self._rows))
+
+
+def _compression(schema: pa.Schema) -> dict[str, str]:
+    """Texts are packed; pictures are packed already, so packing them again would cost time and save nothing."""
+    empty = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), empty)
+    columns = pq.ParquetFile(pa.BufferReader(empty.getvalue())).schema
+    leaves = (columns.column(i) for i in range(len(columns)))
+    return {leaf.path: "none" if leaf.path.endswith(".bytes") else "zstd" for leaf in leaves}
 
 
 def hub_schema(fields: Mapping[str, pa.DataType]) -> pa.Schema:

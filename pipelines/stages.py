@@ -11,7 +11,7 @@ from pipelines.ask import ask
 from pipelines.dedup import encoder_identities
 from pipelines.sources.read import fingerprint
 from pipelines.stage import Asks, Build, Road, Stage, in_order
-from pipelines.steps import dedup, ingest, release, select, split, traces
+from pipelines.steps import dedup, ingest, preference, release, select, split, traces
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
@@ -41,10 +41,14 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("round_trip", "samples", 1, ("split", "verify", "judge"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
     Stage("select", "samples", 1, ("round_trip", "split", "difficulty"), lambda r: r.select, select.select_samples),
-    Stage("release", "samples", 1, ("round_trip", "select", "split", "verify", "judge", "caption"), lambda r: r.release,
-          release.release),
+    Stage("prefer", "prompts", 1,
+          ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge"),
+          lambda r: r.preference, preference.pair_responses),
+    Stage("release", "samples", 2, ("prefer", "round_trip", "select", "split", "verify", "judge", "caption"),
+          lambda r: r.release, release.release),
 )  # fmt: skip
-"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, split, try the grader, select, release."""
+"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, split, try the grader, select,
+pair, release."""
 
 
 def road(build: Build) -> Road:

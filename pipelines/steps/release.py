@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from filters.difficulty import band
 from filters.traces import stated_gold
 from filters.verify.round_trip import GRADED_KINDS, RoundTripConfig, round_trip
 from pipelines.release import Content, write_release
@@ -36,45 +37,69 @@ def check_round_trip(build: Build, stage: Stage, road: Road) -> Outcome:
 
 
 def release(build: Build, stage: Stage, road: Road) -> Outcome:
-    """Write the splits, the manifest and the card; a sample on the SFT side without a verified trace has no row."""
+    """Write the splits, the extras, the manifest and the card; an SFT sample without a verified trace has no row."""
     recipe = build.recipe
-    rows = _release_rows(build, stage, road)
-    traces = verified(road).select("sample_id", "text", "index") if "verify" in road else None
-    sft_ids = rows.filter(pl.col("split") == "sft")
-    if traces is None:
-        tables = {"sft": rows.head(0).with_columns(text=pl.lit("")), "rl": rows.filter(pl.col("split") != "holdout")}
-        bare = sft_ids.head(0)
-    else:
-        sft = sft_ids.join(traces, left_on="id", right_on="sample_id").sort("id", "index").drop("index")
-        bare = sft_ids.join(traces, left_on="id", right_on="sample_id", how="anti")
-        tables = {"sft": sft, "rl": rows.filter(pl.col("split") == "rl")}
-    tables["holdout"] = rows.filter(pl.col("split") == "holdout")
-    dropped = bare.select("id", reason=pl.lit("release:no_verified_trace"), evidence=pl.lit("{}")).collect()
-    kept = rows.select("id", "split").join(dropped.lazy(), on="id", how="anti").collect()
-    manifest = _manifest(build, stage, road, kept, dropped)
-    path = write_release(Content(tables, manifest), recipe.release, build.media, build.workspace.releases(recipe.name))
+    everything = _rows(build, road)
+    rows = everything.filter("chosen")
+    tables, bare = _splits(road, rows)
+    tables |= _extras(road, everything, recipe.release.extras)
+    dropped = bare.sort("id").select("id", reason=pl.lit("release:no_verified_trace"), evidence=pl.lit("{}")).collect()
+    kept = rows.select("id", "split").join(dropped.lazy(), on="id", how="anti").sort("id").collect()
+    tables = {name: table.sort("id", *_AFTER_ID.get(name, ())) for name, table in tables.items()}
+    content = Content(tables, _drops(build, stage, road, dropped), _manifest(build, stage, road, kept, dropped))
+    path = write_release(content, recipe.release, build.media, build.workspace.releases(recipe.name))
     outcome = write(build, stage, kept.height + dropped.height, kept, dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"release": path.name})
 
 
-def _release_rows(build: Build, stage: Stage, road: Road) -> pl.LazyFrame:
-    """Everything a release says of a sample, one row a sample, in the order of ids."""
+_AFTER_ID = {"sft": ("index",), "preference": ("index",)}
+_PROMPT = ("id", "question", "options", "answer", "verifier", "media", "source")
+
+
+def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl.LazyFrame]:
+    """The tables that are trained on, and the SFT samples that have no trace to train on."""
+    sft, rl = (rows.filter(pl.col("split") == side) for side in ("sft", "rl"))
+    tables = {"holdout": rows.filter(pl.col("split") == "holdout")}
+    if "verify" in road:
+        traces = verified(road).select("sample_id", "text", "index")
+        tables["sft"] = sft.join(traces, left_on="id", right_on="sample_id")
+        bare = sft.join(traces, left_on="id", right_on="sample_id", how="anti")
+        tables["rl"] = rl
+    else:
+        tables["sft"] = rows.head(0).with_columns(text=pl.lit(""), index=pl.lit(0, pl.Int32))
+        tables["rl"], bare = rows.filter(pl.col("split") != "holdout"), sft.head(0)
+    if "prefer" in road:
+        pairs = road.table("prefer", "pairs").select("id", "index", "chosen_text", "rejected_text")
+        tables["preference"] = rows.join(pairs, on="id")
+    return tables, bare
+
+
+def _extras(road: Road, everything: pl.LazyFrame, names: tuple[str, ...]) -> dict[str, pl.LazyFrame]:
+    """What a random choice would have taken, and all that selection had to choose from (the holdout is nobody's)."""
+    if "select" not in road:
+        return {}
+    tables = {
+        "control": everything.join(road.table("select", "control").select("id"), on="id", how="semi"),
+        "unfiltered": everything.filter(pl.col("split") != "holdout").with_columns(released=pl.col("chosen")),
+    }
+    return {name: tables[name] for name in names}
+
+
+def _rows(build: Build, road: Road) -> pl.LazyFrame:
+    """Everything a release says of a sample that has a side and passed the trainer's grader; `chosen` by selection."""
     recipe = build.recipe
     rows = road.table("split").select("id", "split", "group")
-    if "select" in road:
-        chosen = road.table("select").select("id", "value")
-        control = road.table("select", "control").with_columns(control=pl.lit(True))
-        rows = (
-            rows.join(chosen, on="id")
-            .join(control, on="id", how="left")
-            .with_columns(pl.col("control").fill_null(False))
-        )
-    else:
-        rows = rows.with_columns(value=pl.lit(None, pl.Float64), control=pl.lit(False))
     if "round_trip" in road:
         rows = rows.join(road.table("round_trip"), on="id")
     else:
         rows = rows.with_columns(solution=pl.lit(None, pl.String))
+    if "select" in road:
+        chosen = road.table("select").select("id", "value", chosen=pl.lit(True))
+        control = road.table("select", "control").select("id", control=pl.lit(True))
+        rows = rows.join(chosen, on="id", how="left").join(control, on="id", how="left")
+        rows = rows.with_columns(pl.col("chosen", "control").fill_null(False))
+    else:
+        rows = rows.with_columns(value=pl.lit(None, pl.Float64), chosen=pl.lit(True), control=pl.lit(False))
     if "difficulty" in road:
         rows = rows.join(road.table("difficulty").select("id", "model", "k", "n"), on="id", how="left")
     else:
@@ -83,8 +108,20 @@ def _release_rows(build: Build, stage: Stage, road: Road) -> pl.LazyFrame:
         rows = rows.join(road.table("caption").select("id", "caption"), on="id", how="left")
     else:
         rows = rows.with_columns(caption=pl.lit(None, pl.String))
-    samples = road.table("ingest").select("id", "question", "options", "answer", "verifier", "media", "source")
-    return rows.join(samples, on="id").with_columns(tags=pl.lit(recipe.verify.tags)).sort("id")
+    samples = road.table("ingest").select(_PROMPT)
+    return rows.join(samples, on="id").with_columns(band=band(), tags=pl.lit(recipe.verify.tags))
+
+
+def _drops(build: Build, stage: Stage, road: Road, own: pl.DataFrame) -> pl.LazyFrame:
+    """Every drop of the build: `stage, unit, id, sample_id, reason, evidence`, in the order of the stages."""
+    earlier = [s for s in road.stages if s.number < stage.number]
+    tables = [
+        table.select(stage=pl.lit(s.name), unit=pl.lit(s.unit), id="id", reason="reason", evidence="evidence")
+        for s, table in [*((s, road.table(s.name, "dropped")) for s in earlier), (stage, own.lazy())]
+    ]
+    sample = pl.coalesce(pl.col("evidence").str.json_path_match("$.sample_id"), "id")
+    drops = pl.concat(tables).with_columns(sample_id=sample)
+    return drops.select("stage", "unit", "id", "sample_id", "reason", "evidence")
 
 
 def _manifest(build: Build, stage: Stage, road: Road, kept: pl.DataFrame, dropped: pl.DataFrame) -> dict[str, Any]:

@@ -32,6 +32,7 @@ rollouts: {model: vlm, n: 4, sampling: {max_tokens: 8}, tags: plain}
 dedup: {}
 split: {sft: 0.5, rl: 0.4, holdout: 0.1}
 select: {budget: 0.8}
+preference: {per_prompt: 2}
 """
 
 

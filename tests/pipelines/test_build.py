@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -47,7 +48,15 @@ def test_every_stage_balances_and_every_split_is_there(finished: Path, tiny: Sim
         path = release / file["path"]
         assert pl.read_parquet(path).height == file["rows"]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
-    assert {f["path"].split("/")[0] for f in manifest["files"]} == {"sft", "rl", "holdout"}
+    assert {f["path"].split("/")[0] for f in manifest["files"]} == {
+        "sft",
+        "rl",
+        "preference",
+        "holdout",
+        "control",
+        "unfiltered",
+        "dropped.parquet",
+    }
 
 
 def test_an_image_is_captioned_once_and_rolled_out_n_times(finished: Path, tiny: SimpleNamespace) -> None:
@@ -162,3 +171,39 @@ def test_a_stage_that_loses_rows_fails_the_build(
     )
     with pytest.raises(StageError, match="Stage 'select' lost rows"):
         run_build(tiny.make(finished, "select.budget=2", out=out))
+
+
+def test_preference_pairs_are_of_one_prompt_and_opposite_verdicts(finished: Path, tiny: SimpleNamespace) -> None:
+    build = tiny.make(finished)
+    plan = road(build)
+    verdict = dict(plan.table("score").select("id", "correct").collect().iter_rows())
+    pairs = plan.table("prefer", "pairs").collect()
+    assert pairs.height
+    assert all(verdict[row["chosen"]] and not verdict[row["rejected"]] for row in pairs.iter_rows(named=True))
+    released = pl.read_parquet(release_path(build, plan) / "preference" / "*.parquet")
+    assert released["id"].to_list() == pairs["id"].to_list()
+
+
+def test_every_number_of_the_manifest_can_be_counted_again(finished: Path, tiny: SimpleNamespace) -> None:
+    """Counted another way than the writer counts: with DuckDB, from the release's parquet alone."""
+    build = tiny.make(finished)
+    release = release_path(build, road(build))
+    manifest = json.loads((release / "manifest.json").read_text())
+    for name, facts in manifest["statistics"]["configs"].items():
+        table = f"read_parquet('{release / name}/*.parquet')"
+        sql = f'SELECT count(*), count(DISTINCT id), count(DISTINCT "group"), sum(len(images)), count(n) FROM {table}'
+        counted = duckdb.sql(sql).fetchone()
+        assert counted == tuple(facts[f] for f in ("rows", "samples", "groups", "pictures", "measured"))
+        sources = duckdb.sql(f"SELECT dataset, count(*) FROM {table} GROUP BY ALL").fetchall()
+        assert dict(sources) == facts["sources"]
+        assert sum(f["rows"] for f in manifest["files"] if f["path"].startswith(f"{name}/")) == facts["rows"]
+    drops = f"read_parquet('{release}/dropped.parquet')"
+    reasons = duckdb.sql(f"SELECT reason, count(*) FROM {drops} GROUP BY ALL").fetchall()
+    assert dict(reasons) == manifest["statistics"]["dropped"]
+    for stage in manifest["stages"]:
+        of_stage = f"SELECT reason, count(*) FROM {drops} WHERE stage = '{stage['stage']}' GROUP BY ALL"
+        assert dict(duckdb.sql(of_stage).fetchall()) == stage["dropped"]
+        assert stage["rows_in"] == stage["kept"] + sum(stage["dropped"].values())
+    kept = {s["stage"]: s["kept"] for s in manifest["stages"]}
+    measured = sum(r["samples"] for rows in manifest["statistics"]["pass_rates"].values() for r in rows)
+    assert measured == kept["round_trip"]

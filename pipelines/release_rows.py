@@ -1,0 +1,107 @@
+"""The rows of a release: one Arrow schema a config, the same for every source, and the record behind each row.
+
+Lists are `[]`, never null, because loaders that infer types from a first null row fail on the second. `<image>` in a text
+would be taken for a picture, so it is written `<img>`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from filters.verify.graders import GRADERS
+from generators.prompts import question_text
+from pipelines.shards import IMAGES, TURNS, hub_schema
+from schemas.engine import MediaReader
+from schemas.section import Section
+
+CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
+"""The configs of a release, in the order in which cards list them."""
+
+
+class ReleaseConfig(Section):
+    """What the rows of a release look like."""
+
+    system: str | None = Field(default=None, description="a system turn in front of every prompt")
+    trainer: str | None = Field(
+        default="trl", description="whose own grader must agree with ours about every row; null asks none"
+    )
+    suffix: str = Field(default="", description="a text after every question, such as an instruction to use tags")
+    images: Literal["embed", "reference"] = Field(
+        default="embed", description="inside the parquet, or beside it in images/, each once, named by `path`"
+    )
+    extras: tuple[Literal["control", "unfiltered"], ...] = Field(
+        default=("control", "unfiltered"),
+        description="configs beside the splits: the random control, all that was there",
+    )
+
+    @field_validator("trainer")
+    @classmethod
+    def _known(cls, trainer: str | None) -> str | None:
+        if trainer is not None and trainer not in GRADERS:
+            raise ValueError(f"no grader '{trainer}'; there are {', '.join(GRADERS)}")
+        return trainer
+
+
+def record(name: str, row: Mapping[str, Any], config: ReleaseConfig, media: MediaReader) -> dict[str, Any]:
+    """One row of config `name` as trainers read it."""
+    text = question_text(row["question"], row["options"]) + config.suffix
+    turns = [{"role": "system", "content": config.system}] if config.system else []
+    answer = row["answer"]
+    found = {
+        "id": row["id"],
+        "prompt": [*turns, {"role": "user", "content": _no_marks(text)}],
+        "images": [_image(m["sha256"], config, media) for m in row["media"] or () if m["kind"] == "image"],
+        "solution": row["solution"] or f"${answer['raw']}$",
+        "answer": answer["parsed"],
+        "verifier": row["verifier"]["id"],
+        "verifier_params": row["verifier"]["params"],
+        "options": row["options"] or [],
+        "tags": row["tags"],
+        "dataset": row["source"]["dataset"],
+        "group": row["group"],
+    }
+    replies = {"sft": {"completion": "text"}, "preference": {"chosen": "chosen_text", "rejected": "rejected_text"}}
+    for column, text_column in replies.get(name, {}).items():
+        found[column] = [{"role": "assistant", "content": _no_marks(row[text_column])}]
+    return found | {column: row[column] for column in _FACTS[name]}
+
+
+def _image(sha256: str, config: ReleaseConfig, media: MediaReader) -> dict[str, Any]:
+    name = media.path(sha256).name
+    if config.images == "reference":
+        return {"bytes": None, "path": f"images/{name}"}
+    return {"bytes": media.read(sha256), "path": name}
+
+
+def _no_marks(text: str) -> str:
+    return text.replace("<image>", "<img>")
+
+
+_MEASURED: dict[str, pa.DataType] = {
+    "model": pa.string(),
+    "k": pa.int32(),
+    "n": pa.int32(),
+    "band": pa.string(),
+}
+_CHOSEN: dict[str, pa.DataType] = {"value": pa.float64(), "control": pa.bool_()}
+_FACTS: dict[str, dict[str, pa.DataType]] = {
+    "sft": {**_MEASURED, "index": pa.int32(), "caption": pa.string()},
+    "rl": {**_MEASURED, **_CHOSEN},
+    "preference": {**_MEASURED, "index": pa.int32()},
+    "holdout": _MEASURED,
+    "control": _MEASURED,
+    "unfiltered": {**_MEASURED, "split": pa.string(), "released": pa.bool_()},
+}
+"""What a row of each config says beside prompt, answer and pictures."""
+
+
+def schema(name: str) -> pa.Schema:
+    """The Arrow schema of a config, with the metadata by which `datasets` knows that `images` are images."""
+    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS}
+    fields |= {"sft": {"completion": TURNS}, "preference": {"chosen": TURNS, "rejected": TURNS}}.get(name, {})
+    text = ("solution", "answer", "verifier", "verifier_params")
+    fields |= {"images": IMAGES, **dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
+    fields |= {"tags": pa.string(), "dataset": pa.string(), "group": pa.string(), **_FACTS[name]}
+    return hub_schema(fields)

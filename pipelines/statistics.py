@@ -1,0 +1,81 @@
+"""What a release says of itself in numbers. Each is computed from the release's own parquet, so anybody can do it again."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.release_rows import CONFIGS
+
+
+def statistics(release: Path) -> dict[str, Any]:
+    """Rows, samples, groups, pictures, sources, verifiers and answer kinds by config; pass rates by model; drops by reason.
+
+    Reads the parquet below `release` lazily and no picture at all.
+    """
+    found = [name for name in CONFIGS if any((release / name).glob("*.parquet"))]
+    return {
+        "configs": {name: _config(release / name) for name in found},
+        "pass_rates": _pass_rates(release, found),
+        "dropped": _dropped(release / "dropped.parquet"),
+    }
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    rows = pl.scan_parquet(folder / "*.parquet")
+    kind = pl.col("answer").str.json_path_match("$.kind").alias("kind")
+    counts = rows.select(
+        rows=pl.len(), samples=pl.col("id").n_unique(), groups=pl.col("group").n_unique(), measured=pl.col("n").count()
+    ).collect()
+    facts: dict[str, Any] = dict(counts.row(0, named=True))
+    facts["pictures"] = _pictures(folder)
+    for name, column in (("sources", pl.col("dataset")), ("kinds", kind), ("verifiers", pl.col("verifier"))):
+        facts[name] = _counts(rows, column.alias("name"))
+    if "band" in rows.collect_schema():
+        facts["bands"] = _counts(rows.filter(pl.col("band").is_not_null()), pl.col("band").alias("name"))
+    if "completion" in rows.collect_schema():
+        length = pl.col("completion").list.first().struct.field("content").str.len_chars()
+        quantiles = {f"p{q}": length.quantile(q / 100, "nearest") for q in (5, 50, 95)}
+        facts["completion_chars"] = rows.select(**quantiles).collect().row(0, named=True)
+    return facts
+
+
+def _counts(rows: pl.LazyFrame, column: pl.Expr) -> dict[str, int]:
+    counted = rows.select(column).group_by("name").len().sort("len", "name", descending=[True, False]).collect()
+    return {str(name): count for name, count in counted.iter_rows()}
+
+
+def _pictures(folder: Path) -> int:
+    """Pictures in the rows of a config, counted by their names alone."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    total = 0
+    for path in sorted(folder.glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(columns=["images.list.element.path"]):
+            total += pc.sum(pc.list_value_length(batch.column(0))).as_py() or 0
+    return total
+
+
+def _pass_rates(release: Path, configs: list[str]) -> dict[str, list[dict[str, int]]]:
+    """How many samples had k right of n, by the model that was measured; over everything that could have been chosen."""
+    whole = {"unfiltered", "holdout"} if "unfiltered" in configs else {"sft", "rl", "holdout"}
+    names = [name for name in configs if name in whole]
+    tables = [
+        pl.scan_parquet(release / n / "*.parquet").select("id", "model", "n", "k").filter(pl.col("n").is_not_null())
+        for n in names
+    ]
+    if not tables:
+        return {}
+    counted = (
+        pl.concat(tables).unique("id").group_by("model", "n", "k").len("samples").sort("model", "n", "k").collect()
+    )
+    found: dict[str, list[dict[str, int]]] = {}
+    for row in counted.iter_rows(named=True):
+        found.setdefault(row.pop("model"), []).append(row)
+    return found
+
+
+def _dropped(path: Path) -> dict[str, int]:
+    counted = pl.scan_parquet(path).group_by("reason").len().sort("len", "reason", descending=[True, False]).collect()
+    return dict(counted.iter_rows())
