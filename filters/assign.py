@@ -6,7 +6,7 @@ from typing import Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.groups import NearPairs, links
+from filters.groups import NearPairs, group_ids, links
 from schemas.section import Section
 from schemas.split import Split, split
 
@@ -65,12 +65,18 @@ def drop_bridges(
     """Drop the new rows that would join released rows of different sides, as `split:bridges_groups`, and no others.
 
     `rows` holds the released rows as well (those that are missing tie nothing). New rows are taken in the order of
-    their ids; each joins what it is tied to, unless that has two sides already. Evidence: the two sides.
+    their ids; each joins what it is tied to, unless that has two sides already. Evidence: the two sides. Near pairs
+    that leave out some links of a cluster may leave two sides near each other once the row between them is gone: ask
+    for the pairs of the kept rows again until nothing is dropped.
     """
-    sides = rows.select("id").join(_released(released), on="id", how="left", maintain_order="left")["split"].to_list()
-    ids = rows["id"].to_list()
+    known = rows.select("id").join(_released(released), on="id", how="left", maintain_order="left")
+    known = known.with_columns(group_ids(rows, near_pairs, near_media)["group"])
+    torn = pl.col("split").drop_nulls().n_unique().over("group") > 1
+    places = known.with_row_index("row").filter(torn)
+    sides, ids = places["split"].to_list(), places["id"].to_list()
+    table = links(rows[places["row"]], near_pairs, near_media)
     tied: list[list[str]] = [[] for _ in ids]
-    for row, link in links(rows, near_pairs, near_media).iter_rows():
+    for row, link in table.iter_rows():
         tied[row].append(link)
     order = sorted(range(len(ids)), key=lambda i: (sides[i] is None, ids[i]))
     joined = _Sides()

@@ -11,7 +11,7 @@ from filters.dedup.content import question_texts
 from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
 from filters.dedup.index import IndexConfig, RangeReader
 from filters.dedup.rule import dropped_pairs
-from filters.dedup.search import searcher, verified
+from filters.dedup.search import Told, logged, searcher, verified
 from filters.dedup.space import MARGIN
 from filters.dedup.vectors import Ints, Vectors, cosine
 from schemas.section import Section
@@ -43,12 +43,18 @@ def drop_contaminated(
     hashes: pl.DataFrame | None = None,
     vectors_text: Vectors | None = None,
     vectors_image: Vectors | None = None,
+    told: Told = logged,
 ) -> Split:
-    """Drop the rows that `contaminated` finds, as `decontaminate:<benchmark>`.
+    """Drop the rows that `contaminated` finds; see `drop_hits`."""
+    hits = contaminated(rows, benchmarks, config, hashes, vectors_text, vectors_image, told)
+    return drop_hits(rows, hits, config)
+
+
+def drop_hits(rows: pl.DataFrame, hits: pl.DataFrame, config: DecontaminateConfig) -> Split:
+    """Drop the rows that `hits` (of `contaminated`) name, as `decontaminate:<benchmark>`.
 
     Evidence: `benchmark`, `row`, `by`, `score` of the strongest hit (picture, long n-gram, short n-grams, embedding).
     """
-    hits = contaminated(rows, benchmarks, config, hashes, vectors_text, vectors_image)
     order = pl.col("by").replace_strict({"image": 0, f"ngram{config.ngram}": 1, "embedding": 3}, default=2)
     best = hits.sort(order, -pl.col("score"), "benchmark", "row").unique("id", keep="first", maintain_order=True)
     kept, dropped = dropped_pairs(rows, best.rename({"row": "kept"}), "decontaminate")
@@ -64,6 +70,7 @@ def contaminated(
     hashes: pl.DataFrame | None = None,
     vectors_text: Vectors | None = None,
     vectors_image: Vectors | None = None,
+    told: Told = logged,
 ) -> pl.DataFrame:
     """Every hit, as `HITS`: what the data card lists.
 
@@ -77,7 +84,7 @@ def contaminated(
     if hashes is not None:
         found.append(_by_image(rows, benchmarks, hashes, config))
     if vectors_text is not None:
-        found.append(_by_embedding(rows, texts, benchmarks, config, vectors_text, vectors_image))
+        found.append(_by_embedding(rows, texts, benchmarks, config, vectors_text, vectors_image, told))
     return pl.concat(found).unique().sort("id", "benchmark", "row", "by")
 
 
@@ -110,14 +117,15 @@ def _by_embedding(
     config: DecontaminateConfig,
     text: Vectors,
     image: Vectors | None,
+    told: Told,
 ) -> pl.DataFrame:
     theirs, ours = text.find(benchmarks["key"]), text.find(texts["key"])
     pictured = benchmarks["pictures"].list.len().to_numpy() > 0
     plain = np.flatnonzero((theirs >= 0) & ~pictured)
-    pairs = [_near(text, ours, theirs[plain], config.text_threshold, config.index)]
+    pairs = [_near(text, ours, theirs[plain], config.text_threshold, config.index, told)]
     pairs[0] = (pairs[0][0], plain[pairs[0][1]])
     if image is not None:
-        pairs.append(_near_pictures(rows, benchmarks, image, config))
+        pairs.append(_near_pictures(rows, benchmarks, image, config, told))
     row, entry = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
     known = (ours[row] >= 0) & (theirs[entry] >= 0)
     row, entry = row[known], entry[known]
@@ -127,12 +135,12 @@ def _by_embedding(
 
 
 def _near_pictures(
-    rows: pl.DataFrame, benchmarks: pl.DataFrame, image: Vectors, config: DecontaminateConfig
+    rows: pl.DataFrame, benchmarks: pl.DataFrame, image: Vectors, config: DecontaminateConfig, told: Told
 ) -> tuple[Ints, Ints]:
     """`(row, entry)` with a picture each whose vectors are near."""
     mine, theirs = _pictures(rows), _entry_pictures(benchmarks)
     place, other = image.find(mine["sha256"]), image.find(theirs["sha256"])
-    left, right = _near(image, place, other, config.image_threshold, config.index)
+    left, right = _near(image, place, other, config.image_threshold, config.index, told)
     exact = cosine(image, place[left], image, other[right]) >= config.image_threshold
     pairs = pl.DataFrame(
         {"row": mine["place"].gather(left[exact]), "entry": theirs["entry"].gather(right[exact])}
@@ -140,16 +148,18 @@ def _near_pictures(
     return pairs["row"].to_numpy().astype(np.int64), pairs["entry"].to_numpy().astype(np.int64)
 
 
-def _near(vectors: Vectors, ours: Ints, theirs: Ints, threshold: float, config: IndexConfig) -> tuple[Ints, Ints]:
+def _near(
+    vectors: Vectors, ours: Ints, theirs: Ints, threshold: float, config: IndexConfig, told: Told
+) -> tuple[Ints, Ints]:
     """Numbers `(i, j)` with `ours[i]` near `theirs[j]`, both rows of one matrix (-1 is skipped); each row searched once."""
     wanted, mine = np.unique(theirs[theirs >= 0]), np.unique(ours[ours >= 0])
     if not len(wanted) or not len(mine):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     radius = threshold - MARGIN
-    index = searcher(len(wanted), vectors.dim, lambda places: vectors.take(wanted[places]), radius, config)
+    index = searcher(len(wanted), vectors.dim, lambda places: vectors.take(wanted[places]), radius, config, told)
     for start in range(0, len(wanted), config.block):
         index.add(vectors.take(wanted[start : start + config.block]))
-    verified(index, lambda places: vectors.take(wanted[places]), radius, config)
+    verified(index, lambda places: vectors.take(wanted[places]), radius, config, told)
     reader = RangeReader(index, radius)
     found = [pl.DataFrame(schema={"mine": pl.Int64, "theirs": pl.Int64})]
     for start in range(0, len(mine), config.block):

@@ -7,15 +7,16 @@ from schemas.errors import ConfigError
 from schemas.section import Section
 
 _COMPUTED = ("pixels", "source_priority")
-_OPTIONAL = ("verified", "n_correct")
+_OPTIONAL = ("released", "verified", "n_correct")
 
 
 class QualityConfig(Section):
     """Best first. Ties fall to the smaller id, so the order is total and the same for any order of rows."""
 
     by: tuple[str, ...] = Field(
-        default=("verified", "n_correct", "pixels", "source_priority"),
-        description="columns, larger is better, null worst; pixels and source_priority are computed where no column is",
+        default=("released", "verified", "n_correct", "pixels", "source_priority"),
+        description="columns, larger is better, null worst; pixels and source_priority are computed where no column is; "
+        "released: in the latest release",
     )
     sources: tuple[str, ...] = Field(
         default=(), description="datasets, most trusted first; others come after all of them"

@@ -2,20 +2,44 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from filters.dedup.greedy import Take
-from filters.dedup.index import IndexConfig, centroids, choose, load_faiss, make_index
+from filters.dedup.index import Choice, IndexConfig, centroids, choose, load_faiss, make_index
 from filters.dedup.recall import lists_needed, measured, probe, refuse_below, sample_places
 
 logger = logging.getLogger(__name__)
 
 
-def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig) -> Any:
+@dataclass(frozen=True)
+class Search:
+    """One search as it was done: the index chosen and, of an approximate one, the recall on `pairs` true neighbours."""
+
+    choice: Choice
+    recall: float | None = None
+    pairs: int = 0
+
+    def __str__(self) -> str:
+        found = "" if self.recall is None else f"; recall {self.recall:.4f} of {self.pairs} true neighbours"
+        return f"{self.choice}{found}"
+
+
+Told = Callable[[Search], None]
+"""Who wants to know of each search."""
+
+
+def logged(search: Search) -> None:
+    """Says so in the log, and to nobody else."""
+    logger.info("%s", search)
+
+
+def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig, told: Told = logged) -> Any:
     """An empty index for `rows` vectors; an IVF comes trained and with as many probes as `min_recall` asks for.
 
-    The choice, and for an IVF its recall against brute force on a sample, are logged. Raises StageError where the
-    asked recall cannot be reached.
+    `told` hears of the choice and of an IVF's recall against brute force on a sample; of an HNSW's from `verified`.
+    Raises StageError where the asked recall cannot be reached.
     """
     if config.threads:
         load_faiss().omp_set_num_threads(config.threads)
@@ -27,14 +51,14 @@ def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig
         found = probe(rows, take, radius, config)
         need, recall = lists_needed(quantizer, found, take, config.min_recall)
         choice = dataclasses.replace(choice, probes=need)
-        logger.info("%s; recall %.4f of %d true neighbours", choice, recall, len(found.heads))
+        told(Search(choice, recall, len(found.heads)))
         refuse_below(recall, config, str(choice))
-    else:
-        logger.info("%s", choice)
+    elif choice.kind == "exact":
+        told(Search(choice))
     return make_index(choice, config, quantizer)
 
 
-def verified(index: Any, take: Take, radius: float, config: IndexConfig) -> None:
+def verified(index: Any, take: Take, radius: float, config: IndexConfig, told: Told = logged) -> None:
     """Measure a filled HNSW against brute force, which cannot be done beforehand; `take` reads its vectors by number.
 
     Other indexes return at once: exact ones need no measurement, an IVF has had it. Raises StageError below
@@ -44,5 +68,6 @@ def verified(index: Any, take: Take, radius: float, config: IndexConfig) -> None
         return
     found = probe(int(index.ntotal), take, radius, config)
     recall = measured(index, found, radius)
-    logger.info("hnsw search: recall %.4f of %d true neighbours", recall, len(found.heads))
-    refuse_below(recall, config, "hnsw search")
+    choice = Choice("hnsw", int(index.ntotal), int(index.d))
+    told(Search(choice, recall, len(found.heads)))
+    refuse_below(recall, config, str(choice))
