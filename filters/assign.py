@@ -71,8 +71,8 @@ def drop_bridges(
     """
     known = rows.select("id").join(_released(released), on="id", how="left", maintain_order="left")
     known = known.with_columns(group_ids(rows, near_pairs, near_media)["group"])
-    torn = pl.col("split").drop_nulls().n_unique().over("group") > 1
-    places = known.with_row_index("row").filter(torn)
+    is_torn = pl.col("split").drop_nulls().n_unique().over("group") > 1
+    places = known.with_row_index("row").filter(is_torn)
     sides, ids = places["split"].to_list(), places["id"].to_list()
     table = links(rows[places["row"]], near_pairs, near_media)
     tied: list[list[str]] = [[] for _ in ids]

@@ -28,8 +28,9 @@ def funnel_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def funnel_table(records: Sequence[Mapping[str, Any]]) -> Table:
-    """The funnel for a terminal."""
+    """The funnel for a terminal; below it, the indexes that vectors were searched with."""
     table = Table(title="Funnel: in = kept + dropped, in every row", title_justify="left")
+    table.caption, table.caption_justify = "\n".join(search_lines(records)), "left"
     for name in ("stage", "rows"):
         table.add_column(name)
     for name in ("in", "kept", "dropped", "asked", "tokens", "seconds"):
@@ -40,3 +41,14 @@ def funnel_table(records: Sequence[Mapping[str, Any]]) -> Table:
         numbers = [f"{row[n]:,}" for n in ("in", "kept", "dropped", "asked", "tokens")]
         table.add_row(row["stage"], row["rows"], *numbers, f"{row['seconds']:.1f}", reasons)
     return table
+
+
+def search_lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line for each kind of index that a stage searched: `dedup: ivf search on CPU: …, recall 0.994`."""
+    lines = []
+    for record in records:
+        for note in record.get("notes", {}).get("searches", ()):
+            recall = "" if note["recall"] is None else f", recall {note['recall']}"
+            others = f" (the largest of {note['searches']})" if note["searches"] > 1 else ""
+            lines.append(f"{record['stage']}: {note['largest']}{recall}{others}")
+    return lines

@@ -1,67 +1,108 @@
-"""Deduplication in a build: the vectors come from the embeddings log, the rules from `filters.dedup`."""
+"""Deduplication in a build: the levels of a recipe, one after the other, each with its own reason and evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
+from pydantic import Field
 
 from filters.dedup.content import question_texts
-from filters.dedup.embedding import drop_near
-from filters.dedup.exact import drop_exact
-from filters.dedup.vectors import Vectors
-from generators.encoders import EncoderConfig, make_image_encoder, make_text_encoder
-from pipelines.embeddings import EmbeddingsLog
-from pipelines.stage import Build
+from filters.dedup.embedding import NearConfig, drop_near
+from filters.dedup.exact import ExactConfig, drop_exact
+from filters.dedup.image_hash import ImageHashConfig, drop_image_hash
+from filters.dedup.minhash import MinHashConfig, drop_similar_text
+from generators.encoders import EncoderConfig
+from pipelines.hashes import HashLog, pictures
+from pipelines.release import released
+from pipelines.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
+from pipelines.workspace import read_json
+from schemas.section import Section
 from schemas.split import Split
 
+if TYPE_CHECKING:
+    from pipelines.stage import Build
 
-def encoder_identities(build: Build) -> list[dict[str, str]]:
+Level = Callable[[pl.DataFrame, pl.DataFrame | None], Split]
+"""Rows and, among them, those that are never dropped."""
+
+
+class DedupConfig(Section):
+    """What counts as a twin, level by level; null leaves a level out. Meanings are compared where there is an encoder."""
+
+    exact: ExactConfig = ExactConfig()
+    minhash: MinHashConfig | None = Field(default=MinHashConfig(), description="nearly the same words, the same media")
+    image_hash: ImageHashConfig | None = Field(
+        default=ImageHashConfig(), description="the same question about the same picture in another encoding or size"
+    )
+    text: EncoderConfig | None = Field(
+        default=None, description="encoder of questions; null: meanings are not compared"
+    )
+    image: EncoderConfig | None = Field(default=None, description="encoder of images; needed where rows have images")
+    near: NearConfig = NearConfig()
+
+
+class Parted(NamedTuple):
+    """Both halves, and what the stage's record says of how they were found."""
+
+    split: Split
+    notes: dict[str, Any]
+
+
+def encoder_identities(build: "Build") -> list[dict[str, str]]:
     """The identities of the recipe's encoders; loads none."""
     config = build.recipe.dedup
     found = []
     if config and config.text:
-        found.append(make_text_encoder(config.text).identity.to_json())
+        found.append(text_identity(config.text).to_json())
     if config and config.image:
-        found.append(make_image_encoder(config.image, build.media).identity.to_json())
+        found.append(image_identity(build, config.image).to_json())
     return found
 
 
-def drop_duplicates(build: Build, rows: pl.DataFrame, folder: Path) -> Split:
-    """Exact duplicates first, then those that say and show nearly the same; the best of each stays."""
+def drop_duplicates(build: "Build", rows: pl.DataFrame, folder: Path, old: pl.DataFrame | None) -> Parted:
+    """Part twins level by level; the best of each stays.
+
+    `old` (`id`) names the rows of the latest release, which are better than any new one. As long as the rules are those
+    of that release none of them is dropped; under other rules they are compared with each other as well.
+    """
     config = build.recipe.dedup
     assert config is not None
-    exact = drop_exact(rows, config.exact)
-    if config.text is None or not exact.kept.height:
-        return exact
-    try:
-        texts = _text_vectors(build, config.text, exact.kept, folder)
-        pictures = _image_vectors(build, config.image, exact.kept, folder) if config.image else None
-        near = drop_near(exact.kept, texts, pictures, config.near)
-    finally:
-        for name in ("text.npy", "image.npy"):
-            (folder / name).unlink(missing_ok=True)
-    return Split(near.kept, pl.concat([exact.dropped, near.dropped]))
+    searches = Searches()
+    known = pl.lit(False) if old is None else pl.col("id").is_in(old["id"].implode())
+    left = rows.with_columns(released=known)
+    stays = _same_rules(build, config)
+    dropped = []
+    with scratch(folder) as (text, image):
+        for level in _levels(build, config, searches, text, image):
+            fixed = left.filter("released") if stays else None
+            left, gone = level(left, fixed)
+            dropped.append(gone)
+    return Parted(Split(left.drop("released"), pl.concat(dropped)), {"searches": searches.notes()})
 
 
-def _text_vectors(build: Build, config: EncoderConfig, rows: pl.DataFrame, folder: Path) -> Vectors:
-    texts = question_texts(rows).select("key", "text").unique("key").sort("key")
-    encoder = make_text_encoder(config)
+def _levels(build: "Build", config: DedupConfig, searches: Searches, text: Path, image: Path) -> list[Level]:
+    levels: list[Level] = [lambda rows, fixed: drop_exact(rows, config.exact, fixed)]
+    if (minhash := config.minhash) is not None:
+        levels.append(lambda rows, fixed: drop_similar_text(rows, minhash, fixed))
+    if (by_hash := config.image_hash) is not None:
+        log = HashLog(build.workspace.hashes)
+        levels.append(
+            lambda rows, fixed: drop_image_hash(rows, log.hashes(pictures(rows), build.media), by_hash, fixed)
+        )
+    if (encoder := config.text) is not None:
 
-    def items(keys: Sequence[str]) -> list[Any]:
-        wanted = pl.DataFrame({"key": keys}, schema={"key": pl.String})
-        return wanted.join(texts, on="key", maintain_order="left")["text"].to_list()
+        def near(rows: pl.DataFrame, fixed: pl.DataFrame | None) -> Split:
+            texts = text_vectors(build, encoder, question_texts(rows), text)
+            shown = image_vectors(build, config.image, pictures(rows), image) if config.image else None
+            return drop_near(rows, texts, shown, config.near, fixed, searches.told)
 
-    return _vectors(build, encoder, texts["key"], items, folder / "text.npy")
-
-
-def _image_vectors(build: Build, config: EncoderConfig, rows: pl.DataFrame, folder: Path) -> Vectors:
-    media = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")
-    keys = media.filter(pl.col("kind") == "image")["sha256"].unique().sort()
-    encoder = make_image_encoder(config, build.media)
-    return _vectors(build, encoder, keys, list, folder / "image.npy")
+        levels.append(near)
+    return levels
 
 
-def _vectors(build: Build, encoder: Any, keys: pl.Series, items: Any, out: Path) -> Vectors:
-    log = EmbeddingsLog(build.workspace.embeddings)
-    return log.vectors(encoder.identity, keys, items, lambda: encoder, out, replay=build.replay)
+def _same_rules(build: "Build", config: DedupConfig) -> bool:
+    """Whether the latest release was deduplicated by the same rules."""
+    latest = released(build.workspace.releases(build.recipe.name))
+    manifest = (read_json(latest[-1] / "manifest.json") if latest else None) or {"recipe": {}}
+    return bool(manifest["recipe"].get("dedup") == config.model_dump(mode="json"))

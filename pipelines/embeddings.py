@@ -44,16 +44,22 @@ class EmbeddingsLog:
         `items` gives what stands behind keys; `encoder` is made only if a vector is missing. Raises StageError where a
         replay lacks vectors.
         """
-        folder = self.root / content_id(identity.to_json())
-        wanted = pl.LazyFrame({"key": keys}, schema={"key": pl.String})
-        missing = wanted.join(self._scan(folder).select("key"), on="key", how="anti", maintain_order="left").collect()[
-            "key"
-        ]
+        missing = self.missing(identity, keys)
+        folder = self._folder(identity)
         if len(missing):
             if replay:
                 raise StageError(f"Replay: {len(missing)} vectors of {identity.model} are not in the log.")
             self._encode(folder, missing, items, encoder())
         return self._matrix(folder, keys, out)
+
+    def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
+        """The keys whose vectors the log does not hold, in their order."""
+        wanted = pl.LazyFrame({"key": keys}, schema={"key": pl.String})
+        known = self._scan(self._folder(identity)).select("key")
+        return wanted.join(known, on="key", how="anti", maintain_order="left").collect()["key"]
+
+    def _folder(self, identity: ModelIdentity) -> Path:
+        return self.root / content_id(identity.to_json())
 
     def _encode(
         self, folder: Path, keys: pl.Series, items: Callable[[Sequence[str]], Sequence[Any]], encoder: Encoder

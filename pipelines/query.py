@@ -17,6 +17,7 @@ TABLES = {
     "scores": ("score", "kept"),
     "judged_rollouts": ("judge_rollouts", "kept"),
     "difficulty": ("difficulty", "kept"),
+    "contaminated": ("decontaminate", "hits"),
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),
     "control": ("select", "control"),

@@ -8,9 +8,6 @@ from typing import Annotated, Any, Self, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from filters.assign import AssignConfig
-from filters.dedup.embedding import NearConfig
-from filters.dedup.exact import ExactConfig
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
 from filters.select.variance import SelectConfig
@@ -18,9 +15,11 @@ from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
 from generators.distill import DistillConfig
-from generators.encoders import EncoderConfig
 from generators.rollouts import RolloutsConfig
+from pipelines.decontaminate import DecontaminateSection
+from pipelines.dedup import DedupConfig
 from pipelines.driver import DriverConfig
+from pipelines.groups import SplitSection
 from pipelines.ingest import IngestConfig
 from pipelines.release_rows import ReleaseConfig
 from pipelines.sources.source import Source
@@ -29,15 +28,6 @@ from schemas.errors import ConfigError
 from schemas.section import Section
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-class DedupConfig(Section):
-    """What counts as a twin. Without a `text` encoder only exact duplicates are looked for."""
-
-    exact: ExactConfig = ExactConfig()
-    text: EncoderConfig | None = Field(default=None, description="encoder of questions")
-    image: EncoderConfig | None = Field(default=None, description="encoder of images; needed where rows have images")
-    near: NearConfig = NearConfig()
 
 
 class Recipe(Section):
@@ -58,7 +48,8 @@ class Recipe(Section):
     rollouts: RolloutsConfig | None = None
     difficulty: DifficultyConfig = DifficultyConfig()
     dedup: DedupConfig | None = None
-    split: AssignConfig = AssignConfig()
+    decontaminate: DecontaminateSection | None = Field(default=None, description="evaluation sets to keep out")
+    split: SplitSection = SplitSection()
     select: SelectConfig | None = None
     preference: PreferenceConfig | None = Field(default=None, description="pairs of a right and a wrong response")
     release: ReleaseConfig = ReleaseConfig()

@@ -8,10 +8,11 @@ again, and no model is asked again unless its prompts changed.
 from filters.verify import judge
 from generators import caption, distill, rollouts
 from pipelines.ask import ask
+from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
 from pipelines.sources.read import fingerprint
 from pipelines.stage import Asks, Build, Road, Stage, in_order
-from pipelines.steps import dedup, ingest, preference, release, select, split, traces
+from pipelines.steps import decontaminate, dedup, ingest, preference, release, select, split, traces
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
@@ -35,9 +36,12 @@ ROAD: tuple[Stage, ...] = in_order(
           Asks(outcomes.rollout_judge_rows, judge.requests, judge.collect, most=lambda section: None)),
     Stage("difficulty", "samples", 1, ("score", "judge_rollouts"), lambda r: r.difficulty if r.rollouts else None,
           outcomes.measure_difficulty),
-    Stage("dedup", "samples", 1, ("difficulty", "verify", "judge", "selftest"), lambda r: r.dedup, dedup.dedup_samples,
+    Stage("dedup", "samples", 2, ("difficulty", "verify", "judge", "selftest"), lambda r: r.dedup, dedup.dedup_samples,
           extra=encoder_identities),
-    Stage("split", "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.split, split.split_samples),
+    Stage("decontaminate", "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.decontaminate,
+          decontaminate.decontaminate_samples, extra=facts),
+    Stage("split", "samples", 2, ("decontaminate", "dedup", "difficulty", "selftest"), lambda r: r.split,
+          split.split_samples, extra=encoder_identities),
     Stage("round_trip", "samples", 1, ("split", "verify", "judge"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
     Stage("select", "samples", 1, ("round_trip", "split", "difficulty"), lambda r: r.select, select.select_samples),
@@ -47,8 +51,8 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("release", "samples", 2, ("prefer", "round_trip", "select", "split", "verify", "judge", "caption"),
           lambda r: r.release, release.release),
 )  # fmt: skip
-"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, split, try the grader, select,
-pair, release."""
+"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, keep evaluation sets out, split,
+try the grader, select, pair, release."""
 
 
 def road(build: Build) -> Road:

@@ -3,6 +3,8 @@
     media/                      images, once each, by content hash
     log/completions/            the completions log
     log/embeddings/             the embeddings log
+    log/hashes/                 perceptual hashes of images
+    evaluation_sets/            texts and hashes of evaluation sets, never their pictures
     builds/<recipe>/NN_<stage>/ the tables of the latest build
     releases/<recipe>/v<N>/     immutable releases
 
@@ -50,6 +52,14 @@ class Workspace:
     @property
     def embeddings(self) -> Path:
         return self.root / "log" / "embeddings"
+
+    @property
+    def hashes(self) -> Path:
+        return self.root / "log" / "hashes"
+
+    @property
+    def evaluation_sets(self) -> Path:
+        return self.root / "evaluation_sets"
 
     def build(self, recipe: str) -> Path:
         return self.root / "builds" / recipe

@@ -7,6 +7,7 @@ colour nor a small shape in front of a plain ground, and a benchmark of shapes c
 
 import io
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,6 @@ from filters.dedup.hamming import LIMIT, hamming_pairs
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import contestants, dropped_pairs
 from schemas.engine import MediaReader
-from schemas.errors import MissingDependencyError
 from schemas.ids import hash_text
 from schemas.section import Section
 from schemas.split import Split
@@ -28,6 +28,9 @@ from schemas.split import Split
 SIDE = 8
 _LEVELS = SIDE * SIDE * 3
 _ENOUGH = 128  # pixels of the shorter side; more cost time and change neither hash nor thumbnail
+HASH_VERSION = 1
+"""Raised when the same picture gets another hash or thumbnail."""
+
 HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
 """A hashed picture; `phash` and `thumb` are null where it cannot be decoded."""
 
@@ -43,10 +46,7 @@ class ImageHashConfig(Section):
 
 def image_hash(data: bytes) -> tuple[int, bytes] | None:
     """The 64-bit pHash and the 192-byte thumbnail (8 x 8, YCbCr) of an encoded picture; None if it cannot be decoded."""
-    try:
-        import imagehash
-    except ImportError as error:
-        raise MissingDependencyError("imagehash", "dedup", "Perceptual hashing") from error
+    import imagehash
     from PIL import Image
 
     try:
@@ -62,10 +62,11 @@ def image_hash(data: bytes) -> tuple[int, bytes] | None:
     return int.from_bytes(bits.tobytes(), "big"), thumb.tobytes()
 
 
-def image_hashes(hashes: Iterable[str], media: MediaReader) -> pl.DataFrame:
-    """`sha256, phash, thumb` for each distinct medium; nulls where it cannot be decoded."""
+def image_hashes(hashes: Iterable[str], media: MediaReader, threads: int = 1) -> pl.DataFrame:
+    """`sha256, phash, thumb` for each distinct medium, in that order; nulls where it cannot be decoded."""
     unique = sorted(set(hashes))
-    found = [image_hash(media.read(sha)) or (None, None) for sha in unique]
+    with ThreadPoolExecutor(threads, thread_name_prefix="hash") as pool:
+        found = list(pool.map(lambda sha: image_hash(media.read(sha)) or (None, None), unique))
     columns = {"sha256": unique, "phash": [f[0] for f in found], "thumb": [f[1] for f in found]}
     return pl.DataFrame(columns, schema=HASHES)
 

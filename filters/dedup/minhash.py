@@ -12,7 +12,6 @@ from pydantic import Field
 from filters.dedup.former import FIXED
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import Rule, contestants, dropped_pairs
-from schemas.errors import MissingDependencyError
 from schemas.split import Split
 
 
@@ -67,10 +66,8 @@ def bands(threshold: float, permutations: int, recall: float) -> tuple[int, int]
 
 
 def _lsh(config: MinHashConfig) -> tuple[Any, Any]:
-    try:
-        from datasketch import MinHash, MinHashLSH
-    except ImportError as error:
-        raise MissingDependencyError("datasketch", "dedup", "MinHash deduplication") from error
+    from datasketch import MinHash, MinHashLSH
+
     shape = bands(config.threshold, config.permutations, config.recall)
     lsh = MinHashLSH(num_perm=config.permutations, params=shape)
     return lsh, MinHash(num_perm=config.permutations, seed=1)

@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from filters.assign import assign_splits
-from filters.groups import group_ids
+from pipelines.groups import split_by_group
 from pipelines.release import SPLITS, released
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.tables import samples, write
@@ -11,10 +10,11 @@ from pipelines.steps.tables import samples, write
 
 def split_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     """Give every group of related samples one side."""
-    rows = samples(road, stage, ("id", "question", "media", "group_id", "parent_id")).collect()
-    groups = group_ids(rows.drop("question"))
-    parted = assign_splits(groups, build.recipe.split, released_sides(build))
-    return write(build, stage, rows.height, parted.kept, parted.dropped)
+    columns = ("id", "question", "options", "answer", "media", "source", "group_id", "parent_id")
+    rows = samples(road, stage, columns).sort("id").collect()
+    parted, notes = split_by_group(build, rows, build.folder(stage), released_sides(build))
+    outcome = write(build, stage, rows.height, parted.kept, parted.dropped)
+    return Outcome(outcome.rows_in, outcome.rows_kept, notes=notes)
 
 
 def released_sides(build: Build) -> pl.DataFrame | None:

@@ -1,0 +1,114 @@
+"""Evaluation sets in the workspace: read once, kept as texts and hashes, their pictures and answers thrown away.
+
+    evaluation_sets/<key>.parquet      the questions of one source (schema `BENCHMARK`)
+
+The key covers the source's section and data, so a changed file or revision is another table. Where meanings are compared,
+the vectors of the pictures go to the embeddings log while the pictures are at hand; an encoder that comes later reads the
+source again.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table
+from filters.dedup.image_hash import HASH_VERSION, image_hashes
+from generators.encoders import EncoderConfig, make_image_encoder
+from pipelines.embeddings import EmbeddingsLog
+from pipelines.gallery import Gallery
+from pipelines.images import ImageFaultError
+from pipelines.media import MediaStore
+from pipelines.sources.huggingface import HuggingFaceSource
+from pipelines.sources.read import fingerprint, read_rows
+from pipelines.sources.section import SourceSection
+from pipelines.vectors import image_identity
+from pipelines.workspace import store_errors, write_table
+from schemas.ids import content_id
+from schemas.sample import SAMPLE
+
+if TYPE_CHECKING:
+    from pipelines.stage import Build
+
+VERSION = 1
+"""Raised when what is stored of an evaluation set changes."""
+
+Named = Sequence[tuple[str, SourceSection]]
+"""Sources, each with the name of the evaluation set that it is a part of."""
+
+
+def ready(names: Sequence[str]) -> list[tuple[str, SourceSection]]:
+    """The sources of ready entries. Raises ConfigError for a name that is none."""
+    adapter = TypeAdapter(HuggingFaceSource)
+    return [(name, adapter.validate_python(source)) for name in names for source in benchmark_sources(name)]
+
+
+def evaluation_tables(build: "Build", sources: Named, encoder: EncoderConfig | None) -> pl.DataFrame:
+    """The questions of all evaluation sets (schema `BENCHMARK`).
+
+    Sources that the workspace does not know yet are read, and so are those whose pictures have no vector of `encoder` in
+    the embeddings log. Raises ConfigError where one cannot be had.
+    """
+    return pl.concat([pl.DataFrame(schema=BENCHMARK), *(_table(build, *named, encoder) for named in sources)])
+
+
+def _table(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+    key = content_id({"version": [VERSION, HASH_VERSION], "set": name, "source": fingerprint(source)})
+    path = build.workspace.evaluation_sets / f"{key}.parquet"
+    table = pl.read_parquet(path) if path.is_file() else None
+    if table is None or not _has_vectors(build, table, encoder):
+        table = _read(build, name, source, encoder)
+        write_table(table, path)
+    return table
+
+
+def _has_vectors(build: "Build", table: pl.DataFrame, encoder: EncoderConfig | None) -> bool:
+    if encoder is None:
+        return True
+    log = EmbeddingsLog(build.workspace.embeddings)
+    return not len(log.missing(image_identity(build, encoder), shown(table)))
+
+
+def shown(table: pl.DataFrame) -> pl.Series:
+    """The distinct sha256 of an evaluation set's pictures, sorted."""
+    pictures = table.select(pl.col("pictures").explode(empty_as_null=False)).unnest("pictures")
+    return pictures["sha256"].drop_nulls().unique().sort()
+
+
+def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+    """Read a source with its pictures in a folder that is gone afterwards."""
+    folder = build.workspace.evaluation_sets
+    with store_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
+        media = MediaStore(Path(scratch) / "media")
+        rows = _samples(source, media, build)
+        images = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")["sha256"].unique().sort()
+        table = benchmark_table(name, rows, image_hashes(images, media))
+        if encoder is not None:
+            maker = make_image_encoder(encoder, media)
+            log = EmbeddingsLog(build.workspace.embeddings)
+            log.vectors(maker.identity, images, list, lambda: maker, Path(scratch) / "image.npy", replay=build.replay)
+    return table
+
+
+def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.DataFrame:
+    """All rows of a source as samples, answered or not; a picture that cannot be read is left out."""
+    limits = build.recipe.ingest
+    parts = [pl.DataFrame(schema=SAMPLE)]
+    with Gallery(source.root, media, limits.max_pixels, limits.max_bytes, limits.threads) as gallery:
+        for rows in read_rows(source, batch=limits.batch_rows):
+            taken = gallery.take([[image] for images in rows["images"].to_list() for image in images or ()])
+            found = iter([None if isinstance(each, ImageFaultError) else each[0].media for each in taken])
+            media_of = [[next(found) for _ in images or ()] for images in rows["images"].to_list()]
+            records = [
+                dict.fromkeys(SAMPLE)
+                | {"question": row["question"] or "", "options": row["options"] or [], "source": {"row": row["row"]}}
+                | {"id": content_id([source.name, row["row"]]), "media": [m for m in shown if m is not None]}
+                for row, shown in zip(rows.iter_rows(named=True), media_of, strict=True)
+            ]
+            parts.append(pl.DataFrame(records, schema=SAMPLE))
+    return pl.concat(parts)

@@ -1,0 +1,40 @@
+"""Perceptual hashes of the media store's images, each computed once: like the embeddings log, immutable parts."""
+
+import os
+import uuid
+from pathlib import Path
+
+import polars as pl
+
+from filters.dedup.image_hash import HASH_VERSION, HASHES, image_hashes
+from pipelines.workspace import write_table
+from schemas.engine import MediaReader
+
+PART_IMAGES = 16_384
+
+
+class HashLog:
+    """The hashes of all images below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / f"v{HASH_VERSION}"
+
+    def hashes(self, images: pl.Series, media: MediaReader) -> pl.DataFrame:
+        """`sha256, phash, thumb` (schema `HASHES`) of each distinct image, in the order of sha256."""
+        wanted = pl.DataFrame({"sha256": images}, schema={"sha256": pl.String}).drop_nulls().unique().sort("sha256")
+        missing = wanted.join(self._scan().select("sha256").collect(), on="sha256", how="anti", maintain_order="left")
+        for part in missing["sha256"].to_frame().iter_slices(PART_IMAGES):
+            table = image_hashes(part["sha256"].to_list(), media, os.cpu_count() or 1)
+            write_table(table, self.folder / f"part-{uuid.uuid4().hex}.parquet")
+        found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256")
+        return found.sort("sha256").collect()
+
+    def _scan(self) -> pl.LazyFrame:
+        parts = sorted(self.folder.glob("part-*.parquet"))
+        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=HASHES)
+
+
+def pictures(rows: pl.DataFrame) -> pl.Series:
+    """The distinct sha256 of the images that rows show, sorted."""
+    media = rows.select(pl.col("media").fill_null([]).explode(empty_as_null=False)).unnest("media")
+    return media.filter(pl.col("kind").fill_null("image") == "image")["sha256"].drop_nulls().unique().sort()

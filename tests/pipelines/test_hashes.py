@@ -1,0 +1,51 @@
+"""Perceptual hashes of stored images: each computed once, whoever asks."""
+
+import io
+from pathlib import Path
+
+import polars as pl
+from PIL import Image
+
+from filters.dedup.image_hash import HASHES, image_hash
+from pipelines.hashes import HashLog, pictures
+from schemas.sample import SAMPLE
+
+
+class Media:
+    """Pictures by name; counts how often each is read."""
+
+    def __init__(self, **stored: bytes) -> None:
+        self.stored, self.reads = stored, list[str]()
+
+    def path(self, sha256: str) -> Path:
+        raise NotImplementedError
+
+    def read(self, sha256: str) -> bytes:
+        self.reads.append(sha256)
+        return self.stored[sha256]
+
+
+def _png(colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_each_picture_is_hashed_once(tmp_path: Path) -> None:
+    media = Media(a=_png("red"), b=_png("blue"), c=b"no picture")
+    log = HashLog(tmp_path)
+    assert log.hashes(pl.Series(["b", "a", "a"]), media)["sha256"].to_list() == ["a", "b"]
+    found = HashLog(tmp_path).hashes(pl.Series(["c", "a", None]), media)
+    assert found.schema == HASHES
+    assert sorted(media.reads) == ["a", "b", "c"]
+    assert found.row(0) == ("a", *(image_hash(media.stored["a"]) or ()))
+    assert found.row(1) == ("c", None, None)
+    assert log.hashes(pl.Series([], dtype=pl.String), media).is_empty()
+
+
+def test_pictures_of_rows_are_images_only_and_each_once() -> None:
+    media = [{"kind": "image", "sha256": "b"}, {"kind": "video", "sha256": "v"}, {"kind": "image", "sha256": "a"}]
+    rows = [
+        dict.fromkeys(SAMPLE) | {"id": str(i), "media": shown} for i, shown in enumerate((media, media[:1], None, []))
+    ]
+    assert pictures(pl.DataFrame(rows, schema=SAMPLE)).to_list() == ["a", "b"]
