@@ -5,6 +5,7 @@ import difflib
 from pipelines.dedup import encoder_identities
 from pipelines.sources.read import check_source
 from pipelines.stage import Build
+from pipelines.steps.candidates import check_candidates
 from schemas.errors import ConfigError
 from schemas.tags import TAG_SCHEMAS
 
@@ -23,6 +24,7 @@ def check(build: Build) -> None:
         check_source(source)
     for config in recipe.models.values():
         check_engine(config)
+    check_candidates(recipe)
     encoder_identities(build)
     _ = build.identities
     build.workspace.prepare(recipe.name)

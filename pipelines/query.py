@@ -21,6 +21,7 @@ TABLES = {
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),
     "control": ("select", "control"),
+    "comparison": ("select", "comparison"),
     "pairs": ("prefer", "pairs"),
     "released": ("release", "kept"),
 }

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
-from filters.select.variance import SelectConfig
+from filters.select.select import SelectConfig
 from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
@@ -62,8 +62,6 @@ class Recipe(Section):
                 raise ValueError(
                     f"{stage}.model: no model named '{section.model}'.{_nearest(section.model, self.models)}"
                 )
-        if self.select is not None and self.rollouts is None:
-            raise ValueError("select: selection reads pass rates, so the recipe needs a `rollouts` section too.")
         told = {"rollouts": self.rollouts, "traces": self.distill}
         if self.preference is not None and told[self.preference.responses] is None:
             part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]

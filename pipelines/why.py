@@ -58,6 +58,8 @@ def _tell(db: duckdb.DuckDBPyConnection, id_: str, workspace: Workspace, build: 
             continue
         columns = [c[0] for c in db.execute(f"DESCRIBE {view}").fetchall()]
         key = "sample_id" if "sample_id" in columns else "id"
+        if key not in columns:
+            continue
         order = '"index"' if "index" in columns else "ALL"
         cursor = db.execute(f"SELECT * FROM {view} WHERE {key} = ? ORDER BY {order}", [id_])
         names = [d[0] for d in cursor.description or ()]

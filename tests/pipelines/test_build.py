@@ -129,7 +129,7 @@ def test_a_replay_asks_nobody(finished: Path, tiny: SimpleNamespace, copy_of: Co
 
 def test_other_content_is_the_next_version(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
     out = copy_of(finished)
-    told = run_build(tiny.make(finished, "select.budget=1", out=out))
+    told = run_build(tiny.make(finished, "select.rule={type: variance, min_wrong: 0}", out=out))
     assert told[-1]["notes"]["release"] == "v2"
     assert (out / "releases" / "tiny" / "v1" / "manifest.json").is_file()
 
@@ -166,8 +166,10 @@ def test_a_stage_that_loses_rows_fails_the_build(
     out = copy_of(finished)
     monkeypatch.setattr(
         select,
-        "select_variance",
-        lambda rows, config, seed: Split(rows.head(0).with_columns(value=0.0, rank=0), no_drops()),
+        "select",
+        lambda rows, config, seed: Split(
+            rows.head(0).with_columns(value=0.0, rank=0, weight=0.0, evidence=pl.lit("")), no_drops()
+        ),
     )
     with pytest.raises(StageError, match="Stage 'select' lost rows"):
         run_build(tiny.make(finished, "select.budget=2", out=out))

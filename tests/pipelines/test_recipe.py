@@ -66,7 +66,8 @@ def test_the_recipes_that_come_along_load(path: Path) -> None:
         ("name: tiny", "name: Tiny Set", "'name': string should match pattern"),
         ("name: tiny", "name: tiny\nname: other", "tiny.yaml:2: 'name' is given twice, first at"),
         ("name: tiny", "name: [tiny", "not valid YAML"),
-        ("rollouts:\n  model: vlm\n  n: 4\n", "", "selection reads pass rates"),
+        ("  budget: 3", "  rule: varience", "'select.rule' has no choice 'varience'. Did you mean 'variance'?"),
+        ("  budget: 3", "  rule: {type: variance, min: 1}", "unknown key 'select.rule.min'."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:

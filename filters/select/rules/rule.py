@@ -1,0 +1,36 @@
+"""What a rule is: a config, a pure function that judges candidates, and the columns it reads."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+How = Literal["top", "weighted", "mixture"]
+"""How a budget is spent: the highest values, a draw by value without replacement, or MMR1's mixture."""
+
+
+class Rule(NamedTuple):
+    """A rule as the catalogue lists it.
+
+    `judge(rows, config, seed)` returns one row a candidate: `id`, `value` (Float64, more is better; not null where `cause`
+    is), `cause` (null: passes; else why not, as in `select:<cause>`), optionally `weight` (Float64, what a
+    trainer multiplies the row by), and the numbers that decided, which become evidence. `columns(config)` names what it
+    reads beside `id`; it never sees a row in which one of them is null, for such a row drops as `select:unmeasured`.
+    `how` is how the rule's source spends a budget.
+    """
+
+    judge: Callable[[pl.DataFrame, Any, int], pl.DataFrame]
+    columns: Callable[[Any], tuple[str, ...]]
+    how: How = "top"
+
+
+def reads(*columns: str) -> Callable[[Any], tuple[str, ...]]:
+    """The same columns whatever the config."""
+    return lambda config: columns
+
+
+PASSES = pl.lit(None, dtype=pl.String).alias("cause")
+"""The cause of a rule that lets everything pass."""
+
+PASS_RATE = pl.col("k") / pl.col("n")
+"""p = c / N. For values only: a window compares counts, see `filters.select.rules.share`."""

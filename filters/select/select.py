@@ -1,0 +1,135 @@
+"""Selection: a rule says what each sample is worth, a budget how many are taken, quotas and coverage which ones.
+
+Beside the selection stands a control: a random selection of equal size, with equal quotas, from the same candidates. A
+rule that does not beat it is not worth its rollouts.
+"""
+
+from typing import Any
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from filters.select.bands import BandConfig
+from filters.select.draw import DrawConfig, place, size
+from filters.select.quota import QuotaConfig, allot, cells, draw
+from filters.select.rules.catalogue import RULES, RuleConfig
+from filters.select.rules.rule import How, Rule
+from filters.select.rules.variance import VarianceConfig
+from schemas.errors import StageError
+from schemas.ids import chance
+from schemas.section import Section
+from schemas.split import Split, split
+
+
+class SelectConfig(Section):
+    """What is worth training on, and how much of it."""
+
+    rule: RuleConfig = Field(default_factory=VarianceConfig, description="what a sample is worth, and what is out")
+    model: str | None = Field(
+        default=None, description="whose rollouts measure the samples; null: the recipe's student"
+    )
+    budget: int | float | None = Field(
+        default=None,
+        gt=0,
+        description="samples to keep: a count, a share up to 1.0 of the candidates, or all that pass",
+    )
+    draw: DrawConfig = DrawConfig()
+    quotas: QuotaConfig | None = Field(default=None, description="how the budget is spread over cells of samples")
+    bands: BandConfig = Field(default=BandConfig(), description="difficulty bands, for quotas and for the comparison")
+    splits: tuple[str, ...] = Field(
+        default=("rl",), description="the splits to select in; others pass as they are (SFT keeps all verified traces)"
+    )
+
+    @field_validator("rule", mode="before")
+    @classmethod
+    def _by_name(cls, rule: Any) -> Any:
+        """A bare name is a rule with its defaults."""
+        return {"type": rule} if isinstance(rule, str) else rule
+
+
+def rule_of(config: SelectConfig) -> Rule:
+    """The rule that a config asks for."""
+    return RULES[type(config.rule)]
+
+
+def columns_read(config: SelectConfig) -> tuple[str, ...]:
+    """The columns, beside `id`, that `select` and `control` want of their candidates."""
+    quotas = config.quotas.by if config.quotas else ()
+    return tuple(dict.fromkeys((*rule_of(config).columns(config.rule), *quotas)))
+
+
+def select(rows: pl.DataFrame, config: SelectConfig, seed: int) -> Split:
+    """Part candidates (`id` and `columns_read(config)`) by the rule, the budget and the quotas.
+
+    Kept rows come best first and gain `value`, `rank` (Int32, 0 is best), `weight` (Float64; null where the rule has none;
+    the number of draws of a mixture) and `evidence` (JSON). Reasons: `select:unmeasured` (a column of the rule is null),
+    `select:<cause>` (the rule's), `select:quota` (worth it, but its cell is full), `select:budget` (worth less than the ones
+    taken).
+    """
+    judged, numbers = _judged(rows, config, seed)
+    passing = judged.filter(pl.col("cause").is_null())
+    budget = size(config.budget, rows.height, passing.height)
+    placed = place(passing.select("id", "value"), _how(config), config.draw, budget, seed)
+    taken = _taken(passing, placed, budget, config)
+    marked = judged.join(placed, on="id", how="left", maintain_order="left")
+    if "draws" in placed.columns:
+        marked = marked.with_columns(weight=pl.col("draws")).drop("draws")
+    reason = (
+        pl.when(pl.col("cause").is_not_null())
+        .then("select:" + pl.col("cause"))
+        .when(pl.col("id").is_in(taken.implode()))
+        .then(pl.lit(None, pl.String))
+        .when(pl.col("rank") < budget)
+        .then(pl.lit("select:quota"))
+        .otherwise(pl.lit("select:budget"))
+    )
+    evidence = {name: pl.col(name) for name in (*numbers, "value", "rank")}
+    shown = pl.struct(evidence.values()).struct.json_encode().alias("evidence")
+    parted = split(marked.sort("rank", "id", nulls_last=True).with_columns(shown), reason, evidence)
+    return Split(parted.kept.select(*rows.columns, "value", "rank", "weight", "evidence"), parted.dropped)
+
+
+def control(rows: pl.DataFrame, kept: pl.DataFrame, config: SelectConfig, seed: int) -> pl.DataFrame:
+    """`id` of as many random candidates as were kept; with quotas, as many in each cell. Gates do not bind it.
+
+    `rows` are the candidates, `kept` the ids selected (`id`). Drawn by hash, whatever the order of rows.
+    """
+    mixed = rows.with_columns(chance(f"control:{seed}", rows["id"]).alias("rank"))
+    if config.quotas is None:
+        return mixed.sort("rank", "id").head(kept.height).select("id")
+    by = config.quotas.by
+    chosen = rows.join(kept.select("id"), on="id", how="semi")
+    return draw(mixed, cells(chosen, by).rename({"available": "quota"}), by).to_frame("id")
+
+
+def _how(config: SelectConfig) -> How:
+    return config.draw.how or rule_of(config).how
+
+
+def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.DataFrame, list[str]]:
+    """The rows with `value, cause, weight` and the rule's numbers, and the names of those numbers."""
+    rule = rule_of(config)
+    wanted = rule.columns(config.rule)
+    unmeasured = pl.any_horizontal(pl.col(name).is_null() for name in wanted) if wanted else pl.lit(False)
+    verdict = rule.judge(rows.filter(~unmeasured), config.rule, seed)
+    bad = verdict.filter(pl.col("cause").is_null() & ~pl.col("value").is_finite().fill_null(False))
+    if bad.height:
+        raise StageError(
+            f"select.rule {config.rule.type} gave {bad.height:,} samples that pass no value, first {bad['id'][0]}"
+        )
+    numbers = [name for name in verdict.columns if name not in {"id", "value", "cause", "weight"}]
+    if "weight" not in verdict.columns:
+        verdict = verdict.with_columns(weight=pl.lit(None, pl.Float64))
+    table = rows.select("id", *(c for c in rows.columns if c not in {"id", *numbers}))
+    judged = table.join(verdict, on="id", how="left", maintain_order="left", validate="1:1")
+    lost = pl.col("id").is_in(verdict["id"].implode()).not_()
+    return judged.with_columns(cause=pl.when(lost).then(pl.lit("unmeasured")).otherwise("cause")), numbers
+
+
+def _taken(passing: pl.DataFrame, placed: pl.DataFrame, budget: int, config: SelectConfig) -> pl.Series:
+    """The ids that are kept."""
+    if "draws" in placed.columns or config.quotas is None:
+        return placed["id"] if "draws" in placed.columns else placed["id"].head(budget)
+    by = config.quotas.by
+    quotas = allot(cells(passing, by), budget, config.quotas)
+    return draw(passing.select("id", *by).join(placed, on="id"), quotas, by)

@@ -1,0 +1,86 @@
+"""The table that selection reads: what earlier stages know of a sample, and which section of the recipe gives it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import polars as pl
+
+from filters.select.bands import difficulty_band
+from filters.select.select import SelectConfig, columns_read, rule_of
+from pipelines.recipe import Recipe
+from pipelines.stage import Road, Stage
+from schemas.errors import ConfigError
+
+
+class Provider(NamedTuple):
+    """Columns that a part of the recipe gives: `there` says if it does, `rows` gives them with `id`, one row a sample."""
+
+    columns: tuple[str, ...]
+    section: str
+    there: Callable[[Recipe], bool]
+    rows: Callable[[Road, SelectConfig], pl.LazyFrame]
+
+
+def _facts(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    return road.table("ingest").select(
+        "id",
+        "domain",
+        "lang",
+        source=pl.col("source").struct.field("dataset"),
+        kind=pl.col("answer").struct.field("kind"),
+    )
+
+
+MEASURES = ("k", "n", "pass_rate", "variance", "mean_score", "score_std", "truncated", "band")
+
+
+def _difficulty(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    measured = road.table("difficulty")
+    if config.model is not None:
+        measured = measured.filter(pl.col("model") == config.model)
+    measured = measured.with_columns(difficulty_band(pl.col("k"), pl.col("n"), config.bands))
+    return measured.select("id", *MEASURES)
+
+
+PROVIDERS: tuple[Provider, ...] = (
+    Provider(("source", "kind", "domain", "lang"), "sources", lambda r: True, _facts),
+    Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
+)
+"""Who gives which column. A stage whose numbers rules or quotas may read adds its line."""
+
+
+def check_candidates(recipe: Recipe) -> None:
+    """Raise ConfigError, in a sentence, for a column that a rule or a quota reads and no section of the recipe gives."""
+    config = recipe.select
+    if config is None:
+        return
+    of_rule = rule_of(config).columns(config.rule)
+    for column in columns_read(config):
+        asker = f"select.rule '{config.rule.type}'" if column in of_rule else "select.quotas.by"
+        provider = _provider(column)
+        if provider is None:
+            known = ", ".join(sorted(c for p in PROVIDERS for c in p.columns))
+            raise ConfigError(f"{asker} reads '{column}', which no stage gives; there are {known}.")
+        if not provider.there(recipe):
+            raise ConfigError(f"{asker} reads '{column}', so the recipe needs a `{provider.section}` section.")
+
+
+def candidates(road: Road, stage: Stage, columns: tuple[str, ...], config: SelectConfig) -> pl.LazyFrame:
+    """`id, split` of every sample alive before `stage`, with `columns`; null where the stage that gives one has none."""
+    alive = road.table(road.last("samples", stage))
+    rows = road.table("split").join(alive, on="id", how="semi", maintain_order="left").select("id", "split")
+    for provider in PROVIDERS:
+        wanted = [c for c in provider.columns if c in columns]
+        if wanted:
+            rows = rows.join(
+                provider.rows(road, config).select("id", *wanted),
+                on="id",
+                how="left",
+                maintain_order="left",
+                validate="1:1",
+            )
+    return rows
+
+
+def _provider(column: str) -> Provider | None:
+    return next((p for p in PROVIDERS if column in p.columns), None)

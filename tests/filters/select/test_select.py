@@ -1,0 +1,127 @@
+"""Selection by hand, and its laws."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from filters.select.draw import DrawConfig, place, size
+from filters.select.quota import QuotaConfig
+from filters.select.rules.mm_eureka import MMEurekaConfig
+from filters.select.rules.variance import VarianceConfig
+from filters.select.select import SelectConfig, control, select
+from schemas.errors import ConfigError
+
+SCHEMA = {"id": pl.String, "k": pl.Int32, "n": pl.Int32}
+
+
+def rows(*counts: tuple[int | None, int]) -> pl.DataFrame:
+    return pl.DataFrame([(f"{i:03d}", k, n) for i, (k, n) in enumerate(counts)], schema=SCHEMA, orient="row")
+
+
+def reasons(dropped: pl.DataFrame) -> dict[str, str]:
+    return dict(dropped.select("id", "reason").iter_rows())
+
+
+def test_reasons() -> None:
+    parted = select(rows((0, 8), (8, 8), (4, 8), (1, 8), (None, 8)), SelectConfig(budget=1), seed=0)
+    assert parted.kept["id"].to_list() == ["002"]
+    assert parted.kept.row(0, named=True)["value"] == 0.25
+    assert parted.kept["evidence"].to_list() == ['{"k":4,"n":8,"value":0.25,"rank":0}']
+    assert reasons(parted.dropped) == {
+        "000": "select:too_hard",
+        "001": "select:too_easy",
+        "003": "select:budget",
+        "004": "select:unmeasured",
+    }
+
+
+def test_the_window_is_in_counts() -> None:
+    config = SelectConfig(rule=VarianceConfig(min_correct=2, min_wrong=3))
+    parted = select(rows((1, 8), (2, 8), (5, 8), (6, 8)), config, seed=0)
+    assert sorted(parted.kept["id"]) == ["001", "002"]
+
+
+def test_a_share_of_the_candidates_and_no_budget() -> None:
+    table = rows(*[(4, 8)] * 10, (0, 8))
+    assert select(table, SelectConfig(budget=0.3), seed=0).kept.height == 3
+    assert select(table, SelectConfig(), seed=0).kept.height == 10
+    assert size(0.1, 30, 30) == 3
+    assert size(0.5, 5, 5) == 3
+    with pytest.raises(ConfigError, match=r"2\.5"):
+        size(2.5, 5, 5)
+
+
+def test_best_first() -> None:
+    parted = select(rows((1, 8), (4, 8), (2, 8)), SelectConfig(budget=3), seed=0)
+    assert parted.kept["id"].to_list() == ["001", "002", "000"]
+    assert parted.kept["rank"].to_list() == [0, 1, 2]
+
+
+def test_quotas_and_a_control_with_the_same_cells() -> None:
+    table = rows(*[(4, 8)] * 6, *[(1, 8)] * 6).with_columns(source=pl.Series(["a"] * 6 + ["b"] * 6))
+    config = SelectConfig(budget=4, quotas=QuotaConfig(shares="equal"))
+    parted = select(table, config, seed=0)
+    assert parted.kept["source"].value_counts().sort("source")["count"].to_list() == [2, 2]
+    # By value alone, 4 of the 6 rows of source a would have been taken: 2 of them lost their place to the quota.
+    assert sorted(reasons(parted.dropped).values()).count("select:quota") == 2
+    beside = table.join(control(table, parted.kept, config, seed=0), on="id")
+    assert beside["source"].value_counts().sort("source")["count"].to_list() == [2, 2]
+
+
+def test_no_candidates() -> None:
+    parted = select(rows(), SelectConfig(), seed=0)
+    assert parted.kept.is_empty()
+    assert parted.dropped.is_empty()
+    assert control(rows(), rows(), SelectConfig(), 0).is_empty()
+
+
+def test_a_weighted_draw_follows_the_values() -> None:
+    table = pl.DataFrame({"id": [f"{i:05d}" for i in range(20_000)], "value": [3.0, 1.0] * 10_000})
+    first = place(table, "weighted", DrawConfig(), 2_000, seed=1).head(2_000).join(table, on="id")
+    # 3 : 1 while hardly anything is taken; by hand about 0.745 after a tenth, standard error 0.01.
+    assert 0.71 < (first["value"] == 3.0).mean() < 0.78  # type: ignore[operator]
+    nothing = table.with_columns(value=pl.lit(0.0))
+    assert place(nothing, "weighted", DrawConfig(), 5, seed=1).height == 20_000
+
+
+def test_a_mixture_draws_with_replacement() -> None:
+    table = pl.DataFrame({"id": ["a", "b", "c", "d"], "value": [1.0, 0.0, 0.0, 0.0]})
+    drawn = place(table, "mixture", DrawConfig(by_value="3/4"), 8, seed=0)
+    # 6 draws by value can only be a; the other 2 walk a permutation and name two different rows.
+    by_id = dict(drawn.select("id", "draws").iter_rows())
+    assert sum(by_id.values()) == 8
+    assert by_id["a"] in {6.0, 7.0}
+    big = pl.DataFrame({"id": [f"{i:05d}" for i in range(3_000)], "value": [3.0, 1.0, 0.0] * 1_000})
+    counts = place(big, "mixture", DrawConfig(by_value=1), 8_000, seed=0).join(big, on="id")
+    by_value = dict(counts.group_by("value").agg(pl.sum("draws")).iter_rows())
+    # 8,000 draws at 3 : 1 are 6,000 and 2,000; standard deviation 39. With replacement, so more than a row each.
+    assert abs(by_value[3.0] - 6_000) < 200
+    assert abs(by_value[1.0] - 2_000) < 200
+
+
+def test_windows_are_exact() -> None:
+    table = rows((1, 10), (9, 10), (0, 10), (10, 10), (1, 8), (7, 8), (1, 16), (15, 16))
+    parted = select(table, SelectConfig(rule=MMEurekaConfig()), seed=0)
+    assert sorted(parted.kept["id"]) == ["000", "001", "004", "005"]
+    offline = select(table, SelectConfig(rule=MMEurekaConfig(variant="offline")), seed=0)
+    assert sorted(offline.kept["id"]) == ["000", "001", "004", "005", "006", "007"]
+    assert MMEurekaConfig(low="1/8", high=0.3).model_dump(mode="json")["high"] == "3/10"
+    with pytest.raises(ValidationError, match="between 0 and 1"):
+        MMEurekaConfig(low=1.5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.just(8)), max_size=30), st.integers(1, 20), st.integers(0, 3))
+def test_laws(counts: list[tuple[int, int]], budget: int, seed: int) -> None:
+    table = rows(*counts)
+    config = SelectConfig(budget=budget)
+    parted = select(table, config, seed)
+    assert sorted([*parted.kept["id"], *parted.dropped["id"]]) == table["id"].to_list()
+    assert parted.kept.height <= budget
+    shuffled = select(table.sample(fraction=1, shuffle=True, seed=1), config, seed)
+    assert shuffled.kept["id"].to_list() == parted.kept["id"].to_list()
+    assert select(parted.kept.select("id", "k", "n"), config, seed).dropped.is_empty()
+    beside = control(table, parted.kept, config, seed)
+    assert beside.height == parted.kept.height
+    assert set(beside["id"]) <= set(table["id"])

@@ -1,0 +1,90 @@
+"""Selection on the road: who gives which column, and what stands beside the selection."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from filters.select.quota import QuotaConfig
+from filters.select.select import SelectConfig
+from pipelines.stage import Road, run_stage
+from pipelines.stages import road
+from pipelines.steps.candidates import check_candidates
+from pipelines.workspace import write_table
+from schemas.errors import ConfigError
+from schemas.split import no_drops
+
+ROWS = 12
+
+
+def measured(folder: Path, tiny: SimpleNamespace, *overrides: str) -> Road:
+    """A road on which 12 samples are measured and split; only what selection reads is there."""
+    (folder / "scenes.jsonl").write_text("")
+    build = tiny.make(folder, *overrides)
+    tables = road(build)
+    ids = [f"{i:02d}" for i in range(ROWS)]
+    k = [i % 5 for i in range(ROWS)]
+    source = pl.DataFrame({"dataset": ["a", "b"] * 6}).to_struct("source")
+    answer = pl.DataFrame({"kind": ["text"] * ROWS, "raw": ["x"] * ROWS}).to_struct("answer")
+    facts = {"domain": None, "lang": "en"}
+    written = {
+        "ingest": pl.DataFrame({"id": ids, "source": source, "answer": answer}).with_columns(
+            pl.lit(v, pl.String).alias(c) for c, v in facts.items()
+        ),
+        "difficulty": pl.DataFrame({"id": ids, "k": k}).with_columns(
+            pl.lit("vlm").alias("model"),
+            n=pl.lit(4),
+            truncated=pl.lit(0),
+            pass_rate=pl.col("k") / 4,
+            variance=pl.col("k") / 4 * (1 - pl.col("k") / 4),
+            mean_score=pl.col("k") / 4,
+            score_std=(pl.col("k") / 4 * (1 - pl.col("k") / 4)).sqrt(),
+        ),
+        "split": pl.DataFrame({"id": ids, "split": ["rl"] * 10 + ["sft"] * 2, "group": ids}),
+        "round_trip": pl.DataFrame({"id": ids[1:], "solution": "x"}),
+    }
+    for name, table in written.items():
+        stage = tables.stage(name)
+        build.folder(stage).mkdir(parents=True, exist_ok=True)
+        write_table(table, tables.path(name))
+        write_table(no_drops(), tables.path(name, "dropped"))
+    return tables
+
+
+def test_a_rule_that_lacks_its_section_is_one_sentence(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    recipe = measured(tmp_path, tiny).build.recipe
+    check_candidates(recipe)
+    with pytest.raises(
+        ConfigError, match=r"select\.rule 'variance' reads 'k', so the recipe needs a `rollouts` section"
+    ):
+        check_candidates(recipe.model_copy(update={"rollouts": None}))
+    quotas = SelectConfig(quotas=QuotaConfig(by=("colour",)))
+    with pytest.raises(ConfigError, match=r"select\.quotas\.by reads 'colour', which no stage gives; there are band,"):
+        check_candidates(recipe.model_copy(update={"select": quotas}))
+
+
+def test_the_comparison_stands_beside_the_selection(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    tables = measured(tmp_path, tiny, "select.budget=4")
+    record = run_stage(tables, tables.stage("select"))
+    # 11 samples are alive, 9 of them in rl: k = 1 2 3 4 0 1 2 3 4 of 4. Three cannot vary (4, 0, 4), four are taken.
+    assert record["rows_in"] == 11
+    assert record["kept"] == 4 + 2
+    assert record["dropped"] == {"select:too_easy": 2, "select:budget": 2, "select:too_hard": 1}
+    kept = tables.table("select").filter(pl.col("rank").is_not_null()).collect()
+    assert kept.sort("rank")["value"].to_list() == [0.25, 0.25, 0.1875, 0.1875]
+    compared = tables.table("select", "comparison").collect()
+    assert compared.row(0) == ("rows", None, 9.0, 4.0, 4.0)
+    variance = compared.filter(pl.col("figure") == "mean variance").row(0, named=True)
+    assert (variance["candidates"], variance["selected"]) == (pytest.approx((4 * 0.1875 + 2 * 0.25) / 9), 0.21875)
+    assert compared.filter(pl.col("figure") == "share of source")["candidates"].sum() == pytest.approx(1)
+    assert record["notes"]["comparison"] == compared.to_dicts()
+
+
+def test_quotas_on_the_road(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    tables = measured(tmp_path, tiny, "select={budget: 4, quotas: {by: [source, band], shares: equal}}")
+    run_stage(tables, tables.stage("select"))
+    compared = tables.table("select", "comparison").collect()
+    for figure in ("share of source", "share of band"):
+        shares = compared.filter(pl.col("figure") == figure)
+        assert shares["selected"].to_list() == shares["control"].to_list()
