@@ -20,7 +20,7 @@ START_SECONDS = 120.0
 """A process that says nothing for this long while it loads its libraries is given up."""
 STARVED = 5.0
 """Under load an item may take this many budgets of wall clock, if it got less than a quarter of one as CPU time."""
-_PROGRAM = "from filters.verify.worker import main; main()"
+_PROGRAM = f"from {__package__}.worker import main; main()"  # also where the code is shipped under another name
 
 
 class Nursery:

@@ -23,6 +23,10 @@ ms-swift (`--external_plugins plugin.py --reward_funcs curate`)::
     from swift.rewards import orms
     from filters.verify.reward import SwiftReward
     orms["curate"] = SwiftReward
+
+OpenRLHF-M and LMM-R1 (`--remote_rm_url reward_func.py`): `openrlhf(queries, labels)`, put into a tensor.
+
+`curate export` writes these files for a release, with a copy of this code beside them.
 """
 
 import atexit
@@ -121,11 +125,51 @@ class SwiftReward:
         pass
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float]:
-        """One score a completion; unscored ones count 0, because ms-swift cannot skip them."""
+        """One score a completion; unscored ones count 0, because ms-swift cannot skip them.
+
+        Reads a column `ground_truth`, or the release's own columns.
+        """
+        if "ground_truth" in columns:
+            return packed(list(map(_text, completions)), columns["ground_truth"])
         if "answer" not in columns and "solution" in columns:
             columns = {**columns, "answer": columns["solution"]}
         names = ("answer", "verifier", "verifier_params", "options", "tags")
         return [score or 0.0 for score in reward(completions, **{n: columns[n] for n in names if n in columns})]
+
+
+def openrlhf(queries: Sequence[str], labels: Sequence[str]) -> list[float]:
+    """OpenRLHF-M and LMM-R1: a score for each `query`, the decoded prompt with its reply, and `label`, a `ground_truth`."""
+    return packed(list(map(reply_in, queries)), labels)
+
+
+def packed(responses: Sequence[str], truths: Sequence[str]) -> list[float]:
+    """One score a response, judged by its `ground_truth`; 0 where nobody can tell."""
+    items = [item_of(response, truth) for response, truth in zip(responses, truths, strict=True)]
+    return [verdict.score or 0.0 for verdict in _judge(items)]
+
+
+def reply_in(query: str) -> str:
+    """What the model said in a decoded conversation: from the first mark of its turn, without the marks of its end.
+
+    The marks are those of TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py, and Llama 3's.
+    """
+    starts = [(query.find(mark), mark) for mark in _TURNS if mark in query]
+    if starts:
+        at, mark = min(starts)
+        query = query[at + len(mark) :]
+    for mark in _ENDS:
+        query = query.replace(mark, "")
+    return query.strip()
+
+
+_TURNS = (
+    "<|im_start|>assistant\n",
+    "<｜Assistant｜>",
+    "<|assistant|>\n",
+    "<start_of_turn>model\n",
+    "<|start_header_id|>assistant<|end_header_id|>\n\n",
+)
+_ENDS = ("<|im_end|>", "<｜end▁of▁sentence｜>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<pad>")
 
 
 def item_of(response: str, truth: str) -> VerifyItem:

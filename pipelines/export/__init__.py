@@ -1,0 +1,1 @@
+"""Releases in the form that each trainer reads: one file a trainer."""

@@ -1,0 +1,20 @@
+"""Every exporter by the name of its trainer."""
+
+from pipelines.export.hugging_face import HuggingFace
+from pipelines.export.sheet import Exporter
+from pipelines.export.trl import TRL
+from schemas.errors import ConfigError
+
+_ALL: tuple[Exporter, ...] = (
+    TRL(),
+    HuggingFace(),
+)
+EXPORTERS: dict[str, Exporter] = {exporter.name: exporter for exporter in _ALL}
+
+
+def exporter_of(trainer: str) -> Exporter:
+    """The exporter for a trainer. Raises ConfigError where there is none."""
+    name = trainer.replace("-", "_").lower()
+    if name not in EXPORTERS:
+        raise ConfigError(f"There is no exporter for '{trainer}'; there are {', '.join(EXPORTERS)}.")
+    return EXPORTERS[name]

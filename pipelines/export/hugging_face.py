@@ -1,0 +1,83 @@
+"""Plain Hugging Face: flat columns that any script reads with `datasets.load_dataset`, no trainer in mind."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from filters.verify.reward import ground_truth
+from pipelines.export.rows import Row, gold_of
+from pipelines.export.sheet import Draft, Exported, Sheet, embedded, reply
+from pipelines.shards import IMAGES
+
+_TEXT = (
+    "id",
+    "system",
+    "question",
+    "answer",
+    "solution",
+    "ground_truth",
+    "verifier",
+    "tags",
+    "dataset",
+    "group",
+    "model",
+)
+_FIELDS: dict[str, pa.DataType] = {
+    **dict.fromkeys(_TEXT, pa.string()),
+    "options": pa.list_(pa.string()),
+    "images": IMAGES,
+    "k": pa.int32(),
+    "n": pa.int32(),
+}
+
+
+def packed(row: Row) -> str:
+    """All that our reward needs to judge a response to this row, in one string."""
+    c = row.columns
+    return ground_truth(c["answer"], c["verifier"], c["verifier_params"], c["options"], c["tags"])
+
+
+def plain(row: Row, draft: Draft) -> dict[str, Any]:
+    """The question as it is shown to a model, its pictures, and its gold: published, as TRL wants it, and packed."""
+    kept = {name: row.columns.get(name) for name in _FIELDS}
+    return kept | {
+        "system": row.system,
+        "question": row.question,
+        "images": embedded(row),
+        "answer": gold_of(row),
+        "ground_truth": packed(row),
+        "options": row.columns["options"] or [],
+    }
+
+
+def with_response(row: Row, draft: Draft) -> dict[str, Any]:
+    """The same with the reply to train on."""
+    return plain(row, draft) | {"response": reply(row)}
+
+
+def with_pair(row: Row, draft: Draft) -> dict[str, Any]:
+    """The same with a better and a worse reply."""
+    return plain(row, draft) | {"chosen": reply(row, "chosen"), "rejected": reply(row, "rejected")}
+
+
+class HuggingFace:
+    """https://github.com/huggingface/datasets"""
+
+    name = "hugging_face"
+    sheets = (
+        Sheet("sft", "sft", with_response, {**_FIELDS, "response": pa.string()}),
+        Sheet("rl", "rl", plain, _FIELDS),
+        Sheet("holdout", "holdout", plain, _FIELDS),
+        Sheet("preference", "preference", with_pair, {**_FIELDS, "chosen": pa.string(), "rejected": pa.string()}),
+    )
+    usage = """
+```python
+from datasets import load_dataset
+
+rl = load_dataset("{home}", "rl", split="train")   # id, question, images, options, answer, ...
+```
+"""
+
+    def finish(self, folder: Path, exported: Exported) -> None:
+        """Nothing: the README holds the configs."""

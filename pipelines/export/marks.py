@@ -1,0 +1,35 @@
+"""Marks in texts. Trainers put a picture where a text says `<image>`, so each row must say it exactly as often as it has
+pictures, and nowhere by accident.
+
+LLaMA-Factory counts `<image>`, `<video>` and `<audio>` over all turns, replies included (LlamaFactory issue 8440); verl
+splits prompts at the same three; Qwen's processors read `<|image_pad|>` and its kin. A text that merely mentions one gets
+it in square brackets, which reads the same and means nothing.
+"""
+
+import re
+from collections.abc import Iterable
+
+from pipelines.export.rows import Row, UnfitError
+
+IMAGE = "<image>"
+COMMON = ("image", "video", "audio")
+_PADS = re.compile(r"<\|((?:image|video|audio|vision)_\w+)\|>")
+
+
+def escape(text: str, marks: Iterable[str] = COMMON) -> str:
+    """`text` with every mark disarmed: `<image>` becomes `[image]`. What holds no mark stays as it is."""
+    for mark in marks:
+        text = text.replace(f"<{mark}>", f"[{mark}]")
+    return _PADS.sub(r"[\1]", text)
+
+
+def marked_question(row: Row, marks: Iterable[str] = COMMON) -> str:
+    """The question with one `<image>` a picture in front, where TRL and the models' own templates put them too."""
+    return IMAGE * len(row.images) + escape(row.question, marks)
+
+
+def check_marks(row: Row, *texts: str) -> None:
+    """UnfitError unless the texts together hold one mark a picture: the trainers' own assertion, made before them."""
+    found = sum(text.count(IMAGE) for text in texts)
+    if found != len(row.images):
+        raise UnfitError("mark_count", marks=found, images=len(row.images))

@@ -1,0 +1,39 @@
+"""Pictures as files, for trainers that read paths: each once, under the name that is the hash of its bytes."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from pipelines.export.rows import Image
+
+_HASHED = re.compile(r"[0-9a-f]{64}\.\w+")
+
+
+class PictureFolder:
+    """`images/ab/<sha256>.png` below an export that is being written: 256 folders, so a million pictures stay 4,000 each.
+
+    `home` is where the export will lie once it is whole. Files are made by the first row that shows them.
+    """
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self._root = root
+        self._home = home
+
+    @property
+    def home(self) -> Path:
+        return self._home
+
+    def place(self, image: Image) -> str:
+        """Write the picture, unless an earlier row did, and return its path relative to the export."""
+        name = image.name if _HASHED.fullmatch(image.name) else _name(image)
+        relative = Path("images") / name[:2] / name
+        path = self._root / relative
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image.data)
+        return relative.as_posix()
+
+
+def _name(image: Image) -> str:
+    suffix = Path(image.name).suffix or (".jpg" if image.data.startswith(b"\xff\xd8") else ".png")
+    return hashlib.sha256(image.data).hexdigest() + suffix

@@ -1,0 +1,46 @@
+"""The README of an export: configs for `datasets.load_dataset`, how the trainer loads it, rows and drops."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.export.sheet import Exported, Exporter, Sheet
+
+_TEXT = """---
+configs:
+{configs}
+---
+# {release} for {trainer}
+
+Made from the release `{release}` by `curate export`; the release's own card says where the rows come from, under which
+licences, and what was dropped on the way.
+
+{usage}
+
+| data set | rows | rows that {trainer} cannot express (`dropped.parquet` names them) |
+|---|---|---|
+{rows}
+"""
+
+
+def render_readme(exporter: Exporter, exported: Exported, told: Mapping[str, Any], home: Path) -> str:
+    """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
+    sheets = [sheet for sheet in exporter.sheets if sheet.name in exported.rows]
+    return _TEXT.format(
+        configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in sheets) or "[]",
+        release=exported.release.label,
+        trainer=exporter.name,
+        usage=exporter.usage.replace("{home}", str(home)).strip(),
+        rows="\n".join(
+            f"| {sheet.name} | {told['rows'][sheet.name]} | {_reasons(told['dropped'].get(sheet.name, {}))} |"
+            for sheet in exporter.sheets
+        ),
+    )
+
+
+def _files(sheet: Sheet) -> str:
+    return f"{sheet.name}.jsonl" if sheet.fields is None else f"{sheet.name}/*.parquet"
+
+
+def _reasons(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "0"

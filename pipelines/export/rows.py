@@ -1,0 +1,150 @@
+"""A release as exporters see it: where it lies, and its rows one by one."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from pipelines.workspace import read_json
+from schemas.errors import ConfigError
+
+BATCH = 64
+"""Rows that are in memory at a time, with their pictures."""
+_NAME = re.compile(r"(?P<recipe>[^/]+?)(/(?P<version>v\d+))?/?")
+
+
+class UnfitError(Exception):
+    """A row that a trainer's format cannot express. `cause` is the second half of its reason, `export:<cause>`."""
+
+    def __init__(self, cause: str, **evidence: Any) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.evidence = evidence
+
+
+class Image(NamedTuple):
+    """A picture: its file name, which is the hash of its bytes, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: `columns` are the release's own, `response` is set in sft, `chosen` and `rejected` in preference."""
+
+    system: str | None
+    question: str
+    images: tuple[Image, ...]
+    response: str | None
+    chosen: str | None
+    rejected: str | None
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Release:
+    """An immutable release folder and its manifest."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """`quickstart/v1`."""
+        return f"{self.manifest['name']}/{self.manifest['version']}"
+
+    def files(self, split: str) -> list[Path]:
+        """The shards of a split, in order; none where the release has no such split."""
+        return sorted((self.path / split).glob("*.parquet"))
+
+    @cached_property
+    def has_images(self) -> bool:
+        """Whether any row of any split shows a picture. Reads the pictures' names only."""
+        shards = [path for split in self.path.iterdir() if split.is_dir() for path in self.files(split.name)]
+        return any(_shows(path) for path in shards)
+
+    def records(self, split: str) -> Iterator[dict[str, Any]]:
+        """The rows of a split as the release stores them, a few in memory at a time."""
+        for path in self.files(split):
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
+                yield from batch.to_pylist()
+
+
+def open_release(name: str, workspace: Path) -> Release:
+    """The release that `name` means: a folder, `quickstart` (the latest) or `quickstart/v1` of a workspace.
+
+    Raises ConfigError where there is none.
+    """
+    folder = Path(name).expanduser()
+    if not (folder / "manifest.json").is_file():
+        folder = _in_workspace(name, workspace)
+    manifest = read_json(folder / "manifest.json")
+    if not isinstance(manifest, dict) or not {"name", "version", "content"} <= manifest.keys():
+        raise ConfigError(f"{folder} is no release: its manifest.json is missing or damaged. Build it again.")
+    return Release(folder.resolve(), manifest)
+
+
+def read_row(record: Mapping[str, Any]) -> Row:
+    """A stored row. UnfitError where its conversation is not one question, or a picture has no bytes."""
+    turns = list(record["prompt"])
+    system = turns.pop(0)["content"] if turns and turns[0]["role"] == "system" else None
+    if [turn["role"] for turn in turns] != ["user"]:
+        raise UnfitError("conversation", roles=[turn["role"] for turn in record["prompt"]])
+    images = tuple(Image(image["path"] or "", image["bytes"] or b"") for image in record["images"] or ())
+    if not all(image.data for image in images):
+        raise UnfitError("no_image_bytes", images=[image.name for image in images])
+    if not turns[0]["content"].strip() and not images:
+        raise UnfitError("empty_question")
+    replies = {name: _reply(record.get(column)) for name, column in _REPLIES.items()}
+    return Row(system, turns[0]["content"], images, columns=record, **replies)
+
+
+_REPLIES = {"response": "completion", "chosen": "chosen", "rejected": "rejected"}
+
+
+def _reply(value: str | Sequence[Mapping[str, str]] | None) -> str | None:
+    """What the model says in a reply, which is stored as text or as one assistant turn."""
+    if value is None or isinstance(value, str):
+        return value
+    if [turn["role"] for turn in value] != ["assistant"]:
+        raise UnfitError("conversation", roles=[turn["role"] for turn in value])
+    return value[0]["content"]
+
+
+def _in_workspace(name: str, workspace: Path) -> Path:
+    found = _NAME.fullmatch(name)
+    root = workspace / "releases"
+    versions = sorted(
+        (p for p in (root / found["recipe"]).glob("v*") if p.name[1:].isdigit() and (p / "manifest.json").is_file())
+        if found
+        else (),
+        key=lambda p: int(p.name[1:]),
+    )
+    wanted = found["version"] if found else None
+    chosen = [p for p in versions if wanted in (None, p.name)]
+    if not chosen:
+        known = sorted(str(p.parent.relative_to(root)) for p in root.glob("*/v*/manifest.json"))
+        listed = f"It holds {', '.join(known)}." if known else "It holds none."
+        raise ConfigError(f"There is no release '{name}', neither as a folder nor in {root}. {listed}")
+    return chosen[-1]
+
+
+def _shows(path: Path) -> bool:
+    file = pq.ParquetFile(path)
+    names = [c for c in file.schema_arrow.names if c == "images"]
+    if not names:
+        return False
+    batches = file.iter_batches(batch_size=65_536, columns=["images.list.element.path"])
+    return any(len(batch.column(0).flatten()) > 0 for batch in batches)
+
+
+def gold_of(row: Row) -> str:
+    """The gold as it was published."""
+    raw: str = json.loads(row.columns["answer"])["raw"]
+    return raw

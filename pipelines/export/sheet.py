@@ -1,0 +1,106 @@
+"""What an exporter is: a list of data sets, each a function from a row to a trainer's record, and the files beside them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from pipelines.export.rows import Image, Release, Row, UnfitError
+
+Turns = list[dict[str, str]]
+
+
+class Draft(Protocol):
+    """A data set in the making, as a record may need to know it."""
+
+    @property
+    def number(self) -> int:
+        """How many rows it has so far."""
+
+    @property
+    def system(self) -> str | None:
+        """The system turn of its first row, for trainers that take one for all."""
+
+    def place(self, image: Image) -> str:
+        """Write the picture as a file, once, and return its path relative to the export."""
+
+    @property
+    def home(self) -> Path:
+        """Where the export will lie when it is whole."""
+
+
+Record = Callable[[Row, Draft], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One data set of an export, made of one split of the release.
+
+    With `fields` it is a folder of parquet files, without them `<name>.jsonl`. A column `images` is left out where the
+    whole release has no picture, because trainers take it for the sign of a vision model.
+    """
+
+    name: str
+    split: str
+    record: Record
+    fields: Mapping[str, pa.DataType] | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, for the files beside the data: rows by sheet, verifiers and system turns seen."""
+
+    release: Release
+    rows: Mapping[str, int]
+    verifiers: frozenset[str]
+    systems: frozenset[str | None]
+
+
+class Exporter(Protocol):
+    """One trainer. `usage` is Markdown that says how it loads the export, `{home}` standing for the export's folder."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sheets(self) -> Sequence[Sheet]: ...
+
+    @property
+    def usage(self) -> str: ...
+
+    def finish(self, folder: Path, exported: Exported) -> None:
+        """Write what stands beside the data: the trainer's index, the reward."""
+
+
+def turns(system: str | None, user: str, assistant: str | None = None) -> Turns:
+    """A conversation of strings."""
+    said = (("system", system), ("user", user), ("assistant", assistant))
+    return [{"role": role, "content": content} for role, content in said if content is not None]
+
+
+def embedded(row: Row) -> list[dict[str, Any]]:
+    """The pictures with their bytes, as `datasets` stores an `Image`; an empty list for a text-only row, never null."""
+    return [{"bytes": image.data, "path": image.name} for image in row.images]
+
+
+def reply(row: Row, name: str = "response") -> str:
+    """What the model is to say. UnfitError where that is nothing."""
+    text: str | None = getattr(row, name)
+    if text is None or not text.strip():
+        raise UnfitError(f"empty_{name}")
+    return text
+
+
+GOLD: dict[str, pa.DataType] = {
+    **dict.fromkeys(("solution", "answer", "verifier", "verifier_params"), pa.string()),
+    "options": pa.list_(pa.string()),
+    "tags": pa.string(),
+}
+"""The columns by which our reward judges a response, under the names it takes them by."""
+
+
+def gold(row: Row) -> dict[str, Any]:
+    """The values of `GOLD`."""
+    return {name: row.columns[name] for name in GOLD}

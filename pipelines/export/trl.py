@@ -1,0 +1,95 @@
+"""TRL: SFT as prompt and completion, and as messages; GRPO with our reward; DPO.
+
+Checked against trl 1.16. `trl/data_utils.py` `prepare_multimodal_messages` puts all of `images` before the first user
+text, so contents are plain strings; the collators compare a row's `images` with `[]`, so it is never null; GRPO hands
+every other column to the reward by name. `completion_only_loss` wants the `sft` form; `sft_messages` trains on all turns.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.export.marks import escape
+from pipelines.export.reward_code import ship_reward
+from pipelines.export.rows import Row
+from pipelines.export.sheet import GOLD, Draft, Exported, Sheet, embedded, gold, reply, turns
+from pipelines.shards import IMAGES, TURNS
+
+REWARD = '''
+
+def reward(completions, **columns):
+    """One score in [0, 1] a completion; None, which TRL skips, where nobody can tell."""
+    return _verifier().reward(completions, **columns)
+'''
+
+
+def _prompt(row: Row) -> list[dict[str, str]]:
+    return turns(row.system and escape(row.system), escape(row.question))
+
+
+def _said(row: Row, name: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": escape(reply(row, name))}]
+
+
+def sft(row: Row, draft: Draft) -> dict[str, Any]:
+    """Prompt, completion, images."""
+    return {
+        "id": row.columns["id"],
+        "prompt": _prompt(row),
+        "completion": _said(row, "response"),
+        "images": embedded(row),
+    }
+
+
+def sft_messages(row: Row, draft: Draft) -> dict[str, Any]:
+    """The same as one conversation."""
+    return {"id": row.columns["id"], "messages": _prompt(row) + _said(row, "response"), "images": embedded(row)}
+
+
+def grpo(row: Row, draft: Draft) -> dict[str, Any]:
+    """Prompt, images and the columns that our reward, or TRL's own `accuracy_reward`, reads."""
+    return {"id": row.columns["id"], "prompt": _prompt(row), "images": embedded(row), **gold(row)}
+
+
+def dpo(row: Row, draft: Draft) -> dict[str, Any]:
+    """Prompt, chosen, rejected, images."""
+    said = {name: _said(row, name) for name in ("chosen", "rejected")}
+    return {"id": row.columns["id"], "prompt": _prompt(row), **said, "images": embedded(row)}
+
+
+class TRL:
+    """https://github.com/huggingface/trl"""
+
+    name = "trl"
+    sheets = (
+        Sheet("sft", "sft", sft, {"id": pa.string(), "prompt": TURNS, "completion": TURNS, "images": IMAGES}),
+        Sheet("sft_messages", "sft", sft_messages, {"id": pa.string(), "messages": TURNS, "images": IMAGES}),
+        Sheet("grpo", "rl", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}),
+        Sheet("grpo_holdout", "holdout", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}),
+        Sheet(
+            "dpo",
+            "preference",
+            dpo,
+            {"id": pa.string(), "prompt": TURNS, "chosen": TURNS, "rejected": TURNS, "images": IMAGES},
+        ),
+    )
+    usage = """
+```python
+import sys
+from datasets import load_dataset
+
+sys.path.append("{home}")
+from reward import reward
+
+SFTTrainer(model, train_dataset=load_dataset("{home}", "sft", split="train"))
+GRPOTrainer(model, reward_funcs=reward, train_dataset=load_dataset("{home}", "grpo", split="train"))
+DPOTrainer(model, train_dataset=load_dataset("{home}", "dpo", split="train"))
+```
+
+`pip install -r {home}/requirements.txt` installs what the reward needs.
+"""
+
+    def finish(self, folder: Path, exported: Exported) -> None:
+        """The reward."""
+        ship_reward(folder, "reward.py", REWARD, exported.release.label, exported.verifiers)

@@ -1,0 +1,191 @@
+"""Writing an export: streamed row by row, in a hidden folder that is renamed when it is whole.
+
+<workspace>/exports/<recipe>/v<N>/<trainer>/
+    <sheet>/part-00000.parquet or <sheet>.jsonl      what the trainer reads
+    dropped.parquet                                  rows it cannot express: id, sheet, reason, evidence
+    export.json  README.md                           counts; how to load it, with configs for `load_dataset`
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.export.pictures import PictureFolder
+from pipelines.export.readme import render_readme
+from pipelines.export.reward_code import reward_package
+from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
+from pipelines.export.sheet import Exported, Exporter, Sheet
+from pipelines.shards import Shards, hub_schema
+from pipelines.workspace import read_json, store_errors, write_json
+from schemas.errors import ConfigError
+from schemas.ids import content_id
+
+FORMAT = 1
+"""Raised when an exporter writes the same rows differently; an older export is then written anew."""
+_DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
+
+
+def default_target(release: Release, trainer: str, workspace: Path) -> Path:
+    """`<workspace>/exports/<recipe>/v<N>/<trainer>`."""
+    return workspace / "exports" / release.label / trainer
+
+
+def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]:
+    """Write `release` for a trainer into the folder `target` and return what its `export.json` says.
+
+    An export of the same release by the same code is returned as it is. Raises ConfigError where `target` holds
+    something else, StoreError where it cannot be written.
+    """
+    target = target.absolute()
+    key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package(), str(target)])
+    there = read_json(target / "export.json")
+    if isinstance(there, dict) and there.get("key") == key:
+        return there
+    _refuse_strangers(release, exporter, target, there)
+    with store_errors(target), _becoming(target) as scratch:
+        with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
+            job = _Job(release, PictureFolder(scratch, target), dropped)
+            rows = {sheet.name: job.write(sheet, scratch) for sheet in exporter.sheets}
+        exported = Exported(
+            release, {k: v for k, v in rows.items() if v}, frozenset(job.verifiers), frozenset(job.systems)
+        )
+        exporter.finish(scratch, exported)
+        told = {"key": key, "trainer": exporter.name, "release": release.label, "content": release.manifest["content"]}
+        told |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
+        (scratch / "README.md").write_text(render_readme(exporter, exported, told, target), encoding="utf-8")
+        write_json(told, scratch / "export.json")
+    return told
+
+
+@dataclass
+class _Job:
+    """One export in progress: what is common to its sheets."""
+
+    release: Release
+    pictures: PictureFolder
+    dropped: pq.ParquetWriter
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    verifiers: set[str] = field(default_factory=set)
+    systems: set[str | None] = field(default_factory=set)
+
+    def write(self, sheet: Sheet, root: Path) -> int:
+        """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
+        draft = _Draft(self.pictures)
+        with _writer(sheet, root, self.release.has_images) as write:
+            batch: list[dict[str, Any]] = []
+            for record in self._records(sheet, draft):
+                batch.append(record)
+                if len(batch) == BATCH:
+                    write(batch)
+                    batch = []
+            if batch:
+                write(batch)
+        if not draft.number:
+            _remove(sheet, root)
+        return draft.number
+
+    def _records(self, sheet: Sheet, draft: "_Draft") -> Iterator[dict[str, Any]]:
+        for stored in self.release.records(sheet.split):
+            try:
+                row = read_row(stored)
+                if not draft.number:
+                    draft.system = row.system
+                record = sheet.record(row, draft)
+            except UnfitError as error:
+                self._drop(stored["id"], sheet.name, error)
+                continue
+            self.verifiers.add(stored["verifier"] or "")
+            self.systems.add(row.system)
+            draft.number += 1
+            yield record
+
+    def _drop(self, id_: str, sheet: str, error: UnfitError) -> None:
+        reason = f"export:{error.cause}"
+        counts = self.reasons.setdefault(sheet, {})
+        counts[reason] = counts.get(reason, 0) + 1
+        evidence = json.dumps(error.evidence, ensure_ascii=False)
+        row = {"id": id_, "sheet": sheet, "reason": reason, "evidence": evidence}
+        self.dropped.write_table(pa.Table.from_pylist([row], schema=_DROPPED))
+
+
+@dataclass
+class _Draft:
+    pictures: PictureFolder
+    number: int = 0
+    system: str | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.pictures.home
+
+    def place(self, image: Image) -> str:
+        return self.pictures.place(image)
+
+
+class _Write(Protocol):
+    def __call__(self, records: list[dict[str, Any]]) -> None: ...
+
+
+@contextmanager
+def _writer(sheet: Sheet, root: Path, has_images: bool) -> Iterator[_Write]:
+    if sheet.fields is not None:
+        fields = {name: kind for name, kind in sheet.fields.items() if has_images or name != "images"}
+        with Shards(root / sheet.name, hub_schema(fields)) as shards:
+            yield shards.write
+        return
+    with (root / f"{sheet.name}.jsonl").open("w", encoding="utf-8") as file:
+
+        def write(records: list[dict[str, Any]]) -> None:
+            for record in records:
+                shown = record if has_images else {k: v for k, v in record.items() if k != "images"}
+                file.write(json.dumps(shown, ensure_ascii=False) + "\n")
+
+        yield write
+
+
+def _remove(sheet: Sheet, root: Path) -> None:
+    if sheet.fields is None:
+        (root / f"{sheet.name}.jsonl").unlink()
+    else:
+        shutil.rmtree(root / sheet.name)
+
+
+def _refuse_strangers(release: Release, exporter: Exporter, target: Path, there: Any) -> None:
+    """An export is made of a release and may be made again; anything else in its place is not ours to remove."""
+    if isinstance(there, dict) and (there.get("trainer"), there.get("release")) == (exporter.name, release.label):
+        return
+    if isinstance(there, dict) and "trainer" in there:
+        raise ConfigError(
+            f"{target} holds the export of {there['release']} for {there['trainer']}. Name another folder with --out."
+        )
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} exists and is no export. Name another folder with --out, or empty it.")
+
+
+@contextmanager
+def _becoming(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place when the block ends well, and is gone when it does not."""
+    scratch = target.with_name(f".{target.name}.new-{os.getpid()}")
+    old = target.with_name(f".{target.name}.old-{os.getpid()}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        yield scratch
+        if target.exists():
+            target.rename(old)
+        scratch.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""A small release with every shape of row, written by the code that writes releases."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from filters.verify.gold import parse_gold
+from generators.scenes import iter_scenes, render
+from pipelines.media import MediaStore
+from pipelines.release import Content, ReleaseConfig, write_release
+from pipelines.shards import IMAGES, TURNS, Shards, hub_schema
+from schemas.answer import dump_answer
+from schemas.ids import content_id
+from schemas.sample import MEDIA
+
+# (question, pictures, kind of answer, answer, options, reasoning)
+ROWS: list[tuple[str, int, str, str, list[str], str]] = [
+    ("What color is the shape?", 1, "text", "blue", [], "It is blue."),
+    ("What is six times seven?", 0, "number", "42", [], "6 · 7 = 42."),
+    ("Which picture has more shapes?", 2, "choice", "B", ["the first", "the second", "neither"], "Counting both."),
+    ("Does <image> or <|image_pad|> mean <video> here?", 1, "boolean", "yes", [], "A tag such as <image> or <audio>."),
+    ("Was ist\n\\frac{1}{2} von 1, in Worten „½“?", 0, "expression", "\\frac{1}{2}", [], "Die Hälfte."),
+    ("Where is <bbox>?", 3, "number", "3", [], "Three pictures, <img>not one</img>."),
+]
+TAGS = "think_answer_boxed"
+
+
+def _table(split: str, media: list[str], rows: list[Any]) -> pl.LazyFrame:
+    made = []
+    for i, (question, pictures, kind, raw, options, reasoning) in enumerate(rows):
+        gold = parse_gold(kind, raw, options=options)
+        shown = [{"kind": "image", "sha256": sha} for sha in media[i : i + pictures]]
+        made.append(
+            {
+                "id": content_id([split, question]),
+                "question": question,
+                "options": options,
+                "answer": {"kind": kind, "raw": raw, "parsed": dump_answer(gold)},
+                "verifier": {"id": kind, "params": "{}"},
+                "media": [
+                    {
+                        name: m.get(name)
+                        for name in ("kind", "sha256", "width", "height", "duration", "role", "derived_from")
+                    }
+                    for m in shown
+                ],
+                "source": {"dataset": "scenes"},
+                "group": content_id(question),
+                "solution": None,
+                "tags": TAGS,
+                "model": "vlm",
+                "k": i % 5,
+                "n": 8,
+                "text": f"<think>{reasoning}</think>\n<answer>\\boxed{{{raw}}}</answer>",
+                "caption": None,
+                "value": 0.1,
+                "control": False,
+            }
+        )
+    schema = {"media": pl.List(MEDIA), "solution": pl.String(), "caption": pl.String(), "options": pl.List(pl.String)}
+    return pl.DataFrame(made, schema_overrides=schema).lazy()
+
+
+def _preference(release: Path) -> None:
+    """The split as issue 6 describes it: a right and a wrong reply to one prompt."""
+    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS, "chosen": TURNS, "rejected": TURNS}
+    gold = dict.fromkeys(("solution", "answer", "verifier", "verifier_params"), pa.string())
+    fields |= {"images": IMAGES, **gold, "options": pa.list_(pa.string()), "tags": pa.string()}
+    rows = pq.read_table(release / "sft").to_pylist()
+    for row in rows:
+        row["chosen"] = row["completion"]
+        row["rejected"] = [{"role": "assistant", "content": "<think>?</think>\n<answer>\\boxed{17}</answer>"}]
+    with Shards(release / "preference", hub_schema(fields)) as shards:
+        shards.write([{name: row[name] for name in fields} for row in rows])
+
+
+def _make(folder: Path, rows: list[Any] | None = None, **config: Any) -> Path:
+    store = MediaStore(folder / "media")
+    media = []
+    for scene in iter_scenes("curate", 8, seed=5, levels=(1,)):
+        file = io.BytesIO()
+        render(scene).save(file, "PNG")
+        media.append(store.put(file.getvalue(), "png"))
+    chosen = ROWS if rows is None else rows
+    tables = {split: _table(split, media, chosen) for split in ("sft", "rl", "holdout")}
+    manifest = {
+        "recipe": {"name": "shapes", "description": "Every shape of row.", "sources": []},
+        "models": {},
+        "stages": [],
+    }
+    release = write_release(Content(tables, manifest), ReleaseConfig(**config), store, folder / "releases" / "shapes")
+    _preference(release)
+    return release
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release with text-only, one-image and many-image rows, and texts that mention marks."""
+    return _make(tmp_path_factory.mktemp("shapes"))
+
+
+@pytest.fixture
+def make_release(tmp_path: Path) -> Callable[..., Path]:
+    """Makes such a release of given rows and with a given `ReleaseConfig`."""
+    return lambda rows=None, **config: _make(tmp_path, rows, **config)
+
+
+@pytest.fixture(scope="session")
+def stored() -> Callable[[Path, str], list[dict[str, Any]]]:
+    """The rows of a split as they lie in the release."""
+    return lambda release, split: pq.read_table(release / split).to_pylist()
+
+
+@pytest.fixture(scope="session")
+def lines() -> Callable[[Path], list[dict[str, Any]]]:
+    """The rows of a JSONL file."""
+    return lambda path: [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -1,0 +1,178 @@
+"""What holds for every exporter."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from filters.verify import reward as ours
+from flows.cli import app
+from pipelines.export import write
+from pipelines.export.catalogue import EXPORTERS, exporter_of
+from pipelines.export.marks import check_marks, escape, marked_question
+from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
+from pipelines.export.write import export
+from schemas.errors import ConfigError
+
+TRAINERS = list(EXPORTERS)
+Stored = Callable[[Path, str], list[dict[str, Any]]]
+
+
+def made(release: Path, trainer: str, target: Path) -> dict[str, Any]:
+    return export(open_release(str(release), Path()), exporter_of(trainer), target)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_datasets_reads_every_row_or_its_reason(shapes: Path, stored: Stored, trainer: str, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    told = made(shapes, trainer, tmp_path / trainer)
+    dropped = pq.read_table(tmp_path / trainer / "dropped.parquet").to_pylist()
+    assert any(told["rows"].values())
+    for sheet in EXPORTERS[trainer].sheets:
+        wanted = [row["id"] for row in stored(shapes, sheet.split)]
+        data = load_dataset(str(tmp_path / trainer), sheet.name, split="train", cache_dir=str(tmp_path / "cache"))
+        gone = [row["id"] for row in dropped if row["sheet"] == sheet.name]
+        assert [id_ for id_ in wanted if id_ not in gone] == data["id"][:]
+        assert len(data) == told["rows"][sheet.name] == len(wanted) - len(gone)
+        assert all(row["reason"].startswith("export:") for row in dropped)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_second_export_writes_nothing_and_a_new_format_writes_the_same(
+    shapes: Path, trainer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = made(shapes, trainer, tmp_path / "out")
+    stamp = (tmp_path / "out").stat().st_ino
+    assert made(shapes, trainer, tmp_path / "out") == first
+    assert (tmp_path / "out").stat().st_ino == stamp
+    before = tree(tmp_path / "out")
+    monkeypatch.setattr(write, "FORMAT", 99)
+    made(shapes, trainer, tmp_path / "out")
+    after = tree(tmp_path / "out")
+    assert {k: v for k, v in after.items() if k != "export.json"} == {
+        k: v for k, v in before.items() if k != "export.json"
+    }
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_no_pictures_no_column(make_release: Callable[..., Path], trainer: str, tmp_path: Path) -> None:
+    release = make_release([("What is one and one?", 0, "number", "2", [], "1 + 1 = 2")])
+    made(release, trainer, tmp_path / "out")
+    for path in (tmp_path / "out").glob("*/*.parquet"):
+        assert "images" not in pq.read_schema(path).names
+    for path in (tmp_path / "out").glob("*.jsonl"):
+        assert all("images" not in json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_a_failure_leaves_the_old_export(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(shapes, "trl", tmp_path / "out")
+    before = tree(tmp_path / "out")
+    monkeypatch.setattr(write, "FORMAT", 99)
+    monkeypatch.setattr(write, "render_readme", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made(shapes, "trl", tmp_path / "out")
+    assert tree(tmp_path / "out") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_strangers_are_never_overwritten(shapes: Path, make_release: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("…")
+    with pytest.raises(ConfigError, match=r"exists and is no export.*--out"):
+        made(shapes, "trl", tmp_path / "mine")
+    made(shapes, "trl", tmp_path / "out")
+    with pytest.raises(ConfigError, match="holds the export of shapes/v1 for trl"):
+        made(shapes, "hugging_face", tmp_path / "out")
+
+
+def test_releases_are_found_by_folder_by_name_and_by_version(shapes: Path, tmp_path: Path) -> None:
+    workspace = shapes.parent.parent.parent
+    for name in (str(shapes), "shapes", "shapes/v1"):
+        assert open_release(name, workspace).path == shapes
+    for name in ("shapes/v2", "shape", "../..", ""):
+        with pytest.raises(ConfigError, match=r"no release '.*It holds shapes/v1"):
+            open_release(name, workspace)
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(ConfigError, match="missing or damaged"):
+        open_release(str(tmp_path), workspace)
+
+
+def test_the_command(shapes: Path, tmp_path: Path) -> None:
+    workspace = str(shapes.parent.parent.parent)
+    said = CliRunner().invoke(app, ["export", "shapes", "trl", "--out", str(tmp_path / "out"), "-w", workspace])
+    assert said.exit_code == 0 and "grpo: 6 rows" in said.output and (tmp_path / "out" / "README.md").is_file()
+    said = CliRunner().invoke(app, ["export", "shapes", "unsloth", "-w", workspace])
+    assert said.exit_code == 2 and "There is no exporter for 'unsloth'" in said.output
+
+
+def test_marks_are_disarmed_and_counted() -> None:
+    assert (
+        escape("a <image> b <|image_pad|><|vision_start|> <imagery>")
+        == "a [image] b [image_pad][vision_start] <imagery>"
+    )
+    assert escape("no mark: <think> 1 < 2 </think>") == "no mark: <think> 1 < 2 </think>"
+    row = Row(None, "See <image>.", (Image("a.png", b"x"), Image("b.png", b"y")), None, None, None, {})
+    assert marked_question(row) == "<image><image>See [image]."
+    check_marks(row, marked_question(row), "a reply")
+    with pytest.raises(UnfitError, match="mark_count"):
+        check_marks(row, marked_question(row), "a reply that says <image>")
+
+
+def test_rows_that_no_format_can_hold_say_why() -> None:
+    user = {"role": "user", "content": "Q"}
+    good = {"prompt": [user], "images": [{"bytes": b"x", "path": "a.png"}]}
+    assert read_row(good).images == (Image("a.png", b"x"),)
+    assert read_row({"prompt": [user], "images": None}).images == ()
+    assert read_row({**good, "chosen": "a", "rejected": [{"role": "assistant", "content": "b"}]}).rejected == "b"
+    for broken, cause in [
+        ({**good, "prompt": [user, {"role": "assistant", "content": "A"}, user]}, "conversation"),
+        ({**good, "prompt": []}, "conversation"),
+        ({**good, "images": [{"bytes": None, "path": "a.png"}]}, "no_image_bytes"),
+        ({"prompt": [{"role": "user", "content": " "}], "images": []}, "empty_question"),
+        ({**good, "completion": [user]}, "conversation"),
+    ]:
+        with pytest.raises(UnfitError, match=cause):
+            read_row(broken)
+
+
+def test_the_shipped_reward_is_our_verifier_and_needs_nothing_of_ours(
+    shapes: Path, stored: Stored, tmp_path: Path
+) -> None:
+    made(shapes, "trl", tmp_path / "out")
+    columns: dict[str, list[Any]] = {"completions": []}
+    names = ("answer", "verifier", "verifier_params", "options", "tags")
+    for row in stored(shapes, "rl"):
+        gold = json.loads(row["answer"])["raw"]
+        for said in (gold, "17", "it is " + gold, ""):
+            columns["completions"].append(f"<think>…</think>\n<answer>\\boxed{{{said}}}</answer>")
+            for name in names:
+                columns.setdefault(name, []).append(row[name])
+    expected = ours.reward(**columns)
+    assert {0.0, 1.0} <= set(expected)
+    program = (
+        "import json, sys; sys.path.append(sys.argv[1]); from reward import reward\n"
+        "print(json.dumps(reward(**json.load(sys.stdin))))\n"
+        "assert not {'filters', 'schemas', 'pipelines'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(tmp_path / "out")],
+        input=json.dumps(columns),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": "", "PYTHONPATH": ""},
+    )
+    assert json.loads(done.stdout) == expected
