@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
+if TYPE_CHECKING:  # the verifier goes to trainers as their reward, and needs neither
+    import polars as pl
 
 HASHED_AT_A_TIME = 1 << 16
 """Ids turned into Python strings at once, so that ten million cost no gigabyte."""
@@ -45,7 +45,7 @@ def seeded(seed: int | str, key: str) -> Random:
     return Random(f"{seed}:{key}")
 
 
-def chance(seed: int | str, ids: pl.Series) -> pl.Series:
+def chance(seed: int | str, ids: "pl.Series") -> "pl.Series":
     """One uniform number in [0, 1) for each id: what `seeded(seed, id)` is for a row, for a column of millions.
 
     The law: BLAKE2b with a digest of 8 bytes over the UTF-8 text `{seed}:{id}`, read as a little-endian integer, of
@@ -55,6 +55,9 @@ def chance(seed: int | str, ids: pl.Series) -> pl.Series:
 
     Returns a Float64 series with the name and length of `ids`. Raises ValueError for a null id.
     """
+    import numpy as np
+    import polars as pl
+
     if ids.null_count():
         raise ValueError(f"{ids.null_count()} of {len(ids)} ids are null; chance comes from ids")
     stem = hashlib.blake2b(f"{seed}:".encode(), digest_size=8)
@@ -63,7 +66,7 @@ def chance(seed: int | str, ids: pl.Series) -> pl.Series:
     return pl.Series(ids.name, (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
-def _draws(stem: "hashlib.blake2b", ids: pl.Series) -> bytes:
+def _draws(stem: "hashlib.blake2b", ids: "pl.Series") -> bytes:
     digests = bytearray()
     for id_ in ids:
         own = stem.copy()

@@ -90,19 +90,30 @@ def open_release(name: str, workspace: Path) -> Release:
     return Release(folder.resolve(), manifest)
 
 
-def read_row(record: Mapping[str, Any]) -> Row:
-    """A stored row. UnfitError where its conversation is not one question, or a picture has no bytes."""
+def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
+    """A row stored in the release at `root`, which may keep pictures beside its parquet.
+
+    UnfitError where the conversation is not one question, or a picture is not there.
+    """
     turns = list(record["prompt"])
     system = turns.pop(0)["content"] if turns and turns[0]["role"] == "system" else None
     if [turn["role"] for turn in turns] != ["user"]:
         raise UnfitError("conversation", roles=[turn["role"] for turn in record["prompt"]])
-    images = tuple(Image(image["path"] or "", image["bytes"] or b"") for image in record["images"] or ())
-    if not all(image.data for image in images):
-        raise UnfitError("no_image_bytes", images=[image.name for image in images])
+    images = tuple(_image(image, root) for image in record["images"] or ())
     if not turns[0]["content"].strip() and not images:
         raise UnfitError("empty_question")
     replies = {name: _reply(record.get(column)) for name, column in _REPLIES.items()}
     return Row(system, turns[0]["content"], images, columns=record, **replies)
+
+
+def _image(stored: Mapping[str, Any], root: Path) -> Image:
+    path = stored["path"] or ""
+    data = stored["bytes"]
+    if not data and path and (root / path).is_file():
+        data = (root / path).read_bytes()
+    if not data:
+        raise UnfitError("no_image_bytes", image=path)
+    return Image(Path(path).name, data)
 
 
 _REPLIES = {"response": "completion", "chosen": "chosen", "rejected": "rejected"}

@@ -96,7 +96,7 @@ class _Job:
     def _records(self, sheet: Sheet, draft: "_Draft") -> Iterator[dict[str, Any]]:
         for stored in self.release.records(sheet.split):
             try:
-                row = read_row(stored)
+                row = read_row(stored, self.release.path)
                 if not draft.number:
                     draft.system = row.system
                 record = sheet.record(row, draft)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +14,6 @@ from filters.verify.gold import parse_gold
 from generators.scenes import iter_scenes, render
 from pipelines.media import MediaStore
 from pipelines.release import Content, ReleaseConfig, write_release
-from pipelines.shards import IMAGES, TURNS, Shards, hub_schema
 from schemas.answer import dump_answer
 from schemas.ids import content_id
 from schemas.sample import MEDIA
@@ -30,6 +28,10 @@ ROWS: list[tuple[str, int, str, str, list[str], str]] = [
     ("Where is <bbox>?", 3, "number", "3", [], "Three pictures, <img>not one</img>."),
 ]
 TAGS = "think_answer_boxed"
+
+
+def reply(reasoning: str, answer: str) -> str:
+    return f"<think>{reasoning}</think>\n<answer>\\boxed{{{answer}}}</answer>"
 
 
 def _table(split: str, media: list[str], rows: list[Any]) -> pl.LazyFrame:
@@ -58,27 +60,24 @@ def _table(split: str, media: list[str], rows: list[Any]) -> pl.LazyFrame:
                 "model": "vlm",
                 "k": i % 5,
                 "n": 8,
-                "text": f"<think>{reasoning}</think>\n<answer>\\boxed{{{raw}}}</answer>",
+                "text": reply(reasoning, raw),
                 "caption": None,
                 "value": 0.1,
+                "band": None,
+                "index": 0,
+                "chosen_text": reply(reasoning, raw),
+                "rejected_text": reply("?", "17"),
                 "control": False,
             }
         )
-    schema = {"media": pl.List(MEDIA), "solution": pl.String(), "caption": pl.String(), "options": pl.List(pl.String)}
+    schema = {
+        "media": pl.List(MEDIA),
+        "solution": pl.String(),
+        "caption": pl.String(),
+        "band": pl.String(),
+        "options": pl.List(pl.String),
+    }
     return pl.DataFrame(made, schema_overrides=schema).lazy()
-
-
-def _preference(release: Path) -> None:
-    """The split as issue 6 describes it: a right and a wrong reply to one prompt."""
-    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS, "chosen": TURNS, "rejected": TURNS}
-    gold = dict.fromkeys(("solution", "answer", "verifier", "verifier_params"), pa.string())
-    fields |= {"images": IMAGES, **gold, "options": pa.list_(pa.string()), "tags": pa.string()}
-    rows = pq.read_table(release / "sft").to_pylist()
-    for row in rows:
-        row["chosen"] = row["completion"]
-        row["rejected"] = [{"role": "assistant", "content": "<think>?</think>\n<answer>\\boxed{17}</answer>"}]
-    with Shards(release / "preference", hub_schema(fields)) as shards:
-        shards.write([{name: row[name] for name in fields} for row in rows])
 
 
 def _make(folder: Path, rows: list[Any] | None = None, **config: Any) -> Path:
@@ -89,15 +88,17 @@ def _make(folder: Path, rows: list[Any] | None = None, **config: Any) -> Path:
         render(scene).save(file, "PNG")
         media.append(store.put(file.getvalue(), "png"))
     chosen = ROWS if rows is None else rows
-    tables = {split: _table(split, media, chosen) for split in ("sft", "rl", "holdout")}
+    tables = {split: _table(split, media, chosen) for split in ("sft", "rl", "preference", "holdout")}
+    dropped = pl.LazyFrame(
+        schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String())
+    )
     manifest = {
         "recipe": {"name": "shapes", "description": "Every shape of row.", "sources": []},
         "models": {},
         "stages": [],
     }
-    release = write_release(Content(tables, manifest), ReleaseConfig(**config), store, folder / "releases" / "shapes")
-    _preference(release)
-    return release
+    content = Content(tables, dropped, manifest)
+    return write_release(content, ReleaseConfig(**config), store, folder / "releases" / "shapes")
 
 
 @pytest.fixture(scope="session")

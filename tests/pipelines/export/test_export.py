@@ -1,6 +1,7 @@
 """What holds for every exporter."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,6 +65,21 @@ def test_a_second_export_writes_nothing_and_a_new_format_writes_the_same(
         k: v for k, v in before.items() if k != "export.json"
     }
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_pictures_beside_the_parquet_are_exported_as_those_inside(
+    shapes: Path, make_release: Callable[..., Path], trainer: str, tmp_path: Path
+) -> None:
+    release = make_release(images="reference")
+    assert all(i["bytes"] is None for row in pq.read_table(release / "rl").to_pylist() for i in row["images"])
+    made(release, trainer, tmp_path / "out")
+    beside = tree(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    made(shapes, trainer, tmp_path / "out")
+    inside = tree(tmp_path / "out")
+    del beside["export.json"], inside["export.json"]
+    assert beside == inside
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
