@@ -4,11 +4,15 @@ Counts, never rates, are what is stored and compared: 0.8 - 0.6 > 0.2 holds in f
 not. A cut-off rollout is counted apart, and the recipe says whether it is wrong or no evidence at all.
 """
 
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
+from filters.intervals import beta_interval, pass_at, wilson
+from schemas.adaptive import BetaPrior
 from schemas.section import Section
 from schemas.split import Split, split
 
@@ -19,51 +23,77 @@ class DifficultyConfig(Section):
     truncated: Literal["wrong", "unscored"] = Field(
         default="wrong", description="a rollout that was cut off: a wrong answer, or no evidence"
     )
-    z: float = Field(default=1.96, gt=0, description="normal quantile of the interval; 1.96 is 95 %")
-
-
-def measure(rollouts: pl.DataFrame, config: DifficultyConfig) -> pl.DataFrame:
-    """Counts by sample from scored rollouts (`sample_id, finish_reason, correct, score`).
-
-    Returns `id, k, n, truncated, unscored, pass_rate, low, high, variance, mean_score, score_std`: k right out of n
-    that count, the Wilson score interval (Wilson 1927, JASA 22; Brown, Cai & DasGupta 2001, Statistical Science 16,
-    section 3.1.1), and the Bernoulli variance p(1-p). `n` is 0 where nothing could be scored.
-    """
-    cut = pl.col("finish_reason") == "length"
-    counted = pl.col("correct").is_not_null() & ~cut
-    if config.truncated == "wrong":
-        counted = counted | cut
-    right = counted & ~cut & pl.col("correct").fill_null(False)
-    z2 = config.z**2
-    p, n = pl.col("k") / pl.col("n"), pl.col("n")
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = (config.z / (1 + z2 / n)) * (p * (1 - p) / n + z2 / (4 * n * n)).sqrt()
-    return (
-        rollouts.group_by(pl.col("sample_id").alias("id"))
-        .agg(
-            right.sum().cast(pl.Int32).alias("k"),
-            counted.sum().cast(pl.Int32).alias("n"),
-            cut.sum().cast(pl.Int32).alias("truncated"),
-            (pl.col("correct").is_null() & ~cut).sum().cast(pl.Int32).alias("unscored"),
-            pl.col("score").mean().alias("mean_score"),
-            pl.col("score").std(ddof=0).alias("score_std"),
-        )
-        .with_columns(
-            p.alias("pass_rate"),
-            # The exact ends are 0 and 1 at k = 0 and k = n; rounding must not step over them.
-            (centre - half).clip(0.0, 1.0).alias("low"),
-            (centre + half).clip(0.0, 1.0).alias("high"),
-            (p * (1 - p)).alias("variance"),
-        )
-        .sort("id")
+    z: float = Field(default=1.96, gt=0, description="normal quantile of the intervals; 1.96 is 95 %")
+    prior: BetaPrior = Field(default=BetaPrior(), description="of the Beta interval; Jeffreys' by default")
+    pass_at: tuple[PositiveInt, ...] = Field(
+        default=(4, 8), description="the k of the pass@k columns; null where n < k"
     )
+
+
+BY = ("sample_id", "model")
+
+
+def outcome(truncated: Literal["wrong", "unscored"]) -> pl.Expr:
+    """What a rollout (`finish_reason`, `correct`) counts as: true, false, or null for no evidence."""
+    cut = pl.col("finish_reason") == "length"
+    return pl.when(cut).then(pl.lit(False if truncated == "wrong" else None)).otherwise(pl.col("correct"))
+
+
+def measure(rollouts: pl.DataFrame, config: DifficultyConfig, by: Sequence[str] = BY) -> pl.DataFrame:
+    """Counts from scored rollouts (`sample_id, model, finish_reason, correct, score, tokens`), one row a group of `by`.
+
+    Returns `id` (the sample's) and the rest of `by`, then
+
+    - `k, n` right out of those that count, `asked, truncated, unscored` (of all rollouts, truncated ones apart);
+    - `pass_rate` = k/n with the Wilson interval `low, high`, and the Beta posterior's `beta_low, beta_high, beta_mean`;
+    - `variance` = p(1-p), `variance_unbiased` = k(n-k)/(n(n-1)), and `pass_at_<t>` for each t of the config;
+    - for scores that are no mere right or wrong: `mean_score`, `score_std` (divided by n, Temporal-R1's spread) and
+      `score_variance_unbiased` (divided by n - 1);
+    - `tokens`, the mean length of a reply (the complexity of NeuraLadder, arXiv 2505.12432), and `tokens_correct`, that
+      of the right ones (VL-Cogito's target length, arXiv 2507.22607).
+
+    `n` is 0 where nothing could be scored; what divides by it is then null. Sorted by id and the rest of `by`.
+    """
+    cut, said = pl.col("finish_reason") == "length", outcome(config.truncated)
+    score = pl.when(cut).then(pl.lit(0.0 if config.truncated == "wrong" else None)).otherwise(pl.col("score"))
+    keys = [pl.col(name).alias("id") if name == "sample_id" else pl.col(name) for name in by]
+    counts = rollouts.group_by(keys).agg(
+        said.sum().cast(pl.Int32).alias("k"),
+        said.count().cast(pl.Int32).alias("n"),
+        pl.len().cast(pl.Int32).alias("asked"),
+        cut.sum().cast(pl.Int32).alias("truncated"),
+        (pl.col("correct").is_null() & ~cut).sum().cast(pl.Int32).alias("unscored"),
+        score.mean().alias("mean_score"),
+        score.std(ddof=0).alias("score_std"),
+        score.var(ddof=1).alias("score_variance_unbiased"),
+        pl.col("tokens").mean().alias("tokens"),
+        pl.col("tokens").filter(said).mean().alias("tokens_correct"),
+    )
+    names = [name.replace("sample_id", "id") for name in by]
+    return _with_rates(counts, config).sort(names)
+
+
+def _with_rates(counts: pl.DataFrame, config: DifficultyConfig) -> pl.DataFrame:
+    k, n = pl.col("k"), pl.col("n")
+    p = k / n
+    low, high = wilson(config.z)
+    rates = {
+        "pass_rate": p,
+        "low": low,
+        "high": high,
+        "variance": p * (1 - p),
+        "variance_unbiased": k * (n - k) / (n * (n - 1)),
+        **{f"pass_at_{tries}": pass_at(tries) for tries in config.pass_at},
+    }
+    table = counts.with_columns(**{name: rate.fill_nan(None) for name, rate in rates.items()})
+    return beta_interval(table, 2 * NormalDist().cdf(config.z) - 1, config.prior)
 
 
 def drop_unmeasured(samples: pl.DataFrame, measured: pl.DataFrame) -> Split:
     """Join samples (`id, …`) with their counts; a sample without one scored rollout is dropped."""
     rows = samples.join(measured, on="id", how="left", maintain_order="left")
     reason = pl.when(pl.col("n").fill_null(0) == 0).then(pl.lit("difficulty:unmeasured"))
-    return split(rows, reason, {"unscored": pl.col("unscored")})
+    return split(rows, reason, {"asked": pl.col("asked"), "unscored": pl.col("unscored")})
 
 
 def band() -> pl.Expr:

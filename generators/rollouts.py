@@ -16,12 +16,19 @@ from schemas.split import Split, split
 class RolloutsConfig(Section):
     """How the student is asked."""
 
-    model: str = Field(description="a name from `models`")
+    model: str | tuple[str, ...] = Field(
+        min_length=1, description="a name from `models`, or several; the first is the student that selection reads"
+    )
     system: str | None = None
     prompt: str = Field(default="{question}", description="{question}; options stand in the question")
     n: int = Field(default=8, ge=1, description="rollouts a question")
     sampling: Sampling = Sampling(temperature=1.0, max_tokens=2048)
     tags: str = Field(default="think_answer", description="where the student's reply gives its answer (a tag schema)")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of all students, the first one first."""
+        return (self.model,) if isinstance(self.model, str) else self.model
 
 
 COLUMNS = ("id", "media", "question", "options")
@@ -35,8 +42,8 @@ def requests(rows: pl.DataFrame, config: RolloutsConfig) -> Iterator[Request]:
 
 
 def collect(answers: pl.DataFrame, config: RolloutsConfig) -> Split:
-    """Rollouts: `id, sample_id, index, text, finish_reason, tokens`. A cut-off rollout is kept: it is an outcome."""
-    ids = [content_id(["rollout", *row]) for row in answers.select("id", "index").iter_rows()]
+    """Rollouts: `id, sample_id, model, index, text, finish_reason, tokens`. A cut-off one is kept: it is an outcome."""
+    ids = [content_id(["rollout", *row]) for row in answers.select("id", "model", "index").iter_rows()]
     rows = answers.with_columns(
         pl.col("id").alias("sample_id"),
         pl.Series("id", ids, dtype=pl.String),
@@ -44,5 +51,5 @@ def collect(answers: pl.DataFrame, config: RolloutsConfig) -> Split:
     )
     evidence = {"sample_id": pl.col("sample_id"), "error": pl.col("error")}
     parted = split(rows, failure("rollouts", truncated_drops=False), evidence)
-    columns = ("id", "sample_id", "index", "text", "finish_reason", "tokens")
+    columns = ("id", "sample_id", "model", "index", "text", "finish_reason", "tokens")
     return Split(parted.kept.select(columns), parted.dropped)

@@ -83,7 +83,7 @@ def _no_answers(build: Build, input_: Path, folder: Path) -> pl.DataFrame:
 
 def write_wanted(rows: Path, identity: ModelIdentity, requests: Requests, config: Any, out: Path) -> None:
     """Write the keys of everything that `rows` want to know."""
-    with shards(out.parent) as parts:
+    with shards(out.parent, out.stem) as parts:
         for batch in batches(rows):
             found = [row for r in requests(batch, config) for row in wanted_rows(r, prompt_key(identity, r))]
             parts.add(out.stem, pl.DataFrame(found, schema=WANTED, orient="row"))

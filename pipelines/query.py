@@ -17,6 +17,7 @@ TABLES = {
     "scores": ("score", "kept"),
     "judged_rollouts": ("judge_rollouts", "kept"),
     "difficulty": ("difficulty", "kept"),
+    "measures": ("difficulty", "measures"),
     "contaminated": ("decontaminate", "hits"),
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),
@@ -38,6 +39,7 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     for view, (stage, table) in TABLES.items():
         for path in folder.glob(f"*_{stage}/{table}.parquet"):
             db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_quote(path)})")
+    _rollout_records(db, folder)
     drops = [
         f"SELECT {_quote(path.parent.name[3:])} AS stage, * FROM read_parquet({_quote(path)})"
         for path in sorted(folder.glob("*/dropped.parquet"))
@@ -48,6 +50,23 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     if any(parts.parent.glob(parts.name)):
         db.execute(f"CREATE VIEW completions AS SELECT * FROM read_parquet({_quote(parts)})")
     return db
+
+
+def _rollout_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """`records`: every rollout with its text, length, finish reason and the verdict of the rule, or of the judge."""
+    tables = {stage: next(folder.glob(f"*_{stage}/kept.parquet"), None) for stage in ("rollouts", "score")}
+    if not all(tables.values()):
+        return
+    said, scores = (f"read_parquet({_quote(path)})" for path in tables.values() if path)
+    verdict, join = "scores.* EXCLUDE (id, sample_id, model, index, finish_reason, tokens)", ""
+    judged = next(folder.glob("*_judge_rollouts/kept.parquet"), None)
+    if judged:
+        own = ", ".join(f"coalesce(scores.{name}, judged.{name}) AS {name}" for name in ("score", "correct"))
+        verdict += f" REPLACE ({own})"
+        join = f"LEFT JOIN read_parquet({_quote(judged)}) judged USING (id)"
+    db.execute(
+        f"CREATE VIEW records AS SELECT said.*, {verdict} FROM {said} said JOIN {scores} scores USING (id) {join}"
+    )
 
 
 def find_build(workspace: Path, recipe: str | None) -> Path:

@@ -58,10 +58,12 @@ class Recipe(Section):
     def _consistent(self) -> Self:
         for stage in ("caption", "distill", "rollouts", "judge"):
             section = getattr(self, stage)
-            if section is not None and section.model not in self.models:
-                raise ValueError(
-                    f"{stage}.model: no model named '{section.model}'.{_nearest(section.model, self.models)}"
-                )
+            named = () if section is None else section.models if stage == "rollouts" else (section.model,)
+            for model in named:
+                if model not in self.models:
+                    raise ValueError(f"{stage}.model: no model named '{model}'.{_nearest(model, self.models)}")
+                if named.count(model) > 1:
+                    raise ValueError(f"{stage}.model: '{model}' is named twice.")
         told = {"rollouts": self.rollouts, "traces": self.distill}
         if self.preference is not None and told[self.preference.responses] is None:
             part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]

@@ -233,9 +233,12 @@ def count_rows(path: Path) -> int:
 
 
 @contextmanager
-def shards(folder: Path) -> Iterator["Shards"]:
-    """Collect the batches of a streaming stage as numbered files, joined into one table each when it ends."""
-    scratch = folder / ".shards"
+def shards(folder: Path, name: str = "shards") -> Iterator["Shards"]:
+    """Collect the batches of a streaming stage as numbered files, joined into one table each when it ends.
+
+    One that is used while another of the same folder is open needs a `name` of its own.
+    """
+    scratch = folder / f".{name}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:

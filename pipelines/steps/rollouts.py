@@ -7,6 +7,8 @@ from filters.traces import score_rollouts as score
 from generators import rollouts
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.tables import judge_rows, samples, verify_responses, write
+from pipelines.workspace import write_table
+from schemas.ids import canonical_json
 
 
 def rollout_rows(road: Road, stage: Stage) -> pl.LazyFrame:
@@ -29,7 +31,8 @@ def rollout_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 
 def scores(road: Road) -> pl.LazyFrame:
     """Every rollout's verdict, the judge's where no rule had one."""
-    scores = road.table("score").select("id", "sample_id", "finish_reason", "correct", "score")
+    columns = ("id", "sample_id", "model", "index", "finish_reason", "tokens", "correct", "score")
+    scores = road.table("score").select(columns)
     if "judge_rollouts" not in road:
         return scores
     judged = road.table("judge_rollouts").select("id", judged=pl.col("correct"), judged_score=pl.col("score"))
@@ -39,10 +42,20 @@ def scores(road: Road) -> pl.LazyFrame:
 
 
 def measure_difficulty(build: Build, stage: Stage, road: Road) -> Outcome:
-    """Count what the student got right; a sample without one scored rollout is dropped."""
-    scored = scores(road).collect()
+    """Count what each student got right, into `measures`; by the first one's counts a sample is kept or dropped."""
+    config = build.recipe.rollouts
+    assert config is not None
+    measured = measure(scores(road).collect(), build.recipe.difficulty)
+    measured = measured.join(students(build, config), on="model", how="left", maintain_order="left")
+    write_table(measured, build.folder(stage) / "measures.parquet")
     rows = samples(road, stage, ("id",)).collect()
-    assert build.recipe.rollouts is not None
-    parted = drop_unmeasured(rows, measure(scored, build.recipe.difficulty))
-    model = pl.lit(build.recipe.rollouts.model).alias("model")
-    return write(build, stage, rows.height, parted.kept.with_columns(model), parted.dropped)
+    parted = drop_unmeasured(rows, measured.filter(model=config.models[0]))
+    return write(build, stage, rows.height, parted.kept, parted.dropped)
+
+
+def students(build: Build, config: rollouts.RolloutsConfig) -> pl.DataFrame:
+    """What measured: `model` (the recipe's name), `weights` and `revision` of the model, `sampling` (JSON)."""
+    sampling = canonical_json(config.sampling.model_dump(mode="json"))
+    identities = ((name, build.identities[name]) for name in config.models)
+    rows = [(name, of.model, of.revision, sampling) for name, of in identities]
+    return pl.DataFrame(rows, schema=["model", "weights", "revision", "sampling"], orient="row")

@@ -7,12 +7,19 @@ from hypothesis import strategies as st
 
 from filters.difficulty import DifficultyConfig, drop_unmeasured, measure
 
-SCHEMA = {"sample_id": pl.String, "finish_reason": pl.String, "correct": pl.Boolean, "score": pl.Float64}
+SCHEMA = {
+    "sample_id": pl.String,
+    "model": pl.String,
+    "finish_reason": pl.String,
+    "correct": pl.Boolean,
+    "score": pl.Float64,
+    "tokens": pl.Int32,
+}
 
 
-def rollouts(*correct: bool | None, finish: str = "stop") -> pl.DataFrame:
+def rollouts(*correct: bool | None, finish: str = "stop", model: str = "m", tokens: int = 5) -> pl.DataFrame:
     scores = [None if c is None else float(c) for c in correct]
-    cells = [("s", finish, c, s) for c, s in zip(correct, scores, strict=True)]
+    cells = [("s", model, finish, c, s, tokens) for c, s in zip(correct, scores, strict=True)]
     return pl.DataFrame(cells, schema=SCHEMA, orient="row")
 
 
@@ -22,12 +29,31 @@ def test_counts() -> None:
     assert row["variance"] == pytest.approx(2 / 9)
 
 
-def test_wilson_interval_as_published() -> None:
-    """Brown, Cai & DasGupta 2001: x = 0 of n gives [0, z²/(n+z²)]; 5 of 10 gives 0.2366 to 0.7634."""
-    none = measure(rollouts(*[False] * 10), DifficultyConfig()).row(0, named=True)
-    half = measure(rollouts(*[True, False] * 5), DifficultyConfig()).row(0, named=True)
-    assert (none["low"], none["high"]) == (pytest.approx(0, abs=1e-12), pytest.approx(1.96**2 / (10 + 1.96**2)))
-    assert (half["low"], half["high"]) == (pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4))
+def test_by_hand() -> None:
+    """3 right of 4: p(1-p) = 3/16, unbiased 3·1/(4·3) = 1/4; one of 4 drawn 4 at a time is right for certain."""
+    table = pl.concat([rollouts(True, True, True, tokens=6), rollouts(False, tokens=10)])
+    row = measure(table, DifficultyConfig(pass_at=(1, 2, 4, 8))).row(0, named=True)
+    assert (row["variance"], row["variance_unbiased"]) == (pytest.approx(3 / 16), pytest.approx(1 / 4))
+    assert [row[f"pass_at_{t}"] for t in (1, 2, 4, 8)] == [pytest.approx(0.75), 1.0, 1.0, None]
+    assert (row["tokens"], row["tokens_correct"], row["asked"]) == (7.0, 6.0, 4)
+    assert row["beta_mean"] == pytest.approx(3.5 / 5)
+
+
+def test_the_spread_of_continuous_scores() -> None:
+    """Scores 0.2, 0.4, 0.9: mean 0.5, squared distances 0.09 + 0.01 + 0.16 = 0.26."""
+    table = rollouts(False, False, True).with_columns(score=pl.Series([0.2, 0.4, 0.9]))
+    row = measure(table, DifficultyConfig()).row(0, named=True)
+    assert row["mean_score"] == pytest.approx(0.5)
+    assert row["score_std"] == pytest.approx((0.26 / 3) ** 0.5)
+    assert row["score_variance_unbiased"] == pytest.approx(0.13)
+
+
+def test_students_stand_side_by_side() -> None:
+    table = pl.concat([rollouts(True, False, model="b"), rollouts(False, model="a")])
+    assert measure(table, DifficultyConfig()).select("id", "model", "k", "n").rows() == [
+        ("s", "a", 0, 1),
+        ("s", "b", 1, 2),
+    ]
 
 
 @pytest.mark.parametrize(("truncated", "k", "n"), [("wrong", 1, 2), ("unscored", 1, 1)])
@@ -35,6 +61,7 @@ def test_the_recipe_says_what_truncation_means(truncated: str, k: int, n: int) -
     table = pl.concat([rollouts(True), rollouts(True, finish="length")])
     row = measure(table, DifficultyConfig.model_validate({"truncated": truncated})).row(0, named=True)
     assert (row["k"], row["n"], row["truncated"]) == (k, n, 1)
+    assert row["mean_score"] == k / n, "a cut-off reply has no score of its own"
 
 
 def test_a_sample_without_a_scored_rollout_is_dropped() -> None:

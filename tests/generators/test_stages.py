@@ -36,9 +36,18 @@ def answers(*texts: str | None, finish: str | None = "stop", **more: object) -> 
         "finish_reason": pl.String,
         "completion_tokens": pl.Int32,
         "error": pl.String,
+        "model": pl.String,
     }
     cells = [
-        {"id": "row", "index": i, "text": t, "finish_reason": finish, "completion_tokens": 5, "error": None}
+        {
+            "id": "row",
+            "index": i,
+            "text": t,
+            "finish_reason": finish,
+            "completion_tokens": 5,
+            "error": None,
+            "model": "m",
+        }
         for i, t in enumerate(texts)
     ]
     return pl.DataFrame(cells, schema=schema)
@@ -141,6 +150,13 @@ def test_a_truncated_rollout_is_an_outcome() -> None:
     parted = rollouts.collect(answers("red", "blu", finish="length"), rollouts.RolloutsConfig(model="vlm"))
     assert parted.kept["finish_reason"].to_list() == ["length", "length"]
     assert parted.dropped.is_empty()
+
+
+def test_rollouts_of_several_students_have_ids_of_their_own() -> None:
+    said = pl.concat([answers("red"), answers("red").with_columns(model=pl.lit("other"))])
+    kept, _ = rollouts.collect(said, rollouts.RolloutsConfig(model=("m", "other")))
+    assert kept["id"].n_unique() == 2
+    assert kept["model"].to_list() == ["m", "other"]
 
 
 @pytest.mark.parametrize("stage", [caption, distill, rollouts])
