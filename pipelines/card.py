@@ -42,7 +42,25 @@ Every row that came in is here, kept or dropped with its reason.
 | stage | rows | in | kept | dropped, by reason |
 |---|---|---|---|---|
 {funnel}
+{kept_out}"""
+
+_KEPT_OUT = """
+## Evaluation sets kept out
+
+Rows that share a picture, a run of words or the meaning of a question of these sets were dropped.
+
+| evaluation set | questions | our rows that hit it |
+|---|---|---|
+{sets}
+
+{hits}
 """
+
+_HITS = """| our row | evaluation set | its row | found by | score |
+|---|---|---|---|---|
+{hits}
+
+{said}"""
 
 
 def render_card(manifest: Mapping[str, Any]) -> str:
@@ -67,7 +85,23 @@ def render_card(manifest: Mapping[str, Any]) -> str:
             f"| {s['stage']} | {s['unit']} | {s['rows_in']} | {s['kept']} | {reasons(s['dropped'])} |"
             for s in manifest["stages"]
         ),
+        kept_out=_kept_out(manifest.get("evaluation_sets")),
     )
+
+
+def _kept_out(found: Mapping[str, Any] | None) -> str:
+    """Against which evaluation sets the rows were held, and which of them hit one."""
+    if not found:
+        return ""
+    sets = "\n".join(f"| {name} | {s['questions']} | {s['rows']} |" for name, s in found["sets"].items())
+    lines = [
+        f"| {h['id']} | {h['benchmark']} | {h['row']} | {h['by']} | {h['score']} |".replace("\n", " ")
+        for h in found["hits"]
+    ]
+    rest = found["count"] - len(lines)
+    said = f"{rest} more stand in dropped.parquet." if rest else ""
+    hits = _HITS.format(hits="\n".join(lines), said=said).rstrip() if lines else "No row hit one."
+    return _KEPT_OUT.format(sets=sets, hits=hits)
 
 
 def reasons(dropped: Mapping[str, int]) -> str:

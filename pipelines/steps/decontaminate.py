@@ -1,5 +1,9 @@
 """Rows that an evaluation set holds are taken out, and every hit is written down."""
 
+from typing import Any
+
+import polars as pl
+
 from pipelines.decontaminate import drop_evaluation_rows
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.tables import samples, write
@@ -13,3 +17,20 @@ def decontaminate_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     write_table(found.hits, build.folder(stage) / "hits.parquet")
     outcome = write(build, stage, rows.height, found.split.kept.select("id"), found.split.dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes=found.notes)
+
+
+SHOWN = 200
+"""Hits that a release's manifest and card list one by one; `dropped.parquet` has all."""
+
+
+def evaluation_sets(road: Road) -> dict[str, Any]:
+    """What the manifest says of decontamination, where there was any: the sets, and the strongest hit of each row."""
+    if "decontaminate" not in road:
+        return {}
+    record = road.record(road.stage("decontaminate")) or {"notes": {"evaluation_sets": {}}}
+    facts = [
+        pl.col("evidence").str.json_path_match(f"$.{name}").alias(name) for name in ("benchmark", "row", "by", "score")
+    ]
+    hits = road.table("decontaminate", "dropped").select("id", *facts).sort("benchmark", "row", "id").collect()
+    listed = hits.head(SHOWN).to_dicts()
+    return {"evaluation_sets": {"sets": record["notes"]["evaluation_sets"], "count": hits.height, "hits": listed}}

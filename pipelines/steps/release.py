@@ -9,6 +9,7 @@ from filters.traces import stated_gold
 from filters.verify.round_trip import GRADED_KINDS, RoundTripConfig, round_trip
 from pipelines.release import Content, write_release
 from pipelines.stage import Build, Outcome, Road, Stage
+from pipelines.steps.decontaminate import evaluation_sets
 from pipelines.steps.tables import samples, write
 from pipelines.steps.traces import verified
 
@@ -138,6 +139,7 @@ def _manifest(build: Build, stage: Stage, road: Road, kept: pl.DataFrame, droppe
     return {
         "recipe": recipe,
         "models": {name: identity.to_json() for name, identity in build.identities.items()},
+        **evaluation_sets(road),
         "stages": [{f: record[f] for f in facts} for record in records if record]
         + [{**last, "dropped": dict(reasons.iter_rows())}],
     }

@@ -164,6 +164,16 @@ def test_evaluation_rows_are_dropped_by_name_and_listed(material: Material) -> N
     assert record is not None and record["notes"]["evaluation_sets"] == {"exam": {"questions": 3, "rows": 2}}
 
 
+def test_the_card_lists_the_hits(material: Material) -> None:
+    release = max(material.build().workspace.releases("twins").glob("v*"))
+    manifest = json.loads((release / "manifest.json").read_text())["evaluation_sets"]
+    assert manifest["sets"] == {"exam": {"questions": 3, "rows": 2}}
+    assert [(hit["row"], hit["by"]) for hit in manifest["hits"]] == [("q1", "image"), ("q2", "ngram13")]
+    card = (release / "README.md").read_text()
+    assert "| exam | 3 | 2 |" in card
+    assert f"| {manifest['hits'][1]['id']} | exam | q2 | ngram13 |" in card
+
+
 def test_of_an_evaluation_set_only_texts_and_hashes_are_stored(material: Material) -> None:
     workspace = material.build().workspace
     stored = list(workspace.evaluation_sets.rglob("*"))
