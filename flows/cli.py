@@ -4,12 +4,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from flows.releases import releases_app
+from flows.terminal import (
+    HERE,
+    NOTHING,
+    LimitOption,
+    RecipeArgument,
+    SeedOption,
+    SetOption,
+    WorkspaceOption,
+    load,
+    say,
+    sentences,
+    text,
+)
 
 app = typer.Typer(
     name="curate",
@@ -18,14 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with curate.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: rollouts.n=16.")]
-LimitOption = Annotated[int | None, typer.Option(help="At most so many samples, spread over the sources.", min=1)]
-SeedOption = Annotated[int | None, typer.Option(help="The recipe's seed.")]
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
-NOTHING: list[str] = []
-HERE = Path("curate_out")
+app.add_typer(releases_app)
 
 _DEFAULTS = {
     # Threads that spin while they wait starve each other on a busy machine: 3.5 times slower distillation (measured).
@@ -62,35 +67,6 @@ def _unraisable(what: Any) -> None:
         sys.__unraisablehook__(what)
 
 
-@contextmanager
-def sentences() -> Iterator[None]:
-    """Print our own errors as their sentence: exit code 2 before work began, 1 after, 130 on Ctrl-C."""
-    from schemas.errors import ConfigError, CurateError
-
-    try:
-        yield
-    except ConfigError as error:
-        _fail(str(error), 2)
-    except CurateError as error:
-        _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("Stopped. Everything that was answered is in the log; the same command goes on from there.", 130)
-
-
-def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"curate: {message}\n")
-    sys.stderr.flush()
-    raise typer.Exit(code)
-
-
-def _load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
-    from pipelines.recipe import load_recipe
-    from pipelines.stage import Build
-    from pipelines.workspace import Workspace
-
-    return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)
-
-
 @app.command()
 def build(
     recipe: RecipeArgument,
@@ -107,10 +83,10 @@ def build(
         from pipelines.check import check
         from pipelines.stages import road
 
-        job = _load(recipe, set_, limit, seed, workspace, replay=replay)
+        job = load(recipe, set_, limit, seed, workspace, replay=replay)
         if up_to_date(job):
             plan = road(job)
-            _say(f"{job.recipe.name} is up to date: {release_path(job, plan)}")
+            say(f"{job.recipe.name} is up to date: {release_path(job, plan)}")
             return
         check(job)
         from rich.console import Console
@@ -121,7 +97,7 @@ def build(
         with_runner(runner)(job.recipe.model_dump(mode="json"), str(workspace), replay, runner)
         plan = road(job)
         Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
-        _say(f"Release: {release_path(job, plan)}")
+        say(f"Release: {release_path(job, plan)}")
 
 
 @app.command()
@@ -139,7 +115,7 @@ def plan(
         from flows.planned import plan_table
         from pipelines.plan import make_plan
 
-        job = _load(recipe, set_, limit, seed, workspace)
+        job = load(recipe, set_, limit, seed, workspace)
         Console(width=None if sys.stdout.isatty() else 140).print(plan_table(make_plan(job)))
 
 
@@ -149,9 +125,9 @@ def validate(recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: Works
     with sentences():
         from pipelines.check import check
 
-        job = _load(recipe, set_, None, None, workspace)
+        job = load(recipe, set_, None, None, workspace)
         check(job)
-        _say(f"{recipe} is valid.")
+        say(f"{recipe} is valid.")
 
 
 @app.command()
@@ -176,7 +152,7 @@ def query(
     with sentences():
         from pipelines.query import run_query
 
-        _say(run_query(workspace, sql, recipe))
+        say(run_query(workspace, sql, recipe))
 
 
 @app.command("export")
@@ -209,7 +185,7 @@ def verify_selftest(
     with sentences():
         from pipelines.trust import selftest_verifiers
 
-        _say(_text(selftest_verifiers(_load(recipe, set_, limit, None, workspace))))
+        say(text(selftest_verifiers(load(recipe, set_, limit, None, workspace))))
 
 
 @app.command("calibrate-judge")
@@ -223,7 +199,7 @@ def calibrate_judge(
 
         reporter = Reporter()
         try:
-            _say(_text(trust.calibrate_judge(_load(recipe, set_, limit, None, workspace, progress=reporter))))
+            say(text(trust.calibrate_judge(load(recipe, set_, limit, None, workspace, progress=reporter))))
         finally:
             reporter.close()
 
@@ -242,18 +218,6 @@ def schedule(
         from flows.schedule import serve
         from pipelines.check import check
 
-        job = _load(recipe, set_, limit, seed, workspace)
+        job = load(recipe, set_, limit, seed, workspace)
         check(job)
         serve(job, cron)
-
-
-def _text(table: Any) -> str:
-    """A polars table as text, whole."""
-    import polars as pl
-
-    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
-        return str(table)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")

@@ -1,0 +1,79 @@
+"""Commands on releases: list, compare, tidy up, start a new recipe on the same log."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.terminal import HERE, RecipeArgument, WorkspaceOption, say, sentences, text
+
+releases_app = typer.Typer()
+
+
+@releases_app.command()
+def releases(workspace: WorkspaceOption = HERE) -> None:
+    """List the releases of the workspace: version, content hash, rows of each config, size."""
+    with sentences():
+        from pipelines.versions import list_releases
+
+        found = list_releases(workspace)
+        say(text(found) if found.height else f"{workspace} holds no release. `curate build RECIPE` makes one.")
+
+
+@releases_app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="A release's folder or name: quickstart/v1.")],
+    new: Annotated[str, typer.Argument(help="The other; quickstart is its latest.")],
+    rows: Annotated[int, typer.Option(help="Show so many single rows as well.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write every row's change to this parquet file.")] = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Say which rows came, went or changed between two releases, and why."""
+    with sentences():
+        from pipelines.versions import diff as compare
+        from pipelines.versions import find_release
+        from pipelines.workspace import write_table
+
+        found = compare(find_release(old, workspace), find_release(new, workspace))
+        for key, before, after in found.settings:
+            say(f"{key}: {before} -> {after}")
+        if not found.rows.height:
+            say("The rows are the same.")
+            return
+        say(text(found.summary()))
+        if rows:
+            say(text(found.rows.head(rows)))
+        if out is not None:
+            write_table(found.rows, out)
+
+
+@releases_app.command()
+def gc(
+    workspace: WorkspaceOption = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove what no build and no release needs. The completions log loses nothing."""
+    with sentences():
+        from pipelines.garbage import collect_garbage
+        from pipelines.workspace import Workspace
+
+        found = collect_garbage(Workspace(workspace), dry_run=dry_run)
+        for garbage in found[:20]:
+            say(f"{garbage.path}: {garbage.why}")
+        more = " (the first 20 are shown)" if len(found) > 20 else ""
+        megabytes = sum(garbage.bytes for garbage in found) / 1e6
+        say(f"{'Would free' if dry_run else 'Freed'} {megabytes:.1f} MB in {len(found)} files{more}.")
+
+
+@releases_app.command()
+def fork(
+    recipe: RecipeArgument,
+    name: Annotated[str, typer.Argument(help="The new recipe's name; the file is NAME.yaml.")],
+    out: Annotated[Path, typer.Option(help="The folder of the new file.")] = Path(),
+) -> None:
+    """Start a new recipe from another: its own builds and releases, the same log, nothing asked twice."""
+    with sentences():
+        from pipelines.fork import fork as copy
+
+        path = copy(recipe, name, out)
+        say(f"Wrote {path}. Change what you like, then `curate plan {path}` says what is left to ask.")

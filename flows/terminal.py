@@ -1,0 +1,58 @@
+"""What every command shares: its options, errors as sentences, words on a terminal."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with curate.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: rollouts.n=16.")]
+LimitOption = Annotated[int | None, typer.Option(help="At most so many samples, spread over the sources.", min=1)]
+SeedOption = Annotated[int | None, typer.Option(help="The recipe's seed.")]
+WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
+NOTHING: list[str] = []
+HERE = Path("curate_out")
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Print our own errors as their sentence: exit code 2 before work began, 1 after, 130 on Ctrl-C."""
+    from schemas.errors import ConfigError, CurateError
+
+    try:
+        yield
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except CurateError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("Stopped. Everything that was answered is in the log; the same command goes on from there.", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"curate: {message}\n")
+    sys.stderr.flush()
+    raise typer.Exit(code)
+
+
+def load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
+    from pipelines.recipe import load_recipe
+    from pipelines.stage import Build
+    from pipelines.workspace import Workspace
+
+    return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)
+
+
+def text(table: Any) -> str:
+    """A polars table as text, whole."""
+    import polars as pl
+
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
+        return str(table)
+
+
+def say(words: str) -> None:
+    sys.stdout.write(words + "\n")

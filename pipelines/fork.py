@@ -1,0 +1,28 @@
+"""A new recipe on the same log: what both recipes ask is asked once."""
+
+import re
+from pathlib import Path
+
+from pipelines.recipe import Recipe, find_recipe, load_recipe
+from schemas.errors import ConfigError
+
+_NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)
+
+
+def fork(recipe: str, name: str, folder: Path) -> Path:
+    """Copy a recipe, comments and all, to `folder/name.yaml` under its new name; returns the file.
+
+    Raises ConfigError where the name is no recipe name, or where the file is there already.
+    """
+    load_recipe(recipe)
+    pattern = next(m.pattern for m in Recipe.model_fields["name"].metadata if hasattr(m, "pattern"))
+    if not re.fullmatch(pattern, name):
+        raise ConfigError(
+            f"'{name}' cannot name a recipe: lower-case letters, digits, - and _, starting with a letter."
+        )
+    target = folder / f"{name}.yaml"
+    if target.exists():
+        raise ConfigError(f"{target} is there already; choose another name or remove it.")
+    text = find_recipe(recipe).read_text(encoding="utf-8")
+    target.write_text(_NAME.sub(f"name: {name}", text, count=1), encoding="utf-8")
+    return target

@@ -1,0 +1,92 @@
+"""What a workspace no longer needs: leftovers of killed processes, media that nothing names, a log in too many parts.
+
+The completions log loses no row: it is the memory that everything else is made from. What a release or a build names is
+never touched.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.completions import CompletionsLog
+from pipelines.workspace import Workspace, store_errors
+
+_SMALL = 32 << 20
+"""Parts of the log below so many bytes are joined."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder that may go, and why."""
+
+    path: Path
+    bytes: int
+    why: str
+
+
+def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garbage]:
+    """Find what is not needed and, unless `dry_run`, remove it and join the log's small parts.
+
+    Holds the lock of every build meanwhile. Raises ConfigError where a build is running.
+    """
+    with ExitStack() as held, store_errors(workspace.root):
+        for build in sorted((workspace.root / "builds").glob("*")):
+            held.enter_context(workspace.lock(build.name))
+        found = [*_leftovers(workspace), *_unnamed_media(workspace)]
+        if not dry_run:
+            for garbage in found:
+                if garbage.path.is_dir():
+                    shutil.rmtree(garbage.path)
+                else:
+                    garbage.path.unlink(missing_ok=True)
+            CompletionsLog(workspace.completions).join_parts(_SMALL)
+        return found
+
+
+def _leftovers(workspace: Workspace) -> Iterator[Garbage]:
+    """Half-written files and folders of processes that died; no build runs, so nobody is writing them."""
+    root = workspace.root
+    patterns = ("releases/*/.new-*", "builds/*/*/.shards", "builds/**/.*.tmp", "log/**/.*.tmp", "media/??/??/.*")
+    for path in (p for pattern in patterns for p in sorted(root.glob(pattern))):
+        inside = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+        yield Garbage(path, sum(p.stat().st_size for p in inside), "left by a process that died")
+
+
+def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
+    named = _named(workspace)
+    for path in sorted(workspace.media.glob("??/??/*")):
+        if not path.name.startswith(".") and path.name.split(".")[0] not in named:
+            yield Garbage(path, path.stat().st_size, "no build and no release names it")
+
+
+def _named(workspace: Workspace) -> set[str]:
+    """The hash of every picture that a table of a build or a release names."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    names: set[str] = set()
+    tables = [*workspace.root.glob("builds/*/*/*.parquet"), *workspace.root.glob("releases/*/v*/*/*.parquet")]
+    for path in tables:
+        file = pq.ParquetFile(path)
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+        wanted = [p for p in leaves if p.split(".")[-1] == "sha256" or p == "images.list.element.path"]
+        for batch in file.iter_batches(columns=wanted) if wanted else ():
+            for column in batch.columns:
+                names.update(Path(text).name.split(".")[0] for text in _texts(column, pc))
+    return names
+
+
+def _texts(column: Any, compute: Any) -> Iterator[str]:
+    """All strings of a column, however deep they stand in lists and structs."""
+    import pyarrow as pa
+
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        yield from _texts(compute.list_flatten(column), compute)
+    elif pa.types.is_struct(column.type):
+        for field in column.flatten():
+            yield from _texts(field, compute)
+    else:
+        yield from (text for text in compute.unique(column).to_pylist() if text)

@@ -1,0 +1,151 @@
+"""The releases of a workspace: finding one by name, listing all, and what became different between two of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.release import released
+from pipelines.release_rows import CONFIGS
+from pipelines.workspace import read_json
+from schemas.errors import ConfigError
+
+
+def find_release(name: str, workspace: Path) -> Path:
+    """The folder of a release: a path, `recipe/v3`, or `recipe` for its latest. Raises ConfigError where there is none."""
+    path = Path(name)
+    if (path / "manifest.json").is_file():
+        return path
+    recipe, _, version = name.strip("/").partition("/")
+    found = released(workspace / "releases" / recipe)
+    if found and not version:
+        return found[-1]
+    match = next((p for p in found if p.name == version), None)
+    if match is not None:
+        return match
+    known = [f"{p.parent.name}/{p.name}" for p in _all(workspace)]
+    here = f"Releases in {workspace}: {', '.join(known)}." if known else f"{workspace} holds no release."
+    raise ConfigError(f"There is no release '{name}'. {here}")
+
+
+def list_releases(workspace: Path) -> pl.DataFrame:
+    """`release, content, <rows of each config>, megabytes`, one row a release, by recipe and version."""
+    found = []
+    for path in _all(workspace):
+        manifest = read_json(path / "manifest.json")
+        configs = manifest["statistics"]["configs"] if "statistics" in manifest else {}
+        rows = {name: configs.get(name, {}).get("rows") for name in CONFIGS}
+        size = sum(file["bytes"] for file in manifest["files"]) / 1e6
+        found.append(
+            {
+                "release": f"{path.parent.name}/{path.name}",
+                "content": manifest["content"][:12],
+                **rows,
+                "megabytes": round(size, 1),
+            }
+        )
+    columns = {"release": pl.String, "content": pl.String, **dict.fromkeys(CONFIGS, pl.Int64), "megabytes": pl.Float64}
+    return pl.DataFrame(found, schema=columns)
+
+
+def _all(workspace: Path) -> Iterator[Path]:
+    for recipe in sorted((workspace / "releases").glob("*")):
+        yield from released(recipe)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two releases apart. `rows` is `config, id, change, why`; `settings` the recipe's values that differ."""
+
+    rows: pl.DataFrame
+    settings: list[tuple[str, Any, Any]]
+
+    def summary(self) -> pl.DataFrame:
+        """How many rows of each config came, went or changed, and why."""
+        return (
+            self.rows.group_by("config", "change", "why", maintain_order=True)
+            .len("rows")
+            .sort("config", "change", "rows", "why", descending=[False, False, True, False])
+        )
+
+
+def diff(old: Path, new: Path) -> Difference:
+    """What came, what went and what changed from `old` to `new`, each row with its reason.
+
+    Rows are matched by id (and by the number of the trace or pair). A row that went says which stage dropped it in `new`,
+    or where it stands now; a row that came, what had dropped it in `old`; a changed row names the columns.
+    """
+    tables = {name: (_hashes(old / name), _hashes(new / name)) for name in CONFIGS if name != "unfiltered"}
+    sides = tuple(_places({name: pair[which] for name, pair in tables.items()}) for which in (0, 1))
+    drops = tuple(_fates(path / "dropped.parquet") for path in (old, new))
+    found = []
+    for name, (before, after) in tables.items():
+        key = ["id", "index"]
+        came, went = after.join(before, on=key, how="anti"), before.join(after, on=key, how="anti")
+        found.append(_explained(name, "came", came, sides[0], drops[0], "was dropped: ", "was in ", "is new"))
+        found.append(_explained(name, "went", went, sides[1], drops[1], "", "is in ", "is no longer in the sources"))
+        found.append(_changed(name, before.join(after, on=key, suffix="__new")))
+    settings = _settings(*(read_json(path / "manifest.json")["recipe"] for path in (old, new)))
+    return Difference(pl.concat(found), settings)
+
+
+def _hashes(folder: Path) -> pl.DataFrame:
+    """`id, index` and a hash of every other column, read without the bytes of pictures (their names are hashes)."""
+    import pyarrow.parquet as pq
+
+    found = [pl.DataFrame(schema={"id": pl.String, "index": pl.Int32})]
+    for path in sorted(folder.glob("*.parquet")):
+        file = pq.ParquetFile(path)
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+        for batch in file.iter_batches(columns=[leaf for leaf in leaves if leaf != "images.list.element.bytes"]):
+            rows: Any = pl.from_arrow(batch)
+            place = pl.col("index") if "index" in rows.columns else pl.lit(0, pl.Int32)
+            found.append(rows.select("id", place.alias("index"), pl.exclude("id", "index").hash()))
+    return pl.concat(found, how="diagonal")
+
+
+def _places(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """`id, place`: in which of the splits a sample stands."""
+    splits = ("sft", "rl", "holdout")
+    return pl.concat([tables[n].select("id", place=pl.lit(n)) for n in splits]).unique("id", keep="first")
+
+
+def _fates(path: Path) -> pl.DataFrame:
+    """`id, fate`: the reason for which a sample was dropped, or else the most common one of its parts."""
+    if not path.is_file():
+        return pl.DataFrame(schema={"id": pl.String, "fate": pl.String})
+    rows = pl.scan_parquet(path).select(id="sample_id", fate="reason", own=pl.col("unit") == "samples")
+    counted = rows.group_by("id", "fate").agg(pl.len(), pl.col("own").any())
+    ordered = counted.sort("id", "own", "len", "fate", descending=[False, True, True, False])
+    return ordered.unique("id", keep="first", maintain_order=True).select("id", "fate").collect()
+
+
+def _explained(
+    config: str, change: str, rows: pl.DataFrame, places: pl.DataFrame, fates: pl.DataFrame, *words: str
+) -> pl.DataFrame:
+    dropped, stands, otherwise = words
+    told = rows.select("id").join(fates, on="id", how="left").join(places, on="id", how="left")
+    elsewhere = pl.when(pl.col("place") != config).then(pl.col("place"))
+    why = pl.coalesce(pl.lit(stands) + elsewhere, pl.lit(dropped) + pl.col("fate"), pl.lit(otherwise))
+    own = pl.when(pl.col("place") == config).then(pl.lit("another of its rows is there")).otherwise(why)
+    return told.select(config=pl.lit(config), id="id", change=pl.lit(change), why=own).sort("id")
+
+
+def _changed(config: str, both: pl.DataFrame) -> pl.DataFrame:
+    columns = [c for c in both.columns if f"{c}__new" in both.columns]
+    differ = [pl.when(pl.col(c).ne_missing(pl.col(f"{c}__new"))).then(pl.lit(c)) for c in columns]
+    names = pl.concat_list(differ).list.drop_nulls().list.join(", ") if differ else pl.lit("")
+    told = both.select(config=pl.lit(config), id="id", change=pl.lit("changed"), why=names)
+    return told.filter(pl.col("why") != "").sort("id")
+
+
+def _settings(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any]]:
+    """The values of two recipes that differ, by their keys as `--set` writes them."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = list(dict.fromkeys([*old, *new]))
+        return [d for k in keys for d in _settings(old.get(k), new.get(k), f"{where}.{k}".strip("."))]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [d for i, (a, b) in enumerate(zip(old, new, strict=True)) for d in _settings(a, b, f"{where}.{i}")]
+    return [] if old == new else [(where, old, new)]

@@ -1,0 +1,117 @@
+"""Releases next to each other: found by name, listed, compared; what may be thrown away, and what may not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from pipelines.build import run_build
+from pipelines.fork import fork
+from pipelines.garbage import collect_garbage
+from pipelines.recipe import load_recipe
+from pipelines.versions import diff, find_release, list_releases
+from pipelines.workspace import Workspace
+from schemas.errors import ConfigError, StoreError
+
+Copy = Callable[[Path], Path]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+    """A folder with two releases: the second selects fewer, spells its prompts otherwise, and has two more samples."""
+    folder = tmp_path_factory.mktemp("two")
+    tiny.write_source(folder, 20)
+    run_build(tiny.make(folder))
+    more = tiny.write_source(folder, 22, "more.jsonl")
+    run_build(tiny.make(folder, f"sources.0.path={more}", "select.budget=2", "release.suffix= Answer in a word."))
+    return folder
+
+
+def test_a_release_is_found_by_name(two: Path) -> None:
+    out = two / "out"
+    assert find_release("tiny", out).name == "v2"
+    assert find_release("tiny/v1", out).name == "v1"
+    assert find_release(str(out / "releases" / "tiny" / "v1"), out).name == "v1"
+    with pytest.raises(ConfigError, match=r"no release .tiny/v7.. Releases in .*: tiny/v1, tiny/v2"):
+        find_release("tiny/v7", out)
+    assert list_releases(out)["release"].to_list() == ["tiny/v1", "tiny/v2"]
+
+
+def test_every_row_that_came_went_or_changed_says_why(two: Path) -> None:
+    old, new = (find_release(name, two / "out") for name in ("tiny/v1", "tiny/v2"))
+    found = diff(old, new)
+    assert ("select.budget", 0.8, 2) in found.settings
+    before, after = (set(pl.read_parquet(p / "rl" / "*.parquet")["id"]) for p in (old, new))
+    rl = found.rows.filter(pl.col("config") == "rl")
+    assert set(rl.filter(pl.col("change") == "went")["id"]) == before - after
+    assert set(rl.filter(pl.col("change") == "came")["id"]) == after - before
+    assert set(rl.filter(pl.col("change") == "changed")["id"]) == before & after, "every prompt has a new suffix"
+    assert set(rl.filter(pl.col("change") == "changed")["why"].str.contains("prompt")) <= {True}
+    gone = pl.read_parquet(new / "dropped.parquet").filter(pl.col("stage") == "select")
+    reasons = dict(gone.select("id", "reason").iter_rows())
+    for id_, why in rl.filter(pl.col("change") == "went").select("id", "why").iter_rows():
+        assert why == reasons[id_]
+    assert not diff(new, new).rows.height
+
+
+def test_gc_touches_nothing_that_a_release_or_a_build_names(
+    two: Path, tiny: SimpleNamespace, copy_of: Copy, tmp_path: Path
+) -> None:
+    out = copy_of(two)
+    space = Workspace(out)
+    before = tiny.logged(out)
+    stray = out / "media" / "ab" / "cd" / f"{'ab' * 32}.png"
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"stray")
+    half = out / "releases" / "tiny" / ".new-1"
+    half.mkdir()
+    named = {p.name for p in (out / "media").glob("??/??/*")} - {stray.name}
+    assert {g.path for g in collect_garbage(space, dry_run=True)} == {stray, half}
+    assert stray.exists()
+    collect_garbage(space)
+    assert not stray.exists() and not half.exists()
+    assert {p.name for p in (out / "media").glob("??/??/*")} == named
+    assert len(list((out / "log" / "completions").glob("part-*.parquet"))) == 1
+    assert tiny.logged(out) == before
+    original = tiny.digests(find_release("tiny/v1", out))
+    shutil.rmtree(out / "releases")
+    shutil.rmtree(out / "builds")
+    run_build(tiny.make(two, out=out, replay=True))
+    assert tiny.digests(find_release("tiny/v1", out)) == original, "the log still replays the first release"
+
+
+def test_a_strange_folder_in_the_next_versions_place_is_one_sentence(
+    two: Path, tiny: SimpleNamespace, copy_of: Copy
+) -> None:
+    out = copy_of(two)
+    (out / "releases" / "tiny" / "v3").mkdir()
+    with pytest.raises(StoreError, match=r"v3 is there, but it is no release of ours"):
+        run_build(tiny.make(two, "release.suffix= Another.", out=out))
+
+
+def test_pictures_beside_the_parquet_are_there_once(two: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
+    out = copy_of(two)
+    run_build(tiny.make(two, "release.images=reference", out=out))
+    release = find_release("tiny", out)
+    manifest = json.loads((release / "manifest.json").read_text())
+    rows = pl.read_parquet(release / "unfiltered" / "*.parquet")
+    paths = rows["images"].list.eval(pl.element().struct.field("path")).explode()
+    assert all((release / path).is_file() for path in paths)
+    assert rows["images"].list.eval(pl.element().struct.field("bytes")).explode().null_count() == len(paths)
+    assert manifest["statistics"]["configs"]["unfiltered"]["pictures"] == len(paths)
+
+
+def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
+    path = fork("quickstart", "mine", tmp_path)
+    assert "# Real images" in path.read_text()
+    mine, theirs = load_recipe(str(path)), load_recipe("quickstart")
+    assert mine.name == "mine"
+    assert mine.model_dump(exclude={"name"}) == theirs.model_dump(exclude={"name"})
+    with pytest.raises(ConfigError, match="is there already"):
+        fork("quickstart", "mine", tmp_path)
+    with pytest.raises(ConfigError, match="cannot name a recipe"):
+        fork("quickstart", "My Recipe", tmp_path)
