@@ -47,6 +47,28 @@ def diff(
             write_table(found.rows, out)
 
 
+@releases_app.command("export")
+def export_release(
+    release: Annotated[str, typer.Argument(help="A release's folder, or its name: quickstart, quickstart/v1.")],
+    trainer: Annotated[str, typer.Argument(help="trl, llama_factory, verl, easyr1, ms_swift, openrlhf, hugging_face")],
+    out: Annotated[Path | None, typer.Option(help="The folder to make; by default one in the workspace.")] = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Write a release as a trainer reads it, with our reward beside it. What it cannot express is dropped and counted."""
+    with sentences():
+        from pipelines.export.catalogue import exporter_of
+        from pipelines.export.rows import open_release
+        from pipelines.export.write import default_target, export
+
+        exporter, found = exporter_of(trainer), open_release(release, workspace)
+        target = out or default_target(found, exporter.name, workspace)
+        told = export(found, exporter, target)
+        for sheet, rows in told["rows"].items():
+            gone = ", ".join(f"{n} {reason}" for reason, n in told["dropped"].get(sheet, {}).items())
+            say(f"{sheet}: {rows} rows" + (f"; dropped {gone}" if gone else ""))
+        say(f"Export: {target}")
+
+
 @releases_app.command()
 def gc(
     workspace: WorkspaceOption = HERE,
