@@ -13,6 +13,7 @@ from schemas.tags import TAG_SCHEMAS
 def check(build: Build) -> None:
     """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
     from generators.engines.select import check_engine
+    from generators.signals.forced import check_signals
 
     recipe = build.recipe
     for name in dict.fromkeys((recipe.verify.tags, recipe.rollouts.tags if recipe.rollouts else recipe.verify.tags)):
@@ -25,6 +26,9 @@ def check(build: Build) -> None:
     for config in recipe.models.values():
         check_engine(config)
     check_candidates(recipe)
+    if recipe.signals is not None:
+        for name in recipe.signals.models:
+            check_signals(recipe.models[name])
     encoder_identities(build)
     _ = build.identities
     build.workspace.prepare(recipe.name)

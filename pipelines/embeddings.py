@@ -1,10 +1,9 @@
 """The embeddings log: each vector an encoder ever gave us, written once, by encoder identity and content key.
 
-Like the completions log, it is a set of immutable parts; what is missing is found by an anti-join. Vectors are stored
+Like the completions log, it is a set of immutable parts (`pipelines.keyed_log`). Vectors are stored
 as 16-bit floats, which moves a cosine by less than 0.001, and read back as one memory-mapped matrix.
 """
 
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from filters.dedup.vectors import Vectors
-from pipelines.workspace import store_errors, write_table
+from pipelines.keyed_log import KeyedLog
+from pipelines.workspace import store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
 from schemas.errors import StageError
@@ -45,24 +45,22 @@ class EmbeddingsLog:
         replay lacks vectors.
         """
         missing = self.missing(identity, keys)
-        folder = self._folder(identity)
+        log = self._log(identity)
         if len(missing):
             if replay:
                 raise StageError(f"Replay: {len(missing)} vectors of {identity.model} are not in the log.")
-            self._encode(folder, missing, items, encoder())
-        return self._matrix(folder, keys, out)
+            self._encode(log, missing, items, encoder())
+        return self._matrix(log, keys, out)
 
     def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
         """The keys whose vectors the log does not hold, in their order."""
-        wanted = pl.LazyFrame({"key": keys}, schema={"key": pl.String})
-        known = self._scan(self._folder(identity)).select("key")
-        return wanted.join(known, on="key", how="anti", maintain_order="left").collect()["key"]
+        return self._log(identity).missing(pl.LazyFrame({"key": keys}, schema={"key": pl.String})).collect()["key"]
 
-    def _folder(self, identity: ModelIdentity) -> Path:
-        return self.root / content_id(identity.to_json())
+    def _log(self, identity: ModelIdentity) -> KeyedLog:
+        return KeyedLog(self.root / content_id(identity.to_json()))
 
     def _encode(
-        self, folder: Path, keys: pl.Series, items: Callable[[Sequence[str]], Sequence[Any]], encoder: Encoder
+        self, log: KeyedLog, keys: pl.Series, items: Callable[[Sequence[str]], Sequence[Any]], encoder: Encoder
     ) -> None:
         for start in range(0, len(keys), PART_ROWS):
             part = keys[start : start + PART_ROWS].to_list()
@@ -74,16 +72,16 @@ class EmbeddingsLog:
                 {"key": part, "vector": vectors},
                 schema={"key": pl.String, "vector": pl.Array(pl.Float16, vectors.shape[1])},
             )
-            write_table(table, folder / f"part-{uuid.uuid4().hex}.parquet")
+            log.append(table)
 
-    def _matrix(self, folder: Path, keys: pl.Series, out: Path) -> Vectors:
+    def _matrix(self, log: KeyedLog, keys: pl.Series, out: Path) -> Vectors:
         """Fill the matrix part by part; no more than one part is in memory."""
         if not len(keys):
             return Vectors(keys, np.zeros((0, 1), dtype=np.float16))
         places = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
         matrix: Any = None
         with store_errors(out):
-            for path in self._parts(folder):
+            for path in log.parts():
                 part = pl.read_parquet(path).join(places, on="key")
                 if not part.height:
                     continue
@@ -94,10 +92,3 @@ class EmbeddingsLog:
                 matrix[part["place"].to_numpy()] = block
             matrix.flush()
         return Vectors(keys, np.load(out, mmap_mode="r"))
-
-    def _parts(self, folder: Path) -> list[Path]:
-        return sorted(folder.glob("part-*.parquet"))
-
-    def _scan(self, folder: Path) -> pl.LazyFrame:
-        parts = self._parts(folder)
-        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema={"key": pl.String})

@@ -36,7 +36,7 @@ def make_plan(build: Build) -> list[Planned]:
 
 def _plan_stage(build: Build, plan: Road, stage: Stage) -> Planned:
     fresh = plan.is_fresh(stage)
-    if stage.asks is None:
+    if stage.asks is None and stage.computes is None:
         return Planned(stage.name, fresh)
     if fresh:
         return Planned(stage.name, True, 0, True, 0, 0.0, 0.0)
@@ -46,9 +46,16 @@ def _plan_stage(build: Build, plan: Road, stage: Stage) -> Planned:
 
 def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | None, bool]:
     """Samples to ask of each model, and whether that number is exact."""
+    ready = all(plan.is_fresh(plan.stage(name)) for name in stage.reads if name in plan)
+    if stage.computes is not None:
+        if ready:
+            return stage.computes.missing(build, stage, plan), True
+        samples = _samples(build, plan)
+        most = stage.computes.most(build)
+        return None if samples is None else {name: samples * count for name, count in most.items()}, False
     assert stage.asks is not None
     models, section = stage.models(build.recipe), stage.section(build.recipe)
-    if all(plan.is_fresh(plan.stage(name)) for name in stage.reads if name in plan):
+    if ready:
         found = {}
         with tempfile.TemporaryDirectory() as scratch:
             input_, wanted, out = (Path(scratch) / f"{name}.parquet" for name in ("input", "wanted", "missing"))
@@ -57,9 +64,8 @@ def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | N
                 write_wanted(input_, build.identities[model], stage.asks.requests, section, wanted)
                 found[model] = build.log.missing(wanted, out)
         return found, True
-    most = stage.asks.most(section)
-    samples = _samples(build, plan)
-    return (None if most is None or samples is None else dict.fromkeys(models, samples * most)), False
+    each, samples = stage.asks.most(section), _samples(build, plan)
+    return (None if each is None or samples is None else dict.fromkeys(models, samples * each)), False
 
 
 def _samples(build: Build, plan: Road) -> int | None:

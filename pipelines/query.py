@@ -18,6 +18,7 @@ TABLES = {
     "judged_rollouts": ("judge_rollouts", "kept"),
     "difficulty": ("difficulty", "kept"),
     "measures": ("difficulty", "measures"),
+    "signals": ("signals", "kept"),
     "contaminated": ("decontaminate", "hits"),
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),

@@ -16,6 +16,7 @@ from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
 from generators.distill import DistillConfig
 from generators.rollouts import RolloutsConfig
+from generators.signals.section import SignalsConfig
 from pipelines.decontaminate import DecontaminateSection
 from pipelines.dedup import DedupConfig
 from pipelines.driver import DriverConfig
@@ -49,6 +50,7 @@ class Recipe(Section):
     difficulty: DifficultyConfig = DifficultyConfig()
     dedup: DedupConfig | None = None
     decontaminate: DecontaminateSection | None = Field(default=None, description="evaluation sets to keep out")
+    signals: SignalsConfig | None = Field(default=None, description="what the student's insides say of each sample")
     split: SplitSection = SplitSection()
     select: SelectConfig | None = None
     preference: PreferenceConfig | None = Field(default=None, description="pairs of a right and a wrong response")
@@ -56,14 +58,15 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for stage in ("caption", "distill", "rollouts", "judge"):
+        for stage in ("caption", "distill", "rollouts", "judge", "signals"):
             section = getattr(self, stage)
-            named = () if section is None else section.models if stage == "rollouts" else (section.model,)
+            named = () if section is None else section.models if stage in {"rollouts", "signals"} else (section.model,)
             for model in named:
                 if model not in self.models:
                     raise ValueError(f"{stage}.model: no model named '{model}'.{_nearest(model, self.models)}")
                 if named.count(model) > 1:
                     raise ValueError(f"{stage}.model: '{model}' is named twice.")
+        self._signals_of_students()
         told = {"rollouts": self.rollouts, "traces": self.distill}
         if self.preference is not None and told[self.preference.responses] is None:
             part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]
@@ -73,6 +76,15 @@ class Recipe(Section):
             if names.count(name) > 1:
                 raise ValueError(f"sources: two sources are named '{name}'; give each a name of its own.")
         return self
+
+    def _signals_of_students(self) -> None:
+        if self.signals is None:
+            return
+        if self.rollouts is None:
+            raise ValueError("signals: signals are read on rollouts, so the recipe needs a `rollouts` section too.")
+        for model in self.signals.models if self.signals.reads_replies else ():
+            if model not in self.rollouts.models:
+                raise ValueError(f"signals.model: '{model}' has no rollouts to read; name it in rollouts.model too.")
 
 
 def find_recipe(name: str) -> Path:

@@ -83,13 +83,25 @@ class Asks:
 
 
 @dataclass(frozen=True)
+class Computes:
+    """What a stage computes by models and keeps in a log of its own, for `curate plan`.
+
+    `missing` counts what that log lacks, by model, where the tables that the stage reads are there; `most` is how
+    much a sample may need, by model.
+    """
+
+    missing: "Callable[[Build, Stage, Road], dict[str, int]]"
+    most: Callable[[Build], dict[str, int]]
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step of the road.
 
     `unit` names the rows that it keeps or drops (samples, captions, traces, rollouts); `reads` the stages whose tables
     it reads; `section` its part of the recipe (None: the recipe leaves the stage out); `run` does the work and says how
-    many rows came in; `asks` is what it asks of models, if anything, and by it `curate plan` knows the bill. `number` is
-    its place on the road, given by `in_order`.
+    many rows came in; `asks` is what it asks of models, if anything, `computes` what it reads off them, and by these
+    `curate plan` knows the bill. `number` is its place on the road, given by `in_order`.
     """
 
     name: str
@@ -99,6 +111,7 @@ class Stage:
     section: Callable[[Recipe], Any]
     run: "Callable[[Build, Stage, Road], Outcome]"
     asks: Asks | None = None
+    computes: Computes | None = None
     extra: Callable[[Build], Any] = lambda build: None
     number: int = 0
 

@@ -11,8 +11,8 @@ from pipelines.ask import ask
 from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
 from pipelines.sources.read import fingerprint
-from pipelines.stage import Asks, Build, Road, Stage, in_order
-from pipelines.steps import decontaminate, dedup, ingest, preference, release, select, split, traces
+from pipelines.stage import Asks, Build, Computes, Road, Stage, in_order
+from pipelines.steps import decontaminate, dedup, ingest, preference, release, select, signals, split, traces
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
@@ -40,6 +40,10 @@ ROAD: tuple[Stage, ...] = in_order(
           extra=encoder_identities),
     Stage("decontaminate", "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.decontaminate,
           decontaminate.decontaminate_samples, extra=facts),
+    Stage("signals", "signals", 1, ("decontaminate", "dedup", "difficulty", "selftest", "rollouts"),
+          lambda r: r.signals if r.rollouts else None, signals.measure_signals,
+          extra=signals.signals_identities,
+          computes=Computes(signals.missing_signals, signals.most_signals)),
     Stage("split", "samples", 2, ("decontaminate", "dedup", "difficulty", "selftest"), lambda r: r.split,
           split.split_samples, extra=encoder_identities),
     Stage("round_trip", "samples", 1, ("split", "verify", "judge"),
@@ -52,8 +56,8 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("release", "samples", 2, ("prefer", "round_trip", "select", "split", "verify", "judge", "caption"),
           lambda r: r.release, release.release),
 )  # fmt: skip
-"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, keep evaluation sets out, split,
-try the grader, select, pair, release."""
+"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, keep evaluation sets out, read
+the model's insides, split, try the grader, select, pair, release."""
 
 
 def road(build: Build) -> Road:

@@ -3,6 +3,7 @@
     media/                      images, once each, by content hash
     log/completions/            the completions log
     log/embeddings/             the embeddings log
+    log/signals/                the signals log: attentions and likelihoods
     log/hashes/                 perceptual hashes of images
     evaluation_sets/            texts and hashes of evaluation sets, never their pictures
     builds/<recipe>/NN_<stage>/ the tables of the latest build
@@ -52,6 +53,10 @@ class Workspace:
     @property
     def embeddings(self) -> Path:
         return self.root / "log" / "embeddings"
+
+    @property
+    def signals(self) -> Path:
+        return self.root / "log" / "signals"
 
     @property
     def hashes(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 from generators.engines.kv_cache import BatchCache
 from generators.engines.prefix import EncodedPrompt, KnownPrefixes, States
+from generators.engines.prompt_tensors import batch_extras, shape_of
 from generators.engines.sequence import Sample
 from generators.engines.token_sampling import SamplingRows, choose
 
@@ -68,11 +69,11 @@ class BatchDecoder:
 
     def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Prefill `arrivals`, each prompt once, and add their samples to the running batch."""
-        ordered = sorted(arrivals, key=lambda a: (_shape(a.prompt), self.own_length(a.prompt)))
+        ordered = sorted(arrivals, key=lambda a: (shape_of(a.prompt), self.own_length(a.prompt)))
         group: list[Arrival] = []
         for arrival in ordered:
             if group and (
-                _shape(arrival.prompt) != _shape(group[0].prompt)
+                shape_of(arrival.prompt) != shape_of(group[0].prompt)
                 or (len(group) + 1) * self.own_length(arrival.prompt) > self._prefill_tokens
             ):
                 self._prefill(group)
@@ -125,7 +126,7 @@ class BatchDecoder:
                 device=device,
             )
             positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
-            extras = _batch_extras([a.prompt for a in arrivals], width, device, self._model.dtype)
+            extras = batch_extras([a.prompt for a in arrivals], width, device, self._model.dtype)
             if self._multi_axis:
                 self._model.model.rope_deltas = None
             given = None if self._multi_axis and extras else positions
@@ -220,29 +221,6 @@ class BatchDecoder:
             places = torch.arange(len(prefix), device=ids.device).unsqueeze(0)
             self._call(ids, torch.ones_like(ids), places, cache)
         return cache.as_shared()
-
-
-def _shape(prompt: EncodedPrompt) -> str:
-    """Prompts of one shape can be prefilled together: the same kinds of picture tensors, alike but for their number."""
-    return str(sorted((name, tuple(t.shape[1:])) for name, t in prompt.extras.items() if not _per_token(prompt, t)))
-
-
-def _per_token(prompt: EncodedPrompt, tensor: Any) -> bool:
-    return tuple(tensor.shape) == (1, len(prompt.ids))
-
-
-def _batch_extras(prompts: Sequence[EncodedPrompt], width: int, device: Any, dtype: Any) -> dict[str, Any]:
-    """The picture tensors of several prompts as one batch; what has one value a token is padded like the ids."""
-    import torch
-
-    batch = {}
-    for name in prompts[0].extras:
-        tensors = [p.extras[name] for p in prompts]
-        if all(_per_token(p, t) for p, t in zip(prompts, tensors, strict=True)):
-            tensors = [torch.nn.functional.pad(t[:, -width:], (width - min(width, t.shape[1]), 0)) for t in tensors]
-        joined = torch.cat(tensors).to(device)
-        batch[name] = joined.to(dtype) if joined.is_floating_point() else joined
-    return batch
 
 
 def _widen(mask: Any, shared: int, width: int) -> Any:

@@ -46,8 +46,8 @@ class LoadedModel:
     shares_prefix: bool
 
 
-def load_model(config: ModelConfig) -> LoadedModel:
-    """Load weights, processor and chat template.
+def load_model(config: ModelConfig, attention: str | None = None) -> LoadedModel:
+    """Load weights, processor and chat template. `attention` names a registered attention function to run with.
 
     Raises:
         MissingDependencyError: torch or transformers is missing.
@@ -65,7 +65,9 @@ def load_model(config: ModelConfig) -> LoadedModel:
     device = str(args.get("device") or _best_device())
     passed = {k: v for k, v in args.items() if k not in OWN_ARGS | VLLM_ARGS}
     shares = _can_share(prompts.config) and "attn_implementation" not in passed
-    if shares:
+    if attention is not None:
+        passed["attn_implementation"] = attention
+    elif shares:
         passed["attn_implementation"] = register_attention()
     loader = AutoModelForImageTextToText if prompts.sees_images else AutoModelForCausalLM
     dtype = args.get("dtype") or _choose_dtype(device, where.path_or_id)
@@ -77,7 +79,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
     logger.info("%s on %s in %s, %d threads", config.model, model.device, model.dtype, torch.get_num_threads())
     ends = _end_tokens(model, prompts.tokenizer)
     pad = next((t for t in (prompts.tokenizer.pad_token_id, *sorted(ends)) if t is not None), 0)
-    return LoadedModel(model, prompts, _context_length(prompts.config, args), ends, pad, shares)
+    return LoadedModel(model, prompts, _context_length(prompts.config, args), ends, pad, shares and attention is None)
 
 
 def _best_device() -> str:

@@ -15,12 +15,13 @@ from generators.engines.batch_decoder import BatchDecoder
 from generators.engines.decoding_thread import DecodingThread, Job
 from generators.engines.model_loading import LoadedModel, load_model
 from generators.engines.prefix import EncodedPrompt
+from generators.engines.prompt_tensors import encode_prompt
 from generators.engines.prompting import ImageCache
 from generators.engines.sequence import Sample
 from generators.models import identify
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig
-from schemas.errors import EngineDiedError, PermanentEngineError
+from schemas.errors import EngineDiedError
 
 PREFILL_TOKENS = {"cpu": 4096, "gpu": 32768}
 """Most tokens of one prefill: they decide its memory."""
@@ -99,31 +100,4 @@ class TransformersEngine:
         gc.collect()
 
     def _encode(self, request: Request, loaded: LoadedModel) -> EncodedPrompt:
-        """Token ids and picture tensors, by the model's own processor."""
-        prompts = loaded.prompts
-        text = prompts.text(request)
-        if not request.images:
-            ids = tuple(prompts.tokenizer(text, add_special_tokens=False)["input_ids"])
-            return _checked(EncodedPrompt(ids, len(ids) - 1), loaded.context)
-        images = [self._images.load(sha) for sha in request.images]
-        try:
-            found = prompts.processor(text=[text], images=[images], add_special_tokens=False, return_tensors="pt")
-        except Exception as error:
-            raise PermanentEngineError(f"the processor refuses the request: {error}") from error
-        batch = dict(found)
-        ids = tuple(batch.pop("input_ids")[0].tolist())
-        batch.pop("attention_mask", None)
-        image_token = getattr(prompts.config, "image_token_id", None)
-        # Up to its first picture a prompt may be like others; where models number positions by the picture, nothing is.
-        first = ids.index(image_token) if image_token in ids and "mm_token_type_ids" not in batch else 0
-        return _checked(EncodedPrompt(ids, min(first, len(ids) - 1), batch), loaded.context)
-
-
-def _checked(prompt: EncodedPrompt, context: int) -> EncodedPrompt:
-    if not prompt.ids:
-        raise PermanentEngineError("the prompt is empty")
-    if len(prompt.ids) >= context:
-        raise PermanentEngineError(
-            f"the prompt has {len(prompt.ids)} tokens and leaves no room in a context of {context}"
-        )
-    return prompt
+        return encode_prompt(request, loaded, [self._images.load(sha) for sha in request.images])

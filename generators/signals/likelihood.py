@@ -1,0 +1,43 @@
+"""How likely a model finds a text with its pictures, and how much of that the pictures give.
+
+The likelihood form of the patch-masking check: the mean over a text's tokens of log p(token | picture), minus the same
+with patches of the picture blackened. PAPO (arXiv 2507.06448; MikeWangWZHL/PAPO, verl/trainer/papo_utils.py) uses it as a
+term of the loss, with 14-pixel patches masked at 0.6. Near zero, the model does not look.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from generators.signals.patches import PatchConfig
+from schemas.section import Section
+
+
+class LikelihoodConfig(Section):
+    """Which text, and what is hidden."""
+
+    of: Literal["gold", "rollouts"] = Field(
+        default="gold", description="the gold answer, or the model's own replies (their mean)"
+    )
+    template: str = Field(default="{answer}", description="gold: the text around the answer, {answer} in it")
+    end: bool = Field(default=True, description="count the end of the reply as a token, so that 1 is not 10")
+    mask: PatchConfig | None = Field(default=PatchConfig(), description="patches hidden; null: only the whole picture")
+
+
+LOGPROBS = pl.Schema({"logprobs": pl.List(pl.Float32), "error": pl.String()})
+"""What the log holds of a text: the log-probability of each token (and of the end)."""
+
+
+def logprobs(found: Sequence[list[float] | str]) -> pl.DataFrame:
+    """The rows of `LOGPROBS` for what `ForcedModel.likelihood` gave."""
+    rows = [{"error": row} if isinstance(row, str) else {"logprobs": row} for row in found]
+    return pl.DataFrame(rows, schema=LOGPROBS)
+
+
+def mean_logprob(values: pl.DataFrame) -> pl.DataFrame:
+    """`key, logprob` (mean a token, natural log) of each text of `values` (`key` and `LOGPROBS`)."""
+    return values.filter(pl.col("logprobs").list.len() > 0).select(
+        "key", logprob=pl.col("logprobs").cast(pl.List(pl.Float64)).list.mean()
+    )
