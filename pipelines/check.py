@@ -2,7 +2,9 @@
 
 import difflib
 
+from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
+from pipelines.evaluation_sets import unread
 from pipelines.sources.read import check_source
 from pipelines.stage import Build
 from pipelines.steps.candidates import check_candidates
@@ -23,6 +25,10 @@ def check(build: Build) -> None:
             raise ConfigError(f"There is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}.")
     for source in recipe.sources:
         check_source(source)
+    if recipe.decontaminate is not None:
+        for evaluation in unread(build, sources_of(recipe.decontaminate)):
+            check_source(evaluation)
+        facts(build)
     for config in recipe.models.values():
         check_engine(config)
     check_candidates(recipe)

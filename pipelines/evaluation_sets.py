@@ -55,9 +55,18 @@ def evaluation_tables(build: "Build", sources: Named, encoder: EncoderConfig | N
     return pl.concat([pl.DataFrame(schema=BENCHMARK), *(_table(build, *named, encoder) for named in sources)])
 
 
-def _table(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+def unread(build: "Build", sources: Named) -> list[SourceSection]:
+    """The sources that the workspace does not hold yet."""
+    return [source for name, source in sources if not _path(build, name, source).is_file()]
+
+
+def _path(build: "Build", name: str, source: SourceSection) -> Path:
     key = content_id({"version": [VERSION, HASH_VERSION], "set": name, "source": fingerprint(source)})
-    path = build.workspace.evaluation_sets / f"{key}.parquet"
+    return build.workspace.evaluation_sets / f"{key}.parquet"
+
+
+def _table(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+    path = _path(build, name, source)
     table = pl.read_parquet(path) if path.is_file() else None
     if table is None or not _has_vectors(build, table, encoder):
         table = _read(build, name, source, encoder)

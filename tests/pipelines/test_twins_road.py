@@ -11,6 +11,7 @@ from PIL import Image
 
 from generators.scenes import iter_scenes, render
 from pipelines.build import run_build
+from pipelines.check import check
 from pipelines.recipe import load_recipe
 from pipelines.release import SPLITS
 from pipelines.stage import Build
@@ -238,6 +239,17 @@ def test_growing_data_moves_and_removes_no_released_row(material: Material) -> N
 def test_mistakes_are_one_sentence(material: Material, overrides: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace(".", r"\.").replace("?", r"\?")):
         material.build(*overrides)
+
+
+def test_an_evaluation_set_that_is_not_there_is_said_before_anything_starts(material: Material) -> None:
+    there = material.build()
+    check(there)
+    for change, said in (
+        ("decontaminate.sources.0.path=gone.jsonl", "Source 'exam'"),
+        ("decontaminate.sources.0.select=SELECT question FROM raw", "no column 'answer'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            check(material.build(change))
 
 
 def test_rules_that_change_judge_released_rows_again(tmp_path: Path) -> None:
