@@ -1,7 +1,7 @@
 """Judging what models said: a trace is kept if its answer is right, a rollout is scored whatever it says."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -96,11 +96,22 @@ def _verdicts(rows: pl.DataFrame, responses: list[str | None], pool: VerifierPoo
 def _items(rows: pl.DataFrame, responses: list[str | None], tags: str) -> Iterator[VerifyItem]:
     columns = rows.select("answer", "verifier", "options").iter_rows()
     for response, (answer, verifier, options) in zip(responses, columns, strict=True):
-        yield VerifyItem(
-            response=response or "",
-            gold=load_answer(answer["parsed"]),
-            verifier=verifier["id"],
-            params=json.loads(verifier["params"] or "{}"),
-            options=tuple(options or ()),
-            tags=tags,
-        )
+        yield verify_item(response, answer, verifier, options, tags)
+
+
+def verify_item(
+    response: str | None,
+    answer: Mapping[str, Any],
+    verifier: Mapping[str, Any],
+    options: Sequence[str] | None,
+    tags: str,
+) -> VerifyItem:
+    """A response and its sample's gold (the columns `answer`, `verifier`, `options`), as verifiers take them."""
+    return VerifyItem(
+        response=response or "",
+        gold=load_answer(answer["parsed"]),
+        verifier=verifier["id"],
+        params=json.loads(verifier["params"] or "{}"),
+        options=tuple(options or ()),
+        tags=tags,
+    )

@@ -18,13 +18,21 @@ def funnel_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "in": record["rows_in"],
                 "kept": record["kept"],
                 "dropped": sum(record["dropped"].values()),
-                "reasons": ", ".join(f"{count} {reason}" for reason, count in record["dropped"].items()),
+                "reasons": ", ".join(
+                    [*(f"{count} {reason}" for reason, count in record["dropped"].items()), *_saved(record)]
+                ),
                 "asked": sum(a["samples"] for a in asked),
                 "tokens": sum(a["prompt_tokens"] + a["completion_tokens"] for a in asked),
                 "seconds": record["seconds"],
             }
         )
     return rows
+
+
+def _saved(record: Mapping[str, Any]) -> list[str]:
+    """What adaptive rollouts saved."""
+    notes = record.get("notes", {})
+    return [f"{notes['of'] - notes['asked']} of {notes['of']} not needed"] if notes.get("of") else []
 
 
 def funnel_table(records: Sequence[Mapping[str, Any]]) -> Table:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from generators.outcomes import failure
 from generators.prompts import conversation, images, question_text
+from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Request, Sampling
 from schemas.ids import content_id
 from schemas.section import Section
@@ -24,6 +25,17 @@ class RolloutsConfig(Section):
     n: int = Field(default=8, ge=1, description="rollouts a question")
     sampling: Sampling = Sampling(temperature=1.0, max_tokens=2048)
     tags: str = Field(default="think_answer", description="where the student's reply gives its answer (a tag schema)")
+
+    adaptive: AdaptiveConfig | None = Field(
+        default=None, description="stop early where the answers so far decide; n is then the most that is asked"
+    )
+
+    @model_validator(mode="after")
+    def _band_of_n(self) -> "RolloutsConfig":
+        band = self.adaptive.band if self.adaptive else None
+        if band is not None and band[1] > self.n:
+            raise ValueError(f"adaptive.band counts right answers out of n = {self.n}, so it cannot end at {band[1]}")
+        return self
 
     @property
     def models(self) -> tuple[str, ...]:

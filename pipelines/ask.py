@@ -4,14 +4,15 @@ The prompts are rendered twice, once to know their keys and once to send those t
 rendered prompts do not fit in memory and rendering is cheap beside asking.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from pipelines.completions import WANTED, wanted_rows
-from pipelines.driver import Call, Receipt, drive
+from pipelines.driver import Call, Heard, Receipt, drive
 from pipelines.stage import Build, Outcome, Requests, Road, Shards, Stage, shards
 from pipelines.workspace import write_table
 from schemas.completion import ModelIdentity, prompt_key
@@ -21,10 +22,55 @@ from schemas.split import no_drops
 BATCH = 8192
 
 
-def ask(build: Build, stage: Stage, road: Road) -> Outcome:
+class Paths(NamedTuple):
+    """The files of one model's turn: rows, keys wanted, keys missing, rows that miss some, rows with their answers."""
+
+    input: Path
+    wanted: Path
+    missing: Path
+    needy: Path
+    answers: Path
+
+
+AskModel = Callable[[Build, Stage, str, Paths, Shards], Receipt]
+
+
+def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shards) -> Receipt:
+    """Ask one model what the log does not hold, then let the stage read all of its answers, a piece at a time."""
+    asks, section, identity = stage.asks, stage.section(build.recipe), build.identities[model]
+    assert asks is not None
+    try:
+        write_wanted(paths.input, identity, asks.requests, section, paths.wanted)
+        build.log.heal()
+        total = build.log.missing(paths.wanted, paths.missing)
+        receipt = Receipt()
+        if total:
+            # A prompt that many rows share has one row that stands for it, so it is sent once.
+            one_each = pl.scan_parquet(paths.missing).select("id", "indexes")
+            write_table(pl.scan_parquet(paths.input).join(one_each, on="id", maintain_order="left"), paths.needy)
+            receipt = send(build, stage, model, total, _calls(paths.needy, identity, asks.requests, section))
+        build.log.answers(paths.wanted, paths.input, paths.answers)
+        for batch in whole_rows(batches(paths.answers)):
+            parted = asks.collect(batch.with_columns(model=pl.lit(model)), section)
+            parts.add("kept", parted.kept)
+            parts.add("dropped", parted.dropped)
+        return receipt
+    finally:
+        for path in (paths.missing, paths.needy, paths.answers):
+            path.unlink(missing_ok=True)
+
+
+def ask(
+    build: Build,
+    stage: Stage,
+    road: Road,
+    ask_model: AskModel = ask_model,
+    beside: Mapping[str, pl.DataFrame] = MappingProxyType({}),
+) -> Outcome:
     """Ask the stage's models about its rows and write the kept and dropped tables of its folder.
 
-    Rows for which `requests` yields nothing are passed over: they are not this stage's business.
+    Rows for which `requests` yields nothing are passed over: they are not this stage's business. `ask_model` is how one
+    model is asked, `beside` names the tables (empty ones) that it writes beside kept and dropped.
     """
     asks, section, folder = stage.asks, stage.section(build.recipe), build.folder(stage)
     assert asks is not None
@@ -34,39 +80,16 @@ def ask(build: Build, stage: Stage, road: Road) -> Outcome:
         write_table(asks.rows(road, stage).sort("id"), input_)
         with shards(folder) as parts:
             for place, model in enumerate(stage.models(build.recipe)):
-                paths = [folder / f"{name}-{place}.parquet" for name in ("wanted", "missing", "needy", "answers")]
-                receipts[model] = _ask_model(build, stage, model, (input_, *paths), parts)
+                names = ("wanted", "missing", "needy", "answers")
+                paths = Paths(input_, *(folder / f"{name}-{place}.parquet" for name in names))
+                receipts[model] = ask_model(build, stage, model, paths, parts)
             nothing = asks.collect(_no_answers(build, input_, folder), section)
             kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
+            for table, empty in beside.items():
+                parts.finish(table, empty)
     finally:
         input_.unlink(missing_ok=True)
     return Outcome(kept + dropped, kept, receipts)
-
-
-def _ask_model(build: Build, stage: Stage, model: str, paths: tuple[Path, ...], parts: Shards) -> Receipt:
-    """Ask one model what the log does not hold, then let the stage read all of its answers, a piece at a time."""
-    asks, section, identity = stage.asks, stage.section(build.recipe), build.identities[model]
-    assert asks is not None
-    input_, wanted, missing, needy, answers = paths
-    try:
-        write_wanted(input_, identity, asks.requests, section, wanted)
-        build.log.heal()
-        total = build.log.missing(wanted, missing)
-        receipt = Receipt()
-        if total:
-            # A prompt that many rows share has one row that stands for it, so it is sent once.
-            one_each = pl.scan_parquet(missing).select("id", "indexes")
-            write_table(pl.scan_parquet(input_).join(one_each, on="id", maintain_order="left"), needy)
-            receipt = _ask_missing(build, stage, model, total, _calls(needy, identity, asks.requests, section))
-        build.log.answers(wanted, input_, answers)
-        for batch in _whole_rows(batches(answers)):
-            parted = asks.collect(batch.with_columns(model=pl.lit(model)), section)
-            parts.add("kept", parted.kept)
-            parts.add("dropped", parted.dropped)
-        return receipt
-    finally:
-        for path in (missing, needy, answers):
-            path.unlink(missing_ok=True)
 
 
 def _no_answers(build: Build, input_: Path, folder: Path) -> pl.DataFrame:
@@ -105,7 +128,7 @@ def _calls(needy: Path, identity: ModelIdentity, requests: Requests, config: Any
             yield Call(request, prompt_key(identity, request), tuple(wanted[request.id]))
 
 
-def _whole_rows(pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def whole_rows(pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """The same pieces, cut so that all answers of a row (they stand together) are in one."""
     rest: pl.DataFrame | None = None
     for piece in pieces:
@@ -118,7 +141,13 @@ def _whole_rows(pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield rest
 
 
-def _ask_missing(build: Build, stage: Stage, name: str, total: int, calls: Iterator[Call]) -> Receipt:
+def send(
+    build: Build, stage: Stage, name: str, total: int, calls: Iterator[Call], heard: Heard | None = None
+) -> Receipt:
+    """Send calls, `total` samples at most, to the model of that name; `heard` is told of the answers as they come.
+
+    Raises StageError in a replay, which asks no model.
+    """
     if build.replay:
         raise StageError(
             f"Replay: {total} completions of stage '{stage.name}' are not in the log, and a replay asks no model. "
@@ -129,5 +158,11 @@ def _ask_missing(build: Build, stage: Stage, name: str, total: int, calls: Itera
     engine = make_engine(build.recipe.models[name], build.media)
     with build.log.writer(engine.identity) as log:
         return drive(
-            calls, engine, log, build.recipe.driver, total=total, report=lambda r: build.progress(stage.name, r)
+            calls,
+            engine,
+            log,
+            build.recipe.driver,
+            total=total,
+            report=lambda r: build.progress(stage.name, r),
+            heard=heard,
         )

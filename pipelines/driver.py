@@ -65,6 +65,9 @@ class Receipt:
 
 
 Report = Callable[[Receipt], None]
+Heard = Callable[[Call, list[Completion]], int]
+"""Told of the answers of a call, in a thread of its own, once they are in the log; says how many samples that were counted
+in `total` will now not be asked for. It may add to the stream of calls, which is read again after every answer."""
 
 
 def drive(
@@ -75,26 +78,35 @@ def drive(
     *,
     total: int,
     report: Report = lambda receipt: None,
+    heard: Heard | None = None,
 ) -> Receipt:
     """Ask all `calls`; `total` counts their samples. Blocks until the last answer is in the log.
 
     Raises StageError when too many requests fail, FatalEngineError at the first request that no other could survive,
     KeyboardInterrupt on Ctrl-C; each time everything that was answered is in the log.
     """
-    return asyncio.run(_Drive(calls, engine, log, config, total, report).run())
+    return asyncio.run(_Drive(calls, engine, log, config, total, report, heard).run())
 
 
 class _Drive:
     """The state of one run of the driver."""
 
     def __init__(
-        self, calls: Iterator[Call], engine: Engine, log: LogWriter, config: DriverConfig, total: int, report: Report
+        self,
+        calls: Iterator[Call],
+        engine: Engine,
+        log: LogWriter,
+        config: DriverConfig,
+        total: int,
+        report: Report,
+        heard: Heard | None,
     ) -> None:
         self.calls = calls
         self.engine = engine
         self.log = log
         self.config = config
         self.report = report
+        self.heard = heard
         self.receipt = Receipt(total=total)
         self.chance = Random(0)  # jitter only: never part of a result
         self.done: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
@@ -134,6 +146,7 @@ class _Drive:
             call, _ = self.tasks.pop(task)
             self.receipt.in_flight -= len(call.indexes)
             task.result()
+            waiting = waiting or next(self.calls, None)
 
     def _has_room(self, call: Call) -> bool:
         return not self.tasks or self.receipt.in_flight + len(call.indexes) <= self.engine.concurrency
@@ -158,6 +171,8 @@ class _Drive:
             self._count_failure(str(error))
             return
         self._record(call, answers)
+        if self.heard is not None:
+            self.receipt.total -= await asyncio.to_thread(self.heard, call, answers)
 
     def _record(self, call: Call, answers: list[Completion]) -> None:
         self.log.append(call.request, call.prompt, answers)

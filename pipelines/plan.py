@@ -63,7 +63,7 @@ def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | N
             for model in models:
                 write_wanted(input_, build.identities[model], stage.asks.requests, section, wanted)
                 found[model] = build.log.missing(wanted, out)
-        return found, True
+        return found, stage.asks.exact(section)
     each, samples = stage.asks.most(section), _samples(build, plan)
     return (None if each is None or samples is None else dict.fromkeys(models, samples * each)), False
 

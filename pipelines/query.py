@@ -14,6 +14,7 @@ TABLES = {
     "verified": ("verify", "kept"),
     "judged": ("judge", "kept"),
     "rollouts": ("rollouts", "kept"),
+    "stops": ("rollouts", "stops"),
     "scores": ("score", "kept"),
     "judged_rollouts": ("judge_rollouts", "kept"),
     "difficulty": ("difficulty", "kept"),

@@ -72,7 +72,8 @@ class Asks:
     `requests` and `collect` get the stage's section of the recipe. The answers that `collect` gets are the rows joined
     with the completions, one wanted sample a row, and `model`, the recipe's name of the model that gave it. `most` is how
     many completions of each model a sample of the data set may need (None: not known before the rows are); `models` names
-    the models of a section, and each is asked everything.
+    the models of a section, and each is asked everything; `exact` says whether all that is wanted will be asked for, or
+    answers may make some of it needless.
     """
 
     rows: "Callable[[Road, Stage], pl.LazyFrame]"
@@ -80,6 +81,7 @@ class Asks:
     collect: Collect
     most: Callable[[Any], int | None] = lambda section: getattr(section, "n", 1)
     models: Callable[[Any], tuple[str, ...]] = lambda section: (section.model,)
+    exact: Callable[[Any], bool] = lambda section: True
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,47 @@
 """Rollouts: what the student is asked, what it got right, how hard that makes each sample."""
 
+from dataclasses import replace
+from typing import Any
+
 import polars as pl
 
 from filters.difficulty import drop_unmeasured, measure
 from filters.traces import score_rollouts as score
 from generators import rollouts
+from pipelines import waves
+from pipelines.ask import ask
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.tables import judge_rows, samples, verify_responses, write
 from pipelines.workspace import write_table
 from schemas.ids import canonical_json
 
+GOLD = ("answer", "verifier")
+
 
 def rollout_rows(road: Road, stage: Stage) -> pl.LazyFrame:
-    """What the student is asked about."""
-    return samples(road, stage, rollouts.COLUMNS)
+    """What the student is asked about; with its gold answer where answers decide what is asked next."""
+    config = road.build.recipe.rollouts
+    gold = GOLD if config is not None and config.adaptive else ()
+    return samples(road, stage, (*rollouts.COLUMNS, *gold))
+
+
+def roll_out(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Ask the students: a fixed number of times, or until the answers decide."""
+    config, stops = build.recipe.rollouts, build.folder(stage) / "stops.parquet"
+    assert config is not None
+    stops.unlink(missing_ok=True)
+    if config.adaptive is None:
+        return ask(build, stage, road)
+    outcome = ask(build, stage, road, waves.ask_model, {"stops": pl.DataFrame(schema=waves.STOPS)})
+    asked, most = pl.scan_parquet(stops).select(pl.col("asked").sum(), pl.len() * config.n).collect().row(0)
+    return replace(outcome, notes={"asked": asked, "of": most})
+
+
+def decided_by(build: Build) -> Any:
+    """What else adaptive rollouts depend on: how answers are checked, and what a cut-off one is."""
+    recipe = build.recipe
+    adaptive = recipe.rollouts is not None and recipe.rollouts.adaptive is not None
+    return [recipe.verify.budget_s, recipe.difficulty.truncated] if adaptive else None
 
 
 def score_rollouts(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -47,6 +75,7 @@ def measure_difficulty(build: Build, stage: Stage, road: Road) -> Outcome:
     assert config is not None
     measured = measure(scores(road).collect(), build.recipe.difficulty)
     measured = measured.join(students(build, config), on="model", how="left", maintain_order="left")
+    measured = measured.join(_stops(road, config), on=["id", "model"], how="left", maintain_order="left")
     write_table(measured, build.folder(stage) / "measures.parquet")
     rows = samples(road, stage, ("id",)).collect()
     parted = drop_unmeasured(rows, measured.filter(model=config.models[0]))
@@ -59,3 +88,11 @@ def students(build: Build, config: rollouts.RolloutsConfig) -> pl.DataFrame:
     identities = ((name, build.identities[name]) for name in config.models)
     rows = [(name, of.model, of.revision, sampling) for name, of in identities]
     return pl.DataFrame(rows, schema=["model", "weights", "revision", "sampling"], orient="row")
+
+
+def _stops(road: Road, config: rollouts.RolloutsConfig) -> pl.DataFrame:
+    """Where adaptive rollouts stopped (`id, model, in_band, stopped`); no rows where their number was fixed."""
+    columns = ("id", "model", "in_band", "stopped")
+    if config.adaptive is None:
+        return pl.DataFrame(schema=waves.STOPS).select(columns)
+    return road.table("rollouts", "stops").select(columns).collect()

@@ -1,6 +1,7 @@
 """The driver's failure paths, on an engine that is told how to fail."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -97,6 +98,32 @@ def test_the_stream_of_requests_is_read_as_the_window_moves(tmp_path: Path) -> N
     with CompletionsLog(tmp_path).writer(IDENTITY) as log:
         drive(counted(), engine, log, QUICK, total=200)
     assert ahead <= 5
+
+
+def test_answers_may_raise_questions_and_no_wave_waits_for_another(tmp_path: Path) -> None:
+    """Each of 40 samples wants 3 waves of one: the engine starts once, and third waves go out before the last first one."""
+    first, later, sent = calls(40, n=3), deque[Call](), list[tuple[str, int]]()
+
+    class Growing:
+        def __iter__(self) -> "Growing":
+            return self
+
+        def __next__(self) -> Call:
+            call = later.popleft() if later else next(first)
+            sent.append((call.request.id, call.indexes[0]))
+            return Call(call.request, call.prompt, call.indexes[:1])
+
+    def heard(call: Call, answers: list[Completion]) -> int:
+        (answer,) = answers
+        if answer.index < 2:
+            later.append(Call(call.request, call.prompt, (answer.index + 1,)))
+        return 0
+
+    engine = ScriptedEngine(concurrency=4)
+    with CompletionsLog(tmp_path).writer(IDENTITY) as log:
+        receipt = drive(Growing(), engine, log, QUICK, total=120, heard=heard)
+    assert (receipt.samples, engine.starts, logged(tmp_path).height) == (120, 1, 120)
+    assert sent.index(("0000", 2)) < sent.index(("0039", 0))
 
 
 def test_a_transient_error_is_asked_again(tmp_path: Path) -> None:

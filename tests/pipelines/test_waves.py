@@ -1,0 +1,118 @@
+"""Adaptive rollouts on a small real build: what is asked, what is asked again, what a replay says."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from filters.stopping import StoppingRule
+from pipelines.build import records, run_build, up_to_date
+from pipelines.plan import make_plan
+from pipelines.stages import road
+from schemas.adaptive import AdaptiveConfig
+
+ADAPTIVE = ("rollouts.n=6", "rollouts.adaptive={first: 2, wave: 1}", "caption=null", "distill=null")
+SAMPLES, N = 16, 6
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+    folder = tmp_path_factory.mktemp("waves")
+    tiny.write_source(folder, SAMPLES)
+    run_build(tiny.make(folder, *ADAPTIVE))
+    return folder
+
+
+def tables(build: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    plan = road(build)
+    return plan.table("rollouts", "stops").collect(), plan.table("rollouts").collect()
+
+
+def test_a_sample_has_the_rollouts_that_it_asked_for(finished: Path, tiny: SimpleNamespace) -> None:
+    stops, rollouts = tables(tiny.make(finished, *ADAPTIVE))
+    counts = rollouts.group_by(pl.col("sample_id").alias("id")).agg(pl.len(), pl.col("index").max())
+    both = stops.join(counts, on="id", validate="1:1")
+    assert both.height == SAMPLES
+    assert (both["asked"] == both["len"]).all()
+    assert (both["asked"] == both["index"] + 1).all()
+    assert rollouts.height == tiny.logged(finished / "out"), "nothing was asked that nobody wanted"
+    assert rollouts.height < SAMPLES * N
+
+
+def test_an_undecided_sample_has_all_n(finished: Path, tiny: SimpleNamespace) -> None:
+    stops, _ = tables(tiny.make(finished, *ADAPTIVE))
+    rule = StoppingRule(N, AdaptiveConfig())
+    for row in stops.iter_rows(named=True):
+        decided = rule.verdict(row["right"], row["wrong"]) is not None
+        assert decided or row["asked"] == N
+        assert (row["stopped"] == "all_asked") == (row["asked"] == N)
+
+
+def test_difficulty_counts_what_was_measured(finished: Path, tiny: SimpleNamespace) -> None:
+    stops, _ = tables(tiny.make(finished, *ADAPTIVE))
+    measured = road(tiny.make(finished, *ADAPTIVE)).table("difficulty").collect().join(stops, on="id")
+    assert (measured["n"] == measured["asked"]).all()
+    assert (measured["k"] == measured["right"]).all()
+    assert measured["stopped"].null_count() == 0
+
+
+def test_the_funnel_and_the_plan(finished: Path, tiny: SimpleNamespace) -> None:
+    build = tiny.make(finished, *ADAPTIVE)
+    (told,) = (r for r in records(road(build)) if r["stage"] == "rollouts")
+    assert told["notes"] == {"asked": told["asked"]["vlm"]["samples"], "of": SAMPLES * N}
+    planned = {p.stage: p for p in make_plan(tiny.make(finished, *ADAPTIVE, "rollouts.system=other"))}
+    assert (planned["rollouts"].missing, planned["rollouts"].exact) == (SAMPLES * N, False)
+
+
+def test_a_second_build_asks_nothing(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
+    out = copy_of(finished)
+    assert up_to_date(tiny.make(finished, *ADAPTIVE, out=out))
+    (out / "builds" / "tiny").rename(out / "gone")
+    run_build(tiny.make(finished, *ADAPTIVE, out=out))
+    assert tiny.logged(out) == tiny.logged(finished / "out")
+
+
+def test_a_replay_gives_the_same_bytes(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
+    out = copy_of(finished)
+    releases = out / "releases" / "tiny"
+    releases.rename(out / "former")
+    (out / "builds" / "tiny").rename(out / "gone")
+    run_build(tiny.make(finished, *ADAPTIVE, out=out, replay=True))
+    assert tiny.digests(releases / "v1") == tiny.digests(out / "former" / "v1")
+
+
+def test_a_fuller_log_changes_nothing(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
+    """All n are asked for elsewhere; the adaptive build still reads only what it would have asked."""
+    out = copy_of(finished)
+    run_build(tiny.make(finished, *ADAPTIVE, "rollouts.adaptive=null", out=out))
+    assert tiny.logged(out) == SAMPLES * N
+    run_build(tiny.make(finished, *ADAPTIVE, out=out))
+    for mine, theirs in zip(
+        tables(tiny.make(finished, *ADAPTIVE, out=out)), tables(tiny.make(finished, *ADAPTIVE)), strict=True
+    ):
+        assert mine.drop("said", strict=False).equals(theirs.drop("said", strict=False))
+
+
+def test_a_wider_band_asks_only_for_more(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
+    out = copy_of(finished)
+    before = tiny.logged(out)
+    wider = "rollouts.adaptive={first: 2, wave: 1, band: [2, 4], confidence: 1}"
+    told = {r["stage"]: r for r in run_build(tiny.make(finished, *ADAPTIVE, wider, out=out))}
+    new = told["rollouts"]["asked"]["vlm"]["samples"]
+    assert tiny.logged(out) == before + new
+    assert 0 < new < SAMPLES * N
+
+
+def test_rows_that_share_a_prompt_and_not_a_gold(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    """One is answered right at once, the other never: it goes on alone, and the shared answers are asked for once."""
+    source = tiny.write_source(tmp_path, 2)
+    first = source.read_text().splitlines()[0]
+    other = first.replace('"answer": "', '"answer": "no ')
+    source.write_text(f"{first}\n{other}")
+    run_build(tiny.make(tmp_path, *ADAPTIVE))
+    stops, rollouts = tables(tiny.make(tmp_path, *ADAPTIVE))
+    assert stops.height == 2
+    assert tiny.logged(tmp_path / "out") == stops["asked"].max()
+    assert rollouts.height == stops["asked"].sum()
