@@ -39,7 +39,8 @@ class CoverageConfig(Section):
         description="k_center: exact up to this many candidates x budget, above it on the neighbour graph",
     )
     index: IndexConfig = Field(
-        default=IndexConfig(exact_limit=30_000, min_recall=0.9), description="how neighbours are searched"
+        default=IndexConfig(exact_limit=30_000, min_recall=0.9, train_per_list=16),
+        description="how neighbours are searched",
     )
 
 
