@@ -195,21 +195,18 @@ def test_a_row_without_a_cell_is_never_taken() -> None:
 @settings(max_examples=30)
 @given(st.integers(2, 20), st.integers(1, 6), st.sampled_from([0.0, 0.4]))
 def test_unrelated_rows_leave_facility_location_alone(rows: int, more: int, weight: float) -> None:
-    """Rows in other dimensions have a cosine of 0 with the old ones, which keep their order among themselves."""
+    """Rows each in a dimension of its own have a cosine of 0 with all others; the old ones keep their order."""
     frame, vectors = table(rows, rows)
-    new, far = table(more, rows + 1, "new")
     middle = float(frame.select((pl.col("value").min() + pl.col("value").max()) / 2).item())
-    both = pl.concat([new.with_columns(pl.lit(middle).alias("value")), frame])
-    wide = np.zeros((more + rows, 8), dtype=np.float32)
-    wide[:more, 4:] = far.matrix / 10 + np.eye(more, 4)  # many in one place would raise the largest gain
+    new = table(more, rows + 1, "new")[0].with_columns(value=pl.lit(middle))
+    both = pl.concat([new, frame])
+    wide = np.zeros((more + rows, 4 + more), dtype=np.float32)
+    wide[:more, 4:] = np.eye(more)
     wide[more:, :4] = vectors.matrix
     config = CoverageConfig(value_weight=weight, neighbours=3)
     before = cover(frame, vectors, rows, config, 1)
     after = cover(both, Vectors(both["key"], wide), rows + more, config, 1).filter(pl.col("id").str.starts_with("r"))
-    whole = neighbour_graph(vectors.take(np.arange(rows)), 3, config.index)
-    added = neighbour_graph(Vectors(both["key"], wide).take(np.arange(more)), 3, config.index)
-    if weight == 0.0 or dense(added).sum(axis=0).max() <= dense(whole).sum(axis=0).max():
-        assert before["id"].to_list() == after["id"].to_list()
+    assert before["id"].to_list() == after["id"].to_list()
 
 
 def test_an_ivf_gives_nearly_the_exact_graph() -> None:

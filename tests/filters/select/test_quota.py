@@ -132,6 +132,16 @@ def test_draw_meets_quotas(given_rows: list[tuple[str, int]], budget: int) -> No
     assert all(counts.get(source, 0) == quota for source, _, quota in quotas.iter_rows())
 
 
+@given(st.lists(st.sampled_from("ab"), max_size=20), st.lists(st.sampled_from("abc"), max_size=9), st.integers(0, 9))
+def test_rows_that_rank_behind_change_no_draw(old: list[str], new: list[str], seats_each: int) -> None:
+    names = [f"r{number:02d}" for number in range(len(old) + len(new))]
+    rows = pl.DataFrame({"id": names, "source": [*old, *new]}, schema={"id": pl.String, "source": pl.String})
+    rows = rows.with_columns(pl.int_range(pl.len()).alias("rank"))
+    quotas = pl.DataFrame({"source": ["a", "b"], "quota": [min(seats_each, old.count(name)) for name in "ab"]})
+    before = draw(rows.head(len(old)), quotas, ("source",))
+    assert before.to_list() == draw(rows, quotas, ("source",)).to_list()
+
+
 def test_bands_by_counts() -> None:
     rows = pl.DataFrame({"k": [0, 1, 2, 3, 4, 7, 8, 0, None], "n": [8, 8, 16, 8, 16, 8, 8, 0, 8]})
     got = rows.select(difficulty_band(pl.col("k"), pl.col("n"), BandConfig()))["band"].to_list()
