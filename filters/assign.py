@@ -1,7 +1,8 @@
 """Which split a group belongs to: a pure function of its name and a salt, so that growing data moves no old row."""
 
 import hashlib
-from typing import Self
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -28,6 +29,38 @@ class AssignConfig(Section):
         if abs(self.sft + self.rl + self.holdout - 1) > 1e-9:
             raise ValueError(f"sft + rl + holdout must be 1, not {self.sft + self.rl + self.holdout}")
         return self
+
+
+class Ties(NamedTuple):
+    """What ties rows together beside what they show and descend from: see `filters.groups.group_ids`."""
+
+    near_pairs: NearPairs = ()
+    near_media: pl.DataFrame | None = None
+
+
+def split_by_group(
+    rows: pl.DataFrame,
+    ties: Callable[[pl.DataFrame], Ties],
+    config: AssignConfig,
+    released: pl.DataFrame | None = None,
+) -> Split:
+    """Give each row the side of its group; kept is `id, group, split`.
+
+    `ties` finds the near pairs among the rows it is given. Released rows (`released`: `id, split`) keep their side; a new
+    row that would join two sides is dropped as `split:bridges_groups`, and the ties of the others are looked for again,
+    because the row may have been all that tied them, or hidden behind it that they are near each other themselves.
+    """
+    dropped = []
+    found = ties(rows)
+    while released is not None:
+        parted = drop_bridges(rows, released, *found)
+        if parted.dropped.is_empty():
+            break
+        rows = parted.kept
+        dropped.append(parted.dropped)
+        found = ties(rows)
+    sides = assign_splits(group_ids(rows, *found), config, released)
+    return Split(sides.kept, pl.concat([*dropped, sides.dropped]))
 
 
 def side(group: str, config: AssignConfig) -> str:
@@ -66,8 +99,7 @@ def drop_bridges(
 
     `rows` holds the released rows as well (those that are missing tie nothing). New rows are taken in the order of
     their ids; each joins what it is tied to, unless that has two sides already. Evidence: the two sides. Near pairs
-    that leave out some links of a cluster may leave two sides near each other once the row between them is gone: ask
-    for the pairs of the kept rows again until nothing is dropped.
+    may leave out some links of a cluster, so ask for those of the kept rows again; `split_by_group` does.
     """
     known = rows.select("id").join(_released(released), on="id", how="left", maintain_order="left")
     known = known.with_columns(group_ids(rows, near_pairs, near_media)["group"])

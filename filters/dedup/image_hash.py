@@ -18,6 +18,8 @@ from pydantic import Field
 from filters.dedup.former import FIXED
 from filters.dedup.greedy import Pairs, joined, no_pairs, walk
 from filters.dedup.hamming import LIMIT, hamming_pairs
+from filters.dedup.links import LIMIT as HELD
+from filters.dedup.links import forest
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import contestants, dropped_pairs
 from schemas.engine import MediaReader
@@ -92,7 +94,7 @@ def drop_image_hash(
         start, size = int(rows_of_class[0]), len(rows_of_class)
         each = len(table["pictures"][start])
         part = pictures.between(int(first[start]), size, each)
-        pairs = walk(_same_pictures(part, None, config), fixed[start : start + size])
+        pairs = _keep_best(part, fixed[start : start + size], config)
         found.append(pairs._replace(left=pairs.left + start, right=pairs.right + start))
     pairs = joined(found)
     gone = pl.DataFrame({"id": table["id"].gather(pairs.left), "kept": table["id"].gather(pairs.right)})
@@ -103,12 +105,13 @@ def drop_image_hash(
 def same_image_pairs(hashes: pl.DataFrame, others: pl.DataFrame | None, config: ImageHashConfig) -> pl.DataFrame:
     """`sha256, other, distance`: pictures that are the same up to encoding; inside `hashes`, or between two tables.
 
-    Inside one table each pair comes once. For grouping rows by near-identical pictures, and for benchmarks.
+    Inside one table each pair comes once, and of millions only as many as connect the same pictures. For grouping rows by
+    near-identical pictures, and for benchmarks.
     """
     left = hashes.drop_nulls("phash")
     right = left if others is None else others.drop_nulls("phash")
     tables = [_Pictures.of(table["phash"], table["thumb"], 1) for table in (left, right)]
-    pairs = _same_pictures(tables[0], None if others is None else tables[1], config)
+    pairs = _same_pictures(tables[0], None if others is None else tables[1], config, thin=others is None)
     found = {"sha256": left["sha256"].gather(pairs.left), "other": right["sha256"].gather(pairs.right)}
     return pl.DataFrame(found).with_columns(distance=pl.Series(pairs.image).cast(pl.Int64))
 
@@ -124,6 +127,10 @@ class _Pictures:
     def of(cls, phash: pl.Series, thumb: pl.Series, each: int) -> "_Pictures":
         levels = np.frombuffer(b"".join(thumb.to_list()), dtype=np.uint8)
         return cls(phash.to_numpy().reshape(-1, each), levels.reshape(-1, each, _LEVELS))
+
+    def at(self, places: npt.NDArray[np.int64]) -> "_Pictures":
+        """The rows at the given places."""
+        return _Pictures(self.phash[places], self.thumb[places])
 
     def between(self, start: int, rows: int, each: int) -> "_Pictures":
         """Rows of `each` pictures, out of a flat list of pictures."""
@@ -147,13 +154,38 @@ def _starts(classes: pl.Series) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.diff(classes.to_numpy())) + 1
 
 
-def _same_pictures(left: _Pictures, right: _Pictures | None, config: ImageHashConfig) -> Pairs:
-    """Pairs of rows all of whose pictures match in order; `image` holds the largest distance."""
+def _keep_best(part: _Pictures, fixed: npt.NDArray[np.bool_], config: ImageHashConfig) -> Pairs:
+    """Greedy keep-best over the rows of one class, best first.
+
+    Rows with the very same hashes have the same partners, so only the best of them is compared: ten thousand copies of a
+    placeholder cost ten thousand look-ups, not fifty million pairs.
+    """
+    size = len(part.phash)
+    seen = np.concatenate([part.phash.view(np.uint8).reshape(size, -1), part.thumb.reshape(size, -1)], axis=1)
+    _, first, which = np.unique(seen, axis=0, return_index=True, return_inverse=True)
+    best = first[which.ravel()]
+    chosen = np.flatnonzero(fixed | (best == np.arange(size)))
+    pairs = walk(_same_pictures(part.at(chosen), None, config), fixed[chosen])
+    pairs = pairs._replace(left=chosen[pairs.left], right=chosen[pairs.right])
+    copies = np.setdiff1d(np.arange(size), chosen)
+    partner, distance = np.arange(size), np.zeros(size)
+    partner[pairs.left], distance[pairs.left] = pairs.right, pairs.image
+    right, image = partner[best[copies]], distance[best[copies]]
+    return joined([pairs, Pairs(copies, right, np.ones(len(copies)), image)])
+
+
+def _same_pictures(left: _Pictures, right: _Pictures | None, config: ImageHashConfig, *, thin: bool = False) -> Pairs:
+    """Pairs of rows all of whose pictures match in order; `image` holds the largest distance; `thin` of millions."""
     found = [no_pairs()]
+    held = 0
     other = left if right is None else right
     for i, j in hamming_pairs(left.phash[:, 0], None if right is None else right.phash[:, 0], config.max_distance):
         distance = np.bitwise_count(left.phash[i] ^ other.phash[j]).max(axis=1)
         level = np.abs(left.thumb[i].astype(np.int16) - other.thumb[j]).max(axis=(1, 2))
         good = (distance <= config.max_distance) & (level <= config.max_level)
         found.append(Pairs(i[good], j[good], np.ones(int(good.sum())), distance[good].astype(np.float64)))
+        held += len(found[-1].left)
+        if thin and held > HELD:
+            found = [forest(joined(found), len(left.phash))]
+            held = len(found[0].left)
     return joined(found)

@@ -28,11 +28,12 @@ def linked(rows: int, take: Take, confirm: Confirm, radius: float, index: Any, b
             index.add(vectors)
         found = joined(parts)
         if len(found.left) > LIMIT:
-            found = _forest(found, rows)
-    return _forest(found, rows)
+            found = forest(found, rows)
+    return forest(found, rows)
 
 
-def _forest(pairs: Pairs, rows: int) -> Pairs:
+def forest(pairs: Pairs, rows: int) -> Pairs:
+    """The fewest of the pairs that connect the same of `rows` rows."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 

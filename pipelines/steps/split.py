@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipelines.groups import split_by_group
+from pipelines.groups import assign_sides
 from pipelines.release import SPLITS, released
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.tables import samples, write
@@ -12,7 +12,7 @@ def split_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     """Give every group of related samples one side."""
     columns = ("id", "question", "options", "answer", "media", "source", "group_id", "parent_id")
     rows = samples(road, stage, columns).sort("id").collect()
-    parted, notes = split_by_group(build, rows, build.folder(stage), released_sides(build))
+    parted, notes = assign_sides(build, rows, build.folder(stage), released_sides(build))
     outcome = write(build, stage, rows.height, parted.kept, parted.dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes=notes)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.assign import AssignConfig, assign_splits, drop_bridges, side
+from filters.assign import AssignConfig, Ties, assign_splits, drop_bridges, side, split_by_group
 from filters.groups import group_ids
 from schemas.sample import SAMPLE
 
@@ -149,3 +149,36 @@ def test_without_taking_bridges_out_the_whole_torn_group_is_dropped() -> None:
     assert dict(result.kept.select("id", "split").rows()) == {"old1": "sft", "old2": "rl"}
     assert result.dropped["id"].to_list() == ["new"]
     assert result.dropped["reason"].to_list() == ["split:bridges_groups"]
+
+
+def _forest(rows: pl.DataFrame, edges: list[tuple[str, str]]) -> Ties:
+    """A spanning forest of the edges among the rows that are there, as a search for near pairs gives it."""
+    there, tree, parent = set(rows["id"]), [], {row: row for row in rows["id"]}
+
+    def root(row: str) -> str:
+        return row if parent[row] == row else root(parent[row])
+
+    for one, other in edges:
+        if {one, other} <= there and root(one) != root(other):
+            parent[root(one)] = root(other)
+            tree.append((one, other))
+    return Ties(pl.DataFrame(tree, schema={"id": pl.String, "other": pl.String}, orient="row"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=_growing(), pairs=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=30))
+def test_near_rows_stay_on_one_side_as_data_grows(
+    data: tuple[list[dict[str, Any]], int], pairs: list[tuple[int, int]]
+) -> None:
+    rows, cut = data
+    edges = [(rows[a]["id"], rows[b]["id"]) for a, b in pairs if max(a, b) < len(rows) and a != b]
+    old, everything = _rows(*rows[:cut]), _rows(*rows)
+    first = split_by_group(old, lambda left: _forest(left, edges), EVEN)
+    assert first.dropped.is_empty()
+    kept, dropped = split_by_group(everything, lambda left: _forest(left, edges), EVEN, first.kept)
+    after = dict(kept.select("id", "split").rows())
+    for row, split in first.kept.select("id", "split").rows():
+        assert after[row] == split
+    assert sorted([*after, *dropped["id"]]) == sorted(row["id"] for row in rows)
+    assert not set(dropped["id"]) & set(old["id"])
+    assert all(after[one] == after[other] for one, other in edges if one in after and other in after)

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from PIL import Image, ImageDraw
 
+import filters.dedup.image_hash as image_hash_module
 from filters.dedup.image_hash import ImageHashConfig, drop_image_hash, image_hash, image_hashes, same_image_pairs
 
 MakeRows = Callable[..., pl.DataFrame]
@@ -104,3 +105,30 @@ def test_former_rows_win_and_the_answer_may_be_left_out(make_rows: MakeRows) -> 
     assert drop_image_hash(rows, HASHES, loose).kept["id"].to_list() == ["r0000"]
     assert drop_image_hash(rows[:1], HASHES, loose, former=rows[1:]).kept.is_empty()
     assert drop_image_hash(rows[:0], HASHES, loose).kept.is_empty()
+
+
+def test_many_copies_of_a_placeholder_cost_no_pairs(make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = [f"copy{i}" for i in range(3_000)]
+    table = pl.DataFrame(
+        {"sha256": ["near", *copies], "phash": [0b11, *[0] * len(copies)], "thumb": [bytes(192)] * 3_001},
+        schema=HASHES.schema,
+    )
+    compared: list[int] = []
+    whole = image_hash_module.hamming_pairs
+    monkeypatch.setattr(
+        image_hash_module, "hamming_pairs", lambda left, *rest: compared.append(len(left)) or whole(left, *rest)
+    )
+    rows = make_rows(*[{"question": "What?", "images": [sha]} for sha in ["near", *copies]])
+    result = drop_image_hash(rows, table, ImageHashConfig())
+    assert result.kept["id"].to_list() == ["r0000"]
+    assert compared == [2]
+    assert {json.loads(evidence)["distance"] for evidence in result.dropped["evidence"]} == {2}
+    fixed = drop_image_hash(rows, table, ImageHashConfig(), former=rows[7:9])
+    assert fixed.kept["id"].to_list() == ["r0007", "r0008"]
+
+
+def test_millions_of_pairs_are_thinned_to_what_connects_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_hash_module, "HELD", 2)
+    pairs = same_image_pairs(HASHES, None, ImageHashConfig())
+    assert pairs.height == 2
+    assert set(pairs["sha256"]) | set(pairs["other"]) == {"one", "jpeg", "small"}
