@@ -187,7 +187,7 @@ def main() -> int:
         "cores": CORES,
         "lines": {},
     }
-    sys.stdout.write(f"{'':<22}{'rows':>10}{'taken':>9}{'s':>8}{'CPU s':>8}{'GB':>7}{'s/limit':>9}{'GB/limit':>10}\n")
+    sys.stdout.write(f"{'':<22}{'rows':>10}{'taken':>11}{'s':>8}{'CPU s':>8}{'GB':>7}{'s/limit':>9}{'GB/limit':>10}\n")
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root)
         write_tables(folder, given.rows, given.vectors, given.dim)
@@ -199,7 +199,7 @@ def main() -> int:
             entry |= {"of_memory_limit": round(entry["peak_gb"] / GIGABYTES, 3)}
             found["lines"][name] = entry
             sys.stdout.write(
-                f"{name:<22}{getattr(given, kind):>10,}{entry['taken']:>9,}{entry['seconds']:>8.2f}"
+                f"{name:<22}{getattr(given, kind):>10,}{entry['taken']:>11,}{entry['seconds']:>8.2f}"
                 f"{entry['cpu_seconds']:>8.2f}{entry['peak_gb']:>7.2f}{entry['of_limit']:>9.2f}"
                 f"{entry['of_memory_limit']:>10.2f}\n"
             )
