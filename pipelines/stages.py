@@ -49,7 +49,7 @@ ROAD: tuple[Stage, ...] = in_order(
           split.split_samples, extra=encoder_identities),
     Stage("round_trip", "samples", 1, ("split", "verify", "judge"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
-    Stage("select", "samples", 2, ("round_trip", "split", "difficulty", "ingest"), lambda r: r.select,
+    Stage("select", "samples", 2, ("round_trip", "split", "difficulty", "signals", "ingest"), lambda r: r.select,
           select.select_samples),
     Stage("prefer", "prompts", 1,
           ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge"),
