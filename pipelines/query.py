@@ -12,8 +12,6 @@ TABLES = {
     "captions": ("caption", "kept"),
     "traces": ("distill", "kept"),
     "verified": ("verify", "kept"),
-    "rewritten": ("rewrite", "kept"),
-    "quality": ("quality", "kept"),
     "judged": ("judge", "kept"),
     "rollouts": ("rollouts", "kept"),
     "stops": ("rollouts", "stops"),

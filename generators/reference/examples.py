@@ -116,13 +116,12 @@ class Steps(Dataset[Batch]):  # type: ignore[misc]
                 turns = [turn for turn in turns if turn.prompt not in CAPTION_PROMPTS]
                 image = Image.new("RGB", image.size, GREY)
             rows.append(self._pack(turns, length, shown=shown))
-            images.append(torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(64, 64, 3))
+            images.append(image)
             seen.append(shown)
             layouts.append(UNKNOWN if blind or scene is None else layout_of(scene))
-        pixels = torch.stack(images).permute(0, 3, 1, 2).float() / 127.5 - 1
         ids, positions, segments, labels, weights = zip(*rows, strict=True)
         return Batch(
-            pixels.contiguous(), torch.tensor(seen), torch.tensor(ids), torch.tensor(positions),
+            to_pixels(images), torch.tensor(seen), torch.tensor(ids), torch.tensor(positions),
             torch.tensor(segments), torch.tensor(labels), torch.tensor(weights), torch.tensor(layouts),
         )  # fmt: skip
 
@@ -148,6 +147,12 @@ class Steps(Dataset[Batch]):  # type: ignore[misc]
         pad = room - len(ids)
         fill = ([0] * pad, [0] * pad, [-1] * pad, [-100] * pad, [0.0] * pad)
         return ids + fill[0], positions + fill[1], segments + fill[2], labels + fill[3], weights + fill[4]  # type: ignore[return-value]
+
+
+def to_pixels(images: Sequence[Image.Image]) -> torch.Tensor:
+    """RGB images of 64 by 64 pixels as the model takes them: (images, 3, 64, 64), from -1 to 1."""
+    raw = [torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(64, 64, 3) for image in images]
+    return (torch.stack(raw).permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
 
 
 def layout_of(scene: Scene) -> list[list[float]]:

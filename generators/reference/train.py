@@ -103,8 +103,10 @@ def layout_loss(probe: torch.nn.Linear, image: torch.Tensor, batch: Batch) -> to
     return told / (known.sum() * IMAGE_TOKENS)
 
 
-def answer_loss(model: Idefics3ForConditionalGeneration, image: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Weighted cross-entropy of the packed answers."""
+def token_losses(
+    model: Idefics3ForConditionalGeneration, image: torch.Tensor, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Negative log-likelihood and weight of each token that is to be learned."""
     inner = model.model
     embedded = inner.text_model.embed_tokens(batch.ids)
     if len(image):
@@ -118,7 +120,12 @@ def answer_loss(model: Idefics3ForConditionalGeneration, image: torch.Tensor, ba
     learned = batch.labels >= 0
     logits = model.lm_head(hidden.last_hidden_state[learned])
     each = functional.cross_entropy(logits.float(), batch.labels[learned], reduction="none")
-    weights = batch.weights[learned]
+    return each, batch.weights[learned]
+
+
+def answer_loss(model: Idefics3ForConditionalGeneration, image: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Weighted cross-entropy of the packed answers."""
+    each, weights = token_losses(model, image, batch)
     return (each * weights).sum() / weights.sum()
 
 
