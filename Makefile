@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
-.PHONY: venv quickstart test test-slow test-vllm check lint types arrow format bench clean
+TRAINERS := .venv-trainers
+.PHONY: venv quickstart test test-slow test-vllm test-trainers check lint types arrow format bench clean
 
 venv: $(STAMP)
 
@@ -21,6 +22,26 @@ test-slow: $(STAMP)
 # vLLM leaves its sockets to the garbage collector, which pytest would report after the last test.
 test-vllm: $(VLLM_STAMP)
 	$(BIN)/pytest -m vllm -p no:unraisableexception
+
+# Each trainer in an environment of its own, on a CPU torch, with what an export's requirements.txt names.
+TORCH := torch==2.13.0
+REWARD := pydantic rapidfuzz scipy math-verify==0.9.0
+
+test-trainers: $(STAMP) $(TRAINERS)/llama_factory/.installed $(TRAINERS)/verl/.installed $(TRAINERS)/ms_swift/.installed
+	$(BIN)/pytest -m trainers
+
+$(TRAINERS)/llama_factory/.installed: SPEC := llamafactory==0.9.5
+$(TRAINERS)/verl/.installed: SPEC := verl==0.9.1 $(REWARD)
+$(TRAINERS)/ms_swift/.installed: SPEC := ms-swift==4.6.0 $(REWARD)
+
+# The registry's torchvision is a CUDA build that breaks transformers beside a CPU torch. So is its torchaudio, which
+# LLaMA-Factory imports; without its native part it imports all the same.
+$(TRAINERS)/%/.installed: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q $(TORCH) $(SPEC)
+	$(@D)/bin/pip uninstall -q -y torchvision
+	rm -f $(@D)/lib/python3*/site-packages/torchaudio/lib/*.so
+	touch $@
 
 check: lint types arrow
 
@@ -52,4 +73,4 @@ $(VLLM_STAMP): $(STAMP)
 	touch $@
 
 clean:
-	rm -rf $(VENV) curate_out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAINERS) curate_out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from filters.trace_quality import concluded
 from filters.verify.pool import VerifierPool
 from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import load_answer
@@ -62,6 +63,17 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
     """Add a verdict to every rollout (`id, sample_id, index, text, finish_reason, …`); drops none."""
     rows = rollouts.with_columns(_verdicts(rollouts, rollouts["text"].to_list(), pool, tags))
     return Split(rows.drop("answer", "verifier", "options", "text"), no_drops())
+
+
+def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.Series:
+    """Whether a right trace (`reasoning, answer, verifier, options`) concludes a wrong answer on the way to its right one.
+
+    Null where the reasoning states no conclusion, or none that a rule can score.
+    """
+    said = [concluded(text) for text in traces["reasoning"]]
+    correct = next(c for c in _verdicts(traces, said, pool, "plain") if c.name == "correct")
+    spoken = pl.Series([text is not None for text in said], dtype=pl.Boolean)
+    return pl.select(pl.when(spoken).then(~correct)).to_series().rename("contradicts")
 
 
 def judge_questions(responses: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,8 @@ TABLES = {
     "captions": ("caption", "kept"),
     "traces": ("distill", "kept"),
     "verified": ("verify", "kept"),
+    "rewritten": ("rewrite", "kept"),
+    "quality": ("quality", "kept"),
     "judged": ("judge", "kept"),
     "rollouts": ("rollouts", "kept"),
     "stops": ("rollouts", "stops"),

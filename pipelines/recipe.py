@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
 from filters.select.select import SelectConfig
+from filters.trace_quality import QualityConfig
 from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
 from generators.distill import DistillConfig
+from generators.rewrite import RewriteConfig
 from generators.rollouts import RolloutsConfig
 from generators.signals.section import SignalsConfig
 from pipelines.decontaminate import DecontaminateSection
@@ -46,6 +48,8 @@ class Recipe(Section):
     distill: DistillConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     judge: JudgeConfig | None = Field(default=None, description="a model for the answers that no rule can score")
+    rewrite: RewriteConfig | None = Field(default=None, description="mend traces that mention the caption")
+    quality: QualityConfig | None = Field(default=None, description="measure traces; every limit is opt-in")
     rollouts: RolloutsConfig | None = None
     difficulty: DifficultyConfig = DifficultyConfig()
     dedup: DedupConfig | None = None
@@ -58,9 +62,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for stage in ("caption", "distill", "rollouts", "judge", "signals"):
+        for stage in ("caption", "distill", "rewrite", "rollouts", "judge", "signals"):
             section = getattr(self, stage)
             named = () if section is None else section.models if stage in {"rollouts", "signals"} else (section.model,)
+            if stage == "rewrite" and named == (None,):
+                continue  # a table of phrases does it
             for model in named:
                 if model not in self.models:
                     raise ValueError(f"{stage}.model: no model named '{model}'.{_nearest(model, self.models)}")

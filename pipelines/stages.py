@@ -6,7 +6,7 @@ again, and no model is asked again unless its prompts changed.
 """
 
 from filters.verify import judge
-from generators import caption, distill, rollouts
+from generators import caption, distill, rewrite, rollouts
 from pipelines.ask import ask
 from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
@@ -29,6 +29,11 @@ ROAD: tuple[Stage, ...] = in_order(
           extra=lambda b: b.recipe.judge is not None),
     Stage("judge", "verdicts", 1, ("verify",), lambda r: r.judge if r.distill else None, ask,
           Asks(traces.trace_judge_rows, judge.requests, traces.collect_judged, most=lambda section: None)),
+    Stage("rewrite", "traces", 1, ("verify", "judge"), lambda r: r.rewrite if r.distill else None, traces.rewrite_traces,
+          Asks(traces.leaking_rows, rewrite.requests, rewrite.collect, models=lambda s: (s.model,) if s.model else ()),
+          extra=lambda b: b.recipe.quality.leaks if b.recipe.quality else None),
+    Stage("quality", "traces", 1, ("distill", "verify", "judge", "rewrite"), lambda r: r.quality if r.distill else None,
+          traces.measure_quality),
     Stage("rollouts", "rollouts", 2, ("selftest",), lambda r: r.rollouts, outcomes.roll_out,
           Asks(outcomes.rollout_rows, rollouts.requests, rollouts.collect, models=lambda section: section.models,
                exact=lambda section: section.adaptive is None), extra=outcomes.decided_by),
@@ -37,8 +42,8 @@ ROAD: tuple[Stage, ...] = in_order(
           Asks(outcomes.rollout_judge_rows, judge.requests, judge.collect, most=lambda section: None)),
     Stage("difficulty", "samples", 2, ("rollouts", "score", "judge_rollouts"),
           lambda r: r.difficulty if r.rollouts else None, outcomes.measure_difficulty),
-    Stage("dedup", "samples", 2, ("difficulty", "verify", "judge", "selftest"), lambda r: r.dedup, dedup.dedup_samples,
-          extra=encoder_identities),
+    Stage("dedup", "samples", 2, ("difficulty", "verify", "judge", "rewrite", "quality", "selftest"), lambda r: r.dedup,
+          dedup.dedup_samples, extra=encoder_identities),
     Stage("decontaminate", "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.decontaminate,
           decontaminate.decontaminate_samples, extra=facts),
     Stage("signals", "signals", 1, ("decontaminate", "dedup", "difficulty", "selftest", "rollouts"),
@@ -47,18 +52,19 @@ ROAD: tuple[Stage, ...] = in_order(
           computes=Computes(signals.missing_signals, signals.most_signals)),
     Stage("split", "samples", 2, ("decontaminate", "dedup", "difficulty", "selftest"), lambda r: r.split,
           split.split_samples, extra=encoder_identities),
-    Stage("round_trip", "samples", 1, ("split", "verify", "judge"),
+    Stage("round_trip", "samples", 1, ("split", "verify", "judge", "rewrite", "quality"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
-    Stage("select", "samples", 2, ("round_trip", "split", "difficulty", "ingest"), lambda r: r.select,
+    Stage("select", "samples", 2, ("round_trip", "split", "difficulty", "signals", "ingest"), lambda r: r.select,
           select.select_samples),
     Stage("prefer", "prompts", 1,
-          ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge"),
-          lambda r: r.preference, preference.pair_responses),
-    Stage("release", "samples", 2, ("prefer", "round_trip", "select", "split", "verify", "judge", "caption"),
+          ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge", "rewrite",
+           "quality"), lambda r: r.preference, preference.pair_responses),
+    Stage("release", "samples", 2,
+          ("prefer", "round_trip", "select", "split", "verify", "judge", "rewrite", "quality", "caption"),
           lambda r: r.release, release.release),
 )  # fmt: skip
-"""Ingest, test the gold answers, describe, reason, check, roll out, measure, part twins, keep evaluation sets out, read
-the model's insides, split, try the grader, select, pair, release."""
+"""Ingest, test the gold answers, describe, reason, check, mend, roll out, measure, part twins, keep evaluation sets out,
+read the model's insides, split, try the grader, select, pair, release."""
 
 
 def road(build: Build) -> Road:

@@ -28,8 +28,8 @@ def marked_question(row: Row, marks: Iterable[str] = COMMON) -> str:
     return IMAGE * len(row.images) + escape(row.question, marks)
 
 
-def check_marks(row: Row, *texts: str) -> None:
-    """UnfitError unless the texts together hold one mark a picture: the trainers' own assertion, made before them."""
+def check_marks(images: int, *texts: str) -> None:
+    """UnfitError unless the texts together hold `images` marks: the trainers' own assertion, made before them."""
     found = sum(text.count(IMAGE) for text in texts)
-    if found != len(row.images):
-        raise UnfitError("mark_count", marks=found, images=len(row.images))
+    if found != images:
+        raise UnfitError("mark_count", marks=found, images=images)

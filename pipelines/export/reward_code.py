@@ -50,16 +50,13 @@ for _name in {needs}:  # without one of these every answer of some kind would go
 '''
 
 
-def ship_reward(
-    folder: Path, file: str, body: str, release: str, verifiers: frozenset[str], antlr: str = "antlr4_13_2"
-) -> None:
+def ship_reward(folder: Path, file: str, body: str, release: str, verifiers: frozenset[str]) -> None:
     """Write `file` (a head and `body`), the verifier's package and `requirements.txt` into an export.
 
-    `verifiers` are those of the rows; `antlr` is the parser runtime that the trainer's environment can hold: Hydra and
-    OmegaConf pin 4.9.3.
+    `verifiers` are those of the rows: some need a package that others do not.
     """
     package = reward_package()
-    needs = _needs(verifiers, antlr)
+    needs = _needs(verifiers)
     (folder / file).write_text(_HEAD.format(release=release, package=package, needs=tuple(needs)) + body, "utf-8")
     (folder / "requirements.txt").write_text("\n".join(needs.values()) + "\n", "utf-8")
     for module, source in _sources().items():
@@ -121,11 +118,9 @@ def _path(module: str) -> Path:
     return Path(*module.split(".")).with_suffix(".py")
 
 
-def _needs(verifiers: frozenset[str], antlr: str) -> dict[str, str]:
+def _needs(verifiers: frozenset[str]) -> dict[str, str]:
     """What has to be installed, by the module that proves it. The formula engine is pinned: its version decides scores."""
-    engine = {
-        "math_verify": f"math-verify[{antlr}]=={importlib.metadata.version('math-verify')}",
-        "latex2sympy2_extended": f"latex2sympy2_extended=={importlib.metadata.version('latex2sympy2_extended')}",
-    }
+    pinned = {"math_verify": "math-verify", "latex2sympy2_extended": "latex2sympy2_extended"}
+    engine = {module: f"{name}=={importlib.metadata.version(name)}" for module, name in pinned.items()}
     extra = [more for prefix, more in _OPTIONAL.items() if any(v.startswith(prefix) for v in verifiers)]
     return {**_ALWAYS, **engine, **{name: line for more in extra for name, line in more.items()}}

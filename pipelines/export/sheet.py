@@ -1,5 +1,6 @@
 """What an exporter is: a list of data sets, each a function from a row to a trainer's record, and the files beside them."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from filters.verify.catalogue import KINDS
 from pipelines.export.rows import Image, Release, Row, UnfitError
 
 Turns = list[dict[str, str]]
@@ -18,6 +20,10 @@ class Draft(Protocol):
     @property
     def number(self) -> int:
         """How many rows it has so far."""
+
+    @property
+    def split(self) -> str:
+        """The split of the release that it is made of."""
 
     @property
     def system(self) -> str | None:
@@ -91,6 +97,13 @@ def reply(row: Row, name: str = "response") -> str:
     if text is None or not text.strip():
         raise UnfitError(f"empty_{name}")
     return text
+
+
+def gradable(row: Row) -> None:
+    """UnfitError for a row that no rule can score, where a trainer would take that for a wrong answer for ever."""
+    verifier = row.columns["verifier"] or json.loads(row.columns["answer"])["kind"]
+    if KINDS[verifier.partition(":")[0]].judged:
+        raise UnfitError("needs_judge", verifier=verifier)
 
 
 GOLD: dict[str, pa.DataType] = {

@@ -79,7 +79,7 @@ class _Job:
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
-        draft = _Draft(self.pictures)
+        draft = _Draft(self.pictures, sheet.split)
         with _writer(sheet, root, self.release.has_images) as write:
             batch: list[dict[str, Any]] = []
             for record in self._records(sheet, draft):
@@ -120,6 +120,7 @@ class _Job:
 @dataclass
 class _Draft:
     pictures: PictureFolder
+    split: str
     number: int = 0
     system: str | None = None
 

@@ -42,9 +42,19 @@ def _difficulty(road: Road, config: SelectConfig) -> pl.LazyFrame:
     return measured.select("id", *MEASURES)
 
 
+SIGNALS = ("log_psi", "logprob", "logprob_masked", "reliance")
+
+
+def _signals(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    section = road.build.recipe.signals
+    assert section is not None
+    return road.table("signals").filter(model=config.model or section.models[0]).select("id", *SIGNALS)
+
+
 PROVIDERS: tuple[Provider, ...] = (
     Provider(("source", "kind", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
+    Provider(SIGNALS, "signals", lambda r: r.signals is not None, _signals),
 )
 """Who gives which column. A stage whose numbers rules or quotas may read adds its line."""
 

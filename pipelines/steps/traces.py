@@ -2,11 +2,14 @@
 
 import polars as pl
 
-from filters.traces import drop_judged_wrong, judge_traces
+from filters.trace_quality import QualityConfig, drop_poor, measure_traces, mentions
+from filters.traces import contradictions, drop_judged_wrong, judge_traces
 from filters.verify import judge
-from generators import caption
+from filters.verify.pool import VerifierPool
+from generators import caption, rewrite
+from pipelines.ask import ask
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.tables import judge_rows, samples, verify_responses
+from pipelines.steps.tables import judge_rows, samples, verify_responses, write
 from schemas.split import Split
 
 
@@ -66,7 +69,61 @@ def collect_judged(answers: pl.DataFrame, config: judge.JudgeConfig) -> Split:
     return Split(right, pl.concat([failed, wrong]))
 
 
+def leaking_rows(road: Road, stage: Stage) -> pl.LazyFrame:
+    """The right traces that mention the caption."""
+    config = road.build.recipe.quality or QualityConfig()
+    traces = _right(road).select("id", "sample_id", "reasoning")
+    return traces.filter(mentions(pl.col("reasoning"), config.leaks) > 0)
+
+
+def rewrite_traces(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Mend the traces that mention the caption, by a model or by a table of phrases."""
+    config = build.recipe.rewrite
+    assert config is not None
+    if config.model is not None:
+        return ask(build, stage, road)
+    rows = leaking_rows(road, stage).sort("id").collect()
+    parted = rewrite.replace_phrases(rows, config)
+    return write(build, stage, rows.height, parted.kept, parted.dropped)
+
+
+def measure_quality(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Measure every right trace, and drop those beyond the limits that the recipe sets."""
+    config = build.recipe.quality
+    assert config is not None
+    ends = road.table("distill").select("id", "finish_reason")
+    traces = _mended(road).select("id", "sample_id", "index", "reasoning", "tokens").join(ends, on="id").sort("id")
+    return verify_responses(build, stage, road, traces, lambda rows, pool: _quality(rows, pool, config))
+
+
+def _quality(rows: pl.DataFrame, pool: VerifierPool, config: QualityConfig) -> Split:
+    told = rows.with_columns(contradicts=contradictions(rows, pool))
+    return drop_poor(measure_traces(told, config).drop("answer", "verifier", "options", "reasoning"), config)
+
+
 def verified(road: Road) -> pl.LazyFrame:
+    """The traces that may be trained on: right, mended where they leaked, within the recipe's limits."""
+    traces = _mended(road)
+    return traces.join(road.table("quality").select("id"), on="id", how="semi") if "quality" in road else traces
+
+
+def _mended(road: Road) -> pl.LazyFrame:
+    """The right traces, rewritten where they leaked; what could not be mended is left out."""
+    traces = _right(road)
+    if "rewrite" not in road:
+        return traces
+    lost = road.table("rewrite", "dropped").select("id")
+    mended = road.table("rewrite").select("id", mended="reasoning")
+    told = traces.join(lost, on="id", how="anti").join(mended, on="id", how="left", maintain_order="left")
+    around = pl.col("text").str.splitn(pl.col("reasoning").str.strip_chars(), 2).struct
+    text = pl.concat_str(around.field("field_0"), "mended", around.field("field_1"))
+    return told.with_columns(
+        text=pl.when(pl.col("mended").is_null()).then("text").otherwise(text),
+        reasoning=pl.coalesce("mended", "reasoning"),
+    ).drop("mended")
+
+
+def _right(road: Road) -> pl.LazyFrame:
     """The traces that a rule or the judge called right."""
     traces = road.table("verify")
     if "judge" not in road:

@@ -209,3 +209,24 @@ def test_every_number_of_the_manifest_can_be_counted_again(finished: Path, tiny:
     kept = {s["stage"]: s["kept"] for s in manifest["stages"]}
     measured = sum(r["samples"] for rows in manifest["statistics"]["pass_rates"].values() for r in rows)
     assert measured == kept["round_trip"]
+
+
+def test_a_leaking_trace_is_mended_and_a_poor_one_dropped(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
+    """The word yes stands for a mention of the caption: the reasoning says indeed instead, the answer stays what it was."""
+    out = copy_of(finished)
+    plain = pl.read_parquet(out / "releases" / "tiny" / "v1" / "sft" / "*.parquet")
+    build = tiny.make(finished, "quality.leaks=['\\byes\\b']", "rewrite.phrases={'\\byes\\b': indeed}", out=out)
+    run_build(build)
+    plan = road(build)
+    assert plan.record(plan.stage("rewrite"))["rows_in"] > 0
+    sft = pl.read_parquet(release_path(build, plan) / "sft" / "*.parquet")
+    assert sft.select("id", "index").equals(plain.select("id", "index"))
+    texts = (t["completion"].list.first().struct.field("content") for t in (plain, sft))
+    for before, after in zip(*texts, strict=True):
+        head, _, tail = before.partition("</think>")
+        assert after == head.replace("yes", "indeed") + "</think>" + tail
+    assert tiny.logged(out) == tiny.logged(finished / "out"), "no model was asked"
+    strict = tiny.make(finished, "quality.leaks=['\\byes\\b']", "quality.max_leaks=0", out=out)
+    told = {record["stage"]: record for record in run_build(strict)}
+    assert told["quality"]["dropped"] == {"quality:leaks": told["quality"]["rows_in"] - told["quality"]["kept"]}
+    assert told["quality"]["dropped"]["quality:leaks"] > 0

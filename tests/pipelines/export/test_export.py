@@ -141,9 +141,9 @@ def test_marks_are_disarmed_and_counted() -> None:
     assert escape("no mark: <think> 1 < 2 </think>") == "no mark: <think> 1 < 2 </think>"
     row = Row(None, "See <image>.", (Image("a.png", b"x"), Image("b.png", b"y")), None, None, None, {})
     assert marked_question(row) == "<image><image>See [image]."
-    check_marks(row, marked_question(row), "a reply")
+    check_marks(len(row.images), marked_question(row), "a reply")
     with pytest.raises(UnfitError, match="mark_count"):
-        check_marks(row, marked_question(row), "a reply that says <image>")
+        check_marks(len(row.images), marked_question(row), "a reply that says <image>")
 
 
 def test_rows_that_no_format_can_hold_say_why() -> None:

@@ -1,0 +1,95 @@
+"""OpenRLHF-M and LMM-R1: JSONL whose `message` is a conversation as a JSON string, and our reward as file or server.
+
+From TideDra/lmm-r1 (f917f18) and OpenRLHF/OpenRLHF-M (2bf6337): `openrlhf/datasets/prompts_dataset.py` takes
+`data[input_key]` as it is, and `models/lmm_kits/base/data_processor.py` parses it and loads pictures with `qwen_vl_utils`
+from `file://` addresses. `--label_key ground_truth` gives our reward all it needs; `answer` is the gold as `$…$` for their
+own verifier, which pays 1.0 for a gold that it cannot read. Both read `--remote_rm_url`: LMM-R1 a file with `reward_func`,
+which returns a tensor; OpenRLHF-M a server, which the same file is when it is run. Addresses are absolute: export again
+where the folder is moved.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.export.hugging_face import packed
+from pipelines.export.marks import check_marks, escape
+from pipelines.export.reward_code import ship_reward
+from pipelines.export.rows import Row
+from pipelines.export.sheet import Draft, Exported, Sheet, gradable
+
+REWARD = '''
+
+def reward_func(queries, prompts, labels):
+    """LMM-R1: a tensor of one score in [0, 1] a query; `labels` are the column `ground_truth`."""
+    import torch
+
+    return torch.tensor(_verifier().openrlhf(queries, labels), dtype=torch.float32)
+
+
+def serve(port):
+    """OpenRLHF-M: answers POST /get_reward of {query, prompts, labels} with {rewards}, until it is stopped."""
+    import json
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            said = json.dumps({"rewards": _verifier().openrlhf(asked["query"], asked["labels"])}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *what):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        sys.stdout.write(f"http://127.0.0.1:{server.server_port}/get_reward\\n")
+        sys.stdout.flush()
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+'''
+
+
+def rl(row: Row, draft: Draft) -> dict[str, Any]:
+    """A conversation in a string, and its gold."""
+    gradable(row)
+    question = escape(row.question)
+    check_marks(0, question)  # pictures are parts here: no text may hold a mark
+    images = [{"type": "image", "image": (draft.home / draft.place(image)).as_uri()} for image in row.images]
+    message: list[dict[str, Any]] = [{"role": "system", "content": escape(row.system)}] if row.system else []
+    message.append({"role": "user", "content": [*images, {"type": "text", "text": question}]})
+    return {
+        "id": row.columns["id"],
+        "datasource": row.columns["dataset"],
+        "message": json.dumps(message, ensure_ascii=False),
+        "answer": row.columns["solution"],
+        "ground_truth": packed(row),
+    }
+
+
+class OpenRLHF:
+    """https://github.com/OpenRLHF/OpenRLHF-M and https://github.com/TideDra/lmm-r1"""
+
+    name = "openrlhf"
+    sheets = (Sheet("train", "rl", rl), Sheet("val", "holdout", rl))
+    usage = """
+```
+python -m openrlhf.cli.train_ppo_ray --prompt_data {home}/train.jsonl --input_key message --label_key ground_truth \\
+  --remote_rm_url {home}/reward_func.py ...                        # LMM-R1
+python {home}/reward_func.py 5000 &                                # OpenRLHF-M: the same reward as a server
+python -m openrlhf.cli.train_ppo_ray ... --remote_rm_url http://127.0.0.1:5000/get_reward
+```
+
+Not `--apply_chat_template`: messages with pictures are processed inside. `pip install -r {home}/requirements.txt` installs
+what the reward needs.
+"""
+
+    def finish(self, folder: Path, exported: Exported) -> None:
+        """The reward."""
+        ship_reward(folder, "reward_func.py", REWARD, exported.release.label, exported.verifiers)

@@ -1,0 +1,108 @@
+"""Measures of a trace, each from a case worked by hand, and the limits that a recipe may set."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from filters.trace_quality import QualityConfig, concluded, drop_poor, measure_traces
+
+SCHEMA = {
+    "id": pl.String,
+    "sample_id": pl.String,
+    "reasoning": pl.String,
+    "tokens": pl.Int32,
+    "finish_reason": pl.String,
+    "contradicts": pl.Boolean,
+}
+
+
+def traces(*texts: str | None, **more: Any) -> pl.DataFrame:
+    row = {"tokens": 10, "finish_reason": "stop", "contradicts": None, **more}
+    return pl.DataFrame(
+        [{"id": f"t{i}", "sample_id": "s", "reasoning": text, **row} for i, text in enumerate(texts)], schema=SCHEMA
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "measure", "value"),
+    [
+        ("one two three", "words", 3),
+        ("", "words", 0),
+        # 8 words give 7 pairs, of which 3 are different: ab, ba, and none else but the last stays ab: 2 different.
+        ("a b a b a b a b", "repeated_ngrams", 1 - 2 / 7),
+        ("a b c", "repeated_ngrams", 0.0),
+        ("It is red. It is red! It is blue.", "repeated_sentences", 1 / 3),
+        ("It is red.", "repeated_sentences", 0.0),
+        ("все red", "foreign", 0.5),
+        ("红色 是 the", "foreign", 0.5),
+        ("the angle α + β", "foreign", 0.0),
+        ("1 + 2 = 3", "foreign", 0.0),
+        ("The description says it is red. According to the caption, it is.", "leaks", 2),
+        ("The image shows a red star.", "leaks", 0),
+        ("She describes the described circle.", "leaks", 0),
+        ("Wait, hmm. Let me double-check.", "cues", 3),
+        ("The waiter brings tea.", "cues", 0),
+    ],
+)
+def test_measures_by_hand(text: str, measure: str, value: float) -> None:
+    found = measure_traces(traces(text), QualityConfig(ngram=2))
+    assert found[measure][0] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("limits", "row", "reason"),
+    [
+        ({"min_tokens": 11}, {}, "quality:too_short"),
+        ({"max_tokens": 9}, {}, "quality:too_long"),
+        ({"truncated": True}, {"finish_reason": "length"}, "quality:truncated"),
+        ({"contradictions": True}, {"contradicts": True}, "quality:contradiction"),
+        ({"max_leaks": 0}, {"reasoning": "The caption says so."}, "quality:leaks"),
+        ({"max_cues": 0}, {"reasoning": "Wait."}, "quality:cues"),
+        ({"max_foreign": 0.1}, {"reasoning": "да yes"}, "quality:language"),
+        ({"max_repeated_sentences": 0.2}, {"reasoning": "So. So. So."}, "quality:repeated_sentences"),
+        ({"ngram": 2, "max_repeated_ngrams": 0.2}, {"reasoning": "a b a b a b"}, "quality:repeated_ngrams"),
+    ],
+)
+def test_each_limit_drops_with_its_reason_and_only_where_it_is_set(
+    limits: dict[str, Any], row: dict[str, Any], reason: str
+) -> None:
+    text = row.pop("reasoning", "It is red.")
+    config = QualityConfig(**limits)
+    assert drop_poor(measure_traces(traces(text, **row), config), config).dropped["reason"].to_list() == [reason]
+    free = QualityConfig()
+    assert drop_poor(measure_traces(traces(text, **row), free), free).kept.height == 1, "nothing drops by default"
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "answer"),
+    [
+        ("So the answer is blue.", "blue"),
+        ("The answer is 3.5. No: the answer is 4.", "4"),
+        (r"Hence \boxed{12}.", "12"),
+        ("It is red.", None),
+        ("", None),
+    ],
+)
+def test_what_a_reasoning_concludes(reasoning: str, answer: str | None) -> None:
+    assert concluded(reasoning) == answer
+
+
+def test_a_pattern_that_is_none_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not a regular expression"):
+        QualityConfig(leaks=("(",))
+
+
+@given(st.lists(st.text(max_size=60) | st.none(), max_size=12), st.floats(0, 1), st.integers(0, 3))
+def test_laws(texts: list[str | None], share: float, count: int) -> None:
+    config = QualityConfig(max_repeated_ngrams=share, max_leaks=count, max_foreign=share)
+    measured = measure_traces(traces(*texts), config)
+    shares = measured.select("repeated_ngrams", "repeated_sentences", "foreign")
+    assert all(0 <= value < 1 for row in shares.iter_rows() for value in row)
+    parted = drop_poor(measured, config)
+    assert sorted([*parted.kept["id"], *parted.dropped["id"]]) == sorted(measured["id"])
+    again = drop_poor(measure_traces(traces(*texts)[::-1], config), config)
+    assert sorted(again.kept["id"]) == sorted(parted.kept["id"])

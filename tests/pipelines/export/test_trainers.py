@@ -1,0 +1,97 @@
+"""Exports read by the trainers themselves, each in an environment of its own: `make test-trainers`."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generators.embedded import reference_folder
+from pipelines.export.catalogue import exporter_of
+from pipelines.export.marks import COMMON, escape
+from pipelines.export.ms_swift import MARKS
+from pipelines.export.rows import open_release
+from pipelines.export.write import export
+
+pytestmark = [pytest.mark.trainers, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENTS = Path(os.environ.get("CURATE_TRAINERS", ROOT / ".venv-trainers"))
+Stored = Callable[[Path, str], list[dict[str, Any]]]
+
+
+def read(release: Path, trainer: str, folder: Path, *more: str) -> Any:
+    """What a trainer makes of its export, as the script in `loaders` tells it."""
+    python = ENVIRONMENTS / trainer / "bin" / "python"
+    if not python.exists():
+        pytest.fail(f"{python} is missing; `make test-trainers` makes it")
+    target = folder / trainer
+    export(open_release(str(release), Path()), exporter_of(trainer), target)
+    script = Path(__file__).parent / "loaders" / f"in_{trainer}.py"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "MODELSCOPE_CACHE": str(folder)}
+    environment.pop("PYTHONPATH", None)
+    command = [str(python), str(script), str(target), str(reference_folder()), *more]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=folder)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def replies(release: Path, stored: Stored, folder: Path) -> Path:
+    """A right and a wrong reply to every row, for its reward."""
+    said = {}
+    for row in [*stored(release, "rl"), *stored(release, "holdout")]:
+        answers = (json.loads(row["answer"])["raw"], "17")
+        said[row["id"]] = [f"<think>…</think>\n<answer>\\boxed{{{answer}}}</answer>" for answer in answers]
+    (folder / "replies.json").write_text(json.dumps(said))
+    return folder / "replies.json"
+
+
+def check_prompt(read: dict[str, Any], stored: dict[str, Any], marks: tuple[str, ...] = COMMON) -> None:
+    assert read["question"] == escape(stored["prompt"][-1]["content"], marks)
+    assert read["images"] == len(stored["images"])
+
+
+def check_graded(read: dict[str, Any], stored: dict[str, Any], marks: tuple[str, ...] = COMMON) -> None:
+    check_prompt(read, stored, marks)
+    assert read["id"] == stored["id"] and read["answer"] == json.loads(stored["answer"])
+    assert read["scores"] == [1.0, 0.0]
+
+
+def said(stored: dict[str, Any], name: str, marks: tuple[str, ...] = COMMON) -> str:
+    return escape(stored[name][0]["content"], marks)
+
+
+def test_llama_factory(shapes: Path, stored: Stored, tmp_path: Path) -> None:
+    found = read(shapes, "llama_factory", tmp_path)
+    for row, source in zip(found["sft"], stored(shapes, "sft"), strict=True):
+        check_prompt(row, source)
+        assert row["reply"] == said(source, "completion")
+    for row, source in zip(found["dpo"], stored(shapes, "preference"), strict=True):
+        check_prompt(row, source)
+        assert (row["chosen"], row["rejected"]) == (said(source, "chosen"), said(source, "rejected"))
+
+
+def test_verl(shapes: Path, stored: Stored, tmp_path: Path) -> None:
+    found = read(shapes, "verl", tmp_path, str(replies(shapes, stored, tmp_path)))["rows"]
+    for row, source in zip(found, [*stored(shapes, "rl"), *stored(shapes, "holdout")], strict=True):
+        check_graded(row, source)
+    assert [row["split"] for row in found] == ["rl"] * 6 + ["holdout"] * 6
+
+
+def test_ms_swift(shapes: Path, stored: Stored, tmp_path: Path) -> None:
+    found = read(shapes, "ms_swift", tmp_path, str(replies(shapes, stored, tmp_path)))
+    for row, source in zip(found["sft"], stored(shapes, "sft"), strict=True):
+        check_prompt(row, source, MARKS)
+        assert row["reply"] == said(source, "completion", MARKS)
+    for row, source in zip(found["dpo"], stored(shapes, "preference"), strict=True):
+        check_prompt(row, source, MARKS)
+        assert (row["chosen_reply"], row["rejected_reply"]) == (
+            said(source, "chosen", MARKS),
+            said(source, "rejected", MARKS),
+        )
+    for name, split in (("grpo", "rl"), ("grpo_holdout", "holdout")):
+        for row, source in zip(found[name], stored(shapes, split), strict=True):
+            check_graded(row, source, MARKS)
