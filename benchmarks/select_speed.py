@@ -85,7 +85,9 @@ def of_rule(config: Any) -> Work:
     """`select` and `control` by one rule."""
 
     def run(folder: Path) -> int:
-        settings = SelectConfig.model_validate({"rule": config(), "budget": 0.2, "quotas": QUOTAS})
+        # A draw with replacement keeps no quotas.
+        quotas = None if RULES[config].how == "mixture" else QUOTAS
+        settings = SelectConfig.model_validate({"rule": config(), "budget": 0.2, "quotas": quotas})
         rows = pl.read_parquet(folder / "rows.parquet", columns=["id", *columns_read(settings)])
         kept = clocked(lambda: select(rows, settings, 0).kept)
         clocked(lambda: control(rows, kept, settings, 0))

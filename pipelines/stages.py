@@ -12,7 +12,18 @@ from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
 from pipelines.sources.read import fingerprint
 from pipelines.stage import Asks, Build, Computes, Road, Stage, in_order
-from pipelines.steps import decontaminate, dedup, ingest, preference, release, select, signals, split, traces
+from pipelines.steps import (
+    candidates,
+    decontaminate,
+    dedup,
+    ingest,
+    preference,
+    release,
+    select,
+    signals,
+    split,
+    traces,
+)
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
@@ -54,8 +65,10 @@ ROAD: tuple[Stage, ...] = in_order(
           split.split_samples, extra=encoder_identities),
     Stage("round_trip", "samples", 1, ("split", "verify", "judge", "rewrite", "quality"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
-    Stage("select", "samples", 2, ("round_trip", "split", "difficulty", "signals", "ingest"), lambda r: r.select,
-          select.select_samples),
+    Stage("diversity", "scores", 1, ("rollouts",), candidates.diversity_measure, select.measure_diversity,
+          extra=lambda b: candidates.student(b.recipe)),
+    Stage("select", "samples", 2, ("diversity", "round_trip", "split", "difficulty", "signals", "ingest"),
+          lambda r: r.select, select.select_samples),
     Stage("prefer", "prompts", 1,
           ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge", "rewrite",
            "quality"), lambda r: r.preference, preference.pair_responses),

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-MEANS = ("pass_rate", "variance", "mean_score", "mean_tokens")
+MEANS = ("pass_rate", "variance", "mean_score", "tokens")
 SHARES = ("band", "kind", "source")
 COLUMNS = (*MEANS, *SHARES)
 """What `compare` can tell of; a column that is not there is passed over."""

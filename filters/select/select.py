@@ -4,13 +4,15 @@ Beside the selection stands a control: a random selection of equal size, with eq
 rule that does not beat it is not worth its rollouts.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from filters.select.bands import BandConfig
 from filters.select.draw import DrawConfig, place, size
+from filters.select.orders import COLUMNS as ORDER_COLUMNS
+from filters.select.orders import OrderConfig, arrange
 from filters.select.quota import QuotaConfig, allot, cells, draw
 from filters.select.rules.catalogue import RULES, RuleConfig
 from filters.select.rules.rule import How, Rule
@@ -36,15 +38,24 @@ class SelectConfig(Section):
     draw: DrawConfig = DrawConfig()
     quotas: QuotaConfig | None = Field(default=None, description="how the budget is spread over cells of samples")
     bands: BandConfig = Field(default=BandConfig(), description="difficulty bands, for quotas and for the comparison")
+    order: OrderConfig | None = Field(
+        default=None, description="the order in which a trainer meets the selected rows; null: by id, which is a hash"
+    )
     splits: tuple[str, ...] = Field(
         default=("rl",), description="the splits to select in; others pass as they are (SFT keeps all verified traces)"
     )
 
-    @field_validator("rule", mode="before")
+    @field_validator("rule", "order", mode="before")
     @classmethod
-    def _by_name(cls, rule: Any) -> Any:
-        """A bare name is a rule with its defaults."""
-        return {"type": rule} if isinstance(rule, str) else rule
+    def _by_name(cls, choice: Any) -> Any:
+        """A bare name is a rule or an order with its defaults."""
+        return {"type": choice} if isinstance(choice, str) else choice
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if _how(self) == "mixture" and self.quotas is not None:
+            raise ValueError("a mixture draws with replacement and keeps no quotas; set draw.how to top or weighted")
+        return self
 
 
 def rule_of(config: SelectConfig) -> Rule:
@@ -55,16 +66,17 @@ def rule_of(config: SelectConfig) -> Rule:
 def columns_read(config: SelectConfig) -> tuple[str, ...]:
     """The columns, beside `id`, that `select` and `control` want of their candidates."""
     quotas = config.quotas.by if config.quotas else ()
-    return tuple(dict.fromkeys((*rule_of(config).columns(config.rule), *quotas)))
+    order = ORDER_COLUMNS[type(config.order)] if config.order else ()
+    return tuple(dict.fromkeys((*rule_of(config).columns(config.rule), *quotas, *order)))
 
 
 def select(rows: pl.DataFrame, config: SelectConfig, seed: int) -> Split:
     """Part candidates (`id` and `columns_read(config)`) by the rule, the budget and the quotas.
 
     Kept rows come best first and gain `value`, `rank` (Int32, 0 is best), `weight` (Float64; null where the rule has none;
-    the number of draws of a mixture) and `evidence` (JSON). Reasons: `select:unmeasured` (a column of the rule is null),
-    `select:<cause>` (the rule's), `select:quota` (worth it, but its cell is full), `select:budget` (worth less than the ones
-    taken).
+    the number of draws of a mixture), `order` (Int32, null without `config.order`) and `evidence` (JSON). Reasons:
+    `select:unmeasured` (a column of the rule is null), `select:<cause>` (the rule's), `select:quota` (worth it, but its cell
+    is full), `select:budget` (worth less than the ones taken).
     """
     judged, numbers = _judged(rows, config, seed)
     passing = judged.filter(pl.col("cause").is_null())
@@ -86,7 +98,10 @@ def select(rows: pl.DataFrame, config: SelectConfig, seed: int) -> Split:
     evidence = {name: pl.col(name) for name in (*numbers, "value", "rank")}
     shown = pl.struct(evidence.values()).struct.json_encode().alias("evidence")
     parted = split(marked.sort("rank", "id", nulls_last=True).with_columns(shown), reason, evidence)
-    return Split(parted.kept.select(*rows.columns, "value", "rank", "weight", "evidence"), parted.dropped)
+    kept = parted.kept.with_columns(order=pl.lit(None, pl.Int32))
+    if config.order is not None:
+        kept = kept.drop("order").join(arrange(kept, config.order, seed), on="id", how="left", maintain_order="left")
+    return Split(kept.select(*rows.columns, "value", "rank", "weight", "order", "evidence"), parted.dropped)
 
 
 def control(rows: pl.DataFrame, kept: pl.DataFrame, config: SelectConfig, seed: int) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from filters.select.bands import difficulty_band
+from filters.select.diversity import DIVERSITY, DiversityMeasure
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
 from pipelines.stage import Road, Stage
@@ -22,24 +23,31 @@ class Provider(NamedTuple):
 
 
 def _facts(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    return road.table("ingest").select(
-        "id",
-        "domain",
-        "lang",
-        source=pl.col("source").struct.field("dataset"),
-        kind=pl.col("answer").struct.field("kind"),
-    )
+    kind = pl.col("answer").struct.field("kind")
+    form = pl.when(kind == "boolean").then(pl.lit("binary")).when(kind == "choice").then(kind).otherwise(pl.lit("open"))
+    source = pl.col("source").struct.field("dataset")
+    return road.table("ingest").select("id", "domain", "lang", source=source, kind=kind, form=form)
 
 
-MEASURES = ("k", "n", "pass_rate", "variance", "mean_score", "score_std", "truncated", "band")
+MEASURES = ("k", "n", "pass_rate", "variance", "mean_score", "score_std", "tokens", "truncated", "band")
 
 
 def _difficulty(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    measured = road.table("difficulty")
-    if config.model is not None:
-        measured = measured.filter(pl.col("model") == config.model)
-    measured = measured.with_columns(difficulty_band(pl.col("k"), pl.col("n"), config.bands))
-    return measured.select("id", *MEASURES)
+    """What one student's rollouts say; nothing (null) of a sample of which none could be scored."""
+    measured = road.table("difficulty", "measures").filter(
+        pl.col("model") == student(road.build.recipe), pl.col("n") > 0
+    )
+    return measured.with_columns(difficulty_band(pl.col("k"), pl.col("n"), config.bands)).select("id", *MEASURES)
+
+
+def student(recipe: Recipe) -> str:
+    """Whose rollouts selection reads."""
+    assert recipe.rollouts is not None
+    return (recipe.select.model if recipe.select else None) or recipe.rollouts.models[0]
+
+
+def _diversity(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    return road.table("diversity")
 
 
 SIGNALS = ("log_psi", "logprob", "logprob_masked", "reliance")
@@ -52,11 +60,18 @@ def _signals(road: Road, config: SelectConfig) -> pl.LazyFrame:
 
 
 PROVIDERS: tuple[Provider, ...] = (
-    Provider(("source", "kind", "domain", "lang"), "sources", lambda r: True, _facts),
+    Provider(("source", "kind", "form", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
     Provider(SIGNALS, "signals", lambda r: r.signals is not None, _signals),
+    Provider(tuple(DIVERSITY.values()), "rollouts", lambda r: r.rollouts is not None, _diversity),
 )
 """Who gives which column. A stage whose numbers rules or quotas may read adds its line."""
+
+
+def diversity_measure(recipe: Recipe) -> DiversityMeasure | None:
+    """The diversity that selection reads, if it reads one."""
+    wanted = columns_read(recipe.select) if recipe.select and recipe.rollouts else ()
+    return next((measure for measure, column in DIVERSITY.items() if column in wanted), None)
 
 
 def check_candidates(recipe: Recipe) -> None:
@@ -64,6 +79,9 @@ def check_candidates(recipe: Recipe) -> None:
     config = recipe.select
     if config is None:
         return
+    if config.model is not None and recipe.rollouts and config.model not in recipe.rollouts.models:
+        known = ", ".join(recipe.rollouts.models)
+        raise ConfigError(f"select.model '{config.model}' has no rollouts; rollouts.model is {known}.")
     of_rule = rule_of(config).columns(config.rule)
     for column in columns_read(config):
         asker = f"select.rule '{config.rule.type}'" if column in of_rule else "select.quotas.by"

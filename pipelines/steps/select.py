@@ -3,11 +3,33 @@
 import polars as pl
 
 from filters.select.comparison import COLUMNS, compare
+from filters.select.diversity import diversity
 from filters.select.select import columns_read, control, select
-from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.candidates import candidates
+from pipelines.ask import batches, whole_rows
+from pipelines.stage import Build, Outcome, Road, Stage, shards
+from pipelines.steps.candidates import candidates, diversity_measure, student
 from pipelines.steps.tables import write
 from pipelines.workspace import write_table
+from schemas.split import no_drops
+
+
+def measure_diversity(build: Build, stage: Stage, road: Road) -> Outcome:
+    """How differently the student went about each question; only a piece of the rollouts' texts is in memory."""
+    measure = diversity_measure(build.recipe)
+    assert measure is not None
+    folder = build.folder(stage)
+    input_ = folder / "input.parquet"
+    rollouts = road.table("rollouts").filter(pl.col("model") == student(build.recipe))
+    write_table(rollouts.select(pl.col("sample_id").alias("id"), "index", "text").sort("id", "index"), input_)
+    try:
+        with shards(folder) as parts:
+            for piece in whole_rows(batches(input_)):
+                parts.add("kept", diversity(piece, measure))
+            kept = parts.finish("kept", diversity(pl.read_parquet(input_, n_rows=0), measure))
+    finally:
+        input_.unlink(missing_ok=True)
+    write_table(no_drops(), folder / "dropped.parquet")
+    return Outcome(kept, kept)
 
 
 def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -25,5 +47,7 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     write_table(beside, folder / "control.parquet")
     write_table(compared, folder / "comparison.parquet")
     kept = pl.concat([parted.kept, others.select("id")], how="diagonal")
-    outcome = write(build, stage, rows.height, kept.select("id", "value", "rank", "weight", "evidence"), parted.dropped)
+    outcome = write(
+        build, stage, rows.height, kept.select("id", "value", "rank", "weight", "order", "evidence"), parted.dropped
+    )
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"comparison": compared.rows(named=True)})

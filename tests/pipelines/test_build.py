@@ -168,7 +168,7 @@ def test_a_stage_that_loses_rows_fails_the_build(
         select,
         "select",
         lambda rows, config, seed: Split(
-            rows.head(0).with_columns(value=0.0, rank=0, weight=0.0, evidence=pl.lit("")), no_drops()
+            rows.head(0).with_columns(value=0.0, rank=0, weight=0.0, order=0, evidence=pl.lit("")), no_drops()
         ),
     )
     with pytest.raises(StageError, match="Stage 'select' lost rows"):

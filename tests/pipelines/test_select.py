@@ -36,6 +36,7 @@ def measured(folder: Path, tiny: SimpleNamespace, *overrides: str) -> Road:
             pl.lit("vlm").alias("model"),
             n=pl.lit(4),
             truncated=pl.lit(0),
+            tokens=pl.lit(9.0),
             pass_rate=pl.col("k") / 4,
             variance=pl.col("k") / 4 * (1 - pl.col("k") / 4),
             mean_score=pl.col("k") / 4,
@@ -44,11 +45,14 @@ def measured(folder: Path, tiny: SimpleNamespace, *overrides: str) -> Road:
         "split": pl.DataFrame({"id": ids, "split": ["rl"] * 10 + ["sft"] * 2, "group": ids}),
         "round_trip": pl.DataFrame({"id": ids[1:], "solution": "x"}),
     }
+    texts = pl.DataFrame({"sample_id": ids}).join(pl.DataFrame({"text": ["it is red", "it is blue"]}), how="cross")
+    written["rollouts"] = texts.with_columns(model=pl.lit("vlm"), index=pl.int_range(pl.len()).over("sample_id"))
     for name, table in written.items():
         stage = tables.stage(name)
         build.folder(stage).mkdir(parents=True, exist_ok=True)
         write_table(table, tables.path(name))
         write_table(no_drops(), tables.path(name, "dropped"))
+    write_table(written["difficulty"], tables.path("difficulty", "measures"))
     return tables
 
 
@@ -88,3 +92,22 @@ def test_quotas_on_the_road(tmp_path: Path, tiny: SimpleNamespace) -> None:
     for figure in ("share of source", "share of band"):
         shares = compared.filter(pl.col("figure") == figure)
         assert shares["selected"].to_list() == shares["control"].to_list()
+
+
+def test_diversity_is_measured_only_where_a_rule_reads_it(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    assert "diversity" not in measured(tmp_path, tiny)
+    tables = measured(tmp_path, tiny, "select={rule: mmr1_vas, budget: 6, order: easy_to_hard}")
+    record = run_stage(tables, tables.stage("diversity"))
+    assert (record["rows_in"], record["kept"]) == (ROWS, ROWS)
+    # "it is red", "it is blue": two 3-grams, both different.
+    assert tables.table("diversity").collect()["distinct_3"].to_list() == [1.0] * ROWS
+    run_stage(tables, tables.stage("select"))
+    kept = tables.table("select").filter(pl.col("rank").is_not_null()).collect()
+    assert kept["weight"].sum() == 6
+    assert sorted(kept["order"]) == list(range(kept.height))
+
+
+def test_another_model_than_was_asked(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    recipe = measured(tmp_path, tiny, "select={model: big}").build.recipe
+    with pytest.raises(ConfigError, match=r"select\.model 'big' has no rollouts; rollouts\.model is vlm\."):
+        check_candidates(recipe)

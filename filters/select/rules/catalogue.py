@@ -4,22 +4,51 @@ from typing import Annotated
 
 from pydantic import Field
 
-from filters.select.rules import mm_eureka, rap, variance, vl_rethinker
+from filters.select.rules import (
+    general_reasoner,
+    kimi,
+    mm_eureka,
+    mmr1_vas,
+    neura_ladder,
+    rap,
+    temporal_r1,
+    time_r1,
+    univg_r1,
+    variance,
+    vl_cogito,
+    vl_rethinker,
+)
 from filters.select.rules.rule import Rule, reads
 from schemas.section import Section
 
 RuleConfig = Annotated[
     variance.VarianceConfig
-    | mm_eureka.MMEurekaConfig
+    | temporal_r1.TemporalR1Config
+    | mmr1_vas.MMR1VASConfig
+    | neura_ladder.NeuraLadderConfig
     | vl_rethinker.VLRethinkerConfig
+    | vl_cogito.VLCogitoConfig
+    | mm_eureka.MMEurekaConfig
+    | general_reasoner.GeneralReasonerConfig
+    | kimi.KimiConfig
+    | time_r1.TimeR1Config
+    | univg_r1.UniVGR1Config
     | rap.RapConfig,
     Field(discriminator="type"),
 ]  # fmt: skip
 
 RULES: dict[type[Section], Rule] = {
     variance.VarianceConfig: Rule(variance.judge, reads(*variance.COLUMNS)),
-    mm_eureka.MMEurekaConfig: Rule(mm_eureka.judge, reads(*mm_eureka.COLUMNS)),
+    temporal_r1.TemporalR1Config: Rule(temporal_r1.judge, reads(*temporal_r1.COLUMNS)),
+    mmr1_vas.MMR1VASConfig: Rule(mmr1_vas.judge, mmr1_vas.columns, how="mixture"),
+    neura_ladder.NeuraLadderConfig: Rule(neura_ladder.judge, neura_ladder.columns),
     vl_rethinker.VLRethinkerConfig: Rule(vl_rethinker.judge, reads(*vl_rethinker.COLUMNS)),
+    vl_cogito.VLCogitoConfig: Rule(vl_cogito.judge, reads(*vl_cogito.COLUMNS)),
+    mm_eureka.MMEurekaConfig: Rule(mm_eureka.judge, reads(*mm_eureka.COLUMNS)),
+    general_reasoner.GeneralReasonerConfig: Rule(general_reasoner.judge, reads(*general_reasoner.COLUMNS)),
+    kimi.KimiConfig: Rule(kimi.judge, kimi.columns, how="weighted"),
+    time_r1.TimeR1Config: Rule(time_r1.judge, reads(*time_r1.COLUMNS), how="weighted"),
+    univg_r1.UniVGR1Config: Rule(univg_r1.judge, reads(*univg_r1.COLUMNS)),
     rap.RapConfig: Rule(rap.judge, rap.columns),
 }
 """What each config asks for."""

@@ -1,0 +1,230 @@
+"""Each published rule on a table small enough to work out by hand, and what holds for all of them."""
+
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from filters.select.quota import QuotaConfig
+from filters.select.rules.catalogue import RULES, RuleConfig
+from filters.select.rules.kimi import KimiConfig
+from filters.select.rules.mmr1_vas import MMR1VASConfig
+from filters.select.rules.neura_ladder import NeuraLadderConfig
+from filters.select.rules.temporal_r1 import TemporalR1Config
+from filters.select.rules.time_r1 import TimeR1Config
+from filters.select.rules.univg_r1 import UniVGR1Config
+from filters.select.rules.vl_cogito import VLCogitoConfig
+from filters.select.select import SelectConfig, columns_read, control, select
+
+Seen = dict[str, object]
+
+
+def judged(config: RuleConfig, **columns: list[object]) -> pl.DataFrame:
+    """The verdict of a rule on rows a, b, c, …"""
+    rows = pl.DataFrame(columns)
+    ids = pl.Series("id", [chr(ord("a") + i) for i in range(rows.height)])
+    table = rows.with_columns(ids)
+    assert set(RULES[type(config)].columns(config)) <= set(table.columns)
+    verdict = RULES[type(config)].judge(table, config, 0)
+    assert verdict["id"].to_list() == ids.to_list()
+    return verdict
+
+
+def causes(verdict: pl.DataFrame) -> list[str | None]:
+    return verdict["cause"].to_list()
+
+
+def test_vl_rethinker_keeps_what_is_right_once() -> None:
+    verdict = judged(rule("vl_rethinker"), k=[0, 1, 8], n=[8, 8, 8])
+    assert causes(verdict) == ["too_hard", None, None]
+
+
+def test_general_reasoner_drops_both_ends() -> None:
+    verdict = judged(rule("general_reasoner"), k=[0, 1, 7, 8], n=[8, 8, 8, 8])
+    assert causes(verdict) == ["too_hard", None, None, "too_easy"]
+
+
+def test_temporal_r1_knows_degrees_from_right_and_wrong() -> None:
+    columns = {
+        "k": [0, 3, 8, 0, 0, 1],
+        "n": [8, 8, 8, 8, 8, 1],
+        "score_std": [0.0, 0.4841, 0.0, 0.2, 0.05, 0.0],
+        "kind": ["choice", "choice", "choice", "spans", "spans", "choice"],
+    }
+    verdict = judged(TemporalR1Config(std_min=0.1), **columns)  # type: ignore[arg-type]
+    assert causes(verdict) == ["too_hard", None, "too_easy", None, "no_spread", "too_few_rollouts"]
+    # p(1-p) = 3/8 * 5/8; the grounding row, never "right", is worth its 0.2 squared: the same scale.
+    assert verdict["value"].to_list()[1] == pytest.approx(0.234375)
+    assert verdict["value"].to_list()[3] == pytest.approx(0.04)
+    # Without a cut-off any spread will do, but rounding is none.
+    columns["score_std"] = [0.0, 0.5, 0.0, 1e-17, 0.05, 0.0]
+    assert causes(judged(TemporalR1Config(), **columns))[3:5] == ["no_spread", None]  # type: ignore[arg-type]
+
+
+def test_mmr1_vas_puts_both_parts_on_one_scale() -> None:
+    table = {"k": [4, 2, 0], "n": [8, 8, 8], "distinct_3": [0.2, 0.9, 0.5]}
+    unit = judged(MMR1VASConfig(), **table)  # type: ignore[arg-type]
+    # 0.8 * 4 * 0.25 + 0.2 * 0.2 = 0.84; 0.8 * 4 * 0.1875 + 0.2 * 0.9 = 0.78; 0.2 * 0.5 = 0.1.
+    assert unit["value"].to_list() == pytest.approx([0.84, 0.78, 0.1])
+    raw = judged(MMR1VASConfig(scale="raw"), **table)  # type: ignore[arg-type]
+    # As printed, 0.8 * 0.25 + 0.04 = 0.24 loses to 0.8 * 0.1875 + 0.18 = 0.33: diversity decides.
+    assert raw["value"].to_list() == pytest.approx([0.24, 0.33, 0.1])
+    # The code then takes min-max over the candidates: the least is never drawn by value.
+    code = judged(MMR1VASConfig(variant="code"), **table)  # type: ignore[arg-type]
+    assert code["value"].to_list() == pytest.approx([(0.24 - 0.1) / 0.23, 1.0, 0.0])
+
+
+def test_mmr1_vas_turns_self_bleu_round_unless_told_not_to() -> None:
+    table = {"k": [4, 4], "n": [8, 8], "self_bleu_diversity": [0.9, 0.1]}
+    paper = judged(MMR1VASConfig(diversity="self_bleu_123"), **table)  # type: ignore[arg-type]
+    assert paper["value"].to_list() == pytest.approx([0.98, 0.82])
+    code = judged(MMR1VASConfig(diversity="self_bleu_123", variant="code"), **table)  # type: ignore[arg-type]
+    assert code["value"].to_list() == pytest.approx([0.0, 1.0])
+    alone = judged(MMR1VASConfig(beta=0), k=[4, 2], n=[8, 8])
+    assert alone["value"].to_list() == pytest.approx([0.8, 0.6])
+
+
+def test_neura_ladder_drops_the_short_hard_ones() -> None:
+    table = {"k": [0, 0, 1, 8], "n": [8, 8, 8, 8], "tokens": [23.0, 56.0, 23.0, 2.0]}
+    verdict = judged(NeuraLadderConfig(), **table)  # type: ignore[arg-type]
+    assert causes(verdict) == ["short_and_hard", None, None, None]
+    assert verdict["difficulty"].to_list() == [1.0, 1.0, 0.875, 0.0]
+    # 4 * 1.8 * 7/8 * 1/8
+    assert verdict["weight"].to_list() == pytest.approx([0.0, 0.0, 0.7875, 0.0])
+    wider = judged(NeuraLadderConfig(hard="7/8", drop_guessed=True), **table, k_guess=[0, 1, 0, 0])  # type: ignore[arg-type]
+    assert causes(wider) == ["short_and_hard", "guessed", "short_and_hard", None]
+
+
+def test_vl_cogito_cuts_at_a_half_and_weighs_by_stage() -> None:
+    table = {"k": [0, 2, 4, 5, 8], "n": [8] * 5}
+    assert causes(judged(VLCogitoConfig(), **table)) == [None, None, None, "too_easy", "too_easy"]  # type: ignore[arg-type]
+    # cos(pi (a - 1/2)) = sin(pi a): 1/4 gives 0.7071, 1/2 gives 1, 5/8 gives 0.9239, 1 gives 0.
+    expected = {
+        "easy": [0.0, 0.7071, 1.0, 1.0, 1.0],
+        "medium": [0.0, 0.7071, 1.0, 0.9239, 0.0],
+        "hard": [0.25, 1.0, 1.0, 0.9239, 0.0],
+    }
+    for stage, weights in expected.items():
+        verdict = judged(VLCogitoConfig(stage=stage), **table)  # type: ignore[arg-type]
+        assert verdict["weight"].to_list() == pytest.approx(weights, abs=1e-4)
+    binary = {"easy": [0, 0, 1, 1, 1], "medium": [0, 1, 1, 1, 0], "hard": [0, 1, 1, 0, 0]}
+    for stage, inside in binary.items():
+        verdict = judged(VLCogitoConfig(stage=stage, form="binary"), **table)  # type: ignore[arg-type]
+        assert verdict["weight"].to_list() == inside
+
+
+def test_time_r1_is_a_gaussian_around_a_third_of_the_way() -> None:
+    scores = [0.0, 0.3, 0.5, 0.71]
+    paper = judged(TimeR1Config(), mean_score=scores)  # type: ignore[arg-type]
+    # exp(-0.09 / 0.08), 1, exp(-0.04 / 0.08)
+    assert paper["value"].to_list()[:3] == pytest.approx([math.exp(-1.125), 1.0, math.exp(-0.5)])
+    assert causes(paper) == [None, None, None, "too_easy"]
+    assert causes(judged(TimeR1Config(variant="code"), mean_score=scores)) == ["too_hard", None, None, None]  # type: ignore[arg-type]
+
+
+def test_univg_r1_weighs_the_worse_more() -> None:
+    expected = {
+        "exp": [math.e, math.exp(0.5), 1.0],
+        "power": [1.05, 0.55, 0.05],
+        "log": [-math.log(0.02), -math.log(0.52), 0],
+    }
+    for form, weights in expected.items():
+        verdict = judged(UniVGR1Config(form=form), mean_score=[0.0, 0.5, 1.0])  # type: ignore[arg-type]
+        assert verdict["weight"].to_list() == pytest.approx(weights)
+
+
+def test_kimi_prefers_what_fails() -> None:
+    verdict = judged(KimiConfig(drop_guessed=True), k=[0, 4, 8, 4], n=[8] * 4, k_guess=[0, 0, 0, 3])
+    assert verdict["value"].to_list() == [1.0, 0.5, 0.0, 0.5]
+    assert causes(verdict) == [None, None, "too_easy", "guessed"]
+
+
+def rule(name: str) -> RuleConfig:
+    return TypeAdapter(RuleConfig).validate_python({"type": name})
+
+
+NAMES = [config.model_fields["type"].default for config in RULES]
+"""Every rule that the catalogue lists."""
+
+
+def test_the_catalogue_is_whole() -> None:
+    assert len(set(NAMES)) == len(RULES)
+    for name in NAMES:
+        assert type(rule(name)) in RULES
+    with pytest.raises(ValidationError, match="no quotas"):
+        SelectConfig(rule=rule("mmr1_vas"), quotas=QuotaConfig())
+
+
+WHOLE = {"mmr1_vas", "rap"}
+"""Rules that look at all candidates at once: a draw with replacement of a given size, and a replacement of the easy."""
+
+ROW = st.fixed_dictionaries(
+    {
+        "k": st.integers(0, 8),
+        "score_std": st.sampled_from([0.0, 0.1, 0.3]),
+        "mean_score": st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
+        "tokens": st.sampled_from([5.0, 50.0, 500.0]),
+        "kind": st.sampled_from(["choice", "spans", "boolean"]),
+        "source": st.sampled_from(["x", "y"]),
+    }
+)
+
+
+def table(rows: list[Seen], prefix: str = "r") -> pl.DataFrame:
+    schema = {"k": pl.Int32, "kind": pl.String, "source": pl.String, "tokens": pl.Float64, "score_std": pl.Float64}
+    made = pl.DataFrame(rows, schema={**schema, "mean_score": pl.Float64})
+    known = {"k_text": pl.col("k") // 2, "n_text": pl.lit(8, pl.Int32), "log_psi": pl.col("tokens") - 60}
+    spread = pl.col("mean_score").alias("distinct_3")
+    ids = pl.Series("id", [f"{prefix}{i:03d}" for i in range(made.height)], dtype=pl.String)
+    return made.with_columns(ids, spread, n=pl.lit(8, pl.Int32), **known)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(
+    rows=st.lists(ROW, max_size=25),
+    more=st.lists(ROW, max_size=5),
+    budget=st.integers(1, 12),
+    seed=st.integers(0, 3),
+)
+def test_laws(name: str, rows: list[Seen], more: list[Seen], budget: int, seed: int) -> None:
+    config = SelectConfig(rule=rule(name), budget=budget)
+    candidates = table(rows)
+    parted = select(candidates, config, seed)
+    kept, dropped = set(parted.kept["id"]), set(parted.dropped["id"])
+    assert kept | dropped == set(candidates["id"])
+    assert not kept & dropped
+    assert len(kept) <= budget
+    shuffled = select(candidates.sample(fraction=1, shuffle=True, seed=1), config, seed)
+    assert shuffled.kept["id"].to_list() == parted.kept["id"].to_list()
+    beside = control(candidates, parted.kept, config, seed)
+    assert beside["id"].n_unique() == parted.kept.height
+    if name not in WHOLE:
+        # Rows added may take places; they bring in none that stood outside, and change no cause.
+        with_more = select(pl.concat([candidates, table(more, "s")]), config, seed)
+        assert set(with_more.kept["id"]) & set(candidates["id"]) <= kept
+        gated = dict(parted.dropped.filter(pl.col("reason") != "select:budget").select("id", "reason").iter_rows())
+        again = dict(with_more.dropped.select("id", "reason").iter_rows())
+        assert all(again[id_] == reason for id_, reason in gated.items())
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "mmr1_vas"])
+@given(rows=st.lists(ROW, max_size=25), budget=st.integers(1, 12), seed=st.integers(0, 3))
+def test_quotas_are_met_and_the_control_has_them_too(name: str, rows: list[Seen], budget: int, seed: int) -> None:
+    config = SelectConfig(rule=rule(name), budget=budget, quotas=QuotaConfig(shares="equal"))
+    assert "source" in columns_read(config)
+    candidates = table(rows)
+    parted = select(candidates, config, seed)
+    gates = parted.dropped.filter(~pl.col("reason").is_in(["select:budget", "select:quota"]))["id"]
+    passing = candidates.filter(~pl.col("id").is_in(gates.implode()))
+    room = dict(passing.group_by("source").len().iter_rows())
+    got = dict(parted.kept.group_by("source").len().iter_rows())
+    assert sum(got.values()) == min(budget, passing.height)
+    for source, count in got.items():
+        # Nobody has more than half but for what the other could not fill.
+        others = sum(n for s, n in room.items() if s != source)
+        assert count <= max(math.ceil(budget / 2), budget - others)
+    beside = candidates.join(control(candidates, parted.kept, config, seed), on="id")
+    assert dict(beside.group_by("source").len().iter_rows()) == got
