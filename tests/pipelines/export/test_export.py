@@ -1,6 +1,7 @@
 """What holds for every exporter."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,14 @@ def test_no_pictures_no_column(make_release: Callable[..., Path], trainer: str, 
         assert "images" not in pq.read_schema(path).names
     for path in (tmp_path / "out").glob("*.jsonl"):
         assert all("images" not in json.loads(line) for line in path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_every_file_that_the_readme_names_is_there(shapes: Path, trainer: str, tmp_path: Path) -> None:
+    home = tmp_path / "out"
+    made(shapes, trainer, home)
+    named = re.findall(rf"{re.escape(str(home))}/?([\w./-]*)", (home / "README.md").read_text("utf-8"))
+    assert named and all((home / path.rstrip(".")).exists() for path in named)
 
 
 def test_a_failure_leaves_the_old_export(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
