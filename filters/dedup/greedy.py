@@ -45,14 +45,14 @@ def keep_best(
     `radius` the inner product above which a pair is a candidate, `block` the rows walked at once. `index` is empty
     and receives kept rows; it may be None where `rows <= block`.
     """
-    stored = np.empty(0, dtype=np.int64)
+    stored, count = np.empty(rows, dtype=np.int64), 0
     reader = RangeReader(index, radius)
     dropped = [no_pairs()]
     for start in range(0, rows, block):
         places = np.arange(start, min(start + block, rows), dtype=np.int64)
         vectors = take(places)
         alive = np.ones(len(places), dtype=bool)
-        if len(stored):
+        if count:
             free = np.flatnonzero(~fixed[places])
             head, tail = reader.pairs(vectors[free])
             dropped.append(_first(confirm(places[free[head]], stored[tail])))
@@ -61,8 +61,9 @@ def keep_best(
         kept = alive & ~np.isin(places, dropped[-1].left)
         if start + block < rows:
             index.add(np.ascontiguousarray(vectors[kept]))
-            stored = np.concatenate([stored, places[kept]])
-    return joined(dropped), stored
+            stored[count : count + kept.sum()] = places[kept]
+            count += int(kept.sum())
+    return joined(dropped), stored[:count]
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.dedup import minhash
 from filters.dedup.minhash import MinHashConfig, bands, drop_similar_text
 
 MakeRows = Callable[..., pl.DataFrame]
@@ -67,3 +68,26 @@ def test_nothing_vanishes_twice_is_once_and_order_is_nothing(
     assert drop_similar_text(kept, config).dropped.is_empty()
     shuffled = rows[data.draw(st.permutations(range(len(rows))))]
     assert set(drop_similar_text(shuffled, config).kept["id"]) == set(kept["id"])
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_a_text_has_as_many_hashes_as_shingles(size: int) -> None:
+    texts = ["", "ab", "abcabcabc", "größer 😀 als", "x" * 50, "the quick brown fox"]
+    found = minhash._shingle_hashes(pl.Series(texts), size)
+    assert [len(hashes) for hashes in found] == [len(minhash._shingles(text, size)) for text in texts]
+    again = minhash._shingle_hashes(pl.Series([texts[3], texts[5]]), size)
+    assert (again[0] == found[3]).all() and (again[1] == found[5]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_large_classes_find_what_comparing_all_pairs_finds(make_rows: MakeRows, data: st.DataObject) -> None:
+    words = st.sampled_from(["red", "old", "car", "near", "tall", "house", "by", "blue", "lake"])
+    texts = data.draw(st.lists(st.lists(words, min_size=6, max_size=9).map(" ".join), min_size=2, max_size=30))
+    rows = make_rows(*[{"question": text} for text in texts])
+    config = MinHashConfig(match_marks=False, recall=0.999999)
+    all_pairs = drop_similar_text(rows, config).dropped
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(minhash, "FEW", 0)
+        banded = drop_similar_text(rows, config).dropped
+    assert banded.rows() == all_pairs.rows()
