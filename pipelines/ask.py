@@ -40,7 +40,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
     asks, section, identity = stage.asks, stage.section(build.recipe), build.identities[model]
     assert asks is not None
     try:
-        write_wanted(paths.input, identity, asks.requests, section, paths.wanted)
+        write_wanted(paths.input, model, identity, asks.requests, section, paths.wanted)
         build.log.heal()
         total = build.log.missing(paths.wanted, paths.missing)
         receipt = Receipt()
@@ -104,11 +104,12 @@ def _no_answers(build: Build, input_: Path, folder: Path) -> pl.DataFrame:
         answers.unlink(missing_ok=True)
 
 
-def write_wanted(rows: Path, identity: ModelIdentity, requests: Requests, config: Any, out: Path) -> None:
-    """Write the keys of everything that `rows` want to know."""
+def write_wanted(rows: Path, model: str, identity: ModelIdentity, requests: Requests, config: Any, out: Path) -> None:
+    """Write the keys of everything that `rows` want to know of a model. A row that names its `model` asks only that one."""
     with shards(out.parent, out.stem) as parts:
         for batch in batches(rows):
-            found = [row for r in requests(batch, config) for row in wanted_rows(r, prompt_key(identity, r))]
+            mine = batch.filter(pl.col("model") == model) if "model" in batch.columns else batch
+            found = [row for r in requests(mine, config) for row in wanted_rows(r, prompt_key(identity, r))]
             parts.add(out.stem, pl.DataFrame(found, schema=WANTED, orient="row"))
         parts.finish(out.stem, pl.DataFrame(schema=WANTED))
 

@@ -61,11 +61,14 @@ def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | N
             input_, wanted, out = (Path(scratch) / f"{name}.parquet" for name in ("input", "wanted", "missing"))
             write_table(stage.asks.rows(plan, stage), input_)
             for model in models:
-                write_wanted(input_, build.identities[model], stage.asks.requests, section, wanted)
+                write_wanted(input_, model, build.identities[model], stage.asks.requests, section, wanted)
                 found[model] = build.log.missing(wanted, out)
         return found, stage.asks.exact(section)
-    each, samples = stage.asks.most(section), _samples(build, plan)
-    return (None if each is None or samples is None else dict.fromkeys(models, samples * each)), False
+    bill, samples = stage.asks.most(section), _samples(build, plan)
+    if bill is None or samples is None:
+        return None, False
+    calls = dict.fromkeys(models, bill) if isinstance(bill, int) else bill
+    return {model: samples * call for model, call in calls.items()}, False
 
 
 def _samples(build: Build, plan: Road) -> int | None:

@@ -22,6 +22,10 @@ TABLES = {
     "difficulty": ("difficulty", "kept"),
     "measures": ("difficulty", "measures"),
     "signals": ("signals", "kept"),
+    "check_replies": ("check_scores", "kept"),
+    "check_variants": ("checks", "variants"),
+    "check_results": ("checks", "results"),
+    "checks": ("checks", "kept"),
     "contaminated": ("decontaminate", "hits"),
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),
@@ -41,7 +45,7 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     folder = find_build(workspace, recipe)
     db = duckdb.connect()
     for view, (stage, table) in TABLES.items():
-        for path in folder.glob(f"*_{stage}/{table}.parquet"):
+        for path in folder.glob(f"??_{stage}/{table}.parquet"):
             db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_quote(path)})")
     _rollout_records(db, folder)
     drops = [

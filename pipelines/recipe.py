@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from filters.checks.rules import CheckRules
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
 from filters.select.select import SelectConfig
@@ -15,6 +16,7 @@ from filters.trace_quality import QualityConfig
 from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
+from generators.checks.catalogue import CheckConfig, ChecksConfig
 from generators.distill import DistillConfig
 from generators.rewrite import RewriteConfig
 from generators.rollouts import RolloutsConfig
@@ -52,6 +54,8 @@ class Recipe(Section):
     quality: QualityConfig | None = Field(default=None, description="measure traces; every limit is opt-in")
     rollouts: RolloutsConfig | None = None
     difficulty: DifficultyConfig = DifficultyConfig()
+    checks: tuple[CheckConfig, ...] = Field(default=(), description="what samples are asked once more, changed")
+    check_rules: CheckRules = CheckRules()
     dedup: DedupConfig | None = None
     decontaminate: DecontaminateSection | None = Field(default=None, description="evaluation sets to keep out")
     signals: SignalsConfig | None = Field(default=None, description="what the student's insides say of each sample")
@@ -77,6 +81,7 @@ class Recipe(Section):
         if self.preference is not None and told[self.preference.responses] is None:
             part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]
             raise ValueError(f"preference: pairs of {self.preference.responses} need a `{part}` section.")
+        self._consistent_checks()
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:
@@ -91,6 +96,23 @@ class Recipe(Section):
         for model in self.signals.models if self.signals.reads_replies else ():
             if model not in self.rollouts.models:
                 raise ValueError(f"signals.model: '{model}' has no rollouts to read; name it in rollouts.model too.")
+
+    def _consistent_checks(self) -> None:
+        if not self.checks:
+            return
+        if self.rollouts is None:
+            raise ValueError("checks: they are variants of the student's rollouts; add a `rollouts` section.")
+        for name in ChecksConfig(checks=self.checks, rollouts=self.rollouts).models():
+            if name not in self.models:
+                raise ValueError(f"checks: no model named '{name}'.{_nearest(name, self.models)}")
+        labels = [check.label for check in self.checks]
+        for check in self.checks:
+            if labels.count(check.label) > 1:
+                raise ValueError(f"checks: two checks are named '{check.label}'; give each a `name` of its own.")
+            if "caption" in check.needs and self.caption is None:
+                raise ValueError(f"checks: '{check.label}' reads captions; add a `caption` section.")
+            if "verify" in check.needs and self.distill is None:
+                raise ValueError(f"checks: '{check.label}' reads traces; add a `distill` section.")
 
 
 def find_recipe(name: str) -> Path:

@@ -71,15 +71,15 @@ class Asks:
 
     `requests` and `collect` get the stage's section of the recipe. The answers that `collect` gets are the rows joined
     with the completions, one wanted sample a row, and `model`, the recipe's name of the model that gave it. `most` is how
-    many completions of each model a sample of the data set may need (None: not known before the rows are); `models` names
-    the models of a section, and each is asked everything; `exact` says whether all that is wanted will be asked for, or
-    answers may make some of it needless.
+    many completions of each model a sample of the data set may need (by model where they differ; None: not known before
+    the rows are); `models` names the models of a section, and each is asked everything, but for rows that name one in a
+    column `model`; `exact` says whether all that is wanted will be asked for, or answers may make some of it needless.
     """
 
     rows: "Callable[[Road, Stage], pl.LazyFrame]"
     requests: Requests
     collect: Collect
-    most: Callable[[Any], int | None] = lambda section: getattr(section, "n", 1)
+    most: Callable[[Any], int | Mapping[str, int] | None] = lambda section: getattr(section, "n", 1)
     models: Callable[[Any], tuple[str, ...]] = lambda section: (section.model,)
     exact: Callable[[Any], bool] = lambda section: True
 

@@ -7,6 +7,7 @@ again, and no model is asked again unless its prompts changed.
 
 from filters.verify import judge
 from generators import caption, distill, rewrite, rollouts
+from generators.checks import catalogue
 from pipelines.ask import ask
 from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
@@ -14,6 +15,7 @@ from pipelines.sources.read import fingerprint
 from pipelines.stage import Asks, Build, Computes, Road, Stage, in_order
 from pipelines.steps import (
     candidates,
+    checks,
     decontaminate,
     dedup,
     ingest,
@@ -53,6 +55,14 @@ ROAD: tuple[Stage, ...] = in_order(
           Asks(outcomes.rollout_judge_rows, judge.requests, judge.collect, most=lambda section: None)),
     Stage("difficulty", "samples", 2, ("rollouts", "score", "judge_rollouts"),
           lambda r: r.difficulty if r.rollouts else None, outcomes.measure_difficulty),
+    Stage("variants", "variants", 1, ("difficulty", "caption", "score", "verify", "judge"), checks.section,
+          checks.make_variants, extra=checks.facts),
+    Stage("check_rollouts", "replies", 1, ("variants",), checks.section, ask,
+          Asks(checks.variant_rows, catalogue.requests, catalogue.collect, lambda c: c.most(), lambda c: c.models())),
+    Stage("check_scores", "replies", 1, ("check_rollouts",), lambda r: r.verify if r.checks else None,
+          checks.score_checks),
+    Stage("checks", "checked samples", 1, ("check_scores", "variants", "difficulty", "score", "judge_rollouts"),
+          checks.section, checks.measure, extra=lambda b: b.recipe.check_rules.model_dump(mode="json")),
     Stage("dedup", "samples", 2, ("difficulty", "verify", "judge", "rewrite", "quality", "selftest"), lambda r: r.dedup,
           dedup.dedup_samples, extra=encoder_identities),
     Stage("decontaminate", "samples", 1, ("dedup", "difficulty", "selftest"), lambda r: r.decontaminate,
@@ -76,8 +86,8 @@ ROAD: tuple[Stage, ...] = in_order(
           ("prefer", "round_trip", "select", "split", "verify", "judge", "rewrite", "quality", "caption"),
           lambda r: r.release, release.release),
 )  # fmt: skip
-"""Ingest, test the gold answers, describe, reason, check, mend, roll out, measure, part twins, keep evaluation sets out,
-read the model's insides, split, try the grader, select, pair, release."""
+"""Ingest, test the gold answers, describe, reason, check, mend, roll out, measure, ask once more with something changed,
+part twins, keep evaluation sets out, read the model's insides, split, try the grader, select, pair, release."""
 
 
 def road(build: Build) -> Road:

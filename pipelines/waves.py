@@ -52,7 +52,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
     stops = paths.needy.with_name(f"stops-{paths.needy.stem}.parquet")
     verify = build.recipe.verify
     try:
-        write_wanted(paths.input, identity, asks.requests, section, paths.wanted)
+        write_wanted(paths.input, model, identity, asks.requests, section, paths.wanted)
         build.log.heal()
         with VerifierPool(verify.workers, verify.budget_s) as pool:
             listen = _listener(pool, section.tags, build.recipe.difficulty.truncated)

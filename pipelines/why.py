@@ -11,6 +11,9 @@ from pipelines.query import TABLES, open_tables
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 
+_AT_LENGTH = {"check_replies"}
+"""Views of a story's length of their own; `check_variants` counts what they hold."""
+
 
 @dataclass
 class Story:
@@ -54,7 +57,7 @@ def _tell(db: duckdb.DuckDBPyConnection, id_: str, workspace: Workspace, build: 
     told = Story(id_)
     views = _views(db)
     for view in TABLES:
-        if view not in views:
+        if view not in views or view in _AT_LENGTH:
             continue
         columns = [c[0] for c in db.execute(f"DESCRIBE {view}").fetchall()]
         key = "sample_id" if "sample_id" in columns else "id"

@@ -1,0 +1,60 @@
+"""Verdicts on the replies to variants: each against the gold of its own variant."""
+
+import json
+from collections.abc import Iterator
+
+import polars as pl
+
+from filters.verify.pool import VerifierPool
+from filters.verify.verifier import VerifyItem, verify
+from schemas.answer import load_answer
+from schemas.split import Split, no_drops, split
+from schemas.verdict import VERDICT
+
+
+def score_replies(replies: pl.DataFrame, pool: VerifierPool) -> Split:
+    """Add a verdict to every reply (`text, prefix, answer, verifier, options, tags`, the last five of its variant).
+
+    The reply that is judged is its forced start and what the model wrote. Drops none.
+    """
+    verdicts = [v.to_row() for v in pool.verify_many(_items(replies))]
+    rows = replies.with_columns(pl.DataFrame(verdicts, schema=VERDICT).iter_columns())
+    return Split(rows.drop("prefix", "answer", "verifier", "options", "tags"), no_drops())
+
+
+def drop_bad_golds(variants: pl.DataFrame) -> Split:
+    """Put derived golds to their verifiers before any model is asked: the gold must score, what it rejects must not.
+
+    `detail.rejects` lists wrong answers (an open form: the other options). Reasons: `variants:gold_unusable`,
+    `variants:gold_not_unique`.
+    """
+    found = [_fault(row) for row in variants.select("answer", "verifier", "detail").iter_rows()]
+    causes = pl.Series("cause", found, dtype=pl.String)
+    evidence = {name: pl.col(name) for name in ("sample_id", "check", "base")}
+    parted = split(variants.with_columns(causes), pl.concat_str(pl.lit("variants:"), "cause"), evidence)
+    return Split(parted.kept.drop("cause"), parted.dropped)
+
+
+def _fault(row: tuple[dict[str, str], dict[str, str], str]) -> str | None:
+    answer, verifier, detail = row
+    wrong = json.loads(detail).get("rejects")
+    if wrong is None:
+        return None
+    gold = load_answer(answer["parsed"])
+    said = {text: verify(text, gold, verifier=verifier["id"], tags="plain").correct for text in (gold.raw, *wrong)}
+    if not said.pop(gold.raw):
+        return "gold_unusable"
+    return "gold_not_unique" if any(said.values()) else None
+
+
+def _items(rows: pl.DataFrame) -> Iterator[VerifyItem]:
+    columns = rows.select("text", "prefix", "answer", "verifier", "options", "tags").iter_rows()
+    for text, prefix, answer, verifier, options, tags in columns:
+        yield VerifyItem(
+            response=(prefix or "") + (text or "") if tags != "plain" else text or "",
+            gold=load_answer(answer["parsed"]),
+            verifier=verifier["id"],
+            params=json.loads(verifier["params"] or "{}"),
+            options=tuple(options or ()),
+            tags=tags,
+        )

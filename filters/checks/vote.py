@@ -1,0 +1,63 @@
+"""Self-consistency and suspect labels: what the rollouts agree on, and whether that speaks against the gold.
+
+Self-consistency is Wang et al. 2022 (arXiv 2203.11171). Answers are one if the verifier accepts both as the gold, or if it
+read the same from both. A clear majority against the gold means a wrong label only where the student is usually
+right: in a family in which clear majorities often miss the gold, it is the student that errs.
+"""
+
+import polars as pl
+
+from filters.checks.rules import CheckRules
+from filters.checks.significance import beats
+
+
+def votes(rollouts: pl.DataFrame) -> pl.DataFrame:
+    """`id, answers, majority, majority_share, margin, gold_share, majority_is_gold` by sample.
+
+    `rollouts` is `sample_id, correct, extracted, parsed_response`. `answers` counts those that came to one; `margin` is
+    the majority's share less the runner-up's. Ties go to the gold, then to the first in the alphabet.
+    """
+    read = pl.coalesce("parsed_response", "extracted").str.to_lowercase().str.strip_chars()
+    right = pl.col("correct").fill_null(False)
+    classes = (
+        rollouts.filter(pl.col("extracted").is_not_null())
+        .select(id="sample_id", right=right, said=pl.when(right).then(pl.lit("")).otherwise(read), shown=read)
+        .group_by("id", "said", "right")
+        .agg(count=pl.len().cast(pl.Int32), shown=pl.col("shown").min())
+        .sort("id", "count", "right", "said", descending=[False, True, True, False])
+    )
+    total = pl.col("count").sum()
+    second = pl.col("count").get(1, null_on_oob=True).fill_null(0)
+    return classes.group_by("id", maintain_order=True).agg(
+        answers=total,
+        majority=pl.col("shown").first(),
+        majority_share=pl.col("count").first() / total,
+        margin=(pl.col("count").first() - second) / total,
+        gold_share=(pl.col("count") * pl.col("right")).sum() / total,
+        majority_is_gold=pl.col("right").first(),
+    )
+
+
+def suspects(voted: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
+    """Add `p_vote, clear, trust, label_suspect` to votes joined with their `family` and `wide`.
+
+    A majority is clear if it beats the gold (or the runner-up, where it is the gold) in a sign test at `rules.alpha` and
+    has the share `rules.share`. `trust` is the share of the family's clear majorities that are the gold; a family with
+    fewer than `rules.family` clear ones borrows that of its source and kind.
+    """
+    first = (pl.col("majority_share") * pl.col("answers")).round().cast(pl.Int64)
+    rival = pl.when("majority_is_gold").then(pl.col("majority_share") - pl.col("margin")).otherwise("gold_share")
+    counts = voted.select(first=first, rival=(rival * pl.col("answers")).round().cast(pl.Int64))
+    p = beats(counts["first"].to_numpy(), counts["rival"].to_numpy())
+    clear = (pl.col("p_vote") <= rules.alpha) & (pl.col("majority_share") >= rules.share)
+    rows = voted.with_columns(p_vote=pl.Series(p, dtype=pl.Float64)).with_columns(clear=clear)
+    narrow, wide = (_agreement(name) for name in ("family", "wide"))
+    enough = pl.col("clear").sum().over("family") >= rules.family
+    rows = rows.with_columns(trust=pl.when(enough).then(narrow).otherwise(wide))
+    against = pl.col("clear") & ~pl.col("majority_is_gold")
+    return rows.with_columns(label_suspect=(against & (pl.col("trust") >= rules.trust)).fill_null(False))
+
+
+def _agreement(family: str) -> pl.Expr:
+    both = (pl.col("clear") & pl.col("majority_is_gold")).sum().over(family)
+    return both / pl.col("clear").sum().over(family)

@@ -1,0 +1,82 @@
+"""Votes and suspect labels, worked by hand."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.checks.rules import CheckRules
+from filters.checks.vote import suspects, votes
+
+
+def rollouts(said: dict[str, list[tuple[str | None, bool]]]) -> pl.DataFrame:
+    rows = [(id_, right, word, word) for id_, found in said.items() for word, right in found]
+    schema = {"sample_id": pl.String, "correct": pl.Boolean, "extracted": pl.String, "parsed_response": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_a_vote_counts_answers_not_replies() -> None:
+    found = votes(rollouts({"a": [("red", False)] * 4 + [("blue", True)] * 2 + [("Red ", False), (None, False)]}))
+    assert found.rows(named=True) == [
+        {"id": "a", "answers": 7, "majority": "red", "majority_share": 5 / 7, "margin": 3 / 7, "gold_share": 2 / 7,
+         "majority_is_gold": False}
+    ]  # fmt: skip
+
+
+def test_all_spellings_of_the_gold_are_one_answer_and_win_ties() -> None:
+    found = votes(rollouts({"a": [("1/2", True), ("0.5", True), ("2", False), ("2", False)]}))
+    assert found.select("majority", "majority_share", "margin", "majority_is_gold").row(0) == ("0.5", 0.5, 0.0, True)
+
+
+def voted(family: str, gold: int, against: int, share: float = 1.0) -> pl.DataFrame:
+    m = gold + against
+    return pl.DataFrame(
+        {
+            "id": [f"{family}{i:03d}" for i in range(m)],
+            "answers": pl.Series([8] * m, dtype=pl.Int32),
+            "majority": ["x"] * m,
+            "majority_share": [share] * m,
+            "margin": [2 * share - 1] * m,
+            "gold_share": [share if i < gold else 1 - share for i in range(m)],
+            "majority_is_gold": [i < gold for i in range(m)],
+            "family": [family] * m,
+            "wide": ["w"] * m,
+        }
+    )
+
+
+def test_a_student_that_is_usually_right_accuses_the_label() -> None:
+    found = suspects(voted("good", 18, 2), CheckRules())
+    assert found["trust"].unique().to_list() == pytest.approx([0.9])
+    assert found.filter("label_suspect")["id"].to_list() == ["good018", "good019"]
+
+
+def test_a_student_that_is_often_wrong_accuses_itself() -> None:
+    assert suspects(voted("bad", 12, 8), CheckRules())["label_suspect"].sum() == 0
+
+
+def test_small_families_borrow_the_trust_of_their_source() -> None:
+    rows = pl.concat([voted("big", 90, 0), voted("tiny", 0, 2)])
+    found = suspects(rows, CheckRules()).filter(pl.col("family") == "tiny")
+    assert found["trust"].unique().to_list() == pytest.approx([90 / 92])
+    assert found["label_suspect"].all()
+
+
+def test_an_unsure_majority_accuses_nobody() -> None:
+    rows = pl.concat([voted("f", 18, 0), voted("f", 0, 2, share=0.75).with_columns(pl.col("id") + "x")])
+    # 6 of 8 against 2: P(at least 6 of 8 heads) = 37/256 = 0.145
+    found = suspects(rows, CheckRules())
+    assert found["p_vote"].max() == pytest.approx(37 / 256)
+    assert found["label_suspect"].sum() == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "z", None]), st.booleans()), max_size=30))
+def test_votes_do_not_depend_on_order(rows: list[tuple[str, str | None, bool]]) -> None:
+    told: dict[str, list[tuple[str | None, bool]]] = {}
+    for id_, word, right in rows:
+        told.setdefault(id_, []).append((word, right and word is not None))
+    back = {id_: found[::-1] for id_, found in reversed(told.items())}
+    first, second = votes(rollouts(told)), votes(rollouts(back))
+    assert first.equals(second)
+    assert (first["majority_share"] >= first["gold_share"]).all()
+    assert (first["majority_share"] - first["margin"] >= 0).all()
