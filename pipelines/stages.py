@@ -77,7 +77,7 @@ ROAD: tuple[Stage, ...] = in_order(
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
     Stage("diversity", "scores", 1, ("rollouts",), candidates.diversity_measure, select.measure_diversity,
           extra=lambda b: candidates.student(b.recipe)),
-    Stage("select", "samples", 2, ("diversity", "round_trip", "split", "difficulty", "signals", "ingest"),
+    Stage("select", "samples", 2, ("diversity", "round_trip", "split", "difficulty", "signals", "checks", "ingest"),
           lambda r: r.select, select.select_samples),
     Stage("prefer", "prompts", 1,
           ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge", "rewrite",

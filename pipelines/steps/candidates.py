@@ -10,6 +10,7 @@ from filters.select.diversity import DIVERSITY, DiversityMeasure
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
 from pipelines.stage import Road, Stage
+from pipelines.steps.formed import formed_blind, formed_rollouts
 from schemas.errors import ConfigError
 
 
@@ -54,15 +55,52 @@ SIGNALS = ("log_psi", "logprob", "logprob_masked", "reliance")
 
 
 def _signals(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    section = road.build.recipe.signals
-    assert section is not None
-    return road.table("signals").filter(model=config.model or section.models[0]).select("id", *SIGNALS)
+    return road.table("signals").filter(model=student(road.build.recipe)).select("id", *SIGNALS)
+
+
+def _has_signals(recipe: Recipe) -> bool:
+    if recipe.signals is None or recipe.rollouts is None:
+        return False
+    if student(recipe) not in recipe.signals.models:
+        raise ConfigError(f"selection reads signals of '{student(recipe)}', so name it in signals.model too.")
+    return True
+
+
+BLIND = ("k_text", "n_text")
+
+
+def _blind(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    """The student's counts without the pictures."""
+    asked = road.table("checks", "results").filter(pl.col("check") == _blind_check(road.build.recipe))
+    return asked.select("id", k_text="k", n_text="n")
+
+
+def _blind_check(recipe: Recipe) -> str | None:
+    """The name of the text-only check that asks the student; None where the recipe has none."""
+    if recipe.rollouts is None:
+        return None
+    rollouts, told = recipe.rollouts, student(recipe)
+    blind = (c.label for c in recipe.checks if c.type == "text_only" and c.asks(rollouts) == told)
+    return next(blind, None)
+
+
+def _formed(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    return formed_rollouts(road, student(road.build.recipe))
+
+
+def _formed_blind(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    check = _blind_check(road.build.recipe)
+    assert check is not None
+    return formed_blind(road, check)
 
 
 PROVIDERS: tuple[Provider, ...] = (
     Provider(("source", "kind", "form", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
-    Provider(SIGNALS, "signals", lambda r: r.signals is not None, _signals),
+    Provider(SIGNALS, "signals", _has_signals, _signals),
+    Provider(BLIND, "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _blind),
+    Provider(("k_formed",), "rollouts", lambda r: r.rollouts is not None, _formed),
+    Provider(("k_text_formed",), "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _formed_blind),
     Provider(tuple(DIVERSITY.values()), "rollouts", lambda r: r.rollouts is not None, _diversity),
 )
 """Who gives which column. A stage whose numbers rules or quotas may read adds its line."""
