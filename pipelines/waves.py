@@ -56,18 +56,18 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
         build.log.heal()
         with VerifierPool(verify.workers, verify.budget_s) as pool:
             listen = _listener(pool, section.tags, build.recipe.difficulty.truncated)
+            answering = True
             while True:
                 build.log.answers(paths.wanted, paths.input, paths.answers)
                 _settle(paths.answers, rule, model, listen, stops)
                 open_, most = _still_open(paths, stops)
-                if not open_:
+                if not open_ or not answering:
                     break
                 calls = _Waves(_needy(paths.needy, identity, asks.requests, section), rule, listen)
                 got = send(build, stage, model, most, calls, calls.heard)
                 _add(receipt, got)
                 # Rows that share a prompt are asked as one; where their golds differ, the others may want more.
-                if got.unanswered or not got.samples:
-                    break
+                answering = got.samples > 0 and not got.unanswered
         parts.add("stops", pl.read_parquet(stops))
         _collect(stage, section, model, paths, stops, parts)
         return receipt

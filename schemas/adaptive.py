@@ -25,7 +25,7 @@ class AdaptiveConfig(Section):
         default=None, description="least and greatest number of right answers out of n; null: 1 to n - 1"
     )
     confidence: float = Field(
-        default=0.9,
+        default=0.92,
         gt=0.5,
         le=1,
         description="stop at this posterior probability; 1 stops only where nothing is left open",

@@ -1,5 +1,6 @@
 """Adaptive rollouts on a small real build: what is asked, what is asked again, what a replay says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +9,13 @@ import polars as pl
 import pytest
 
 from filters.stopping import StoppingRule
+from generators.engines import select
 from pipelines.build import records, run_build, up_to_date
 from pipelines.plan import make_plan
 from pipelines.stages import road
 from schemas.adaptive import AdaptiveConfig
+from schemas.completion import Completion, Request
+from schemas.errors import TransientEngineError
 
 ADAPTIVE = ("rollouts.n=6", "rollouts.adaptive={first: 2, wave: 1}", "caption=null", "distill=null")
 SAMPLES, N = 16, 6
@@ -116,3 +120,37 @@ def test_rows_that_share_a_prompt_and_not_a_gold(tmp_path: Path, tiny: SimpleNam
     assert stops.height == 2
     assert tiny.logged(tmp_path / "out") == stops["asked"].max()
     assert rollouts.height == stops["asked"].sum()
+
+
+def test_an_engine_that_fails_half_way_is_asked_for_the_rest(
+    tmp_path: Path, tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some second waves get no answer: their rollouts drop as unanswered, and the next build asks for them alone."""
+    tiny.write_source(tmp_path, 8)
+    real, failed = select.make_engine, set[str]()
+
+    def failing(*of: Any) -> Any:
+        engine = real(*of)
+        complete = engine.complete
+
+        async def sometimes(request: Request, indexes: Sequence[int]) -> list[Completion]:
+            if min(indexes) >= 2 and len(failed) < 3:
+                failed.add(request.id)
+            if request.id in failed and min(indexes) >= 2:
+                raise TransientEngineError("429")
+            return list(await complete(request, indexes))
+
+        engine.complete = sometimes
+        return engine
+
+    patient = (*ADAPTIVE, "rollouts.adaptive.confidence=1", "rollouts.adaptive.band=[3, 3]")
+    once = (*patient, "driver={max_retries: 0}")
+    monkeypatch.setattr(select, "make_engine", failing)
+    told = {r["stage"]: r for r in run_build(tiny.make(tmp_path, *once))}
+    assert told["rollouts"]["unanswered"] == told["rollouts"]["dropped"]["rollouts:unanswered"] == len(failed) == 3
+    monkeypatch.setattr(select, "make_engine", real)
+    told = {r["stage"]: r for r in run_build(tiny.make(tmp_path, *once))}
+    stops, rollouts = tables(tiny.make(tmp_path, *once))
+    assert told["rollouts"]["unanswered"] == 0
+    assert set(stops["stopped"]) <= {"in_band", "out_of_band", "all_asked"}
+    assert tiny.logged(tmp_path / "out") == rollouts.height == stops["asked"].sum()

@@ -1,0 +1,325 @@
+"""What adaptive rollouts save against a fixed n = 16, and what they lose.
+
+    python benchmarks/adaptive_rollouts.py simulate     # five priors, seeded; with the most that any rule could save
+    python benchmarks/adaptive_rollouts.py tune         # the grid from which the defaults were chosen, on other seeds
+    python benchmarks/adaptive_rollouts.py vlm          # real rollouts of the reference VLM, through the driver and the log
+
+Every policy sees the same answers. It is compared with two judges: the decision that all 16 answers give (`fixed`), and the
+true pass rate (`truth`: in the band if low/16 <= p <= high/16), where what counts is the loss against the fixed 16,
+which errs as well. For the VLM the truth is the rate of 32 further rollouts of each sample, which no policy saw.
+
+The policies:
+
+- `fixed 8`: ask 8, decide by k/8.
+- `4-8-16 mixed` (the baseline): ask 4; while all are right or all are wrong double to 8, then 16; in if the rate is.
+- `4-8-16 alike`: ask 4; stop, out of the band, if all are right or all are wrong, else double to 8, then 16.
+- `counts`, `rate`: `filters.stopping` with its confidence, first look and wave.
+
+`most` is a bound: the largest saving of any rule that reads only its sample's answers, even one that knows the prior and
+may toss coins, at 3 points of recall and of precision lost (a linear program over all counts). Writes
+benchmarks/results/adaptive_<command>.json.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from filters.stopping import Said, StoppingRule
+from schemas.adaptive import AdaptiveConfig
+
+N = 16
+RESULTS = Path(__file__).parent / "results"
+BANDS = ((1, 15), (2, 14), (4, 12))
+REPORTED, TUNED = range(101, 106), range(1, 4)
+LOSS = 0.03
+Answers = npt.NDArray[np.bool_]
+Asked = npt.NDArray[np.int64]
+
+PRIORS: dict[str, Callable[[np.random.Generator, int], npt.NDArray[np.float64]]] = {
+    "uniform": lambda g, s: g.random(s),
+    "U-shaped": lambda g, s: g.beta(0.3, 0.3, s),
+    "mostly hard": lambda g, s: g.beta(0.5, 3, s),
+    "mostly easy": lambda g, s: g.beta(3, 0.5, s),
+    "mixture": lambda g, s: np.select(
+        [(u := g.random(s)) < 0.30, u < 0.58], [np.zeros(s), np.ones(s)], g.beta(2, 2, s)
+    ),
+}
+"""The mixture: 30 % never right, 28 % always, the rest Beta(2, 2)."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to look, and what counts of right answers at a look decide: 1 in, 0 out, -1 go on."""
+
+    name: str
+    verdicts: dict[int, npt.NDArray[np.int64]]
+
+    def play(self, answers: Answers) -> tuple[Asked, Answers]:
+        """`(samples,)`: how many were asked, and whether the sample is in the band; `answers` is `(samples, 16)`."""
+        right = np.cumsum(answers, axis=1)
+        asked, decided = np.zeros(len(answers), np.int64), np.full(len(answers), -1)
+        for look, verdict in self.verdicts.items():
+            now = np.where(decided < 0, verdict[right[:, look - 1]], -1)
+            asked[now >= 0] = look
+            decided[now >= 0] = now[now >= 0]
+        return asked, decided == 1
+
+
+def in_band(band: tuple[int, int], k: npt.NDArray[Any], m: int) -> npt.NDArray[Any]:
+    """Whether k of m is a rate within the band's counts out of 16, in whole numbers."""
+    return (k * N >= band[0] * m) & (k * N <= band[1] * m)
+
+
+def doubling(band: tuple[int, int], alike_stops: bool) -> Policy:
+    verdicts = {}
+    for look in (4, 8, N):
+        k = np.arange(look + 1)
+        alike, decision = (k == 0) | (k == look), in_band(band, k, look).astype(int)
+        verdicts[look] = np.where(alike == alike_stops, np.where(alike, 0, decision), -1)
+    verdicts[N] = in_band(band, np.arange(N + 1), N).astype(int)
+    return Policy("4-8-16 alike" if alike_stops else "4-8-16 mixed", verdicts)
+
+
+def fixed(band: tuple[int, int], n: int) -> Policy:
+    return Policy(f"fixed {n}", {n: in_band(band, np.arange(n + 1), n).astype(int)})
+
+
+def adaptive(band: tuple[int, int], name: str | None = None, **config: Any) -> Policy:
+    """The rule of `filters.stopping`, as a table."""
+    asked = AdaptiveConfig(band=band, **config)
+    rule = StoppingRule(N, asked)
+    said = {None: -1, True: 1, False: 0}
+    verdicts = {m: np.array([said[rule.verdict(k, m - k)] for k in range(m + 1)]) for m in rule.looks}
+    last = in_band(band, np.arange(N + 1), N).astype(int)
+    verdicts[N] = np.where(verdicts[N] < 0, last, verdicts[N])
+    return Policy(name or f"{asked.rule} {asked.confidence:g}, {asked.first}+{asked.wave}", verdicts)
+
+
+def policies(band: tuple[int, int]) -> list[Policy]:
+    return [
+        fixed(band, 8),
+        doubling(band, False),
+        doubling(band, True),
+        adaptive(band, confidence=1),
+        adaptive(band),
+        adaptive(band, first=2, wave=2),
+        adaptive(band, first=4, wave=4),
+        adaptive(band, confidence=0.85),
+        adaptive(band, rule="rate"),
+    ]
+
+
+def score(policy: Policy, band: tuple[int, int], answers: Answers, truth: Answers, p: Any) -> dict[str, float]:
+    """Saved share, and recall and precision against both judges; the truth's as differences from the fixed 16."""
+    asked, chosen = policy.play(answers)
+    whole = fixed(band, N).play(answers)[1]
+    signal = p * (1 - p)
+    return {
+        "saved": 1 - asked.mean() / N,
+        "recall_fixed": _share(chosen & whole, whole),
+        "precision_fixed": _share(chosen & whole, chosen),
+        "recall_truth": _share(chosen & truth, truth) - _share(whole & truth, truth),
+        "precision_truth": _share(chosen & truth, chosen) - _share(whole & truth, whole),
+        "signal": float(signal[chosen].sum() / signal[whole].sum()),
+    }
+
+
+def _share(part: Answers, whole: Answers) -> float:
+    return float(part.sum() / max(1, whole.sum()))
+
+
+def drawn(prior: str, seed: int, samples: int) -> tuple[npt.NDArray[np.float64], Answers]:
+    generator = np.random.default_rng([seed, list(PRIORS).index(prior)])
+    p = PRIORS[prior](generator, samples)
+    return p, generator.random((samples, N)) < p[:, None]
+
+
+def simulated(policy: Policy, band: tuple[int, int], prior: str, seeds: range, samples: int) -> dict[str, float]:
+    rows = []
+    for seed in seeds:
+        p, answers = drawn(prior, seed, samples)
+        rows.append(score(policy, band, answers, (p * N >= band[0]) & (p * N <= band[1]), p))
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def most(band: tuple[int, int], prior: str, judge: str) -> float:
+    """The largest saving of any rule at `LOSS`: an LP over how often each count is reached and what is done there."""
+    from scipy.optimize import linprog
+    from scipy.stats import binom
+
+    p = PRIORS[prior](np.random.default_rng(7), 20_000)
+    p, weight = np.unique(np.round(p, 3), return_counts=True)
+    weight = weight / weight.sum()
+    states = [(m, k) for m in range(N + 1) for k in range(m + 1)]
+    number = {state: i for i, state in enumerate(states)}
+    true = in_band(band, p, 1) if judge == "truth" else None
+    mass, wanted = {}, {}
+    for m, k in states:
+        likely = weight * binom.pmf(k, m, p)
+        mass[m, k] = float(likely.sum())
+        more = np.arange(N - m + 1)
+        inside = in_band(band, k + more, N)
+        chance = true if true is not None else (binom.pmf(more[:, None], N - m, p) * inside[:, None]).sum(axis=0)
+        wanted[m, k] = float((likely * chance).sum() / max(mass[m, k], 1e-300))
+    ends = [(N, k) for k in range(N + 1)]
+    everything = sum(mass[s] * wanted[s] for s in ends)
+    selected = [s for s in ends if in_band(band, np.array(s[1]), N)]
+    found = sum(mass[s] * wanted[s] for s in selected)
+    recall, precision = found / everything - LOSS, found / sum(mass[s] for s in selected) - LOSS
+    cost, lost, false = (np.zeros(3 * len(states)) for _ in range(3))
+    flow, source = np.zeros((len(states), 3 * len(states))), np.zeros(len(states))
+    source[0] = 1
+    for (m, k), i in number.items():
+        take, leave, go = 3 * i, 3 * i + 1, 3 * i + 2
+        flow[i, [take, leave, go]] = 1
+        cost[[take, leave]], cost[go] = m, 1e4 * (m == N)
+        lost[leave], false[take] = wanted[m, k], precision - wanted[m, k]
+        for hit in (0, 1) if m < N else ():
+            step = float((weight * binom.pmf(k, m, p) * np.where(hit, p, 1 - p)).sum() / max(mass[m, k], 1e-300))
+            flow[number[m + 1, k + hit], go] -= step
+    limits = [everything * (1 - recall), 0.0]
+    best = linprog(cost, A_ub=[lost, false], b_ub=limits, A_eq=flow, b_eq=source, method="highs")
+    return 1 - float(best.fun) / N
+
+
+def simulate(samples: int) -> list[dict[str, Any]]:
+    rows = []
+    for band in BANDS:
+        for prior in PRIORS:
+            bound = {f"most_{judge}": most(band, prior, judge) for judge in ("fixed", "truth")}
+            for policy in policies(band):
+                found = simulated(policy, band, prior, REPORTED, samples)
+                rows.append({"band": f"{band[0]}..{band[1]}", "prior": prior, "policy": policy.name, **found, **bound})
+    return rows
+
+
+def tune(samples: int) -> list[dict[str, Any]]:
+    """On other seeds than the reported ones: the worst prior's saving and losses for each setting."""
+    rows = []
+    for band in BANDS:
+        for first, wave in ((1, 1), (2, 1), (4, 1), (2, 2), (4, 2), (4, 4)):
+            for confidence in (0.8, 0.85, 0.88, 0.9, 0.92, 0.95, 1):
+                policy = adaptive(band, first=first, wave=wave, confidence=confidence)
+                found = [simulated(policy, band, prior, TUNED, samples) for prior in PRIORS]
+                worst = {name: min(row[name] for row in found) for name in found[0]}
+                rows.append({"band": f"{band[0]}..{band[1]}", "policy": policy.name, **worst})
+    return rows
+
+
+RECIPE = """\
+name: adaptive
+models:
+  vlm: {model: reference-vlm, engine: transformers}
+sources:
+  - {type: easy_vqa, name: easy-vqa, split: test, limit: HALF}
+  - {type: scenes, name: scenes, split: curate, n: HALF, per_scene: 1, levels: [1, 2, 3]}
+rollouts: {model: vlm, n: 48, sampling: {temperature: 1.0, max_tokens: 16}, tags: plain}
+"""
+
+
+def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
+    """Ask the reference VLM 48 times about each sample; then let the adaptive stage replay the first 16 of that log."""
+    from pipelines.build import run_stages
+    from pipelines.recipe import load_recipe
+    from pipelines.stage import Build
+    from pipelines.workspace import Workspace
+
+    recipe = workspace / "adaptive.yaml"
+    workspace.mkdir(parents=True, exist_ok=True)
+    recipe.write_text(RECIPE.replace("HALF", str(samples // 2)))
+
+    def scored(out: str, *overrides: str, replay: bool = False) -> Any:
+        build = Build(load_recipe(str(recipe), overrides), Workspace(workspace / out), replay=replay)
+        return run_stages(build, "ingest", "selftest", "rollouts", "score")
+
+    table = scored("whole").table("score").select("sample_id", "index", "correct").sort("sample_id", "index").collect()
+    right = table["correct"].fill_null(False).to_numpy().reshape(-1, 48)
+    held = right[:, N:]
+    rows = []
+    for band in BANDS:
+        truth = in_band(band, held.sum(axis=1), held.shape[1])
+        for policy in policies(band):
+            found = score(policy, band, right[:, :N], truth, held.mean(axis=1))
+            rows.append(
+                {"band": f"{band[0]}..{band[1]}", "prior": f"VLM, {len(right)}", "policy": policy.name, **found}
+            )
+        stage = scored("whole", "rollouts.n=16", f"rollouts.adaptive={{band: [{band[0]}, {band[1]}]}}", replay=True)
+        stops = stage.table("rollouts", "stops").sort("id").collect()
+        asked, chosen = adaptive(band).play(right[:, :N])
+        assert stops["asked"].to_list() == asked.tolist(), "the stage and the table of the rule must agree"
+        assert stops["in_band"].to_list() == chosen.tolist()
+    return rows
+
+
+def timed(workspace: Path) -> list[dict[str, Any]]:
+    """Fixed and adaptive rollouts of 200 samples from an empty log each: what was asked, and how long it took."""
+    from pipelines.build import run_stages
+    from pipelines.recipe import load_recipe
+    from pipelines.stage import Build
+    from pipelines.workspace import Workspace
+
+    rows = []
+    for name, override in (("fixed 16", "null"), ("counts 0.92, 2+1", "{band: [2, 14]}"),
+                           ("counts 0.92, 4+4", "{band: [2, 14], first: 4, wave: 4}")):  # fmt: skip
+        overrides = ("limit=200", "rollouts.n=16", f"rollouts.adaptive={override}")
+        build = Build(load_recipe(str(workspace / "adaptive.yaml"), overrides), Workspace(workspace / f"timed-{name}"))
+        plan = run_stages(build, "ingest", "selftest", "rollouts")
+        cost = (plan.record(plan.stage("rollouts")) or {})["asked"]["vlm"]
+        rate = cost["samples"] / cost["seconds"]
+        rows.append({"policy": name, "asked": cost["samples"], "seconds": cost["seconds"], "a_second": rate})
+    return rows
+
+
+def agree(samples: int = 400) -> None:
+    """The tables of policies and the rule that the pipeline runs are one."""
+    for band in BANDS:
+        rule = StoppingRule(N, AdaptiveConfig(band=band))
+        _, answers = drawn("uniform", 1, samples)
+        asked, chosen = adaptive(band).play(answers)
+        for row, m, decided in zip(answers, asked, chosen, strict=True):
+            said: list[Said] = ["right" if hit else "wrong" for hit in row]
+            stop = rule.walk(said)
+            assert (stop.asked, stop.in_band) == (m, bool(decided))
+
+
+def shown(rows: list[dict[str, Any]]) -> Iterator[str]:
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, float_precision=3, tbl_hide_dataframe_shape=True):
+        yield str(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("simulate", "tune", "vlm"))
+    parser.add_argument("--samples", type=int, default=None, help="a prior and seed (20,000), or of the VLM (600)")
+    parser.add_argument(
+        "--workspace", type=Path, default=None, help="of the VLM's rollouts; kept, so that it can go on"
+    )
+    options = parser.parse_args()
+    agree()
+    if options.command == "vlm":
+        with tempfile.TemporaryDirectory() as scratch:
+            workspace = options.workspace or Path(scratch)
+            rows = vlm(options.samples or 600, workspace)
+            times = timed(workspace)
+    else:
+        rows = (simulate if options.command == "simulate" else tune)(options.samples or 20_000)
+        times = []
+    for text in (*shown(rows), *(shown(times) if times else ())):
+        sys.stdout.write(text + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    out = RESULTS / f"adaptive_{options.command}.json"
+    out.write_text(json.dumps({"rows": rows, "times": times}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
