@@ -3,6 +3,7 @@
     python benchmarks/adaptive_rollouts.py simulate     # five priors, seeded; with the most that any rule could save
     python benchmarks/adaptive_rollouts.py tune         # the grid from which the defaults were chosen, on other seeds
     python benchmarks/adaptive_rollouts.py vlm          # real rollouts of the reference VLM, through the driver and the log
+    python benchmarks/adaptive_rollouts.py fill         # how busy waves keep an engine, beside fixed rollouts and barriers
 
 Every policy sees the same answers. It is compared with two judges: the decision that all 16 answers give (`fixed`), and the
 true pass rate (`truth`: in the band if low/16 <= p <= high/16), where what counts is the loss against the fixed 16,
@@ -21,10 +22,12 @@ benchmarks/results/adaptive_<command>.json.
 """
 
 import argparse
+import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,12 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.stopping import Said, StoppingRule
+from pipelines.completions import CompletionsLog
+from pipelines.driver import Call, DriverConfig, drive
+from pipelines.waves import Waves
 from schemas.adaptive import AdaptiveConfig
+from schemas.completion import Completion, Message, ModelIdentity, Request
+from schemas.ids import seeded
 
 N = 16
 RESULTS = Path(__file__).parent / "results"
@@ -109,9 +117,9 @@ def policies(band: tuple[int, int]) -> list[Policy]:
         fixed(band, 8),
         doubling(band, False),
         doubling(band, True),
-        adaptive(band, confidence=1),
+        adaptive(band, confidence=1, first=2, wave=1),
         adaptive(band),
-        adaptive(band, first=2, wave=2),
+        adaptive(band, first=2, wave=1),
         adaptive(band, first=4, wave=4),
         adaptive(band, confidence=0.85),
         adaptive(band, rule="rate"),
@@ -206,7 +214,7 @@ def tune(samples: int) -> list[dict[str, Any]]:
     """On other seeds than the reported ones: the worst prior's saving and losses for each setting."""
     rows = []
     for band in BANDS:
-        for first, wave in ((1, 1), (2, 1), (4, 1), (2, 2), (4, 2), (4, 4)):
+        for first, wave in ((2, 1), (3, 1), (2, 2), (3, 2), (4, 2), (4, 4)):
             for confidence in (0.8, 0.85, 0.88, 0.9, 0.92, 0.95, 1):
                 policy = adaptive(band, first=first, wave=wave, confidence=confidence)
                 found = [simulated(policy, band, prior, TUNED, samples) for prior in PRIORS]
@@ -260,23 +268,100 @@ def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def timed(workspace: Path) -> list[dict[str, Any]]:
-    """Fixed and adaptive rollouts of 200 samples from an empty log each: what was asked, and how long it took."""
+def costs(workspace: Path) -> list[dict[str, Any]]:
+    """Fixed and adaptive rollouts of 100 samples from an empty log each: what was asked and what it cost.
+
+    A wave is a request, so small waves send the prompt more often. The answers here have two tokens: where replies are
+    that short, prompts are the bill, and waves should be large.
+    """
     from pipelines.build import run_stages
     from pipelines.recipe import load_recipe
     from pipelines.stage import Build
     from pipelines.workspace import Workspace
 
     rows = []
-    for name, override in (("fixed 16", "null"), ("counts 0.92, 2+1", "{band: [2, 14]}"),
-                           ("counts 0.92, 4+4", "{band: [2, 14], first: 4, wave: 4}")):  # fmt: skip
-        overrides = ("limit=200", "rollouts.n=16", f"rollouts.adaptive={override}")
-        build = Build(load_recipe(str(workspace / "adaptive.yaml"), overrides), Workspace(workspace / f"timed-{name}"))
+    for name, override in (
+        ("fixed 16", "null"),
+        ("3+2", "{band: [2, 14]}"),
+        ("4+4", "{band: [2, 14], first: 4, wave: 4}"),
+    ):
+        overrides = ("limit=100", "rollouts.n=16", f"rollouts.adaptive={override}")
+        build = Build(load_recipe(str(workspace / "adaptive.yaml"), overrides), Workspace(workspace / f"costs-{name}"))
         plan = run_stages(build, "ingest", "selftest", "rollouts")
         cost = (plan.record(plan.stage("rollouts")) or {})["asked"]["vlm"]
-        rate = cost["samples"] / cost["seconds"]
-        rows.append({"policy": name, "asked": cost["samples"], "seconds": cost["seconds"], "a_second": rate})
+        facts = ("samples", "prompt_tokens", "completion_tokens", "seconds")
+        rows.append({"policy": name, **{fact: cost[fact] for fact in facts}})
     return rows
+
+
+class SleepingEngine:
+    """Answers after a log-normal time, so that only the schedule counts: how busy are its slots?"""
+
+    def __init__(self, slots: int, seed: int, scale: float) -> None:
+        self.identity = ModelIdentity("sleeping", "0", "0")
+        self.concurrency = slots
+        self.slept = 0.0
+        self._seed = seed
+        self._scale = scale
+
+    async def start(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+        return list(await asyncio.gather(*(self._one(request, index) for index in indexes)))
+
+    async def _one(self, request: Request, index: int) -> Completion:
+        seconds = self._scale * seeded(self._seed, f"{request.id}:{index}").lognormvariate(0, 1)
+        async with self._slots:
+            await asyncio.sleep(seconds)
+        self.slept += seconds
+        p = seeded("p", request.id).betavariate(0.5, 0.5)
+        return Completion(index, "right" if seeded("answer", f"{request.id}:{index}").random() < p else "wrong", "stop")
+
+    async def close(self) -> None:
+        pass
+
+
+def fill(samples: int) -> list[dict[str, Any]]:
+    """The share of the time that an engine's 64 slots are busy: fixed 16, waves as one stream, waves with a barrier.
+
+    `ideal` is the least time in which 64 slots could do the same work, over the time that was needed. A call holds its slots
+    until its last answer is there, so wide calls leave some idle.
+    """
+    requests = [Request(f"{i:05d}", (Message("user", (f"question {i}",)),), n=N) for i in range(samples)]
+    calls = [Call(r, r.id, tuple(range(N))) for r in requests]
+    rule = StoppingRule(N, AdaptiveConfig(band=(2, 14)))
+    rows = []
+    for name in ("fixed 16", "waves, one stream", "waves, barriers"):
+        engine, started = SleepingEngine(64, 1, 0.15), time.perf_counter()
+        with tempfile.TemporaryDirectory() as scratch:
+            log = CompletionsLog(Path(scratch))
+
+            def ask(stream: Any, heard: Any = None, log: CompletionsLog = log, engine: Any = engine) -> int:
+                with log.writer(engine.identity) as writer:
+                    return drive(stream, engine, writer, DriverConfig(), total=samples * N, heard=heard).samples
+
+            waves = name.startswith("waves")
+            asked = _ask_waves(calls, rule, ask, barrier="barriers" in name) if waves else ask(iter(calls))
+        seconds = time.perf_counter() - started
+        rows.append({"policy": name, "asked": asked, "seconds": seconds, "ideal": engine.slept / 64 / seconds})
+    return rows
+
+
+def _ask_waves(calls: list[Call], rule: StoppingRule, ask: Any, *, barrier: bool) -> int:
+    def listen(row: dict[str, Any], replies: list[tuple[str | None, str | None]]) -> list[Said]:
+        return ["right" if text == "right" else "wrong" for _, text in replies]
+
+    rows = [({"id": c.request.id, "said": ["missing"] * N}, c) for c in calls]
+    if not barrier:
+        stream = Waves(rows, rule, listen)
+        return int(ask(stream, stream.heard))
+    asked, open_ = 0, rows
+    while open_:
+        waves = Waves(open_, rule, listen)
+        asked += ask(iter([next(waves) for _ in open_]), waves.heard)
+        open_ = [row for row in open_ if rule.walk(row[0]["said"]).stopped == "unanswered"]
+    return asked
 
 
 def agree(samples: int = 400) -> None:
@@ -299,10 +384,15 @@ def shown(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("simulate", "tune", "vlm"))
-    parser.add_argument("--samples", type=int, default=None, help="a prior and seed (20,000), or of the VLM (600)")
+    parser.add_argument("command", choices=("simulate", "tune", "vlm", "fill"))
+    parser.add_argument(
+        "--samples", type=int, default=None, help="a prior and seed (20,000), of the VLM or of fill (600)"
+    )
     parser.add_argument(
         "--workspace", type=Path, default=None, help="of the VLM's rollouts; kept, so that it can go on"
+    )
+    parser.add_argument(
+        "--costs", action="store_true", help="vlm: also roll out 100 samples afresh, fixed and adaptive"
     )
     options = parser.parse_args()
     agree()
@@ -310,15 +400,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             workspace = options.workspace or Path(scratch)
             rows = vlm(options.samples or 600, workspace)
-            times = timed(workspace)
+            others = costs(workspace) if options.costs else []
+    elif options.command == "fill":
+        rows, others = fill(options.samples or 600), []
     else:
-        rows = (simulate if options.command == "simulate" else tune)(options.samples or 20_000)
-        times = []
-    for text in (*shown(rows), *(shown(times) if times else ())):
+        rows, others = (simulate if options.command == "simulate" else tune)(options.samples or 20_000), []
+    for text in (*shown(rows), *(shown(others) if others else ())):
         sys.stdout.write(text + "\n")
     RESULTS.mkdir(exist_ok=True)
     out = RESULTS / f"adaptive_{options.command}.json"
-    out.write_text(json.dumps({"rows": rows, "times": times}, indent=1) + "\n")
+    out.write_text(json.dumps({"rows": rows, "costs": others}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

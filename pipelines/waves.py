@@ -63,7 +63,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
                 open_, most = _still_open(paths, stops)
                 if not open_ or not answering:
                     break
-                calls = _Waves(_needy(paths.needy, identity, asks.requests, section), rule, listen)
+                calls = Waves(_needy(paths.needy, identity, asks.requests, section), rule, listen)
                 got = send(build, stage, model, most, calls, calls.heard)
                 _add(receipt, got)
                 # Rows that share a prompt are asked as one; where their golds differ, the others may want more.
@@ -129,7 +129,7 @@ def _needy(
             yield rows[request.id], Call(request, prompt_key(identity, request), tuple(range(request.n)))
 
 
-class _Waves:
+class Waves:
     """A stream of calls that grows while it is read: `heard` tells it of answers, and they may raise new questions."""
 
     def __init__(self, rows: Iterable[tuple[dict[str, Any], Call]], rule: StoppingRule, listen: Listen) -> None:
@@ -139,7 +139,7 @@ class _Waves:
         self._next: deque[Call] = deque()
         self._live: dict[str, tuple[dict[str, Any], Call]] = {}
 
-    def __iter__(self) -> "_Waves":
+    def __iter__(self) -> "Waves":
         return self
 
     def __next__(self) -> Call:

@@ -25,14 +25,14 @@ class AdaptiveConfig(Section):
         default=None, description="least and greatest number of right answers out of n; null: 1 to n - 1"
     )
     confidence: float = Field(
-        default=0.92,
+        default=0.9,
         gt=0.5,
         le=1,
         description="stop at this posterior probability; 1 stops only where nothing is left open",
     )
-    first: int = Field(default=2, ge=1, description="rollouts of every sample before the first look")
+    first: int = Field(default=3, ge=1, description="rollouts of every sample before the first look")
     wave: int = Field(
-        default=1, ge=1, description="rollouts between looks; more of them are fewer requests, and save less"
+        default=2, ge=1, description="rollouts between looks; more of them are fewer requests, and save less"
     )
     prior: BetaPrior = Field(default=BetaPrior(), description="of a pass rate; Jeffreys' unless a pilot gave another")
 
