@@ -5,8 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
-TRAINERS := .venv-trainers
-.PHONY: venv quickstart test test-slow test-vllm test-trainers check lint types arrow format bench clean
+.PHONY: .PHONY: cards venv quickstart test test-slow test-vllm check lint types arrow format bench clean := .venv-trainers test-trainers
 
 venv: $(STAMP)
 
@@ -54,6 +53,11 @@ types: $(STAMP)
 
 arrow: $(STAMP)
 	$(BIN)/lint-imports
+
+# The published cards, from a fresh build of each recipe.
+cards: $(STAMP)
+	$(BIN)/curate build quickstart
+	$(BIN)/curate card quickstart
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

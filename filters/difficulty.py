@@ -94,24 +94,3 @@ def drop_unmeasured(samples: pl.DataFrame, measured: pl.DataFrame) -> Split:
     rows = samples.join(measured, on="id", how="left", maintain_order="left")
     reason = pl.when(pl.col("n").fill_null(0) == 0).then(pl.lit("difficulty:unmeasured"))
     return split(rows, reason, {"asked": pl.col("asked"), "unscored": pl.col("unscored")})
-
-
-def band() -> pl.Expr:
-    """The difficulty band of `k` of `n`: unsolved (k = 0), hard (up to 1/5), medium, easy (from 4/5), solved (k = n).
-
-    The cuts at 0.2 and 0.8 are MMR1's (arXiv 2509.21268, data curation); in counts, so that no rounding decides.
-    """
-    k, n = pl.col("k").cast(pl.Int64), pl.col("n").cast(pl.Int64)
-    return (
-        pl.when(k == 0)
-        .then(pl.lit("unsolved"))
-        .when(k == n)
-        .then(pl.lit("solved"))
-        .when(5 * k <= n)
-        .then(pl.lit("hard"))
-        .when(5 * k >= 4 * n)
-        .then(pl.lit("easy"))
-        .when(n > 0)
-        .then(pl.lit("medium"))
-        .alias("band")
-    )

@@ -70,6 +70,25 @@ def export_release(
 
 
 @releases_app.command()
+def card(
+    release: Annotated[str, typer.Argument(help="A release's folder or name: quickstart/v1.")],
+    out: Annotated[Path, typer.Option(help="The folder of the card, its manifest and its pictures.")] = Path(
+        "data_cards"
+    ),
+    template: Annotated[Path | None, typer.Option(help="A Jinja template of your own.")] = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Render the data card of a release again, from its manifest alone."""
+    with sentences():
+        from pipelines.card import check_template, publish_card
+        from pipelines.versions import find_release
+
+        if template is not None:
+            check_template(template)
+        say(f"Wrote {publish_card(find_release(release, workspace), out, template)}.")
+
+
+@releases_app.command()
 def gc(
     workspace: WorkspaceOption = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,

@@ -1,109 +1,168 @@
-"""The data card of a release, rendered from its manifest alone."""
+"""The data card of a release, rendered from its manifest alone.
 
-from collections.abc import Mapping
-from typing import Any
-
-_HEAD = """---
-pretty_name: {name} {version}
-configs:
-{configs}
----
-# {name} {version}
-
-{description}
-
-```python
-from datasets import load_dataset
-
-sft = load_dataset("path/to/{version}", "sft", split="train")      # prompt, completion, images: TRL's SFTTrainer
-rl = load_dataset("path/to/{version}", "rl", split="train")        # prompt, images, solution: TRL's GRPOTrainer
-```
-
-| split | rows |
-|---|---|
-{splits}
-
-## Sources
-
-| name | licence | url |
-|---|---|---|
-{sources}
-
-## Models
-
-| name | model | revision |
-|---|---|---|
-{models}
-
-## Funnel
-
-Every row that came in is here, kept or dropped with its reason.
-
-| stage | rows | in | kept | dropped, by reason |
-|---|---|---|---|---|
-{funnel}
-{kept_out}"""
-
-_KEPT_OUT = """
-## Evaluation sets kept out
-
-Rows that share a picture, a run of words or the meaning of a question of these sets were dropped.
-
-| evaluation set | questions | our rows that hit it |
-|---|---|---|
-{sets}
-
-{hits}
+The text is a Jinja template, `data_cards/card.md.jinja` or one of the recipe's own (`release.card`), which may use every key
+of the manifest and the names in `NAMES`. The front matter is written here, because `datasets` reads it.
 """
 
-_HITS = """| our row | evaluation set | its row | found by | score |
-|---|---|---|---|---|
-{hits}
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-{said}"""
+from pipelines.examples import PICTURES
+from pipelines.workspace import replacing, store_errors, write_json
+from schemas.errors import ConfigError
+
+TEMPLATE = Path(__file__).parent.parent / "data_cards" / "card.md.jinja"
+
+PURPOSES = {
+    "sft": "cold start: a verified trace for each prompt",
+    "rl": "prompts with a verifiable answer, worth a rollout",
+    "preference": "a right and a wrong response to the same prompt",
+    "holdout": "never trained on",
+    "control": "a random choice as large as `rl`, to compare with",
+    "unfiltered": "all that selection had to choose from",
+}
+
+_MANIFEST = (
+    "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
+    "selection", "checks_of_answers", "examples",
+)  # fmt: skip
+NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
+"""What a template may use."""
 
 
-def render_card(manifest: Mapping[str, Any]) -> str:
-    """The README.md of a release: front matter with its configs, sources, models and the funnel."""
-    recipe = manifest["recipe"]
-    rows: dict[str, int] = {}
-    for file in manifest["files"]:
-        split = file["path"].split("/")[0]
-        rows[split] = rows.get(split, 0) + file["rows"]
-    return _HEAD.format(
-        name=manifest["name"],
-        version=manifest["version"],
-        description=recipe["description"],
+def render_card(manifest: Mapping[str, Any], template: Path | None = None, pictures: str = "pictures") -> str:
+    """The README.md of a release: front matter with its configs, then the template. `pictures` is where examples' are.
+
+    Raises ConfigError where the template cannot be read or rendered.
+    """
+    from huggingface_hub import DatasetCardData
+
+    configs = {name: facts for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]}
+    licences = {source.get("license") for source in manifest["recipe"]["sources"]}
+    data = DatasetCardData(
+        pretty_name=f"{manifest['name']} {manifest['version']}",
+        license=licences.pop() if len(licences) == 1 else "other",
+        task_categories=["image-text-to-text", "visual-question-answering"],
+        size_categories=_size(sum(facts["rows"] for facts in configs.values())),
+        tags=["multimodal-reasoning", "chain-of-thought", "curate"],
         # `datasets` refuses to load a split without rows, so an empty one is no config.
-        configs="\n".join(f"- config_name: {n}\n  data_files: {n}/*.parquet" for n, count in rows.items() if count),
-        splits="\n".join(f"| {name} | {count} |" for name, count in rows.items()),
-        sources="\n".join(
-            f"| {s['name']} | {s.get('license') or 'not stated'} | {s.get('url') or ''} |" for s in recipe["sources"]
-        ),
-        models="\n".join(f"| {name} | {m['model']} | {m['revision']} |" for name, m in manifest["models"].items()),
-        funnel="\n".join(
-            f"| {s['stage']} | {s['unit']} | {s['rows_in']} | {s['kept']} | {reasons(s['dropped'])} |"
-            for s in manifest["stages"]
-        ),
-        kept_out=_kept_out(manifest.get("evaluation_sets")),
+        configs=[{"config_name": name, "data_files": f"{name}/*.parquet"} for name in configs],
     )
+    names = {
+        **{name: manifest.get(name) for name in _MANIFEST},
+        "purposes": PURPOSES,
+        "place": f"path/to/{manifest['version']}",
+        "loadable": list(configs),
+        "pictures": pictures,
+        "unlicensed": [s["name"] for s in manifest["recipe"]["sources"] if not s.get("license")],
+    }
+    return f"---\n{data.to_yaml()}\n---\n{_render(template or TEMPLATE, names)}"
 
 
-def _kept_out(found: Mapping[str, Any] | None) -> str:
-    """Against which evaluation sets the rows were held, and which of them hit one."""
-    if not found:
-        return ""
-    sets = "\n".join(f"| {name} | {s['questions']} | {s['rows']} |" for name, s in found["sets"].items())
-    lines = [
-        f"| {h['id']} | {h['benchmark']} | {h['row']} | {h['by']} | {h['score']} |".replace("\n", " ")
-        for h in found["hits"]
-    ]
-    rest = found["count"] - len(lines)
-    said = f"{rest} more stand in dropped.parquet." if rest else ""
-    hits = _HITS.format(hits="\n".join(lines), said=said).rstrip() if lines else "No row hit one."
-    return _KEPT_OUT.format(sets=sets, hits=hits)
+def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
+    """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its pictures beside it."""
+    manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    name = manifest["name"]
+    shown = [picture for example in manifest["examples"] for picture in example["pictures"]]
+    with store_errors(folder):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for picture in shown:
+            shutil.copyfile(release / PICTURES / picture, folder / name / picture)
+    write_json(manifest, folder / f"{name}.json")
+    with replacing(folder / f"{name}.md") as path:
+        path.write_text(render_card(manifest, template, name), encoding="utf-8")
+    return folder / f"{name}.md"
+
+
+def check_template(template: Path) -> None:
+    """Raise ConfigError where a template cannot be read, is no Jinja, or uses a name that there is not."""
+    from jinja2 import meta
+
+    environment, text = _environment(), _read(template)
+    try:
+        unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - set(NAMES))
+    except Exception as error:
+        raise ConfigError(f"The card template {template} is not valid Jinja: {error}") from None
+    if unknown:
+        raise ConfigError(f"The card template {template} uses {', '.join(unknown)}; there are {', '.join(NAMES)}.")
+
+
+def _render(template: Path, names: Mapping[str, Any]) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        text: str = _environment().from_string(_read(template)).render(**names)
+        return text.rstrip() + "\n"
+    except (TemplateError, TypeError) as error:
+        raise ConfigError(f"The card template {template} cannot be rendered: {error}") from None
+
+
+def _read(template: Path) -> str:
+    try:
+        return template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The card template {template} cannot be read: {error}") from None
+
+
+def _environment() -> Any:
+    """Sandboxed, because a template may come with somebody's recipe; a name that is not there is an error."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    filters = (thousands, reasons, histogram, number, line, quote, fenced)
+    environment.filters.update({function.__name__: function for function in filters})
+    return environment
+
+
+def thousands(count: int) -> str:
+    """`12,345`"""
+    return f"{count:,}"
 
 
 def reasons(dropped: Mapping[str, int]) -> str:
     """`12 verify:wrong, 3 verify:timeout`."""
-    return ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+    return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+
+
+def number(value: float | None) -> str:
+    """Whole numbers whole, others to three digits, nothing as a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.3f}"
+
+
+def histogram(counts: Sequence[Mapping[str, int]], width: int = 40) -> str:
+    """A line for each k of n, with a bar as long as its share of the largest."""
+    most = max(row["samples"] for row in counts)
+    labels = [f"{row['k']}/{row['n']}" for row in counts]
+    pad = max(map(len, labels))
+    lines = (
+        f"{label:>{pad}}  {'█' * round(width * row['samples'] / most)} {row['samples']:,}"
+        for label, row in zip(labels, counts, strict=True)
+    )
+    return "\n".join(lines)
+
+
+def line(text: Any) -> str:
+    """A text that cannot break out of its table cell or its line."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def quote(text: str) -> str:
+    """A text of several lines inside a quotation."""
+    return "\n> ".join(line(part) for part in text.splitlines())
+
+
+def fenced(text: str) -> str:
+    """A text inside a code block, which it cannot end."""
+    return text.replace("```", "'''")
+
+
+def _size(rows: int) -> str:
+    """The hub's name for a number of rows."""
+    bounds = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+    return next((name for bound, name in bounds if rows < bound), "10M<n<100M")

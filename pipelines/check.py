@@ -2,6 +2,7 @@
 
 import difflib
 
+from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
@@ -36,5 +37,7 @@ def check(build: Build) -> None:
         for name in recipe.signals.models:
             check_signals(recipe.models[name])
     encoder_identities(build)
+    if recipe.release.card is not None:
+        check_template(recipe.release.card)
     _ = build.identities
     build.workspace.prepare(recipe.name)

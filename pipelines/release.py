@@ -5,8 +5,10 @@
         control/ unfiltered/             what a random choice would have taken, and what there was to choose from
         images/                          the pictures, where the recipe keeps them beside the parquet
         dropped.parquet                  every row that a stage dropped, with its reason and the numbers that decided
+        pictures/                        those of the rows that the card shows
         manifest.json                    resolved recipe, models, counts by reason, statistics, hashes of every file
         README.md                        the data card, with the configs that `load_dataset` reads
+        croissant.json                   the same for machines: MLCommons Croissant
 
 A release is made in a hidden folder, flushed to the disk and renamed when it is whole. Its version is decided by the bytes
 of its tables: the same content is the same version, however often it is built; other content is the next one. Nothing in
@@ -26,6 +28,8 @@ from typing import Any
 import polars as pl
 
 from pipelines.card import render_card
+from pipelines.croissant import describe
+from pipelines.examples import write_examples
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
 from pipelines.shards import Shards
 from pipelines.statistics import statistics
@@ -70,9 +74,11 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
                 "code": package_version("curate-multimodal"),
                 **content.manifest,
                 "statistics": statistics(scratch),
+                "examples": write_examples(scratch),
                 "files": files,
             }
-            (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
+            (scratch / "README.md").write_text(render_card(manifest, config.card), encoding="utf-8")
+            write_json(describe(manifest), scratch / "croissant.json")
             write_json(manifest, scratch / "manifest.json")
             _flush(scratch)
             scratch.rename(target)

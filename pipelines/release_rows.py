@@ -5,6 +5,7 @@ would be taken for a picture, so it is written `<img>`.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ class ReleaseConfig(Section):
     images: Literal["embed", "reference"] = Field(
         default="embed", description="inside the parquet, or beside it in images/, each once, named by `path`"
     )
+    card: Path | None = Field(default=None, description="a Jinja template of your own for the data card")
     extras: tuple[Literal["control", "unfiltered"], ...] = Field(
         default=("control", "unfiltered"),
         description="configs beside the splits: the random control, all that was there",

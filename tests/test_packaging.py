@@ -20,14 +20,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(out.glob("*.whl")))
 
 
-def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_five_packages_and_the_card_template_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert {t for t in tops if not t.endswith(".dist-info")} == PACKAGES
+    assert {t for t in tops if not t.endswith(".dist-info")} == PACKAGES | {"data_cards"}
 
 
-def test_the_wheel_carries_recipes_and_weights(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_carries_recipes_weights_and_template(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert "pipelines/recipes/quickstart.yaml" in names
+    assert "data_cards/card.md.jinja" in names
     assert "generators/reference/weights/model.safetensors" in names
 
 

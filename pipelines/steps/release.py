@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from filters.difficulty import band
+from filters.select.bands import BandConfig, difficulty_band
 from filters.traces import stated_gold
 from filters.verify.round_trip import GRADED_KINDS, RoundTripConfig, round_trip
 from pipelines.release import Content, write_release
@@ -110,7 +110,10 @@ def _rows(build: Build, road: Road) -> pl.LazyFrame:
     else:
         rows = rows.with_columns(caption=pl.lit(None, pl.String))
     samples = road.table("ingest").select(_PROMPT)
-    return rows.join(samples, on="id").with_columns(band=band(), tags=pl.lit(recipe.verify.tags))
+    bands = recipe.select.bands if recipe.select else BandConfig()
+    return rows.join(samples, on="id").with_columns(
+        band=difficulty_band(pl.col("k"), pl.col("n"), bands), tags=pl.lit(recipe.verify.tags)
+    )
 
 
 def _drops(build: Build, stage: Stage, road: Road, own: pl.DataFrame) -> pl.LazyFrame:
@@ -140,6 +143,27 @@ def _manifest(build: Build, stage: Stage, road: Road, kept: pl.DataFrame, droppe
         "recipe": recipe,
         "models": {name: identity.to_json() for name, identity in build.identities.items()},
         **evaluation_sets(road),
+        **_chosen(road),
+        "checks_of_answers": _checked(road),
         "stages": [{f: record[f] for f in facts} for record in records if record]
         + [{**last, "dropped": dict(reasons.iter_rows())}],
     }
+
+
+def _chosen(road: Road) -> dict[str, Any]:
+    """How the selection compares with its control."""
+    return {"selection": road.table("select", "comparison").collect().to_dicts()} if "select" in road else {}
+
+
+def _checked(road: Road) -> dict[str, Any]:
+    """Verdicts by the tier that gave them, and how many replies were cut off, for traces and for rollouts."""
+    found = {}
+    for unit, asked, judged in (("traces", "distill", "verify"), ("rollouts", "rollouts", "score")):
+        if judged in road:
+            ends = road.table(asked).select(rows=pl.len(), truncated=(pl.col("finish_reason") == "length").sum())
+            lost = road.table(judged, "dropped").select(tier=pl.col("evidence").str.json_path_match("$.tier"))
+            counted = pl.concat([road.table(judged).select("tier"), lost]).group_by("tier").len()
+            tiers = counted.sort("len", "tier", descending=[True, False], nulls_last=True).collect()
+            named = {str(tier or "none"): count for tier, count in tiers.iter_rows()}
+            found[unit] = {**ends.collect().row(0, named=True), "tiers": named}
+    return found

@@ -1,0 +1,136 @@
+"""Croissant metadata of a release: the card for machines (MLCommons Croissant 1.0, http://mlcommons.org/croissant/1.0)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.release_rows import schema
+
+_CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileProperty": "cr:fileProperty",
+    "fileObject": "cr:fileObject",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+
+_TYPES = {pa.string(): "sc:Text", pa.int32(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean"}
+_SAID_OF = {
+    "id": "content hash of the sample: the same sample has the same id in every release",
+    "prompt": "the turns that the model is given",
+    "completion": "what it should say: a verified trace",
+    "chosen": "a right response",
+    "rejected": "a wrong response",
+    "images": "the pictures, in the order of the prompt",
+    "solution": "the gold answer as trainers' graders read it",
+    "answer": "the gold answer as a tagged union, in JSON",
+    "verifier": "the rule that scores an answer",
+    "verifier_params": "its parameters, in JSON",
+    "options": "the options of a choice question",
+    "tags": "the tag schema of the reply",
+    "dataset": "the source that the sample came from",
+    "group": "what must stay on one side of a split",
+    "model": "the model whose rollouts were counted",
+    "k": "rollouts that were right",
+    "n": "rollouts that were scored",
+    "band": "difficulty: never, hard, medium, easy, always",
+    "index": "which of the sample's traces or pairs this is",
+    "caption": "how the picture was put into words",
+    "value": "what the selection's rule gave",
+    "control": "whether the random control holds the row too",
+    "split": "the side on which the sample stands",
+    "released": "whether selection took it",
+}
+
+
+def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Croissant JSON-LD: every parquet file with its hash, and a record set for each config that has rows."""
+    recipe = manifest["recipe"]
+    configs = [name for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]]
+    files = [f for f in manifest["files"] if f["path"].split("/")[0] in configs]
+    licences = sorted({source.get("license") or "not stated" for source in recipe["sources"]})
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": f"{manifest['name']}-{manifest['version']}",
+        "description": recipe["description"] or f"Release {manifest['version']} of the recipe {manifest['name']}.",
+        "version": f"{manifest['version'].removeprefix('v')}.0.0",
+        "license": ", ".join(licences),
+        "url": next((s["url"] for s in recipe["sources"] if s.get("url")), "https://pypi.org/project/datasets"),
+        "distribution": [_file(file) for file in files],
+        "recordSet": [
+            _record_set(name, [f["path"] for f in files if f["path"].startswith(f"{name}/")]) for name in configs
+        ],
+    }
+
+
+def _file(file: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": file["path"],
+        "name": file["path"],
+        "contentUrl": file["path"],
+        "encodingFormat": "application/x-parquet",
+        "contentSize": f"{file['bytes']} B",
+        "sha256": file["sha256"],
+    }
+
+
+def _record_set(config: str, paths: list[str]) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": config,
+        "name": config,
+        "description": f"The rows of the config {config} ({len(paths)} files; the fields are read from the first).",
+        "field": [_field(config, field, paths[0]) for field in schema(config)],
+    }
+
+
+def _field(config: str, field: pa.Field, path: str) -> dict[str, Any]:
+    repeated = pa.types.is_list(field.type)
+    inner = field.type.value_type if repeated else field.type
+    source = {"fileObject": {"@id": path}, "extract": {"column": field.name}}
+    found: dict[str, Any] = {
+        "@type": "cr:Field",
+        "@id": f"{config}/{field.name}",
+        "name": field.name,
+        "description": _SAID_OF[field.name],
+        "dataType": "sc:Text" if pa.types.is_struct(inner) else _TYPES[inner],
+        "source": source,
+    }
+    if pa.types.is_struct(inner):
+        part = "bytes" if field.name == "images" else "content"
+        found |= {"source": {**source, "transform": {"jsonPath": part}}}
+        found |= {"dataType": "sc:ImageObject" if part == "bytes" else "sc:Text"}
+    return found | ({"repeated": True} if repeated else {})

@@ -1,0 +1,142 @@
+"""The card: rendered from a manifest alone, with a template of one's own, against hostile texts; Croissant beside it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from huggingface_hub import DatasetCard
+
+from pipelines.build import run_build
+from pipelines.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
+from pipelines.check import check
+from pipelines.recipe import load_recipe
+from pipelines.stages import ROAD
+from pipelines.versions import find_release
+from schemas.errors import ConfigError
+
+CARDS = TEMPLATE.parent
+Copy = Callable[[Path], Path]
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+    folder = tmp_path_factory.mktemp("card")
+    tiny.write_source(folder, 20)
+    run_build(tiny.make(folder))
+    return find_release("tiny", folder / "out")
+
+
+@pytest.fixture
+def manifest(release: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((release / "manifest.json").read_text())
+    return found
+
+
+def test_the_card_says_every_count_of_the_manifest(release: Path, manifest: dict[str, Any]) -> None:
+    text = (release / "README.md").read_text()
+    for stage in manifest["stages"]:
+        assert f"| {stage['stage']} | {stage['unit']} | {stage['rows_in']:,} | {stage['kept']:,} |" in text
+    for name, facts in manifest["statistics"]["configs"].items():
+        assert f"| `{name}` | {facts['rows']} | {facts['samples']} | {facts['pictures']} |" in text
+    for reason, count in manifest["statistics"]["dropped"].items():
+        assert f"{count} {reason}" in text
+    assert render_card(manifest) == text
+
+
+def test_the_hub_reads_the_front_matter(release: Path, manifest: dict[str, Any]) -> None:
+    data = DatasetCard((release / "README.md").read_text()).data.to_dict()
+    filled = [name for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]]
+    assert [config["config_name"] for config in data["configs"]] == filled
+
+
+def test_every_picture_of_the_card_is_there(release: Path, manifest: dict[str, Any], tmp_path: Path) -> None:
+    shown = [p for example in manifest["examples"] for p in example["pictures"]]
+    assert shown
+    assert all((release / "pictures" / name).is_file() for name in shown)
+    path = publish_card(release, tmp_path)
+    assert all(f"](tiny/{name})" in path.read_text() and (tmp_path / "tiny" / name).is_file() for name in shown)
+
+
+def test_a_text_cannot_break_out_of_its_place(manifest: dict[str, Any]) -> None:
+    evil = "a | b\n<script>x</script>\n# heading"
+    manifest["examples"] = [
+        {**manifest["examples"][0], "question": evil, "solution": evil, "reply": "```\n# out of the fence"}
+    ]
+    text = render_card(manifest)
+    assert "<script>" not in text
+    assert "\n# heading" not in text
+    assert "```\n# out of" not in text
+
+
+def test_a_template_of_ones_own(tmp_path: Path, manifest: dict[str, Any]) -> None:
+    mine = tmp_path / "mine.jinja"
+    mine.write_text("{{ name }} has {{ statistics.configs.rl.rows | thousands }} prompts.")
+    check_template(mine)
+    assert render_card(manifest, mine).endswith(
+        f"tiny has {manifest['statistics']['configs']['rl']['rows']} prompts.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{{ nmae }}", "uses nmae; there are name, version"),
+        ("{% for x %}", "is not valid Jinja"),
+        ("{{ ''.__class__.__mro__ }}", None),
+    ],
+)
+def test_a_broken_template_is_one_sentence_before_anything_starts(
+    text: str, sentence: str | None, tmp_path: Path, tiny: SimpleNamespace, manifest: dict[str, Any]
+) -> None:
+    mine = tmp_path / "mine.jinja"
+    mine.write_text(text)
+    if sentence is None:  # valid Jinja, but the sandbox lets no template reach into Python
+        with pytest.raises(ConfigError, match="cannot be rendered"):
+            render_card(manifest, mine)
+        return
+    tiny.write_source(tmp_path, 2)
+    with pytest.raises(ConfigError, match=sentence):
+        check(tiny.make(tmp_path, f"release.card={mine}"))
+
+
+def test_a_template_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        check_template(tmp_path / "none.jinja")
+
+
+def test_croissant_is_valid_and_its_records_are_the_rows(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    monkeypatch.chdir(release)
+    dataset = mlcroissant.Dataset(jsonld=str(release / "croissant.json"))
+    assert not dataset.metadata.ctx.issues.errors
+    rows = pl.read_parquet(release / "holdout" / "*.parquet")
+    records = list(dataset.records("holdout"))
+    assert [record["holdout/id"].decode() for record in records] == rows["id"].to_list()
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (0.5, "0.500"), (1.0, "1"), (1234.0, "1,234"), (0.0, "0")])
+def test_numbers(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_a_histogram_is_scaled_to_its_largest() -> None:
+    rows = [{"k": 0, "n": 2, "samples": 5}, {"k": 2, "n": 2, "samples": 10}]
+    assert histogram(rows, width=4) == "0/2  ██ 5\n2/2  ████ 10"
+
+
+@pytest.mark.parametrize("path", sorted(CARDS.glob("*.json")), ids=lambda path: path.stem)
+def test_published_cards_are_current(path: Path) -> None:
+    """A card is its manifest rendered; the manifest is of today's recipe and today's road."""
+    manifest = json.loads(path.read_text())
+    assert path.with_suffix(".md").read_text() == render_card(manifest, pictures=path.stem), "run `make cards`"
+    today = load_recipe(path.stem).model_dump(mode="json", exclude={"driver"})
+    for model in today["models"].values():
+        for key in ("base_urls", "concurrency", "timeout_s"):
+            model.pop(key)
+    assert manifest["recipe"] == today, "run `make cards`"
+    order = [stage.name for stage in ROAD]
+    assert [s["stage"] for s in manifest["stages"]] == sorted((s["stage"] for s in manifest["stages"]), key=order.index)
