@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
-.PHONY: .PHONY: cards venv quickstart test test-slow test-vllm check lint types arrow format bench clean := .venv-trainers test-trainers
+TRAINERS := .venv-trainers
+.PHONY: venv quickstart test test-slow test-vllm test-trainers check lint types arrow format cards bench clean
 
 venv: $(STAMP)
 
