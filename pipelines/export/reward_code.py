@@ -9,7 +9,6 @@ package named after their content, so that exports of two versions live side by 
 import ast
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -100,11 +99,12 @@ def _read(module: str) -> str | None:
     )
 
 
-def _imports(source: str) -> Iterator[tuple[int, Sequence[str]]]:
+@cache
+def _imports(source: str) -> tuple[tuple[int, list[str]], ...]:
     """The line of every import of our own packages, and the modules it may mean."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in _ROOTS:
-            yield node.lineno, [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom) and node.module)
+    ours = (node for node in found if str(node.module).split(".")[0] in _ROOTS)
+    return tuple((n.lineno, [str(n.module), *(f"{n.module}.{alias.name}" for alias in n.names)]) for n in ours)
 
 
 def _renamed(source: str, package: str) -> str:

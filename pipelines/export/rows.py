@@ -72,7 +72,7 @@ class Release:
     def records(self, split: str) -> Iterator[dict[str, Any]]:
         """The rows of a split as the release stores them, a few in memory at a time."""
         for path in self.files(split):
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
+            for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(batch_size=BATCH):
                 yield from batch.to_pylist()
 
 

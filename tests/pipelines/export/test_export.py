@@ -1,8 +1,10 @@
 """What holds for every exporter."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,6 +112,40 @@ def test_a_failure_leaves_the_old_export(shapes: Path, tmp_path: Path, monkeypat
         made(shapes, "trl", tmp_path / "out")
     assert tree(tmp_path / "out") == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_killed_export_leaves_nothing_half_and_the_next_one_clears_up(shapes: Path, tmp_path: Path) -> None:
+    """Killed in the midst of writing, and between the two renames that put a new export in an old one's place."""
+    target = tmp_path / "out"
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from pipelines.export import write\n"
+        "from pipelines.export.catalogue import exporter_of\n"
+        "from pipelines.export.rows import open_release\n"
+        "release, target, where = open_release(sys.argv[1], Path()), Path(sys.argv[2]), sys.argv[3]\n"
+        "die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write.FORMAT = where\n"
+        "if where == 'writing': write.render_readme = die\n"
+        "else: Path.rename = lambda self, to, move=Path.rename: (move(self, to), die())\n"
+        "write.export(release, exporter_of('trl'), target)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+    def killed(where: str) -> None:
+        command = [sys.executable, "-c", program, str(shapes), str(target), where]
+        assert subprocess.run(command, check=False, env=environment).returncode == -signal.SIGKILL
+
+    killed("writing")
+    assert not target.exists() and list(tmp_path.iterdir())
+    made(shapes, "trl", target)
+    before = tree(target)
+    killed("writing")
+    assert tree(target) == before
+    killed("renaming")
+    assert not target.exists()
+    made(shapes, "trl", target)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"] and tree(target) == before
 
 
 def test_strangers_are_never_overwritten(shapes: Path, make_release: Callable[..., Path], tmp_path: Path) -> None:
