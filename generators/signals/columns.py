@@ -93,7 +93,9 @@ def add_attention(sums: ColumnSums, query: "Tensor", key: "Tensor", mask: "Tenso
         sums.add(scores.log_softmax(dim=-1).nan_to_num(nan=0.0, neginf=-torch.inf), first)
 
 
-def watch_attention(module: Any, query: "Tensor", key: "Tensor", value: "Tensor", mask: Any, **kwargs: Any) -> Any:
+def watch_attention(
+    module: Any, query: "Tensor", key: "Tensor", value: "Tensor", attention_mask: Any, **kwargs: Any
+) -> Any:
     """Attention as transformers calls it; where `module.curate_sums` is set, the weights are added up on the way.
 
     The output is the library's own, so that looking changes nothing.
@@ -103,8 +105,8 @@ def watch_attention(module: Any, query: "Tensor", key: "Tensor", value: "Tensor"
     sums = getattr(module, "curate_sums", None)
     if sums is not None:
         scale = kwargs.get("scaling")
-        add_attention(sums, query, key, mask, scale if scale is not None else query.shape[-1] ** -0.5)
-    return sdpa_attention_forward(module, query, key, value, mask, **kwargs)
+        add_attention(sums, query, key, attention_mask, scale if scale is not None else query.shape[-1] ** -0.5)
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 
 def register_watch() -> str:

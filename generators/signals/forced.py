@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from generators.checks.masks import patch_mask
-from generators.engines.model_loading import LoadedModel, load_model
+from generators.engines.model_loading import load_model
 from generators.engines.prefix import EncodedPrompt
-from generators.engines.prompt_tensors import batch_extras, encode_prompt, shape_of, with_reply
+from generators.engines.prompt_tensors import encode_prompt, shape_of, with_reply
 from generators.engines.prompting import ImageCache
 from generators.signals.columns import HEADS, ColumnSums, register_watch
+from generators.signals.forward import final_attention, forward
 from generators.signals.patches import PatchConfig
 from schemas.completion import Request
 from schemas.engine import MediaReader, ModelConfig
@@ -64,7 +65,7 @@ class ForcedModel:
         self._loaded = load_model(config, register_watch())
         self._images = ImageCache(media)
         self._kind = "cpu" if self._loaded.model.device.type == "cpu" else "gpu"
-        self._final = _final_attention(self._loaded)
+        self._final = final_attention(self._loaded)
 
     def attention(self, texts: Sequence[Forced], window: int | None) -> list[dict[str, list[float]] | str]:
         """For each text its sums of log-attention by column (see `generators.signals.columns`), or why there are none."""
@@ -75,7 +76,7 @@ class ForcedModel:
             sums = ColumnSums(torch.tensor([p.reply for p in batch], device=self._loaded.model.device), window)
             self._final.curate_sums = sums
             try:
-                self._forward(batch, 1)
+                forward(self._loaded, [p.whole for p in batch], 1)
             finally:
                 self._final.curate_sums = None
             for item, row in zip(batch, sums.rows(), strict=True):
@@ -88,7 +89,7 @@ class ForcedModel:
         found: list[Any] = [[] for _ in texts]
         for batch in self._batches(texts, found, ends):
             longest = max(p.reply for p in batch)
-            logits = self._forward(batch, longest + 1)
+            logits = forward(self._loaded, [p.whole for p in batch], longest + 1)
             for item, row in zip(batch, logits, strict=True):
                 found[item.place] = _chosen(row[-item.reply - 1 : -1], item.whole.ids[-item.reply :])
         return found
@@ -138,31 +139,6 @@ class ForcedModel:
         shas = text.request.images
         return [patch_mask(p, mask.patch, mask.p, f"{mask.seed}:{sha}") for p, sha in zip(pictures, shas, strict=True)]
 
-    def _forward(self, batch: Sequence[_Pass], logits_to_keep: int) -> Any:
-        """The logits of the last `logits_to_keep` columns, `(sequences, columns, vocabulary)`."""
-        import torch
-
-        model, pad = self._loaded.model, self._loaded.pad
-        wholes = [p.whole for p in batch]
-        width = max(len(w.ids) for w in wholes)
-        ids = torch.tensor([[pad] * (width - len(w.ids)) + list(w.ids) for w in wholes], device=model.device)
-        mask = torch.tensor([[0] * (width - len(w.ids)) + [1] * len(w.ids) for w in wholes], device=model.device)
-        extras = batch_extras(wholes, width, model.device, model.dtype)
-        # Models such as Qwen-VL count positions along three axes, by themselves, where pictures are given.
-        multi_axis = hasattr(getattr(model, "model", None), "rope_deltas")
-        if multi_axis:
-            model.model.rope_deltas = None
-        given = {} if multi_axis else {"position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
-        with torch.inference_mode():
-            return model(
-                input_ids=ids,
-                attention_mask=mask,
-                use_cache=False,
-                logits_to_keep=logits_to_keep,
-                **given,
-                **extras,
-            ).logits
-
 
 def check_signals(config: ModelConfig) -> None:
     """Raise ConfigError for a model whose insides cannot be seen: one behind a server."""
@@ -171,24 +147,6 @@ def check_signals(config: ModelConfig) -> None:
             f"signals: the model '{config.model}' is behind a server, which shows neither attentions nor the "
             "likelihood of a given text. Name the same weights as a model with engine: transformers."
         )
-
-
-def _final_attention(loaded: LoadedModel) -> Any:
-    """The attention module of the last layer of the text model."""
-    text = loaded.prompts.config.get_text_config()
-    last = text.num_hidden_layers - 1
-    found = [
-        module
-        for module in loaded.model.modules()
-        if getattr(module, "layer_idx", None) == last and getattr(module, "is_causal", False)
-    ]
-    if len(found) != 1 or getattr(text, "attn_logit_softcapping", None):
-        raise ConfigError(
-            f"signals: the attention of the last layer of a '{text.model_type}' model cannot be read; use another model "
-            "for signals.attention, or leave the section out."
-        )
-    found[0].curate_sums = None
-    return found[0]
 
 
 def _chosen(logits: Any, tokens: Sequence[int]) -> list[float]:

@@ -1,0 +1,90 @@
+"""A model of Qwen2.5-VL's make, whose positions run along three axes: a padded batch against one sequence at a time."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from generators.engines.model_loading import LoadedModel
+from generators.engines.prefix import EncodedPrompt
+from generators.engines.prompt_tensors import with_reply
+from generators.signals.columns import HEADS, ColumnSums, Heads, register_watch
+from generators.signals.forward import final_attention, forward
+from schemas.errors import ConfigError
+
+Literal = Callable[[list[torch.Tensor], Heads, int | None], list[float]]
+IMAGE, VISION_START, VISION_END = 90, 91, 92
+
+
+def qwen() -> Any:
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    torch.manual_seed(0)
+    text = {
+        "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 100, "max_position_embeddings": 256, "initializer_range": 0.3,
+        "bos_token_id": 0, "eos_token_id": None, "pad_token_id": 1,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0},
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64, "patch_size": 4,
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 16, "fullatt_block_indexes": [1],
+        "initializer_range": 0.3,
+    }  # fmt: skip
+    config = Qwen2_5_VLConfig(
+        text_config=text, vision_config=vision, image_token_id=IMAGE, vision_start_token_id=VISION_START,
+        vision_end_token_id=VISION_END, video_token_id=93,
+    )  # fmt: skip
+    return Qwen2_5_VLForConditionalGeneration(config).eval()
+
+
+def pictured(rows: int, columns: int, before: list[int], reply: list[int]) -> tuple[EncodedPrompt, int]:
+    """A prompt with a picture of `rows` by `columns` patches and a reply behind it, and the reply's length."""
+    ids = (*before, VISION_START, *[IMAGE] * (rows * columns // 4), VISION_END, 7, 8)
+    extras = {
+        "pixel_values": torch.randn(rows * columns, 3 * 2 * 4 * 4, generator=torch.Generator().manual_seed(rows)),
+        "image_grid_thw": torch.tensor([[1, rows, columns]]),
+        "mm_token_type_ids": torch.tensor([[int(i == IMAGE) for i in ids]], dtype=torch.int32),
+    }
+    return with_reply(EncodedPrompt(ids, 0, extras), reply), len(reply)
+
+
+def plain(ids: list[int], reply: list[int]) -> tuple[EncodedPrompt, int]:
+    return with_reply(EncodedPrompt(tuple(ids), len(ids) - 1), reply), len(reply)
+
+
+PICTURED = [pictured(4, 4, [5, 6], [9, 10, 11, 12]), pictured(8, 4, [5], [30]), pictured(4, 12, [], [31, 32, 33])]
+PLAIN = [plain([40, 41, 42, 43], [44, 45]), plain([46], [47, 48, 49, 50, 51])]
+
+
+@pytest.mark.parametrize("batch", [PICTURED, PLAIN], ids=["pictures", "text"])
+def test_a_padded_batch_is_its_sequences(literal: Literal, batch: list[tuple[EncodedPrompt, int]]) -> None:
+    model = qwen()
+    loaded = LoadedModel(model, SimpleNamespace(config=model.config), 256, frozenset(), 1, False)  # type: ignore[arg-type]
+    expected = []
+    for whole, length in batch:
+        model.set_attn_implementation("eager")
+        model.model.rope_deltas = None
+        with torch.inference_mode():
+            out = model(input_ids=torch.tensor([whole.ids]), output_attentions=True, **dict(whole.extras))
+        weights = out.attentions[-1][0]
+        expected.append((out.logits[0, -length - 1 :], [weights[:, i] for i in range(-length, 0)]))
+    model.set_attn_implementation(register_watch())
+    final = final_attention(loaded)
+    final.curate_sums = sums = ColumnSums(torch.tensor([length for _, length in batch]))
+    logits = forward(loaded, [whole for whole, _ in batch], max(length for _, length in batch) + 1)
+    for place, (found, (wanted, rows)) in enumerate(zip(sums.rows(), expected, strict=True)):
+        torch.testing.assert_close(logits[place, -len(wanted) :], wanted, rtol=1e-3, atol=1e-3)
+        for heads in HEADS:
+            log = torch.tensor(literal(rows, heads, None)).log().tolist()
+            assert found[heads] == pytest.approx(log, rel=1e-3, abs=1e-3)
+
+
+def test_capped_scores_are_refused() -> None:
+    model = qwen()
+    model.config.get_text_config().attn_logit_softcapping = 50.0
+    loaded = LoadedModel(model, SimpleNamespace(config=model.config), 256, frozenset(), 1, False)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="cannot be read"):
+        final_attention(loaded)
