@@ -41,6 +41,15 @@ def _difficulty(road: Road, config: SelectConfig) -> pl.LazyFrame:
     return measured.with_columns(difficulty_band(pl.col("k"), pl.col("n"), config.bands)).select("id", *MEASURES)
 
 
+def _decided(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    """What the student's adaptive rollouts decided."""
+    return road.table("difficulty", "measures").filter(model=student(road.build.recipe)).select("id", "in_band")
+
+
+def _is_adaptive(recipe: Recipe) -> bool:
+    return recipe.rollouts is not None and recipe.rollouts.adaptive is not None
+
+
 def student(recipe: Recipe) -> str:
     """Whose rollouts selection reads."""
     assert recipe.rollouts is not None
@@ -97,6 +106,7 @@ def _formed_blind(road: Road, config: SelectConfig) -> pl.LazyFrame:
 PROVIDERS: tuple[Provider, ...] = (
     Provider(("source", "kind", "form", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
+    Provider(("in_band",), "rollouts: {adaptive: …}", _is_adaptive, _decided),
     Provider(SIGNALS, "signals", _has_signals, _signals),
     Provider(BLIND, "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _blind),
     Provider(("k_formed",), "rollouts", lambda r: r.rollouts is not None, _formed),

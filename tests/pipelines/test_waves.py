@@ -13,9 +13,10 @@ from generators.engines import select
 from pipelines.build import records, run_build, up_to_date
 from pipelines.plan import make_plan
 from pipelines.stages import road
+from pipelines.steps.candidates import check_candidates
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Completion, Request
-from schemas.errors import TransientEngineError
+from schemas.errors import ConfigError, TransientEngineError
 
 ADAPTIVE = ("rollouts.n=6", "rollouts.adaptive={first: 2, wave: 1}", "caption=null", "distill=null")
 SAMPLES, N = 16, 6
@@ -60,6 +61,24 @@ def test_difficulty_counts_what_was_measured(finished: Path, tiny: SimpleNamespa
     assert (measured["n"] == measured["asked"]).all()
     assert (measured["k"] == measured["right"]).all()
     assert measured["stopped"].null_count() == 0
+
+
+def test_selection_takes_the_decision(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
+    out = copy_of(finished)
+    chosen = (*ADAPTIVE, "select={rule: {type: in_band}, splits: [sft, rl, holdout]}")
+    run_build(tiny.make(finished, *chosen, out=out))
+    plan = road(tiny.make(finished, *chosen, out=out))
+    decided = plan.table("difficulty").filter("in_band").select("id").collect()
+    candidates = plan.table(plan.last("samples", plan.stage("select"))).select("id").collect()
+    wanted = set(decided["id"]) & set(candidates["id"])
+    assert set(plan.table("select").collect()["id"]) == wanted
+    assert plan.table("select", "dropped").collect()["reason"].unique().to_list() == ["select:out_of_band"]
+
+
+def test_a_rule_that_wants_decisions_wants_adaptive_rollouts(finished: Path, tiny: SimpleNamespace) -> None:
+    recipe = tiny.make(finished, "select={rule: {type: in_band}}").recipe
+    with pytest.raises(ConfigError, match="reads 'in_band', so the recipe needs a"):
+        check_candidates(recipe)
 
 
 def test_the_funnel_and_the_plan(finished: Path, tiny: SimpleNamespace) -> None:

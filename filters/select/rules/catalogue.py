@@ -6,6 +6,7 @@ from pydantic import Field
 
 from filters.select.rules import (
     general_reasoner,
+    in_band,
     kimi,
     mm_eureka,
     mmr1_vas,
@@ -33,7 +34,8 @@ RuleConfig = Annotated[
     | kimi.KimiConfig
     | time_r1.TimeR1Config
     | univg_r1.UniVGR1Config
-    | rap.RapConfig,
+    | rap.RapConfig
+    | in_band.InBandConfig,
     Field(discriminator="type"),
 ]  # fmt: skip
 
@@ -50,5 +52,6 @@ RULES: dict[type[Section], Rule] = {
     time_r1.TimeR1Config: Rule(time_r1.judge, reads(*time_r1.COLUMNS), how="weighted"),
     univg_r1.UniVGR1Config: Rule(univg_r1.judge, reads(*univg_r1.COLUMNS)),
     rap.RapConfig: Rule(rap.judge, rap.columns),
+    in_band.InBandConfig: Rule(in_band.judge, reads(*in_band.COLUMNS)),
 }
 """What each config asks for."""

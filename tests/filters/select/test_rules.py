@@ -42,6 +42,13 @@ def test_vl_rethinker_keeps_what_is_right_once() -> None:
     assert causes(verdict) == ["too_hard", None, None]
 
 
+def test_in_band_takes_the_decision_and_values_by_the_posterior() -> None:
+    """Jeffreys' prior, 1 of 2 right: Beta(1.5, 1.5), E[p(1-p)] = 1.5 · 1.5 / (3 · 4); 8 of 16 is worth more, being sure."""
+    verdict = judged(rule("in_band"), k=[1, 8, 0], n=[2, 16, 13], in_band=[True, True, False])
+    assert causes(verdict) == [None, None, "out_of_band"]
+    assert verdict["value"].to_list()[:2] == pytest.approx([2.25 / 12, 72.25 / (17 * 18)])
+
+
 def test_general_reasoner_drops_both_ends() -> None:
     verdict = judged(rule("general_reasoner"), k=[0, 1, 7, 8], n=[8, 8, 8, 8])
     assert causes(verdict) == ["too_hard", None, None, "too_easy"]
@@ -177,6 +184,7 @@ def table(rows: list[Seen], prefix: str = "r") -> pl.DataFrame:
     schema = {"k": pl.Int32, "kind": pl.String, "source": pl.String, "tokens": pl.Float64, "score_std": pl.Float64}
     made = pl.DataFrame(rows, schema={**schema, "mean_score": pl.Float64})
     known = {"k_text": pl.col("k") // 2, "n_text": pl.lit(8, pl.Int32), "log_psi": pl.col("tokens") - 60}
+    known["in_band"] = pl.col("k").is_between(1, 7)
     spread = pl.col("mean_score").alias("distinct_3")
     ids = pl.Series("id", [f"{prefix}{i:03d}" for i in range(made.height)], dtype=pl.String)
     return made.with_columns(ids, spread, n=pl.lit(8, pl.Int32), **known)
