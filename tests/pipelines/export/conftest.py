@@ -1,22 +1,22 @@
-"""A small release with every shape of row, written by the code that writes releases."""
+"""A small release with every shape of row, made by the code that makes the rows of releases."""
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
 from filters.verify.gold import parse_gold
 from generators.scenes import iter_scenes, render
 from pipelines.media import MediaStore
-from pipelines.release import Content, ReleaseConfig, write_release
+from pipelines.release_rows import ReleaseConfig, record, schema
+from pipelines.shards import Shards
 from schemas.answer import dump_answer
 from schemas.ids import content_id
-from schemas.sample import MEDIA
 
 # (question, pictures, kind of answer, answer, options, reasoning)
 ROWS: list[tuple[str, int, str, str, list[str], str]] = [
@@ -34,7 +34,7 @@ def reply(reasoning: str, answer: str) -> str:
     return f"<think>{reasoning}</think>\n<answer>\\boxed{{{answer}}}</answer>"
 
 
-def _table(split: str, media: list[str], rows: list[Any]) -> pl.LazyFrame:
+def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]:
     made = []
     for i, (question, pictures, kind, raw, options, reasoning) in enumerate(rows):
         gold = parse_gold(kind, raw, options=options)
@@ -46,13 +46,7 @@ def _table(split: str, media: list[str], rows: list[Any]) -> pl.LazyFrame:
                 "options": options,
                 "answer": {"kind": kind, "raw": raw, "parsed": dump_answer(gold)},
                 "verifier": {"id": kind, "params": "{}"},
-                "media": [
-                    {
-                        name: m.get(name)
-                        for name in ("kind", "sha256", "width", "height", "duration", "role", "derived_from")
-                    }
-                    for m in shown
-                ],
+                "media": shown,
                 "source": {"dataset": "scenes"},
                 "group": content_id(question),
                 "solution": None,
@@ -70,35 +64,30 @@ def _table(split: str, media: list[str], rows: list[Any]) -> pl.LazyFrame:
                 "control": False,
             }
         )
-    schema = {
-        "media": pl.List(MEDIA),
-        "solution": pl.String(),
-        "caption": pl.String(),
-        "band": pl.String(),
-        "options": pl.List(pl.String),
-    }
-    return pl.DataFrame(made, schema_overrides=schema).lazy()
+    return made
 
 
-def _make(folder: Path, rows: list[Any] | None = None, **config: Any) -> Path:
-    store = MediaStore(folder / "media")
+def _make(folder: Path, rows: list[Any] | None = None, **given: Any) -> Path:
+    """The splits of a release and as much of a manifest as exporters read."""
+    store, config = MediaStore(folder / "media"), ReleaseConfig(**given)
     media = []
     for scene in iter_scenes("curate", 8, seed=5, levels=(1,)):
         file = io.BytesIO()
         render(scene).save(file, "PNG")
         media.append(store.put(file.getvalue(), "png"))
-    chosen = ROWS if rows is None else rows
-    tables = {split: _table(split, media, chosen) for split in ("sft", "rl", "preference", "holdout")}
-    dropped = pl.LazyFrame(
-        schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String())
+    release = folder / "releases" / "shapes" / "v1"
+    for split in ("sft", "rl", "preference", "holdout"):
+        table = _rows(split, media, ROWS if rows is None else rows)
+        with Shards(release / split, schema(split)) as shards:
+            shards.write([record(split, row, config, store) for row in table])
+    if config.images == "reference":
+        (release / "images").mkdir()
+        for sha256 in media:
+            shutil.copy(store.path(sha256), release / "images")
+    (release / "manifest.json").write_text(
+        json.dumps({"name": "shapes", "version": "v1", "content": content_id(given)})
     )
-    manifest = {
-        "recipe": {"name": "shapes", "description": "Every shape of row.", "sources": []},
-        "models": {},
-        "stages": [],
-    }
-    content = Content(tables, dropped, manifest)
-    return write_release(content, ReleaseConfig(**config), store, folder / "releases" / "shapes")
+    return release
 
 
 @pytest.fixture(scope="session")

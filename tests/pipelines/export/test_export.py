@@ -17,11 +17,16 @@ from typer.testing import CliRunner
 
 from filters.verify import reward as ours
 from flows.cli import app
+from generators.scenes import iter_scenes, render
+from pipelines.build import run_build
 from pipelines.export import write
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.marks import check_marks, escape, marked_question
 from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
 from pipelines.export.write import export
+from pipelines.recipe import load_recipe
+from pipelines.stage import Build
+from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 
 TRAINERS = list(EXPORTERS)
@@ -176,6 +181,30 @@ def test_the_command(shapes: Path, tmp_path: Path) -> None:
     assert said.exit_code == 0 and "grpo: 6 rows" in said.output and (tmp_path / "out" / "README.md").is_file()
     said = CliRunner().invoke(app, ["export", "shapes", "unsloth", "-w", workspace])
     assert said.exit_code == 2 and "There is no exporter for 'unsloth'" in said.output
+
+
+def test_a_built_release_loads_as_it_is_and_as_an_export(tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    rows = [{"question": f"What is {i} plus 1?", "answer": str(i + 1), "kind": "number"} for i in range(12)]
+    for i, scene in enumerate(iter_scenes("curate", 6, seed=2, levels=(1,))):
+        render(scene).save(tmp_path / f"{i}.png")
+        rows[i]["image"] = str(tmp_path / f"{i}.png")
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = f"[{{type: jsonl, name: sums, path: {tmp_path / 'rows.jsonl'}}}]"
+    (tmp_path / "sums.yaml").write_text(f"name: sums\nsources: {source}\nsplit: {{sft: 0.0, rl: 0.7, holdout: 0.3}}\n")
+    run_build(Build(load_recipe(str(tmp_path / "sums.yaml")), Workspace(tmp_path / "ws")))
+    release = open_release("sums", tmp_path / "ws")
+    told = export(release, exporter_of("trl"), tmp_path / "out")
+    for split, sheet in (("rl", "grpo"), ("holdout", "grpo_holdout")):
+        inside = load_dataset(str(release.path), split, split="train", cache_dir=str(tmp_path / "cache"))
+        outside = load_dataset(str(tmp_path / "out"), sheet, split="train", cache_dir=str(tmp_path / "cache"))
+        assert len(inside) == told["rows"][sheet] > 0
+        for name in ("id", "prompt", "solution", "answer", "options"):
+            assert inside[name][:] == outside[name][:]
+        for theirs, ours_ in zip(inside["images"][:], outside["images"][:], strict=True):
+            assert [image.tobytes() for image in theirs] == [image.tobytes() for image in ours_]
+    assert sum(told["rows"].values()) == len(rows)
 
 
 def test_marks_are_disarmed_and_counted() -> None:
