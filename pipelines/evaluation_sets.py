@@ -7,7 +7,9 @@ the vectors of the pictures go to the embeddings log while the pictures are at h
 source again.
 """
 
+import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Raised when what is stored of an evaluation set changes."""
+
+_DAY = 86_400
 
 Named = Sequence[tuple[str, SourceSection]]
 """Sources, each with the name of the evaluation set that it is a part of."""
@@ -92,6 +96,7 @@ def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConf
     folder = build.workspace.evaluation_sets
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
         media = MediaStore(Path(scratch) / "media")
         rows = _samples(source, media, build)
@@ -102,6 +107,13 @@ def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConf
             log = EmbeddingsLog(build.workspace.embeddings)
             log.vectors(maker.identity, images, list, lambda: maker, Path(scratch) / "image.npy", replay=build.replay)
     return table
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the pictures that a killed reader left behind; one that still reads is younger than a day."""
+    for left in folder.glob(".reading-*"):
+        if time.time() - left.stat().st_mtime > _DAY:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -184,10 +185,15 @@ def test_of_an_evaluation_set_only_texts_and_hashes_are_stored(material: Materia
     pictures = table["pictures"].explode().struct.field("sha256").drop_nulls()
     assert len(pictures) == 2
     assert not [p for sha in pictures for p in workspace.media.rglob(f"{sha}.*")]
+    left = workspace.evaluation_sets / ".reading-killed"
+    left.mkdir()
+    os.utime(left, (0, 0))
     before = stored[0].stat().st_mtime_ns
     run_build(material.build("decontaminate.rule.ngram=12"))
     assert stored[0].stat().st_mtime_ns == before, "read once"
+    stored[0].unlink()
     run_build(material.build())
+    assert list(workspace.evaluation_sets.iterdir()) == [stored[0]], "what a killed reader left is gone"
 
 
 def test_rows_of_one_picture_stay_on_one_side(material: Material) -> None:
