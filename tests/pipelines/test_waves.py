@@ -118,6 +118,18 @@ def test_a_fuller_log_changes_nothing(finished: Path, tiny: SimpleNamespace, cop
         assert mine.drop("said", strict=False).equals(theirs.drop("said", strict=False))
 
 
+def test_other_rows_and_their_order_change_nothing(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
+    out = copy_of(finished)
+    lines = (finished / "scenes.jsonl").read_text().splitlines()
+    (finished / "turned.jsonl").write_text("\n".join(lines[: SAMPLES // 2][::-1]))
+    fewer = (*ADAPTIVE, f"sources.0.path={finished / 'turned.jsonl'}")
+    run_build(tiny.make(finished, *fewer, out=out, replay=True))
+    mine, _ = tables(tiny.make(finished, *fewer, out=out))
+    whole, _ = tables(tiny.make(finished, *ADAPTIVE))
+    assert mine.height == SAMPLES // 2
+    assert mine.sort("id").equals(whole.join(mine, on="id", how="semi").sort("id"))
+
+
 def test_a_wider_band_asks_only_for_more(finished: Path, tiny: SimpleNamespace, copy_of: Any) -> None:
     out = copy_of(finished)
     before = tiny.logged(out)
