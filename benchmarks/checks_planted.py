@@ -1,6 +1,6 @@
 """Planted image-independent questions and wrong golds: what the blind test and the vote find, and what they accuse wrongly.
 
-    python benchmarks/checks_planted.py [--rows 1000] [--n 16] [--seed 0] [--out FOLDER]
+    python benchmarks/checks_planted.py [--rows 1000] [--n 16] [--seed 0] [--forms seen|all] [--out FOLDER]
 
 One source of easy-VQA test questions and procedural scenes. A tenth are planted questions of a source with a language
 prior: "does the image (not) contain a C shape?", always about a colour that is not there, so that the text alone fixes
@@ -9,6 +9,8 @@ colours 32 times without any picture, gave that answer in at least 81 % of the s
 world answers them so in 88 % of the pictures. No other row uses these two forms. The six other forms of the kind, in
 which the prior's answer is the gold in 88 % of the rows, are among the rest: calling those blind is a false alarm.
 Eight in a hundred of the rest get a wrong gold, drawn by hash. The data set is built by the `curate build` command.
+Of easy-VQA, "is there a circle?" and its like are left out, because there the reference VLM sees nothing: it was right
+in 56 % of 2,400 rollouts about 150 of them, and what a student cannot see it cannot vouch for. `--forms all` keeps them.
 Prints tables and writes benchmarks/results/checks_planted.json.
 """
 
@@ -104,13 +106,20 @@ def spoil(row: Row, seed: int) -> Row:
     return {**row, "answer": wrong}
 
 
-def plant(count: int, seed: int, folder: Path) -> pl.DataFrame:
+def is_seen(row: Row) -> bool:
+    """Whether the reference VLM can see what is asked: yes or no about a shape (no colour named) it cannot."""
+    words = row["question"].strip("?").split()
+    return row["kind"] != "boolean" or not set(words) & set(SHAPES)
+
+
+def plant(count: int, seed: int, folder: Path, forms: str) -> pl.DataFrame:
     """Write `rows.jsonl`; returns the truth: `row, independent, wrong, part`."""
     pool = list(easy_rows())
     independent = planted_rows(round(count * PLANTED_SHARE), seed, pool)
     scenes = scene_rows(round(count * SCENES_SHARE), seed, folder)
-    forms = {form.format(colour) for form in PLANTED for colour in COLOUR_NAMES}
-    others = sorted((r for r, _ in pool if r["question"] not in forms), key=lambda r: str(r["row"]))
+    reserved = {form.format(colour) for form in PLANTED for colour in COLOUR_NAMES}
+    others = [r for r, _ in pool if r["question"] not in reserved and (forms == "all" or is_seen(r))]
+    others = sorted(others, key=lambda r: str(r["row"]))
     seeded(f"easy-{seed}", "draw").shuffle(others)
     rest = others[: count - len(independent) - len(scenes)] + scenes
     order = sorted(rest, key=lambda r: seeded(f"spoil-{seed}", str(r["row"])).random())
@@ -186,20 +195,22 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--n", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--forms", choices=("seen", "all"), default="seen")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        truth = plant(given.rows, given.seed, folder)
+        truth = plant(given.rows, given.seed, folder, given.forms)
         build(folder, given.n)
         found = report(folder, truth)
     with pl.Config(tbl_rows=50, tbl_cols=20, fmt_str_lengths=70, tbl_width_chars=160, tbl_hide_dataframe_shape=True):
         for table in found.values():
             sys.stdout.write(f"{pl.DataFrame(table)}\n")
-    found["arguments"] = {"rows": given.rows, "n": given.n, "seed": given.seed}
+    found["arguments"] = {"rows": given.rows, "n": given.n, "seed": given.seed, "forms": given.forms}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "checks_planted.json").write_text(json.dumps(found, indent=1) + "\n")
+    name = "checks_planted.json" if given.forms == "seen" else "checks_planted_all_forms.json"
+    (RESULTS / name).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

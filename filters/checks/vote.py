@@ -42,8 +42,8 @@ def suspects(voted: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     """Add `p_vote, clear, trust, label_suspect` to votes joined with their `family` and `wide`.
 
     A majority is clear if it beats the gold (or the runner-up, where it is the gold) in a sign test at `rules.alpha` and
-    has the share `rules.share`. `trust` is the share of the family's clear majorities that are the gold; a family with
-    fewer than `rules.family` clear ones borrows that of its source and kind.
+    has the share `rules.share`. `trust` is the share of the family's clear majorities that are the gold, drawn towards
+    that of its source and kind by the weight of `rules.family` questions, so that a small family is not judged by chance.
     """
     first = (pl.col("majority_share") * pl.col("answers")).round().cast(pl.Int64)
     rival = pl.when("majority_is_gold").then(pl.col("majority_share") - pl.col("margin")).otherwise("gold_share")
@@ -51,13 +51,9 @@ def suspects(voted: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     p = beats(counts["first"].to_numpy(), counts["rival"].to_numpy())
     clear = (pl.col("p_vote") <= rules.alpha) & (pl.col("majority_share") >= rules.share)
     rows = voted.with_columns(p_vote=pl.Series(p, dtype=pl.Float64)).with_columns(clear=clear)
-    narrow, wide = (_agreement(name) for name in ("family", "wide"))
-    enough = pl.col("clear").sum().over("family") >= rules.family
-    rows = rows.with_columns(trust=pl.when(enough).then(narrow).otherwise(wide))
+    gold = pl.col("clear") & pl.col("majority_is_gold")
+    wide = gold.sum().over("wide") / pl.col("clear").sum().over("wide")
+    narrow = gold.sum().over("family") + rules.family * wide
+    rows = rows.with_columns(trust=narrow / (pl.col("clear").sum().over("family") + rules.family))
     against = pl.col("clear") & ~pl.col("majority_is_gold")
     return rows.with_columns(label_suspect=(against & (pl.col("trust") >= rules.trust)).fill_null(False))
-
-
-def _agreement(family: str) -> pl.Expr:
-    both = (pl.col("clear") & pl.col("majority_is_gold")).sum().over(family)
-    return both / pl.col("clear").sum().over(family)

@@ -103,6 +103,13 @@ def _formed_blind(road: Road, config: SelectConfig) -> pl.LazyFrame:
     return formed_blind(road, check)
 
 
+CHECKED = ("blind", "label_suspect")
+
+
+def _checked(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    return road.table("checks").select("id", *CHECKED)
+
+
 PROVIDERS: tuple[Provider, ...] = (
     Provider(("source", "kind", "form", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
@@ -111,6 +118,7 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(BLIND, "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _blind),
     Provider(("k_formed",), "rollouts", lambda r: r.rollouts is not None, _formed),
     Provider(("k_text_formed",), "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _formed_blind),
+    Provider(CHECKED, "checks", lambda r: bool(r.checks), _checked),
     Provider(tuple(DIVERSITY.values()), "rollouts", lambda r: r.rollouts is not None, _diversity),
 )
 """Who gives which column. A stage whose numbers rules or quotas may read adds its line."""

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from filters.checks.rules import CheckRules
+from filters.select.select import SelectConfig
 from generators.scenes import iter_scenes, questions, render
 from pipelines.build import run_build
 from pipelines.plan import make_plan
@@ -15,6 +16,7 @@ from pipelines.query import open_tables
 from pipelines.recipe import load_recipe
 from pipelines.stage import Build, Road
 from pipelines.stages import road
+from pipelines.steps.candidates import check_candidates
 from pipelines.why import story
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
@@ -151,3 +153,25 @@ def test_a_check_that_cannot_work_is_told_before_anything_starts(tmp_path: Path,
     _source(tmp_path, 1)
     with pytest.raises(ConfigError, match=sentence):
         _build(tmp_path, override)
+
+
+def test_rap_selects_by_the_blind_rollouts(checked: Road) -> None:
+    rule = {"type": "rap", "lambda_a": None, "lambda_c": "1/2"}
+    select = SelectConfig.model_validate({"rule": rule, "splits": ["sft", "rl", "holdout"]})
+    build = Build(checked.build.recipe.model_copy(update={"select": select}), checked.build.workspace, replay=True)
+    run_build(build)
+    plan = road(build)
+    rows = plan.table("checks").collect()
+    kept = plan.table("select").collect()["id"].to_list()
+    sure = rows.filter((pl.col("k") - pl.col("k_text") > 1) & (pl.col("k") < pl.col("n")))["id"].to_list()
+    assert set(sure) <= set(kept)
+    lost = pl.read_parquet(plan.path("select", "dropped"))
+    assert set(lost["reason"]) <= {"select:cde", "select:too_easy"}
+    assert len(kept) + lost.height == rows.height
+
+
+def test_a_rule_that_reads_what_no_check_gives_is_told(tmp_path: Path) -> None:
+    _source(tmp_path, 1)
+    build = _build(tmp_path, "checks=[{type: vote}]", "select={rule: {type: rap, lambda_a: null}}")
+    with pytest.raises(ConfigError, match="reads 'k_text', so the recipe needs a `checks: "):
+        check_candidates(build.recipe)

@@ -58,7 +58,7 @@ def test_a_student_that_is_often_wrong_accuses_itself() -> None:
 def test_small_families_borrow_the_trust_of_their_source() -> None:
     rows = pl.concat([voted("big", 90, 0), voted("tiny", 0, 2)])
     found = suspects(rows, CheckRules()).filter(pl.col("family") == "tiny")
-    assert found["trust"].unique().to_list() == pytest.approx([90 / 92])
+    assert found["trust"].unique().to_list() == pytest.approx([(0 + 10 * 90 / 92) / (2 + 10)])
     assert found["label_suspect"].all()
 
 
