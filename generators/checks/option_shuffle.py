@@ -13,7 +13,7 @@ from pydantic import Field
 
 from generators.checks.guess import forced_thought
 from generators.checks.variant import Change, Check, Material, Refusal, Setting
-from generators.prompts import LETTERS
+from generators.prompts import LETTERS, stem
 from generators.rollouts import RolloutsConfig
 from schemas.answer import ChoiceAnswer
 from schemas.ids import seeded
@@ -36,8 +36,15 @@ class OptionShuffle(Check):
         return (self.n or 1) * min(self.replies, rollouts.n)
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
-        """One variant for each of the first replies. Refusals: `letters_named`, `no_thought` (the reply has none)."""
-        if not isinstance(sample.answer, ChoiceAnswer) or len(sample.options) < 2 or "\n" in sample.question:
+        """One variant for each of the first replies.
+
+        Refusals: `letters_named`, `no_thought` (the reply has none), `options_in_question` (it names them in its own way).
+        """
+        if not isinstance(sample.answer, ChoiceAnswer) or len(sample.options) < 2:
+            return
+        question = stem(sample.question, sample.options)
+        if question is None:
+            yield Refusal("", "options_in_question")
             return
         order = permutation(len(sample.options), sample.answer.letters, f"{setting.seed}:{sample.id}")
         tags = self.tags or setting.rollouts.tags
@@ -51,13 +58,8 @@ class OptionShuffle(Check):
                 yield Refusal(reply.id, "letters_named", {"named": named})
             else:
                 prefix = forced_thought(thought, tags)
-                yield Change(
-                    reply.id,
-                    options=options,
-                    answer=gold,
-                    prefix=prefix,
-                    detail={"order": order, "first": reply.answer},
-                )
+                detail = {"order": order, "first": reply.answer}
+                yield Change(reply.id, question, options, answer=gold, prefix=prefix, detail=detail)
 
 
 def permutation(count: int, letters: Sequence[str], seed: str) -> list[int]:

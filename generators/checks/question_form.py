@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from generators.checks.variant import Change, Check, Material, Refusal, Setting
-from generators.prompts import LETTERS
+from generators.prompts import LETTERS, stem
 from generators.rollouts import RolloutsConfig
 from schemas.answer import BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer
 from schemas.ids import seeded
@@ -60,7 +60,8 @@ class QuestionForm(Check):
             return
         drawn = seeded(setting.seed, f"question_form:{sample.id}").choice(wrong)
         for base, claimed in (("yes", right), ("no", drawn)):
-            question = self.claim.format(question=sample.question, claimed=claimed)
+            asked = stem(sample.question, sample.options) or sample.question
+            question = self.claim.format(question=asked, claimed=claimed)
             answer = BooleanAnswer(raw=base, values=(base == "yes",))
             yield Change(
                 base, question=question, options=(), answer=answer, verifier="boolean", detail={"claimed": claimed}
@@ -71,11 +72,13 @@ def _open(sample: Material) -> Change | Refusal:
     assert isinstance(sample.answer, ChoiceAnswer)
     texts = [sample.options[LETTERS.index(x)] for x in sample.answer.letters if sample.options]
     pointed = [text for text in sample.options if _POINTS_AT_OTHERS.search(text)]
-    if len(texts) != 1 or pointed or _POINTS_AT_OPTIONS.search(sample.question):
+    asked = stem(sample.question, sample.options)
+    if len(texts) != 1 or pointed or asked is None or _POINTS_AT_OPTIONS.search(sample.question):
         return Refusal("open", "form_points_at_options", {"options": pointed})
     answer = TextAnswer(raw=texts[0], value=texts[0])
     return Change(
         "open",
+        question=asked,
         options=(),
         answer=answer,
         verifier="text",

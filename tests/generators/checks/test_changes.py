@@ -270,3 +270,15 @@ def test_variants_do_not_depend_on_order_or_company() -> None:
     assert forward.sort("id").equals(backward.sort("id"))
     assert alone.sort("id").equals(forward.filter(pl.col("sample_id") == "s2").sort("id"))
     assert forward["id"].n_unique() == forward.height
+
+
+def test_options_that_stand_in_the_question_do_not_stay_there() -> None:
+    question = "What color is it?\nA) red B) blue"
+    sample = material(SECOND, options=("red", "blue"), question=question, replies=(Told("0", "B", "B"),))
+    assert only(OptionShuffle(), sample).question == "What color is it?"
+    assert only(QuestionForm(forms=("open",)), sample).question == "What color is it?"
+    other = material(
+        SECOND, options=("red", "blue"), question="Is it (A) red or (B) blue?", replies=(Told("0", "B", "B"),)
+    )
+    assert refused(OptionShuffle(), other) == ["options_in_question"]
+    assert refused(QuestionForm(forms=("open",)), other) == ["form_points_at_options"]
