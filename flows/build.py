@@ -14,7 +14,8 @@ from prefect.task_runners import TaskRunner
 
 from flows.funnel import funnel_rows
 from flows.progress import Reporter
-from pipelines.build import run_build
+from flows.push import pack, push
+from pipelines.build import release_path, run_build
 from pipelines.recipe import Recipe
 from pipelines.stage import Build, Road, Stage, run_stage
 from pipelines.stages import road
@@ -51,11 +52,25 @@ def stage_task(recipe: dict[str, Any], workspace: str, stage: str, replay: bool)
     return str(build.folder(plan.stage(stage)))
 
 
+@task(name="push", task_run_name="push {repo}", persist_result=False)
+def push_task(release: str, repo: str, public: bool) -> str:
+    """Push a release to the Hub; returns its address there."""
+    return push(pack(Path(release), repo), private=not public)
+
+
 @flow(name="curate-build", flow_run_name="{recipe[name]}", persist_result=False, validate_parameters=False)
 def build_flow(
-    recipe: dict[str, Any], workspace: str, replay: bool = False, runner: str = "threads"
+    recipe: dict[str, Any],
+    workspace: str,
+    replay: bool = False,
+    runner: str = "threads",
+    push_to: str | None = None,
+    public: bool = False,
 ) -> list[dict[str, Any]]:
-    """Build a recipe; returns the records of its stages and leaves the funnel as a table artifact."""
+    """Build a recipe; returns the records of its stages and leaves the funnel as a table artifact.
+
+    With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
+    """
     build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), replay=replay)
 
     def run(plan: Road, stage: Stage) -> dict[str, Any]:
@@ -77,6 +92,8 @@ def build_flow(
         table=funnel_rows(records),
         description=f"Funnel of {build.recipe.name}: rows in, kept, and dropped by reason",
     )
+    if push_to is not None:
+        push_task(str(release_path(build, road(build))), push_to, public)
     return records
 
 

@@ -190,6 +190,10 @@ def schedule(
     limit: LimitOption = None,
     seed: SeedOption = None,
     workspace: WorkspaceOption = HERE,
+    push_to: Annotated[str | None, typer.Option("--push", help="Push each new release: ORGANISATION/NAME.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new dataset public; it is private otherwise.")
+    ] = False,
 ) -> None:
     """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
     with sentences():
@@ -198,4 +202,4 @@ def schedule(
 
         job = load(recipe, set_, limit, seed, workspace)
         check(job)
-        serve(job, cron)
+        serve(job, cron, push_to, public=public)

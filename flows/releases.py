@@ -89,6 +89,41 @@ def card(
 
 
 @releases_app.command()
+def push(
+    release: Annotated[str, typer.Argument(help="A release's folder or name: quickstart/v1.")],
+    repo: Annotated[str, typer.Argument(help="The dataset on the Hub: ORGANISATION/NAME.")],
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new dataset public; it is private otherwise.")
+    ] = False,
+    extras: Annotated[bool, typer.Option("--extras", help="The random control and the unfiltered set too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before publishing.")] = False,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Push a release to the Hugging Face Hub: one commit, tagged with its version. The token comes from HF_TOKEN."""
+    with sentences():
+        from flows.push import pack
+        from flows.push import push as send
+        from pipelines.versions import find_release
+
+        parcel = pack(find_release(release, workspace), repo, extras=extras)
+        for name, rows in parcel.configs.items():
+            say(f"{name}: {rows:,} rows")
+        kind = "public" if public else "private"
+        what = (
+            f"{len(parcel.files)} files, {parcel.bytes / 1e6:.1f} MB, to {repo} ({kind} if new), tag {parcel.version}"
+        )
+        if dry_run:
+            say("\n".join(sorted(parcel.files)))
+            say(f"Would push {what}.")
+            return
+        if not yes and not typer.confirm(f"Push {what}?"):
+            say("Nothing was pushed.")
+            return
+        say(f"Pushed: {send(parcel, private=not public, say=say)}")
+
+
+@releases_app.command()
 def gc(
     workspace: WorkspaceOption = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,

@@ -4,8 +4,11 @@ from pipelines.stage import Build
 from schemas.errors import ConfigError
 
 
-def serve(build: Build, cron: str) -> None:
-    """Serve until stopped. Raises ConfigError for a cron line that Prefect does not read."""
+def serve(build: Build, cron: str, push_to: str | None = None, *, public: bool = False) -> None:
+    """Serve until stopped; with `push_to` each new release goes to the Hub.
+
+    Raises ConfigError for a cron line that Prefect does not read.
+    """
     from prefect.schedules import Cron
 
     from flows.build import build_flow
@@ -17,6 +20,11 @@ def serve(build: Build, cron: str) -> None:
     build_flow.serve(
         name=build.recipe.name,
         schedule=schedule,
-        parameters={"recipe": build.recipe.model_dump(mode="json"), "workspace": str(build.workspace.root.absolute())},
+        parameters={
+            "recipe": build.recipe.model_dump(mode="json"),
+            "workspace": str(build.workspace.root.absolute()),
+            "push_to": push_to,
+            "public": public,
+        },
         tags=["curate"],
     )

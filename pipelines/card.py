@@ -33,8 +33,14 @@ NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
 """What a template may use."""
 
 
-def render_card(manifest: Mapping[str, Any], template: Path | None = None, pictures: str = "pictures") -> str:
-    """The README.md of a release: front matter with its configs, then the template. `pictures` is where examples' are.
+def render_card(
+    manifest: Mapping[str, Any],
+    template: Path | str | None = None,
+    pictures: str = "pictures",
+    place: str | None = None,
+) -> str:
+    """The README.md of a release: front matter with its configs, then the template. `pictures` is where examples' are,
+    `place` what `load_dataset` is given.
 
     Raises ConfigError where the template cannot be read or rendered.
     """
@@ -54,12 +60,12 @@ def render_card(manifest: Mapping[str, Any], template: Path | None = None, pictu
     names = {
         **{name: manifest.get(name) for name in _MANIFEST},
         "purposes": PURPOSES,
-        "place": f"path/to/{manifest['version']}",
+        "place": place or f"path/to/{manifest['version']}",
         "loadable": list(configs),
         "pictures": pictures,
         "unlicensed": [s["name"] for s in manifest["recipe"]["sources"] if not s.get("license")],
     }
-    return f"---\n{data.to_yaml()}\n---\n{_render(template or TEMPLATE, names)}"
+    return f"---\n{data.to_yaml()}\n---\n{_render(Path(template or TEMPLATE), names)}"
 
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:

@@ -1,0 +1,206 @@
+"""Push a release to the Hugging Face Hub: one commit a release, tagged with its version.
+
+Content first, then one commit that names it, then the tag, so that whatever breaks in between leaves the dataset as it was
+or whole, and the same command goes on from there: files that the Hub has are not sent again, a release that is there
+already is only tagged. The token comes from the environment (`HF_TOKEN`) and from nowhere else.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipelines.card import render_card
+from pipelines.release_rows import CONFIGS
+from schemas.errors import ConfigError, StoreError
+
+EXTRAS = ("control", "unfiltered")
+WORTH_RETRYING = frozenset({408, 412, 425, 429, 500, 502, 503, 504})
+TRIES = 6
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+Found = TypeVar("Found")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What would go: `files` by their path in the dataset (a path on disk, or bytes that are made for the Hub)."""
+
+    repo: str
+    version: str
+    content: str
+    files: dict[str, Path | bytes]
+    configs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        return sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in self.files.values())
+
+
+def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
+    """Decide what goes. Raises ConfigError for a name without an organisation, or a release that cannot be pushed."""
+    if not _NAME.fullmatch(repo):
+        raise ConfigError(f"'{repo}' is no dataset name of the Hub: write ORGANISATION/NAME, such as my-lab/charts.")
+    manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    if manifest["recipe"]["release"].get("images") == "reference":
+        raise ConfigError(
+            f"{release} keeps its pictures beside the parquet, where the Hub's loader does not look. "
+            "Build it with `--set release.images=embed`."
+        )
+    found = manifest["statistics"]["configs"]
+    names = [n for n in CONFIGS if n in found and found[n]["rows"] and (extras or n not in EXTRAS)]
+    shown = {**manifest, "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names}}}
+    paths = [*(p for n in names for p in sorted((release / n).glob("*.parquet"))), *sorted(release.glob("pictures/*"))]
+    paths += [release / "dropped.parquet"]
+    files: dict[str, Path | bytes] = {str(path.relative_to(release)): path for path in paths}
+    files["README.md"] = render_card(shown, manifest["recipe"]["release"].get("card"), place=repo).encode()
+    files["manifest.json"] = release / "manifest.json"
+    files["croissant.json"] = release / "croissant.json"
+    return Parcel(repo, manifest["version"], manifest["content"], files, {n: found[n]["rows"] for n in names})
+
+
+def push(parcel: Parcel, *, private: bool = True, say: Say = lambda words: None, endpoint: str | None = None) -> str:
+    """Send a parcel and return the URL of its commit.
+
+    Raises ConfigError without a token, StoreError where the Hub refuses, with a sentence that holds no secret.
+    """
+    from huggingface_hub import HfApi, constants
+
+    token = os.environ.get("HF_TOKEN")
+    if not token:
+        raise ConfigError("Pushing needs a token with write access in the environment: export HF_TOKEN=hf_….")
+    if constants.HF_HUB_OFFLINE:
+        raise ConfigError("HF_HUB_OFFLINE is set, so the Hub cannot be reached. Unset it to push.")
+    hub = _Hub(HfApi(endpoint=endpoint, token=token, library_name="curate"), parcel, say)
+    hub.prepare(private)
+    head = hub.head()
+    if hub.holds(parcel.version):
+        say(f"{parcel.repo} has {parcel.version} already.")
+        return hub.url(parcel.version)
+    if not hub.is_here(head):
+        hub.send(head)
+    hub.tag()
+    return hub.url(parcel.version)
+
+
+class _Hub:
+    """The dataset on the Hub that a parcel goes to."""
+
+    def __init__(self, api: Any, parcel: Parcel, say: Say) -> None:
+        self._api = api
+        self._parcel = parcel
+        self._say = say
+        self._where = {"repo_id": parcel.repo, "repo_type": "dataset"}
+
+    def prepare(self, private: bool) -> None:
+        """Make the dataset where it is not there. One that is there keeps its visibility."""
+        self._ask(lambda: self._api.create_repo(**self._where, private=private, exist_ok=True))
+
+    def head(self) -> str:
+        """The commit that the main branch is at."""
+        return str(self._ask(lambda: self._api.dataset_info(self._parcel.repo)).sha)
+
+    def holds(self, version: str) -> bool:
+        """Whether the version is there. Raises ConfigError where it is, with other content."""
+        refs = self._ask(lambda: self._api.list_repo_refs(**self._where))
+        if version not in {tag.name for tag in refs.tags}:
+            return False
+        if not self.is_here(version):
+            raise ConfigError(
+                f"{self._parcel.repo} has a tag {version} already, with other content. Push to another dataset, or delete "
+                "the tag there if it is wrong."
+            )
+        return True
+
+    def is_here(self, revision: str) -> bool:
+        """Whether the dataset at `revision` is this release."""
+        from huggingface_hub.errors import EntryNotFoundError
+
+        def read() -> Any:
+            try:
+                path = self._api.hf_hub_download(**self._where, filename="manifest.json", revision=revision)
+            except EntryNotFoundError:
+                return None
+            return json.loads(Path(path).read_text(encoding="utf-8"))
+
+        manifest = self._ask(read)
+        return bool(manifest and manifest.get("content") == self._parcel.content)
+
+    def send(self, head: str) -> None:
+        """Send what the Hub lacks, then commit it in the place of the former release."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        adds = [CommitOperationAdd(name, found) for name, found in sorted(self._parcel.files.items())]
+        self._say(f"Sending {len(adds)} files, {self._parcel.bytes / 1e6:.1f} MB")
+        self._ask(lambda: self._api.preupload_lfs_files(**self._where, additions=adds, free_memory=False))
+
+        def commit() -> Any:
+            parent = self.head()
+            gone = [CommitOperationDelete(name) for name in self._ours(parent) if name not in self._parcel.files]
+            return self._api.create_commit(
+                **self._where,
+                operations=[*adds, *gone],
+                commit_message=f"Release {self._parcel.version}",
+                commit_description=f"Content {self._parcel.content}",
+                parent_commit=parent,
+            )
+
+        # A commit whose answer was lost is there: asking again would make a second one.
+        self._ask(lambda: None if self.is_here(self.head()) else commit())
+
+    def _ours(self, revision: str) -> Iterator[str]:
+        """The files of the former release: what lies in the folders of configs, and the pictures of its card."""
+        for name in self._api.list_repo_files(**self._where, revision=revision):
+            if name.split("/")[0] in {*CONFIGS, "pictures"}:
+                yield name
+
+    def tag(self) -> None:
+        """Name the commit after the version."""
+        self._ask(lambda: self._api.create_tag(**self._where, tag=self._parcel.version, exist_ok=True))
+
+    def url(self, revision: str) -> str:
+        return f"{self._api.endpoint}/datasets/{self._parcel.repo}/tree/{revision}"
+
+    def _ask(self, call: Callable[[], Found]) -> Found:
+        """Call the Hub, again where it is busy, broken or was faster, and turn its refusals into sentences."""
+        from huggingface_hub.errors import HfHubHTTPError
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                return call()
+            except (HfHubHTTPError, ConnectionError, TimeoutError, RuntimeError) as error:
+                status, wait = _status(error)
+                if attempt == TRIES or status not in {*WORTH_RETRYING, None}:
+                    raise self._refused(error, status) from None
+                self._say(f"The Hub answered {status or 'nothing'}; trying again ({attempt} of {TRIES - 1})")
+                time.sleep(wait if wait is not None else min(60.0, PAUSE_S * 2 ** (attempt - 1)))
+        raise AssertionError("unreachable")
+
+    def _refused(self, error: Exception, status: int | None) -> StoreError:
+        repo = self._parcel.repo
+        again = "Nothing is lost; the same command goes on from there."
+        if status == 401:
+            return StoreError(f"The Hub does not know the token in HF_TOKEN. Make one with write access. {again}")
+        if status in {403, 404}:
+            return StoreError(f"The token in HF_TOKEN may not write to {repo}: it needs write access there. {again}")
+        return StoreError(f"The Hub did not take {repo} ({status or type(error).__name__}) in {TRIES} tries. {again}")
+
+
+PAUSE_S = 1.0
+"""Seconds before the first retry; each further one waits twice as long, unless the Hub says how long."""
+
+
+def _status(error: BaseException | None) -> tuple[int | None, float | None]:
+    """The HTTP status behind an error, and how long the server asks to wait; None where it never answered."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if response is not None:
+            wait = response.headers.get("Retry-After", "")
+            return int(response.status_code), float(wait) if wait.isdigit() else None
+        error = error.__cause__
+    return None, None
