@@ -4,9 +4,9 @@
 of the final layer among a reply's L tokens; a sample with max_j psi_j > 0.1 is discarded. The public code
 (Mrshenshen/RAP) does not compute it. What the paper leaves open is a parameter here:
 
-- `span`. Taken literally, the last token's product is the one factor sigma * A_LL, which passes 0.1 as soon as
-  A_LL > 0.05, so nearly every sample would go. `min` (the default) asks for at least `span_tokens` factors, `window` cuts
-  every product after so many, `all` is the literal rule. Ten, because shikiw/OPERA treats a reply's first ten tokens apart.
+- `span`. Taken literally (`all`), the last token's product is the one factor sigma * A_LL, its look at itself, which passes
+  0.1 as soon as A_LL > 0.05. `min` asks for at least `span_tokens` factors (2 by default: one look back by a later token),
+  `window` cuts every product after so many. benchmarks/attention_span.py prints what each discards.
 - `heads`: see `generators.signals.columns`. The default is `max`, OPERA's way before it scales rows.
 - `reduce`: `max` over tokens as published, or `mean_log`, each product as a geometric mean, so that length does not count.
 - `rollouts`: which of a sample's replies count.
@@ -30,7 +30,7 @@ class AttentionConfig(Section):
     span: Literal["min", "window", "all"] = Field(
         default="min", description="products of at least span_tokens factors, of exactly so many, or all (literal)"
     )
-    span_tokens: int = Field(default=10, ge=1, description="factors; a shorter reply has the product of all it has")
+    span_tokens: int = Field(default=2, ge=1, description="factors; a shorter reply has the product of all it has")
     heads: Heads = Field(default="max", description="how attention heads are brought together")
     reduce: Literal["max", "mean_log"] = Field(
         default="max", description="largest product of a reply, or largest geometric mean of a product's factors"
