@@ -4,7 +4,7 @@ import polars as pl
 
 from pipelines.dedup import drop_duplicates
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.split import released_sides
+from pipelines.steps.split import latest_rows
 from pipelines.steps.tables import samples, write
 from pipelines.steps.traces import verified
 
@@ -13,7 +13,7 @@ def dedup_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     """Part twins: of rows that ask the same about the same picture, the best stays."""
     columns = ("id", "question", "options", "answer", "media", "source")
     rows = samples(road, stage, columns).join(quality(road), on="id", how="left").sort("id").collect()
-    parted, notes = drop_duplicates(build, rows, build.folder(stage), released_sides(build))
+    parted, notes = drop_duplicates(build, rows, build.folder(stage), latest_rows(build))
     outcome = write(build, stage, rows.height, parted.kept.select("id"), parted.dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes=notes)
 

@@ -1,5 +1,7 @@
 """Every group of related samples gets one side, and keeps it."""
 
+from pathlib import Path
+
 import polars as pl
 
 from pipelines.groups import assign_sides
@@ -18,12 +20,27 @@ def split_samples(build: Build, stage: Stage, road: Road) -> Outcome:
 
 
 def released_sides(build: Build) -> pl.DataFrame | None:
-    """The side of every row of the latest release: once released, a row stays there."""
-    latest = released(build.workspace.releases(build.recipe.name))
-    if not latest:
-        return None
+    """The side of every row that any release ever gave away: once out, a row stays there, the unselected ones too."""
     sides = [
-        pl.scan_parquet(latest[-1] / name / "*.parquet").select("id", pl.lit(name).alias("split")).unique()
-        for name in SPLITS
+        side
+        for release in released(build.workspace.releases(build.recipe.name))
+        for side in [*_sides(release), *_unselected(release)]
     ]
-    return pl.concat(sides).collect()
+    if not sides:
+        return None
+    return pl.concat(sides).unique("id", keep="first", maintain_order=True).collect()
+
+
+def latest_rows(build: Build) -> pl.DataFrame | None:
+    """The rows (`id, split`) of the splits of the latest release."""
+    found = released(build.workspace.releases(build.recipe.name))
+    return pl.concat(_sides(found[-1])).unique("id", maintain_order=True).collect() if found else None
+
+
+def _sides(release: Path) -> list[pl.LazyFrame]:
+    return [pl.scan_parquet(release / name / "*.parquet").select("id", pl.lit(name).alias("split")) for name in SPLITS]
+
+
+def _unselected(release: Path) -> list[pl.LazyFrame]:
+    parts = sorted((release / "unfiltered").glob("*.parquet"))
+    return [pl.scan_parquet(parts).select("id", "split")] if parts else []

@@ -17,6 +17,7 @@ from pipelines.recipe import load_recipe
 from pipelines.release import SPLITS
 from pipelines.stage import Build
 from pipelines.stages import road
+from pipelines.steps.split import latest_rows, released_sides
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 
@@ -63,6 +64,12 @@ class Material:
         path = self.folder / name
         path.write_text("\n".join(json.dumps(row) for row in rows))
         return path
+
+    def written(self) -> "Material":
+        """The same, with one row and one evaluation question."""
+        self.write("rows.jsonl", [asked(0, "What is it?", "x")])
+        self.write("exam.jsonl", [asked(0, "Where does the river end?", "")])
+        return self
 
     def build(self, *overrides: str) -> Build:
         text = RECIPE.replace("ROWS", str(self.folder / "rows.jsonl")).replace("EXAM", str(self.folder / "exam.jsonl"))
@@ -269,3 +276,21 @@ def test_rules_that_change_judge_released_rows_again(tmp_path: Path) -> None:
     run_build(strict)
     assert told(strict)["reason"].to_list() == ["dedup:image_hash"]
     assert len(sides(strict)) == 2
+
+
+def test_a_side_is_remembered_beyond_the_latest_release(tmp_path: Path) -> None:
+    build = Material(tmp_path).written().build()
+    for version, name in (("v1", "rl"), ("v2", "holdout")):
+        for split in SPLITS:
+            folder = build.workspace.releases("twins") / version / split
+            folder.mkdir(parents=True)
+            ids = ["old" if version == "v1" else "new"] if split == name else []
+            pl.DataFrame({"id": ids}, schema={"id": pl.String}).write_parquet(folder / "part.parquet")
+        (build.workspace.releases("twins") / version / "manifest.json").write_text("{}")
+    unfiltered = build.workspace.releases("twins") / "v2" / "unfiltered"
+    unfiltered.mkdir()
+    pl.DataFrame({"id": ["unselected", "old"], "split": ["sft", "sft"]}).write_parquet(unfiltered / "part.parquet")
+    sides_of = released_sides(build)
+    assert sides_of is not None and dict(sides_of.rows()) == {"old": "rl", "new": "holdout", "unselected": "sft"}
+    latest = latest_rows(build)
+    assert latest is not None and latest["id"].to_list() == ["new"]
