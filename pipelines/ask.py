@@ -129,12 +129,12 @@ def _calls(needy: Path, identity: ModelIdentity, requests: Requests, config: Any
             yield Call(request, prompt_key(identity, request), tuple(wanted[request.id]))
 
 
-def whole_rows(pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def whole_rows(pieces: Iterator[pl.DataFrame], key: str = "id") -> Iterator[pl.DataFrame]:
     """The same pieces, cut so that all answers of a row (they stand together) are in one."""
     rest: pl.DataFrame | None = None
     for piece in pieces:
         table = piece if rest is None else pl.concat([rest, piece])
-        last = pl.col("id") == table["id"][-1]
+        last = pl.col(key) == table[key][-1]
         rest = table.filter(last)
         if rest.height < table.height:
             yield table.filter(~last)

@@ -67,6 +67,8 @@ _SAID_OF = {
     "index": "which of the sample's traces or pairs this is",
     "caption": "how the picture was put into words",
     "value": "what the selection's rule gave",
+    "weight": "what the selection's rule multiplies the row by in training, or how often a mixture drew it",
+    "order": "place of the row in the curriculum, 0 first",
     "control": "whether the random control holds the row too",
     "split": "the side on which the sample stands",
     "released": "whether selection took it",

@@ -14,6 +14,7 @@ TABLES = {
     "verified": ("verify", "kept"),
     "rewritten": ("rewrite", "kept"),
     "quality": ("quality", "kept"),
+    "picked": ("pick", "kept"),
     "judged": ("judge", "kept"),
     "rollouts": ("rollouts", "kept"),
     "stops": ("rollouts", "stops"),

@@ -12,6 +12,7 @@ from filters.checks.rules import CheckRules
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
 from filters.select.select import SelectConfig
+from filters.select.traces import TracesConfig
 from filters.trace_quality import QualityConfig
 from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
@@ -52,6 +53,7 @@ class Recipe(Section):
     judge: JudgeConfig | None = Field(default=None, description="a model for the answers that no rule can score")
     rewrite: RewriteConfig | None = Field(default=None, description="mend traces that mention the caption")
     quality: QualityConfig | None = Field(default=None, description="measure traces; every limit is opt-in")
+    traces: TracesConfig | None = Field(default=None, description="which right traces are trained on; null: all")
     rollouts: RolloutsConfig | None = None
     difficulty: DifficultyConfig = DifficultyConfig()
     checks: tuple[CheckConfig, ...] = Field(default=(), description="what samples are asked once more, changed")

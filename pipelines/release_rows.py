@@ -87,7 +87,12 @@ _MEASURED: dict[str, pa.DataType] = {
     "n": pa.int32(),
     "band": pa.string(),
 }
-_CHOSEN: dict[str, pa.DataType] = {"value": pa.float64(), "control": pa.bool_()}
+_CHOSEN: dict[str, pa.DataType] = {
+    "value": pa.float64(),
+    "weight": pa.float64(),
+    "order": pa.int32(),
+    "control": pa.bool_(),
+}
 _FACTS: dict[str, dict[str, pa.DataType]] = {
     "sft": {**_MEASURED, "index": pa.int32(), "caption": pa.string()},
     "rl": {**_MEASURED, **_CHOSEN},

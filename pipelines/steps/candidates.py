@@ -110,12 +110,26 @@ def _checked(road: Road, config: SelectConfig) -> pl.LazyFrame:
     return road.table("checks").select("id", *CHECKED)
 
 
+GUESSED = ("k_guess", "n_guess")
+
+
+def _guesses(road: Road, config: SelectConfig) -> pl.LazyFrame:
+    """Right answers without reasoning, by whichever model the check asks; several such checks add up."""
+    guesses = road.table("checks", "results").filter(pl.col("type") == "guess")
+    return guesses.group_by("id").agg(k_guess=pl.sum("k"), n_guess=pl.sum("n"))
+
+
+def _has_guesses(recipe: Recipe) -> bool:
+    return recipe.rollouts is not None and any(check.type == "guess" for check in recipe.checks)
+
+
 PROVIDERS: tuple[Provider, ...] = (
     Provider(("source", "kind", "form", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
     Provider(("in_band",), "rollouts: {adaptive: …}", _is_adaptive, _decided),
     Provider(SIGNALS, "signals", _has_signals, _signals),
     Provider(BLIND, "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _blind),
+    Provider(GUESSED, "checks: [{type: guess}]", _has_guesses, _guesses),
     Provider(("k_formed",), "rollouts", lambda r: r.rollouts is not None, _formed),
     Provider(("k_text_formed",), "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _formed_blind),
     Provider(CHECKED, "checks", lambda r: bool(r.checks), _checked),

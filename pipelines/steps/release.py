@@ -46,14 +46,15 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
     tables |= _extras(road, everything, recipe.release.extras)
     dropped = bare.sort("id").select("id", reason=pl.lit("release:no_verified_trace"), evidence=pl.lit("{}")).collect()
     kept = rows.select("id", "split").join(dropped.lazy(), on="id", how="anti").sort("id").collect()
-    tables = {name: table.sort("id", *_AFTER_ID.get(name, ())) for name, table in tables.items()}
+    tables = {name: table.sort(*_BY.get(name, ("id",)), nulls_last=True) for name, table in tables.items()}
     content = Content(tables, _drops(build, stage, road, dropped), _manifest(build, stage, road, kept, dropped))
     path = write_release(content, recipe.release, build.media, build.workspace.releases(recipe.name))
     outcome = write(build, stage, kept.height + dropped.height, kept, dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"release": path.name})
 
 
-_AFTER_ID = {"sft": ("index",), "preference": ("index",)}
+_BY = {"sft": ("id", "index"), "preference": ("id", "index"), "rl": ("order", "id")}
+_SELECTED = {"value": pl.Float64(), "weight": pl.Float64(), "order": pl.Int32()}
 _PROMPT = ("id", "question", "options", "answer", "verifier", "media", "source")
 
 
@@ -95,12 +96,13 @@ def _rows(build: Build, road: Road) -> pl.LazyFrame:
     else:
         rows = rows.with_columns(solution=pl.lit(None, pl.String))
     if "select" in road:
-        chosen = road.table("select").select("id", "value", chosen=pl.lit(True))
+        chosen = road.table("select").select("id", *_SELECTED, chosen=pl.lit(True))
         control = road.table("select", "control").select("id", control=pl.lit(True))
         rows = rows.join(chosen, on="id", how="left").join(control, on="id", how="left")
         rows = rows.with_columns(pl.col("chosen", "control").fill_null(False))
     else:
-        rows = rows.with_columns(value=pl.lit(None, pl.Float64), chosen=pl.lit(True), control=pl.lit(False))
+        nothing = (pl.lit(None, dtype).alias(name) for name, dtype in _SELECTED.items())
+        rows = rows.with_columns(*nothing, chosen=pl.lit(True), control=pl.lit(False))
     if "difficulty" in road:
         rows = rows.join(road.table("difficulty").select("id", "model", "k", "n"), on="id", how="left")
     else:

@@ -2,15 +2,17 @@
 
 import polars as pl
 
+from filters.select.traces import COLUMNS, pick_traces
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces, mentions
 from filters.traces import contradictions, drop_judged_wrong, judge_traces
 from filters.verify import judge
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
-from pipelines.ask import ask
-from pipelines.stage import Build, Outcome, Road, Stage
+from pipelines.ask import ask, batches, whole_rows
+from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.tables import judge_rows, samples, verify_responses, write
-from schemas.split import Split
+from pipelines.workspace import write_table
+from schemas.split import Split, no_drops
 
 
 def caption_rows(road: Road, stage: Stage) -> pl.LazyFrame:
@@ -101,8 +103,33 @@ def _quality(rows: pl.DataFrame, pool: VerifierPool, config: QualityConfig) -> S
     return drop_poor(measure_traces(told, config).drop("answer", "verifier", "options", "reasoning"), config)
 
 
+def pick(build: Build, stage: Stage, road: Road) -> Outcome:
+    """Pick among the right traces of each question."""
+    config, folder = build.recipe.traces, build.folder(stage)
+    assert config is not None
+    input_ = folder / "input.parquet"
+    write_table(_good(road).select(COLUMNS).sort("sample_id", "index", "id"), input_)
+    try:
+        with shards(folder) as parts:
+            for piece in whole_rows(batches(input_), "sample_id"):
+                parted = pick_traces(piece, config, build.recipe.seed)
+                parts.add("kept", parted.kept.select("id", "sample_id"))
+                parts.add("dropped", parted.dropped)
+            kept = parts.finish("kept", pl.read_parquet(input_, n_rows=0).select("id", "sample_id"))
+            dropped = parts.finish("dropped", no_drops())
+    finally:
+        input_.unlink(missing_ok=True)
+    return Outcome(kept + dropped, kept)
+
+
 def verified(road: Road) -> pl.LazyFrame:
-    """The traces that may be trained on: right, mended where they leaked, within the recipe's limits."""
+    """The traces that are trained on: right, mended where they leaked, within the recipe's limits, picked."""
+    traces = _good(road)
+    return traces.join(road.table("pick").select("id"), on="id", how="semi") if "pick" in road else traces
+
+
+def _good(road: Road) -> pl.LazyFrame:
+    """The right traces, mended where they leaked, within the recipe's limits."""
     traces = _mended(road)
     return traces.join(road.table("quality").select("id"), on="id", how="semi") if "quality" in road else traces
 

@@ -230,3 +230,21 @@ def test_a_leaking_trace_is_mended_and_a_poor_one_dropped(finished: Path, tiny: 
     told = {record["stage"]: record for record in run_build(strict)}
     assert told["quality"]["dropped"] == {"quality:leaks": told["quality"]["rows_in"] - told["quality"]["kept"]}
     assert told["quality"]["dropped"]["quality:leaks"] > 0
+
+
+def test_one_trace_a_question_and_prompts_in_order(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
+    build = tiny.make(
+        finished,
+        "traces={pick: shortest}",
+        "select={rule: {type: variance, min_correct: 0, min_wrong: 0}, order: easy_to_hard}",
+        out=copy_of(finished),
+    )
+    told = {r["stage"]: r for r in run_build(build)}
+    assert told["pick"]["rows_in"] == told["pick"]["kept"] + sum(told["pick"]["dropped"].values())
+    release = release_path(build, road(build))
+    sft = pl.read_parquet(release / "sft" / "*.parquet", columns=["id"])
+    assert sft["id"].n_unique() == sft.height
+    rl = pl.read_parquet(release / "rl" / "*.parquet", columns=["k", "order", "weight"])
+    assert rl["order"].to_list() == list(range(rl.height))
+    assert rl["k"].is_sorted(descending=True)
+    assert "## Selection against chance" in (release / "README.md").read_text()

@@ -61,6 +61,8 @@ def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]
                 "index": 0,
                 "chosen_text": reply(reasoning, raw),
                 "rejected_text": reply("?", "17"),
+                "weight": None,
+                "order": None,
                 "control": False,
             }
         )
