@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table, known_benchmarks
 from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_contaminated
@@ -162,3 +164,21 @@ def test_ready_entries_are_sources_of_a_recipe() -> None:
     for name in known_benchmarks():
         for source in benchmark_sources(name):
             huggingface.HuggingFaceSource.model_validate(source)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    picked=st.lists(st.tuples(st.sampled_from(["fine", QUESTION, "Look: " + QUESTION, ""]), st.sampled_from("abcd"))),
+    data=st.data(),
+)
+def test_nothing_vanishes_twice_is_once_and_order_is_nothing(
+    picked: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    rows = _rows(*[{"question": question, "images": [sha]} for question, sha in picked])
+    config = DecontaminateConfig.model_validate({"image": {"max_level": 255}})
+    kept, dropped = drop_contaminated(rows, TABLE, config, HASHED)
+    assert sorted([*kept["id"], *dropped["id"]]) == sorted(rows["id"])
+    assert kept["id"].to_list() == [f"r{i}" for i, pick in enumerate(picked) if pick in (("fine", "d"), ("", "d"))]
+    assert drop_contaminated(kept, TABLE, config, HASHED).dropped.is_empty()
+    shuffled = drop_contaminated(rows[data.draw(st.permutations(range(len(rows))))], TABLE, config, HASHED)
+    assert dict(shuffled.dropped.select("id", "evidence").rows()) == dict(dropped.select("id", "evidence").rows())
