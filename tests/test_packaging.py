@@ -29,6 +29,7 @@ def test_the_wheel_carries_recipes_weights_and_template(wheel: zipfile.ZipFile) 
     names = wheel.namelist()
     assert "pipelines/recipes/quickstart.yaml" in names
     assert "data_cards/card.md.jinja" in names
+    assert {f"pipelines/report/assets/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
     assert "generators/reference/weights/model.safetensors" in names
 
 

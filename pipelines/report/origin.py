@@ -1,0 +1,104 @@
+"""Where a report's data come from: the release, and the tables of its build where they are still there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from filters.select.bands import BandConfig
+from pipelines.media import MediaStore
+from pipelines.release_rows import CONFIGS
+from pipelines.versions import find_release
+from pipelines.workspace import Workspace, read_json
+from schemas.errors import ConfigError
+
+_RECORD = ("stage", "unit", "rows_in", "kept", "dropped")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A release with its manifest. `build` is the folder of its build's tables, None where they are another version's."""
+
+    release: Path
+    manifest: Mapping[str, Any]
+    workspace: Workspace
+    build: Path | None
+
+    @property
+    def label(self) -> str:
+        """`quickstart/v1`."""
+        return f"{self.manifest['name']}/{self.manifest['version']}"
+
+    @property
+    def bands(self) -> BandConfig:
+        """The recipe's bands of difficulty."""
+        return BandConfig.model_validate((self.manifest["recipe"].get("select") or {}).get("bands") or {})
+
+    @property
+    def media(self) -> MediaStore:
+        return MediaStore(self.workspace.media)
+
+    def table(self, stage: str, table: str = "kept") -> pl.LazyFrame | None:
+        """A table of the build; None where the recipe left the stage out or the tables are gone."""
+        path = self.build and next(self.build.glob(f"[0-9][0-9]_{stage}/{table}.parquet"), None)
+        return pl.scan_parquet(path) if path else None
+
+    def config(self, name: str) -> pl.LazyFrame | None:
+        """A config of the release, read without its pictures unless they are asked for; None where it has none."""
+        found = sorted((self.release / name).glob("*.parquet"))
+        return pl.scan_parquet(found) if found else None
+
+    def configs(self) -> list[tuple[str, pl.LazyFrame]]:
+        """Every config of the release that has a table."""
+        return [(name, table) for name in CONFIGS if (table := self.config(name)) is not None]
+
+    def dropped(self) -> pl.LazyFrame:
+        """Every row that a stage dropped: `stage, unit, id, sample_id, reason, evidence`."""
+        return pl.scan_parquet(self.release / "dropped.parquet")
+
+
+def find_origin(name: str, workspace: Path) -> Origin:
+    """The release that `name` means: a recipe file, a recipe's name (its latest), `recipe/v3`, or a release's folder.
+
+    Raises ConfigError where there is none, or where it is not whole.
+    """
+    release = find_release(_recipe_name(name), workspace).resolve()
+    manifest = read_json(release / "manifest.json")
+    if not isinstance(manifest, dict) or not {"name", "version", "stages", "statistics"} <= manifest.keys():
+        raise ConfigError(f"{release / 'manifest.json'} is damaged or of an older version of curate. Build it again.")
+    if not (release / "dropped.parquet").is_file():
+        raise ConfigError(
+            f"{release} has no dropped.parquet, so its report cannot say what was dropped. Copy it whole."
+        )
+    beside = release.parents[2] if release.parent.parent.name == "releases" else workspace
+    home = Workspace(beside)
+    return Origin(release, manifest, home, _build_of(manifest, home))
+
+
+def _recipe_name(name: str) -> str:
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        return name
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as a recipe: {error}.") from error
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
+        raise ConfigError(f"{path} is no recipe: it has no 'name'.")
+    return str(recipe["name"])
+
+
+def _build_of(manifest: Mapping[str, Any], workspace: Workspace) -> Path | None:
+    """The build's folder, if each of its stages wrote down the same counts as the manifest did."""
+    folder = workspace.build(manifest["name"])
+    for stage in manifest["stages"]:
+        found = next(folder.glob(f"[0-9][0-9]_{stage['stage']}/stage.json"), None)
+        record = read_json(found) if found else None
+        if record is None or any(record[fact] != stage[fact] for fact in _RECORD):
+            return None
+        if stage["stage"] == "release" and record["notes"]["release"] != manifest["version"]:
+            return None
+    return folder

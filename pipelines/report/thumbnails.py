@@ -1,0 +1,83 @@
+"""Small pictures for a page: each once, however many samples show it."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+from PIL import Image
+
+from pipelines.images import decoding
+from pipelines.media import MediaStore
+from pipelines.report.origin import Origin
+from schemas.errors import StoreError
+
+LARGE, SMALL = 320, 160
+"""Pixels of the longer side, for few and for many pictures."""
+FEW = 1_000
+_MAX_PIXELS = 1 << 28
+_THREADS = 4
+
+
+def side(pictures: int) -> int:
+    """The longer side of the pictures of a page that has so many."""
+    return LARGE if pictures <= FEW else SMALL
+
+
+def thumbnail(data: bytes, longest: int) -> str:
+    """WebP as base64, at most `longest` pixels wide and high; empty where the bytes are no picture that can be read."""
+    try:
+        with Image.open(BytesIO(data)) as picture:
+            picture.draft("RGB", (longest, longest))
+            picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+            shown = (
+                picture
+                if picture.mode in ("RGB", "RGBA")
+                else picture.convert("RGBA" if "A" in picture.mode else "RGB")
+            )
+            file = BytesIO()
+            shown.save(file, "WEBP", quality=70, method=2)
+    except Exception:  # decoders of damaged bytes raise anything
+        return ""
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def thumbnails(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """`sha256, base64` of each of the pictures `shown` that can be found; in several threads, a few in memory."""
+    longest = side(len(shown))
+    with decoding(_MAX_PIXELS), ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
+        for start in range(0, len(shown), 64):
+            names = shown[start : start + 64]
+            data = [read(origin.media, origin.release, name) for name in names]
+            found = pool.map(lambda one: thumbnail(one, longest) if one else "", data)
+            yield from ((name, picture) for name, picture in zip(names, found, strict=True) if picture)
+
+
+def read(store: MediaStore, release: Path, sha256: str) -> bytes | None:
+    """The bytes of a picture: from the media store, or from a release that keeps its pictures beside its tables."""
+    try:
+        return store.read(sha256)
+    except StoreError:
+        beside = next((release / "images").glob(f"{sha256}.*"), None)
+        return beside.read_bytes() if beside else None
+
+
+def inside(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """`sha256, base64` of the pictures `shown` that the release holds inside its parquet."""
+    import pyarrow.parquet as pq
+
+    wanted, longest = set(shown), side(len(shown))
+    for folder in sorted(p for p in origin.release.iterdir() if p.is_dir()):
+        for path in sorted(folder.glob("*.parquet")):
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["images"]):
+                flat = pl.from_arrow(batch.column(0).flatten())
+                assert isinstance(flat, pl.Series)
+                for image in flat:
+                    name = Path(image["path"] or "").stem
+                    if name in wanted and image["bytes"]:
+                        wanted.discard(name)
+                        yield name, thumbnail(image["bytes"], longest)
+            if not wanted:
+                return

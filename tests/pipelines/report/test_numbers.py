@@ -1,0 +1,158 @@
+"""The report's numbers, worked out by hand or against the release's own."""
+
+from collections import Counter
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.report import figures
+from pipelines.report.choice import choose
+from pipelines.report.details import cut
+from pipelines.report.duplicates import twins
+from pipelines.report.fates import FATES, census, fates
+from pipelines.report.origin import Origin
+
+
+def test_every_sample_has_one_fate(origin: Origin) -> None:
+    rows = fates(origin)
+    assert rows["id"].is_unique().all() and rows.schema == FATES
+    ends = Counter(rows["outcome"])
+    configs = origin.manifest["statistics"]["configs"]
+    assert {name: ends[name] for name in ("sft", "rl", "holdout")} == {
+        name: configs[name]["samples"] for name in ("sft", "rl", "holdout")
+    }
+    lost = [sum(s["dropped"].values()) for s in origin.manifest["stages"] if s["unit"] == "samples"]
+    assert ends["dropped"] == sum(lost)
+
+
+def test_reasons_of_samples_are_counted_as_in_the_funnel(origin: Origin) -> None:
+    """Each made-up sample has one trace, so a reason drops it or its trace at most once."""
+    lines = Counter(line for drops in fates(origin)["drops"] for line in drops.split("\n") if line)
+    told = {f"{s['stage']} {r}": n for s in origin.manifest["stages"] for r, n in s["dropped"].items()}
+    assert lines == told and len(told) == 6
+
+
+def test_the_census_counts_everything_once(origin: Origin) -> None:
+    rows = fates(origin)
+    told = census(rows)
+    assert told["samples"].sum() == rows.height
+    assert told.select("outcome", "source", "band", "drops").is_unique().all()
+    hard = told.filter(pl.col("band") == "hard")["samples"].sum()
+    assert hard == rows.filter(pl.col("k").is_between(1, 2)).height > 0
+
+
+def test_facts_are_known_with_and_without_the_build(origin: Origin) -> None:
+    rows = fates(origin)
+    alone = fates(Origin(origin.release, origin.manifest, origin.workspace, None))
+    assert set(rows["source"]) == {"charts", "maps"}
+    both = rows.join(alone, on=["id", "outcome", "drops"])
+    assert both.height == rows.height
+    known = both.filter(pl.col("source_right") != "unknown")
+    assert (known["source"] == known["source_right"]).all() and (known["band"] == known["band_right"]).all()
+    assert (both.filter(pl.col("source_right") == "unknown")["outcome"] == "dropped").all()
+
+
+def _rows(outcomes: list[str], drops: list[str]) -> pl.DataFrame:
+    n = len(outcomes)
+    columns = {"id": [f"{i:032x}" for i in range(n)], "outcome": outcomes, "drops": drops, "source": ["a"] * n}
+    return pl.DataFrame(columns | {"band": ["easy"] * n, "k": [7] * n, "n": [8] * n}, schema=FATES)
+
+
+NOBODY = pl.Series("id", dtype=pl.String)
+
+
+def test_a_rare_reason_is_never_left_out() -> None:
+    rows = _rows(["dropped"] * 1000 + ["rl"] * 1000, ["s s:rare"] * 3 + ["s s:common"] * 997 + [""] * 1000)
+    chosen = choose(rows, 50, NOBODY)
+    found = Counter(chosen["drops"])
+    assert chosen.height == 50 and found["s s:rare"] == 3 and found["s s:common"] > 3 and found[""] > 3
+
+
+def test_wanted_rows_come_first() -> None:
+    rows = _rows(["rl"] * 100, [""] * 100)
+    wanted = rows["id"][40:50]
+    assert set(wanted) <= set(choose(rows, 20, wanted)["id"])
+
+
+@given(st.lists(st.sampled_from(["sft", "rl", "dropped"]), min_size=1, max_size=60), st.integers(1, 80), st.randoms())
+def test_choosing_keeps_to_the_limit_and_to_the_ids(outcomes: list[str], limit: int, random: object) -> None:
+    rows = _rows(outcomes, ["s s:x" if o == "dropped" else "" for o in outcomes])
+    chosen = choose(rows, limit, NOBODY)
+    assert chosen.height == min(limit, rows.height) and chosen["id"].is_unique().all()
+    labels = rows["outcome"].n_unique() + 2 + int("dropped" in outcomes)
+    if limit >= 2 * labels:
+        assert set(chosen["outcome"]) == set(outcomes)
+    assert choose(rows.reverse(), limit, NOBODY).equals(chosen), "order of rows does not matter"
+
+
+def test_twins_come_with_their_partners(origin: Origin) -> None:
+    told = twins(origin, 10)
+    assert told.height == 10 and set(told["reason"]) == {"dedup:near"}
+    drops = origin.dropped().filter(pl.col("stage") == "dedup").collect()
+    evidence = dict(drops.select("id", "evidence").iter_rows())
+    assert all(f'"kept":"{row["kept"]}"' in evidence[row["id"]] for row in told.iter_rows(named=True))
+    assert twins(origin, 10_000).height == drops.height
+
+
+def test_pass_rates_are_the_release_s_own(origin: Origin) -> None:
+    told = figures.pass_rates(origin)
+    own = origin.manifest["statistics"]["pass_rates"]["vlm"]
+    assert told.select("n", "k", "samples").to_dicts() == own
+    assert dict(told.select("k", "band").iter_rows())[8] == "always"
+
+
+def test_lengths_count_every_row(origin: Origin) -> None:
+    told = figures.lengths(origin)
+    sums = dict(told.group_by("what").agg(pl.col("rows").sum()).iter_rows())
+    configs = origin.manifest["statistics"]["configs"]
+    assert sums["question, characters"] == 400 and sums["rollout, tokens"] == 3200
+    assert sums["completion, characters"] == configs["sft"]["rows"]
+    stages = {s["stage"]: s for s in origin.manifest["stages"]}
+    traces = dict(told.filter(pl.col("what") == "trace, tokens").select("part", "rows").iter_rows())
+    assert traces == {"kept": stages["verify"]["kept"], "dropped": sum(stages["verify"]["dropped"].values())}
+
+
+@pytest.mark.parametrize(
+    ("length", "low", "high"), [(0, 0, 1), (1, 1, 1.41), (2, 2, 2.83), (3, 2.83, 4), (8, 8, 11.31)]
+)
+def test_bins_double_every_second_step(length: int, low: float, high: float) -> None:
+    table = pl.LazyFrame({"length": [length], "part": ["all"]})
+    assert figures._histogram("x", table).rows() == [("x", "all", low, high, 1)]
+
+
+def test_vision_gain_by_hand() -> None:
+    """Two samples gain 4/8 - 2/8, one loses 1/8: (0.25 + 0.25 - 0.125) / 3."""
+    counts = pl.DataFrame({"k": [4, 0], "n": [8, 8], "k_text": [2, 1], "n_text": [8, 8], "samples": [2, 1]})
+    assert figures.mean_gain(counts) == pytest.approx(0.125)
+    assert figures.mean_gain(counts.head(0)) is None
+
+
+def test_vision_gain_is_read_from_the_checks(tmp_path, origin: Origin) -> None:  # type: ignore[no-untyped-def]
+    assert not figures.vision_gain(origin).height, "a recipe without checks says nothing"
+    (tmp_path / "17_checks").mkdir()
+    columns = {"id": ["a", "b", "c", "d"], "k": [8, 8, 0, None], "n": [8, 8, 8, None]}
+    table = pl.DataFrame(columns | {"k_text": [2, 2, 0, 1], "n_text": [8, 8, 8, 8]})
+    table.write_parquet(tmp_path / "17_checks" / "kept.parquet")
+    told = figures.vision_gain(Origin(origin.release, origin.manifest, origin.workspace, tmp_path))
+    assert told.rows() == [(0, 8, 0, 8, 1), (8, 8, 2, 8, 2)]
+
+
+def test_selection_stands_beside_its_control(origin: Origin) -> None:
+    told = figures.selection(origin)
+    rows = told.filter(pl.col("figure") == "rows").row(0, named=True)
+    configs = origin.manifest["statistics"]["configs"]
+    assert rows["selected"] == configs["rl"]["rows"] and rows["control"] == configs["control"]["rows"]
+    assert rows["candidates"] > rows["selected"]
+    assert told.to_dicts() == origin.manifest["selection"]
+    for set_ in ("candidates", "selected", "control"):
+        shares = told.filter(pl.col("figure") == "share of band")[set_].sum()
+        assert shares == pytest.approx(1.0)
+
+
+def test_long_texts_are_cut_in_the_middle() -> None:
+    rows = pl.DataFrame({"text": ["abcdefghij" * 10, "short", None]})
+    told = rows.select(cut("text", 30))["text"].to_list()
+    assert told[0] == "abcdefghijabcdefghij […70 characters…] abcdefghij"
+    assert told[1:] == ["short", None]

@@ -1,0 +1,168 @@
+"""The page: its counts are the manifest's, nothing is loaded from anywhere, and no text of a model becomes markup."""
+
+import base64
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.releases import releases_app
+from pipelines.report import charts
+from pipelines.report.origin import Origin, find_origin
+from pipelines.report.page import inert, packed
+from pipelines.report.thumbnails import thumbnail
+from pipelines.report.write import write_report
+from schemas.errors import ConfigError, MissingDependencyError
+
+HTML = [
+    "html",
+    "head",
+    "body",
+    "meta",
+    "title",
+    "style",
+    "a",
+    "header",
+    "div",
+    "h1",
+    "nav",
+    "button",
+    "main",
+    "section",
+]
+HTML += ["h2", "noscript", "p", "script"]
+
+
+def test_counts_are_the_manifest_s(page: Any, origin: Origin) -> None:
+    summary, manifest = page.summary, origin.manifest
+    assert summary["stages"] == manifest["stages"]
+    assert summary["configs"] == {name: facts["rows"] for name, facts in manifest["statistics"]["configs"].items()}
+    assert summary["samples"] == manifest["stages"][0]["rows_in"] == sum(summary["census"]["samples"])
+    assert summary["shown"] == len(page.samples) == 150
+
+
+def test_every_sample_stands_where_its_number_says(page: Any) -> None:
+    index, chunk = page.unpacked("index"), page.summary["chunk"]
+    assert len(set(index["ids"])) == 150
+    for place, id_ in enumerate(index["ids"]):
+        sample = page.unpacked(f"c{place // chunk}")[place % chunk]
+        assert sample["id"] == id_
+        assert sample["outcome"] == index["outcome"]["words"][index["outcome"]["codes"][place]]
+        assert sample.get("question", "").startswith(index["questions"][place])
+
+
+def test_a_sample_has_everything_that_is_known_of_it(page: Any, origin: Origin) -> None:
+    drops = origin.dropped().collect()
+    for sample in page.samples:
+        assert sample["question"] and sample["answer"] == "7" and sample["caption"].startswith("A bar chart")
+        assert len(sample["rollouts"]) == 8 and len(sample["traces"]) == 1
+        right = sum(rollout["correct"] for rollout in sample["rollouts"])
+        assert sample["measures"][0]["k"] == right and sample["measures"][0]["n"] == 8
+        own = drops.filter(pl.col("sample_id") == sample["id"])
+        assert sorted(d["reason"] for d in sample.get("drops", [])) == sorted(own["reason"])
+        assert all(f"p{place}" in page.pictures for place in sample["images"])
+
+
+def test_pictures_are_stored_once_and_small(page: Any) -> None:
+    assert len(page.pictures) == 20, "150 samples show 20 pictures"
+    assert all(base64.b64decode(page.scripts[name])[8:12] == b"WEBP" for name in page.pictures)
+
+
+def test_nothing_is_loaded_from_anywhere(page: Any) -> None:
+    assert all(address.startswith("#") for address in page.addresses)
+    assert "default-src 'none'" in page.policy and "connect-src" not in page.policy
+    assert "url(" not in page.text.split("</style>")[0], "the style sheet names no file"
+    assert "@import" not in page.text.split("</style>")[0]
+    own = [text for name, text in page.scripts.items() if name.startswith("script ")]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in own]
+    assert len(own) == 2 and all(f"'sha256-{digest}'" in page.policy for digest in hashes)
+    assert "'unsafe-inline'" not in page.policy.split("script-src")[1]
+
+
+def test_what_models_say_never_becomes_markup(page: Any, maker: ModuleType) -> None:
+    assert set(page.tags) == set(HTML), "no element that the template does not have"
+    assert "hacked" not in page.text, "texts are packed, so not even their words are in the markup"
+    said = [sample["question"] for sample in page.samples]
+    assert maker.HOSTILE in said, "and yet the reader sees it as it is"
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_inert_json_ends_no_block_and_loses_nothing(text: str) -> None:
+    assert "<" not in inert({"text": text})
+    assert json.loads(inert({"text": text})) == {"text": text}
+
+
+def test_the_same_data_give_the_same_page(origin: Origin, page_path: Path, tmp_path: Path) -> None:
+    write_report(origin, tmp_path / "again.html", 150)
+    assert (tmp_path / "again.html").read_bytes() == page_path.read_bytes()
+    assert packed({"a": 1}) == packed({"a": 1})
+
+
+@pytest.mark.parametrize("images", ["reference", "embed"])
+def test_a_release_without_its_build_still_shows_what_it_holds(
+    maker: ModuleType, tmp_path: Path, images: str, page_type: Any
+) -> None:
+    maker.make_workspace(tmp_path, 60, 5, images)
+    alone = tmp_path / "elsewhere" / "v1"
+    shutil.copytree(tmp_path / "out" / "releases" / "large" / "v1", alone)
+    found = find_origin(str(alone), tmp_path / "nowhere")
+    assert found.build is None
+    write_report(found, tmp_path / "report.html")
+    told = page_type(tmp_path / "report.html")
+    assert not told.summary["whole"] and told.summary["samples"] == 60
+    released = [s for s in told.samples if s["outcome"] != "dropped"]
+    assert all(s["question"].startswith(("Which bar", "</script>")) and s["images"] for s in released)
+    assert len(told.pictures) == 5
+    assert all(len(s["traces"]) == 1 for s in released if s["outcome"] == "sft")
+
+
+def test_tables_of_another_version_are_not_taken_for_this_one(maker: ModuleType, tmp_path: Path) -> None:
+    maker.make_workspace(tmp_path, 60, 5)
+    assert find_origin("large", tmp_path / "out").build is not None
+    path = next((tmp_path / "out" / "builds" / "large").glob("*_verify/stage.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"kept": record["kept"] + 1, "rows_in": record["rows_in"] + 1}))
+    assert find_origin("large", tmp_path / "out").build is None
+
+
+def test_what_cannot_be_reported_is_a_sentence(workspace: Path, origin: Origin, tmp_path: Path) -> None:
+    assert find_origin(str(workspace.parent / "large.yaml"), workspace).release == origin.release
+    with pytest.raises(ConfigError, match="no release 'nothing'"):
+        find_origin("nothing", workspace)
+    with pytest.raises(ConfigError, match="cannot be read as a recipe"):
+        find_origin("missing.yaml", workspace)
+    with pytest.raises(ConfigError, match="at least one sample"):
+        write_report(origin, tmp_path / "report.html", 0)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is damaged"):
+        find_origin(str(tmp_path), workspace)
+
+
+@pytest.mark.parametrize("package", ["altair", "vl_convert"])
+def test_a_missing_library_is_named_with_its_cure(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'curate-multimodal\[report\]'"):
+        charts.load()
+
+
+def test_bytes_that_are_no_picture_give_none() -> None:
+    assert thumbnail(b"no picture", 100) == ""
+
+
+def test_the_command_writes_into_the_workspace(workspace: Path) -> None:
+    from typer.testing import CliRunner
+
+    told = CliRunner().invoke(releases_app, ["report", "large/v1", "-w", str(workspace), "--samples", "20"])
+    assert told.exit_code == 0, told.output
+    assert "20 of 400 samples shown, all counted." in told.output
+    assert (workspace / "reports" / "large-v1.html").is_file()
+    again = CliRunner().invoke(releases_app, ["report", "large/v9", "-w", str(workspace)])
+    assert again.exit_code == 2
