@@ -36,7 +36,7 @@ $(TRAINERS)/ms_swift/.installed: SPEC := ms-swift==4.6.0 $(REWARD)
 
 # The registry's torchvision is a CUDA build that breaks transformers beside a CPU torch. So is its torchaudio, which
 # LLaMA-Factory imports; without its native part it imports all the same.
-$(TRAINERS)/%/.installed: Makefile
+$(TRAINERS)/%/.installed:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install -q $(TORCH) $(SPEC)
 	$(@D)/bin/pip uninstall -q -y torchvision
