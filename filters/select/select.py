@@ -30,6 +30,9 @@ class SelectConfig(Section):
     model: str | None = Field(
         default=None, description="whose rollouts measure the samples; null: the recipe's student"
     )
+    without: tuple[str, ...] = Field(
+        default=(), description="flags of checks (blind, label_suspect, …): a sample with one of them is no candidate"
+    )
     budget: int | float | None = Field(
         default=None,
         gt=0,

@@ -152,6 +152,8 @@ def check_candidates(recipe: Recipe) -> None:
     if config.model is not None and recipe.rollouts and config.model not in recipe.rollouts.models:
         known = ", ".join(recipe.rollouts.models)
         raise ConfigError(f"select.model '{config.model}' has no rollouts; rollouts.model is {known}.")
+    if config.without and not recipe.checks:
+        raise ConfigError(f"select.without '{config.without[0]}' is a flag of checks, so the recipe needs `checks`.")
     of_rule = rule_of(config).columns(config.rule)
     for column in columns_read(config):
         asker = f"select.rule '{config.rule.type}'" if column in of_rule else "select.quotas.by"

@@ -10,7 +10,7 @@ from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.candidates import candidates, diversity_measure, student
 from pipelines.steps.tables import write
 from pipelines.workspace import write_table
-from schemas.split import no_drops
+from schemas.split import Split, no_drops, split
 
 
 def measure_diversity(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -39,6 +39,7 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     columns = columns_read(config)
     rows = candidates(road, stage, tuple(dict.fromkeys((*columns, *COLUMNS))), config).collect()
     eligible, others = (rows.filter(pl.col("split").is_in(config.splits) == side) for side in (True, False))
+    eligible, flagged = _unflagged(eligible, config.without, road)
     table = eligible.select("id", *columns)
     parted = select(table, config, build.recipe.seed)
     beside = control(table, parted.kept, config, build.recipe.seed)
@@ -48,6 +49,21 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     write_table(compared, folder / "comparison.parquet")
     kept = pl.concat([parted.kept, others.select("id")], how="diagonal")
     outcome = write(
-        build, stage, rows.height, kept.select("id", "value", "rank", "weight", "order", "evidence"), parted.dropped
+        build,
+        stage,
+        rows.height,
+        kept.select("id", "value", "rank", "weight", "order", "evidence"),
+        pl.concat([parted.dropped, flagged]),
     )
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"comparison": compared.rows(named=True)})
+
+
+def _unflagged(rows: pl.DataFrame, without: tuple[str, ...], road: Road) -> Split:
+    """Part off the samples that a check has flagged: `select:<flag>`, by the first of the flags as they are listed."""
+    if not without:
+        return Split(rows, no_drops())
+    flags = road.table("checks").select("id", "flags").collect()
+    marked = rows.join(flags, on="id", how="left", maintain_order="left")
+    has = [pl.when(pl.col("flags").list.contains(flag)).then(pl.lit(f"select:{flag}")) for flag in without]
+    kept, dropped = split(marked, pl.coalesce(has), {"flags": pl.col("flags")})
+    return Split(kept.drop("flags"), dropped)

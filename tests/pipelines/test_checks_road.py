@@ -175,3 +175,27 @@ def test_a_rule_that_reads_what_no_check_gives_is_told(tmp_path: Path) -> None:
     build = _build(tmp_path, "checks=[{type: vote}]", "select={rule: {type: rap, lambda_a: null}}")
     with pytest.raises(ConfigError, match="reads 'k_text', so the recipe needs a `checks: "):
         check_candidates(build.recipe)
+
+
+def test_flagged_samples_are_no_candidates_when_asked(checked: Road) -> None:
+    folder, recipe = checked.build.workspace, checked.build.recipe
+    flagged = checked.table("checks").filter(pl.col("flags").list.len() > 0).select("id", "flags").collect()
+    flag = flagged["flags"][0][0]
+    select = SelectConfig.model_validate({"without": [flag], "splits": ["sft", "rl", "holdout"]})
+    build = Build(recipe.model_copy(update={"select": select}), folder, replay=True)
+    run_build(build)
+    plan = road(build)
+    record = plan.record(plan.stage("select"))
+    out = set(flagged.filter(pl.col("flags").list.contains(flag))["id"])
+    assert record is not None
+    assert record["dropped"][f"select:{flag}"] == len(out)
+    assert record["rows_in"] == record["kept"] + sum(record["dropped"].values())
+    assert out.isdisjoint(plan.table("select").collect()["id"])
+    assert out.isdisjoint(plan.table("select", "control").collect()["id"])
+
+
+def test_a_flag_without_checks_is_told(tmp_path: Path) -> None:
+    _source(tmp_path, 1)
+    build = _build(tmp_path, "checks=[]", "select={without: [blind]}")
+    with pytest.raises(ConfigError, match="so the recipe needs `checks`"):
+        check_candidates(build.recipe)
