@@ -18,7 +18,7 @@ from pipelines.stage import Build, Road
 from pipelines.stages import road
 from pipelines.steps.candidates import check_candidates
 from pipelines.why import story
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, write_table
 from schemas.errors import ConfigError
 
 RECIPE = """\
@@ -178,20 +178,27 @@ def test_a_rule_that_reads_what_no_check_gives_is_told(tmp_path: Path) -> None:
 
 
 def test_flagged_samples_are_no_candidates_when_asked(checked: Road) -> None:
-    folder, recipe = checked.build.workspace, checked.build.recipe
-    flagged = checked.table("checks").filter(pl.col("flags").list.len() > 0).select("id", "flags").collect()
-    flag = flagged["flags"][0][0]
-    select = SelectConfig.model_validate({"without": [flag], "splits": ["sft", "rl", "holdout"]})
-    build = Build(recipe.model_copy(update={"select": select}), folder, replay=True)
-    run_build(build)
+    # What a model this small gets flagged for is chance, so two samples are flagged by hand in the finished table.
+    path = checked.path("checks")
+    before = pl.read_parquet(path)
+    out = before["id"].to_list()[:2]
+    flags = pl.when(pl.col("id").is_in(out)).then(pl.lit(["order_free", "blind"])).otherwise(pl.lit(["order_free"]))
+    select = SelectConfig.model_validate({"without": ["blind"], "splits": ["sft", "rl", "holdout"]})
+    build = Build(checked.build.recipe.model_copy(update={"select": select}), checked.build.workspace, replay=True)
+    try:
+        write_table(before.with_columns(flags=flags), path)
+        run_build(build)
+    finally:
+        write_table(before, path)
     plan = road(build)
+    lost = pl.read_parquet(plan.path("select", "dropped")).filter(pl.col("reason") == "select:blind")
+    assert sorted(lost["id"]) == sorted(out)
+    assert json.loads(lost["evidence"][0]) == {"flags": ["order_free", "blind"]}
+    assert set(out).isdisjoint(plan.table("select").collect()["id"])
+    assert set(out).isdisjoint(plan.table("select", "control").collect()["id"])
     record = plan.record(plan.stage("select"))
-    out = set(flagged.filter(pl.col("flags").list.contains(flag))["id"])
     assert record is not None
-    assert record["dropped"][f"select:{flag}"] == len(out)
-    assert record["rows_in"] == record["kept"] + sum(record["dropped"].values())
-    assert out.isdisjoint(plan.table("select").collect()["id"])
-    assert out.isdisjoint(plan.table("select", "control").collect()["id"])
+    assert record["rows_in"] == record["kept"] + sum(record["dropped"].values()) == before.height
 
 
 def test_a_flag_without_checks_is_told(tmp_path: Path) -> None:
