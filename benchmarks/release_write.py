@@ -1,0 +1,128 @@
+"""Writing releases: rows a second with pictures by reference, and how fast pictures are embedded beside a bare copy.
+
+    python benchmarks/release_write.py           # 200,000 rows with pictures by reference, beside 5 minutes and 2 GB
+    python benchmarks/release_write.py --embed   # 2,000 pictures of 0.5 MB embedded, beside copying the same files
+
+Prints one line a case and writes benchmarks/results/release_write.json. The peak is the process's own resident memory.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.media import MediaStore
+from pipelines.release import Content, write_release
+from pipelines.release_rows import ReleaseConfig
+
+RESULTS = Path(__file__).parent / "results" / "release_write.json"
+REASONING = "The figure shows two right triangles that share a side, so their areas are as their bases. " * 12
+
+
+def content(rows: int, pictures: list[str]) -> Content:
+    """A release of `rows` prompts: sft, rl, unfiltered and control, with a trace of about 1,100 characters each."""
+    number = pl.int_range(rows, eager=True)
+    table = pl.DataFrame({"number": number}).select(
+        id=pl.col("number").cast(pl.String).str.zfill(32),
+        question=pl.format("What is the area of triangle {}?", "number"),
+        options=pl.lit([], dtype=pl.List(pl.String)),
+        answer=pl.struct(
+            kind=pl.lit("number"), raw=pl.col("number").cast(pl.String), parsed=pl.lit('{"kind":"number"}')
+        ),
+        verifier=pl.struct(id=pl.lit("number"), params=pl.lit("{}")),
+        media=pl.concat_list(
+            pl.struct(sha256=pl.Series(pictures).gather(number % len(pictures)), kind=pl.lit("image"))
+        ),
+        source=pl.struct(dataset=pl.lit("triangles")),
+        solution=pl.format("${}$", "number"),
+        text=pl.format("<think>{}</think>\n<answer>{}</answer>", pl.lit(REASONING), "number"),
+        group=(pl.col("number") % len(pictures)).cast(pl.String),
+        tags=pl.lit("think_answer"),
+        model=pl.lit("student"),
+        k=(pl.col("number") % 9).cast(pl.Int32),
+        n=pl.lit(8, pl.Int32),
+        band=pl.lit("medium"),
+        index=pl.lit(0, pl.Int32),
+        order=pl.col("number").cast(pl.Int32),
+        caption=pl.lit("Two right triangles."),
+        value=pl.lit(0.25),
+        weight=pl.lit(None, pl.Float64),
+        control=pl.lit(False),
+        split=pl.lit("rl"),
+        released=pl.lit(True),
+    )
+    scratch = Path(tempfile.mkdtemp()) / "rows.parquet"
+    table.write_parquet(scratch)
+    rows_ = pl.scan_parquet(scratch)
+    half = rows_.filter(pl.col("k") < 4)
+    reason = pl.lit("select:budget")
+    drops = rows_.select("id", stage=pl.lit("select"), unit=pl.lit("samples"), sample_id="id", reason=reason)
+    drops = drops.with_columns(evidence=pl.lit("{}"))
+    recipe = {"name": "big", "description": "", "seed": 0, "sources": [], "release": {}, "caption": None}
+    tables = {"sft": half, "rl": rows_.filter(pl.col("k") >= 4), "control": half, "unfiltered": rows_}
+    return Content(tables, drops, {"recipe": recipe, "models": {}, "stages": []})
+
+
+def by_reference(rows: int) -> dict[str, float | int | str]:
+    """`rows` prompts over 20,000 pictures that stand beside the parquet."""
+    with tempfile.TemporaryDirectory() as root:
+        media = MediaStore(Path(root) / "media")
+        pictures = [media.put(os.urandom(2_000), "png") for _ in range(min(20_000, rows))]
+        release = content(rows, pictures)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.perf_counter()
+        path = write_release(release, ReleaseConfig(images="reference"), media, Path(root) / "releases")
+        seconds = time.perf_counter() - started
+        written = sum(f["rows"] for f in json.loads((path / "manifest.json").read_text())["files"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    facts = {"case": "reference", "samples": rows, "rows_written": written, "seconds": round(seconds, 1)}
+    sizes = {"peak_gb": round(peak / 2**20, 2), "before_gb": round(before / 2**20, 2)}
+    return {**facts, **sizes, "of_5_minutes": round(seconds / 300, 3), "of_2_gb": round(peak / 2**21, 3)}
+
+
+def embedded(pictures: int, size: int) -> dict[str, float | int | str]:
+    """Embed pictures, beside copying the same files with the operating system, both flushed to the disk."""
+    with tempfile.TemporaryDirectory() as root:
+        media = MediaStore(Path(root) / "media")
+        names = [media.put(os.urandom(size), "png") for _ in range(pictures)]
+        release = content(pictures, names)
+        everything = pl.concat([release.tables["sft"], release.tables["rl"]])
+        release = Content({"rl": everything}, release.dropped, release.manifest)
+        started = time.perf_counter()
+        write_release(release, ReleaseConfig(), media, Path(root) / "releases")
+        ours = time.perf_counter() - started
+        copies = Path(root) / "copies"
+        copies.mkdir()
+        started = time.perf_counter()
+        for name in names:
+            shutil.copyfile(media.path(name), copies / name)
+        os.sync()
+        bare = time.perf_counter() - started
+    megabytes = pictures * size / 1e6
+    speed, copied = megabytes / ours, megabytes / bare
+    speeds = {"megabytes": round(megabytes), "mb_per_s": round(speed), "copy_mb_per_s": round(copied)}
+    ratios = {"of_copy": round(speed / copied, 3), "of_100_mb_per_s": round(speed / 100, 2)}
+    return {"case": "embed", "pictures": pictures, **speeds, **ratios}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--embed", action="store_true")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--pictures", type=int, default=2_000)
+    args = parser.parse_args()
+    result = embedded(args.pictures, 500_000) if args.embed else by_reference(args.rows)
+    sys.stdout.write(json.dumps(result) + "\n")
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps({**known, str(result["case"]): result}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
