@@ -1,6 +1,6 @@
 """Does selection matter? The reference VLM trained on selected, random and all questions, five seeds, equal budgets.
 
-    python benchmarks/selection_training.py [--quick] [--seeds 5] [--arms variance random all easy hard]
+    python benchmarks/selection_training.py [--quick] [--seeds 5] [--arms variance random all easy hard] [--rate 2e-4]
     python benchmarks/selection_training.py --choose-rate
 
 **Task.** Questions about procedural scenes, one a scene, each followed by an instruction that the model never saw. It
@@ -332,13 +332,13 @@ def benchmark(settings: Settings, arms: Sequence[str], seeds: int, state: State)
         runs.append(row)
     histogram = Counter(counts["k"].to_list())
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": f"python benchmarks/selection_training.py --seeds {seeds} --arms {' '.join(arms)}",
         "settings": asdict(settings),
         "versions": {name: version(name) for name in ("torch", "transformers", "polars")},
         "python": platform.python_version(),
         "pool_pass_counts": [histogram[k] for k in range(settings.rollouts + 1)],
         **summarise(base, runs, judged),
-        "runs": [{k: v for k, v in row.items() if k not in ("key", "part", "verdicts")} for row in runs],
+        "runs": [{k: v for k, v in row.items() if k not in ("key", "part", "verdicts", "train_s")} for row in runs],
     }
 
 
@@ -348,6 +348,7 @@ def main() -> None:
     parser.add_argument(
         "--choose-rate", action="store_true", help="print validation accuracy by learning rate, and end"
     )
+    parser.add_argument("--rate", type=float, help="another learning rate than the chosen one; give --out with it")
     parser.add_argument("--seeds", type=int, help="default 5, with --quick 2")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--state", type=Path, default=Path("curate_out/selection_training.jsonl"))
@@ -358,6 +359,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(1)
     settings = QUICK if arguments.quick else Settings()
+    settings = replace(settings, rate=arguments.rate or settings.rate)
     if arguments.choose_rate:
         choose_rate(settings)
         return
