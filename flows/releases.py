@@ -140,6 +140,8 @@ def report(
         origin = find_origin(release, workspace)
         target = out or default_target(origin)
         told = write_report(origin, target, samples)
+        if origin.loss:
+            say(origin.loss)
         say(f"{told['shown']:,} of {told['samples']:,} samples shown, all counted.")
         say(f"Report: {target}")
 

@@ -1,8 +1,10 @@
 """The report's charts: Vega-Lite specifications by Altair, their data inside, and the scripts that draw them.
 
-Colours of the Okabe-Ito palette, which colour-blind readers can tell apart. A chart that has nothing to say is left out.
+Colours of the Okabe-Ito palette, which colour-blind readers can tell apart; difficulty, which is an order, goes from dark to
+light of a hue that means nothing else. A chart that has nothing to say is left out.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +13,9 @@ import polars as pl
 from schemas.errors import MissingDependencyError
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#e69f00", "#009e73", "#8a8f98"
-VERMILION, SKY = "#d55e00", "#56b4e9"
-_BETWEEN = (ORANGE, BLUE, SKY, "#cc79a7", "#f0e442")
-"""Colours of the bands between never and always."""
+SKY = "#56b4e9"
+_HARDEST, _EASIEST = (0x74, 0x3A, 0xA8), (0xE3, 0xB4, 0xEA)
+"""Red, green and blue of the outer bands of difficulty."""
 _PARTS = {"kept": BLUE, "dropped": ORANGE, "right": BLUE, "wrong": ORANGE, "not scored": GREY, "all": BLUE}
 _PARTS["in the release"] = BLUE
 _OUTCOMES = {"sft": BLUE, "rl": SKY, "holdout": GREEN, "dropped": ORANGE}
@@ -35,8 +37,7 @@ def charts(
     """Specifications by section of the page: `difficulty`, `lengths`, `vision`, `selection`.
 
     The tables are those of `pipelines.report.figures`, and the census of `pipelines.report.fates`; `bands` are named
-    hardest first. Raises
-    MissingDependencyError where Altair is not installed.
+    hardest first. Raises MissingDependencyError where Altair is not installed.
     """
     load()
     rated = [_pass_rates(own, model, bands) for (model,), own in rates.group_by("model", maintain_order=True)]
@@ -71,8 +72,10 @@ def scripts() -> str:
     return str(bundle(vl_version=version))
 
 
-def _spec(chart: Any, **properties: Any) -> Spec:
-    found: Spec = chart.properties(**{"width": WIDTH, "height": HEIGHT} | properties).to_dict()
+def _spec(chart: Any, description: str, **properties: Any) -> Spec:
+    """The specification of a chart; `description` is what a screen reader says of it."""
+    whole = {"width": WIDTH, "height": HEIGHT, "description": description} | properties
+    found: Spec = chart.properties(**whole).to_dict()
     found.pop("config", None)  # the page has its own, for light and for dark
     return found
 
@@ -88,8 +91,16 @@ def _colours(alt: Any, field: str, colours: Mapping[str, str], present: list[str
 
 
 def _band_colours(bands: Sequence[str]) -> dict[str, str]:
-    between = {name: _BETWEEN[place % len(_BETWEEN)] for place, name in enumerate(bands[1:-1])}
-    return {bands[0]: VERMILION, **between, bands[-1]: GREEN}
+    steps = max(1, len(bands) - 1)
+    mixed = [
+        [round(a + (b - a) * i / steps) for a, b in zip(_HARDEST, _EASIEST, strict=True)] for i in range(len(bands))
+    ]
+    return {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in zip(bands, mixed, strict=True)}
+
+
+def _counts() -> Any:
+    """The axis of a count. Its own expression, for the format alone writes 0 as 0k."""
+    return load().Axis(labelExpr="format(datum.value, '~s')", tickCount=6, tickMinStep=1)
 
 
 def _pass_rates(rows: pl.DataFrame, model: str, bands: Sequence[str]) -> Spec:
@@ -112,10 +123,11 @@ def _pass_rates(rows: pl.DataFrame, model: str, bands: Sequence[str]) -> Spec:
     return _spec(
         chart.encode(
             x=x,
-            y=alt.Y("samples:Q", title="samples", axis=alt.Axis(format="~s", tickCount=6)),
+            y=alt.Y("samples:Q", title="samples", axis=_counts()),
             color=coloured,
             tooltip=tips,
-        )
+        ),
+        f"Samples by how many of their rollouts by {model} were right",
     )
 
 
@@ -128,30 +140,31 @@ def _ends(census: pl.DataFrame, bands: Sequence[str]) -> Spec:
     chart = alt.Chart(_data(told)).mark_bar(cursor="pointer")
     encoded = chart.encode(
         x=alt.X("band:N", sort=list(bands), title="where the samples of each band ended", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("samples:Q", title="samples", axis=alt.Axis(format="~s", tickCount=6)),
+        y=alt.Y("samples:Q", title="samples", axis=_counts()),
         color=_colours(alt, "outcome", _OUTCOMES, told["outcome"].to_list()),
         order="place:Q",
         tooltip=tips,
     )
-    return _spec(encoded)
+    return _spec(encoded, "Where the samples of each band of difficulty ended")
 
 
 def _lengths(rows: pl.DataFrame, what: str) -> Spec:
     alt = load()
     top = pl.col("rows").cum_sum().over("low")
-    told = rows.with_columns(
-        top=top, foot=top - pl.col("rows"), shown=pl.format("{} to {}", "low", "high"), low=pl.col("low").clip(0.5)
-    )
-    low, high = told.select(pl.col("low").min(), pl.col("high").max()).row(0)
-    octaves = [2**i for i in range(32) if low <= 2**i <= high]
-    axis = alt.Axis(format="~s", values=octaves if len(octaves) > 1 else [low, high], labelOverlap="greedy")
-    scale = alt.Scale(type="log", base=2, nice=False, domain=[low, high])
+    first, last = (pl.col(name).ceil().cast(pl.Int64) for name in ("low", "high"))
+    shown = pl.when(last - 1 > first).then(pl.format("{} to {}", first, last - 1)).otherwise(first.cast(pl.String))
+    told = rows.with_columns(top=top, foot=top - pl.col("rows"), shown=shown, low=pl.col("low").clip(0.5))
+    low, high = told.select(pl.col("low").log(2.0).min(), pl.col("high").log(2.0).max()).row(0)
+    octaves = [2.0**i for i in range(math.floor(low + 1e-3), math.ceil(high - 1e-3) + 1)]  # edges are rounded
+    axis = alt.Axis(format="~s" if octaves[-1] >= 10_000 else ",~f", values=octaves, labelOverlap="greedy")
+    scale = alt.Scale(type="log", base=2, nice=False, domain=[octaves[0], octaves[-1]])
     x = alt.X("low:Q", scale=scale, title=what, axis=axis)
-    y = alt.Y("foot:Q", title="rows", axis=alt.Axis(format="~s", tickCount=6))
+    y = alt.Y("foot:Q", title="rows", axis=_counts())
     tips = [alt.Tooltip("shown:N", title=what), alt.Tooltip("rows:Q", format=","), alt.Tooltip("part:N")]
     coloured = _colours(alt, "part", _PARTS, told["part"].to_list())
     return _spec(
-        alt.Chart(_data(told)).mark_rect().encode(x=x, x2="high:Q", y=y, y2="top:Q", color=coloured, tooltip=tips)
+        alt.Chart(_data(told)).mark_rect().encode(x=x, x2="high:Q", y=y, y2="top:Q", color=coloured, tooltip=tips),
+        f"Histogram: {what}",
     )
 
 
@@ -166,13 +179,24 @@ def _vision(rows: pl.DataFrame) -> Spec:
         alt.Tooltip("seen:Q", title="right with the picture", format=".0%"),
         alt.Tooltip("samples:Q", format=","),
     ]
-    x = alt.X("blind:Q", scale=alt.Scale(domain=[0, 1]), title="right without the picture", axis=alt.Axis(format="%"))
-    y = alt.Y("seen:Q", scale=alt.Scale(domain=[0, 1]), title="right with the picture", axis=alt.Axis(format="%"))
-    dots = alt.Chart(_data(told)).mark_circle(color=BLUE, opacity=0.75)
-    dots = dots.encode(x=x, y=y, size=alt.Size("samples:Q", scale=alt.Scale(range=[20, 700])), tooltip=tips)
+    x = alt.X(
+        "blind:Q",
+        scale=alt.Scale(domain=[0, 1]),
+        title="right without the picture",
+        axis=alt.Axis(format="%", tickCount=5),
+    )
+    y = alt.Y(
+        "seen:Q", scale=alt.Scale(domain=[0, 1]), title="right with the picture", axis=alt.Axis(format="%", tickCount=5)
+    )
+    most = int(told["samples"].max())  # type: ignore[arg-type]
+    legend = alt.Legend(orient="top", values=sorted({1, -(-most // 2), most}), title="samples", titleOrient="left")
+    dots = alt.Chart(_data(told)).mark_circle(color=BLUE, opacity=0.9)
+    dots = dots.encode(
+        x=x, y=y, size=alt.Size("samples:Q", scale=alt.Scale(range=[20, 700]), legend=legend), tooltip=tips
+    )
     ends = pl.DataFrame({"blind": [0.0, 1.0], "seen": [0.0, 1.0]})
     line = alt.Chart(_data(ends)).mark_line(color=GREY, strokeDash=[4, 4]).encode(x="blind:Q", y="seen:Q")
-    return _spec(line + dots, height=WIDTH)
+    return _spec(line + dots, "Samples by how often they are right with and without the picture", height=WIDTH)
 
 
 def _shares(rows: pl.DataFrame, figure: str, bands: Sequence[str]) -> Spec:
@@ -191,4 +215,4 @@ def _shares(rows: pl.DataFrame, figure: str, bands: Sequence[str]) -> Spec:
         color=_colours(alt, "set", _SETS, list(_SETS)),
         tooltip=tips,
     )
-    return _spec(encoded, height=alt.Step(12))
+    return _spec(encoded, f"Candidates, selected and control: {figure}", height=alt.Step(12))

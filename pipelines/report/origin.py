@@ -33,6 +33,16 @@ class Origin:
         return f"{self.manifest['name']}/{self.manifest['version']}"
 
     @property
+    def loss(self) -> str | None:
+        """What cannot be shown because the build's tables are gone, as a sentence with its cure; None where none is."""
+        if self.build is not None:
+            return None
+        return (
+            f"The tables of the build of {self.label} are gone or of another version, so captions, dropped traces and "
+            "rollouts are not in this report. Build the same recipe again to see them; its log answers what was asked."
+        )
+
+    @property
     def bands(self) -> BandConfig:
         """The recipe's bands of difficulty."""
         return BandConfig.model_validate((self.manifest["recipe"].get("select") or {}).get("bands") or {})
@@ -85,19 +95,22 @@ def _recipe_name(name: str) -> str:
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as a recipe: {error}.") from error
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path} cannot be read as a recipe: {cause}.") from error
     if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
         raise ConfigError(f"{path} is no recipe: it has no 'name'.")
     return str(recipe["name"])
 
 
 def _build_of(manifest: Mapping[str, Any], workspace: Workspace) -> Path | None:
-    """The build's folder, if each of its stages wrote down the same counts as the manifest did."""
+    """The build's folder, if each of its stages has its table and wrote down the same counts as the manifest did."""
     folder = workspace.build(manifest["name"])
     for stage in manifest["stages"]:
         found = next(folder.glob(f"[0-9][0-9]_{stage['stage']}/stage.json"), None)
         record = read_json(found) if found else None
-        if record is None or any(record[fact] != stage[fact] for fact in _RECORD):
+        if found is None or record is None or any(record[fact] != stage[fact] for fact in _RECORD):
+            return None
+        if not (found.parent / "kept.parquet").is_file():
             return None
         if stage["stage"] == "release" and record["notes"]["release"] != manifest["version"]:
             return None

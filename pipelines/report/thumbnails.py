@@ -31,12 +31,9 @@ def thumbnail(data: bytes, longest: int) -> str:
     try:
         with Image.open(BytesIO(data)) as picture:
             picture.draft("RGB", (longest, longest))
-            picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-            shown = (
-                picture
-                if picture.mode in ("RGB", "RGBA")
-                else picture.convert("RGBA" if "A" in picture.mode else "RGB")
-            )
+            see_through = "A" in picture.mode or "transparency" in picture.info
+            shown = picture.convert("RGBA" if see_through else "RGB")
+            shown.thumbnail((longest, longest), Image.Resampling.LANCZOS)
             file = BytesIO()
             shown.save(file, "WEBP", quality=70, method=2)
     except Exception:  # decoders of damaged bytes raise anything

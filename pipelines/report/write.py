@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from pipelines.report.origin import Origin
 from pipelines.report.page import packed, write_page
 from pipelines.report.thumbnails import inside, thumbnails
 from pipelines.workspace import replacing
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, StoreError
 
 SHOWN = 10_000
 """Samples that a page shows by default."""
@@ -35,11 +36,33 @@ def default_target(origin: Origin) -> Path:
 def write_report(origin: Origin, target: Path, shown: int = SHOWN) -> dict[str, int]:
     """Write the page to `target`, atomically. Returns `samples` (all) and `shown`.
 
-    Raises ConfigError where `shown` is less than 1, MissingDependencyError without the `report` extra.
+    Raises ConfigError where `shown` is less than 1 or `target` cannot be written, StoreError where a table cannot be read,
+    MissingDependencyError without the `report` extra.
     """
     if shown < 1:
         raise ConfigError(f"A report shows at least one sample, not {shown}.")
     charts.load()
+    _check_target(target)
+    try:
+        return _write(origin, target, shown)
+    except pl.exceptions.ComputeError as error:
+        where = origin.release if origin.build is None else f"{origin.release} or {origin.build}"
+        raise StoreError(f"A table of {where} is damaged: {error}. Build it again, or copy it again whole.") from error
+
+
+def _check_target(target: Path) -> None:
+    """Say that a page cannot be written before minutes are spent on what it shows."""
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder. Name the file to write, as {target / 'report.html'}.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"Cannot write to {target}: {error.strerror}. Name another file.") from error
+
+
+def _write(origin: Origin, target: Path, shown: int) -> dict[str, int]:
     rows = fates(origin)
     pairs = twins(origin, max(1, shown // 10))
     chosen = choose(rows, shown, pl.concat([pairs["id"], pairs["kept"]]))
@@ -67,7 +90,7 @@ def summarize(origin: Origin, rows: pl.DataFrame, chosen: pl.DataFrame, pairs: p
         "description": manifest["recipe"].get("description", ""),
         "sources": [{k: s.get(k) for k in ("name", "license", "url")} for s in manifest["recipe"].get("sources", ())],
         "models": [{"name": name, "model": m["model"]} for name, m in manifest.get("models", {}).items()],
-        "whole": origin.build is not None,
+        "loss": origin.loss,
         "stages": manifest["stages"],
         "configs": {name: facts["rows"] for name, facts in manifest["statistics"]["configs"].items()},
         "samples": rows.height,

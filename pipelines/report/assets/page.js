@@ -46,8 +46,7 @@ function overview() {
     summary.description ? h("p", { class_: "text" }, summary.description) : null,
     h("dl", { class_: "facts" }, about.filter(([, words]) => words).map(([name, words]) => [h("dt", {}, name), h("dd", {}, words)])),
     h("p", { class_: "note", id: "shown" }, all),
-    summary.whole ? null : h("p", { class_: "note" }, "The tables of this release's build are gone or belong to another version, so captions, " +
-      "dropped traces and rollouts are not here. Build the recipe again at this version to see them."),
+    summary.loss ? h("p", { class_: "note", id: "loss" }, summary.loss) : null,
   );
 }
 
@@ -65,12 +64,15 @@ function funnel() {
         h("i", { style: share(stage.kept) }), h("i", { style: share(lost) }))),
       h("td", {}, reasons));
   });
-  const names = ["stage", "rows", "in", "kept", "dropped", "", "dropped, by reason"];
+  const names = ["stage", "rows", "in", "kept", "dropped", "share", "dropped, by reason"];
   const head = names.map((name, i) => h("th", { class_: i > 1 && i < 5 ? "num" : "", scope: "col" }, name));
   fill($("funnel"),
     h("p", { class_: "soft" }, "In = kept + dropped, in every row. A sample may lose a trace or a caption and still be kept. Choose a reason to see its samples."),
-    h("div", { class_: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+    scroll("Funnel", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }
+
+// What is wider than the screen scrolls inside a frame that the keyboard reaches too.
+const scroll = (name, ...children) => h("div", { class_: "scroll", role: "region", "aria-label": name, tabindex: "0" }, children);
 
 // ---- charts: drawn by Vega-Lite when they come into view, again when the colours change
 
@@ -79,8 +81,8 @@ function chartConfig() {
   const style = getComputedStyle(document.body);
   const soft = getComputedStyle(document.querySelector(".soft") || document.body).color;
   const line = dark() ? "#34383e" : "#e3e5e8";
-  const axis = { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 };
-  return { background: "transparent", font: style.fontFamily, view: { stroke: null }, axis, legend: { labelColor: soft, titleColor: soft, labelFontSize: 12 } };
+  const axis = { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12, labelFlush: false };
+  return { background: "transparent", font: style.fontFamily, view: { stroke: null }, axis, legend: { labelColor: soft, titleColor: soft, labelFontSize: 12, titleFontWeight: "normal" } };
 }
 
 const drawn = new Map();
@@ -107,19 +109,21 @@ function charts() {
   place("difficulty", difficulty, "How many of a sample's rollouts were right, over everything that could be chosen. Choose a bar to see the samples of its band.");
   place("vision", vision, summary.gain === null ? "" : "Right answers with the picture against right answers to the text alone. Below the dashed line the " +
     `picture does harm, on it nothing. The mean gain is ${(100 * summary.gain).toFixed(1)} points.`);
-  place("lengths", lengths, "In bins that double every second step.");
+  place("lengths", lengths, "On a scale where each step doubles, with two bins to a step.");
   selection(place);
 }
 
 function selection(place) {
   if (!summary.selection.length) { $("selection").remove(); return; }
-  const shown = (value) => (value === null ? "–" : Number.isInteger(value) ? number(value) : value.toFixed(3));
-  const rows = summary.selection.map((row) => h("tr", {}, h("td", {}, row.figure),
-    ["candidates", "selected", "control"].map((set) => h("td", { class_: "num" }, shown(row[set])))));
-  const head = ["", "candidates", "selected", "control"].map((name) => h("th", { class_: "num", scope: "col" }, name));
+  const sets = ["candidates", "selected", "control"];
+  const rows = summary.selection.map((row) => {
+    const whole = sets.every((set) => row[set] === null || Number.isInteger(row[set]));
+    const shown = (value) => (value === null ? "–" : whole ? number(value) : value.toFixed(3));
+    return h("tr", {}, h("th", { scope: "row" }, row.figure.replaceAll("_", " ")), sets.map((set) => h("td", { class_: "num" }, shown(row[set]))));
+  });
+  const head = ["figure", ...sets].map((name, i) => h("th", { class_: i ? "num" : "", scope: "col" }, name));
   place("selection", summary.charts.selection, "What was chosen, beside all that could be and beside a random draw of equal size.");
-  $("selection").append(h("div", { class_: "scroll", style: { marginTop: "1rem", maxWidth: "40rem" } },
-    h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+  $("selection").append(scroll("Selection in numbers", h("table", { class_: "narrow" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }
 
 // ---- data blocks: each unpacked when it is needed
@@ -159,21 +163,13 @@ function values(facet, word) {
 }
 const column = (facet) => (facet === "stage" || facet === "reason" ? "drops" : facet);
 
-// A stage and a reason that are both chosen must meet in one drop.
+// Values of one facet are alternatives; facets narrow each other.
 function admits(table, skip) {
-  const tests = [];
-  for (const name of ["outcome", "source", "band"]) {
-    if (name === skip || !chosen[name].size) continue;
-    const good = table[name].words.map((word) => chosen[name].has(word));
-    const codes = table[name].codes;
-    tests.push((i) => good[codes[i]]);
-  }
-  const stage = skip === "stage" ? new Set() : chosen.stage, reason = skip === "reason" ? new Set() : chosen.reason;
-  if (stage.size || reason.size) {
-    const good = table.drops.words.map((word) => lines(word).some((l) => (!stage.size || stage.has(l.stage)) && (!reason.size || reason.has(l.reason))));
-    const codes = table.drops.codes;
-    tests.push((i) => good[codes[i]]);
-  }
+  const tests = FACETS.filter((facet) => facet !== skip && chosen[facet].size).map((facet) => {
+    const { words, codes } = table[column(facet)];
+    const good = words.map((word) => values(facet, word).some((value) => chosen[facet].has(value)));
+    return (i) => good[codes[i]];
+  });
   return (i) => tests.every((test) => test(i));
 }
 
@@ -191,7 +187,8 @@ function tally(facet) {
 
 function order(facet, counts) {
   const stages = summary.stages.map((s) => s.stage);
-  const rank = { outcome: ["sft", "rl", "holdout", "dropped"], stage: stages, band: summary.bands }[facet];
+  const reasons = summary.stages.flatMap((s) => Object.keys(s.dropped));
+  const rank = { outcome: ["sft", "rl", "holdout", "dropped"], stage: stages, reason: reasons, band: summary.bands }[facet];
   const names = [...counts.keys()];
   return rank ? names.sort((a, b) => rank.indexOf(a) - rank.indexOf(b)) : names.sort();
 }
@@ -217,7 +214,8 @@ function facetBoxes() {
     });
     return rows.length ? h("fieldset", {}, h("legend", {}, TITLES[facet]), rows) : null;
   });
-  return h("form", { class_: "facets", "aria-label": "Filters", on: { submit: (event) => event.preventDefault() } }, search, clear, sets);
+  return h("form", { class_: "facets", "aria-label": "Filters", on: { submit: (event) => event.preventDefault() } }, search, clear,
+    h("details", { class_: "sets", open: !matchMedia("(max-width: 820px)").matches }, h("summary", {}, "Filters"), sets));
 }
 
 function only(wanted) {
@@ -317,8 +315,8 @@ function asked(row) {
 function rate(m) {
   const bar = m.n ? h("span", { class_: "rate", role: "img", "aria-label": `${m.k} of ${m.n}` }, h("i", { style: { width: percent(m.k / m.n).replace(" ", "") } }),
     m.low === undefined ? null : h("u", { style: { left: `${100 * m.low}%`, width: `${100 * (m.high - m.low)}%` } })) : null;
-  const ends = m.low === undefined ? "" : ` (95 %: ${m.low.toFixed(2)} to ${m.high.toFixed(2)})`;
-  return h("span", {}, bar, `${m.k} right of ${m.n}`, h("span", { class_: "soft" }, ends));
+  const ends = m.low === undefined ? null : h("span", { class_: "soft", title: "95 % Wilson interval of the pass rate" }, ` (${m.low.toFixed(2)} to ${m.high.toFixed(2)})`);
+  return h("span", {}, bar, `${m.k} right of ${m.n}`, ends);
 }
 
 const verdict = (row) => (row.correct === true ? h("span", { class_: "right" }, "right") : row.correct === false ? h("span", { class_: "wrong" }, "wrong") : h("span", { class_: "soft" }, "not scored"));
@@ -340,9 +338,9 @@ function rollouts(rows) {
     const count = (value) => own.filter((row) => (row.correct === undefined ? null : row.correct) === value).length;
     const body = own.map((row) => h("tr", {}, h("td", { class_: "num soft" }, row.index + 1), h("td", {}, verdict(row)), h("td", { class_: "text" }, row.text),
       h("td", { class_: "soft" }, [why(row), row.finish_reason !== "stop" ? `ended by ${row.finish_reason}` : ""].filter(Boolean).join(", ")), h("td", { class_: "num soft" }, row.tokens)));
-    const head = ["", "verdict", "response", "why", "tokens"].map((name) => h("th", { scope: "col" }, name));
+    const head = ["no.", "verdict", "response", "why", "tokens"].map((name, i) => h("th", { class_: i % 4 ? "" : "num", scope: "col" }, name));
     const words = `${own.length} rollouts of ${model}: ${count(true)} right, ${count(false)} wrong` + (count(null) ? `, ${count(null)} not scored` : "");
-    return h("details", {}, h("summary", {}, words), h("div", { class_: "inner scroll" }, h("table", { class_: "rolls" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body))));
+    return h("details", {}, h("summary", {}, words), h("div", { class_: "inner" }, scroll(words, h("table", { class_: "rolls" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)))));
   });
 }
 
@@ -425,7 +423,7 @@ function recall() {
 }
 
 function keys(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || event.target.closest(".scroll")) return;
   if (event.key === "/") { event.preventDefault(); $("search").focus(); }
   if (event.key === "ArrowRight" || event.key === "ArrowLeft") { page += event.key === "ArrowRight" ? 1 : -1; turn(); }
 }

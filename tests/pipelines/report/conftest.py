@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipelines.report.origin import Origin, find_origin
@@ -79,7 +80,18 @@ def maker() -> ModuleType:
 def workspace(tmp_path_factory: pytest.TempPathFactory, maker: ModuleType) -> Path:
     root = tmp_path_factory.mktemp("report")
     maker.make_workspace(root, SAMPLES, 20)
+    _check(root / "out" / "builds" / "large")
     return root / "out"
+
+
+def _check(build: Path) -> None:
+    """The tables of a text-only check, in which every sample is right twice less often than with its picture."""
+    (build / "17_checks").mkdir()
+    counted = pl.read_parquet(next(build.glob("*_difficulty/kept.parquet"))).select("id", "model", "k", "n")
+    told = counted.with_columns(k_text=(pl.col("k") - 2).clip(0), n_text="n")
+    told.write_parquet(build / "17_checks" / "kept.parquet")
+    results = told.select("id", "model", check=pl.lit("text_only"), k="k_text", n="n_text")
+    results.write_parquet(build / "17_checks" / "results.parquet")
 
 
 @pytest.fixture(scope="session")

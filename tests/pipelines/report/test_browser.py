@@ -118,6 +118,16 @@ def test_filters_narrow_each_other_and_a_reason_in_the_funnel_is_one(tab: Tab, o
     assert tab.count("total") == rows.filter(test).height
 
 
+def test_a_bar_of_a_chart_filters_its_band(tab: Tab, origin: Origin) -> None:
+    tab.page.locator("#difficulty figure").first.scroll_into_view_if_needed()
+    bars = tab.page.locator("#difficulty figure").first.locator("svg .mark-rect.role-mark path")
+    bars.first.wait_for()
+    before = tab.page.get_attribute("#list", "data-ready")
+    bars.first.click()
+    tab.settle(before)
+    assert tab.count("total") == fates(origin).filter(band="never").height
+
+
 def test_pages_part_what_was_found(tab: Tab) -> None:
     seen = tab.ids()
     assert len(seen) == 20
@@ -164,14 +174,47 @@ def test_charts_are_drawn_in_light_and_dark_and_twins_stand_side_by_side(browser
     for scheme in ("light", "dark"):
         tab = Tab(browser, page_path, color_scheme=scheme)
         sections = tab.page.eval_on_selector_all("main section", "all => all.map(one => one.id)")
-        assert sections == ["overview", "funnel", "difficulty", "lengths", "selection", "twins", "samples"]
+        assert sections == ["overview", "funnel", "difficulty", "vision", "lengths", "selection", "twins", "samples"]
         for chart in tab.page.locator("figure.chart").all():
             chart.scroll_into_view_if_needed()
-            chart.locator("svg .mark-rect path").first.wait_for(state="attached")
+            chart.locator("svg .mark-rect path, svg .mark-symbol path").first.wait_for(state="attached")
         assert tab.page.locator("#pairs article").count() == 3
         assert tab.page.locator("#pairs article").first.locator("img").count() == 2
         assert tab.troubles == []
         tab.page.close()
+
+
+def test_a_narrow_screen_scrolls_one_way_only_and_folds_its_filters(browser: Any, page_path: Path) -> None:
+    tab = Tab(browser, page_path)
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    tab.page.reload()
+    tab.page.wait_for_selector("body[data-ready]")
+    for chart in tab.page.locator("figure.chart").all():
+        chart.scroll_into_view_if_needed()
+        chart.locator("svg").first.wait_for()
+        assert chart.evaluate("figure => figure.scrollWidth <= figure.clientWidth"), "a chart fits"
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert tab.page.evaluate("document.querySelector('header').offsetHeight") < 120
+    assert not tab.page.is_visible("input[data-facet]")
+    tab.page.locator(".sets > summary").focus()
+    tab.page.keyboard.press("Enter")
+    before = tab.page.get_attribute("#list", "data-ready")
+    tab.page.keyboard.press("Tab")
+    tab.page.keyboard.press("Space")
+    tab.settle(before)
+    assert tab.page.evaluate("document.activeElement.dataset.facet") == "outcome"
+    assert 0 < tab.count("total") < 400
+    tab.page.close()
+
+
+def test_everything_that_is_worked_by_hand_has_a_name(tab: Tab) -> None:
+    for chart in tab.page.locator("figure.chart").all():
+        chart.scroll_into_view_if_needed()
+        chart.locator("svg").first.wait_for()
+        assert chart.get_attribute("aria-label") not in (None, "", "Vega visualization")
+    assert tab.page.get_attribute("#theme", "aria-label") == "Switch between light and dark"
+    nameless = "all => all.filter(one => !(one.ariaLabel || one.textContent.trim())).length"
+    assert tab.page.eval_on_selector_all("button, a, [tabindex]", nameless) == 0
 
 
 def test_ten_thousand_samples_are_paged_and_filtered(browser: Any, maker: Any, tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
 """The report's numbers, worked out by hand or against the release's own."""
 
 from collections import Counter
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report import figures
+from pipelines.report import charts, figures
 from pipelines.report.choice import choose
-from pipelines.report.details import cut
+from pipelines.report.details import cut, samples
 from pipelines.report.duplicates import twins
 from pipelines.report.fates import FATES, census, fates
 from pipelines.report.origin import Origin
@@ -129,14 +130,30 @@ def test_vision_gain_by_hand() -> None:
     assert figures.mean_gain(counts.head(0)) is None
 
 
-def test_vision_gain_is_read_from_the_checks(tmp_path, origin: Origin) -> None:  # type: ignore[no-untyped-def]
-    assert not figures.vision_gain(origin).height, "a recipe without checks says nothing"
+def test_vision_gain_is_read_from_the_checks(tmp_path: Path, origin: Origin) -> None:
+    without = Origin(origin.release, origin.manifest, origin.workspace, None)
+    assert not figures.vision_gain(without).height, "a recipe without checks says nothing"
     (tmp_path / "17_checks").mkdir()
     columns = {"id": ["a", "b", "c", "d"], "k": [8, 8, 0, None], "n": [8, 8, 8, None]}
     table = pl.DataFrame(columns | {"k_text": [2, 2, 0, 1], "n_text": [8, 8, 8, 8]})
     table.write_parquet(tmp_path / "17_checks" / "kept.parquet")
     told = figures.vision_gain(Origin(origin.release, origin.manifest, origin.workspace, tmp_path))
     assert told.rows() == [(0, 8, 0, 8, 1), (8, 8, 2, 8, 2)]
+
+
+def test_lengths_of_one_bin_have_round_ends_and_say_whole_numbers() -> None:
+    bin_ = {"what": "caption, characters", "part": "all", "low": 181.02, "high": 256.0, "rows": 9}
+    spec = charts._lengths(pl.DataFrame([bin_]), "caption, characters")
+    x = spec["encoding"]["x"]
+    assert x["scale"]["domain"] == x["axis"]["values"] == [128, 256]
+    assert spec["data"]["values"][0]["shown"] == "182 to 255"
+
+
+def test_bands_have_colours_of_their_own_from_hard_to_easy() -> None:
+    bands = ["never", "hard", "medium", "easy", "always"]
+    told = charts._band_colours(bands)
+    brightness = [sum(int(told[band][i : i + 2], 16) for i in (1, 3, 5)) for band in bands]
+    assert brightness == sorted(set(brightness)) and not set(told.values()) & set(charts._OUTCOMES.values())
 
 
 def test_selection_stands_beside_its_control(origin: Origin) -> None:
@@ -149,6 +166,18 @@ def test_selection_stands_beside_its_control(origin: Origin) -> None:
     for set_ in ("candidates", "selected", "control"):
         shares = told.filter(pl.col("figure") == "share of band")[set_].sum()
         assert shares == pytest.approx(1.0)
+
+
+def test_a_huge_answer_and_many_options_are_cut(tmp_path: Path, origin: Origin) -> None:
+    (tmp_path / "01_ingest").mkdir()
+    table = pl.read_parquet(next(origin.build.glob("01_ingest/kept.parquet"))).head(1)  # type: ignore[union-attr]
+    huge = pl.struct(kind=pl.lit("mask"), raw=pl.lit("7" * 100_000), parsed=pl.lit("{}"))
+    options = pl.lit(["x" * 10_000] * 50, pl.List(pl.String))
+    table.with_columns(answer=huge, options=options).write_parquet(tmp_path / "01_ingest" / "kept.parquet")
+    made = Origin(origin.release, origin.manifest, origin.workspace, tmp_path)
+    chosen = fates(origin).filter(pl.col("id") == table["id"][0])
+    (sample,) = next(samples(made, chosen, 16))
+    assert len(sample["answer"]) < 700 and len(sample["options"]) == 26 and len(sample["options"][0]) == 300
 
 
 def test_long_texts_are_cut_in_the_middle() -> None:

@@ -49,6 +49,14 @@ def test_counts_are_the_manifest_s(page: Any, origin: Origin) -> None:
     assert summary["shown"] == len(page.samples) == 150
 
 
+def test_charts_stand_in_their_sections(page: Any) -> None:
+    charts_, gain = page.summary["charts"], page.summary["gain"]
+    assert {name: len(specs) for name, specs in charts_.items()} == {
+        "difficulty": 2, "vision": 1, "lengths": 5, "selection": 3,
+    }  # fmt: skip
+    assert 0 < gain <= 0.25, "every sample gains two of eight, but for those that were right less often"
+
+
 def test_every_sample_stands_where_its_number_says(page: Any) -> None:
     index, chunk = page.unpacked("index"), page.summary["chunk"]
     assert len(set(index["ids"])) == 150
@@ -65,6 +73,7 @@ def test_a_sample_has_everything_that_is_known_of_it(page: Any, origin: Origin) 
         assert sample["question"] and sample["answer"] == "7" and sample["caption"].startswith("A bar chart")
         assert len(sample["rollouts"]) == 8 and len(sample["traces"]) == 1
         right = sum(rollout["correct"] for rollout in sample["rollouts"])
+        assert sample["checks"][0]["k"] == max(0, right - 2) and sample["checks"][0]["check"] == "text_only"
         assert sample["measures"][0]["k"] == right and sample["measures"][0]["n"] == 8
         own = drops.filter(pl.col("sample_id") == sample["id"])
         assert sorted(d["reason"] for d in sample.get("drops", [])) == sorted(own["reason"])
@@ -117,7 +126,7 @@ def test_a_release_without_its_build_still_shows_what_it_holds(
     assert found.build is None
     write_report(found, tmp_path / "report.html")
     told = page_type(tmp_path / "report.html")
-    assert not told.summary["whole"] and told.summary["samples"] == 60
+    assert "Build the same recipe again" in told.summary["loss"] and told.summary["samples"] == 60
     released = [s for s in told.samples if s["outcome"] != "dropped"]
     assert all(s["question"].startswith(("Which bar", "</script>")) and s["images"] for s in released)
     assert len(told.pictures) == 5
@@ -146,6 +155,33 @@ def test_what_cannot_be_reported_is_a_sentence(workspace: Path, origin: Origin, 
         find_origin(str(tmp_path), workspace)
 
 
+def test_a_target_that_cannot_be_written_is_named_before_work_begins(origin: Origin, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match=r"is a folder\. Name the file to write"):
+        write_report(origin, tmp_path)
+    with pytest.raises(ConfigError, match=r"Cannot write to .*/file/report.html: .*exists. Name another file"):
+        write_report(origin, tmp_path / "file" / "report.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_lost_table_and_a_damaged_one_are_sentences(maker: ModuleType, tmp_path: Path) -> None:
+    maker.make_workspace(tmp_path, 60, 5)
+    next((tmp_path / "out" / "builds" / "large").glob("*_rollouts/kept.parquet")).unlink()
+    told = _command("large", "-w", str(tmp_path / "out"))
+    assert told.exit_code == 0 and "captions, dropped traces and rollouts are not in this report" in told.output
+    (tmp_path / "out" / "releases" / "large" / "v1" / "dropped.parquet").write_text("no table")
+    told = _command("large", "-w", str(tmp_path / "out"))
+    assert told.exit_code == 1 and "is damaged" in told.output and "Traceback" not in told.output
+    told = _command("large", "-w", str(tmp_path / "nowhere"))
+    assert told.exit_code == 2 and f"{tmp_path / 'nowhere'} holds no release." in told.output.replace("\n", "")
+
+
+def _command(*words: str) -> Any:
+    from typer.testing import CliRunner
+
+    return CliRunner().invoke(releases_app, ["report", *words])
+
+
 @pytest.mark.parametrize("package", ["altair", "vl_convert"])
 def test_a_missing_library_is_named_with_its_cure(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -158,11 +194,9 @@ def test_bytes_that_are_no_picture_give_none() -> None:
 
 
 def test_the_command_writes_into_the_workspace(workspace: Path) -> None:
-    from typer.testing import CliRunner
-
-    told = CliRunner().invoke(releases_app, ["report", "large/v1", "-w", str(workspace), "--samples", "20"])
+    told = _command("large/v1", "-w", str(workspace), "--samples", "20")
     assert told.exit_code == 0, told.output
     assert "20 of 400 samples shown, all counted." in told.output
     assert (workspace / "reports" / "large-v1.html").is_file()
-    again = CliRunner().invoke(releases_app, ["report", "large/v9", "-w", str(workspace)])
-    assert again.exit_code == 2
+    again = _command("large/v9", "-w", str(workspace))
+    assert again.exit_code == 2 and "There is no release 'large/v9'. Releases in" in again.output
