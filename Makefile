@@ -13,8 +13,9 @@ venv: $(STAMP)
 quickstart: $(STAMP)
 	$(BIN)/curate build quickstart
 
+# Modules side by side, so that what one has built is built once; a thread each.
 test: $(STAMP)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadscope
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow

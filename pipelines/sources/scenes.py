@@ -64,7 +64,7 @@ def _rows_of(scene: scenes.Scene, asked: list[tuple[int, scenes.SceneQuestion]])
     image, caption = file.getvalue(), scenes.caption(scene)
     for number, question in asked:
         yield {
-            "question": question.question,
+            "question": question.stem,
             "answer": question.answer,
             "kind": question.kind,
             "options": list(question.options) or None,

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from generators.prompts import question_text
 from pipelines.sources.columns import ROW
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
@@ -332,6 +333,13 @@ def test_scenes_are_the_same_each_time_and_obey_their_parameters() -> None:
     assert {json.loads(m)["task"] for m in rows["meta"]} == {"count", "color"}
     assert {json.loads(m)["level"] for m in rows["meta"]} == {1, 3}
     assert not rows.equals(_read(source.model_copy(update={"seed": 1})))
+
+
+def test_scenes_leave_their_options_to_the_prompt() -> None:
+    rows = _read(ScenesSource(n=12, tasks=("odd", "shape"))).filter(pl.col("kind") == "choice")
+    assert rows.height
+    for question, options in rows.select("question", "options").iter_rows():
+        assert question_text(question, options).count("A) ") == 1
 
 
 def test_image_folder_with_metadata_and_split(tmp_path: Path) -> None:
