@@ -6,6 +6,8 @@ from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
+from pipelines.selection import check_vectors
+from pipelines.selection import encoder_identities as selection_encoders
 from pipelines.sources.read import check_source
 from pipelines.stage import Build
 from pipelines.steps.candidates import check_candidates
@@ -33,10 +35,12 @@ def check(build: Build) -> None:
     for config in recipe.models.values():
         check_engine(config)
     check_candidates(recipe)
+    check_vectors(recipe)
     if recipe.signals is not None:
         for name in recipe.signals.models:
             check_signals(recipe.models[name])
     encoder_identities(build)
+    selection_encoders(build)
     if recipe.release.card is not None:
         check_template(recipe.release.card)
     _ = build.identities

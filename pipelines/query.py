@@ -31,6 +31,7 @@ TABLES = {
     "splits": ("split", "kept"),
     "selected": ("select", "kept"),
     "control": ("select", "control"),
+    "clusters": ("select", "clusters"),
     "comparison": ("select", "comparison"),
     "pairs": ("prefer", "pairs"),
     "released": ("release", "kept"),

@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from filters.checks.rules import CheckRules
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
-from filters.select.select import SelectConfig
 from filters.select.traces import TracesConfig
 from filters.trace_quality import QualityConfig
 from filters.traces import VerifyConfig
@@ -28,6 +27,7 @@ from pipelines.driver import DriverConfig
 from pipelines.groups import SplitSection
 from pipelines.ingest import IngestConfig
 from pipelines.release_rows import ReleaseConfig
+from pipelines.selection import SelectSection
 from pipelines.sources.source import Source
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError
@@ -62,7 +62,7 @@ class Recipe(Section):
     decontaminate: DecontaminateSection | None = Field(default=None, description="evaluation sets to keep out")
     signals: SignalsConfig | None = Field(default=None, description="what the student's insides say of each sample")
     split: SplitSection = SplitSection()
-    select: SelectConfig | None = None
+    select: SelectSection | None = None
     preference: PreferenceConfig | None = Field(default=None, description="pairs of a right and a wrong response")
     release: ReleaseConfig = ReleaseConfig()
 

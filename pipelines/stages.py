@@ -11,6 +11,7 @@ from generators.checks import catalogue
 from pipelines.ask import ask
 from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
+from pipelines.selection import encoder_identities as selection_encoders
 from pipelines.sources.read import fingerprint
 from pipelines.stage import Asks, Build, Computes, Road, Stage, in_order
 from pipelines.steps import (
@@ -80,7 +81,7 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("diversity", "scores", 1, ("rollouts",), candidates.diversity_measure, select.measure_diversity,
           extra=lambda b: candidates.student(b.recipe)),
     Stage("select", "samples", 2, ("diversity", "round_trip", "split", "difficulty", "signals", "checks", "ingest"),
-          lambda r: r.select, select.select_samples),
+          lambda r: r.select, select.select_samples, extra=selection_encoders),
     Stage("prefer", "prompts", 1,
           ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge", "rewrite",
            "quality", "pick"), lambda r: r.preference, preference.pair_responses),

@@ -1,7 +1,8 @@
-"""Clusters of like rows, and a draw that gives each cluster the same number of seats.
+"""Clusters of like rows, so that quotas can give each the same number of seats.
 
-The cluster-balanced draw of GThinker (arXiv 2506.01078): rare kinds of question are not drowned by common ones. The paper
-reports mathematics falling from 71.0 to 60.2 without it; its number of clusters and its encoder are not published.
+With `quotas: {by: [cluster], shares: equal}` that is the cluster-balanced draw of GThinker (arXiv 2506.01078): rare kinds
+of question are not drowned by common ones. The paper reports mathematics falling from 71.0 to 60.2 without it; its
+number of clusters and its encoder are not published.
 """
 
 from typing import Any
@@ -13,12 +14,12 @@ from pydantic import Field
 from filters.dedup.index import load_faiss
 from filters.dedup.recall import sample_places
 from filters.dedup.vectors import Floats, Vectors
-from filters.select.quota import QuotaConfig, allot, cells, draw
 from schemas.errors import StageError
 from schemas.ids import chance
 from schemas.section import Section
 
 CLUSTER = "cluster"
+"""The column, and the name of the cell in `quotas.by`."""
 
 BLOCK = 4096
 """Rows assigned at a time."""
@@ -30,9 +31,6 @@ class ClusterConfig(Section):
     clusters: int = Field(default=100, ge=1, description="number of clusters (GThinker's is not published)")
     rounds: int = Field(default=20, ge=1, description="rounds of k-means")
     train_per_cluster: int = Field(default=200, ge=1, description="rows for each centroid that k-means sees")
-    quotas: QuotaConfig = Field(
-        default=QuotaConfig(by=(CLUSTER,), shares="equal"), description="seats of each cluster, equal by default"
-    )
 
 
 def clustered(rows: pl.DataFrame, vectors: Vectors, config: ClusterConfig, seed: int) -> pl.DataFrame:
@@ -55,16 +53,6 @@ def clustered(rows: pl.DataFrame, vectors: Vectors, config: ClusterConfig, seed:
             numbers[part] = means.search(vectors.take(places[part]), 1)[1][:, 0]
     found = mixed.select("id", pl.Series(CLUSTER, numbers))
     return rows.join(found, on="id", how="left", maintain_order="left", validate="1:1")
-
-
-def balanced(rows: pl.DataFrame, budget: int, config: ClusterConfig) -> pl.Series:
-    """The ids of `min(budget, rows)` rows, as many from each cluster as `quotas` says, in each the best by `rank`.
-
-    `rows` has `id`, `rank` (smaller is better; a rank by `chance` makes it a random draw), `cluster`, and what else
-    `quotas.by` names. Clusters with too few rows give all they have, and the others share what is left.
-    """
-    by = config.quotas.by
-    return draw(rows, allot(cells(rows, by), budget, config.quotas), by)
 
 
 def _means(sample: Floats, count: int, rounds: int, seed: int) -> Any:

@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.dedup.index import IndexConfig
+from filters.dedup.search import Told, logged
 from filters.dedup.vectors import Floats, Ints, Vectors
 from filters.select.greedy import Doubles, Limits, lazy_greedy
 from filters.select.neighbours import SCALE, Graph, neighbour_graph
@@ -52,18 +53,21 @@ def cover(
     seed: int,
     quotas: pl.DataFrame | None = None,
     by: tuple[str, ...] = (),
+    told: Told = logged,
 ) -> pl.DataFrame:
     """`id, rank` (Int32, 0 is taken first) of at most `budget` rows that balance value and coverage.
 
     `rows` has `id`, `key` (of its vector), `value` (larger is better), and the columns `by` where `quotas` (from
     `filters.select.quota.allot`) are given, which are then kept at every step. The order of `rows` does not matter: ties
-    go by `chance`. Float32 vectors of all candidates and their graph are held in memory, about 2.3 KB a row at 384 numbers.
+    go by the `chance` of `filters.select.draw.place`, so that weight 1 takes the same rows as no coverage. Float32
+    vectors of all candidates and their graph are held in memory, about 2.3 KB a row at 384 numbers.
+    `told` hears how neighbours were searched, where they were.
 
     Rows added far from all others (cosine 0 or less) leave facility location's order of the old ones as it was, if their
     values lie inside the old range. k-center cannot promise that: a far row is what it looks for. Raises StageError for
     a missing vector.
     """
-    mixed = rows.with_columns(chance(f"cover:{seed}", rows["id"]).alias("__chance")).sort("__chance", "id")
+    mixed = rows.with_columns(chance(f"select:{seed}", rows["id"]).alias("__chance")).sort("__chance", "id")
     places = vectors.find(mixed["key"])
     if (places < 0).any():
         lost = mixed["id"].filter(pl.Series(places < 0))
@@ -71,9 +75,9 @@ def cover(
     matrix, values = vectors.take(places), mixed["value"].to_numpy()
     kept = limits(mixed, quotas, by) if quotas is not None else None
     if config.method == "k_center":
-        order = k_center(matrix, values, budget, config, seed, kept)
+        order = k_center(matrix, values, budget, config, seed, kept, told)
     else:
-        order = facility_location(_graph(matrix, config, seed), values, budget, config, kept)
+        order = facility_location(_graph(matrix, config, seed, told), values, budget, config, kept)
     return pl.DataFrame({"id": mixed["id"].gather(order), "rank": np.arange(len(order), dtype=np.int32)})
 
 
@@ -119,6 +123,7 @@ def k_center(
     config: CoverageConfig,
     seed: int = 0,
     limits: Limits | None = None,
+    told: Told = logged,
 ) -> Ints:
     """Rows in the order taken: each time the largest `(1 - w) * distance + w * value`, ties to the smaller index.
 
@@ -130,7 +135,7 @@ def k_center(
     taken are put off, but the farthest of the far ones is no longer told apart, and value decides there.
     """
     if len(vectors) * min(budget, len(vectors)) > config.exact_pairs:
-        return _k_center_on_graph(_graph(vectors, config, seed), values, budget, config, limits)
+        return _k_center_on_graph(_graph(vectors, config, seed, told), values, budget, config, limits)
     worth, weight = scaled(values), config.value_weight
     cell, room = limits or Limits(np.zeros(len(vectors), dtype=np.int64), np.array([len(vectors)]))
     room, free = room.copy(), cell >= 0
@@ -174,8 +179,8 @@ def scaled(values: npt.ArrayLike) -> Doubles:
     return np.asarray((given - least) / (most - least)) if most > least else np.zeros(len(given))
 
 
-def _graph(vectors: Floats, config: CoverageConfig, seed: int) -> Graph:
-    return neighbour_graph(vectors, config.neighbours, config.index.model_copy(update={"seed": seed}))
+def _graph(vectors: Floats, config: CoverageConfig, seed: int, told: Told) -> Graph:
+    return neighbour_graph(vectors, config.neighbours, config.index.model_copy(update={"seed": seed}), told)
 
 
 def _distance(cosine: npt.NDArray[np.floating]) -> Doubles:

@@ -1,36 +1,50 @@
-"""One vector a row from its question and its picture, so that two rows are near only if both are."""
+"""One vector a row from its question and its pictures, so that two rows are near only if both are."""
 
 import numpy as np
 import polars as pl
 
-from filters.dedup.vectors import Vectors
+from filters.dedup.vectors import Floats, Vectors
 from schemas.errors import StageError
 
 
-def joint(rows: pl.DataFrame, text: Vectors, image: Vectors | None, text_share: float = 0.5) -> Vectors:
-    """Vectors by row id: question and picture side by side, so that cosines add up as `text_share` to the rest.
+def joint(rows: pl.DataFrame, text: Vectors | None, image: Vectors | None, text_share: float = 0.5) -> Vectors:
+    """Vectors by row id: question and pictures side by side, so that cosines add up as `text_share` to the rest.
 
-    `rows` has `id`, `text_key` and, with `image`, `image_key` (null: a row without pictures, whose picture half is zero;
-    it is near to no row with a picture by more than the question's share). `matrix` is `(rows, text.dim + image.dim)`
-    float32. GThinker (arXiv 2506.01078) clusters joint vectors of image and question; how it weighs them is not
-    published, hence the parameter. Raises StageError for a missing vector.
+    `rows` has `id`, with `text` a `text_key`, and with `image` the list `image_keys`. Of several pictures the mean counts.
+    The picture half of a row without pictures is zero, so its vector is shorter; scaled to length one, as
+    `Vectors.take` gives it, its cosine with a row that has a picture is the questions' times the root of their share.
+    `matrix` is `(rows, text.dim + image.dim)` float32. GThinker (arXiv 2506.01078) clusters joint vectors of image and
+    question; how it weighs them is not published, hence the parameter. Raises StageError for a missing vector, and where
+    there is neither.
     """
-    parts = [_part(rows, "text_key", text, text_share if image is not None else 1.0)]
+    if text is None and image is None:
+        raise StageError("selection compares pictures alone and no candidate has one; name text in select.vectors.by")
+    width = text.dim if text is not None else 0
+    matrix = np.zeros((rows.height, width + (image.dim if image is not None else 0)), dtype=np.float32)
+    numbered = rows.with_row_index("row")
+    if text is not None:
+        keys = numbered.select("row", key="text_key")
+        _fill(matrix[:, :width], keys, text, text_share if image is not None else 1.0)
     if image is not None:
-        parts.append(_part(rows, "image_key", image, 1 - text_share))
-    return Vectors(rows["id"], np.concatenate(parts, axis=1))
+        keys = numbered.select("row", key="image_keys").explode("key", empty_as_null=False)
+        _fill(matrix[:, width:], keys, image, 1 - text_share if text is not None else 1.0)
+    return Vectors(rows["id"], matrix)
 
 
-def _part(
-    rows: pl.DataFrame, column: str, vectors: Vectors, share: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    keys = rows[column]
-    places = vectors.find(keys)
-    lost = keys.filter(pl.Series(places < 0) & keys.is_not_null())
-    if len(lost):
-        raise StageError(
-            f"selection has no vector for {len(lost):,} of {len(keys):,} keys in {column}, first {lost[0]}"
-        )
-    out = np.zeros((len(keys), vectors.dim), dtype=np.float32)
-    out[places >= 0] = vectors.take(places[places >= 0]) * np.float32(np.sqrt(share))
-    return out
+BLOCK = 1 << 16
+"""Keys read at a time."""
+
+
+def _fill(out: Floats, keys: pl.DataFrame, vectors: Vectors, share: float) -> None:
+    """Add to `out`, of zeros, the mean of each row's vectors (`row, key`), of squared length `share`; no keys, no change."""
+    known = keys.drop_nulls("key")
+    places = vectors.find(known["key"])
+    if (places < 0).any():
+        lost = known["key"].filter(pl.Series(places < 0))
+        raise StageError(f"selection has no vector for {len(lost):,} of {known.height:,} keys, first {lost[0]}")
+    at = known["row"].to_numpy()
+    for start in range(0, len(places), BLOCK):
+        part = slice(start, start + BLOCK)
+        np.add.at(out, at[part], vectors.take(places[part]))
+    length = np.sqrt(np.einsum("ij,ij->i", out, out))
+    out *= (np.sqrt(share) / np.where(length > 0, length, 1.0)).astype(np.float32)[:, None]

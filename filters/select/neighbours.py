@@ -1,7 +1,6 @@
 """The graph of nearest neighbours over FAISS: what coverage needs to know about a million vectors, and no more."""
 
 import dataclasses
-import logging
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +8,9 @@ import numpy.typing as npt
 
 from filters.dedup.index import Choice, IndexConfig, centroids, choose, load_faiss, make_index
 from filters.dedup.recall import Probe, lists_needed, sample_places
+from filters.dedup.search import Search, Told, logged
 from filters.dedup.vectors import Floats, Ints
 from schemas.errors import ConfigError
-
-logger = logging.getLogger(__name__)
 
 SCALE = 10_000
 """Nearness is a cosine in ten-thousandths, a whole number: sums are exact, whatever the order or the machine."""
@@ -38,17 +36,18 @@ class Graph(NamedTuple):
         return len(self.starts) - 1
 
 
-def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig) -> Graph:
+def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig, told: Told = logged) -> Graph:
     """The graph of the `neighbours` nearest of each of `vectors`, `(rows, dim)` float32 of length one.
 
     Exact up to `config.exact_limit` rows. Above it an IVF, with as many lists probed as `config.min_recall` asks for
     (measured against brute force on a sample); where that is more than a quarter of its lists, exact search is faster
-    and is taken. Raises ConfigError for an HNSW, whose links depend on the order in which threads insert.
+    and is taken. `told` hears of the search. Raises ConfigError for an HNSW, whose links depend on the order in which
+    threads insert.
     """
     rows = len(vectors)
     if rows == 0:
         return Graph(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
-    index = _filled(vectors, neighbours, config)
+    index = _filled(vectors, neighbours, config, told)
     width = min(neighbours + 1, rows)
     heads, tails, near = [], [], []
     for start in range(0, rows, config.block):
@@ -62,24 +61,25 @@ def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig) -> Gr
     return _symmetric(np.concatenate(heads), np.concatenate(tails), np.concatenate(near), rows)
 
 
-def _filled(vectors: Floats, neighbours: int, config: IndexConfig) -> Any:
+def _filled(vectors: Floats, neighbours: int, config: IndexConfig, told: Told) -> Any:
     """An index that holds `vectors`."""
     if config.kind == "hnsw":
         raise ConfigError("coverage.index.kind: hnsw is not offered, use exact, ivf or auto")
     if config.threads:
         load_faiss().omp_set_num_threads(config.threads)
     choice = dataclasses.replace(choose(len(vectors), vectors.shape[1], config), gpu=False)
-    quantizer = None
+    quantizer, search = None, Search(choice)
     if choice.kind == "ivf":
         sample = vectors[sample_places(len(vectors), choice.lists * config.train_per_list, config.seed)]
         quantizer = centroids(sample, choice, config)
         found = _true_neighbours(vectors, neighbours, config)
         probes, recall = lists_needed(quantizer, found, lambda places: vectors[places], config.min_recall)
         choice = dataclasses.replace(choice, probes=probes)
-        logger.info("%s; recall %.4f of %d true neighbours", choice, recall, len(found.heads))
+        search = Search(choice, recall, len(found.heads))
         if 4 * probes > choice.lists:
             choice = Choice("exact", choice.rows, choice.dim)
-    logger.info("%s", choice)
+            search = Search(choice)
+    told(search)
     index = make_index(choice, config, quantizer)
     for start in range(0, len(vectors), 1 << 16):
         index.add(vectors[start : start + (1 << 16)])

@@ -9,7 +9,11 @@ from typing import Any, Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from filters.dedup.search import Told, logged
+from filters.dedup.vectors import Vectors
 from filters.select.bands import BandConfig
+from filters.select.clusters import CLUSTER, ClusterConfig
+from filters.select.coverage import CoverageConfig, cover
 from filters.select.draw import DrawConfig, place, size
 from filters.select.orders import COLUMNS as ORDER_COLUMNS
 from filters.select.orders import OrderConfig, arrange
@@ -21,6 +25,9 @@ from schemas.errors import StageError
 from schemas.ids import chance
 from schemas.section import Section
 from schemas.split import Split, split
+
+WORTH = ("select:quota", "select:covered", "select:budget")
+"""Why a row that passes the rule is not taken."""
 
 
 class SelectConfig(Section):
@@ -40,6 +47,12 @@ class SelectConfig(Section):
     )
     draw: DrawConfig = DrawConfig()
     quotas: QuotaConfig | None = Field(default=None, description="how the budget is spread over cells of samples")
+    coverage: CoverageConfig | None = Field(
+        default=None, description="weigh what a row is worth against how well the selection covers the candidates"
+    )
+    clusters: ClusterConfig = Field(
+        default=ClusterConfig(), description="clusters of like rows, for `quotas.by: [cluster]`"
+    )
     bands: BandConfig = Field(default=BandConfig(), description="difficulty bands, for quotas and for the comparison")
     order: OrderConfig | None = Field(
         default=None, description="the order in which a trainer meets the selected rows; null: by id, which is a hash"
@@ -58,6 +71,12 @@ class SelectConfig(Section):
     def _possible(self) -> Self:
         if _how(self) == "mixture" and self.quotas is not None:
             raise ValueError("a mixture draws with replacement and keeps no quotas; set draw.how to top or weighted")
+        if self.coverage is not None and _how(self) != "top":
+            raise ValueError(
+                f"coverage takes the rows itself, and draws none; set draw.how to top (it is {_how(self)})"
+            )
+        if self.coverage is not None and self.budget is None:
+            raise ValueError("coverage says which rows a budget goes to; set a budget")
         return self
 
 
@@ -73,19 +92,31 @@ def columns_read(config: SelectConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*rule_of(config).columns(config.rule), *quotas, *order)))
 
 
-def select(rows: pl.DataFrame, config: SelectConfig, seed: int) -> Split:
+def clusters_wanted(config: SelectConfig) -> bool:
+    """Whether quotas are by cluster, so that `select` and `control` want a column `cluster`."""
+    return config.quotas is not None and CLUSTER in config.quotas.by
+
+
+def select(
+    rows: pl.DataFrame, config: SelectConfig, seed: int, vectors: Vectors | None = None, told: Told = logged
+) -> Split:
     """Part candidates (`id` and `columns_read(config)`) by the rule, the budget and the quotas.
 
     Kept rows come best first and gain `value`, `rank` (Int32, 0 is best), `weight` (Float64; null where the rule has none;
     the number of draws of a mixture), `order` (Int32, null without `config.order`) and `evidence` (JSON). Reasons:
     `select:unmeasured` (a column of the rule is null), `select:<cause>` (the rule's), `select:quota` (worth it, but its cell
-    is full), `select:budget` (worth less than the ones taken).
+    is full), `select:covered` (worth it, but those taken cover the candidates better), `select:budget` (worth less than
+    the ones taken). `rank` is by worth alone, also with coverage.
+
+    `vectors`, by the candidates' ids, are what `config.coverage` compares; `told` hears how. Raises StageError for a
+    candidate that passes and has none.
     """
     judged, numbers = _judged(rows, config, seed)
     passing = judged.filter(pl.col("cause").is_null())
     budget = size(config.budget, rows.height, passing.height)
     placed = place(passing.select("id", "value"), _how(config), config.draw, budget, seed)
-    taken = _taken(passing, placed, budget, config)
+    worth = _taken(passing, placed, budget, config)
+    taken = worth if config.coverage is None else _covering(passing, budget, config, seed, vectors, told)
     marked = judged.join(placed, on="id", how="left", maintain_order="left")
     if "draws" in placed.columns:
         marked = marked.with_columns(weight=pl.col("draws")).drop("draws")
@@ -94,6 +125,8 @@ def select(rows: pl.DataFrame, config: SelectConfig, seed: int) -> Split:
         .then("select:" + pl.col("cause"))
         .when(pl.col("id").is_in(taken.implode()))
         .then(pl.lit(None, pl.String))
+        .when(pl.col("id").is_in(worth.implode()))
+        .then(pl.lit("select:covered"))
         .when(pl.col("rank") < budget)
         .then(pl.lit("select:quota"))
         .otherwise(pl.lit("select:budget"))
@@ -145,9 +178,22 @@ def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.Dat
 
 
 def _taken(passing: pl.DataFrame, placed: pl.DataFrame, budget: int, config: SelectConfig) -> pl.Series:
-    """The ids that are kept."""
+    """The ids that are kept by worth alone."""
     if "draws" in placed.columns or config.quotas is None:
         return placed["id"] if "draws" in placed.columns else placed["id"].head(budget)
     by = config.quotas.by
     quotas = allot(cells(passing, by), budget, config.quotas)
     return draw(passing.select("id", *by).join(placed, on="id"), quotas, by)
+
+
+def _covering(
+    passing: pl.DataFrame, budget: int, config: SelectConfig, seed: int, vectors: Vectors | None, told: Told
+) -> pl.Series:
+    """The ids that are kept where coverage is weighed against worth; quotas hold all the same."""
+    assert config.coverage is not None
+    if vectors is None:
+        raise StageError("select.coverage compares vectors, and was given none")
+    by = config.quotas.by if config.quotas else ()
+    quotas = allot(cells(passing, by), budget, config.quotas) if config.quotas else None
+    rows = passing.select("id", "value", *by, key="id")
+    return cover(rows, vectors, budget, config.coverage, seed, quotas, by, told)["id"]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from filters.select.bands import difficulty_band
+from filters.select.clusters import CLUSTER
 from filters.select.diversity import DIVERSITY, DiversityMeasure
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
@@ -156,10 +157,12 @@ def check_candidates(recipe: Recipe) -> None:
         raise ConfigError(f"select.without '{config.without[0]}' is a flag of checks, so the recipe needs `checks`.")
     of_rule = rule_of(config).columns(config.rule)
     for column in columns_read(config):
+        if column == CLUSTER:
+            continue  # selection's own, of its vectors (`pipelines.selection.check_vectors`)
         asker = f"select.rule '{config.rule.type}'" if column in of_rule else "select.quotas.by"
         provider = _provider(column)
         if provider is None:
-            known = ", ".join(sorted(c for p in PROVIDERS for c in p.columns))
+            known = ", ".join(sorted((CLUSTER, *(c for p in PROVIDERS for c in p.columns))))
             raise ConfigError(f"{asker} reads '{column}', which no stage gives; there are {known}.")
         if not provider.there(recipe):
             raise ConfigError(f"{asker} reads '{column}', so the recipe needs a `{provider.section}` section.")

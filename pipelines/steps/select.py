@@ -2,13 +2,18 @@
 
 import polars as pl
 
-from filters.select.comparison import COLUMNS, compare
+from filters.dedup.vectors import Vectors
+from filters.select.clusters import CLUSTER, clustered
+from filters.select.comparison import COLUMNS, compare, covered
 from filters.select.diversity import diversity
-from filters.select.select import columns_read, control, select
+from filters.select.nearness import nearness
+from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
+from pipelines import selection
 from pipelines.ask import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.candidates import candidates, diversity_measure, student
-from pipelines.steps.tables import write
+from pipelines.steps.tables import samples, write
+from pipelines.vectors import Searches
 from pipelines.workspace import write_table
 from schemas.split import Split, no_drops, split
 
@@ -34,17 +39,25 @@ def measure_diversity(build: Build, stage: Stage, road: Road) -> Outcome:
 
 def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     """Choose among the samples of the configured splits; write the random control beside it, and how the two compare."""
-    config = build.recipe.select
+    config, seed, folder = build.recipe.select, build.recipe.seed, build.folder(stage)
     assert config is not None
     columns = columns_read(config)
     rows = candidates(road, stage, tuple(dict.fromkeys((*columns, *COLUMNS))), config).collect()
     eligible, others = (rows.filter(pl.col("split").is_in(config.splits) == side) for side in (True, False))
     eligible, flagged = _unflagged(eligible, config.without, road)
-    table = eligible.select("id", *columns)
-    parted = select(table, config, build.recipe.seed)
-    beside = control(table, parted.kept, config, build.recipe.seed)
+    vectors = _vectors(build, stage, road, eligible)
+    (folder / "clusters.parquet").unlink(missing_ok=True)
+    if vectors is not None and clusters_wanted(config):
+        eligible = clustered(eligible.with_columns(key="id"), vectors, config.clusters, seed).drop("key")
+        write_table(eligible.select("id", CLUSTER), folder / "clusters.parquet")
+    table, searches = eligible.select("id", *columns), Searches()
+    parted = select(table, config, seed, vectors, searches.told)
+    beside = control(table, parted.kept, config, seed)
     compared = compare(eligible, parted.kept["id"], beside["id"])
-    folder = build.folder(stage)
+    if vectors is not None:
+        worth = pl.concat([parted.kept["id"], parted.dropped.filter(pl.col("reason").is_in(WORTH))["id"]])
+        near = (nearness(vectors, worth, ids, seed) for ids in (parted.kept["id"], beside["id"]))
+        compared = pl.concat([compared, covered(*near)])
     write_table(beside, folder / "control.parquet")
     write_table(compared, folder / "comparison.parquet")
     kept = pl.concat([parted.kept, others.select("id")], how="diagonal")
@@ -55,7 +68,8 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
         kept.select("id", "value", "rank", "weight", "order", "evidence"),
         pl.concat([parted.dropped, flagged]),
     )
-    return Outcome(outcome.rows_in, outcome.rows_kept, notes={"comparison": compared.rows(named=True)})
+    notes = {"comparison": compared.rows(named=True), "searches": searches.notes()}
+    return Outcome(outcome.rows_in, outcome.rows_kept, notes=notes)
 
 
 def _unflagged(rows: pl.DataFrame, without: tuple[str, ...], road: Road) -> Split:
@@ -67,3 +81,12 @@ def _unflagged(rows: pl.DataFrame, without: tuple[str, ...], road: Road) -> Spli
     has = [pl.when(pl.col("flags").list.contains(flag)).then(pl.lit(f"select:{flag}")) for flag in without]
     kept, dropped = split(marked, pl.coalesce(has), {"flags": pl.col("flags")})
     return Split(kept.drop("flags"), dropped)
+
+
+def _vectors(build: Build, stage: Stage, road: Road, eligible: pl.DataFrame) -> Vectors | None:
+    """The vectors of the candidates, where the recipe compares any."""
+    config = build.recipe.select
+    if config is None or selection.reader(config) is None:
+        return None
+    told = samples(road, stage, selection.COLUMNS).join(eligible.lazy().select("id"), on="id", how="semi").sort("id")
+    return selection.row_vectors(build, told.collect(), build.folder(stage))

@@ -1,17 +1,21 @@
 """Selection by hand, and its laws."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from filters.dedup.vectors import Vectors
+from filters.select.coverage import CoverageConfig
 from filters.select.draw import DrawConfig, place, size
+from filters.select.nearness import nearness
 from filters.select.quota import QuotaConfig
 from filters.select.rules.mm_eureka import MMEurekaConfig
 from filters.select.rules.variance import VarianceConfig
 from filters.select.select import SelectConfig, control, select
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, StageError
 
 SCHEMA = {"id": pl.String, "k": pl.Int32, "n": pl.Int32}
 
@@ -125,3 +129,64 @@ def test_laws(counts: list[tuple[int, int]], budget: int, seed: int) -> None:
     beside = control(table, parted.kept, config, seed)
     assert beside.height == parted.kept.height
     assert set(beside["id"]) <= set(table["id"])
+
+
+def on_circle(*degrees: float) -> Vectors:
+    """One vector a row of `rows`, at these angles."""
+    angles = np.deg2rad(degrees)
+    matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return Vectors(pl.Series([f"{i:03d}" for i in range(len(degrees))]), matrix)
+
+
+def test_coverage_takes_one_of_each_crowd() -> None:
+    """Two crowds of three. The worthiest two are of one crowd; two seats cover both by the middle row of each."""
+    table = rows((8, 16), (7, 16), (6, 16), (3, 16), (2, 16), (1, 16))
+    vectors = on_circle(0, 20, 10, 180, 190, 200)
+    parted = select(table, SelectConfig(budget=2, coverage=CoverageConfig(value_weight=0)), 0, vectors)
+    assert parted.kept["id"].to_list() == ["002", "004"]
+    assert parted.kept["rank"].to_list() == [2, 4], "rank is by worth alone"
+    assert reasons(parted.dropped) == {
+        "000": "select:covered",
+        "001": "select:covered",
+        "003": "select:budget",
+        "005": "select:budget",
+    }
+    worth = select(table, SelectConfig(budget=2, coverage=CoverageConfig(value_weight=1)), 0, vectors)
+    assert worth.kept.equals(select(table, SelectConfig(budget=2), 0).kept)
+    assert worth.kept["id"].to_list() == ["000", "001"]
+    equal = rows(*[(4, 8)] * 6)
+    tied = select(equal, SelectConfig(budget=3, coverage=CoverageConfig(value_weight=1)), 0, vectors)
+    assert tied.kept.equals(select(equal, SelectConfig(budget=3), 0).kept)
+
+
+def test_coverage_keeps_quotas_and_the_control_has_the_same_cells() -> None:
+    table = rows(*[(4, 8)] * 6, *[(1, 8)] * 6).with_columns(source=pl.Series(["a"] * 6 + ["b"] * 6))
+    vectors = on_circle(*range(0, 360, 30))
+    for method in ("facility_location", "k_center"):
+        config = SelectConfig(budget=4, quotas=QuotaConfig(shares="equal"), coverage=CoverageConfig(method=method))  # type: ignore[arg-type]
+        parted = select(table, config, 0, vectors)
+        assert parted.kept["source"].value_counts().sort("source")["count"].to_list() == [2, 2]
+        beside = table.join(control(table, parted.kept, config, seed=0), on="id")
+        assert beside["source"].value_counts().sort("source")["count"].to_list() == [2, 2]
+
+
+def test_coverage_needs_vectors_a_budget_and_no_draw() -> None:
+    config = SelectConfig(budget=1, coverage=CoverageConfig())
+    with pytest.raises(StageError, match=r"select\.coverage compares vectors, and was given none"):
+        select(rows((4, 8)), config, 0)
+    with pytest.raises(StageError, match="has no vector for 1 of 2 rows, first 001"):
+        select(rows((4, 8), (4, 8)), config, 0, on_circle(0))
+    with pytest.raises(ValidationError, match="set a budget"):
+        SelectConfig(coverage=CoverageConfig())
+    with pytest.raises(ValidationError, match=r"set draw\.how to top \(it is weighted\)"):
+        SelectConfig.model_validate({"rule": "kimi", "budget": 2, "coverage": {}})
+
+
+def test_how_near_a_row_is_to_the_nearest_chosen_one() -> None:
+    """Angles 0, 60, 180: to row 0 the cosines are 1, 1/2 and -1; to rows 0 and 2 they are 1, 1/2 and 1."""
+    vectors, every = on_circle(0, 60, 180), pl.Series(["000", "001", "002"])
+    assert nearness(vectors, every, pl.Series(["000"]), 0) == pytest.approx(0.5 / 3, abs=1e-4)
+    assert nearness(vectors, every, pl.Series(["000", "002"]), 0) == pytest.approx(2.5 / 3, abs=1e-4)
+    assert nearness(vectors, every[:2], pl.Series(["002"]), 0) == pytest.approx(-0.75, abs=1e-4)
+    assert nearness(vectors, every, every.clear(), 0) is None
+    assert nearness(vectors, every.clear(), every, 0) is None
