@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.mixture import mixture_app
 from flows.releases import releases_app
 from flows.terminal import (
     HERE,
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(releases_app)
+app.add_typer(mixture_app)
 
 _DEFAULTS = {
     # Threads that spin while they wait starve each other on a busy machine: 3.5 times slower distillation (measured).

@@ -42,12 +42,13 @@ class MixtureConfig(Section):
 
 @dataclass(frozen=True)
 class Mixture:
-    """The weights found, what the surrogate predicts for them, and the best trial beside it."""
+    """The weights found, what the surrogate predicts for them, the best trial beside it, the scores' standard deviation."""
 
     weights: dict[str, float]
     predicted: float
     best_trial: dict[str, float]
     best_score: float
+    spread: float
     surrogate: Surrogate
 
 
@@ -69,6 +70,7 @@ def best_mixture(table: pl.DataFrame, config: MixtureConfig, seed: int) -> Mixtu
         predicted=float(model.predict(weights[None])[0]),
         best_trial=dict(zip(trials.sources, trials.weights[best].tolist(), strict=True)),
         best_score=float(trials.scores[best]),
+        spread=float(trials.scores.std()),
         surrogate=model,
     )
 
