@@ -1,18 +1,21 @@
-"""How long the report of a large release takes, how much memory, and how large the page is.
+"""Writing a release, its card and its report: how long together, how much memory, how large the page is.
 
-    python benchmarks/report_size.py [--samples 200000] [--pictures 20000] [--shown 10000] [--keep FOLDER]
+    python benchmarks/report_size.py                                   # 2,000, 20,000 and 200,000 rows
+    python benchmarks/report_size.py --rows 200000 --browser           # and how fast the page answers in Chromium
+    python benchmarks/report_size.py --rows 20000 --keep FOLDER        # leaves the workspace and the page in FOLDER
 
-The limit for write, card and report together is 5 min and 2 GB for 200,000 rows; the report has its own process, so that
-the peak is its alone. The build's tables are made up, with eight rollouts a sample and texts that compress badly;
-selection and release are the real stages. Where `playwright` is installed and a Chromium is found (CHROMIUM, or on the
-PATH), the page is opened in it, and the time is told until it can be used and until a click on a filter has its answer.
-Prints a table and writes benchmarks/results/report_size.json. `--keep` leaves the workspace and the page in a folder.
+The limit is 5 minutes and 2 GB on two cores for 200,000 rows with pictures by reference. The build's tables are made up
+first, a picture for every ten rows, eight rollouts a row and texts that compress badly; selection is the real stage. Then
+one process, held to two cores, writes the release with the real stage, renders its card and writes its report of at most
+10,000 samples: its seconds are told for each of the three, its peak of resident memory for all. With `--browser` (needs
+`playwright` and a Chromium, CHROMIUM or on the PATH) the page is opened, and the time is told until it can be used and until
+a click on a filter has its answer. Prints a line for each number of rows and writes benchmarks/results/report_size.json.
 """
 
 import argparse
 import json
 import os
-import resource
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +30,7 @@ import polars as pl
 from PIL import Image
 
 from filters.difficulty import DifficultyConfig, measure
+from pipelines.card import publish_card
 from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
 from pipelines.report.origin import find_origin
@@ -37,8 +41,8 @@ from pipelines.workspace import Workspace, write_json, write_table
 from schemas.ids import chance, hash_text
 from schemas.sample import SAMPLE
 
-RESULTS = Path(__file__).parent / "results"
-LIMIT_S, LIMIT_GB = 300, 2.0
+RESULTS = Path(__file__).parent / "results" / "report_size.json"
+LIMIT_S, LIMIT_GB, CORES = 300, 2.0, 2
 ROLLOUTS = 8
 RECIPE = """\
 name: large
@@ -56,14 +60,21 @@ select: {budget: 0.8}
 release: {images: IMAGES}
 """
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><b>bold</b> \u2028 {{7*7}}'
-"""What a model may say: one question in a hundred says it."""
+"""What a model may say: one sample in a hundred says it in its question, caption, trace and rollouts."""
 
 
 def make_workspace(root: Path, samples: int, pictures: int, images: str = "reference") -> None:
     """A finished build of `samples` rows and its release, in the workspace `root/out`."""
+    make_build(root, samples, pictures, images)
+    plan = road(_build(root))
+    run_stage(plan, plan.stage("release"))
+
+
+def make_build(root: Path, samples: int, pictures: int, images: str = "reference") -> None:
+    """A build of `samples` rows up to selection, in the workspace `root/out`."""
     (root / "rows.jsonl").write_text("{}\n")  # named by the recipe, never read
     (root / "large.yaml").write_text(RECIPE.replace("SOURCE", str(root / "rows.jsonl")).replace("IMAGES", images))
-    build = Build(load_recipe(str(root / "large.yaml"), ()), Workspace(root / "out"))
+    build = _build(root)
     build.workspace.prepare("large")
     shown = make_pictures(build.media, pictures)
     plan = road(build)
@@ -77,8 +88,11 @@ def make_workspace(root: Path, samples: int, pictures: int, images: str = "refer
         reasons = dict(dropped.group_by("reason").len().sort("reason").iter_rows())
         facts = {"stage": name, "unit": stage.unit, "rows_in": rows_in, "kept": kept.height, "dropped": reasons}
         write_json({**facts, "fingerprint": "made up", "notes": {}}, folder / "stage.json")
-    for name in ("select", "release"):
-        run_stage(plan, plan.stage(name))
+    run_stage(plan, plan.stage("select"))
+
+
+def _build(root: Path) -> Build:
+    return Build(load_recipe(str(root / "large.yaml"), ()), Workspace(root / "out"))
 
 
 def make_pictures(store: MediaStore, number: int) -> list[str]:
@@ -110,7 +124,7 @@ def tables(number: int, shown: list[str]) -> dict[str, Table]:
     scored = said.drop("text").with_columns(_verdict(pl.col("id")))
     measures = measure(scored, DifficultyConfig())
     traces = pl.DataFrame({"sample_id": ids, "id": "t" + ids, "index": pl.Series([0] * number, dtype=pl.Int32)})
-    traces = traces.with_columns(key="id").with_columns(reasoning=_words(20)).drop("key")
+    traces = traces.with_columns(key="id").with_columns(reasoning=_or_hostile(_words(20))).drop("key")
     text = pl.concat_str(pl.lit("<think>"), "reasoning", pl.lit("</think><answer>\\boxed{7}</answer>"))
     ends = {"final": pl.lit("7"), "finish_reason": pl.lit("stop"), "tokens": pl.lit(90, pl.Int32)}
     traces = traces.with_columns(text=text, **ends)
@@ -122,7 +136,12 @@ def tables(number: int, shown: list[str]) -> dict[str, Table]:
     return {
         "ingest": (number, ingest, lost, {}),
         "selftest": (number, ids.to_frame(), lost, {}),
-        "caption": (number, ids.to_frame().with_columns(caption=pl.lit("A bar chart of nine bars. " * 8)), lost, {}),
+        "caption": (
+            number,
+            ids.to_frame().with_columns(caption=_or_hostile(pl.lit("A bar chart of nine bars. " * 8))),
+            lost,
+            {},
+        ),
         "distill": (number, traces.drop("text"), lost, {}),
         "verify": (number, told, wrong, {}),
         "rollouts": (said.height, said, lost, {}),
@@ -151,7 +170,7 @@ def _samples(ids: pl.Series, shown: list[str]) -> pl.DataFrame:
     dataset = pl.when(number % 3 == 0).then(pl.lit("charts")).otherwise(pl.lit("maps"))
     facts = {"dataset": dataset, "split": pl.lit("train"), "row": number.cast(pl.String), "license": pl.lit("MIT")}
     rows = pl.DataFrame([ids, media]).with_columns(
-        question=pl.when(number % 100 == 7).then(pl.lit(HOSTILE)).otherwise(asked),
+        question=_or_hostile(asked),
         source=pl.struct(**facts, url=pl.lit(None, pl.String)),
     )
     item = pl.struct(sha256="sha256", **{k: pl.lit(v) for k, v in picture.items()})
@@ -175,8 +194,13 @@ def _rollouts(ids: pl.Series) -> pl.DataFrame:
     rows = rows.with_columns(key=pl.format("{}-{}", "sample_id", "index"))
     return rows.select(
         pl.format("{}-{}", "sample_id", "index").alias("id"), "sample_id", "index", model=pl.lit("vlm"),
-        text=_words(12), finish_reason=pl.lit("stop"), tokens=pl.lit(80, pl.Int32),
+        text=_or_hostile(_words(12), ROLLOUTS), finish_reason=pl.lit("stop"), tokens=pl.lit(80, pl.Int32),
     )  # fmt: skip
+
+
+def _or_hostile(text: pl.Expr, rows: int = 1) -> pl.Expr:
+    """`text`, but for one sample in a hundred; a sample has so many `rows`, which stand together."""
+    return pl.when(pl.int_range(pl.len()) // rows % 100 == 7).then(pl.lit(HOSTILE)).otherwise(text)
 
 
 def _words(number: int) -> pl.Expr:
@@ -212,29 +236,43 @@ def _dropped(ids: pl.Series, reason: str, evidence: str) -> pl.DataFrame:
     )
 
 
-def measure_report(root: Path, shown: int) -> dict[str, Any]:
-    """Run in a process of its own; prints JSON."""
-    started = time.perf_counter()
-    told = write_report(find_origin("large", root / "out"), root / "report.html", shown)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    size = (root / "report.html").stat().st_size / 1e6
+def measure_writing(root: Path) -> dict[str, Any]:
+    """Write, card and report of the build in `root`. Run in a process of its own."""
+    marks = [time.perf_counter()]
+    plan = road(_build(root))
+    run_stage(plan, plan.stage("release"))
+    marks.append(time.perf_counter())
+    origin = find_origin("large", root / "out")
+    publish_card(origin.release, root / "cards")
+    marks.append(time.perf_counter())
+    told = write_report(origin, root / "report.html")
+    marks.append(time.perf_counter())
+    peak = _peak_gb()
+    seconds = {f"{part}_s": round(marks[i + 1] - marks[i], 2) for i, part in enumerate(("write", "card", "report"))}
     return {
-        **told,
-        "seconds": round(time.perf_counter() - started, 1),
+        "rows": told["samples"],
+        "shown": told["shown"],
+        "rows_written": sum(file["rows"] for file in origin.manifest["files"]),
+        **seconds,
+        "seconds": round(marks[-1] - marks[0], 1),
         "peak_gb": round(peak, 2),
-        "page_mb": round(size, 1),
+        "page_mb": round((root / "report.html").stat().st_size / 1e6, 1),
+        "of_5_minutes": round((marks[-1] - marks[0]) / LIMIT_S, 3),
+        "of_2_gb": round(peak / LIMIT_GB, 3),
     }
 
 
+def _peak_gb() -> float:
+    """Of this program alone; the ru_maxrss of a process starts at what its parent had when it was forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20  # type: ignore[index]
+
+
 def measure_page(page: Path) -> dict[str, float]:
-    """Seconds until the page can be used, and until a click on each of two filters is answered; empty without a browser."""
+    """Seconds until the page can be used, and until a click on each of two filters is answered."""
+    from playwright.sync_api import sync_playwright
+
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return {}
-    if chromium is None:
-        return {}
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_page()
@@ -252,35 +290,34 @@ def measure_page(page: Path) -> dict[str, float]:
     return told
 
 
+def measure_rows(root: Path, rows: int, browser: bool) -> dict[str, Any]:
+    """Make the build of so many rows, then measure in a process of its own."""
+    root.mkdir(parents=True, exist_ok=True)
+    make_build(root, rows, max(1, rows // 10))
+    command = [sys.executable, __file__, "--measure", str(root)]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return {**told, **(measure_page(root / "report.html") if browser else {})}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=200_000)
-    parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--shown", type=int, default=10_000)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--rows", type=int, nargs="+", default=[2_000, 20_000, 200_000])
+    parser.add_argument("--browser", action="store_true", help="open the page in Chromium too")
+    parser.add_argument("--keep", type=Path, help="a folder for the workspaces and pages")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        sys.stdout.write(json.dumps(measure_report(args.measure, args.shown)))
+        sys.stdout.write(json.dumps(measure_writing(args.measure)))
         return
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # the child has them too
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as scratch:
-        root = args.keep or Path(scratch)
-        root.mkdir(parents=True, exist_ok=True)
-        started = time.perf_counter()
-        make_workspace(root, args.samples, args.pictures)
-        made = round(time.perf_counter() - started, 1)
-        command = [sys.executable, __file__, "--measure", str(root), "--shown", str(args.shown)]
-        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        told |= {
-            "making_the_release_s": made,
-            "limit_s": LIMIT_S,
-            "limit_gb": LIMIT_GB,
-            **measure_page(root / "report.html"),
-        }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "report_size.json").write_text(json.dumps(told, indent=2) + "\n")
-    for name, value in told.items():
-        sys.stdout.write(f"{name:24}{value:>14,}\n")
+        for rows in args.rows:
+            told = measure_rows((args.keep or Path(scratch)) / str(rows), rows, args.browser)
+            sys.stdout.write(json.dumps(told) + "\n")
+            known[str(rows)] = told
+            RESULTS.write_text(json.dumps(known, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -158,6 +158,9 @@ def test_what_models_say_is_shown_as_it_is(tab: Tab, maker: Any) -> None:
     tab.page.fill("#search", "</script>")
     tab.settle(before)
     assert tab.page.text_content("#list .question") == maker.HOSTILE
+    tab.page.eval_on_selector_all("#list details", "all => all.forEach(one => one.open = true)")
+    shown = tab.page.locator("#list article").first.locator(".text").all_text_contents()
+    assert shown.count(maker.HOSTILE) == 11, "question, caption, trace and eight rollouts"
     assert tab.page.evaluate("window.hacked") is None
     assert tab.page.query_selector("#list img:not([src^='data:image/webp'])") is None
 

@@ -67,10 +67,14 @@ def test_every_sample_stands_where_its_number_says(page: Any) -> None:
         assert sample.get("question", "").startswith(index["questions"][place])
 
 
-def test_a_sample_has_everything_that_is_known_of_it(page: Any, origin: Origin) -> None:
+def test_a_sample_has_everything_that_is_known_of_it(page: Any, origin: Origin, maker: ModuleType) -> None:
     drops = origin.dropped().collect()
     for sample in page.samples:
-        assert sample["question"] and sample["answer"] == "7" and sample["caption"].startswith("A bar chart")
+        assert (
+            sample["question"]
+            and sample["answer"] == "7"
+            and sample["caption"].startswith(("A bar chart", maker.HOSTILE))
+        )
         assert len(sample["rollouts"]) == 8 and len(sample["traces"]) == 1
         right = sum(rollout["correct"] for rollout in sample["rollouts"])
         assert sample["checks"][0]["k"] == max(0, right - 2) and sample["checks"][0]["check"] == "text_only"
@@ -99,8 +103,9 @@ def test_nothing_is_loaded_from_anywhere(page: Any) -> None:
 def test_what_models_say_never_becomes_markup(page: Any, maker: ModuleType) -> None:
     assert set(page.tags) == set(HTML), "no element that the template does not have"
     assert "hacked" not in page.text, "texts are packed, so not even their words are in the markup"
-    said = [sample["question"] for sample in page.samples]
-    assert maker.HOSTILE in said, "and yet the reader sees it as it is"
+    said = next(sample for sample in page.samples if sample["question"] == maker.HOSTILE)
+    texts = [said["caption"], said["traces"][0]["text"], *(rollout["text"] for rollout in said["rollouts"])]
+    assert texts == [maker.HOSTILE] * 10, "and yet the reader sees it as it is"
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
