@@ -82,7 +82,7 @@ ROAD: tuple[Stage, ...] = in_order(
           extra=lambda b: candidates.student(b.recipe)),
     Stage("select", "samples", 2, ("diversity", "round_trip", "split", "difficulty", "signals", "checks", "ingest"),
           lambda r: r.select, select.select_samples, extra=selection_encoders),
-    Stage("prefer", "prompts", 1,
+    Stage("prefer", "prompts", 2,
           ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge", "rewrite",
            "quality", "pick"), lambda r: r.preference, preference.pair_responses),
     Stage("release", "samples", 3,

@@ -19,7 +19,8 @@ def pair_responses(build: Build, stage: Stage, road: Road) -> Outcome:
     prompts = sides.join(road.table(road.last("samples", stage)), on="id", how="semi").select("id").sort("id").collect()
     told = _rollouts(road) if config.responses == "rollouts" else _traces(road)
     responses = told.join(prompts.lazy(), left_on="sample_id", right_on="id", how="semi")
-    hashed = responses.select("id", "sample_id", "correct", "finish_reason", text_hash=pl.col("text").hash()).collect()
+    columns = ("id", "sample_id", "model", "correct", "finish_reason")
+    hashed = responses.select(*columns, text_hash=pl.col("text").hash()).collect()
     parted, pairs = keep_paired(prompts, hashed, draw_pairs(hashed, config, seed), config, seed)
     texts = responses.select("id", "text")
     named = pairs.lazy()
@@ -39,12 +40,13 @@ def _rollouts(road: Road) -> pl.LazyFrame:
 
 def _traces(road: Road) -> pl.LazyFrame:
     """Verified traces as they are trained on; wrong ones as reasoning and answer, to be rendered once they are chosen."""
+    assert road.build.recipe.distill is not None
     right = verified(road).select("id", "sample_id", "text", correct=pl.lit(True), finish_reason=pl.lit("stop"))
     wrong = road.table("verify", "dropped").filter(pl.col("reason") == "verify:wrong").select("id")
     answered = road.table("distill").filter(pl.col("final").is_not_null()).join(wrong, on="id", how="semi")
     text = pl.struct("reasoning", "final").struct.json_encode()
     said = answered.select("id", "sample_id", text=text, correct=pl.lit(False), finish_reason=pl.lit("stop"))
-    return pl.concat([right, said])
+    return pl.concat([right, said]).with_columns(model=pl.lit(road.build.recipe.distill.model))
 
 
 def _render(pairs: pl.DataFrame, tags: str) -> pl.DataFrame:

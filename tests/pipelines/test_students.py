@@ -18,9 +18,13 @@ TWO = (
     "models.other={model: reference-vlm, engine: transformers, args: {dtype: float64}}",
     "rollouts.model=[vlm, other]",
     "rollouts.n=2",
+    "rollouts.sampling={max_tokens: 8, temperature: 2.0}",
+    "preference={per_prompt: 2, splits: [sft, rl]}",
     "caption=null",
     "distill=null",
 )
+
+SIDES = ("chosen", "rejected")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,15 @@ def test_why_shows_both_students(finished: Path, tiny: SimpleNamespace) -> None:
     id_ = road(tiny.make(finished, *TWO)).table("difficulty").collect()["id"][0]
     told = story(finished / "out", id_)
     assert sorted(row["model"] for view, row in told.chapters if view == "measures") == ["other", "vlm"]
+
+
+def test_both_sides_of_a_pair_are_of_one_student(finished: Path, tiny: SimpleNamespace) -> None:
+    plan = road(tiny.make(finished, *TWO))
+    students = plan.table("rollouts").select("id", "model").collect()
+    pairs = plan.table("prefer", "pairs").collect()
+    models = [pairs.join(students, left_on=side, right_on="id", maintain_order="left")["model"] for side in SIDES]
+    assert pairs.height > 0
+    assert models[0].equals(models[1])
 
 
 def test_a_plan_counts_every_student(finished: Path, tiny: SimpleNamespace) -> None:
