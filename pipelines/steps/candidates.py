@@ -166,6 +166,30 @@ def check_candidates(recipe: Recipe) -> None:
             raise ConfigError(f"{asker} reads '{column}', which no stage gives; there are {known}.")
         if not provider.there(recipe):
             raise ConfigError(f"{asker} reads '{column}', so the recipe needs a `{provider.section}` section.")
+    _check_window(recipe)
+
+
+def _check_window(recipe: Recipe) -> None:
+    """Raise ConfigError where a rule counts out of n rollouts, and adaptive ones stop before n.
+
+    After any number of answers the ends 0 and n mean the same, and so do 1 and n - 1 where they are what the band decides.
+    """
+    config, asked = recipe.select, recipe.rollouts
+    if config is None or asked is None or asked.adaptive is None:
+        return
+    rule, n = config.rule.type, asked.n
+    window, band = rule_of(config).window(config.rule, n), asked.adaptive.band or (1, n - 1)
+    if window is None:
+        raise ConfigError(
+            f"select.rule '{rule}' counts out of a fixed number of rollouts, and rollouts.adaptive stops at different ones; "
+            "take rollouts.adaptive out."
+        )
+    low, high = window
+    if not ((low <= 0 or low == 1 == band[0]) and (high >= n or high == n - 1 == band[1])):
+        raise ConfigError(
+            f"select.rule '{rule}' passes {low} to {high} right of n = {n}, and rollouts.adaptive stops before n; "
+            f"set select.rule to in_band and rollouts.adaptive.band to [{low}, {high}], or take rollouts.adaptive out."
+        )
 
 
 def candidates(road: Road, stage: Stage, columns: tuple[str, ...], config: SelectConfig) -> pl.LazyFrame:

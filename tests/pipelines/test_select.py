@@ -68,6 +68,38 @@ def test_a_rule_that_lacks_its_section_is_one_sentence(tmp_path: Path, tiny: Sim
         check_candidates(recipe.model_copy(update={"select": quotas}))
 
 
+@pytest.mark.parametrize(
+    ("rule", "band", "sentence"),
+    [
+        ("mm_eureka", "null", r"'mm_eureka' passes 2 to 14 right of n = 16, .* rollouts\.adaptive\.band to \[2, 14\]"),
+        ("mm_eureka", "[2, 14]", r"set select\.rule to in_band and"),
+        ("vl_cogito", "[0, 8]", r"passes 0 to 8 right of n = 16"),
+        ("vl_rethinker", "[0, 8]", r"passes 1 to 16 right of n = 16"),
+        ("variance", "[2, 14]", r"'variance' passes 1 to 15 right of n = 16"),
+        ("{type: variance, min_correct: 2}", "[2, 15]", r"passes 2 to 15 right of n = 16"),
+        ("{type: rap, variant: code}", "null", r"'rap' counts out of a fixed number of rollouts"),
+        ("variance", "null", None),
+        ("general_reasoner", "[1, 15]", None),
+        ("vl_rethinker", "[1, 8]", None),
+        ("univg_r1", "[2, 14]", None),
+        ("in_band", "[2, 14]", None),
+    ],
+)
+def test_a_window_is_not_counted_where_rollouts_stop_early(
+    rule: str, band: str, sentence: str | None, tmp_path: Path, tiny: SimpleNamespace
+) -> None:
+    tiny.write_source(tmp_path, 1)
+    checks = "checks=[{type: text_only}]" if "rap" in rule else "checks=[]"
+    chosen = (f"select={{rule: {rule}}}", "rollouts.n=16", checks)
+    recipe = tiny.make(tmp_path, *chosen, f"rollouts.adaptive={{band: {band}}}").recipe
+    if sentence is None:
+        check_candidates(recipe)
+        return
+    with pytest.raises(ConfigError, match=sentence):
+        check_candidates(recipe)
+    check_candidates(tiny.make(tmp_path, *chosen).recipe)
+
+
 def test_the_comparison_stands_beside_the_selection(tmp_path: Path, tiny: SimpleNamespace) -> None:
     tables = measured(tmp_path, tiny, "select.budget=4")
     record = run_stage(tables, tables.stage("select"))

@@ -40,18 +40,20 @@ RuleConfig = Annotated[
 ]  # fmt: skip
 
 RULES: dict[type[Section], Rule] = {
-    variance.VarianceConfig: Rule(variance.judge, reads(*variance.COLUMNS)),
-    temporal_r1.TemporalR1Config: Rule(temporal_r1.judge, reads(*temporal_r1.COLUMNS)),
+    variance.VarianceConfig: Rule(variance.judge, reads(*variance.COLUMNS), window=variance.window),
+    temporal_r1.TemporalR1Config: Rule(temporal_r1.judge, reads(*temporal_r1.COLUMNS), window=temporal_r1.window),
     mmr1_vas.MMR1VASConfig: Rule(mmr1_vas.judge, mmr1_vas.columns, how="mixture"),
     neura_ladder.NeuraLadderConfig: Rule(neura_ladder.judge, neura_ladder.columns),
-    vl_rethinker.VLRethinkerConfig: Rule(vl_rethinker.judge, reads(*vl_rethinker.COLUMNS)),
-    vl_cogito.VLCogitoConfig: Rule(vl_cogito.judge, reads(*vl_cogito.COLUMNS)),
-    mm_eureka.MMEurekaConfig: Rule(mm_eureka.judge, reads(*mm_eureka.COLUMNS)),
-    general_reasoner.GeneralReasonerConfig: Rule(general_reasoner.judge, reads(*general_reasoner.COLUMNS)),
-    kimi.KimiConfig: Rule(kimi.judge, kimi.columns, how="weighted"),
+    vl_rethinker.VLRethinkerConfig: Rule(vl_rethinker.judge, reads(*vl_rethinker.COLUMNS), window=vl_rethinker.window),
+    vl_cogito.VLCogitoConfig: Rule(vl_cogito.judge, reads(*vl_cogito.COLUMNS), window=vl_cogito.window),
+    mm_eureka.MMEurekaConfig: Rule(mm_eureka.judge, reads(*mm_eureka.COLUMNS), window=mm_eureka.window),
+    general_reasoner.GeneralReasonerConfig: Rule(
+        general_reasoner.judge, reads(*general_reasoner.COLUMNS), window=general_reasoner.window
+    ),
+    kimi.KimiConfig: Rule(kimi.judge, kimi.columns, how="weighted", window=kimi.window),
     time_r1.TimeR1Config: Rule(time_r1.judge, reads(*time_r1.COLUMNS), how="weighted"),
     univg_r1.UniVGR1Config: Rule(univg_r1.judge, reads(*univg_r1.COLUMNS)),
-    rap.RapConfig: Rule(rap.judge, rap.columns),
+    rap.RapConfig: Rule(rap.judge, rap.columns, window=rap.window),
     in_band.InBandConfig: Rule(in_band.judge, reads(*in_band.COLUMNS)),
 }
 """What each config asks for."""

@@ -21,6 +21,11 @@ class GeneralReasonerConfig(Section):
 COLUMNS = ("k", "n")
 
 
+def window(config: GeneralReasonerConfig, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    return 1, n - 1
+
+
 def judge(rows: pl.DataFrame, config: GeneralReasonerConfig, seed: int) -> pl.DataFrame:
     """`value` = 1. Causes: `too_hard` (k = 0), `too_easy` (k = n)."""
     k, n = pl.col("k"), pl.col("n")

@@ -31,6 +31,11 @@ def columns(config: KimiConfig) -> tuple[str, ...]:
     return ("k", "n", *(("k_guess",) if config.drop_guessed else ()))
 
 
+def window(config: KimiConfig, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    return 0, n - 1 if config.drop_trivial else n
+
+
 def judge(rows: pl.DataFrame, config: KimiConfig, seed: int) -> pl.DataFrame:
     """`value` = 1 - s. Causes: `too_easy`, `guessed`."""
     trivial = pl.col("k") >= pl.col("n") if config.drop_trivial else pl.lit(False)

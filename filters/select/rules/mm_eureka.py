@@ -5,6 +5,7 @@ accuracy lies in [0.1, 0.9], n = 8. Offline, for version 1 of the data: drop 0 a
 any recipe: PAPO's (0.01, 0.99), say. The source orders nothing, so a budget is filled by chance.
 """
 
+import math
 from typing import Literal
 
 import polars as pl
@@ -26,6 +27,13 @@ class MMEurekaConfig(Section):
 
 
 COLUMNS = ("k", "n")
+
+
+def window(config: MMEurekaConfig, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    if config.variant == "offline":
+        return 1, n - 1
+    return math.ceil(config.low * n), math.floor(config.high * n)
 
 
 def judge(rows: pl.DataFrame, config: MMEurekaConfig, seed: int) -> pl.DataFrame:

@@ -83,6 +83,13 @@ def columns(config: RapConfig) -> tuple[str, ...]:
     return (*GRID, *FORMED) if config.formed else GRID
 
 
+def window(config: RapConfig, n: int) -> tuple[int, int] | None:
+    """`paper`: what is always right goes, where DRM replaces it. `code` asks who was right exactly once."""
+    if config.variant == "code":
+        return None
+    return 0, n - 1 if config.drm else n
+
+
 def judge(rows: pl.DataFrame, config: RapConfig, seed: int) -> pl.DataFrame:
     """`value` = 1. Causes of `paper`: `cde`, `ace`, `too_easy`; of `code`: `too_easy`, `not_drawn`, `closeness`, `gap`.
 

@@ -9,6 +9,11 @@ How = Literal["top", "weighted", "mixture"]
 """How a budget is spent: the highest values, a draw by value without replacement, or MMR1's mixture."""
 
 
+def any_count(config: Any, n: int) -> tuple[int, int] | None:
+    """The window of a rule that has none."""
+    return 0, n
+
+
 class Rule(NamedTuple):
     """A rule as the catalogue lists it.
 
@@ -16,12 +21,14 @@ class Rule(NamedTuple):
     is), `cause` (null: passes; else why not, as in `select:<cause>`), optionally `weight` (Float64, what a
     trainer multiplies the row by), and the numbers that decided, which become evidence. `columns(config)` names what it
     reads beside `id`; it never sees a row in which one of them is null, for such a row drops as `select:unmeasured`.
-    `how` is how the rule's source spends a budget.
+    `how` is how the rule's source spends a budget. `window(config, n)` is the least and greatest number of right rollouts
+    out of n that may pass, or None where the rule counts in a way that no such band stands for.
     """
 
     judge: Callable[[pl.DataFrame, Any, int], pl.DataFrame]
     columns: Callable[[Any], tuple[str, ...]]
     how: How = "top"
+    window: Callable[[Any, int], tuple[int, int] | None] = any_count
 
 
 def reads(*columns: str) -> Callable[[Any], tuple[str, ...]]:

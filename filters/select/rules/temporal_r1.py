@@ -35,6 +35,11 @@ class TemporalR1Config(Section):
 COLUMNS = ("k", "n", "score_std", "kind")
 
 
+def window(config: TemporalR1Config, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    return 1, n - 1
+
+
 def judge(rows: pl.DataFrame, config: TemporalR1Config, seed: int) -> pl.DataFrame:
     """`value` = variance of the scores. Causes: `too_few_rollouts`, `too_hard`, `too_easy`, `no_spread` (graded)."""
     k, n, std = pl.col("k"), pl.col("n"), pl.col("score_std")

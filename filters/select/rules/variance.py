@@ -25,6 +25,11 @@ class VarianceConfig(Section):
 COLUMNS = ("k", "n")
 
 
+def window(config: VarianceConfig, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    return config.min_correct, n - config.min_wrong
+
+
 def judge(rows: pl.DataFrame, config: VarianceConfig, seed: int) -> pl.DataFrame:
     """`value` = p(1-p). Causes: `too_hard` (too few right rollouts), `too_easy` (too few wrong ones)."""
     cause = (

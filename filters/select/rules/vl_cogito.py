@@ -43,6 +43,11 @@ WINDOWS = {
 """The binary variants, a = 0 always outside."""
 
 
+def window(config: VLCogitoConfig, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    return 0, math.floor(config.high * n)
+
+
 def judge(rows: pl.DataFrame, config: VLCogitoConfig, seed: int) -> pl.DataFrame:
     """`value` = 1, `weight` = F(a). Cause: `too_easy`."""
     cause = pl.when(above(pl.col("k"), pl.col("n"), config.high)).then(pl.lit("too_easy"))

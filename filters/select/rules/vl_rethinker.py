@@ -22,6 +22,11 @@ class VLRethinkerConfig(Section):
 COLUMNS = ("k", "n")
 
 
+def window(config: VLRethinkerConfig, n: int) -> tuple[int, int]:
+    """Least and greatest number of right rollouts out of n that pass."""
+    return config.min_correct, n
+
+
 def judge(rows: pl.DataFrame, config: VLRethinkerConfig, seed: int) -> pl.DataFrame:
     """`value` = 1. Cause: `too_hard`."""
     cause = pl.when(pl.col("k") < config.min_correct).then(pl.lit("too_hard"))

@@ -42,6 +42,35 @@ def test_vl_rethinker_keeps_what_is_right_once() -> None:
     assert causes(verdict) == ["too_hard", None, None]
 
 
+@pytest.mark.parametrize(
+    ("config", "of_16"),
+    [
+        ({"type": "variance", "min_correct": 2, "min_wrong": 3}, (2, 13)),
+        ({"type": "vl_rethinker"}, (1, 16)),
+        ({"type": "vl_cogito"}, (0, 8)),
+        ({"type": "mm_eureka"}, (2, 14)),
+        ({"type": "mm_eureka", "variant": "offline"}, (1, 15)),
+        ({"type": "general_reasoner"}, (1, 15)),
+        ({"type": "temporal_r1"}, (1, 15)),
+        ({"type": "kimi"}, (0, 15)),
+        ({"type": "kimi", "drop_trivial": False}, (0, 16)),
+        ({"type": "univg_r1"}, (0, 16)),
+    ],
+)
+def test_a_window_is_what_a_rule_lets_pass(config: dict[str, object], of_16: tuple[int, int]) -> None:
+    parsed: RuleConfig = TypeAdapter(RuleConfig).validate_python(config)
+    window = RULES[type(parsed)].window
+    assert window(parsed, 16) == of_16
+    for n in (3, 8, 10):
+        ks: list[object] = list(range(n + 1))
+        more: dict[str, list[object]] = {"kind": ["number"] * len(ks), "score_std": [0.0] * len(ks)}
+        verdict = judged(parsed, k=ks, n=[n] * len(ks), mean_score=[0.5] * len(ks), **more)
+        passes = [k for k, cause in enumerate(causes(verdict)) if cause is None]
+        found = window(parsed, n)
+        assert found is not None
+        assert passes == list(range(found[0], found[1] + 1))
+
+
 def test_in_band_takes_the_decision_and_values_by_the_posterior() -> None:
     """Jeffreys' prior, 1 of 2 right: Beta(1.5, 1.5), E[p(1-p)] = 1.5 · 1.5 / (3 · 4); 8 of 16 is worth more, being sure."""
     verdict = judged(rule("in_band"), k=[1, 8, 0], n=[2, 16, 13], in_band=[True, True, False])
