@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from filters.dedup.index import IndexConfig
 from filters.dedup.search import Told, logged
@@ -43,6 +43,13 @@ class CoverageConfig(Section):
         default=IndexConfig(exact_limit=30_000, min_recall=0.9, train_per_list=16),
         description="how neighbours are searched",
     )
+
+    @field_validator("index")
+    @classmethod
+    def _repeatable(cls, index: IndexConfig) -> IndexConfig:
+        if index.kind == "hnsw":
+            raise ValueError("the links of an hnsw depend on the order in which threads insert; use exact, ivf or auto")
+        return index
 
 
 def cover(

@@ -10,7 +10,6 @@ from filters.dedup.index import Choice, IndexConfig, centroids, choose, load_fai
 from filters.dedup.recall import Probe, lists_needed, sample_places
 from filters.dedup.search import Search, Told, logged
 from filters.dedup.vectors import Floats, Ints
-from schemas.errors import ConfigError
 
 SCALE = 10_000
 """Nearness is a cosine in ten-thousandths, a whole number: sums are exact, whatever the order or the machine."""
@@ -41,8 +40,7 @@ def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig, told:
 
     Exact up to `config.exact_limit` rows. Above it an IVF, with as many lists probed as `config.min_recall` asks for
     (measured against brute force on a sample); where that is more than a quarter of its lists, exact search is faster
-    and is taken. `told` hears of the search. Raises ConfigError for an HNSW, whose links depend on the order in which
-    threads insert.
+    and is taken. `told` hears of the search. An HNSW is not offered (`CoverageConfig`).
     """
     rows = len(vectors)
     if rows == 0:
@@ -63,8 +61,6 @@ def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig, told:
 
 def _filled(vectors: Floats, neighbours: int, config: IndexConfig, told: Told) -> Any:
     """An index that holds `vectors`."""
-    if config.kind == "hnsw":
-        raise ConfigError("coverage.index.kind: hnsw is not offered, use exact, ivf or auto")
     if config.threads:
         load_faiss().omp_set_num_threads(config.threads)
     choice = dataclasses.replace(choose(len(vectors), vectors.shape[1], config), gpu=False)

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from filters.dedup.index import IndexConfig
 from filters.dedup.vectors import Floats, Vectors
@@ -16,7 +17,7 @@ from filters.select.coverage import CoverageConfig, cover, facility_location, k_
 from filters.select.greedy import Limits
 from filters.select.neighbours import SCALE, Graph, neighbour_graph
 from filters.select.quota import QuotaConfig, allot, cells
-from schemas.errors import ConfigError, StageError
+from schemas.errors import StageError
 
 ALONE = CoverageConfig(value_weight=0.0)
 
@@ -228,5 +229,5 @@ def test_what_is_refused() -> None:
         cover(frame, Vectors(vectors.keys[:2], vectors.matrix[:2]), 1, ALONE, 0)
     with pytest.raises(StageError, match="a value for each row, 1 have none"):
         cover(frame.with_columns(pl.Series("value", [1.0, None, 2.0])), vectors, 1, ALONE, 0)
-    with pytest.raises(ConfigError, match="hnsw is not offered"):
-        neighbour_graph(vectors.take(np.arange(3)), 1, IndexConfig(kind="hnsw"))
+    with pytest.raises(ValidationError, match="links of an hnsw depend on the order"):
+        CoverageConfig(index=IndexConfig(kind="hnsw"))
