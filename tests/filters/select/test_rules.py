@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -220,6 +220,7 @@ def table(rows: list[Seen], prefix: str = "r") -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40)
 @given(
     rows=st.lists(ROW, max_size=25),
     more=st.lists(ROW, max_size=5),
@@ -248,6 +249,7 @@ def test_laws(name: str, rows: list[Seen], more: list[Seen], budget: int, seed: 
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "mmr1_vas"])
+@settings(max_examples=40)
 @given(rows=st.lists(ROW, max_size=25), budget=st.integers(1, 12), seed=st.integers(0, 3))
 def test_quotas_are_met_and_the_control_has_them_too(name: str, rows: list[Seen], budget: int, seed: int) -> None:
     config = SelectConfig(rule=rule(name), budget=budget, quotas=QuotaConfig(shares="equal"))
