@@ -55,6 +55,7 @@ def content(rows: int, pictures: list[str]) -> Content:
         value=pl.lit(0.25),
         weight=pl.lit(None, pl.Float64),
         control=pl.lit(False),
+        gold_visible=pl.lit(False),
         split=pl.lit("rl"),
         released=pl.lit(True),
     )

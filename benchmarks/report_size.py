@@ -142,7 +142,7 @@ def tables(number: int, shown: list[str]) -> dict[str, Table]:
             lost,
             {},
         ),
-        "distill": (number, traces.drop("text"), lost, {}),
+        "distill": (number, traces.drop("text").with_columns(gold_visible=pl.lit(False)), lost, {}),
         "verify": (number, told, wrong, {}),
         "rollouts": (said.height, said, lost, {}),
         "score": (said.height, scored, lost, {}),

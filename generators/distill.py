@@ -4,14 +4,18 @@ A large reasoner may write tags by itself; a small one is shown worked examples 
 fixed sentence. Either way the reply is taken apart here and put together again in the recipe's tag schema, so that all
 traces of a release look alike. A reply that was cut off, or never came to an answer, can be given a second turn that
 forces one (`conclude`, the budget forcing of s1: Muennighoff et al. 2025, arXiv 2501.19393, section 3.1).
+
+Some systems show the reasoner the gold answer (LLaVA-CoT, Reason-RFT, open-r1-multimodal). A prompt that names `{answer}`
+does so here; its traces carry `gold_visible`, and the check `reverify` asks whether their reasoning leads to the answer.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from string import Formatter
 from typing import Any
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from generators.outcomes import failure
 from generators.prompts import question_text
@@ -20,7 +24,10 @@ from schemas.ids import content_id
 from schemas.section import Section
 from schemas.split import Split, split
 
-TRACE_COLUMNS = ("id", "sample_id", "index", "reasoning", "final", "finish_reason", "tokens")
+TRACE_COLUMNS = ("id", "sample_id", "index", "reasoning", "final", "finish_reason", "tokens", "gold_visible")
+
+FIELDS = frozenset({"caption", "question", "answer"})
+"""What a prompt may name."""
 
 
 class Shot(Section):
@@ -28,6 +35,7 @@ class Shot(Section):
 
     description: str = ""
     question: str
+    answer: str = Field(default="", description="needed where the prompt shows the gold answer")
     reply: str = Field(description="reasoning that ends in the answer sentence")
 
 
@@ -38,7 +46,8 @@ class DistillConfig(Section):
     system: str | None = None
     prompt: str = Field(
         default="Description: {caption}\nQuestion: {question}",
-        description="{caption}, {question}; options stand in the question",
+        description="{caption}, {question}; options stand in the question; {answer} shows the gold answer, and every "
+        "trace is then marked `gold_visible`",
     )
     shots: tuple[Shot, ...] = ()
     n: int = Field(default=1, ge=1, description="traces a question")
@@ -52,8 +61,23 @@ class DistillConfig(Section):
     )
     force_tokens: int = Field(default=16, ge=1)
 
+    @field_validator("prompt")
+    @classmethod
+    def _known_fields(cls, prompt: str) -> str:
+        unknown = {name for _, name, _, _ in Formatter().parse(prompt) if name is not None} - FIELDS
+        if unknown:
+            raise ValueError(
+                f"{{{min(unknown)}}} is none of {{caption}}, {{question}} and {{answer}}; a brace is written as {{{{ or }}}}"
+            )
+        return prompt
 
-COLUMNS = ("id", "question", "options", "caption")
+    @property
+    def gold_visible(self) -> bool:
+        """Whether the reasoner is shown the answer that it should reach, so that a right trace proves little."""
+        return any(name == "answer" for _, name, _, _ in Formatter().parse(self.prompt))
+
+
+COLUMNS = ("id", "question", "options", "caption", "gold")
 
 
 def requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Request]:
@@ -64,8 +88,8 @@ def requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Request]:
 
 
 def collect(answers: pl.DataFrame, config: DistillConfig) -> Split:
-    """Traces: `id, sample_id, index, reasoning, final, finish_reason, tokens`; `final` is null where none was given."""
-    return _traces(answers, config, forced=False)
+    """Traces, `TRACE_COLUMNS`; `final` is null where none was given."""
+    return _traces(answers, config)
 
 
 def conclude_requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Request]:
@@ -106,7 +130,7 @@ def read_reply(text: str, config: DistillConfig) -> tuple[str, str | None]:
     return text[: found.end()].strip(), found["answer"].strip() or None
 
 
-def _traces(answers: pl.DataFrame, config: DistillConfig, *, forced: bool) -> Split:
+def _traces(answers: pl.DataFrame, config: DistillConfig) -> Split:
     replies = [read_reply(text or "", config) for text in answers["text"]]
     ids = [trace_id(row[0], row[1]) for row in answers.select("id", "index").iter_rows()]
     rows = answers.with_columns(
@@ -114,7 +138,7 @@ def _traces(answers: pl.DataFrame, config: DistillConfig, *, forced: bool) -> Sp
         pl.Series("reasoning", [r for r, _ in replies], dtype=pl.String),
         pl.Series("final", [a for _, a in replies], dtype=pl.String),
         pl.col("completion_tokens").alias("tokens"),
-    ).with_columns(pl.Series("id", ids, dtype=pl.String))
+    ).with_columns(pl.Series("id", ids, dtype=pl.String), gold_visible=pl.lit(config.gold_visible))
     reason = failure("distill", truncated_drops=False).fill_null(
         pl.when(pl.col("reasoning") == "").then(pl.lit("distill:empty"))
     )
@@ -131,13 +155,14 @@ def _opening(config: DistillConfig) -> tuple[Message, ...]:
     """System turn and worked examples: the same for every row, so engines keep them in their prefix cache."""
     turns = [Message("system", (config.system,))] if config.system else []
     for shot in config.shots:
-        text = config.prompt.format(caption=shot.description, question=shot.question)
+        text = config.prompt.format(caption=shot.description, question=shot.question, answer=shot.answer)
         turns += [Message("user", (text,)), Message("assistant", (shot.reply,))]
     return tuple(turns)
 
 
 def _turn(config: DistillConfig, row: Mapping[str, Any]) -> Message:
-    text = config.prompt.format(caption=row["caption"] or "", question=question_text(row["question"], row["options"]))
+    question = question_text(row["question"], row["options"])
+    text = config.prompt.format(caption=row["caption"] or "", question=question, answer=row["gold"])
     return Message("user", (text,))
 
 

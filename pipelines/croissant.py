@@ -66,6 +66,7 @@ _SAID_OF = {
     "band": "difficulty: never, hard, medium, easy, always",
     "index": "which of the sample's traces or pairs this is",
     "caption": "how the picture was put into words",
+    "gold_visible": "whether the reasoner was shown the gold answer",
     "value": "what the selection's rule gave",
     "weight": "what the selection's rule multiplies the row by in training, or how often a mixture drew it",
     "order": "place of the row in the curriculum, 0 first",

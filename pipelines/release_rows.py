@@ -94,7 +94,7 @@ _CHOSEN: dict[str, pa.DataType] = {
     "control": pa.bool_(),
 }
 _FACTS: dict[str, dict[str, pa.DataType]] = {
-    "sft": {**_MEASURED, "index": pa.int32(), "caption": pa.string()},
+    "sft": {**_MEASURED, "index": pa.int32(), "caption": pa.string(), "gold_visible": pa.bool_()},
     "rl": {**_MEASURED, **_CHOSEN},
     "preference": {**_MEASURED, "index": pa.int32()},
     "holdout": _MEASURED,

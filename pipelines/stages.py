@@ -35,7 +35,7 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("selftest", "samples", 1, ("ingest",), lambda r: r.verify, ingest.selftest_samples),
     Stage("caption", "captions", 1, ("selftest",), lambda r: r.caption, ask,
           Asks(traces.caption_rows, caption.requests, caption.collect)),
-    Stage("distill", "traces", 1, ("selftest", "caption"), lambda r: r.distill, ask,
+    Stage("distill", "traces", 2, ("selftest", "caption"), lambda r: r.distill, ask,
           Asks(traces.distill_rows, distill.requests, distill.collect)),
     Stage("conclude", "answers", 1, ("distill",), lambda r: r.distill if r.distill and r.distill.force_answer else None, ask,
           Asks(traces.conclude_rows, distill.conclude_requests, distill.conclude_collect)),

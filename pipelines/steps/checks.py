@@ -160,10 +160,9 @@ def _material_rows(road: Road, stage: Stage, config: ChecksConfig) -> pl.LazyFra
                               answer="parsed_response", gold_visible=pl.lit(False)))  # fmt: skip
         rows = rows.join(_lists(told, "replies"), left_on="id", right_on="sample_id", how="left")
     if "verify" in needs and "verify" in road:
-        traces = verified(road)
-        seen = pl.col("gold_visible") if "gold_visible" in traces.collect_schema() else pl.lit(False)
+        traces = verified(road).join(road.table("distill").select("id", "gold_visible"), on="id")
         told = traces.select("sample_id", "index", one=pl.struct(id="id", text="reasoning", answer="final",
-                             gold_visible=seen))  # fmt: skip
+                             gold_visible="gold_visible"))  # fmt: skip
         rows = rows.join(_lists(told, "traces"), left_on="id", right_on="sample_id", how="left")
     return rows.sort("id")
 

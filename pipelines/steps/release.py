@@ -63,7 +63,8 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
     sft, rl = (rows.filter(pl.col("split") == side) for side in ("sft", "rl"))
     tables = {"holdout": rows.filter(pl.col("split") == "holdout")}
     if "verify" in road:
-        traces = verified(road).select("sample_id", "text", "index")
+        seen = road.table("distill").select("id", "gold_visible")
+        traces = verified(road).join(seen, on="id").select("sample_id", "text", "index", "gold_visible")
         tables["sft"] = sft.join(traces, left_on="id", right_on="sample_id")
         bare = sft.join(traces, left_on="id", right_on="sample_id", how="anti")
         tables["rl"] = rl

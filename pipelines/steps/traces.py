@@ -22,7 +22,8 @@ def caption_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 
 def distill_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     """Samples with what the reasoner is told of their pictures; a picture without a caption cannot be reasoned about."""
-    rows = samples(road, stage, ("id", "question", "options", "media"))
+    rows = samples(road, stage, ("id", "question", "options", "media", "answer"))
+    rows = rows.with_columns(gold=pl.col("answer").struct.field("raw")).drop("answer")
     if "caption" not in road:
         return rows.filter(pl.col("media").list.len() == 0).drop("media").with_columns(caption=pl.lit(None, pl.String))
     told = rows.join(road.table("caption").select("id", "caption"), on="id", how="left")

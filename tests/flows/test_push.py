@@ -305,6 +305,7 @@ def release(folder: Path, rows: int = 4, **config: Any) -> Path:
             "text": ["<think>Twice.</think>"] * rows,
             "group": [f"g{i}" for i in range(rows)],
             **dict.fromkeys(("tags", "model", "band", "caption"), ["plain"] * rows),
+            "gold_visible": [False] * rows,
             "k": [1] * rows,
             "n": [2] * rows,
             "index": [0] * rows,

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from generators import caption, distill, rollouts
 from generators.prompts import question_text
@@ -14,6 +15,7 @@ ROW = {
     "options": ["red", "blue"],
     "media": [MEDIA, MEDIA],
     "caption": "a red star",
+    "gold": "A",
 }
 
 
@@ -24,6 +26,7 @@ def rows(**changed: object) -> pl.DataFrame:
         "options": pl.List(pl.String),
         "media": pl.List(pl.Struct({"kind": pl.String, "sha256": pl.String})),
         "caption": pl.String,
+        "gold": pl.String,
     }
     return pl.DataFrame([ROW | changed], schema=schema)
 
@@ -98,6 +101,24 @@ def test_distill_never_shows_the_picture() -> None:
     assert request.messages[-1].content == ("Description: a red star\nQuestion: What color is it?\nA) red B) blue",)
 
 
+def test_a_prompt_that_names_the_answer_shows_it_and_marks_its_traces() -> None:
+    shot = distill.Shot(question="q", answer="x", reply="So the answer is x.")
+    config = distill.DistillConfig(model="r", prompt="{question}\nGold: {answer}", shots=(shot,))
+    (request,) = distill.requests(rows(options=[]), config)
+    assert [m.content[0] for m in request.messages[::2]] == ["q\nGold: x", "What color is it?\nGold: A"]
+    blind = distill.DistillConfig(model="r")
+    for given, seen in ((config, True), (blind, False)):
+        assert distill.collect(answers("So the answer is red."), given).kept["gold_visible"].to_list() == [seen]
+    (request,) = distill.requests(rows(), blind)
+    assert "Gold" not in str(request.messages)
+
+
+def test_a_prompt_names_what_there_is() -> None:
+    with pytest.raises(ValidationError, match=r"\{picture\} is none of \{caption\}, \{question\} and \{answer\}"):
+        distill.DistillConfig(model="r", prompt="{picture}")
+    assert distill.DistillConfig(model="r", prompt="{{x}} {question}").prompt
+
+
 @pytest.mark.parametrize(
     ("text", "reasoning", "final"),
     [
@@ -120,7 +141,7 @@ def test_distill_keeps_truncated_replies_for_the_second_turn() -> None:
     assert dropped.is_empty()
     assert kept["final"].to_list() == [None]
     turn = kept.select("id", "reasoning", "final").with_columns(
-        question=pl.lit("q"), options=pl.lit(None, pl.List(pl.String)), caption=pl.lit("c")
+        question=pl.lit("q"), options=pl.lit(None, pl.List(pl.String)), caption=pl.lit("c"), gold=pl.lit("g")
     )
     (request,) = distill.conclude_requests(turn, config)
     assert request.prefix == "It is red. So the answer is"

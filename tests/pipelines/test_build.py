@@ -167,7 +167,7 @@ def test_a_stage_that_loses_rows_fails_the_build(
     monkeypatch.setattr(
         select,
         "select",
-        lambda rows, config, seed: Split(
+        lambda rows, *_: Split(
             rows.head(0).with_columns(value=0.0, rank=0, weight=0.0, order=0, evidence=pl.lit("")), no_drops()
         ),
     )

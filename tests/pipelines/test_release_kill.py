@@ -42,7 +42,7 @@ for number in range(first, 10_000):
             **{c: [1] * rows for c in ("k", "n", "index", "order")},
             "value": [0.5] * rows,
             "weight": [0.5] * rows,
-            "control": [False] * rows,
+            **{c: [False] * rows for c in ("control", "gold_visible")},
         }
     ).lazy()
     drops = pl.LazyFrame(schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String))

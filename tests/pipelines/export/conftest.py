@@ -56,6 +56,7 @@ def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]
                 "n": 8,
                 "text": reply(reasoning, raw),
                 "caption": None,
+                "gold_visible": False,
                 "value": 0.1,
                 "band": None,
                 "index": 0,
