@@ -24,6 +24,7 @@ from typing import Any, cast
 
 import numpy as np
 import polars as pl
+from memory import peak_gb
 
 from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, drop_near
@@ -218,7 +219,7 @@ def main() -> int:
         config = IndexConfig(kind=given.kind, gpu=given.gpu, min_recall=given.min_recall)
         found = RUNS[given.run](given.folder, config)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        found |= {"peak_mb": used.ru_maxrss / 1024, "cpu_seconds": used.ru_utime + used.ru_stime}
+        found |= {"peak_mb": peak_gb() * 1024, "cpu_seconds": used.ru_utime + used.ru_stime}
         (given.folder / f"{given.run}.json").write_text(json.dumps(found))
         return 0
     with tempfile.TemporaryDirectory() as root:

@@ -11,13 +11,14 @@ import argparse
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from memory import peak_gb
 
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
@@ -64,8 +65,7 @@ def measure(release: Path, trainer: str, target: Path) -> None:
         os.fsync(descriptor)
         os.close(descriptor)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    sys.stdout.write(json.dumps({"seconds": round(seconds, 2), "peak_gb": round(peak, 2)}))
+    sys.stdout.write(json.dumps({"seconds": round(seconds, 2), "peak_gb": round(peak_gb(), 2)}))
 
 
 def main() -> None:

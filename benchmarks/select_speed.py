@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ os.environ |= {"OMP_NUM_THREADS": str(CORES), "POLARS_MAX_THREADS": str(CORES), 
 
 import numpy as np  # noqa: E402
 import polars as pl  # noqa: E402
+from memory import peak_gb  # noqa: E402
 
 from filters.dedup.vectors import Vectors  # noqa: E402
 from filters.select.clusters import ClusterConfig, clustered  # noqa: E402
@@ -60,7 +60,8 @@ def column(name: str, ids: pl.Series, chance: np.random.Generator) -> pl.Series:
         return pl.Series(name, chance.binomial(8, chance.beta(0.6, 0.6, rows)).astype(np.int32))
     if "token" in name or "length" in name:
         return pl.Series(name, chance.lognormal(5, 1, rows))
-    return pl.Series(name, chance.random(rows))
+    numbers = chance.normal(-2, 1, rows) if name == "log_psi" else chance.random(rows)
+    return pl.Series(name, numbers < 0.5 if name == "in_band" else numbers)
 
 
 def write_tables(folder: Path, rows: int, vectors: int, dim: int) -> None:
@@ -156,8 +157,8 @@ def run_line(name: str, folder: Path) -> None:
     before = time.process_time()
     taken = LINES[name][1](folder)
     used = time.process_time() - before
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    found = {"seconds": round(sum(CLOCK), 2), "cpu_seconds": round(used, 2), "peak_gb": round(peak, 2), "taken": taken}
+    seconds, cpu = round(sum(CLOCK), 2), round(used, 2)
+    found = {"seconds": seconds, "cpu_seconds": cpu, "peak_gb": round(peak_gb(), 2), "taken": taken}
     (folder / "found.json").write_text(json.dumps(found))
 
 
