@@ -1,6 +1,6 @@
 """Near deduplication of a million vectors: time, peak memory and recall, beside bare FAISS and semhash on the same vectors.
 
-    python benchmarks/dedup_speed.py [--rows 1000000] [--dim 384] [--only stage,faiss,semhash] [--kind ivf] [--gpu]
+    python benchmarks/dedup_speed.py [--rows 1000000] [--dim 384] [--only stage,faiss,semhash] [--kind ivf] [--patience 3600]
 
 Vectors are 20 clusters a thousand rows, one row in ten planted as a near copy (cosine 0.9 to 1) of another. Each system runs
 in a process of its own, one after the other, reading the same float16 file. `stage` is `drop_near` on a table of rows, from
@@ -210,6 +210,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--kind", default="auto", choices=("auto", "exact", "ivf", "hnsw"))
     parser.add_argument("--min-recall", type=float, default=0.98, help="what the stage's approximate search must reach")
+    parser.add_argument("--patience", type=float, default=3600, help="seconds after which a system is given up")
     parser.add_argument("--gpu", action="store_true", help="let the stage use a GPU")
     parser.add_argument("--out", default="dedup_speed", help="name of the results file")
     parser.add_argument("--run", help=argparse.SUPPRESS)
@@ -234,7 +235,12 @@ def main() -> int:
         for run in given.only.split(","):
             asked = ["--run", run, "--folder", root, "--kind", given.kind]
             asked += ["--min-recall", str(given.min_recall), *(["--gpu"] if given.gpu else [])]
-            subprocess.run([sys.executable, __file__, *asked], check=True)
+            try:
+                subprocess.run([sys.executable, __file__, *asked], check=True, timeout=given.patience)
+            except subprocess.TimeoutExpired:
+                found["runs"][run] = {"given_up_after_s": given.patience}
+                sys.stdout.write(f"{run:<8} given up after {given.patience:,.0f} s\n")
+                continue
             entry = json.loads((folder / f"{run}.json").read_text())
             entry |= {"recall": recall(folder, run, pairs), "peak_per_matrix": entry["peak_mb"] / size}
             found["runs"][run] = entry
