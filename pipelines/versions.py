@@ -15,7 +15,7 @@ from schemas.errors import ConfigError
 
 def find_release(name: str, workspace: Path) -> Path:
     """The folder of a release: a path, `recipe/v3`, or `recipe` for its latest. Raises ConfigError where there is none."""
-    path = Path(name)
+    path = Path(name).expanduser()
     if (path / "manifest.json").is_file():
         return path
     recipe, _, version = name.strip("/").partition("/")

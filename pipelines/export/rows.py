@@ -1,7 +1,6 @@
 """A release as exporters see it: where it lies, and its rows one by one."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from pipelines.versions import find_release
 from pipelines.workspace import read_json
 from schemas.errors import ConfigError
 
 BATCH = 64
 """Rows that are in memory at a time, with their pictures."""
-_NAME = re.compile(r"(?P<recipe>[^/]+?)(/(?P<version>v\d+))?/?")
 
 
 class UnfitError(Exception):
@@ -81,9 +80,7 @@ def open_release(name: str, workspace: Path) -> Release:
 
     Raises ConfigError where there is none.
     """
-    folder = Path(name).expanduser()
-    if not (folder / "manifest.json").is_file():
-        folder = _in_workspace(name, workspace)
+    folder = find_release(name, workspace)
     manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or not {"name", "version", "content"} <= manifest.keys():
         raise ConfigError(f"{folder} is no release: its manifest.json is missing or damaged. Build it again.")
@@ -126,24 +123,6 @@ def _reply(value: str | Sequence[Mapping[str, str]] | None) -> str | None:
     if [turn["role"] for turn in value] != ["assistant"]:
         raise UnfitError("conversation", roles=[turn["role"] for turn in value])
     return value[0]["content"]
-
-
-def _in_workspace(name: str, workspace: Path) -> Path:
-    found = _NAME.fullmatch(name)
-    root = workspace / "releases"
-    versions = sorted(
-        (p for p in (root / found["recipe"]).glob("v*") if p.name[1:].isdigit() and (p / "manifest.json").is_file())
-        if found
-        else (),
-        key=lambda p: int(p.name[1:]),
-    )
-    wanted = found["version"] if found else None
-    chosen = [p for p in versions if wanted in (None, p.name)]
-    if not chosen:
-        known = sorted(str(p.parent.relative_to(root)) for p in root.glob("*/v*/manifest.json"))
-        listed = f"It holds {', '.join(known)}." if known else "It holds none."
-        raise ConfigError(f"There is no release '{name}', neither as a folder nor in {root}. {listed}")
-    return chosen[-1]
 
 
 def _shows(path: Path) -> bool:

@@ -168,7 +168,7 @@ def test_releases_are_found_by_folder_by_name_and_by_version(shapes: Path, tmp_p
     for name in (str(shapes), "shapes", "shapes/v1"):
         assert open_release(name, workspace).path == shapes
     for name in ("shapes/v2", "shape", "../..", ""):
-        with pytest.raises(ConfigError, match=r"no release '.*It holds shapes/v1"):
+        with pytest.raises(ConfigError, match=r"no release '.*: shapes/v1"):
             open_release(name, workspace)
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ConfigError, match="missing or damaged"):
