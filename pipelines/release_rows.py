@@ -1,7 +1,7 @@
 """The rows of a release: one Arrow schema a config, the same for every source, and the record behind each row.
 
 Lists are `[]`, never null, because loaders that infer types from a first null row fail on the second. `<image>` in a text
-would be taken for a picture, so it is written `<img>`.
+would be taken for a picture, so it is written `[image]`, as exports do.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _image(sha256: str, config: ReleaseConfig, media: MediaReader) -> dict[str, 
 
 
 def _no_marks(text: str) -> str:
-    return text.replace("<image>", "<img>")
+    return text.replace("<image>", "[image]")
 
 
 _MEASURED: dict[str, pa.DataType] = {
