@@ -27,7 +27,7 @@ class AssignConfig(Section):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if abs(self.sft + self.rl + self.holdout - 1) > 1e-9:
-            raise ValueError(f"sft + rl + holdout must be 1, not {self.sft + self.rl + self.holdout}")
+            raise ValueError(f"sft + rl + holdout must be 1, not {self.sft + self.rl + self.holdout:g}")
         return self
 
 

@@ -20,7 +20,7 @@ from pipelines.recipe import Recipe
 from pipelines.stage import Build, Road, Stage, run_stage
 from pipelines.stages import road
 from pipelines.workspace import Workspace
-from schemas.errors import FatalEngineError, MissingDependencyError, StageError
+from schemas.errors import ConfigError, FatalEngineError, MissingDependencyError, StageError
 
 RETRIES = 2
 RETRY_DELAY_S = 5
@@ -105,6 +105,8 @@ def with_runner(runner: str) -> Callable[..., list[dict[str, Any]]]:
 
 
 def _runner(name: str) -> TaskRunner[Any]:
+    if name not in {"dask", "ray"}:
+        raise ConfigError(f"--runner: there is no runner '{name}'; there are threads, dask and ray.")
     try:
         if name == "dask":
             from prefect_dask import DaskTaskRunner

@@ -199,9 +199,16 @@ def schedule(
 ) -> None:
     """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
     with sentences():
+        from flows.push import check_name, find_token
         from flows.schedule import serve
         from pipelines.check import check
+        from schemas.errors import ConfigError
 
+        if push_to is not None:
+            check_name(push_to)
+            find_token()
+        elif public:
+            raise ConfigError("--public is about pushing; name the dataset too: --push ORGANISATION/NAME.")
         job = load(recipe, set_, limit, seed, workspace)
         check(job)
         serve(job, cron, push_to, public=public)

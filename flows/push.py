@@ -42,10 +42,25 @@ class Parcel:
         return sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in self.files.values())
 
 
-def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
-    """Decide what goes. Raises ConfigError for a name without an organisation, or a release that cannot be pushed."""
+def check_name(repo: str) -> None:
+    """Raise ConfigError for a name without an organisation."""
     if not _NAME.fullmatch(repo):
         raise ConfigError(f"'{repo}' is no dataset name of the Hub: write ORGANISATION/NAME, such as my-lab/charts.")
+
+
+def find_token() -> str:
+    """The token of the environment. Raises ConfigError, which never shows it, where there is none that could be one."""
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not token:
+        raise ConfigError("Pushing needs a token with write access in the environment: export HF_TOKEN=hf_….")
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ConfigError("HF_TOKEN holds blanks or letters that no token has. Copy it again from the Hub's settings.")
+    return token
+
+
+def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
+    """Decide what goes. Raises ConfigError for a name without an organisation, or a release that cannot be pushed."""
+    check_name(repo)
     manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
     if manifest["recipe"]["release"].get("images") == "reference":
         raise ConfigError(
@@ -71,9 +86,7 @@ def push(parcel: Parcel, *, private: bool = True, say: Say = lambda words: None,
     """
     from huggingface_hub import HfApi, constants
 
-    token = os.environ.get("HF_TOKEN")
-    if not token:
-        raise ConfigError("Pushing needs a token with write access in the environment: export HF_TOKEN=hf_….")
+    token = find_token()
     if constants.HF_HUB_OFFLINE:
         raise ConfigError("HF_HUB_OFFLINE is set, so the Hub cannot be reached. Unset it to push.")
     hub = _Hub(HfApi(endpoint=endpoint, token=token, library_name="curate"), parcel, say)
@@ -168,12 +181,12 @@ class _Hub:
 
     def _ask(self, call: Callable[[], Found]) -> Found:
         """Call the Hub, again where it is busy, broken or was faster, and turn its refusals into sentences."""
-        from huggingface_hub.errors import HfHubHTTPError
-
         for attempt in range(1, TRIES + 1):
             try:
                 return call()
-            except (HfHubHTTPError, ConnectionError, TimeoutError, RuntimeError) as error:
+            except Exception as error:
+                if not _of_the_wire(error):
+                    raise
                 status, wait = _status(error)
                 if attempt == TRIES or status not in {*WORTH_RETRYING, None}:
                     raise self._refused(error, status) from None
@@ -188,11 +201,23 @@ class _Hub:
             return StoreError(f"The Hub does not know the token in HF_TOKEN. Make one with write access. {again}")
         if status in {403, 404}:
             return StoreError(f"The token in HF_TOKEN may not write to {repo}: it needs write access there. {again}")
-        return StoreError(f"The Hub did not take {repo} ({status or type(error).__name__}) in {TRIES} tries. {again}")
+        if status is None:
+            where = f"{self._api.endpoint} ({type(error).__name__})"
+            return StoreError(f"The Hub does not answer at {where} in {TRIES} tries. Check the network. {again}")
+        return StoreError(f"The Hub did not take {repo} ({status}) in {TRIES} tries. {again}")
 
 
 PAUSE_S = 1.0
 """Seconds before the first retry; each further one waits twice as long, unless the Hub says how long."""
+
+
+def _of_the_wire(error: Exception) -> bool:
+    """Whether the Hub, or the way there, is at fault. `huggingface_hub` lets the errors of its HTTP client through, and has
+    changed that client more than once, so they are told by their package."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    client = {kind.__module__.partition(".")[0] for kind in type(error).__mro__} & {"httpx", "httpx2", "requests"}
+    return bool(client) or isinstance(error, (HfHubHTTPError, ConnectionError, TimeoutError, RuntimeError))
 
 
 def _status(error: BaseException | None) -> tuple[int | None, float | None]:

@@ -37,14 +37,14 @@ def diff(
         found = compare(find_release(old, workspace), find_release(new, workspace))
         for key, before, after in found.settings:
             say(f"{key}: {before} -> {after}")
+        if out is not None:
+            write_table(found.rows, out)
         if not found.rows.height:
             say("The rows are the same.")
             return
         say(text(found.summary()))
         if rows:
             say(text(found.rows.head(rows)))
-        if out is not None:
-            write_table(found.rows, out)
 
 
 @releases_app.command("export")
@@ -102,7 +102,7 @@ def push(
 ) -> None:
     """Push a release to the Hugging Face Hub: one commit, tagged with its version. The token comes from HF_TOKEN."""
     with sentences():
-        from flows.push import pack
+        from flows.push import find_token, pack
         from flows.push import push as send
         from pipelines.versions import find_release
 
@@ -117,6 +117,7 @@ def push(
             say("\n".join(sorted(parcel.files)))
             say(f"Would push {what}.")
             return
+        find_token()
         if not yes and not typer.confirm(f"Push {what}?"):
             say("Nothing was pushed.")
             return

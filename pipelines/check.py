@@ -6,13 +6,20 @@ from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
+from pipelines.recipe import Recipe
 from pipelines.selection import check_vectors
 from pipelines.selection import encoder_identities as selection_encoders
+from pipelines.sources.easy_vqa import EasyVqaSource
+from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.read import check_source
+from pipelines.sources.scenes import ScenesSource
 from pipelines.stage import Build
 from pipelines.steps.candidates import check_candidates
 from schemas.errors import ConfigError
 from schemas.tags import TAG_SCHEMAS
+
+PICTURED = (EasyVqaSource, ImageFolderSource, ScenesSource)
+"""Sources in which every row has a picture."""
 
 
 def check(build: Build) -> None:
@@ -35,6 +42,7 @@ def check(build: Build) -> None:
     for config in recipe.models.values():
         check_engine(config)
     check_candidates(recipe)
+    _check_dedup(recipe)
     check_vectors(recipe)
     if recipe.signals is not None:
         for name in recipe.signals.models:
@@ -45,3 +53,16 @@ def check(build: Build) -> None:
         check_template(recipe.release.card)
     _ = build.identities
     build.workspace.prepare(recipe.name)
+
+
+def _check_dedup(recipe: Recipe) -> None:
+    """Raise ConfigError where pictures are sure to come and no encoder is there to compare them."""
+    config = recipe.dedup
+    if config is None or config.text is None or config.image is not None:
+        return
+    for source in recipe.sources:
+        if isinstance(source, PICTURED):
+            raise ConfigError(
+                f"dedup.text: the rows of source '{source.name}' have pictures, so dedup.image is needed too, such as "
+                "{model: openai/clip-vit-base-patch32}. Or leave dedup.text out."
+            )

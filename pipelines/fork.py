@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from pipelines.recipe import Recipe, find_recipe, load_recipe
+from pipelines.workspace import replacing
 from schemas.errors import ConfigError
 
 _NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)
@@ -18,11 +19,12 @@ def fork(recipe: str, name: str, folder: Path) -> Path:
     pattern = next(m.pattern for m in Recipe.model_fields["name"].metadata if hasattr(m, "pattern"))
     if not re.fullmatch(pattern, name):
         raise ConfigError(
-            f"'{name}' cannot name a recipe: lower-case letters, digits, - and _, starting with a letter."
+            f"'{name}' cannot name a recipe: lower-case letters, digits, - and _, starting with a letter or digit."
         )
     target = folder / f"{name}.yaml"
     if target.exists():
         raise ConfigError(f"{target} is there already; choose another name or remove it.")
     text = find_recipe(recipe).read_text(encoding="utf-8")
-    target.write_text(_NAME.sub(f"name: {name}", text, count=1), encoding="utf-8")
+    with replacing(target) as path:
+        path.write_text(_NAME.sub(f"name: {name}", text, count=1), encoding="utf-8")
     return target

@@ -120,7 +120,7 @@ class Recipe(Section):
 def find_recipe(name: str) -> Path:
     """The file of a recipe: a path, or the name of one that comes with curate."""
     path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or path.exists():
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise ConfigError(f"There is no recipe file '{name}'.")
         return path
@@ -202,7 +202,10 @@ def _override(tree: dict[str, Any], lines: dict[tuple[str | int, ...], str], ove
             raise ConfigError(f"--set {override}: there is nothing at '{key}'.")
     last: Any = keys[-1]
     if isinstance(target, dict) or (isinstance(target, list) and isinstance(last, int) and last < len(target)):
-        target[last] = yaml.safe_load(value)
+        try:
+            target[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {override}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     else:
         raise ConfigError(f"--set {override}: there is nothing at '{last}'.")
     lines[tuple(keys)] = f"--set {override}"

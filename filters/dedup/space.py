@@ -121,7 +121,10 @@ def spaces(
     places = pl.Series("text_place", text.find(keys))
     _demand(places, keys, "text")
     if image is None and table["pictures"].list.len().sum():
-        raise StageError("dedup:near needs image vectors, because some rows have pictures")
+        raise StageError(
+            "Some rows have pictures, so twins by meaning need an encoder of pictures beside that of questions: set "
+            "dedup.image, such as {model: openai/clip-vit-base-patch32}, or leave dedup.text out."
+        )
     needed = table.select("class", FIXED, "words", "pictures").with_columns(places)
     return table["id"], _classes(needed, text, image, rule)
 

@@ -173,3 +173,19 @@ def test_ctrl_c_twice_loses_nothing_that_was_answered(curate: Run, prefect_api: 
     journals = sum(p.read_bytes().count(b"\n") for p in log.glob("journal-*"))
     parts = sum(pl.read_parquet(p).height for p in log.glob("part-*.parquet"))
     assert journals + parts > 0
+
+
+def test_a_runner_that_is_none(curate: Run, tmp_path: Path) -> None:
+    told(curate("build", recipe(tmp_path), "--runner", "threds"), "'threds'", "threads, dask and ray")
+
+
+def test_a_schedule_that_could_never_push(curate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    when = ("schedule", recipe(tmp_path), "--cron", "0 3 * * *")
+    monkeypatch.setenv("HF_TOKEN", f"{SECRET} {SECRET}")
+    told(curate(*when, "--push", "shapes"), "write ORGANISATION/NAME")
+    told(curate(*when, "--push", "my-lab/shapes"), "HF_TOKEN holds blanks")
+    told(curate(*when, "--public"), "--push ORGANISATION/NAME")
+
+
+def test_pictures_without_an_encoder_are_said_before_anything_starts(curate: Run) -> None:
+    told(curate("validate", "quickstart", "--set", "dedup.image=null"), "'easy-vqa'", "dedup.image is needed")

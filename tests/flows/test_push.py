@@ -438,6 +438,25 @@ def test_a_token_without_rights_is_one_sentence_that_does_not_show_it(
     assert token not in str(caught.value)
 
 
+@pytest.mark.parametrize("token", ["hf_a token", "hf_t\u00f6ken", "hf_a\nb"])
+def test_a_token_that_cannot_be_one_is_not_sent(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(ConfigError, match="HF_TOKEN holds blanks") as caught:
+        push(pack(release(tmp_path), REPO), endpoint=hub.url)
+    assert token not in str(caught.value)
+    assert not hub.requests
+
+
+def test_a_hub_that_does_not_answer_is_one_sentence(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushing, "TRIES", 2)
+    said: list[str] = []
+    with pytest.raises(StoreError, match=r"does not answer at http://127\.0\.0\.1:9 \(ConnectError\) in 2 tries"):
+        push(pack(release(tmp_path), REPO), endpoint="http://127.0.0.1:9", say=said.append)
+    assert said == ["The Hub answered nothing; trying again (1 of 1)"]
+
+
 def curate(hub: Hub, folder: Path, *args: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from flows.cli import app; app()", "push", *args]
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_XET": "1"}

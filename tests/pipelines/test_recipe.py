@@ -113,3 +113,14 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_a_missing_file_is_one_sentence() -> None:
     with pytest.raises(ConfigError, match=r"There is no recipe file 'nowhere\.yaml'"):
         load_recipe("nowhere.yaml")
+
+
+def test_an_override_that_is_no_yaml_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"^--set rollouts\.n=\[: not valid YAML"):
+        load_recipe("quickstart", ["rollouts.n=["])
+
+
+def test_a_folder_does_not_hide_a_recipe_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "quickstart").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("quickstart").name == "quickstart"

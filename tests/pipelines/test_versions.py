@@ -115,3 +115,10 @@ def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
         fork("quickstart", "mine", tmp_path)
     with pytest.raises(ConfigError, match="cannot name a recipe"):
         fork("quickstart", "My Recipe", tmp_path)
+
+
+def test_a_fork_makes_its_folder_or_says_why_not(tmp_path: Path) -> None:
+    assert fork("quickstart", "mine", tmp_path / "not" / "there").is_file()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="a file stands where a folder is needed"):
+        fork("quickstart", "mine", tmp_path / "file")
