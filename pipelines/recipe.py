@@ -17,6 +17,7 @@ from filters.traces import VerifyConfig
 from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
 from generators.checks.catalogue import CheckConfig, ChecksConfig
+from generators.checks.reverify import Reverify
 from generators.distill import DistillConfig
 from generators.rewrite import RewriteConfig
 from generators.rollouts import RolloutsConfig
@@ -115,6 +116,12 @@ class Recipe(Section):
                 raise ValueError(f"checks: '{check.label}' reads captions; add a `caption` section.")
             if "verify" in check.needs and self.distill is None:
                 raise ValueError(f"checks: '{check.label}' reads traces; add a `distill` section.")
+            unseen = self.distill is not None and not self.distill.gold_visible
+            if isinstance(check, Reverify) and check.traces == "gold_visible" and unseen:
+                raise ValueError(
+                    f"checks: '{check.label}' reads traces that saw the gold answer, and `distill.prompt` does not name "
+                    "{answer}; set its `traces` to all, or name it."
+                )
 
 
 def find_recipe(name: str) -> Path:
@@ -200,6 +207,8 @@ def _override(tree: dict[str, Any], lines: dict[tuple[str | int, ...], str], ove
             target = target[key]
         else:
             raise ConfigError(f"--set {override}: there is nothing at '{key}'.")
+    for stale in [where for where in lines if where[: len(keys)] == tuple(keys)]:
+        del lines[stale]
     last: Any = keys[-1]
     if isinstance(target, dict) or (isinstance(target, list) and isinstance(last, int) and last < len(target)):
         try:
@@ -209,6 +218,14 @@ def _override(tree: dict[str, Any], lines: dict[tuple[str | int, ...], str], ove
     else:
         raise ConfigError(f"--set {override}: there is nothing at '{last}'.")
     lines[tuple(keys)] = f"--set {override}"
+
+
+_PLAIN = {
+    "union_tag_not_found": "its `type` is missing",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "write it as a mapping, {key: value}"),
+    **dict.fromkeys(("tuple_type", "list_type"), "write it as a list, [one, two]"),
+}
+"""What pydantic says in Python's words, in YAML's."""
 
 
 def _sentence(detail: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], str], path: Path) -> str:
@@ -226,7 +243,10 @@ def _sentence(detail: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], s
         known = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
         given = detail["ctx"].get("tag") or detail["input"]
         return f"{place}: '{key}' has no choice '{given}'.{_nearest(str(given), known)} Choices: {', '.join(known)}."
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(kind) or detail["msg"].removeprefix("Value error, ")
+    if kind in {"too_short", "too_long"}:
+        bound, number = next((b, detail["ctx"][b]) for b in ("min_length", "max_length") if b in detail["ctx"])
+        message = f"needs at {'least' if bound == 'min_length' else 'most'} {number} item{'' if number == 1 else 's'}"
     if not key:
         return f"{_place_of(message, lines, path)}: {message}"
     return f"{place}: '{key}': {message[0].lower()}{message[1:]} (given: {detail['input']!r})."
@@ -238,8 +258,12 @@ def _place_of(message: str, lines: Mapping[tuple[str | int, ...], str], path: Pa
     return next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), str(path))
 
 
+_ALTERNATIVES = ("int", "float", "str", "bool", "dict[", "tuple[", "list[", "literal[")
+"""How pydantic names the alternatives of a union that are no models."""
+
+
 def _locate(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None]:
-    """Follow pydantic's `loc` through the models: drop the union tags that it puts in, find the model at its end."""
+    """Follow pydantic's `loc` through the models: drop the alternatives that it names, find the model at the end."""
     where: list[str | int] = []
     current: Any = model
     holder: type[BaseModel] | None = model
@@ -255,6 +279,11 @@ def _locate(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[tuple[s
         member = _member(current, part)
         if member is not None:
             current = member
+            continue
+        if len(options) > 1 and str(part).startswith(_ALTERNATIVES):
+            current = next(
+                (o for o in options if str(part).startswith(getattr(get_origin(o) or o, "__name__", "?"))), None
+            )
             continue
         where.append(part)
         current = _item(current)

@@ -64,7 +64,7 @@ ROAD: tuple[Stage, ...] = in_order(
           Asks(checks.variant_rows, catalogue.requests, catalogue.collect, lambda c: c.most(), lambda c: c.models())),
     Stage("check_scores", "replies", 1, ("check_rollouts",), lambda r: r.verify if r.checks else None,
           checks.score_checks),
-    Stage("checks", "checked samples", 1, ("check_scores", "variants", "difficulty", "score", "judge_rollouts"),
+    Stage("checks", "checked samples", 2, ("check_scores", "variants", "difficulty", "score", "judge_rollouts"),
           checks.section, checks.measure, extra=lambda b: b.recipe.check_rules.model_dump(mode="json")),
     Stage("dedup", "samples", 2, ("difficulty", "verify", "judge", "rewrite", "quality", "pick", "selftest"),
           lambda r: r.dedup, dedup.dedup_samples, extra=encoder_identities),

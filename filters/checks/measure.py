@@ -1,5 +1,6 @@
 """From verdicts to numbers: counts by sample and check, tests against chance and the sample's own rollouts, flags."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -13,6 +14,22 @@ from filters.checks.vote import suspects, votes
 from filters.difficulty import DifficultyConfig, measure
 
 BLIND = ("text_only", "grey_image")
+
+FLAGS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(BLIND, ("blind",)),
+    "patch_mask": ("unmoved",),
+    "evidence_mask": ("unmoved", "answers_anyway"),
+    "random_mask": ("fragile",),
+    "option_shuffle": ("letter_bound",),
+    "caption_only": ("caption_sufficient", "perception_bound"),
+    "drop_cot": ("cot_unneeded", "cot_hurts"),
+    "frame_shuffle": ("order_free",),
+    "question_form": ("form_bound",),
+    "guess": ("guessable",),
+    "reverify": ("unsupported",),
+    "vote": ("label_suspect",),
+}
+"""The flags that each type of check may give."""
 
 
 class Measured(NamedTuple):

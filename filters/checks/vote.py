@@ -43,7 +43,8 @@ def suspects(voted: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
 
     A majority is clear if it beats the gold (or the runner-up, where it is the gold) in a sign test at `rules.alpha` and
     has the share `rules.share`. `trust` is the share of the family's clear majorities that are the gold, drawn towards
-    that of its source and kind by the weight of `rules.family` questions, so that a small family is not judged by chance.
+    that of its source and kind by the weight of `rules.family` questions, so that a small family is not judged by chance;
+    null where no majority of the source and kind is clear.
     """
     first = (pl.col("majority_share") * pl.col("answers")).round().cast(pl.Int64)
     rival = pl.when("majority_is_gold").then(pl.col("majority_share") - pl.col("margin")).otherwise("gold_share")
@@ -52,7 +53,7 @@ def suspects(voted: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     clear = (pl.col("p_vote") <= rules.alpha) & (pl.col("majority_share") >= rules.share)
     rows = voted.with_columns(p_vote=pl.Series(p, dtype=pl.Float64)).with_columns(clear=clear)
     gold = pl.col("clear") & pl.col("majority_is_gold")
-    wide = gold.sum().over("wide") / pl.col("clear").sum().over("wide")
+    wide = (gold.sum().over("wide") / pl.col("clear").sum().over("wide")).fill_nan(None)  # 0/0: nothing is known
     narrow = gold.sum().over("family") + rules.family * wide
     rows = rows.with_columns(trust=narrow / (pl.col("clear").sum().over("family") + rules.family))
     against = pl.col("clear") & ~pl.col("majority_is_gold")

@@ -4,7 +4,7 @@ Beside the selection stands a control: a random selection of equal size, with eq
 rule that does not beat it is not worth its rollouts.
 """
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
@@ -57,8 +57,9 @@ class SelectConfig(Section):
     order: OrderConfig | None = Field(
         default=None, description="the order in which a trainer meets the selected rows; null: by id, which is a hash"
     )
-    splits: tuple[str, ...] = Field(
-        default=("rl",), description="the splits to select in; others pass as they are (SFT keeps all verified traces)"
+    splits: tuple[Literal["sft", "rl", "holdout"], ...] = Field(
+        default=("rl",),
+        description="the splits to select in; others pass as they are (SFT keeps all verified traces)",
     )
 
     @field_validator("rule", "order", mode="before")
@@ -66,6 +67,13 @@ class SelectConfig(Section):
     def _by_name(cls, choice: Any) -> Any:
         """A bare name is a rule or an order with its defaults."""
         return {"type": choice} if isinstance(choice, str) else choice
+
+    @field_validator("budget")
+    @classmethod
+    def _count_or_share(cls, budget: int | float | None) -> int | float | None:
+        if isinstance(budget, float) and budget > 1:
+            raise ValueError("a budget is a count, written without a point, or a share up to 1.0")
+        return budget
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

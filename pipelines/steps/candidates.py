@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from filters.checks.measure import FLAGS
 from filters.select.bands import difficulty_band
 from filters.select.clusters import CLUSTER
 from filters.select.diversity import DIVERSITY, DiversityMeasure
@@ -155,6 +156,7 @@ def check_candidates(recipe: Recipe) -> None:
         raise ConfigError(f"select.model '{config.model}' has no rollouts; rollouts.model is {known}.")
     if config.without and not recipe.checks:
         raise ConfigError(f"select.without '{config.without[0]}' is a flag of checks, so the recipe needs `checks`.")
+    _check_flags(config.without, recipe)
     of_rule = rule_of(config).columns(config.rule)
     for column in columns_read(config):
         if column == CLUSTER:
@@ -167,6 +169,18 @@ def check_candidates(recipe: Recipe) -> None:
         if not provider.there(recipe):
             raise ConfigError(f"{asker} reads '{column}', so the recipe needs a `{provider.section}` section.")
     _check_window(recipe)
+
+
+def _check_flags(without: tuple[str, ...], recipe: Recipe) -> None:
+    """Raise ConfigError for a flag that none of the recipe's checks gives: nobody would miss it."""
+    given = {flag for check in recipe.checks for flag in FLAGS[check.type]}
+    for flag in without:
+        by = [type_ for type_, flags in FLAGS.items() if flag in flags]
+        if not by:
+            known = ", ".join(sorted({flag for flags in FLAGS.values() for flag in flags}))
+            raise ConfigError(f"select.without '{flag}' is no flag of any check; there are {known}.")
+        if flag not in given:
+            raise ConfigError(f"select.without '{flag}' needs a check of type {' or '.join(by)} in `checks`.")
 
 
 def _check_window(recipe: Recipe) -> None:

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 
+from filters.checks.measure import FLAGS
 from filters.checks.rules import CheckRules
 from filters.select.select import SelectConfig
+from generators.checks.catalogue import CheckConfig
 from generators.scenes import iter_scenes, questions, render
 from pipelines.build import run_build
 from pipelines.plan import make_plan
@@ -147,6 +149,8 @@ def test_the_bill_is_known_before_anything_runs(tmp_path: Path) -> None:
         ("distill=null", "'reverify' reads traces"),
         ("rollouts=null", "variants of the student's rollouts"),
         ("checks=[{type: text}]", "has no choice 'text'"),
+        ("checks=[{type: vote, n: 3}]", "a vote reads the rollouts and asks nobody; leave `n` out"),
+        ("checks=[{type: reverify}]", "`distill.prompt` does not name {answer}; set its `traces` to all"),
     ],
 )
 def test_a_check_that_cannot_work_is_told_before_anything_starts(tmp_path: Path, override: str, sentence: str) -> None:
@@ -206,3 +210,26 @@ def test_a_flag_without_checks_is_told(tmp_path: Path) -> None:
     build = _build(tmp_path, "checks=[]", "select={without: [blind]}")
     with pytest.raises(ConfigError, match="so the recipe needs `checks`"):
         check_candidates(build.recipe)
+
+
+@pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [
+        ("blnd", "select.without 'blnd' is no flag of any check; there are answers_anyway, blind,"),
+        ("label_suspect", "select.without 'label_suspect' needs a check of type vote in `checks`"),
+        ("blind", None),
+    ],
+)
+def test_a_flag_that_no_check_gives_is_told(tmp_path: Path, flag: str, sentence: str | None) -> None:
+    _source(tmp_path, 1)
+    build = _build(tmp_path, "checks=[{type: grey_image}]", f"select={{without: [{flag}]}}")
+    if sentence is None:
+        check_candidates(build.recipe)
+        return
+    with pytest.raises(ConfigError, match=sentence):
+        check_candidates(build.recipe)
+
+
+def test_every_check_says_which_flags_it_gives() -> None:
+    tags = {member.model_fields["type"].default for member in get_args(get_args(CheckConfig)[0])}
+    assert tags == set(FLAGS)

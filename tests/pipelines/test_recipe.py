@@ -68,6 +68,15 @@ def test_the_recipes_that_come_along_load(path: Path) -> None:
         ("name: tiny", "name: [tiny", "not valid YAML"),
         ("  budget: 3", "  rule: varience", "'select.rule' has no choice 'varience'. Did you mean 'variance'?"),
         ("  budget: 3", "  rule: {type: variance, min: 1}", "unknown key 'select.rule.min'."),
+        ("  budget: 3", "  rule: {typ: variance}", "'select.rule': its `type` is missing (given: {'typ': 'variance'})."),
+        ("  budget: 3", "  rule: [variance]", "'select.rule': write it as a mapping, {key: value} (given: ['variance'])."),
+        ("  budget: 3", "  splits: rl", "'select.splits': write it as a list, [one, two] (given: 'rl')."),
+        ("  budget: 3", "  splits: [rll]", "'select.splits.0' has no choice 'rll'. Did you mean 'rl'?"),
+        ("  budget: 3", "  budget: 1.5", "'select.budget': a budget is a count, written without a point, or a share"),
+        ("  budget: 3", "  budget: half", "'select.budget': input should be a valid number"),
+        ("  budget: 3", "  quotas: {by: []}", "'select.quotas.by': needs at least 1 item (given: [])."),
+        ("  budget: 3", "  quotas: {shares: equall}", "'select.quotas.shares' has no choice 'equall'. Did you mean 'equal'"),
+        ("  budget: 3", "  quotas: {shares: {a: b}}", "'select.quotas.shares.a': input should be a valid number"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -97,6 +106,7 @@ def test_overrides_reach_every_value(tmp_path: Path) -> None:
         ("rollouts.n", "write it as key=value"),
         ("sources.4.limit=1", "there is nothing at '4'"),
         ("rollouts.n=many", "--set rollouts.n=many: 'rollouts.n': input should be a valid integer"),
+        ("select={budget: -1}", "--set select={budget: -1}: 'select.budget': input should be greater than 0"),
     ],
 )
 def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:

@@ -55,6 +55,12 @@ def test_a_student_that_is_often_wrong_accuses_itself() -> None:
     assert suspects(voted("bad", 12, 8), CheckRules())["label_suspect"].sum() == 0
 
 
+def test_nothing_is_known_where_no_majority_is_clear() -> None:
+    found = suspects(voted("split", 3, 3, share=0.5), CheckRules())
+    assert found["trust"].to_list() == [None] * 6
+    assert found["label_suspect"].to_list() == [False] * 6
+
+
 def test_small_families_borrow_the_trust_of_their_source() -> None:
     rows = pl.concat([voted("big", 90, 0), voted("tiny", 0, 2)])
     found = suspects(rows, CheckRules()).filter(pl.col("family") == "tiny")
