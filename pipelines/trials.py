@@ -56,6 +56,10 @@ def _weights(path: Path, sources: Sequence[str], score: str, counts: bool) -> pl
     if score in wanted or len(set(wanted)) < len(wanted):
         raise ConfigError("--sources names a column twice, or the column of scores.")
     table = table.select(*wanted, score)
+    for name in table.columns:
+        gaps = (~table[name].is_finite().fill_null(False)).arg_true()
+        if len(gaps):
+            raise ConfigError(f"{path}: trial {gaps[0] + 1} has no finite number in column '{name}'.")
     sums = table.select(pl.sum_horizontal(wanted)).to_series()
     off = ((sums - 1).abs() > TOLERANCE).arg_true()
     if len(off) and not counts:

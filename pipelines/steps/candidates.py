@@ -9,6 +9,7 @@ from filters.checks.measure import FLAGS
 from filters.select.bands import difficulty_band
 from filters.select.clusters import CLUSTER
 from filters.select.diversity import DIVERSITY, DiversityMeasure
+from filters.select.quota import OTHERS
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
 from pipelines.stage import Road, Stage
@@ -62,11 +63,20 @@ def _diversity(road: Road, config: SelectConfig) -> pl.LazyFrame:
     return road.table("diversity")
 
 
-SIGNALS = ("log_psi", "logprob", "logprob_masked", "reliance")
+ATTENTION = ("log_psi",)
+LIKELIHOOD = ("logprob", "logprob_masked", "reliance")
 
 
 def _signals(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    return road.table("signals").filter(model=student(road.build.recipe)).select("id", *SIGNALS)
+    return road.table("signals").filter(model=student(road.build.recipe)).select("id", *ATTENTION, *LIKELIHOOD)
+
+
+def _has_attention(recipe: Recipe) -> bool:
+    return _has_signals(recipe) and recipe.signals is not None and recipe.signals.attention is not None
+
+
+def _has_likelihood(recipe: Recipe) -> bool:
+    return _has_signals(recipe) and recipe.signals is not None and recipe.signals.likelihood is not None
 
 
 def _has_signals(recipe: Recipe) -> bool:
@@ -129,7 +139,8 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(("source", "kind", "form", "domain", "lang"), "sources", lambda r: True, _facts),
     Provider(MEASURES, "rollouts", lambda r: r.rollouts is not None, _difficulty),
     Provider(("in_band",), "rollouts: {adaptive: …}", _is_adaptive, _decided),
-    Provider(SIGNALS, "signals", _has_signals, _signals),
+    Provider(ATTENTION, "signals: {attention: {}}", _has_attention, _signals),
+    Provider(LIKELIHOOD, "signals: {likelihood: {}}", _has_likelihood, _signals),
     Provider(BLIND, "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _blind),
     Provider(GUESSED, "checks: [{type: guess}]", _has_guesses, _guesses),
     Provider(("k_formed",), "rollouts", lambda r: r.rollouts is not None, _formed),
@@ -157,6 +168,7 @@ def check_candidates(recipe: Recipe) -> None:
     if config.without and not recipe.checks:
         raise ConfigError(f"select.without '{config.without[0]}' is a flag of checks, so the recipe needs `checks`.")
     _check_flags(config.without, recipe)
+    _check_cells(config, recipe)
     of_rule = rule_of(config).columns(config.rule)
     for column in columns_read(config):
         if column == CLUSTER:
@@ -181,6 +193,17 @@ def _check_flags(without: tuple[str, ...], recipe: Recipe) -> None:
             raise ConfigError(f"select.without '{flag}' is no flag of any check; there are {known}.")
         if flag not in given:
             raise ConfigError(f"select.without '{flag}' needs a check of type {' or '.join(by)} in `checks`.")
+
+
+def _check_cells(config: SelectConfig, recipe: Recipe) -> None:
+    """Raise ConfigError for a share or a cap of a source that the recipe does not have."""
+    quotas, names = config.quotas, [source.name for source in recipe.sources]
+    if quotas is None or quotas.by != ("source",):
+        return
+    shares = quotas.shares if isinstance(quotas.shares, dict) else {}
+    for part, label in (*(("shares", s) for s in shares), *(("caps", c) for c in quotas.caps)):
+        if label not in (*names, OTHERS):
+            raise ConfigError(f"select.quotas.{part}: no source is named '{label}'; there are {', '.join(names)}.")
 
 
 def _check_window(recipe: Recipe) -> None:

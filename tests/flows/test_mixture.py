@@ -66,9 +66,10 @@ def test_counts_of_samples_and_other_columns(tmp_path: Path) -> None:
             "column 'run' does not hold numbers; name the columns of weights with --sources.",
         ),
         ({"y": [0.0, 0.8, 0.5]}, (), "the weights of trial 2 sum to 0.8 and not to 1; if they are counts"),
+        ({"x": [0.5, None, 0.5]}, (), "trial 2 has no finite number in column 'x'."),
         ({"z": [0.0, 0.0, 0.0]}, (), "3 sources need 6 trials or more, and there are 3; train each source alone"),
         ({"x": [1.0, 1.0, 1.0], "y": [0.0, 0.0, 0.0]}, (), "the trials are too alike and settle 1 of 3 numbers;"),
-        ({"score": [0.1, None, 0.3]}, (), "hold a missing or infinite number"),
+        ({"score": [0.1, None, 0.3]}, (), "trial 2 has no finite number in column 'score'."),
     ],
 )
 def test_a_mistake_is_one_sentence(

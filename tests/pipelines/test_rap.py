@@ -83,7 +83,7 @@ def test_a_reply_outside_its_tags_is_not_well_formed(tiny: SimpleNamespace, done
     ("change", "sentence"),
     [
         ("checks=[]", r"reads 'k_text', so the recipe needs a `checks: \[\{type: text_only\}\]`"),
-        ("signals=null", "reads 'log_psi', so the recipe needs a `signals` section"),
+        ("signals=null", r"reads 'log_psi', so the recipe needs a `signals: \{attention: \{\}\}` section"),
     ],
 )
 def test_what_is_missing_is_one_sentence(tiny: SimpleNamespace, done: Path, change: str, sentence: str) -> None:

@@ -69,6 +69,39 @@ def test_a_rule_that_lacks_its_section_is_one_sentence(tmp_path: Path, tiny: Sim
 
 
 @pytest.mark.parametrize(
+    ("quotas", "sentence"),
+    [
+        ("{shares: {scene: 1}}", r"select\.quotas\.shares: no source is named 'scene'; there are "),
+        ("{caps: {scene: 1}}", r"select\.quotas\.caps: no source is named 'scene'; there are "),
+        ("{caps: {'*': 1}}", None),
+        ("{by: [kind], shares: {scene: 1}}", None),
+    ],
+)
+def test_a_quota_names_sources_of_the_recipe(
+    quotas: str, sentence: str | None, tmp_path: Path, tiny: SimpleNamespace
+) -> None:
+    tiny.write_source(tmp_path, 1)
+    recipe = tiny.make(tmp_path, f"select={{quotas: {quotas}}}").recipe
+    if sentence is None:
+        check_candidates(recipe)
+        return
+    with pytest.raises(ConfigError, match=sentence):
+        check_candidates(recipe)
+
+
+def test_rap_wants_attentions_and_not_just_any_signal(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    tiny.write_source(tmp_path, 1)
+    model = tiny.make(tmp_path).recipe.rollouts.models[0]
+    chosen = ("select={rule: rap}", "checks=[{type: text_only}]")
+    lacking = tiny.make(tmp_path, *chosen, f"signals={{model: {model}, likelihood: {{}}}}").recipe
+    with pytest.raises(
+        ConfigError, match=r"reads 'log_psi', so the recipe needs a `signals: \{attention: \{\}\}` section"
+    ):
+        check_candidates(lacking)
+    check_candidates(tiny.make(tmp_path, *chosen, f"signals={{model: {model}, attention: {{}}}}").recipe)
+
+
+@pytest.mark.parametrize(
     ("rule", "band", "sentence"),
     [
         ("mm_eureka", "null", r"'mm_eureka' passes 2 to 14 right of n = 16, .* rollouts\.adaptive\.band to \[2, 14\]"),
