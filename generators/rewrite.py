@@ -8,9 +8,10 @@ does the same for the commonest forms.
 import re
 from collections.abc import Iterator
 from functools import partial
+from string import Formatter
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from generators.outcomes import failure
 from generators.prompts import conversation
@@ -43,6 +44,23 @@ class RewriteConfig(Section):
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=2048)
     phrases: dict[str, str] = Field(default=PHRASES, description="regular expressions and what stands in their place")
     max_changed: int = Field(default=15, ge=0, description="words that may change; beyond that the trace is dropped")
+
+    @field_validator("prompt")
+    @classmethod
+    def _known_fields(cls, prompt: str) -> str:
+        if any(name not in {None, "reasoning"} for _, name, _, _ in Formatter().parse(prompt)):
+            raise ValueError("a prompt knows only {reasoning}; a brace is written as {{ or }}")
+        return prompt
+
+    @field_validator("phrases")
+    @classmethod
+    def _expressions(cls, phrases: dict[str, str]) -> dict[str, str]:
+        for pattern in phrases:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {pattern!r} ({error})") from None
+        return phrases
 
 
 def requests(rows: pl.DataFrame, config: RewriteConfig) -> Iterator[Request]:

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from filters.trace_quality import LEAKS, mentions
 from generators.rewrite import RewriteConfig, collect, replace_phrases, requests
@@ -62,3 +63,16 @@ def test_a_reply_that_is_no_trace_drops_it(text: str | None, finish: str, reason
 def test_a_model_is_shown_the_reasoning_and_nothing_else_of_the_row() -> None:
     [request] = requests(rows("The caption says so."), RewriteConfig(model="m"))
     assert request.messages[-1].content[0].endswith("\n\nThe caption says so.")
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"phrases": {"[": "x"}}, r"not a regular expression: '\['"),
+        ({"prompt": "Mend {trace}."}, "a prompt knows only {reasoning}"),
+    ],
+)
+def test_what_would_break_on_the_first_trace_is_told_before(section: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        RewriteConfig.model_validate(section)
+    assert RewriteConfig(prompt="{reasoning} {{}}", phrases={"a+": "b"}).prompt
