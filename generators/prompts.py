@@ -1,6 +1,7 @@
 """How rows become messages: the one place where a question, its options and its pictures are put into words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 from schemas.completion import ImagePart, Message
@@ -32,3 +33,14 @@ def conversation(system: str | None, *content: str | ImagePart) -> tuple[Message
     """A system turn, if there is one, and a user turn."""
     turns = (Message("system", (system,)),) if system else ()
     return (*turns, Message("user", content))
+
+
+def known_fields(prompt: str, names: Collection[str]) -> str:
+    """The prompt, if `str.format` can fill it with `names`. Raises ValueError in a sentence for any other field."""
+    for _, field, _, _ in Formatter().parse(prompt):
+        if field is not None and field not in names:
+            known = ", ".join(f"{{{name}}}" for name in sorted(names))
+            raise ValueError(
+                f"{{{field}}} is no field of this prompt; it knows {known}; a brace is written as {{{{ or }}}}"
+            )
+    return prompt

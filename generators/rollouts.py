@@ -1,12 +1,13 @@
 """Rollouts: the student VLM answers each question n times, with the picture. What it gets right is the difficulty."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from generators.outcomes import failure
-from generators.prompts import conversation, images, question_text
+from generators.prompts import conversation, images, known_fields, question_text
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Request, Sampling
 from schemas.ids import content_id
@@ -21,7 +22,9 @@ class RolloutsConfig(Section):
         min_length=1, description="a name from `models`, or several; the first is the student that selection reads"
     )
     system: str | None = None
-    prompt: str = Field(default="{question}", description="{question}; options stand in the question")
+    prompt: Annotated[str, AfterValidator(lambda prompt: known_fields(prompt, ("question",)))] = Field(
+        default="{question}", description="{question}; options stand in the question"
+    )
     n: int = Field(default=8, ge=1, description="rollouts a question")
     sampling: Sampling = Sampling(temperature=1.0, max_tokens=2048)
     tags: str = Field(default="think_answer", description="where the student's reply gives its answer (a tag schema)")

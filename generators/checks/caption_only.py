@@ -16,6 +16,7 @@ class CaptionOnly(Check):
     """The caption in the place of the pictures; `model` may be one that reads text only."""
 
     type: Literal["caption_only"] = "caption_only"
+    prompt_fields: ClassVar[tuple[str, ...]] = ("caption", "question")
     prompt: str | None = Field(
         default="Description: {caption}\nQuestion: {question}", description="{caption}, {question}"
     )

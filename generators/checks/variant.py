@@ -7,9 +7,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import polars as pl
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from generators.prompts import conversation, question_text
+from generators.prompts import conversation, known_fields, question_text
 from generators.rollouts import RolloutsConfig
 from schemas.answer import Answer, dump_answer
 from schemas.completion import ImagePart, Message, Sampling
@@ -125,6 +125,14 @@ class Check(Section):
     prompt: str | None = Field(default=None, description="{question}, as in `rollouts`")
     sampling: Sampling | None = None
     tags: str | None = Field(default=None, description="where the reply gives its answer (a tag schema)")
+
+    prompt_fields: ClassVar[tuple[str, ...]] = ("question",)
+    """What a prompt may name in braces."""
+
+    @field_validator("prompt")
+    @classmethod
+    def _known_fields(cls, prompt: str | None) -> str | None:
+        return None if prompt is None else known_fields(prompt, cls.prompt_fields)
 
     needs: ClassVar[frozenset[str]] = frozenset()
     """Stages whose tables it reads, beyond samples."""

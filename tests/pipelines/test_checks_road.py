@@ -149,6 +149,8 @@ def test_the_bill_is_known_before_anything_runs(tmp_path: Path) -> None:
         ("distill=null", "'reverify' reads traces"),
         ("rollouts=null", "variants of the student's rollouts"),
         ("checks=[{type: text}]", "has no choice 'text'"),
+        ("checks=[{type: text_only, prompt: '{image}'}]", "{image} is no field of this prompt; it knows {question};"),
+        ("rollouts.prompt='{image} {question}'", "{image} is no field of this prompt; it knows {question};"),
         ("checks=[{type: vote, n: 3}]", "a vote reads the rollouts and asks nobody; leave `n` out"),
         ("checks=[{type: reverify}]", "`distill.prompt` does not name {answer}; set its `traces` to all"),
     ],
