@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,29 +38,6 @@ def test_the_common_prefix_is_what_half_the_prompts_share() -> None:
     assert len(common_prefix([prompt(shots, sharable=40) for _ in range(4)])) == 40
 
 
-def tiny_qwen() -> Any:
-    import torch
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    torch.manual_seed(0)
-    text = {
-        "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 100, "max_position_embeddings": 256, "initializer_range": 0.5,
-        "bos_token_id": 0, "eos_token_id": None, "pad_token_id": 1,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0},
-    }  # fmt: skip
-    vision = {
-        "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64, "patch_size": 4,
-        "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 16, "fullatt_block_indexes": [1],
-        "initializer_range": 0.5,
-    }  # fmt: skip
-    config = Qwen2_5_VLConfig(
-        text_config=text, vision_config=vision, image_token_id=IMAGE, vision_start_token_id=VISION_START,
-        vision_end_token_id=VISION_END, video_token_id=93,
-    )  # fmt: skip
-    return Qwen2_5_VLForConditionalGeneration(config).eval()
-
-
 def picture_prompt(rows: int, columns: int, before: list[int], after: list[int]) -> EncodedPrompt:
     """A picture of `rows` by `columns` patches inside a prompt, as Qwen's processor gives it."""
     import torch
@@ -75,10 +53,10 @@ def picture_prompt(rows: int, columns: int, before: list[int], after: list[int])
     return EncodedPrompt(ids, 0, extras)
 
 
-def test_positions_along_three_axes_survive_batching() -> None:
+def test_positions_along_three_axes_survive_batching(tiny_qwen: Callable[[float], Any]) -> None:
     import torch
 
-    model = tiny_qwen()
+    model = tiny_qwen(0.5)
     prompts = [
         picture_prompt(4, 4, [5, 6], [7, 8, 9]),
         picture_prompt(8, 4, [5], [7, 8, 9, 10, 11, 12]),

@@ -15,29 +15,7 @@ from generators.signals.forward import final_attention, forward
 from schemas.errors import ConfigError
 
 Literal = Callable[[list[torch.Tensor], Heads, int | None], list[float]]
-IMAGE, VISION_START, VISION_END = 90, 91, 92
-
-
-def qwen() -> Any:
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    torch.manual_seed(0)
-    text = {
-        "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 100, "max_position_embeddings": 256, "initializer_range": 0.3,
-        "bos_token_id": 0, "eos_token_id": None, "pad_token_id": 1,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0},
-    }  # fmt: skip
-    vision = {
-        "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64, "patch_size": 4,
-        "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 16, "fullatt_block_indexes": [1],
-        "initializer_range": 0.3,
-    }  # fmt: skip
-    config = Qwen2_5_VLConfig(
-        text_config=text, vision_config=vision, image_token_id=IMAGE, vision_start_token_id=VISION_START,
-        vision_end_token_id=VISION_END, video_token_id=93,
-    )  # fmt: skip
-    return Qwen2_5_VLForConditionalGeneration(config).eval()
+VISION_START, IMAGE, VISION_END = 90, 91, 92
 
 
 def pictured(rows: int, columns: int, before: list[int], reply: list[int]) -> tuple[EncodedPrompt, int]:
@@ -60,8 +38,10 @@ PLAIN = [plain([40, 41, 42, 43], [44, 45]), plain([46], [47, 48, 49, 50, 51])]
 
 
 @pytest.mark.parametrize("batch", [PICTURED, PLAIN], ids=["pictures", "text"])
-def test_a_padded_batch_is_its_sequences(literal: Literal, batch: list[tuple[EncodedPrompt, int]]) -> None:
-    model = qwen()
+def test_a_padded_batch_is_its_sequences(
+    literal: Literal, batch: list[tuple[EncodedPrompt, int]], tiny_qwen: Callable[[float], Any]
+) -> None:
+    model = tiny_qwen(0.3)
     loaded = LoadedModel(model, SimpleNamespace(config=model.config), 256, frozenset(), 1, False)  # type: ignore[arg-type]
     expected = []
     for whole, length in batch:
@@ -82,8 +62,8 @@ def test_a_padded_batch_is_its_sequences(literal: Literal, batch: list[tuple[Enc
             assert found[heads] == pytest.approx(log, rel=1e-3, abs=1e-3)
 
 
-def test_capped_scores_are_refused() -> None:
-    model = qwen()
+def test_capped_scores_are_refused(tiny_qwen: Callable[[float], Any]) -> None:
+    model = tiny_qwen(0.3)
     model.config.get_text_config().attn_logit_softcapping = 50.0
     loaded = LoadedModel(model, SimpleNamespace(config=model.config), 256, frozenset(), 1, False)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="cannot be read"):
