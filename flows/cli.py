@@ -115,9 +115,11 @@ def plan(
         from rich.console import Console
 
         from flows.planned import plan_table
+        from pipelines.check import check_recipe
         from pipelines.plan import make_plan
 
         job = load(recipe, set_, limit, seed, workspace)
+        check_recipe(job.recipe)
         Console(width=None if sys.stdout.isatty() else 140).print(plan_table(make_plan(job)))
 
 

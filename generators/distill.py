@@ -12,22 +12,19 @@ does so here; its traces carry `gold_visible`, and the check `reverify` asks whe
 import re
 from collections.abc import Iterator, Mapping
 from string import Formatter
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from generators.outcomes import failure
-from generators.prompts import question_text
+from generators.prompts import knows, question_text
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id
 from schemas.section import Section
 from schemas.split import Split, split
 
 TRACE_COLUMNS = ("id", "sample_id", "index", "reasoning", "final", "finish_reason", "tokens", "gold_visible")
-
-FIELDS = frozenset({"caption", "question", "answer"})
-"""What a prompt may name."""
 
 
 class Shot(Section):
@@ -44,7 +41,7 @@ class DistillConfig(Section):
 
     model: str = Field(description="a name from `models`")
     system: str | None = None
-    prompt: str = Field(
+    prompt: Annotated[str, knows("caption", "question", "answer")] = Field(
         default="Description: {caption}\nQuestion: {question}",
         description="{caption}, {question}; options stand in the question; {answer} shows the gold answer, and every "
         "trace is then marked `gold_visible`",
@@ -60,16 +57,6 @@ class DistillConfig(Section):
         default=None, description="a sentence that makes an unfinished reply conclude, such as 'So the answer is'"
     )
     force_tokens: int = Field(default=16, ge=1)
-
-    @field_validator("prompt")
-    @classmethod
-    def _known_fields(cls, prompt: str) -> str:
-        unknown = {name for _, name, _, _ in Formatter().parse(prompt) if name is not None} - FIELDS
-        if unknown:
-            raise ValueError(
-                f"{{{min(unknown)}}} is none of {{caption}}, {{question}} and {{answer}}; a brace is written as {{{{ or }}}}"
-            )
-        return prompt
 
     @property
     def gold_visible(self) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from string import Formatter
 from typing import Any
 
+from pydantic import AfterValidator
+
 from schemas.completion import ImagePart, Message
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -33,6 +35,11 @@ def conversation(system: str | None, *content: str | ImagePart) -> tuple[Message
     """A system turn, if there is one, and a user turn."""
     turns = (Message("system", (system,)),) if system else ()
     return (*turns, Message("user", content))
+
+
+def knows(*names: str) -> AfterValidator:
+    """Marks a prompt of a config that `str.format` fills with `names`; see `known_fields`."""
+    return AfterValidator(lambda prompt: known_fields(prompt, names))
 
 
 def known_fields(prompt: str, names: Collection[str]) -> str:

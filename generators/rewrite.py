@@ -8,13 +8,13 @@ does the same for the commonest forms.
 import re
 from collections.abc import Iterator
 from functools import partial
-from string import Formatter
+from typing import Annotated
 
 import polars as pl
 from pydantic import Field, field_validator
 
 from generators.outcomes import failure
-from generators.prompts import conversation
+from generators.prompts import conversation, knows
 from schemas.completion import Request, Sampling
 from schemas.section import Section
 from schemas.split import Split, split
@@ -34,7 +34,7 @@ class RewriteConfig(Section):
 
     model: str | None = Field(default=None, description="a name from `models`; without one, `phrases` are replaced")
     system: str | None = None
-    prompt: str = Field(
+    prompt: Annotated[str, knows("reasoning")] = Field(
         default=(
             "This reasoning was written from a description of an image. Rewrite it so that it reads as if the writer "
             "looked at the image itself. Change as few words as you can, and nothing else.\n\n{reasoning}"
@@ -44,13 +44,6 @@ class RewriteConfig(Section):
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=2048)
     phrases: dict[str, str] = Field(default=PHRASES, description="regular expressions and what stands in their place")
     max_changed: int = Field(default=15, ge=0, description="words that may change; beyond that the trace is dropped")
-
-    @field_validator("prompt")
-    @classmethod
-    def _known_fields(cls, prompt: str) -> str:
-        if any(name not in {None, "reasoning"} for _, name, _, _ in Formatter().parse(prompt)):
-            raise ValueError("a prompt knows only {reasoning}; a brace is written as {{ or }}")
-        return prompt
 
     @field_validator("phrases")
     @classmethod

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import polars as pl
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from generators.outcomes import failure
-from generators.prompts import conversation, images, known_fields, question_text
+from generators.prompts import conversation, images, knows, question_text
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Request, Sampling
 from schemas.ids import content_id
@@ -22,7 +22,7 @@ class RolloutsConfig(Section):
         min_length=1, description="a name from `models`, or several; the first is the student that selection reads"
     )
     system: str | None = None
-    prompt: Annotated[str, AfterValidator(lambda prompt: known_fields(prompt, ("question",)))] = Field(
+    prompt: Annotated[str, knows("question")] = Field(
         default="{question}", description="{question}; options stand in the question"
     )
     n: int = Field(default=8, ge=1, description="rollouts a question")

@@ -89,7 +89,19 @@ def ask(
                 parts.finish(table, empty)
     finally:
         input_.unlink(missing_ok=True)
+    if dropped and not kept:
+        _check_one_answered(stage, folder / "dropped.parquet")
     return Outcome(kept + dropped, kept, receipts)
+
+
+def _check_one_answered(stage: Stage, path: Path) -> None:
+    """Raise StageError where every request failed: that is a wrong recipe, not bad rows, and gives no release."""
+    error = pl.col("evidence").str.json_path_match("$.error")
+    lost = pl.scan_parquet(path).select("reason", error=error).collect()
+    if lost["reason"].str.ends_with(":error").all():
+        first = lost["error"].drop_nulls().head(1)
+        told = f": {first.item()}" if len(first) else ""
+        raise StageError(f"Stage '{stage.name}' got no answer, all {lost.height:,} requests failed{told}.")
 
 
 def _no_answers(build: Build, input_: Path, folder: Path) -> pl.DataFrame:

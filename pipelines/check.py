@@ -28,11 +28,7 @@ def check(build: Build) -> None:
     from generators.signals.forced import check_signals
 
     recipe = build.recipe
-    for name in dict.fromkeys((recipe.verify.tags, recipe.rollouts.tags if recipe.rollouts else recipe.verify.tags)):
-        if name not in TAG_SCHEMAS:
-            near = difflib.get_close_matches(name, TAG_SCHEMAS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"There is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}.")
+    check_recipe(recipe)
     for source in recipe.sources:
         check_source(source)
     if recipe.decontaminate is not None:
@@ -41,9 +37,6 @@ def check(build: Build) -> None:
         facts(build)
     for config in recipe.models.values():
         check_engine(config)
-    check_candidates(recipe)
-    _check_dedup(recipe)
-    check_vectors(recipe)
     if recipe.signals is not None:
         for name in recipe.signals.models:
             check_signals(recipe.models[name])
@@ -53,6 +46,18 @@ def check(build: Build) -> None:
         check_template(recipe.release.card)
     _ = build.identities
     build.workspace.prepare(recipe.name)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise ConfigError for what the recipe alone tells: sections that need or contradict one another."""
+    for name in dict.fromkeys((recipe.verify.tags, recipe.rollouts.tags if recipe.rollouts else recipe.verify.tags)):
+        if name not in TAG_SCHEMAS:
+            near = difflib.get_close_matches(name, TAG_SCHEMAS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"There is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}.")
+    check_candidates(recipe)
+    _check_dedup(recipe)
+    check_vectors(recipe)
 
 
 def _check_dedup(recipe: Recipe) -> None:

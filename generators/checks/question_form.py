@@ -7,12 +7,12 @@ is put to its verifier before any model is asked.
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from generators.checks.variant import Change, Check, Material, Refusal, Setting
-from generators.prompts import LETTERS, stem
+from generators.prompts import LETTERS, knows, stem
 from generators.rollouts import RolloutsConfig
 from schemas.answer import BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer
 from schemas.ids import seeded
@@ -36,7 +36,7 @@ class QuestionForm(Check):
 
     type: Literal["question_form"] = "question_form"
     forms: tuple[Form, ...] = Field(default=("open", "yes_no"), min_length=1)
-    claim: str = Field(
+    claim: Annotated[str, knows("question", "claimed")] = Field(
         default="{question}\nIs the answer '{claimed}'? Answer yes or no.", description="{question}, {claimed}"
     )
 

@@ -69,7 +69,7 @@ def test_a_model_is_shown_the_reasoning_and_nothing_else_of_the_row() -> None:
     ("section", "sentence"),
     [
         ({"phrases": {"[": "x"}}, r"not a regular expression: '\['"),
-        ({"prompt": "Mend {trace}."}, "a prompt knows only {reasoning}"),
+        ({"prompt": "Mend {trace}."}, "{trace} is no field of this prompt; it knows {reasoning}"),
     ],
 )
 def test_what_would_break_on_the_first_trace_is_told_before(section: dict[str, object], sentence: str) -> None:

@@ -175,6 +175,16 @@ def test_a_stage_that_loses_rows_fails_the_build(
         run_build(tiny.make(finished, "select.budget=2", out=out))
 
 
+def test_a_stage_without_one_answer_fails_the_build(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    tiny.write_source(tmp_path, 2)
+    blind = ("models.text={model: smollm2-135m-instruct}", "caption=null", "distill=null", "rollouts.model=text")
+    build = tiny.make(tmp_path, *blind, "preference=null")
+    # The second time the failures stand in the log and nothing is asked.
+    for sentence in ("All 2 requests failed", "Stage 'rollouts' got no answer, all 8 requests failed"):
+        with pytest.raises(StageError, match=f"{sentence}.*the model reads text only"):
+            run_build(build)
+
+
 def test_preference_pairs_are_of_one_prompt_and_opposite_verdicts(finished: Path, tiny: SimpleNamespace) -> None:
     build = tiny.make(finished)
     plan = road(build)
