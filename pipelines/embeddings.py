@@ -4,6 +4,7 @@ Like the completions log, it is a set of immutable parts (`pipelines.keyed_log`)
 as 16-bit floats, which moves a cosine by less than 0.001, and read back as one memory-mapped matrix.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,14 @@ class EmbeddingsLog:
                 if matrix is None:
                     shape = (len(keys), block.shape[1])
                     matrix = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=shape)  # type: ignore[no-untyped-call]
+                    _reserve(out)
                 matrix[part["place"].to_numpy()] = block
             matrix.flush()
         return Vectors(keys, np.load(out, mmap_mode="r"))
+
+
+def _reserve(path: Path) -> None:
+    """Give every block of a mapped file its place now: on a full disk, a write to one without kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

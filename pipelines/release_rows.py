@@ -30,7 +30,9 @@ class ReleaseConfig(Section):
     )
     suffix: str = Field(default="", description="a text after every question, such as an instruction to use tags")
     images: Literal["embed", "reference"] = Field(
-        default="embed", description="inside the parquet, or beside it in images/, each once, named by `path`"
+        default="embed",
+        description="inside the parquet, or beside it in images/, each once, named by `path`; `datasets` then opens them "
+        "only from inside the release's folder, exports from anywhere",
     )
     card: Path | None = Field(default=None, description="a Jinja template of your own for the data card")
     extras: tuple[Literal["control", "unfiltered"], ...] = Field(

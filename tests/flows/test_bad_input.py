@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -121,22 +120,6 @@ def test_a_wrong_key_is_told_and_never_shown(curate: Run, tmp_path: Path) -> Non
     for file in (tmp_path / "curate_out").rglob("*"):
         if file.is_file():
             assert SECRET.encode() not in file.read_bytes()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a small file system of its own; needs root."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(options: str) -> Path:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-        if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a tmpfs needs root")
-        return place
-
-    yield mount
-    subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
 
 
 def test_a_full_disk(curate: Run, tmp_path: Path, small_disk: Callable[[str], Path]) -> None:
