@@ -110,7 +110,7 @@ def test_a_missing_vector_is_an_error_not_a_kept_row(
     with pytest.raises(StageError, match="text vector for 1 of 2"):
         drop_near(rows, text_vectors(rows[:1], [unit(0)]), None, CONFIG)
     pictured = make_rows(*_texts(2, images=["a"]))
-    with pytest.raises(StageError, match="image vectors"):
+    with pytest.raises(StageError, match="an encoder of pictures beside"):
         drop_near(pictured, text_vectors(pictured, [unit(0)] * 2), None, CONFIG)
 
 
