@@ -22,6 +22,9 @@ DIVERSITY: dict[DiversityMeasure, str] = {
 }
 """The column of each measure."""
 
+RAW: dict[str, str] = {"edit_distance": "edit_words"}
+"""Where MMR1's code adds another number than the scaled one: the measure it is of, and its column (and its name here)."""
+
 EPSILON = 0.1
 """The numerator of a precision without a match (method 1 of Chen and Cherry 2014, which MMR1 takes from NLTK)."""
 
@@ -41,6 +44,14 @@ def self_bleu(texts: Sequence[Words]) -> float:
     return sum(_bleu(words, [*texts[:i], *texts[i + 1 :]]) for i, words in enumerate(texts)) / len(texts)
 
 
+def edit_words(texts: Sequence[Words]) -> float:
+    """Mean over all pairs of the Levenshtein distance in words, without a limit: what MMR1's code weighs."""
+    from rapidfuzz.distance import Levenshtein
+
+    pairs = list(combinations(texts, 2))
+    return sum(Levenshtein.distance(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
+
+
 def edit_distance(texts: Sequence[Words]) -> float:
     """Mean over all pairs of the Levenshtein distance in words, over the longer one's length."""
     from rapidfuzz.distance import Levenshtein
@@ -53,16 +64,20 @@ MEASURES: dict[str, Callable[[Sequence[Words]], float]] = {
     "distinct_3": distinct_n,
     "self_bleu_123": lambda texts: 1.0 - self_bleu(texts) if len(texts) > 1 else 0.0,
     "edit_distance": edit_distance,
+    "edit_words": edit_words,
 }
-"""Each measure as a diversity: 0 all the same, 1 all different."""
+"""Each measure as a diversity: 0 all the same, 1 all different; but for the raw ones."""
+
+COLUMNS: dict[str, str] = {**dict(DIVERSITY.items()), **{column: column for column in RAW.values()}}
+"""The column of each of `MEASURES`."""
 
 
-def diversity(rollouts: pl.DataFrame, measure: DiversityMeasure) -> pl.DataFrame:
+def diversity(rollouts: pl.DataFrame, measure: str) -> pl.DataFrame:
     """`id` and the measure's column (Float64), one row a sample, from rollouts (`id` of the sample, `index, text`)."""
     told = MEASURES[measure]
     texts = rollouts.sort("id", "index").group_by("id", maintain_order=True).agg("text")
     scores = [told([(text or "").split() for text in group]) for group in texts["text"]]
-    return pl.DataFrame({"id": texts["id"], DIVERSITY[measure]: pl.Series(scores, dtype=pl.Float64)})
+    return pl.DataFrame({"id": texts["id"], COLUMNS[measure]: pl.Series(scores, dtype=pl.Float64)})
 
 
 def _grams(words: Words, n: int) -> list[tuple[str, ...]]:

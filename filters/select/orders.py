@@ -97,9 +97,9 @@ def _keys(rows: pl.DataFrame, config: OrderConfig) -> pl.Expr:
     if isinstance(config, ByDifficulty):
         return -solved if config.type == "easy_to_hard" else solved
     if isinstance(config, CurriculumOrder):
-        return pl.struct(-solved, "tokens")
+        return pl.when(solved.is_not_null() & pl.col("tokens").is_not_null()).then(pl.struct(-solved, "tokens"))
     if isinstance(config, PrioritisedOrder):
-        return pl.when(solved < 1).then(_waiting(rows) / (1 - solved)).otherwise(pl.lit(float("inf")))
+        return pl.when(solved < 1).then(_waiting(rows) / (1 - solved)).when(solved >= 1).then(pl.lit(float("inf")))
     if isinstance(config, LengthWeightedOrder):
         rank = pl.col("tokens").rank("ordinal", descending=True) - 1.0
         return _waiting(rows).log() - rank * float(np.log(config.base))

@@ -179,8 +179,9 @@ def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.Dat
     numbers = [name for name in verdict.columns if name not in {"id", "value", "cause", "weight"}]
     if "weight" not in verdict.columns:
         verdict = verdict.with_columns(weight=pl.lit(None, pl.Float64))
-    table = rows.select("id", *(c for c in rows.columns if c not in {"id", *numbers}))
-    judged = table.join(verdict, on="id", how="left", maintain_order="left", validate="1:1")
+    # A candidate's own columns stand as they came, so that an unmeasured row shows which of its numbers are there.
+    told = verdict.select(c for c in verdict.columns if c == "id" or c not in rows.columns)
+    judged = rows.join(told, on="id", how="left", maintain_order="left", validate="1:1")
     lost = pl.col("id").is_in(verdict["id"].implode()).not_()
     return judged.with_columns(cause=pl.when(lost).then(pl.lit("unmeasured")).otherwise("cause")), numbers
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import polars as pl
 
 from filters.checks.measure import FLAGS
+from filters.select import diversity
 from filters.select.bands import difficulty_band
 from filters.select.clusters import CLUSTER
-from filters.select.diversity import DIVERSITY, DiversityMeasure
 from filters.select.quota import OTHERS
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
@@ -91,8 +91,8 @@ BLIND = ("k_text", "n_text")
 
 
 def _blind(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    """The student's counts without the pictures."""
-    asked = road.table("checks", "results").filter(pl.col("check") == _blind_check(road.build.recipe))
+    """The student's counts without the pictures; nothing (null) where none of its replies could be scored."""
+    asked = road.table("checks", "results").filter(check=_blind_check(road.build.recipe)).filter(pl.col("n") > 0)
     return asked.select("id", k_text="k", n_text="n")
 
 
@@ -126,8 +126,11 @@ GUESSED = ("k_guess", "n_guess")
 
 
 def _guesses(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    """Right answers without reasoning, by whichever model the check asks; several such checks add up."""
-    guesses = road.table("checks", "results").filter(pl.col("type") == "guess")
+    """Right answers without reasoning, by whichever model the check asks; several such checks add up.
+
+    Nothing (null) where none could be scored: what was not asked was not withstood.
+    """
+    guesses = road.table("checks", "results").filter(pl.col("type") == "guess", pl.col("n") > 0)
     return guesses.group_by("id").agg(k_guess=pl.sum("k"), n_guess=pl.sum("n"))
 
 
@@ -146,15 +149,15 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(("k_formed",), "rollouts", lambda r: r.rollouts is not None, _formed),
     Provider(("k_text_formed",), "checks: [{type: text_only}]", lambda r: _blind_check(r) is not None, _formed_blind),
     Provider(CHECKED, "checks", lambda r: bool(r.checks), _checked),
-    Provider(tuple(DIVERSITY.values()), "rollouts", lambda r: r.rollouts is not None, _diversity),
+    Provider(tuple(diversity.COLUMNS.values()), "rollouts", lambda r: r.rollouts is not None, _diversity),
 )
 """Who gives which column. A stage whose numbers rules or quotas may read adds its line."""
 
 
-def diversity_measure(recipe: Recipe) -> DiversityMeasure | None:
+def diversity_measure(recipe: Recipe) -> str | None:
     """The diversity that selection reads, if it reads one."""
     wanted = columns_read(recipe.select) if recipe.select and recipe.rollouts else ()
-    return next((measure for measure, column in DIVERSITY.items() if column in wanted), None)
+    return next((measure for measure, column in diversity.COLUMNS.items() if column in wanted), None)
 
 
 def check_candidates(recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from filters.select.quota import QuotaConfig
 from filters.select.select import SelectConfig
 from pipelines.stage import Road, run_stage
 from pipelines.stages import road
-from pipelines.steps.candidates import check_candidates
+from pipelines.steps.candidates import candidates, check_candidates
 from pipelines.workspace import write_table
 from schemas.errors import ConfigError
 from schemas.split import no_drops
@@ -170,6 +170,21 @@ def test_diversity_is_measured_only_where_a_rule_reads_it(tmp_path: Path, tiny: 
     kept = tables.table("select").filter(pl.col("rank").is_not_null()).collect()
     assert kept["weight"].sum() == 6
     assert sorted(kept["order"]) == list(range(kept.height))
+
+
+def test_a_check_that_nobody_could_score_is_not_a_check_withstood(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    checks = "checks=[{type: text_only}, {type: guess}]"
+    tables = measured(tmp_path, tiny, checks, "select={rule: {type: rap, variant: code, gap: 0.0}}")
+    build = tables.build
+    counts = {"00": 0, "01": 4, "02": 0, "03": 4}
+    rows = [(id_, check, check, 0, n) for id_, n in counts.items() for check in ("text_only", "guess")]
+    results = pl.DataFrame(rows, schema=["id", "check", "type", "k", "n"], orient="row")
+    build.folder(tables.stage("checks")).mkdir(parents=True, exist_ok=True)
+    write_table(results, tables.path("checks", "results"))
+    assert build.recipe.select is not None
+    found = candidates(tables, tables.stage("select"), ("k_text", "n_text", "k_guess"), build.recipe.select).collect()
+    told = found.filter(pl.col("id").is_in(list(counts))).sort("id").drop("split").rows()
+    assert told == [("01", 0, 4, 0), ("02", None, None, None), ("03", 0, 4, 0)]
 
 
 def test_another_model_than_was_asked(tmp_path: Path, tiny: SimpleNamespace) -> None:

@@ -7,7 +7,8 @@ LengSicong/MMR1, which computes the weights again while it trains; a data set is
 
 Two traps of the source are choices here. OVS is at most 0.25 beside a TDS of up to 1, so that beta = 0.2 already rivals
 alpha = 0.8: `scale: unit` (the default) takes 4 p(1-p). And its code adds self-BLEU as it is, where high means *less*
-diverse: `variant: code` does so too, `paper` turns it round.
+diverse, and edit distances in tokens, which have no limit: `variant: code` does so too (in words), `paper` turns the one
+round and scales the other.
 """
 
 from typing import Literal
@@ -15,7 +16,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from filters.select.diversity import DIVERSITY, DiversityMeasure
+from filters.select.diversity import DIVERSITY, RAW, DiversityMeasure
 from filters.select.rules.rule import PASS_RATE
 from schemas.section import Section
 
@@ -38,14 +39,13 @@ class MMR1VASConfig(Section):
 
 def columns(config: MMR1VASConfig) -> tuple[str, ...]:
     """TDS is read only where it counts."""
-    return ("k", "n", DIVERSITY[config.diversity]) if config.beta > 0 else ("k", "n")
+    return ("k", "n", _diversity(config)) if config.beta > 0 else ("k", "n")
 
 
 def judge(rows: pl.DataFrame, config: MMR1VASConfig, seed: int) -> pl.DataFrame:
     """`value` = VPS; `ovs` and `tds` are its parts. Everything passes: a value of 0 is just never drawn by value."""
-    name = DIVERSITY[config.diversity]
     ovs = PASS_RATE * (1 - PASS_RATE)
-    tds = pl.col(name) if config.beta > 0 else pl.lit(0.0)
+    tds = pl.col(_diversity(config)) if config.beta > 0 else pl.lit(0.0)
     if config.variant == "paper" and config.scale == "unit":
         ovs = 4 * ovs
     if config.variant == "code" and config.diversity == "self_bleu_123" and config.beta > 0:
@@ -56,3 +56,9 @@ def judge(rows: pl.DataFrame, config: MMR1VASConfig, seed: int) -> pl.DataFrame:
         width = vps.max() - vps.min()
         vps = pl.when(width > 0).then((vps - vps.min()) / width).otherwise(0.0)
     return told.with_columns(value=vps)
+
+
+def _diversity(config: MMR1VASConfig) -> str:
+    """The column of TDS; the code takes an edit distance as it is, which soon outweighs everything."""
+    scaled = DIVERSITY[config.diversity]
+    return RAW.get(config.diversity, scaled) if config.variant == "code" else scaled

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.select.diversity import DIVERSITY, MEASURES, distinct_n, diversity, edit_distance, self_bleu
+from filters.select.diversity import DIVERSITY, MEASURES, distinct_n, diversity, edit_distance, edit_words, self_bleu
 
 
 def words(*texts: str) -> list[list[str]]:
@@ -34,6 +34,11 @@ def test_self_bleu() -> None:
 def test_edit_distance() -> None:
     # One word of four, and three of four plus none: (1/4 + 4/4 + 4/4) / 3.
     assert edit_distance(words("a b c d", "a b c e", "w x y z")) == pytest.approx(0.75)
+
+
+def test_edit_words_has_no_limit() -> None:
+    assert edit_words(words("a b c d", "a b c e", "w x y z")) == pytest.approx((1 + 4 + 4) / 3)
+    assert edit_words(words("a b c d")) == edit_words([]) == 0.0
 
 
 def test_a_table_of_rollouts() -> None:

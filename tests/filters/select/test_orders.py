@@ -84,6 +84,15 @@ def test_a_share_of_none_is_refused() -> None:
         LadderConfig(own=(0.0, 0.5))
 
 
+@pytest.mark.parametrize("name", ["easy_to_hard", "hard_to_easy", "curriculum", "prioritised"])
+def test_a_row_without_counts_comes_last(name: str) -> None:
+    table = pl.DataFrame(
+        {"id": ["a", "b", "c", "d"], "k": [None, 8, 0, 4], "n": [None, 8, 8, 8], "tokens": [1.0, 2.0, 3.0, 4.0]}
+    )
+    for seed in range(8):
+        assert arrange(table, order({"type": name}), seed)["id"][-1] == "a"
+
+
 @pytest.mark.parametrize("config", list(COLUMNS))
 @given(st.lists(st.tuples(st.integers(0, 8), st.sampled_from([1.0, 2.0, 3.0])), max_size=30), st.integers(0, 3))
 def test_every_order_is_a_permutation(config: type, given_: list[tuple[int, float]], seed: int) -> None:

@@ -119,6 +119,10 @@ def test_mmr1_vas_turns_self_bleu_round_unless_told_not_to() -> None:
     assert paper["value"].to_list() == pytest.approx([0.98, 0.82])
     code = judged(MMR1VASConfig(diversity="self_bleu_123", variant="code"), **table)  # type: ignore[arg-type]
     assert code["value"].to_list() == pytest.approx([0.0, 1.0])
+    # 0.8 * 0.25 + 0.2 * 3 and 0.8 * 0.1875 + 0.2 * 13: as the code adds words, the longer differences decide.
+    words = judged(MMR1VASConfig(diversity="edit_distance", variant="code"), k=[4, 2], n=[8, 8], edit_words=[3.0, 13.0])
+    assert words["tds"].to_list() == [3.0, 13.0]
+    assert words["value"].to_list() == pytest.approx([0.0, 1.0])
     alone = judged(MMR1VASConfig(beta=0), k=[4, 2], n=[8, 8])
     assert alone["value"].to_list() == pytest.approx([0.8, 0.6])
 

@@ -1,5 +1,7 @@
 """Selection by hand, and its laws."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -39,6 +41,15 @@ def test_reasons() -> None:
         "003": "select:budget",
         "004": "select:unmeasured",
     }
+
+
+def test_an_unmeasured_row_shows_what_is_known_of_it() -> None:
+    table = rows((4, 8)).with_columns(score_std=pl.lit(None, pl.Float64), kind=pl.lit("spans"))
+    dropped = select(table, SelectConfig(rule="temporal_r1"), seed=0).dropped
+    assert dropped["reason"].to_list() == ["select:unmeasured"]
+    assert json.loads(dropped["evidence"][0]) == {
+        "k": 4, "n": 8, "score_std": None, "kind": "spans", "value": None, "rank": None
+    }  # fmt: skip
 
 
 def test_the_window_is_in_counts() -> None:
