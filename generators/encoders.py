@@ -21,6 +21,7 @@ from schemas.completion import ModelIdentity
 from schemas.engine import Encoder, MediaReader, ModelConfig
 from schemas.errors import ConfigError, MissingDependencyError
 from schemas.ids import hash_text
+from schemas.picture import rgb
 from schemas.section import Section
 
 MINILM = "all-minilm-l6-v2"
@@ -114,7 +115,7 @@ class _ImageEncoder:
     @cached_property
     def identity(self) -> ModelIdentity:
         named = identify(ModelConfig(model=self._config.model, revision=self._config.revision))
-        how = hash_text(json.dumps([self._config.tower_depth, self._config.tower_grid]))
+        how = hash_text(json.dumps([_PIXELS, self._config.tower_depth, self._config.tower_grid]))
         return ModelIdentity(named.model, named.revision, how)
 
     @cached_property
@@ -134,7 +135,7 @@ class _ImageEncoder:
 
         try:
             with Image.open(io.BytesIO(self._media.read(sha256))) as image:
-                return image.convert("RGB")
+                return rgb(image)
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"image {sha256} cannot be decoded: {error}") from error
 
@@ -191,6 +192,9 @@ class _ImageEncoder:
         processor = AutoImageProcessor.from_pretrained(where, revision=revision, **options)
         return model.to(device).eval(), processor
 
+
+_PIXELS = "opaque"
+"""Part of an encoder's identity: how pixels are read. Vectors made by another reading are other vectors."""
 
 _TOWERS = ("idefics3", "smolvlm")
 """Model types whose vision tower is taken by itself."""

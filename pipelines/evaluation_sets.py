@@ -35,7 +35,7 @@ from schemas.sample import SAMPLE
 if TYPE_CHECKING:
     from pipelines.stage import Build
 
-VERSION = 1
+VERSION = 2
 """Raised when what is stored of an evaluation set changes."""
 
 _DAY = 86_400

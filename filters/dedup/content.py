@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from filters.dedup.folded import folded
 from filters.dedup.marks import marks
 from filters.dedup.words import content_words
 from schemas.ids import hash_text
@@ -18,16 +19,16 @@ _TEXT = (
 
 
 def normalized(text: pl.Expr) -> pl.Expr:
-    """NFKC, lower case, single blanks, plain quotes, no image placeholders, no punctuation at the ends; null is ""."""
+    """Folded, lower case, single blanks, plain quotes, no punctuation at the ends but what changes a number; null is ""."""
     return (
-        text.fill_null("")
-        .str.replace_all(r"<(?:image|video|audio)(?:[_ ]?\d+)?>", " ")
-        .str.normalize("NFKC")
+        folded(text)
         .str.to_lowercase()
         .str.replace_all("[’‘`´]", "'")
         .str.replace_all("[“”]", '"')
         .str.replace_all(r"\s+", " ")
-        .str.strip_chars(" .?!:;,")
+        .str.replace_all(r"([\d)}\]]|\b[a-z])!", "${1} factorial")
+        .str.strip_chars_start(" ?!:;,")
+        .str.strip_chars_end(" .?!:;,")
     )
 
 

@@ -24,13 +24,14 @@ from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import contestants, dropped_pairs
 from schemas.engine import MediaReader
 from schemas.ids import hash_text
+from schemas.picture import rgb
 from schemas.section import Section
 from schemas.split import Split
 
 SIDE = 8
 _LEVELS = SIDE * SIDE * 3
 _ENOUGH = 128  # pixels of the shorter side; more cost time and change neither hash nor thumbnail
-HASH_VERSION = 1
+HASH_VERSION = 2
 """Raised when the same picture gets another hash or thumbnail."""
 
 HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
@@ -54,7 +55,7 @@ def image_hash(data: bytes) -> tuple[int, bytes] | None:
     try:
         with Image.open(io.BytesIO(data)) as file:
             file.draft("RGB", (_ENOUGH, _ENOUGH))
-            picture = file.convert("RGB")
+            picture = rgb(file)
         if (factor := min(picture.size) // _ENOUGH) > 1:
             picture = picture.reduce(factor)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

@@ -32,8 +32,17 @@ def _png(color: tuple[int, int, int], size: int = 40) -> bytes:
     return out.getvalue()
 
 
+def _ink(place: tuple[int, int, int, int]) -> bytes:
+    out = io.BytesIO()
+    picture = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), place)
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
 MEDIA = _Media(
     {"red": _png((200, 0, 0)), "red again": _png((200, 0, 0)), "blue": _png((0, 0, 200)), "broken": b"\x89PNG"}
+    | {"ink left": _ink((0, 0, 15, 40)), "ink right": _ink((25, 0, 40, 40))}
 )
 
 
@@ -98,6 +107,12 @@ def test_clip_vectors_follow_the_picture(clip: Path) -> None:
     assert vectors[0] == pytest.approx(vectors[2], abs=1e-6)
     assert vectors[0] @ vectors[1] < 0.9999
     assert encoder.encode([]).shape == (0, 12)
+
+
+def test_ink_on_a_transparent_ground_is_seen(clip: Path) -> None:
+    encoder = make_image_encoder(EncoderConfig(model=str(clip), device="cpu"), MEDIA)
+    left, right = encoder.encode(["ink left", "ink right"])
+    assert left @ right < 0.999
 
 
 def test_a_broken_image_is_named(clip: Path) -> None:

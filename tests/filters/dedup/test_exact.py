@@ -41,6 +41,29 @@ def test_any_difference_keeps_both(make_rows: MakeRows, other: dict[str, object]
     assert drop_exact(rows, ExactConfig()).dropped.is_empty()
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Is 2³ over 9?", "Is 23 over 9?"), ("Is it 5!", "Is it 5?"), (".5 of it", "5 of it"), ("log₂8", "log28")],
+)
+def test_spelling_is_no_reason_to_change_a_number(make_rows: MakeRows, one: str, other: str) -> None:
+    rows = make_rows({"question": one}, {"question": other})
+    assert drop_exact(rows, ExactConfig()).dropped.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Is it caf\u00e9", "is it cafe\u0301?"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("１２ ½", "12 1/2"),
+        ("x²", "x^2"),
+    ],
+)
+def test_code_points_are_no_difference(make_rows: MakeRows, one: str, other: str) -> None:
+    rows = make_rows({"question": one}, {"question": other})
+    assert len(drop_exact(rows, ExactConfig()).dropped) == 1
+
+
 def test_answers_may_be_left_out_of_the_comparison(make_rows: MakeRows) -> None:
     rows = make_rows({"question": "q", "answer": "1"}, {"question": "q", "answer": "2"})
     assert len(drop_exact(rows, ExactConfig(match_answer=False)).dropped) == 1

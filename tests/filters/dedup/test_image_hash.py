@@ -7,9 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 import filters.dedup.image_hash as image_hash_module
 from filters.dedup.image_hash import ImageHashConfig, drop_image_hash, image_hash, image_hashes, same_image_pairs
@@ -68,6 +69,47 @@ def test_encoding_and_size_make_no_other_picture_but_colour_and_place_do() -> No
     }
     between = same_image_pairs(HASHES.filter(sha256="jpeg"), HASHES, ImageHashConfig())
     assert set(between["other"]) == {"one", "jpeg", "small"}
+
+
+def _ink(mode: str, place: tuple[int, int, int, int], ink: str) -> Image.Image:
+    """A box of one colour on a ground that is transparent and of the same colour."""
+    image = Image.new("RGBA", (96, 64), (*ImageColor.getrgb(ink), 0))
+    ImageDraw.Draw(image).rectangle(place, fill=(*ImageColor.getrgb(ink), 255))
+    return image.convert(mode)
+
+
+def _deep(seed: int) -> Image.Image:
+    levels = np.random.default_rng(seed).integers(300, 60_000, (8, 8))
+    return Image.fromarray(np.kron(levels, np.ones((16, 16))).astype(np.uint16))
+
+
+@pytest.mark.parametrize("ink", ["black", "white"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_drawn_in_the_alpha_channel_is_seen(mode: str, ink: str) -> None:
+    one, other = (image_hash(_bytes(_ink(mode, place, ink))) for place in [(5, 5, 30, 30), (60, 30, 90, 60)])
+    assert one is not None and other is not None
+    assert (one[0] ^ other[0]).bit_count() > 6
+
+
+def test_a_flattened_copy_of_a_transparent_picture_is_the_same_picture() -> None:
+    see_through = _ink("RGBA", (5, 5, 30, 30), "black")
+    flat = Image.alpha_composite(Image.new("RGBA", see_through.size, "white"), see_through).convert("RGB")
+    assert image_hash(_bytes(see_through)) == image_hash(_bytes(flat))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_not_clipped_to_white(kind: str) -> None:
+    one, other = (image_hash(_bytes(_deep(seed), kind)) for seed in (1, 2))
+    assert one is not None and other is not None
+    assert (one[0] ^ other[0]).bit_count() > 6
+    eight = Image.fromarray((np.asarray(_deep(1)) >> 8).astype(np.uint8))
+    copy = image_hash(_bytes(eight))
+    assert copy is not None and (one[0] ^ copy[0]).bit_count() <= 6
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_a_single_pixel_of_any_mode_has_a_hash(mode: str) -> None:
+    assert image_hash(_bytes(Image.new(mode, (1, 1)), "TIFF")) is not None
 
 
 def test_same_question_about_the_same_picture_is_a_duplicate(make_rows: MakeRows) -> None:
