@@ -9,7 +9,7 @@ from filters.checks.blind import blind
 from filters.checks.chance import chance_rates
 from filters.checks.families import families
 from filters.checks.rules import CheckRules
-from filters.checks.significance import above_chance, below_base, benjamini_hochberg
+from filters.checks.significance import Counts, above_chance, below_base, benjamini_hochberg
 from filters.checks.vote import suspects, votes
 from filters.difficulty import DifficultyConfig, measure
 
@@ -62,11 +62,11 @@ def measure_checks(found: Evidence, rules: CheckRules, counting: DifficultyConfi
     """Count, test and flag. Every sample comes out, with nulls where a check says nothing of it."""
     kin = families(found.samples, rules.family)
     variants = _counts(found, counting)
-    results = _flag(_against(_pooled(variants), found.base, rules), kin, found.checks, rules)
+    results = _flag(_against(_pooled(variants), variants, found.base, rules), kin, rules)
     own = found.base.filter(pl.col("model") == found.student).select("id", "k", "n")
     samples = found.samples.select("id").join(own, on="id", how="left")
     for type_, short in zip(BLIND, ("text", "grey"), strict=True):
-        samples = samples.join(_blind_columns(results, type_, short), on="id", how="left")
+        samples = samples.join(_blind_columns(results, type_, short, found.student), on="id", how="left")
     if found.rollouts is not None:
         voted = votes(found.rollouts).join(kin, on="id").sort("id")
         samples = samples.join(suspects(voted, rules).drop("family", "wide", "dataset", "kind"), on="id", how="left")
@@ -74,7 +74,7 @@ def measure_checks(found: Evidence, rules: CheckRules, counting: DifficultyConfi
         samples = samples.with_columns(label_suspect=pl.lit(None, pl.Boolean))
     flags = results.drop_nulls("flag").group_by("id").agg(flags=pl.col("flag").unique().sort())
     samples = samples.join(flags, on="id", how="left").with_columns(
-        blind=pl.coalesce("blind_text", "blind_grey"), flags=pl.col("flags").fill_null([])
+        blind=pl.max_horizontal("blind_text", "blind_grey"), flags=pl.col("flags").fill_null([])
     )
     suspect = pl.when(pl.col("label_suspect")).then(pl.lit(["label_suspect"])).otherwise(pl.lit([], pl.List(pl.String)))
     return Measured(samples.with_columns(flags=pl.concat_list("flags", suspect)).sort("id"), results, variants)
@@ -136,19 +136,19 @@ def _pooled(variants: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _against(rows: pl.DataFrame, base: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
+def _against(rows: pl.DataFrame, variants: pl.DataFrame, base: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     """Add the tests: better than chance, worse and better than the same model's own rollouts."""
-    own = base.select("id", "model", base_k="k", base_n="n")
-    rows = rows.join(own, on=["id", "model"], how="left", maintain_order="left")
-    k, n = (rows[c].to_numpy().astype("int64") for c in ("k", "n"))
-    base_k, base_n = (rows[c].fill_null(0).to_numpy().astype("int64") for c in ("base_k", "base_n"))
+    rows = _beside(rows, base)
+    k, n, base_k, base_n = _integers(rows)
     chance = above_chance(k, n, rows["chance"].to_numpy())
     rows = rows.with_columns(
         rate=pl.when(pl.col("n") > 0).then(pl.col("k") / pl.col("n")),
         p_value=pl.Series(chance, dtype=pl.Float64),
         p_drop=pl.Series(below_base(k, n, base_k, base_n), dtype=pl.Float64),
         p_rise=pl.Series(below_base(base_k, base_n, k, n), dtype=pl.Float64),
-    ).with_columns(gain=pl.col("base_k") / pl.col("base_n") - pl.col("rate"))
+    ).with_columns(gain=(pl.col("base_k") / pl.col("base_n") - pl.col("rate")).fill_nan(None))
+    rows = rows.join(_worst_form(variants, base), on=["id", "check"], how="left", maintain_order="left")
+    rows = rows.with_columns(p_drop=pl.coalesce("p_form", "p_drop")).drop("p_form")
     if rules.adjust == "bh":
         for column in ("p_value", "p_drop", "p_rise"):
             adjusted = pl.col(column).map_batches(
@@ -158,7 +158,31 @@ def _against(rows: pl.DataFrame, base: pl.DataFrame, rules: CheckRules) -> pl.Da
     return rows
 
 
-def _flag(rows: pl.DataFrame, kin: pl.DataFrame, checks: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
+def _beside(rows: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
+    """Counts with those of the same model's own rollouts."""
+    own = base.select("id", "model", base_k="k", base_n="n")
+    return rows.join(own, on=["id", "model"], how="left", maintain_order="left")
+
+
+def _integers(rows: pl.DataFrame) -> list[Counts]:
+    return [rows[c].fill_null(0).to_numpy().astype("int64") for c in ("k", "n", "base_k", "base_n")]
+
+
+def _worst_form(variants: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
+    """`id, check, p_form`: the drop of the question form that fell most, times the number of forms (Bonferroni).
+
+    A form that fails outright would be outvoted by the others if they were counted together.
+    """
+    form = pl.when(pl.col("base") == "open").then(pl.lit("open")).otherwise(pl.lit("yes_no")).alias("form")
+    asked = variants.filter((pl.col("type") == "question_form") & (pl.col("n") > 0))
+    counts = asked.group_by(pl.col("sample_id").alias("id"), "check", "model", form).agg(pl.col("k", "n").sum())
+    rows = _beside(counts, base)
+    p = pl.Series("p_form", below_base(*_integers(rows)), dtype=pl.Float64)
+    worst = (pl.col("p_form").min() * pl.len()).clip(upper_bound=1.0)
+    return rows.with_columns(p).group_by("id", "check").agg(worst)
+
+
+def _flag(rows: pl.DataFrame, kin: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     """Add `flag`, `certainty` and `family`."""
     parts = []
     for (type_,), part in rows.group_by("type", maintain_order=True):
@@ -178,9 +202,9 @@ def _rule(type_: str, rules: CheckRules) -> pl.Expr:
     known = pl.col("p_value") <= rules.alpha
     compared = pl.col("base_n").fill_null(0) > 0
     fell, rose = (compared & (pl.col(c) <= rules.alpha) for c in ("p_drop", "p_rise"))
-    held = known & compared & ~fell
-    if type_ == "caption_only":
-        return _name(known, "caption_sufficient", fell, "perception_bound")
+    held = known & compared & ~fell & _near(rules)
+    if type_ == "caption_only":  # asked of another model, the caption has only chance to beat
+        return _name(fell, "perception_bound", held | (known & ~compared), "caption_sufficient")
     if type_ == "drop_cot":
         return _name(rose, "cot_hurts", held, "cot_unneeded")
     if type_ == "evidence_mask":
@@ -201,6 +225,12 @@ def _rule(type_: str, rules: CheckRules) -> pl.Expr:
     return _name(*one)
 
 
+def _near(rules: CheckRules) -> pl.Expr:
+    """base_k / base_n - k / n <= the margin, in whole numbers."""
+    k, n, base_k, base_n = (pl.col(c).cast(pl.Int64) for c in ("k", "n", "base_k", "base_n"))
+    return (base_k * n - k * base_n) * rules.margin.denominator <= base_n * n * rules.margin.numerator
+
+
 def _name(*cases: pl.Expr | str) -> pl.Expr:
     """The name behind the first condition that holds."""
     chain = pl.lit(None, pl.String)
@@ -209,9 +239,10 @@ def _name(*cases: pl.Expr | str) -> pl.Expr:
     return chain
 
 
-def _blind_columns(results: pl.DataFrame, type_: str, short: str) -> pl.DataFrame:
-    """The counts of the first check of a blind type, as columns of the sample."""
-    rows = results.filter(pl.col("type") == type_).unique("id", keep="first", maintain_order=True)
+def _blind_columns(results: pl.DataFrame, type_: str, short: str, student: str) -> pl.DataFrame:
+    """The counts of the first check of a blind type, as columns of the sample; one that asks the student comes first."""
+    rows = results.filter(pl.col("type") == type_).sort(pl.col("model") != student, "check", "id")
+    rows = rows.unique("id", keep="first", maintain_order=True)
     return rows.select(
         "id",
         pl.col("k").alias(f"k_{short}"),

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from filters.select.rules.share import Share
 from schemas.section import Section
 
 
@@ -13,6 +14,11 @@ class CheckRules(Section):
     alpha: float = Field(default=0.05, gt=0, lt=1, description="level of every one-sided test")
     adjust: Literal["none", "bh"] = Field(
         default="none", description="bh: Benjamini-Hochberg over the samples of a check (1995, JRSS B 57)"
+    )
+    margin: Share = Field(
+        default="1/4",
+        validate_default=True,
+        description="as good as before: the pass rate did not fall by more than this, beside the test (unpublished)",
     )
     blind: Literal["family", "binomial"] = Field(
         default="family",

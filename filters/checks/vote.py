@@ -15,15 +15,16 @@ def votes(rollouts: pl.DataFrame) -> pl.DataFrame:
     """`id, answers, majority, majority_share, margin, gold_share, majority_is_gold` by sample.
 
     `rollouts` is `sample_id, correct, extracted, parsed_response`. `answers` counts those that came to one; `margin` is
-    the majority's share less the runner-up's. Ties go to the gold, then to the first in the alphabet.
+    the majority's share less the runner-up's. Ties go to the gold, then to the first in the alphabet. `majority_is_gold` is
+    null where nobody could tell: unscored is not wrong.
     """
     read = pl.coalesce("parsed_response", "extracted").str.to_lowercase().str.strip_chars()
     right = pl.col("correct").fill_null(False)
     classes = (
         rollouts.filter(pl.col("extracted").is_not_null())
-        .select(id="sample_id", right=right, said=pl.when(right).then(pl.lit("")).otherwise(read), shown=read)
+        .select("correct", id="sample_id", right=right, said=pl.when(right).then(pl.lit("")).otherwise(read), shown=read)
         .group_by("id", "said", "right")
-        .agg(count=pl.len().cast(pl.Int32), shown=pl.col("shown").min())
+        .agg(count=pl.len().cast(pl.Int32), shown=pl.col("shown").min(), gold=pl.col("correct").max())
         .sort("id", "count", "right", "said", descending=[False, True, True, False])
     )
     total = pl.col("count").sum()
@@ -34,7 +35,7 @@ def votes(rollouts: pl.DataFrame) -> pl.DataFrame:
         majority_share=pl.col("count").first() / total,
         margin=(pl.col("count").first() - second) / total,
         gold_share=(pl.col("count") * pl.col("right")).sum() / total,
-        majority_is_gold=pl.col("right").first(),
+        majority_is_gold=pl.col("gold").first(),
     )
 
 
@@ -50,7 +51,8 @@ def suspects(voted: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     rival = pl.when("majority_is_gold").then(pl.col("majority_share") - pl.col("margin")).otherwise("gold_share")
     counts = voted.select(first=first, rival=(rival * pl.col("answers")).round().cast(pl.Int64))
     p = beats(counts["first"].to_numpy(), counts["rival"].to_numpy())
-    clear = (pl.col("p_vote") <= rules.alpha) & (pl.col("majority_share") >= rules.share)
+    scored = pl.col("majority_is_gold").is_not_null()
+    clear = scored & (pl.col("p_vote") <= rules.alpha) & (pl.col("majority_share") >= rules.share)
     rows = voted.with_columns(p_vote=pl.Series(p, dtype=pl.Float64)).with_columns(clear=clear)
     gold = pl.col("clear") & pl.col("majority_is_gold")
     wide = (gold.sum().over("wide") / pl.col("clear").sum().over("wide")).fill_nan(None)  # 0/0: nothing is known

@@ -131,6 +131,51 @@ def test_two_variants_of_a_check_are_counted_together_and_apart() -> None:
     assert told.variants.select("base", "k", "n").rows() == [("no", 1, 2), ("yes", 2, 2)]
 
 
+def test_a_form_that_fails_is_not_outvoted_by_the_others() -> None:
+    forms = (("open", ["A"] * 8), ("yes", ["B"] * 8), ("no", ["B"] * 8))
+    told = measured([(variant("a", "forms", base), said) for base, said in forms], {"forms": "question_form"})
+    row = told.results.row(0, named=True)
+    # Counted together, 16 of 24 against 8 of 8 is p = 0.07. Of the two forms, the open one has 0 of 8: 1 of C(16,8), twice.
+    assert (row["k"], row["n"]) == (16, 24)
+    assert row["p_drop"] == pytest.approx(2 / 12870)
+    assert row["flag"] == "form_bound"
+
+
+@pytest.mark.parametrize("type_", ["patch_mask", "evidence_mask", "frame_shuffle", "drop_cot", "caption_only"])
+def test_as_good_as_before_is_more_than_not_proven_worse(type_: str) -> None:
+    flag = {"frame_shuffle": "order_free", "drop_cot": "cot_unneeded", "caption_only": "caption_sufficient"}
+    told = [(variant(f"s{k}", type_), ["B"] * k + ["A"] * (8 - k)) for k in (5, 6)]
+    results = measured(told, {type_: type_}).results
+    # 5 of 8 is above a chance of 1/4, and not below 8 of 8 by Fisher's test (p = 0.1); but it fell by 3/8.
+    assert (results["p_value"] <= 0.05).all()
+    assert (results["p_drop"] > 0.05).all()
+    assert results["flag"].to_list() == [None, flag.get(type_, "unmoved")]
+    assert measured(told, {type_: type_}, margin="3/8").results["flag"].null_count() == 0
+
+
+def test_a_caption_that_says_less_than_the_picture_is_not_sufficient() -> None:
+    told = [(variant("a", "caption"), ["B"] * 12 + ["A"] * 12), (variant("b", "caption", model="text"), ["B"] * 16)]
+    results = measured(told, {"caption": "caption_only"}).results
+    # 12 of 24 is above chance (p = 0.007), and below 8 of 8 (p = 0.012).
+    assert (results["p_value"] <= 0.05).all()
+    assert results.select("id", "flag").rows() == [("a", "perception_bound"), ("b", "caption_sufficient")]
+
+
+def test_grey_pictures_make_a_sample_blind_too() -> None:
+    rows = [(variant(f"s{i:02d}", "text_only"), ["A"] * 4) for i in range(40)]
+    rows += [(variant(f"s{i:02d}", "grey_image"), ["B"] * 4) for i in range(40)]
+    told = measured(rows, {"text_only": "text_only", "grey_image": "grey_image"}).samples.filter(pl.col("id") != "silent")
+    assert not told["blind_text"].any()
+    assert told["blind"].all()
+    assert told["flags"].to_list() == [["blind"]] * 40
+
+
+def test_a_samples_blind_counts_are_its_students() -> None:
+    rows = [(variant("a", "first", model="small"), ["B"] * 4), (variant("a", "second"), ["A"] * 3 + ["B"])]
+    told = measured(rows, {"first": "text_only", "second": "text_only"}).samples.row(0, named=True)
+    assert (told["k_text"], told["n_text"], told["gain_text"]) == (1, 4, 0.75)
+
+
 def test_many_tests_are_corrected_when_asked() -> None:
     rows = [(variant(f"s{i}", "guess"), ["B"] * 4 + ["A"] * 4 if i else ["B"] * 8) for i in range(4)]
     plain, adjusted = (measured(rows, {"guess": "guess"}, adjust=how).results for how in ("none", "bh"))

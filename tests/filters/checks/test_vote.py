@@ -1,5 +1,7 @@
 """Votes and suspect labels, worked by hand."""
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from filters.checks.rules import CheckRules
 from filters.checks.vote import suspects, votes
 
 
-def rollouts(said: dict[str, list[tuple[str | None, bool]]]) -> pl.DataFrame:
+def rollouts(said: Mapping[str, Sequence[tuple[str | None, bool | None]]]) -> pl.DataFrame:
     rows = [(id_, right, word, word) for id_, found in said.items() for word, right in found]
     schema = {"sample_id": pl.String, "correct": pl.Boolean, "extracted": pl.String, "parsed_response": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -26,6 +28,19 @@ def test_a_vote_counts_answers_not_replies() -> None:
 def test_all_spellings_of_the_gold_are_one_answer_and_win_ties() -> None:
     found = votes(rollouts({"a": [("1/2", True), ("0.5", True), ("2", False), ("2", False)]}))
     assert found.select("majority", "majority_share", "margin", "majority_is_gold").row(0) == ("0.5", 0.5, 0.0, True)
+
+
+def test_unscored_is_not_wrong() -> None:
+    """No rule could tell whether "crimson" is the gold, so all that agree on it accuse nothing, and count for no trust."""
+    said = {f"{i:02d}": [("red", True)] * 8 for i in range(18)}
+    open_ = {"open": [("crimson", None)] * 8, "partly": [("crimson", None)] * 7 + [("crimson", False)]}
+    found = votes(rollouts(said | open_))
+    assert dict(found.select("id", "majority_is_gold").iter_rows()) == {
+        **dict.fromkeys(said, True), "open": None, "partly": False
+    }  # fmt: skip
+    rows = suspects(found.with_columns(family=pl.lit("f"), wide=pl.lit("w")), CheckRules())
+    assert rows.filter("label_suspect")["id"].to_list() == ["partly"]
+    assert rows["trust"].unique().to_list() == pytest.approx([18 / 19])
 
 
 def voted(family: str, gold: int, against: int, share: float = 1.0) -> pl.DataFrame:
