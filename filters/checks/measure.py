@@ -226,9 +226,9 @@ def _rule(type_: str, rules: CheckRules) -> pl.Expr:
 
 
 def _near(rules: CheckRules) -> pl.Expr:
-    """base_k / base_n - k / n <= the margin, in whole numbers."""
+    """base_k / base_n - k / n <= the tolerance, in whole numbers."""
     k, n, base_k, base_n = (pl.col(c).cast(pl.Int64) for c in ("k", "n", "base_k", "base_n"))
-    return (base_k * n - k * base_n) * rules.margin.denominator <= base_n * n * rules.margin.numerator
+    return (base_k * n - k * base_n) * rules.tolerance.denominator <= base_n * n * rules.tolerance.numerator
 
 
 def _name(*cases: pl.Expr | str) -> pl.Expr:

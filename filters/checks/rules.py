@@ -15,7 +15,7 @@ class CheckRules(Section):
     adjust: Literal["none", "bh"] = Field(
         default="none", description="bh: Benjamini-Hochberg over the samples of a check (1995, JRSS B 57)"
     )
-    margin: Share = Field(
+    tolerance: Share = Field(
         default="1/4",
         validate_default=True,
         description="as good as before: the pass rate did not fall by more than this, beside the test (unpublished)",

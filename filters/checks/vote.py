@@ -22,7 +22,9 @@ def votes(rollouts: pl.DataFrame) -> pl.DataFrame:
     right = pl.col("correct").fill_null(False)
     classes = (
         rollouts.filter(pl.col("extracted").is_not_null())
-        .select("correct", id="sample_id", right=right, said=pl.when(right).then(pl.lit("")).otherwise(read), shown=read)
+        .select(
+            "correct", id="sample_id", right=right, said=pl.when(right).then(pl.lit("")).otherwise(read), shown=read
+        )
         .group_by("id", "said", "right")
         .agg(count=pl.len().cast(pl.Int32), shown=pl.col("shown").min(), gold=pl.col("correct").max())
         .sort("id", "count", "right", "said", descending=[False, True, True, False])

@@ -150,7 +150,7 @@ def test_as_good_as_before_is_more_than_not_proven_worse(type_: str) -> None:
     assert (results["p_value"] <= 0.05).all()
     assert (results["p_drop"] > 0.05).all()
     assert results["flag"].to_list() == [None, flag.get(type_, "unmoved")]
-    assert measured(told, {type_: type_}, margin="3/8").results["flag"].null_count() == 0
+    assert measured(told, {type_: type_}, tolerance="3/8").results["flag"].null_count() == 0
 
 
 def test_a_caption_that_says_less_than_the_picture_is_not_sufficient() -> None:
@@ -164,7 +164,9 @@ def test_a_caption_that_says_less_than_the_picture_is_not_sufficient() -> None:
 def test_grey_pictures_make_a_sample_blind_too() -> None:
     rows = [(variant(f"s{i:02d}", "text_only"), ["A"] * 4) for i in range(40)]
     rows += [(variant(f"s{i:02d}", "grey_image"), ["B"] * 4) for i in range(40)]
-    told = measured(rows, {"text_only": "text_only", "grey_image": "grey_image"}).samples.filter(pl.col("id") != "silent")
+    told = measured(rows, {"text_only": "text_only", "grey_image": "grey_image"}).samples.filter(
+        pl.col("id") != "silent"
+    )
     assert not told["blind_text"].any()
     assert told["blind"].all()
     assert told["flags"].to_list() == [["blind"]] * 40
