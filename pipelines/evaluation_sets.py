@@ -7,6 +7,7 @@ the vectors of the pictures go to the embeddings log while the pictures are at h
 source again.
 """
 
+import logging
 import shutil
 import tempfile
 import time
@@ -29,14 +30,20 @@ from pipelines.sources.read import fingerprint, read_rows
 from pipelines.sources.section import SourceSection
 from pipelines.vectors import image_identity
 from pipelines.workspace import store_errors, write_table
+from schemas.errors import ConfigError
 from schemas.ids import content_id
 from schemas.sample import SAMPLE
 
 if TYPE_CHECKING:
     from pipelines.stage import Build
 
-VERSION = 2
+logger = logging.getLogger(__name__)
+
+VERSION = 3
 """Raised when what is stored of an evaluation set changes."""
+
+UNREAD = {"kind": "image"}
+"""A picture that is there but cannot be read: its question is one about a picture all the same."""
 
 _DAY = 86_400
 
@@ -100,7 +107,12 @@ def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConf
     with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
         media = MediaStore(Path(scratch) / "media")
         rows = _samples(source, media, build)
-        images = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")["sha256"].unique().sort()
+        if rows.is_empty():
+            raise ConfigError(f"The evaluation set '{name}' has no rows in {source.name}: nothing would be kept out.")
+        shas = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")["sha256"]
+        if unread := shas.null_count():
+            logger.warning("%s: %d of %d pictures cannot be read and are not compared", source.name, unread, len(shas))
+        images = shas.drop_nulls().unique().sort()
         table = benchmark_table(name, rows, image_hashes(images, media))
         if encoder is not None:
             maker = make_image_encoder(encoder, media)
@@ -117,18 +129,18 @@ def _sweep(folder: Path) -> None:
 
 
 def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.DataFrame:
-    """All rows of a source as samples, answered or not; a picture that cannot be read is left out."""
+    """All rows of a source as samples, answered or not; a picture that cannot be read is one without sha256."""
     limits = build.recipe.ingest
     parts = [pl.DataFrame(schema=SAMPLE)]
     with Gallery(source.root, media, limits.max_pixels, limits.max_bytes, limits.threads) as gallery:
         for rows in read_rows(source, batch=limits.batch_rows):
             taken = gallery.take([[image] for images in rows["images"].to_list() for image in images or ()])
-            found = iter([None if isinstance(each, ImageFaultError) else each[0].media for each in taken])
+            found = iter([UNREAD if isinstance(each, ImageFaultError) else each[0].media for each in taken])
             media_of = [[next(found) for _ in images or ()] for images in rows["images"].to_list()]
             records = [
                 dict.fromkeys(SAMPLE)
                 | {"question": row["question"] or "", "options": row["options"] or [], "source": {"row": row["row"]}}
-                | {"id": content_id([source.name, row["row"]]), "media": [m for m in shown if m is not None]}
+                | {"id": content_id([source.name, row["row"]]), "media": shown}
                 for row, shown in zip(rows.iter_rows(named=True), media_of, strict=True)
             ]
             parts.append(pl.DataFrame(records, schema=SAMPLE))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from filters.decontaminate.ngrams import shared_grams
 from filters.dedup.content import question_texts
-from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
+from filters.dedup.image_hash import PLAIN, ImageHashConfig, same_image_pairs
 from filters.dedup.index import IndexConfig, RangeReader
 from filters.dedup.rule import dropped_pairs
 from filters.dedup.search import Told, logged, searcher, verified
@@ -18,7 +18,7 @@ from schemas.section import Section
 from schemas.split import Split
 
 HITS = pl.Schema({"id": pl.String, "benchmark": pl.String, "row": pl.String, "by": pl.String, "score": pl.Float64})
-"""A row of ours and a question of an evaluation set. `score`: share of n-grams, cosine, or 1 - distance / 64."""
+"""A row of ours and a question of an evaluation set. `score`: share of n-grams, cosine, 1 - distance / 64, or 1 for text."""
 
 
 class DecontaminateConfig(Section):
@@ -53,9 +53,9 @@ def drop_contaminated(
 def drop_hits(rows: pl.DataFrame, hits: pl.DataFrame, config: DecontaminateConfig) -> Split:
     """Drop the rows that `hits` (of `contaminated`) name, as `decontaminate:<benchmark>`.
 
-    Evidence: `benchmark`, `row`, `by`, `score` of the strongest hit (picture, long n-gram, short n-grams, embedding).
+    Evidence: `benchmark`, `row`, `by`, `score` of the strongest hit: picture, text, long n-gram, short n-grams, embedding.
     """
-    order = pl.col("by").replace_strict({"image": 0, f"ngram{config.ngram}": 1, "embedding": 3}, default=2)
+    order = pl.col("by").replace_strict({"image": 0, "text": 1, f"ngram{config.ngram}": 2, "embedding": 4}, default=3)
     best = hits.sort(order, -pl.col("score"), "benchmark", "row").unique("id", keep="first", maintain_order=True)
     kept, dropped = dropped_pairs(rows, best.rename({"row": "kept"}), "decontaminate")
     named = pl.col("evidence").str.json_path_match("$.benchmark")
@@ -80,12 +80,19 @@ def contaminated(
     is near as well; an evaluation question without pictures is compared by its text alone.
     """
     texts = question_texts(rows)
-    found = [_by_ngrams(texts, benchmarks, config)]
+    found = [_by_text(texts, benchmarks), _by_ngrams(texts, benchmarks, config)]
     if hashes is not None:
         found.append(_by_image(rows, benchmarks, hashes, config))
     if vectors_text is not None:
         found.append(_by_embedding(rows, texts, benchmarks, config, vectors_text, vectors_image, told))
     return pl.concat(found).unique().sort("id", "benchmark", "row", "by")
+
+
+def _by_text(texts: pl.DataFrame, benchmarks: pl.DataFrame) -> pl.DataFrame:
+    """The whole text of a question without pictures, which may be shorter than any n-gram."""
+    asked = benchmarks.with_row_index("entry").filter(pl.col("pictures").list.len() == 0, pl.col("text") != "")
+    pairs = texts.with_row_index("row").join(asked.select("entry", "key"), on="key")
+    return _hits(texts["id"], benchmarks, pairs["row"], pairs["entry"], "text", np.ones(len(pairs)))
 
 
 def _by_ngrams(texts: pl.DataFrame, benchmarks: pl.DataFrame, config: DecontaminateConfig) -> pl.DataFrame:
@@ -99,7 +106,7 @@ def _by_ngrams(texts: pl.DataFrame, benchmarks: pl.DataFrame, config: Decontamin
 def _by_image(
     rows: pl.DataFrame, benchmarks: pl.DataFrame, hashes: pl.DataFrame, config: DecontaminateConfig
 ) -> pl.DataFrame:
-    theirs, ours = _entry_pictures(benchmarks), _pictures(rows)
+    theirs, ours = _entry_pictures(benchmarks).filter(~pl.col("phash").is_in(PLAIN).fill_null(False)), _pictures(rows)
     known = hashes.join(ours.select("sha256"), on="sha256", how="semi").unique("sha256")
     unique = theirs.select("sha256", "phash", "thumb").unique("sha256")
     near = same_image_pairs(known, unique, config.image)
@@ -121,7 +128,7 @@ def _by_embedding(
 ) -> pl.DataFrame:
     theirs, ours = text.find(benchmarks["key"]), text.find(texts["key"])
     pictured = benchmarks["pictures"].list.len().to_numpy() > 0
-    plain = np.flatnonzero((theirs >= 0) & ~pictured)
+    plain = np.flatnonzero((theirs >= 0) & ~pictured & (benchmarks["text"] != "").to_numpy())
     pairs = [_near(text, ours, theirs[plain], config.text_threshold, config.index, told)]
     pairs[0] = (pairs[0][0], plain[pairs[0][1]])
     if image is not None:

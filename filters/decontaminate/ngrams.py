@@ -13,14 +13,17 @@ Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORD = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}]--[{_UNSPACED}]]+"
 
 
 def grams(texts: pl.Series, size: int) -> tuple[Ints, Words]:
     """`(text, gram)`: the number of the text and a 64-bit hash of each run of `size` words in it, in order.
 
-    Words are runs of letters and digits, lower case. Hashes are comparable inside one process only.
+    Words are runs of letters and digits, lower case; of scripts that put no blanks between words, each character is one.
+    Hashes are comparable inside one process only.
     """
-    words = texts.fill_null("").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
+    words = texts.fill_null("").str.to_lowercase().str.extract_all(_WORD)
     counts = words.list.len().to_numpy().astype(np.int64)
     hashed = words.explode(empty_as_null=False, keep_nulls=False).hash(7).to_numpy().astype(np.uint64)
     if len(hashed) < size:

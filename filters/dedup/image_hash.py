@@ -34,6 +34,9 @@ _ENOUGH = 128  # pixels of the shorter side; more cost time and change neither h
 HASH_VERSION = 2
 """Raised when the same picture gets another hash or thumbnail."""
 
+PLAIN = (0, 1 << 63)
+"""The pHashes of pictures of a single colour, black and any other: placeholders, that say nothing of the row."""
+
 HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
 """A hashed picture; `phash` and `thumb` are null where it cannot be decoded."""
 
@@ -106,11 +109,13 @@ def drop_image_hash(
 def same_image_pairs(hashes: pl.DataFrame, others: pl.DataFrame | None, config: ImageHashConfig) -> pl.DataFrame:
     """`sha256, other, distance`: pictures that are the same up to encoding; inside `hashes`, or between two tables.
 
-    Inside one table each pair comes once, and of millions only as many as connect the same pictures. For grouping rows by
-    near-identical pictures, and for benchmarks.
+    Inside one table each pair comes once, and of millions only as many as connect the same pictures. A picture of a single
+    colour is like no other. For grouping rows by near-identical pictures, and for benchmarks.
     """
-    left = hashes.drop_nulls("phash")
-    right = left if others is None else others.drop_nulls("phash")
+    left, right = (
+        table.filter(pl.col("phash").is_not_null() & ~pl.col("phash").is_in(PLAIN))
+        for table in (hashes, hashes if others is None else others)
+    )
     tables = [_Pictures.of(table["phash"], table["thumb"], 1) for table in (left, right)]
     pairs = _same_pictures(tables[0], None if others is None else tables[1], config, thin=others is None)
     found = {"sha256": left["sha256"].gather(pairs.left), "other": right["sha256"].gather(pairs.right)}

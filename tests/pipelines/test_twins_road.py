@@ -13,6 +13,8 @@ from PIL import Image
 from generators.scenes import iter_scenes, render
 from pipelines.build import run_build
 from pipelines.check import check
+from pipelines.decontaminate import sources_of
+from pipelines.evaluation_sets import evaluation_tables
 from pipelines.recipe import load_recipe
 from pipelines.release import SPLITS
 from pipelines.stage import Build
@@ -263,6 +265,30 @@ def test_an_evaluation_set_that_is_not_there_is_said_before_anything_starts(mate
     ):
         with pytest.raises(ConfigError, match=said):
             check(material.build(change))
+
+
+def test_a_picture_of_an_evaluation_set_that_cannot_be_read_is_said_and_leaves_a_question_about_a_picture(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = Material(tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    found.write("exam.jsonl", [listed(asked(0, "What is it?", "", image=str(tmp_path / "broken.png")))])
+    build = found.build()
+    assert build.recipe.decontaminate is not None
+    table = evaluation_tables(build, sources_of(build.recipe.decontaminate), None)
+    assert table["pictures"].list.len().to_list() == [1]
+    assert "exam: 1 of 1 pictures cannot be read" in caplog.text
+
+
+def test_an_evaluation_set_without_rows_keeps_nothing_out_and_is_an_error(tmp_path: Path) -> None:
+    build = (
+        Material(tmp_path)
+        .written()
+        .build("decontaminate.sources.0.select=SELECT question, answer FROM raw WHERE answer = 'none'")
+    )
+    assert build.recipe.decontaminate is not None
+    with pytest.raises(ConfigError, match="'exam' has no rows"):
+        evaluation_tables(build, sources_of(build.recipe.decontaminate), None)
 
 
 def test_rules_that_change_judge_released_rows_again(tmp_path: Path) -> None:

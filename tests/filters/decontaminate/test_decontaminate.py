@@ -20,6 +20,7 @@ from schemas.sample import SAMPLE
 from schemas.split import DROPPED
 
 QUESTION = "A ladder leans on a wall so that its foot is a metre away and its top touches the sill of the upper window"
+CHINESE = "如图所示，在三角形ABC中，AB等于五厘米，AC等于七厘米，求边BC的长度是多少厘米？"
 HINT = "Hint: please answer the question and provide the correct option letter, for example A, B, C or D, at the end. "
 
 
@@ -43,7 +44,7 @@ def _hashes(**given: int) -> pl.DataFrame:
 
 
 THEIRS = _rows({"question": QUESTION, "row": "17", "images": ["b"]}, {"question": "How long is it?", "images": ["c"]})
-HASHED = _hashes(a=0b111, b=0b0, c=2**63 - 1, d=2**40 - 1)
+HASHED = _hashes(a=2**50 + 0b111, b=2**50, c=2**63 - 1, d=2**40 - 1)
 TABLE = benchmark_table("Ladders", THEIRS, HASHED)
 
 
@@ -95,6 +96,39 @@ def test_the_same_picture_is_a_hit_whatever_is_asked() -> None:
     }
 
 
+@pytest.mark.parametrize("plain", [0, 2**63])
+def test_a_placeholder_of_one_colour_is_no_hit(plain: int) -> None:
+    hashed = _hashes(ours=plain, theirs=plain)
+    table = benchmark_table("Blank", _rows({"question": "x", "images": ["theirs"]}), hashed)
+    rows = _rows({"question": "y", "images": ["ours"]}, {"question": "y", "images": ["theirs"]})
+    assert contaminated(rows, table, DecontaminateConfig(), hashed).is_empty()
+
+
+def test_a_picture_that_cannot_be_decoded_is_known_by_its_bytes() -> None:
+    broken = pl.DataFrame({"sha256": ["broken"], "phash": [None], "thumb": [None]}, schema=HASHES)
+    table = benchmark_table("Broken", _rows({"question": "x", "images": ["broken"]}), broken)
+    hits = contaminated(_rows({"question": "y", "images": ["broken"]}), table, DecontaminateConfig(), broken)
+    assert hits["by"].to_list() == ["image"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "by"),
+    [
+        ({"question": r"Compute $\sin 0$."}, {"question": r"compute  $\sin 0$"}, {"text"}),
+        ({"question": "What is shown?", "images": ["c"]}, {"question": "What is shown?", "images": ["d"]}, set()),
+        ({"question": "Which?", "options": ["cat", "dog"]}, {"question": "Which?", "options": ["a cow", "dog"]}, set()),
+        ({"question": ""}, {"question": ""}, set()),
+        ({"question": CHINESE}, {"question": "请看图。" + CHINESE}, {"ngram13", "ngram8"}),
+        ({"question": QUESTION}, {"question": "\u200b".join(QUESTION)}, {"text", "ngram13", "ngram8"}),
+    ],
+)
+def test_short_questions_other_scripts_and_hidden_characters(
+    theirs: dict[str, Any], ours: dict[str, Any], by: set[str]
+) -> None:
+    hits = contaminated(_rows(ours), benchmark_table("B", _rows(theirs), HASHED), DecontaminateConfig())
+    assert set(hits["by"]) == by
+
+
 def test_embeddings_need_a_near_picture_too() -> None:
     ours = _rows(
         {"question": "What is its length?", "images": ["a"]},
@@ -139,6 +173,11 @@ def test_grams_stay_inside_their_text() -> None:
     assert owner.tolist() == [0, 0, 3, 3]
     assert gram[1] == gram[3] and gram[0] != gram[2]
     assert len(grams(pl.Series(["a"]), 3)[0]) == 0
+
+
+@pytest.mark.parametrize(("text", "words"), [("三角形ABC中", 5), ("कितने सेब", 2), ("แมวกี่ตัว", 6), ("the 3rd cat", 3)])
+def test_words_of_any_script(text: str, words: int) -> None:
+    assert len(grams(pl.Series([text]), 1)[0]) == words
 
 
 @pytest.mark.parametrize("block", [1, 100])

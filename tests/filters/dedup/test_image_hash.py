@@ -112,6 +112,15 @@ def test_a_single_pixel_of_any_mode_has_a_hash(mode: str) -> None:
     assert image_hash(_bytes(Image.new(mode, (1, 1)), "TIFF")) is not None
 
 
+def test_placeholders_of_one_colour_tie_nothing() -> None:
+    stored = {
+        f"{color} {size}": _bytes(Image.new("RGB", (size, size), color))
+        for color in ("white", "black")
+        for size in (8, 9)
+    }
+    assert same_image_pairs(image_hashes(stored, _Media(stored)), None, ImageHashConfig()).is_empty()
+
+
 def test_same_question_about_the_same_picture_is_a_duplicate(make_rows: MakeRows) -> None:
     shas = ["one", "jpeg", "small", "grey", "moved", "other"]
     rows = make_rows(*[{"question": "What is it?", "images": [sha]} for sha in shas])
