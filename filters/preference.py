@@ -27,7 +27,9 @@ class PreferenceConfig(Section):
     across_models: bool = Field(
         default=False, description="several students: pair a right response of one with a wrong one of another too"
     )
-    splits: tuple[Literal["sft", "rl"], ...] = Field(default=("rl",), description="the sides whose prompts are paired")
+    splits: tuple[Literal["sft", "rl"], ...] = Field(
+        default=("rl",), min_length=1, description="the sides whose prompts are paired"
+    )
 
 
 def draw_pairs(responses: pl.DataFrame, config: PreferenceConfig, seed: int) -> pl.DataFrame:

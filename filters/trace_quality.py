@@ -10,9 +10,10 @@ Perception-R1), repeated sentences (VisionReasoner), caption leakage (the banned
 """
 
 import re
+from typing import Self
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.section import Section
 from schemas.split import Split, split
@@ -70,6 +71,14 @@ class QualityConfig(Section):
             except pl.exceptions.ComputeError:
                 raise ValueError(f"not a regular expression: {pattern!r}") from None
         return patterns
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.min_tokens is not None and self.max_tokens is not None and self.min_tokens > self.max_tokens:
+            raise ValueError(
+                f"no trace has at least {self.min_tokens} and at most {self.max_tokens} tokens; swap the limits"
+            )
+        return self
 
 
 def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:

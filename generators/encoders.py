@@ -3,20 +3,21 @@
 They only encode. Which content is missing from the embeddings log, and writing it there, is the pipelines' business.
 """
 
+import difflib
 import io
 import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from generators.embedded import REFERENCE_VLM
+from generators.embedded import EMBEDDED, REFERENCE_VLM
 from generators.fingerprint import remembered_hash
-from generators.models import identify, resolve
+from generators.models import HUB_ID, identify, resolve
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder, MediaReader, ModelConfig
 from schemas.errors import ConfigError, MissingDependencyError
@@ -26,6 +27,11 @@ from schemas.section import Section
 
 MINILM = "all-minilm-l6-v2"
 """The name, in recipes, of the embedded text encoder (all-MiniLM-L6-v2, Apache-2.0, 384 dimensions)."""
+
+Kind = Literal["text", "image"]
+"""What an encoder reads."""
+
+_EMBEDDED: dict[Kind, str] = {"text": MINILM, "image": REFERENCE_VLM}
 
 Floats = npt.NDArray[np.float32]
 
@@ -47,6 +53,31 @@ class EncoderConfig(Section):
     max_tokens: int | None = Field(
         default=None, ge=1, description="text only: longer texts are cut; null keeps the model's limit"
     )
+
+
+def check_encoder(config: EncoderConfig, kind: Kind) -> None:
+    """Raise ConfigError for a model that can be no encoder of this kind. Loads nothing; hub models are believed."""
+    name, own = config.model, _EMBEDDED[kind]
+    folder = Path(name).expanduser()
+    wrong = name in {*EMBEDDED, MINILM} - {own} or (folder.is_dir() and _sees(folder) != (kind == "image"))
+    if wrong:
+        others = {"text": "a model of sentence-transformers", "image": "a CLIP or SigLIP model"}[kind]
+        raise ConfigError(f"'{name}' is no {kind} encoder; take {own}, or {others}.")
+    if name != own and not folder.is_dir() and not HUB_ID.fullmatch(name):
+        near = f" Did you mean '{own}'?" if difflib.get_close_matches(name, [own], cutoff=0.5) else ""
+        raise ConfigError(
+            f"there is no {kind} encoder '{name}': it is not a local folder, not a hub id (organisation/name) and not the "
+            f"embedded one ({own}).{near}"
+        )
+
+
+def _sees(folder: Path) -> bool:
+    """Whether a model folder holds a vision tower; one that sentence-transformers saved is for texts whatever it holds."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "vision_config" in config and not (folder / "modules.json").exists()
 
 
 def make_text_encoder(config: EncoderConfig) -> Encoder:

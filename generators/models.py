@@ -63,7 +63,8 @@ SPEED_ARGS = frozenset(
 )
 """Engine arguments that decide how fast a model answers, not what it answers. All others are part of its identity."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+"""What a hub model's name looks like."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 
@@ -146,7 +147,7 @@ def _folder(name: str) -> Path | None:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder.resolve()
-    if _HUB_ID.fullmatch(name):
+    if HUB_ID.fullmatch(name):
         return None
     near = difflib.get_close_matches(name, EMBEDDED, n=1, cutoff=0.4)
     hint = f" Did you mean '{near[0]}'?" if near else ""

@@ -1,11 +1,11 @@
 """What can be known to fail before anything starts: engines, models, sources, the workspace."""
 
-import difflib
-
+from generators.encoders import EncoderConfig, Kind, check_encoder
 from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
+from pipelines.mistakes import nearest
 from pipelines.recipe import Recipe
 from pipelines.selection import check_vectors
 from pipelines.selection import encoder_identities as selection_encoders
@@ -50,14 +50,28 @@ def check(build: Build) -> None:
 
 def check_recipe(recipe: Recipe) -> None:
     """Raise ConfigError for what the recipe alone tells: sections that need or contradict one another."""
-    for name in dict.fromkeys((recipe.verify.tags, recipe.rollouts.tags if recipe.rollouts else recipe.verify.tags)):
-        if name not in TAG_SCHEMAS:
-            near = difflib.get_close_matches(name, TAG_SCHEMAS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"There is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}.")
-    check_candidates(recipe)
-    _check_dedup(recipe)
-    check_vectors(recipe)
+    try:
+        _check_tags(recipe)
+        check_candidates(recipe)
+        _check_dedup(recipe)
+        check_vectors(recipe)
+        _check_encoders(recipe)
+    except ConfigError as error:
+        if type(error) is not ConfigError:
+            raise
+        raise ConfigError(recipe.placed(str(error))) from None
+
+
+def _check_tags(recipe: Recipe) -> None:
+    """Raise ConfigError for a tag schema that there is not."""
+    named = [("verify", recipe.verify.tags), ("rollouts", recipe.rollouts.tags if recipe.rollouts else None)]
+    named += [(f"checks.{number}", check.tags) for number, check in enumerate(recipe.checks)]
+    for section, name in named:
+        if name is not None and name not in TAG_SCHEMAS:
+            hint = nearest(name, TAG_SCHEMAS)
+            raise ConfigError(
+                f"{section}.tags: there is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}."
+            )
 
 
 def _check_dedup(recipe: Recipe) -> None:
@@ -71,3 +85,18 @@ def _check_dedup(recipe: Recipe) -> None:
                 f"dedup.text: the rows of source '{source.name}' have pictures, so dedup.image is needed too, such as "
                 "{model: openai/clip-vit-base-patch32}. Or leave dedup.text out."
             )
+
+
+def _check_encoders(recipe: Recipe) -> None:
+    """Raise ConfigError for a model that is named as an encoder and can be none of that kind."""
+    vectors = recipe.select.vectors if recipe.select else None
+    sections = {"dedup": recipe.dedup, "decontaminate": recipe.decontaminate, "select.vectors": vectors}
+    for place, section in sections.items():
+        kinds: tuple[Kind, ...] = ("text", "image")
+        for kind in kinds:
+            config: EncoderConfig | None = getattr(section, kind, None)
+            if config is not None:
+                try:
+                    check_encoder(config, kind)
+                except ConfigError as error:
+                    raise ConfigError(f"{place}.{kind}.model: {error}") from None

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.completions import LogWriter
 from schemas.completion import Completion, Request
@@ -27,9 +28,17 @@ class DriverConfig(Section):
         default=6, ge=0, description="tries after the first: 429, 5xx, time-outs, lost connections"
     )
     backoff_s: float = Field(default=1.0, ge=0, description="first wait; doubles each time, drawn from [0, wait]")
-    backoff_max_s: float = Field(default=60.0, ge=0)
+    backoff_max_s: float = Field(default=60.0, ge=0, description="longest wait")
     max_restarts: int = Field(default=2, ge=0, description="restarts of a dead local engine")
     max_error_rate: float = Field(default=0.2, ge=0, le=1, description="above it (after 50 requests) the stage stops")
+
+    @model_validator(mode="after")
+    def _waits(self) -> Self:
+        if self.backoff_s > self.backoff_max_s:
+            raise ValueError(
+                f"the first wait ({self.backoff_s:g} s) must not exceed backoff_max_s ({self.backoff_max_s:g} s)"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """The recipe: one YAML file that tells the whole story of a data set, checked to the last key before anything starts."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, Union, get_args, get_origin
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from filters.checks.rules import CheckRules
 from filters.difficulty import DifficultyConfig
@@ -25,8 +24,10 @@ from generators.signals.section import SignalsConfig
 from pipelines.decontaminate import DecontaminateSection
 from pipelines.dedup import DedupConfig
 from pipelines.driver import DriverConfig
+from pipelines.futile import check_futile
 from pipelines.groups import SplitSection
 from pipelines.ingest import IngestConfig
+from pipelines.mistakes import Places, Where, mistakes, nearest, place_of
 from pipelines.release_rows import ReleaseConfig
 from pipelines.selection import SelectSection
 from pipelines.sources.source import Source
@@ -67,6 +68,12 @@ class Recipe(Section):
     preference: PreferenceConfig | None = Field(default=None, description="pairs of a right and a wrong response")
     release: ReleaseConfig = ReleaseConfig()
 
+    _places: tuple[Places, Path] | None = PrivateAttr(default=None)
+
+    def placed(self, message: str) -> str:
+        """A sentence that starts with a key, with the file and line of that key before it, where they are known."""
+        return f"{place_of(message, *self._places)}: {message}" if self._places else message
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for stage in ("caption", "distill", "rewrite", "rollouts", "judge", "signals"):
@@ -76,7 +83,7 @@ class Recipe(Section):
                 continue  # a table of phrases does it
             for model in named:
                 if model not in self.models:
-                    raise ValueError(f"{stage}.model: no model named '{model}'.{_nearest(model, self.models)}")
+                    raise ValueError(f"{stage}.model: no model named '{model}'.{nearest(model, self.models)}")
                 if named.count(model) > 1:
                     raise ValueError(f"{stage}.model: '{model}' is named twice.")
         self._signals_of_students()
@@ -85,6 +92,7 @@ class Recipe(Section):
             part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]
             raise ValueError(f"preference: pairs of {self.preference.responses} need a `{part}` section.")
         self._consistent_checks()
+        check_futile(self)
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:
@@ -107,7 +115,7 @@ class Recipe(Section):
             raise ValueError("checks: they are variants of the student's rollouts; add a `rollouts` section.")
         for name in ChecksConfig(checks=self.checks, rollouts=self.rollouts).models():
             if name not in self.models:
-                raise ValueError(f"checks: no model named '{name}'.{_nearest(name, self.models)}")
+                raise ValueError(f"checks: no model named '{name}'.{nearest(name, self.models)}")
         labels = [check.label for check in self.checks]
         for check in self.checks:
             if labels.count(check.label) > 1:
@@ -134,7 +142,7 @@ def find_recipe(name: str) -> Path:
     known = sorted(p.stem for p in RECIPES.glob("*.yaml"))
     if name not in known:
         raise ConfigError(
-            f"There is no recipe '{name}'.{_nearest(name, known)} Recipes here: {', '.join(known)}; or give a path."
+            f"There is no recipe '{name}'.{nearest(name, known)} Recipes here: {', '.join(known)}; or give a path."
         )
     return RECIPES / f"{name}.yaml"
 
@@ -165,16 +173,18 @@ def load_recipe(
             tree[key] = value
             lines[(key,)] = f"--{key}"
     try:
-        return Recipe.model_validate(tree)
+        recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(detail, lines, path) for detail in error.errors())) from None
+        raise ConfigError("\n".join(mistakes(Recipe, error.errors(), lines, path))) from None
+    recipe._places = lines, path
+    return recipe
 
 
-def _lines(node: yaml.Node | None, path: Path) -> dict[tuple[str | int, ...], str]:
+def _lines(node: yaml.Node | None, path: Path) -> Places:
     """Where each key stands: `file:line` by path of keys. A key given twice is an error; YAML would keep the last."""
-    places: dict[tuple[str | int, ...], str] = {}
+    places: Places = {}
 
-    def walk(node: yaml.Node | None, where: tuple[str | int, ...]) -> None:
+    def walk(node: yaml.Node | None, where: Where) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 here = (*where, key.value)
@@ -192,136 +202,31 @@ def _lines(node: yaml.Node | None, path: Path) -> dict[tuple[str | int, ...], st
     return places
 
 
-def _override(tree: dict[str, Any], lines: dict[tuple[str | int, ...], str], override: str) -> None:
+def _override(tree: dict[str, Any], lines: Places, override: str) -> None:
     """Apply one `a.b=value` to the tree."""
     name, found, value = override.partition("=")
     if not found or not name:
         raise ConfigError(f"--set {override}: write it as key=value, for example --set rollouts.n=16.")
     keys: list[str | int] = [int(k) if k.isdigit() else k for k in name.split(".")]
+    try:
+        new = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     target: Any = tree
-    for key in keys[:-1]:
-        if isinstance(target, list) and isinstance(key, int) and key < len(target):
-            target = target[key]
-        elif isinstance(target, dict) and not isinstance(key, int):
-            target[key] = {} if target.get(key) is None else target[key]
-            target = target[key]
-        else:
-            raise ConfigError(f"--set {override}: there is nothing at '{key}'.")
+    for place, key in enumerate(keys):
+        inside = ".".join(map(str, keys[:place]))
+        if isinstance(target, list):
+            if not isinstance(key, int) or key >= len(target):
+                raise ConfigError(f"--set {override}: there is nothing at '{key}'; '{inside}' has {len(target)} items.")
+        elif not isinstance(target, dict) or isinstance(key, int):
+            raise ConfigError(f"--set {override}: there is nothing at '{key}'; '{inside}' is {target!r}.")
+        if place == len(keys) - 1:
+            target[key] = new
+        elif isinstance(target, dict) and target.get(key) is None:
+            target[key] = {}
+        target = target[key]
     for stale in [where for where in lines if where[: len(keys)] == tuple(keys)]:
         del lines[stale]
-    last: Any = keys[-1]
-    if isinstance(target, dict) or (isinstance(target, list) and isinstance(last, int) and last < len(target)):
-        try:
-            target[last] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {override}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
-    else:
-        raise ConfigError(f"--set {override}: there is nothing at '{last}'.")
+    for length in range(1, len(keys)):
+        lines.setdefault(tuple(keys[:length]), f"--set {override}")
     lines[tuple(keys)] = f"--set {override}"
-
-
-_PLAIN = {
-    "union_tag_not_found": "its `type` is missing",
-    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "write it as a mapping, {key: value}"),
-    **dict.fromkeys(("tuple_type", "list_type"), "write it as a list, [one, two]"),
-}
-"""What pydantic says in Python's words, in YAML's."""
-
-
-def _sentence(detail: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], str], path: Path) -> str:
-    """One mistake as one sentence."""
-    where, model = _locate(Recipe, tuple(detail["loc"]))
-    place = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), str(path))
-    key = ".".join(str(k) for k in where)
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        return f"{place}: unknown key '{key}'.{_nearest(str(where[-1]), model.model_fields if model else ())}"
-    if kind == "missing":
-        return f"{place}: '{key}' is missing."
-    if kind in {"union_tag_invalid", "literal_error"}:
-        expected = str(detail["ctx"].get("expected_tags") or detail["ctx"].get("expected"))
-        known = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
-        given = detail["ctx"].get("tag") or detail["input"]
-        return f"{place}: '{key}' has no choice '{given}'.{_nearest(str(given), known)} Choices: {', '.join(known)}."
-    message = _PLAIN.get(kind) or detail["msg"].removeprefix("Value error, ")
-    if kind in {"too_short", "too_long"}:
-        bound, number = next((b, detail["ctx"][b]) for b in ("min_length", "max_length") if b in detail["ctx"])
-        message = f"needs at {'least' if bound == 'min_length' else 'most'} {number} item{'' if number == 1 else 's'}"
-    if not key:
-        return f"{_place_of(message, lines, path)}: {message}"
-    return f"{place}: '{key}': {message[0].lower()}{message[1:]} (given: {detail['input']!r})."
-
-
-def _place_of(message: str, lines: Mapping[tuple[str | int, ...], str], path: Path) -> str:
-    """The line of the key that a whole-recipe mistake starts with (`rollouts.model: …`)."""
-    keys = tuple(message.partition(":")[0].split("."))
-    return next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), str(path))
-
-
-_ALTERNATIVES = ("int", "float", "str", "bool", "dict[", "tuple[", "list[", "literal[")
-"""How pydantic names the alternatives of a union that are no models."""
-
-
-def _locate(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None]:
-    """Follow pydantic's `loc` through the models: drop the alternatives that it names, find the model at the end."""
-    where: list[str | int] = []
-    current: Any = model
-    holder: type[BaseModel] | None = model
-    for part in loc:
-        options = _strip(current)
-        if len(options) == 1 and isinstance(options[0], type) and issubclass(options[0], BaseModel):
-            current = options[0]
-            holder = current
-            field = current.model_fields.get(str(part))
-            where.append(part)
-            current = field.annotation if field else None
-            continue
-        member = _member(current, part)
-        if member is not None:
-            current = member
-            continue
-        if len(options) > 1 and str(part).startswith(_ALTERNATIVES):
-            current = next(
-                (o for o in options if str(part).startswith(getattr(get_origin(o) or o, "__name__", "?"))), None
-            )
-            continue
-        where.append(part)
-        current = _item(current)
-        holder = current if isinstance(current, type) and issubclass(current, BaseModel) else holder
-    return tuple(where), holder
-
-
-def _strip(annotation: Any) -> list[Any]:
-    """The alternatives of an annotation: unions, optionals and Annotated taken apart."""
-    if get_origin(annotation) is Annotated:
-        return _strip(get_args(annotation)[0])
-    if get_origin(annotation) is Union or type(annotation).__name__ == "UnionType":
-        return [a for arg in get_args(annotation) for a in _strip(arg) if a is not type(None)]
-    return [annotation]
-
-
-def _member(annotation: Any, tag: str | int) -> Any:
-    """The model of a union that a tag names (pydantic puts the tag, or the class's name, into `loc`)."""
-    for option in _strip(annotation):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            type_ = option.model_fields.get("type")
-            if option.__name__ == tag or (type_ and tag in get_args(type_.annotation)):
-                return option
-    return None
-
-
-def _item(annotation: Any) -> Any:
-    """What a list or mapping holds; the model itself where an optional section wraps one."""
-    for option in _strip(annotation):
-        if get_origin(option) in {tuple, list}:
-            return get_args(option)[0]
-        if get_origin(option) is dict:
-            return get_args(option)[1]
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
-    return None
-
-
-def _nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,10 +1,10 @@
 """Rows that an evaluation set already holds: found by n-grams, by embedding and by perceptual hash, dropped by name."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from filters.decontaminate.ngrams import shared_grams
 from filters.dedup.content import question_texts
@@ -34,6 +34,12 @@ class DecontaminateConfig(Section):
     image_threshold: float = Field(default=0.97, gt=0, le=1, description="cosine of the pictures, with text_threshold")
     image: ImageHashConfig = Field(default_factory=ImageHashConfig, description="same picture: a hit whatever is asked")
     index: IndexConfig = Field(default_factory=IndexConfig, description="how vectors are searched")
+
+    @model_validator(mode="after")
+    def _shorter(self) -> Self:
+        if self.short_ngram > self.ngram:
+            raise ValueError(f"short_ngram ({self.short_ngram}) must not be longer than ngram ({self.ngram})")
+        return self
 
 
 def drop_contaminated(

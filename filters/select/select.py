@@ -59,6 +59,7 @@ class SelectConfig(Section):
     )
     splits: tuple[Literal["sft", "rl", "holdout"], ...] = Field(
         default=("rl",),
+        min_length=1,
         description="the splits to select in; others pass as they are (SFT keeps all verified traces)",
     )
 
@@ -77,11 +78,11 @@ class SelectConfig(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if _how(self) == "mixture" and self.quotas is not None:
+        if how_drawn(self) == "mixture" and self.quotas is not None:
             raise ValueError("a mixture draws with replacement and keeps no quotas; set draw.how to top or weighted")
-        if self.coverage is not None and _how(self) != "top":
+        if self.coverage is not None and how_drawn(self) != "top":
             raise ValueError(
-                f"coverage takes the rows itself, and draws none; set draw.how to top (it is {_how(self)})"
+                f"coverage takes the rows itself, and draws none; set draw.how to top (it is {how_drawn(self)})"
             )
         if self.coverage is not None and self.budget is None:
             raise ValueError("coverage says which rows a budget goes to; set a budget")
@@ -91,6 +92,11 @@ class SelectConfig(Section):
 def rule_of(config: SelectConfig) -> Rule:
     """The rule that a config asks for."""
     return RULES[type(config.rule)]
+
+
+def how_drawn(config: SelectConfig) -> How:
+    """How the budget is spent: as the config says, else as the rule's source does."""
+    return config.draw.how or rule_of(config).how
 
 
 def columns_read(config: SelectConfig) -> tuple[str, ...]:
@@ -122,7 +128,7 @@ def select(
     judged, numbers = _judged(rows, config, seed)
     passing = judged.filter(pl.col("cause").is_null())
     budget = size(config.budget, rows.height, passing.height)
-    placed = place(passing.select("id", "value"), _how(config), config.draw, budget, seed)
+    placed = place(passing.select("id", "value"), how_drawn(config), config.draw, budget, seed)
     worth = _taken(passing, placed, budget, config)
     taken = worth if config.coverage is None else _covering(passing, budget, config, seed, vectors, told)
     marked = judged.join(placed, on="id", how="left", maintain_order="left")
@@ -159,10 +165,6 @@ def control(rows: pl.DataFrame, kept: pl.DataFrame, config: SelectConfig, seed: 
     by = config.quotas.by
     chosen = rows.join(kept.select("id"), on="id", how="semi")
     return draw(mixed, cells(chosen, by).rename({"available": "quota"}), by).to_frame("id")
-
-
-def _how(config: SelectConfig) -> How:
-    return config.draw.how or rule_of(config).how
 
 
 def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.DataFrame, list[str]]:

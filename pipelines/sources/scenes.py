@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -26,7 +26,9 @@ class ScenesSource(SourceSection):
     split: Literal["train", "test", "curate"] = "curate"
     n: int = Field(default=200, ge=1, description="number of scenes")
     per_scene: int | None = Field(default=None, ge=1, description="at most so many questions of a scene, drawn by hash")
-    levels: tuple[int, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1, description="difficulties, 1 to 5, in turn")
+    levels: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field(
+        default=(1, 2, 3, 4, 5), min_length=1, description="difficulties, 1 to 5, in turn"
+    )
     tasks: tuple[Task, ...] | None = Field(default=None, min_length=1, description="only questions of these tasks")
     seed: int = Field(default=0, description="another seed, other scenes")
     license: str | None = "CC0-1.0"

@@ -68,19 +68,26 @@ def test_the_recipes_that_come_along_load(path: Path) -> None:
         ("name: tiny", "name: [tiny", "not valid YAML"),
         ("  budget: 3", "  rule: varience", "'select.rule' has no choice 'varience'. Did you mean 'variance'?"),
         ("  budget: 3", "  rule: {type: variance, min: 1}", "unknown key 'select.rule.min'."),
-        ("  budget: 3", "  rule: {typ: variance}", "'select.rule': its `type` is missing (given: {'typ': 'variance'})."),
+        ("  budget: 3", "  rule: {typ: variance}", "tiny.yaml:13: unknown key 'select.rule.typ'. Did you mean 'type'?"),
+        ("  budget: 3", "  rule: {min_correct: 2}", "'select.rule': its `type` is missing (given: {'min_correct': 2})."),
         ("  budget: 3", "  rule: [variance]", "'select.rule': write it as a mapping, {key: value} (given: ['variance'])."),
+        ("  limit: 5", "  levels: [9]", "unknown key 'sources.0.levels'."),
+        ("easy_vqa", "scenes\n    levels: [1, 9]", "'sources.0.levels.1': input should be less than or equal to 5"),
+        ("rollouts:\n  model: vlm", "rollouts:\n  model: 3", "'rollouts.model': input should be a valid string or write it"),
+        ("name: tiny", "name: tiny\ndriver: {backoff_s: 90}", "tiny.yaml:2: 'driver': the first wait (90 s) must not"),
         ("  budget: 3", "  splits: rl", "'select.splits': write it as a list, [one, two] (given: 'rl')."),
         ("  budget: 3", "  splits: [rll]", "'select.splits.0' has no choice 'rll'. Did you mean 'rl'?"),
         ("  budget: 3", "  budget: 1.5", "'select.budget': a budget is a count, written without a point, or a share"),
-        ("  budget: 3", "  budget: half", "'select.budget': input should be a valid number"),
+        ("  budget: 3", "  budget: half", "'select.budget': input should be a valid integer or a valid number"),
         ("  budget: 3", "  quotas: {by: []}", "'select.quotas.by': needs at least 1 item (given: [])."),
         ("  budget: 3", "  quotas: {shares: equall}", "'select.quotas.shares' has no choice 'equall'. Did you mean 'equal'"),
         ("  budget: 3", "  quotas: {shares: {a: b}}", "'select.quotas.shares.a': input should be a valid number"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
-    assert sentence in mistake(tmp_path, old, new)
+    told = mistake(tmp_path, old, new)
+    assert sentence in told
+    assert len(told.splitlines()) == 1
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -106,13 +113,20 @@ def test_overrides_reach_every_value(tmp_path: Path) -> None:
         ("rollouts.n", "write it as key=value"),
         ("sources.4.limit=1", "there is nothing at '4'"),
         ("rollouts.n=many", "--set rollouts.n=many: 'rollouts.n': input should be a valid integer"),
+        ("sources.0.limit.x=1", "there is nothing at 'x'; 'sources.0.limit' is 5."),
+        ("sources.0.type=easyvqa", "--set sources.0.type=easyvqa: 'sources.0' has no choice 'easyvqa'. Did"),
+        ("sources.0.typ=scenes", "--set sources.0.typ=scenes: unknown key 'sources.0.typ'. Did you mean 'type'?"),
+        ("select.rule.typ=rap", "--set select.rule.typ=rap: unknown key 'select.rule.typ'. Did you mean 'type'?"),
+        ("select.quotas.shares.a=x", "--set select.quotas.shares.a=x: 'select.quotas.shares.a': input should be"),
+        ("traces.pick=diverse", "--set traces.pick=diverse: traces: the recipe makes no traces, so it would do nothing"),
         ("select={budget: -1}", "--set select={budget: -1}: 'select.budget': input should be greater than 0"),
     ],
-)
+)  # fmt: skip
 def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_recipe(write(tmp_path, GOOD), [override])
     assert sentence in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

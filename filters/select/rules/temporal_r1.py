@@ -37,7 +37,7 @@ COLUMNS = ("k", "n", "score_std", "kind")
 
 def window(config: TemporalR1Config, n: int) -> tuple[int, int]:
     """Least and greatest number of right rollouts out of n that pass."""
-    return 1, n - 1
+    return (1, n - 1) if n >= config.min_rollouts else (config.min_rollouts, n)
 
 
 def judge(rows: pl.DataFrame, config: TemporalR1Config, seed: int) -> pl.DataFrame:
