@@ -1,6 +1,5 @@
 """Deduplication in a build: the levels of a recipe, one after the other, each with its own reason and evidence."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, drop_near
 from filters.dedup.exact import ExactConfig, drop_exact
 from filters.dedup.image_hash import ImageHashConfig, drop_image_hash
+from filters.dedup.levels import Level, drop_by_levels
 from filters.dedup.minhash import MinHashConfig, drop_similar_text
 from generators.encoders import EncoderConfig
 from pipelines.hashes import HashLog, pictures
@@ -22,9 +22,6 @@ from schemas.split import Split
 
 if TYPE_CHECKING:
     from pipelines.stage import Build
-
-Level = Callable[[pl.DataFrame, pl.DataFrame | None], Split]
-"""Rows and, among them, those that are never dropped."""
 
 
 class DedupConfig(Section):
@@ -70,15 +67,11 @@ def drop_duplicates(build: "Build", rows: pl.DataFrame, folder: Path, old: pl.Da
     assert config is not None
     searches = Searches()
     known = pl.lit(False) if old is None else pl.col("id").is_in(old["id"].implode())
-    left = rows.with_columns(released=known)
-    stays = _same_rules(build, config)
-    dropped = []
+    marked = rows.with_columns(released=known)
+    fixed = marked.filter("released") if _same_rules(build, config) else None
     with scratch(folder) as (text, image):
-        for level in _levels(build, config, searches, text, image):
-            fixed = left.filter("released") if stays else None
-            left, gone = level(left, fixed)
-            dropped.append(gone)
-    return Parted(Split(left.drop("released"), pl.concat(dropped)), {"searches": searches.notes()})
+        kept, dropped = drop_by_levels(marked, _levels(build, config, searches, text, image), fixed)
+    return Parted(Split(kept.drop("released"), dropped), {"searches": searches.notes()})
 
 
 def _levels(build: "Build", config: DedupConfig, searches: Searches, text: Path, image: Path) -> list[Level]:
