@@ -22,8 +22,10 @@ from schemas.split import Split, split
 PHRASES = {
     r"\baccording to the (?:image )?(?:caption|description|text)\b": "in the image",
     r"\bas (?:mentioned|stated|described) in the (?:image )?(?:caption|description|text)\b": "as seen in the image",
-    r"\b(?:caption|description) (?:says|states|mentions|tells us)\b": "image shows",
-    r"\b(?:caption|description) (?:say|state|mention|tell us)\b": "image show",
+    r"\b(?:mentioned|stated|described) in the (?:image )?(?:caption|description|text)\b": "shown in the image",
+    r"\bdescribed (?:above|says?|states?|mentions?)\b": "seen",
+    r"\b(?:image )?(?:caption|description)s? (?:says?|states?|mentions?|tells? us|tells?)\b": "image shows",
+    r"\b(?:image )?description (?:above|in the text)\b": "image",
     r"\b(?:the|this)(?: given| provided| image| above)* (?:caption|description)s?\b": "the image",
 }
 """What becomes of a mention where no model mends it (regular expressions, case does not matter), in this order."""

@@ -25,8 +25,8 @@ def score_replies(replies: pl.DataFrame, pool: VerifierPool) -> Split:
 def drop_bad_golds(variants: pl.DataFrame) -> Split:
     """Put derived golds to their verifiers before any model is asked: the gold must score, what it rejects must not.
 
-    `detail.rejects` lists wrong answers (an open form: the other options). Reasons: `variants:gold_unusable`,
-    `variants:gold_not_unique`.
+    `detail.rejects` lists wrong answers (an open form: the other options; a claim: the wrong one), `detail.of` the gold that
+    they are wrong for, where it is not the variant's own. Reasons: `variants:gold_unusable`, `variants:gold_not_unique`.
     """
     found = [_fault(row) for row in variants.select("answer", "verifier", "detail").iter_rows()]
     causes = pl.Series("cause", found, dtype=pl.String)
@@ -37,11 +37,16 @@ def drop_bad_golds(variants: pl.DataFrame) -> Split:
 
 def _fault(row: tuple[dict[str, str], dict[str, str], str]) -> str | None:
     answer, verifier, detail = row
-    wrong = json.loads(detail).get("rejects")
+    told = json.loads(detail)
+    wrong = told.get("rejects")
     if wrong is None:
         return None
-    gold = load_answer(answer["parsed"])
-    said = {text: verify(text, gold, verifier=verifier["id"], tags="plain").correct for text in (gold.raw, *wrong)}
+    of = told.get("of") or {"answer": answer["parsed"], "verifier": verifier["id"], "params": "{}"}
+    gold, params = load_answer(of["answer"]), json.loads(of["params"])
+    said = {
+        text: verify(text, gold, verifier=of["verifier"], params=params, tags="plain").correct
+        for text in (gold.raw, *wrong)
+    }
     if not said.pop(gold.raw):
         return "gold_unusable"
     return "gold_not_unique" if any(said.values()) else None

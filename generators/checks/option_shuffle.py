@@ -19,8 +19,13 @@ from schemas.answer import ChoiceAnswer
 from schemas.ids import seeded
 from schemas.tags import TAG_SCHEMAS, parse_tags
 
-_NAMED = r"(?:\b(?:option|choice|answer|letter)s?\s*(?:is|:)?\s*[\(\[]?|[\(\[])([A-Z])\b|\b([A-Z])\)"
-_ALONE = r"(?<![\w'])([B-HJ-Z])(?![\w'])"  # A and I are words
+_NAMED = re.compile(
+    r"(?:\b(?i:option|choice|answer|letter)s?\s*(?i:is|:)?\s*[\(\[*]*|[\(\[])([A-Z])\b|\b([A-Z])\)|\*([A-Z])\*"
+    r"|\b(?i:option|letter)s? [\(\[]?([a-z])\b|[\(\[]([a-z])[\)\]]"
+    r"|(?<![\w'])([B-HJ-Z])(?![\w'])"
+    r"|(?<![\w'.])([AI])(?=[.,;:!?]|\s*$)|(?<![\w'.])(A)(?= (?:is|was|or|and|fits|seems|looks|matches|must|cannot)\b)"
+)
+"""In brackets, in bold, after its name, or alone. A and I are words: they count where a clause ends, and A before a verb."""
 
 
 class OptionShuffle(Check):
@@ -83,10 +88,9 @@ def moved(answer: ChoiceAnswer, order: Sequence[int], options: Sequence[str]) ->
 
 
 def letters_named(thought: str, count: int) -> list[str]:
-    """The option letters that a thought names: in brackets, after "option" or "answer", or alone (but A and I)."""
-    allowed = LETTERS[:count]
-    found = [a or b for a, b in re.findall(_NAMED, thought)] + re.findall(_ALONE, thought)
-    return sorted({letter for letter in found if letter in allowed})
+    """The option letters that a thought names: in brackets, after "option" or "answer", or alone where it is no word."""
+    found = {"".join(groups).upper() for groups in _NAMED.findall(thought)}
+    return sorted(found & set(LETTERS[:count]))
 
 
 def _thought(reply: str, tags: str) -> str | None:

@@ -14,7 +14,7 @@ from pydantic import Field
 from generators.checks.variant import Change, Check, Material, Refusal, Setting
 from generators.prompts import LETTERS, knows, stem
 from generators.rollouts import RolloutsConfig
-from schemas.answer import BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer
+from schemas.answer import BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer, dump_answer
 from schemas.ids import seeded
 
 Form = Literal["open", "yes_no"]
@@ -59,13 +59,15 @@ class QuestionForm(Check):
             yield Refusal("no", "form_no_wrong_answer")
             return
         drawn = seeded(setting.seed, f"question_form:{sample.id}").choice(wrong)
+        judged_by = {"answer": dump_answer(sample.answer), "verifier": sample.verifier, "params": sample.params}
+        # An option is wrong by itself; the gold of another sample may be this one's in other words (4.0 and 4).
+        put = {} if isinstance(sample.answer, ChoiceAnswer) else {"rejects": [drawn], "of": judged_by}
         for base, claimed in (("yes", right), ("no", drawn)):
             asked = stem(sample.question, sample.options) or sample.question
             question = self.claim.format(question=asked, claimed=claimed)
             answer = BooleanAnswer(raw=base, values=(base == "yes",))
-            yield Change(
-                base, question=question, options=(), answer=answer, verifier="boolean", detail={"claimed": claimed}
-            )
+            detail = {"claimed": claimed, **put}
+            yield Change(base, question=question, options=(), answer=answer, verifier="boolean", detail=detail)
 
 
 def _open(sample: Material) -> Change | Refusal:

@@ -23,6 +23,12 @@ def rows(*texts: str) -> pl.DataFrame:
         ("A star, as mentioned in the description.", "A star, as seen in the image."),
         ("Given the image description, it is red.", "Given the image, it is red."),
         ("It is red.", "It is red."),
+        ("It is stated in the text.", "It is shown in the image."),
+        ("As described above, it is red.", "As seen, it is red."),
+        ("The description above has a star.", "The image has a star."),
+        ("The description in the text has a star.", "The image has a star."),
+        ("The image description states it.", "The image shows it."),
+        ("The captions say it is red.", "The image shows it is red."),
     ],
 )
 def test_phrases(before: str, after: str) -> None:

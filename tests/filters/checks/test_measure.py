@@ -1,6 +1,7 @@
 """From verdicts to a row a sample: counts, gains, tests and flags, worked by hand."""
 
 import json
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ from filters.checks.score import drop_bad_golds, score_replies
 from filters.difficulty import DifficultyConfig
 from filters.verify.pool import VerifierPool
 from generators.checks.variant import VARIANT
-from schemas.answer import Answer, ChoiceAnswer, TextAnswer, dump_answer
+from schemas.answer import Answer, BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer, dump_answer
 
 GOLD = ChoiceAnswer(raw="B", letters=("B",), texts=("blue",))
 OPTIONS = ["red", "blue", "teal", "pink"]
@@ -199,6 +200,16 @@ def test_derived_golds_are_put_to_their_verifiers() -> None:
     assert kept["sample_id"].to_list() == ["a", "d"]
     assert dropped["reason"].to_list() == ["variants:gold_not_unique", "variants:gold_unusable"]
     assert json.loads(dropped["evidence"][0])["sample_id"] == "b"
+
+
+def test_a_claim_that_is_the_gold_in_other_words_is_not_asked() -> None:
+    yes, gold = BooleanAnswer(raw="yes", values=(True,)), NumberAnswer(raw="4", value=Fraction(4))
+    of = {"answer": dump_answer(gold), "verifier": "number", "params": "{}"}
+    asked = [(name, json.dumps({"rejects": [claim], "of": of})) for name, claim in (("a", "4.0"), ("b", "5"))]
+    rows = [variant(name, "forms", "yes", yes, detail=detail) for name, detail in asked]
+    kept, dropped = drop_bad_golds(pl.DataFrame(rows, schema=VARIANT))
+    assert kept["sample_id"].to_list() == ["b"]
+    assert dropped["reason"].to_list() == ["variants:gold_not_unique"]
 
 
 def test_a_forced_start_is_part_of_the_reply() -> None:

@@ -148,6 +148,13 @@ def test_a_thought_that_names_letters_is_refused() -> None:
         ("C) fits", ["C"]),
         ("Vitamin D is not offered", []),
         ("the B-side", ["B"]),
+        ("Option A looks right.", ["A"]),
+        ("Answer: A", ["A"]),
+        ("So it must be A.", ["A"]),
+        ("A is wrong.", ["A"]),
+        ("It is **A**", ["A"]),
+        ("option b, or (c)", ["B", "C"]),
+        ("A red ball. I see a cat, and a dog.", []),
     ],
 )
 def test_letters_named(thought: str, named: list[str]) -> None:
@@ -203,6 +210,9 @@ def test_an_open_question_borrows_its_wrong_claim() -> None:
     sample = material(others=("red", "Red", "green"))
     claims = {c.base: c.detail["claimed"] for c in changes(QuestionForm(), sample) if isinstance(c, Change)}
     assert claims == {"yes": "red", "no": "green"}
+    # The verifier of the sample is to say that green is wrong, before a model is asked whether it is.
+    put = [c.detail for c in changes(QuestionForm(), sample) if isinstance(c, Change)]
+    assert [(d["rejects"], d["of"]["verifier"]) for d in put] == [(["green"], sample.verifier)] * 2
     assert refused(QuestionForm(), material(others=("red",))) == ["form_no_wrong_answer"]
 
 
