@@ -177,11 +177,11 @@ def test_a_stage_that_loses_rows_fails_the_build(
 
 def test_a_stage_without_one_answer_fails_the_build(tmp_path: Path, tiny: SimpleNamespace) -> None:
     tiny.write_source(tmp_path, 2)
-    blind = ("models.text={model: smollm2-135m-instruct}", "caption=null", "distill=null", "rollouts.model=text")
-    build = tiny.make(tmp_path, *blind, "preference=null")
+    wordy = f"rollouts.system={'look closely ' * 2_000}"
+    build = tiny.make(tmp_path, wordy, "caption=null", "distill=null", "preference=null")
     # The second time the failures stand in the log and nothing is asked.
     for sentence in ("All 2 requests failed", "Stage 'rollouts' got no answer, all 8 requests failed"):
-        with pytest.raises(StageError, match=f"{sentence}.*the model reads text only"):
+        with pytest.raises(StageError, match=f"{sentence}.*leaves no room in a context"):
             run_build(build)
 
 
