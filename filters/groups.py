@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from filters.dedup.content import question_texts
 from schemas.ids import hash_text
 
 NearPairs = pl.DataFrame | Sequence[pl.DataFrame]
@@ -17,7 +18,8 @@ def group_ids(rows: pl.DataFrame, near_pairs: NearPairs = (), near_media: pl.Dat
     """`id, group` for each row, in its order: connected components over everything that rows can share.
 
     Rows are connected by a shared medium (its sha256, or that of the medium it was derived from), an equal `group_id`,
-    an equal `parent_id`, being the parent of another, each pair of `near_pairs`, and each pair `sha256, other` of
+    an equal `parent_id`, being the parent of another, the same question and options where there is no medium (up to
+    spelling, see `filters.dedup.content`), each pair of `near_pairs`, and each pair `sha256, other` of
     `near_media` (pictures found to be the same, see `filters.dedup.image_hash`). The group is named by hash after
     its smallest shared thing (medium, given group; a row only where there is no other), so it depends on content
     alone, and a new row about a known image leaves the name as it was.
@@ -54,6 +56,9 @@ def links(rows: pl.DataFrame, near_pairs: NearPairs = (), near_media: pl.DataFra
     for column, prefix in (("group_id", "1:group:"), ("parent_id", "2:row:")):
         if column in rows.columns:
             found.append(_link(numbered.select("row", name=pl.col(column)), prefix))
+    if "question" in rows.columns:
+        asked = question_texts(numbered.filter(media.list.len() == 0)).filter(pl.col("text") != "")
+        found.append(_link(numbered.select("row", "id").join(asked, on="id").select("row", name="key"), "3:text:"))
     if near_media is not None:
         pairs = near_media.select("sha256", "other")
         both = pl.concat([pairs, pairs.select(sha256="other", other="sha256")])

@@ -14,7 +14,7 @@ import polars as pl
 
 from filters.dedup.vectors import Vectors
 from pipelines.keyed_log import KeyedLog
-from pipelines.workspace import store_errors
+from pipelines.workspace import naming_damage, store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
 from schemas.errors import StageError
@@ -55,7 +55,9 @@ class EmbeddingsLog:
 
     def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
         """The keys whose vectors the log does not hold, in their order."""
-        return self._log(identity).missing(pl.LazyFrame({"key": keys}, schema={"key": pl.String})).collect()["key"]
+        log, wanted = self._log(identity), pl.LazyFrame({"key": keys}, schema={"key": pl.String})
+        with naming_damage(log.parts()):
+            return log.missing(wanted).collect()["key"]
 
     def _log(self, identity: ModelIdentity) -> KeyedLog:
         return KeyedLog(self.root / content_id(identity.to_json()))
@@ -69,6 +71,10 @@ class EmbeddingsLog:
                 encoder.encode(items(part[at : at + BATCH])).astype(np.float16) for at in range(0, len(part), BATCH)
             ]
             vectors = np.concatenate(found)
+            if len(bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+                raise StageError(
+                    f"The encoder's vectors of {len(bad)} of {len(part)} items are no numbers, first {part[bad[0]]}."
+                )
             table = pl.DataFrame(
                 {"key": part, "vector": vectors},
                 schema={"key": pl.String, "vector": pl.Array(pl.Float16, vectors.shape[1])},
@@ -81,7 +87,7 @@ class EmbeddingsLog:
             return Vectors(keys, np.zeros((0, 1), dtype=np.float16))
         places = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
         matrix: Any = None
-        with store_errors(out):
+        with store_errors(out), naming_damage(log.parts()):
             for path in log.parts():
                 part = pl.read_parquet(path).join(places, on="key")
                 if not part.height:

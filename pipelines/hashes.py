@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from filters.dedup.image_hash import HASH_VERSION, HASHES, image_hashes
-from pipelines.workspace import write_table
+from pipelines.workspace import naming_damage, write_table
 from schemas.engine import MediaReader
 
 PART_IMAGES = 16_384
@@ -22,15 +22,21 @@ class HashLog:
     def hashes(self, images: pl.Series, media: MediaReader) -> pl.DataFrame:
         """`sha256, phash, thumb` (schema `HASHES`) of each distinct image, in the order of sha256."""
         wanted = pl.DataFrame({"sha256": images}, schema={"sha256": pl.String}).drop_nulls().unique().sort("sha256")
-        missing = wanted.join(self._scan().select("sha256").collect(), on="sha256", how="anti", maintain_order="left")
+        with naming_damage(self._parts()):
+            known = self._scan().select("sha256").collect()
+        missing = wanted.join(known, on="sha256", how="anti", maintain_order="left")
         for part in missing["sha256"].to_frame().iter_slices(PART_IMAGES):
             table = image_hashes(part["sha256"].to_list(), media, os.cpu_count() or 1)
             write_table(table, self.folder / f"part-{uuid.uuid4().hex}.parquet")
-        found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256")
-        return found.sort("sha256").collect()
+        with naming_damage(self._parts()):
+            found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256")
+            return found.sort("sha256").collect()
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
 
     def _scan(self) -> pl.LazyFrame:
-        parts = sorted(self.folder.glob("part-*.parquet"))
+        parts = self._parts()
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=HASHES)
 
 

@@ -16,7 +16,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,28 @@ def write_table(table: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
             if "No space left" in str(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
             raise
+
+
+@contextmanager
+def naming_damage(parts: Sequence[Path]) -> Iterator[None]:
+    """Where a part of a log turns out to be damaged, which polars says without a name, say which one."""
+    try:
+        yield
+    except pl.exceptions.ComputeError as error:
+        for part in parts:
+            if _is_damaged(part):
+                raise StoreError(
+                    f"{part} is damaged. Delete it and run the same command again: what it held is computed anew."
+                ) from error
+        raise
+
+
+def _is_damaged(part: Path) -> bool:
+    try:
+        pl.read_parquet(part)
+    except pl.exceptions.ComputeError:
+        return True
+    return False
 
 
 def write_json(value: Any, path: Path) -> None:

@@ -41,6 +41,7 @@ def _partition(groups: pl.DataFrame) -> set[frozenset[str]]:
         ({"group_id": "puzzle-7"}, {"group_id": "puzzle-7"}),
         ({"parent_id": "p"}, {"parent_id": "p"}),
         ({"id": "p"}, {"parent_id": "p"}),
+        ({"question": "How many?", "options": ["1", "2"]}, {"question": "how  many", "options": ["2", "1"]}),
     ],
 )
 def test_what_rows_share_connects_them(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -64,9 +65,10 @@ def test_pictures_that_are_the_same_connect_the_rows_that_show_them() -> None:
 
 
 def test_rows_that_share_nothing_stand_alone_and_order_is_the_input_order() -> None:
-    rows = _rows({}, {"media": None}, {"images": []})
+    asked = {"question": "How many?"}
+    rows = _rows({}, {"media": None}, {"images": []}, asked, asked | {"images": ["a"]}, asked | {"images": ["b"]})
     groups = group_ids(rows)
-    assert groups["group"].n_unique() == 3 and groups["id"].to_list() == rows["id"].to_list()
+    assert groups["group"].n_unique() == 6 and groups["id"].to_list() == rows["id"].to_list()
     assert group_ids(rows[:0]).is_empty()
 
 

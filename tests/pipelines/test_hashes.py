@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 
 import polars as pl
+import pytest
 from PIL import Image
 
 from filters.dedup.image_hash import HASHES, image_hash
 from pipelines.hashes import HashLog, pictures
+from schemas.errors import StoreError
 from schemas.sample import SAMPLE
 
 
@@ -41,6 +43,15 @@ def test_each_picture_is_hashed_once(tmp_path: Path) -> None:
     assert found.row(0) == ("a", *(image_hash(media.stored["a"]) or ()))
     assert found.row(1) == ("c", None, None)
     assert log.hashes(pl.Series([], dtype=pl.String), media).is_empty()
+
+
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    media, log = Media(a=_png("red")), HashLog(tmp_path)
+    log.hashes(pl.Series(["a"]), media)
+    part = next(tmp_path.rglob("part-*.parquet"))
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.raises(StoreError, match=rf"{part.name} is damaged. Delete it"):
+        log.hashes(pl.Series(["a"]), media)
 
 
 def test_pictures_of_rows_are_images_only_and_each_once() -> None:
