@@ -85,12 +85,13 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     """Add the measures to traces (`id, reasoning, tokens, finish_reason, contradicts`), without dropping any.
 
     New columns: `words`, `repeated_ngrams` and `repeated_sentences` (shares, 0 where there is one or none),
-    `foreign` (share of letters outside the main script; Greek is mathematics, so it is nobody's), `leaks`, `cues`
-    (counts), `truncated`.
+    `foreign` (share of letters outside the main script; Greek and LaTeX commands are mathematics, so they are nobody's),
+    `leaks`, `cues` (counts), `truncated`.
     """
     text = pl.col("reasoning").fill_null("")
     words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
-    sentences = text.str.to_lowercase().str.replace_all(r"[.!?;\n]+", "\n").str.split("\n")
+    # A point inside a number or an abbreviation ends nothing.
+    sentences = text.str.to_lowercase().str.replace_all(r"[.!?;]+(?:\s+|$)|[。！？；\n]+", "\n").str.split("\n")
     stripped = sentences.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(pl.element() != ""))
     rows = traces.with_columns(__words=words, __sentences=stripped)
     grams = pl.concat_str([pl.element().shift(-i) for i in range(config.ngram)], separator=" ").drop_nulls()
@@ -98,7 +99,7 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
         words=pl.col("__words").list.len(),
         repeated_ngrams=_repeated(pl.col("__words").list.eval(grams)),
         repeated_sentences=_repeated(pl.col("__sentences")),
-        foreign=_foreign(text),
+        foreign=_foreign(text.str.replace_all(r"\\[A-Za-z]+", " ")),
         leaks=mentions(text, config.leaks),
         cues=mentions(text, config.cues),
         truncated=pl.col("finish_reason") == "length",

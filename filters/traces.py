@@ -68,12 +68,13 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
 def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.Series:
     """Whether a right trace (`reasoning, answer, verifier, options`) concludes a wrong answer on the way to its right one.
 
-    Null where the reasoning states no conclusion, or none that a rule can score.
+    Null where the reasoning states no conclusion, none that reads as an answer of its kind ("the answer is clear from …"),
+    or none that a rule can score.
     """
     said = [concluded(text) for text in traces["reasoning"]]
-    correct = next(c for c in _verdicts(traces, said, pool, "plain") if c.name == "correct")
-    spoken = pl.Series([text is not None for text in said], dtype=pl.Boolean)
-    return pl.select(pl.when(spoken).then(~correct)).to_series().rename("contradicts")
+    verdict = {c.name: c for c in _verdicts(traces, said, pool, "plain")}
+    spoken = pl.Series([text is not None for text in said], dtype=pl.Boolean) & verdict["parsed_response"].is_not_null()
+    return pl.select(pl.when(spoken).then(~verdict["correct"])).to_series().rename("contradicts")
 
 
 def judge_questions(responses: pl.DataFrame) -> pl.DataFrame:
