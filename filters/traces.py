@@ -13,7 +13,7 @@ from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import load_answer
 from schemas.section import Section
 from schemas.split import Split, no_drops, split
-from schemas.tags import TAG_SCHEMAS, render
+from schemas.tags import TAG_SCHEMAS, render_trace
 from schemas.verdict import VERDICT
 
 
@@ -36,7 +36,7 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
     rows = traces.with_columns(_verdicts(traces, traces["final"].to_list(), pool, "plain"))
     schema = TAG_SCHEMAS[config.tags]
     texts = [
-        render(schema, {"think": reasoning or "", schema.answer: stated_gold(answer, verifier)})
+        render_trace(schema, reasoning or "", stated_gold(answer, verifier))
         for reasoning, answer, verifier in rows.select("reasoning", "answer", "verifier").iter_rows()
     ]
     marks = [tag for section in schema.sections for tag in (section.open, section.close) if tag]

@@ -16,7 +16,7 @@ from pipelines.sources.scenes import ScenesSource
 from pipelines.stage import Build
 from pipelines.steps.candidates import check_candidates
 from schemas.errors import ConfigError
-from schemas.tags import TAG_SCHEMAS
+from schemas.tags import TAG_SCHEMAS, thoughts
 
 PICTURED = (EasyVqaSource, ImageFolderSource, ScenesSource)
 """Sources in which every row has a picture."""
@@ -63,7 +63,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _check_tags(recipe: Recipe) -> None:
-    """Raise ConfigError for a tag schema that there is not."""
+    """Raise ConfigError for a tag schema that there is not, or that no trace can be written in."""
     named = [("verify", recipe.verify.tags), ("rollouts", recipe.rollouts.tags if recipe.rollouts else None)]
     named += [(f"checks.{number}", check.tags) for number, check in enumerate(recipe.checks)]
     for section, name in named:
@@ -72,6 +72,13 @@ def _check_tags(recipe: Recipe) -> None:
             raise ConfigError(
                 f"{section}.tags: there is no tag schema '{name}'.{hint} Schemas: {', '.join(TAG_SCHEMAS)}."
             )
+    parts = thoughts(TAG_SCHEMAS[recipe.verify.tags])
+    if recipe.distill is not None and len(parts) > 1:
+        fit = ", ".join(name for name, schema in TAG_SCHEMAS.items() if len(thoughts(schema)) == 1)
+        raise ConfigError(
+            f"verify.tags: '{recipe.verify.tags}' asks for {', '.join(parts)} beside the answer, and a trace has one "
+            f"reasoning; take one of {fit}."
+        )
 
 
 def _check_dedup(recipe: Recipe) -> None:

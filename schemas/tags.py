@@ -158,6 +158,16 @@ def render(schema: TagSchema, sections: Mapping[str, str]) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def thoughts(schema: TagSchema) -> tuple[str, ...]:
+    """The sections that a reply must have beside its answer. A trace, of one reasoning, fills one at most."""
+    return tuple(s.name for s in schema.sections if s.name != schema.answer and not s.optional)
+
+
+def render_trace(schema: TagSchema, reasoning: str, answer: str) -> str:
+    """Writes a reasoning and its answer. `KeyError`: the schema asks for more than one section of reasoning (`thoughts`)."""
+    return render(schema, {**dict.fromkeys(thoughts(schema)[:1], reasoning), schema.answer: answer})
+
+
 _BRACES = re.compile(r"(\\f?box(?:ed)?\s*\{)|\\.|[{}]", re.DOTALL)
 
 

@@ -8,7 +8,7 @@ from pipelines.steps.rollouts import scores
 from pipelines.steps.tables import write
 from pipelines.steps.traces import verified
 from pipelines.workspace import write_table
-from schemas.tags import TAG_SCHEMAS, render
+from schemas.tags import TAG_SCHEMAS, render_trace
 
 
 def pair_responses(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -53,5 +53,5 @@ def _render(pairs: pl.DataFrame, tags: str) -> pl.DataFrame:
     """Put the rejected traces into the tag schema of the chosen ones, with their own wrong answers."""
     schema = TAG_SCHEMAS[tags]
     parts = pairs["rejected_text"].str.json_decode(pl.Struct({"reasoning": pl.String, "final": pl.String}))
-    texts = [render(schema, {"think": p["reasoning"] or "", schema.answer: p["final"]}) for p in parts]
+    texts = [render_trace(schema, p["reasoning"] or "", p["final"]) for p in parts]
     return pairs.with_columns(pl.Series("rejected_text", texts, dtype=pl.String))

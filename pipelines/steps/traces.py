@@ -145,8 +145,9 @@ def _mended(road: Road) -> pl.LazyFrame:
     told = traces.join(lost, on="id", how="anti").join(mended, on="id", how="left", maintain_order="left")
     around = pl.col("text").str.splitn(pl.col("reasoning").str.strip_chars(), 2).struct
     text = pl.concat_str(around.field("field_0"), "mended", around.field("field_1"))
+    # A schema of answers alone (`plain`) shows no reasoning, so there is nothing in its text to mend.
     return told.with_columns(
-        text=pl.when(pl.col("mended").is_null()).then("text").otherwise(text),
+        text=pl.when(pl.col("mended").is_null()).then("text").otherwise(pl.coalesce(text, "text")),
         reasoning=pl.coalesce("mended", "reasoning"),
     ).drop("mended")
 

@@ -24,6 +24,14 @@ def test_the_line_of_a_mistake_is_told() -> None:
     )
 
 
+def test_a_schema_that_no_trace_fills_is_refused_before_a_model_is_asked() -> None:
+    assert "'staged' asks for summary, caption, reasoning beside the answer, and a trace has one" in told(
+        "verify.tags=staged"
+    )
+    check_recipe(load_recipe("quickstart", ["verify.tags=thought_solution"]))
+    check_recipe(load_recipe("quickstart", ["verify.tags=staged", "distill=null"]))
+
+
 def test_the_tags_of_a_check_are_looked_at_too() -> None:
     sentence = told("checks=[{type: text_only}, {type: guess, tags: plian}]")
     assert "checks.1.tags: there is no tag schema 'plian'. Did you mean 'plain'?" in sentence

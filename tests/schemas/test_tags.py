@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.tags import TAG_SCHEMAS, TagSchema, last_boxed, parse_tags, render
+from schemas.tags import TAG_SCHEMAS, TagSchema, last_boxed, parse_tags, render, render_trace, thoughts
 
 THINK = TAG_SCHEMAS["think_answer"]
 
@@ -101,6 +101,20 @@ def test_a_required_section_cannot_be_left_out_when_rendering() -> None:
 )
 def test_the_last_balanced_box(text: str, inside: str | None) -> None:
     assert last_boxed(text) == inside
+
+
+@pytest.mark.parametrize("name", [n for n, s in TAG_SCHEMAS.items() if len(thoughts(s)) == 1])
+def test_a_trace_is_its_reasoning_and_its_answer(name: str) -> None:
+    schema = TAG_SCHEMAS[name]
+    parsed = parse_tags(render_trace(schema, "It is red.", "5"), schema)
+    assert (parsed.violation, parsed.answer_span) == (None, "5")
+    assert parsed.sections[thoughts(schema)[0]] == "It is red."
+
+
+def test_some_schemas_ask_for_more_than_a_reasoning_or_for_none() -> None:
+    assert thoughts(TAG_SCHEMAS["staged"]) == ("summary", "caption", "reasoning")
+    assert thoughts(TAG_SCHEMAS["thought_solution"]) == ("thought",)
+    assert render_trace(TAG_SCHEMAS["plain"], "It is red.", "5") == "5"
 
 
 def test_boxes_that_never_close_are_read_in_one_pass() -> None:
