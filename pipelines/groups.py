@@ -13,6 +13,7 @@ from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
 from pipelines.dedup import Parted
 from pipelines.hashes import HashLog, pictures
 from pipelines.vectors import Searches, image_vectors, scratch, text_vectors
+from schemas.split import Split
 
 if TYPE_CHECKING:
     from pipelines.stage import Build
@@ -35,11 +36,23 @@ class SplitSection(AssignConfig):
     )
 
 
-def assign_sides(build: "Build", rows: pl.DataFrame, folder: Path, old: pl.DataFrame | None) -> Parted:
-    """Give every group one side; kept is `id, group, split`. `old` (`id, split`) holds the sides of the latest release."""
+def assign_sides(
+    build: "Build",
+    rows: pl.DataFrame,
+    folder: Path,
+    old: pl.DataFrame | None = None,
+    gone: pl.DataFrame | None = None,
+) -> Parted:
+    """Give every group one side; kept is `id, group, split`.
+
+    `old` (`id, split`) holds the sides of all releases, `gone` those of its rows that are no longer among `rows`: they bind
+    their groups all the same.
+    """
     searches = Searches()
+    every = rows if gone is None else pl.concat([rows, gone])
     with scratch(folder) as (text, image):
-        parted = split_by_group(rows, lambda left: _ties(build, left, searches, text, image), build.recipe.split, old)
+        parted = split_by_group(every, lambda left: _ties(build, left, searches, text, image), build.recipe.split, old)
+    parted = Split(parted.kept.join(rows, on="id", how="semi", maintain_order="left"), parted.dropped)
     sizes = parted.kept.group_by("group").len()["len"]
     notes = {"groups": len(sizes), "largest": max(sizes, default=0), "searches": searches.notes()}
     return Parted(parted, notes)

@@ -1,5 +1,6 @@
 """Every group of related samples gets one side, and keeps it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,9 +15,17 @@ def split_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     """Give every group of related samples one side."""
     columns = ("id", "question", "options", "answer", "media", "source", "group_id", "parent_id")
     rows = samples(road, stage, columns).sort("id").collect()
-    parted, notes = assign_sides(build, rows, build.folder(stage), released_sides(build))
+    sides = released_sides(build)
+    gone = None if sides is None else no_longer_alive(road, rows, sides, columns)
+    parted, notes = assign_sides(build, rows, build.folder(stage), sides, gone)
     outcome = write(build, stage, rows.height, parted.kept, parted.dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes=notes)
+
+
+def no_longer_alive(road: Road, rows: pl.DataFrame, sides: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The samples that a release gave away and a stage has dropped since: what took their place gets their side."""
+    ids = sides.join(rows, on="id", how="anti").select("id").lazy()
+    return road.table("ingest").select(columns).join(ids, on="id", how="semi").sort("id").collect()
 
 
 def released_sides(build: Build) -> pl.DataFrame | None:

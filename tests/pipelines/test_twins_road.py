@@ -132,6 +132,12 @@ def told(build: Build) -> pl.DataFrame:
     return gone.join(names, on="id", how="left").join(partner, on="kept", how="left")
 
 
+def named(build: Build) -> list[Row]:
+    """`id, row` (the source's name) of every sample."""
+    samples = road(build).table("ingest")
+    return samples.select("id", row=pl.col("source").struct.field("row")).collect().to_dicts()
+
+
 def sides(build: Build) -> dict[str, str]:
     """The side of each row of the latest release."""
     releases = sorted((build.workspace.releases("twins")).glob("v*"), key=lambda p: int(p.name[1:]))
@@ -302,6 +308,22 @@ def test_rules_that_change_judge_released_rows_again(tmp_path: Path) -> None:
     run_build(strict)
     assert told(strict)["reason"].to_list() == ["dedup:image_hash"]
     assert len(sides(strict)) == 2
+
+
+def test_what_replaces_a_released_row_gets_its_side(tmp_path: Path) -> None:
+    found = Material(tmp_path)
+    found.write("exam.jsonl", [asked(0, "Where does the river end?", "")])
+    old = [asked(i, "What is here?", f"thing {i}", image=found.picture(i, size=60)) for i in range(8)]
+    found.write("rows.jsonl", old)
+    build = found.build("dedup.text=null")
+    run_build(build)
+    before = {row["row"]: sides(build)[row["id"]] for row in named(build)}
+    found.write("rows.jsonl", [*old, *(row | {"row": f"n{i}", "image": found.picture(i)} for i, row in enumerate(old))])
+    better = found.build("dedup.text=null", "dedup.image_hash.quality.by=[pixels]")
+    run_build(better)
+    after = {row["row"]: sides(better).get(row["id"]) for row in named(better)}
+    assert [row for row in before if after[row] is None], "a larger picture takes the place of a released one"
+    assert {row: after[f"n{row[1:]}"] for row in before} == before
 
 
 def test_a_side_is_remembered_beyond_the_latest_release(tmp_path: Path) -> None:
