@@ -32,7 +32,7 @@ test-trainers: $(STAMP) $(TRAINERS)/llama_factory/.installed $(TRAINERS)/verl/.i
 	$(BIN)/pytest -m trainers
 
 $(TRAINERS)/llama_factory/.installed: SPEC := llamafactory==0.9.5
-$(TRAINERS)/verl/.installed: SPEC := verl==0.9.1 $(REWARD)
+$(TRAINERS)/verl/.installed: SPEC := verl==0.9.1 qwen-vl-utils==0.0.14 $(REWARD)
 $(TRAINERS)/ms_swift/.installed: SPEC := ms-swift==4.6.0 $(REWARD)
 
 # The registry's torchvision is a CUDA build that breaks transformers beside a CPU torch. So is its torchaudio, which

@@ -64,34 +64,48 @@ def said(stored: dict[str, Any], name: str, marks: tuple[str, ...] = COMMON) -> 
     return escape(stored[name][0]["content"], marks)
 
 
-def test_llama_factory(shapes: Path, stored: Stored, tmp_path: Path) -> None:
-    found = read(shapes, "llama_factory", tmp_path)
-    for row, source in zip(found["sft"], stored(shapes, "sft"), strict=True):
+@pytest.fixture(params=["mixed", "text-only"])
+def release(request: pytest.FixtureRequest, shapes: Path, make_release: Callable[..., Path]) -> Path:
+    """Rows with no, one and many pictures; and a release without any, whose exports have no column for them."""
+    texts = [
+        ("What is six times seven?", 0, "number", "42", [], "6 · 7 = 42."),
+        ("A half?", 0, "number", "0.5", [], "½"),
+    ]
+    return shapes if request.param == "mixed" else make_release(texts)
+
+
+def test_llama_factory(release: Path, stored: Stored, tmp_path: Path) -> None:
+    found = read(release, "llama_factory", tmp_path)
+    for row, source in zip(found["sft"], stored(release, "sft"), strict=True):
         check_prompt(row, source)
         assert row["reply"] == said(source, "completion")
-    for row, source in zip(found["dpo"], stored(shapes, "preference"), strict=True):
+    for row, source in zip(found["dpo"], stored(release, "preference"), strict=True):
         check_prompt(row, source)
         assert (row["chosen"], row["rejected"]) == (said(source, "chosen"), said(source, "rejected"))
 
 
-def test_verl(shapes: Path, stored: Stored, tmp_path: Path) -> None:
-    found = read(shapes, "verl", tmp_path, str(replies(shapes, stored, tmp_path)))["rows"]
-    for row, source in zip(found, [*stored(shapes, "rl"), *stored(shapes, "holdout")], strict=True):
+def test_verl(release: Path, stored: Stored, tmp_path: Path) -> None:
+    found = read(release, "verl", tmp_path, str(replies(release, stored, tmp_path)))
+    for row, source in zip(found["rows"], [*stored(release, "rl"), *stored(release, "holdout")], strict=True):
         check_graded(row, source)
-    assert [row["split"] for row in found] == ["rl"] * 6 + ["holdout"] * 6
+    half = len(stored(release, "rl"))
+    assert [row["split"] for row in found["rows"]] == ["rl"] * half + ["holdout"] * half
+    for row, source in zip(found["sft"], stored(release, "sft"), strict=True):
+        check_prompt(row, source)
+        assert row["reply"] == said(source, "completion")
 
 
-def test_ms_swift(shapes: Path, stored: Stored, tmp_path: Path) -> None:
-    found = read(shapes, "ms_swift", tmp_path, str(replies(shapes, stored, tmp_path)))
-    for row, source in zip(found["sft"], stored(shapes, "sft"), strict=True):
+def test_ms_swift(release: Path, stored: Stored, tmp_path: Path) -> None:
+    found = read(release, "ms_swift", tmp_path, str(replies(release, stored, tmp_path)))
+    for row, source in zip(found["sft"], stored(release, "sft"), strict=True):
         check_prompt(row, source, MARKS)
         assert row["reply"] == said(source, "completion", MARKS)
-    for row, source in zip(found["dpo"], stored(shapes, "preference"), strict=True):
+    for row, source in zip(found["dpo"], stored(release, "preference"), strict=True):
         check_prompt(row, source, MARKS)
         assert (row["chosen_reply"], row["rejected_reply"]) == (
             said(source, "chosen", MARKS),
             said(source, "rejected", MARKS),
         )
     for name, split in (("grpo", "rl"), ("grpo_holdout", "holdout")):
-        for row, source in zip(found[name], stored(shapes, split), strict=True):
+        for row, source in zip(found[name], stored(release, split), strict=True):
             check_graded(row, source, MARKS)

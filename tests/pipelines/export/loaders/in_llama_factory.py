@@ -45,9 +45,8 @@ def read(export: str, model: str, name: str, stage: str) -> list[dict[str, Any]]
     rows = [data[i] for i in range(len(data))]
     collate = MultiModalDataCollatorForSeq2Seq if stage == "sft" else PairwiseDataCollatorWithPadding
     batch = collate(template=template, padding=True, **parts)([dict(row) for row in rows])
-    assert batch["pixel_values"].shape[0] == sum(len(row["images"] or []) for row in rows) * (
-        1 if stage == "sft" else 2
-    )
+    shown = sum(len(row["images"] or []) for row in rows) * (1 if stage == "sft" else 2)
+    assert batch["pixel_values"].shape[0] == max(shown, 1)  # a batch without pictures gets a blank one, masked
     keys = (
         {"reply": ("input_ids", "labels")}
         if stage == "sft"

@@ -57,7 +57,7 @@ def encoded(row: dict[str, Any], template: Any, mode: str, sides: tuple[str, ...
     """What is asked and what is trained on, read back from the tokens."""
     template.set_mode(mode)
     tokens = template.encode(dict(row))
-    said: dict[str, Any] = {"images": len(row["images"] or [])}
+    said: dict[str, Any] = {"images": len(row.get("images") or [])}
     for side in sides:
         ids, labels = tokens[f"{side}input_ids"], tokens[f"{side}labels"]
         pairs = list(zip(ids, labels, strict=True))
@@ -72,10 +72,10 @@ def encoded(row: dict[str, Any], template: Any, mode: str, sides: tuple[str, ...
 
 def prompt(row: dict[str, Any], template: Any) -> dict[str, Any]:
     template.set_mode("transformers")
-    ids = template.encode({"messages": row["messages"], "images": row["images"] or []})["input_ids"]
+    ids = template.encode({"messages": row["messages"], "images": row.get("images") or []})["input_ids"]
     truth = json.loads(row["ground_truth"])["answer"]
     asked = question(template.tokenizer.decode(ids))
-    return {"id": row["id"], "images": len(row["images"] or []), "question": asked, "answer": truth}
+    return {"id": row["id"], "images": len(row.get("images") or []), "question": asked, "answer": truth}
 
 
 def question(asked: str) -> str:

@@ -1,4 +1,4 @@
-"""Run in verl's environment: reads an export through verl's own data set, and scores it through verl's own reward path.
+"""Run in verl's environment: reads an export through verl's own data sets, and scores it through verl's own reward path.
 
     python in_verl.py EXPORT MODEL_FOLDER REPLIES.json
 
@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from transformers import AutoTokenizer, CLIPImageProcessor, LlavaProcessor
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 from verl.trainer.ppo.reward import get_custom_reward_fn
+from verl.utils.dataset.dataset_utils import SFTTensorCollator
+from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
 
@@ -31,8 +34,30 @@ def main(export: Path, model: str, replies: dict[str, list[str]]) -> None:
         vision_feature_select_strategy="default",
         chat_template=tokenizer.chat_template,
     )
-    # Its filter of long prompts needs qwen_vl_utils, which needs a torchvision for this torch.
-    config = OmegaConf.create({"cache_dir": str(export / ".cache"), "filter_overlong_prompts": False})
+    pictures.patch_size = processor.patch_size  # verl asks the picture's processor for it, which Qwen's has
+    import_qwen_vl_utils()
+    found = {"rows": rl(export, tokenizer, processor, replies), "sft": sft(export, tokenizer, processor)}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def import_qwen_vl_utils() -> None:
+    """verl opens pictures with it. It imports torchvision, which it uses for videos alone and which is not here: see the
+    Makefile."""
+    names = ("torchvision", "torchvision.io", "torchvision.transforms")
+    absent = {name: ModuleType(name) for name in names}
+    absent["torchvision"].io = absent["torchvision.io"]
+    absent["torchvision"].transforms = absent["torchvision.transforms"]
+    absent["torchvision.transforms"].InterpolationMode = None
+    sys.modules.update(absent)
+    import qwen_vl_utils  # noqa: F401
+
+    for name in names:
+        del sys.modules[name]
+
+
+def rl(export: Path, tokenizer: Any, processor: Any, replies: dict[str, list[str]]) -> list[dict[str, Any]]:
+    # The filter opens every picture and counts its tokens; it leaves out what fails, with a line.
+    config = OmegaConf.create({"cache_dir": str(export / ".cache"), "max_prompt_length": 2048})
     files = [str(export / name / "part-00000.parquet") for name in ("train", "val")]  # concatenated: one Arrow schema
     data = RLHFDataset(files, tokenizer, config, processor)
     manager = reward_manager(export, tokenizer)
@@ -40,7 +65,28 @@ def main(export: Path, model: str, replies: dict[str, list[str]]) -> None:
         read(data[i], processor) | {"scores": score(data[i], manager, tokenizer, replies)} for i in range(len(data))
     ]
     assert len(collate_fn([data[i] for i in range(len(data))])["raw_prompt"]) == len(data)
-    sys.stdout.write(json.dumps({"rows": rows}) + "\n")
+    return rows
+
+
+def sft(export: Path, tokenizer: Any, processor: Any) -> list[dict[str, Any]]:
+    """The rows of its SFT data set: tokens, what the loss is on, pictures; and a batch of all of them."""
+    config = OmegaConf.create({"max_length": 4096, "pad_mode": "no_padding", "truncation": "error"})
+    data = MultiTurnSFTDataset([str(export / "sft" / "part-00000.parquet")], tokenizer, config, processor)
+    rows = [data[i] for i in range(len(data))]
+    assert SFTTensorCollator("no_padding")([dict(row) for row in rows])["input_ids"].size(0) == len(rows)
+    return [conversation(row, tokenizer) for row in rows]
+
+
+def conversation(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """Question and reply, read back from the tokens, and the pictures beside them."""
+    ids, loss = row["input_ids"], row["loss_mask"].bool()
+    asked = tokenizer.decode(ids[~loss]).removeprefix("<|user|>").removesuffix("<|assistant|>")
+    shown = row.get("multi_modal_inputs", {}).get("pixel_values")
+    return {
+        "question": asked.removesuffix("<end_of_utterance>").replace("<image>", ""),
+        "reply": tokenizer.decode(ids[loss]).removesuffix("<end_of_utterance>"),
+        "images": 0 if shown is None else shown.shape[0],
+    }
 
 
 def read(row: dict[str, Any], processor: Any) -> dict[str, Any]:
