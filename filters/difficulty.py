@@ -93,4 +93,4 @@ def drop_unmeasured(samples: pl.DataFrame, measured: pl.DataFrame) -> Split:
     """Join samples (`id, …`) with their counts; a sample without one scored rollout is dropped."""
     rows = samples.join(measured, on="id", how="left", maintain_order="left")
     reason = pl.when(pl.col("n").fill_null(0) == 0).then(pl.lit("difficulty:unmeasured"))
-    return split(rows, reason, {"asked": pl.col("asked"), "unscored": pl.col("unscored")})
+    return split(rows, reason, {name: pl.col(name) for name in ("asked", "truncated", "unscored")})

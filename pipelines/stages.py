@@ -56,7 +56,7 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("score", "rollouts", 2, ("rollouts",), lambda r: r.verify if r.rollouts else None, outcomes.score_rollouts),
     Stage("judge_rollouts", "verdicts", 1, ("score",), lambda r: r.judge if r.rollouts else None, ask,
           Asks(outcomes.rollout_judge_rows, judge.requests, judge.collect, most=lambda section: None)),
-    Stage("difficulty", "samples", 2, ("rollouts", "score", "judge_rollouts"),
+    Stage("difficulty", "samples", 3, ("rollouts", "score", "judge_rollouts"),
           lambda r: r.difficulty if r.rollouts else None, outcomes.measure_difficulty),
     Stage("variants", "variants", 2, ("difficulty", "caption", "score", "verify", "judge", "rewrite", "quality", "pick"),
           checks.section, checks.make_variants, extra=checks.facts),

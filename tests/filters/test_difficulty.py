@@ -69,6 +69,9 @@ def test_a_sample_without_a_scored_rollout_is_dropped() -> None:
     parted = drop_unmeasured(pl.DataFrame({"id": ["s", "never-asked"]}), measured)
     assert parted.kept.is_empty()
     assert parted.dropped["reason"].to_list() == ["difficulty:unmeasured"] * 2
+    cut = measure(rollouts(None, None, finish="length"), DifficultyConfig(truncated="unscored"))
+    parted = drop_unmeasured(pl.DataFrame({"id": ["s"]}), cut)
+    assert parted.dropped["evidence"].to_list() == ['{"asked":2,"truncated":2,"unscored":0}']
 
 
 def test_an_empty_table() -> None:
