@@ -7,7 +7,7 @@ from filters.dedup.marks import marks
 from filters.dedup.words import content_words
 from schemas.ids import hash_text
 
-_LABEL = r"^\s*[(\[]?[A-Za-z][)\].:、]\s*"
+_LABEL = r"^\s*[(\[]?([A-Za-z])[)\].:、]\s*"
 _LETTER = r"^\s*[(\[]?([A-Za-z])[)\].:]?\s*$"
 
 
@@ -33,18 +33,24 @@ def normalized(text: pl.Expr) -> pl.Expr:
 
 
 def _options() -> pl.Expr:
-    bare = pl.element().fill_null("").str.replace(_LABEL, "")
+    """Options without their labels. Letters that do not count the options through are no labels ("x: 3", "y: 4")."""
+    said = pl.element().fill_null("")
+    is_label = _place(said.str.extract(_LABEL)) == pl.int_range(pl.len())
+    bare = pl.when(is_label).then(said.str.replace(_LABEL, "")).otherwise(said)
     return pl.col("options").fill_null([]).list.eval(normalized(bare))
 
 
 def _answer() -> pl.Expr:
     """The answer; a choice letter stands for its option, so that shuffled options compare equal."""
     raw = pl.col("answer").struct.field("raw")
-    letter = raw.str.extract(_LETTER).str.to_uppercase()
-    place = letter.str.to_integer(base=36, strict=False) - 10
-    option = pl.col("__options").list.get(place, null_on_oob=True)
+    option = pl.col("__options").list.get(_place(raw.str.extract(_LETTER)), null_on_oob=True)
     is_choice = (pl.col("answer").struct.field("kind") == "choice") | (pl.col("__options").list.len() > 0)
     return pl.when(is_choice & option.is_not_null()).then(option).otherwise(normalized(raw))
+
+
+def _place(letter: pl.Expr) -> pl.Expr:
+    """0 for A, 1 for B, and so on."""
+    return letter.str.to_integer(base=36, strict=False) - 10
 
 
 def content(rows: pl.DataFrame) -> pl.DataFrame:

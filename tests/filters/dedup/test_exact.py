@@ -79,6 +79,16 @@ def test_shuffled_and_relabelled_options_are_equal_when_the_letter_means_the_sam
     assert drop_exact(rows, ExactConfig()).kept["id"].to_list() == ["r0000", "r0003"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [(["x: 3", "y: 4"], ["y: 3", "x: 4"]), (["B. dog", "A. cat"], ["A. dog", "B. cat"])]
+)
+def test_letters_that_do_not_count_the_options_are_part_of_them(
+    make_rows: MakeRows, one: list[str], other: list[str]
+) -> None:
+    rows = make_rows(*[{"question": "q", "options": options, "answer": "A"} for options in (one, other)])
+    assert drop_exact(rows, ExactConfig()).dropped.is_empty()
+
+
 def test_the_best_row_stays(make_rows: MakeRows) -> None:
     rows = make_rows(
         {"question": "q", "verified": None, "n_correct": 9, "size": 64},
