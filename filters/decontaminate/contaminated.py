@@ -1,5 +1,7 @@
 """Rows that an evaluation set already holds: found by n-grams, by embedding and by perceptual hash, dropped by name."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -135,54 +137,55 @@ def _by_embedding(
     theirs, ours = text.find(benchmarks["key"]), text.find(texts["key"])
     pictured = benchmarks["pictures"].list.len().to_numpy() > 0
     plain = np.flatnonzero((theirs >= 0) & ~pictured & (benchmarks["text"] != "").to_numpy())
-    pairs = [_near(text, ours, theirs[plain], config.text_threshold, config.index, told)]
-    pairs[0] = (pairs[0][0], plain[pairs[0][1]])
-    if image is not None:
-        pairs.append(_near_pictures(rows, benchmarks, image, config, told))
-    row, entry = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
-    known = (ours[row] >= 0) & (theirs[entry] >= 0)
-    row, entry = row[known], entry[known]
-    score = cosine(text, ours[row], text, theirs[entry])
-    good = score >= config.text_threshold
-    return _hits(rows["id"], benchmarks, row[good], entry[good], "embedding", score[good])
+    alone = _near(text, ours, theirs[plain], config.text_threshold, config.index, told)
+    pairs = ((row, plain[entry]) for row, entry in alone)
+    shown = _near_pictures(rows, benchmarks, image, config, told) if image is not None else ()
+    found = [pl.DataFrame(schema=HITS)]
+    for row, entry in chain(pairs, shown):
+        known = np.flatnonzero((ours[row] >= 0) & (theirs[entry] >= 0))
+        score = cosine(text, ours[row[known]], text, theirs[entry[known]])
+        good = score >= config.text_threshold
+        hit = known[good]
+        found.append(_hits(rows["id"], benchmarks, row[hit], entry[hit], "embedding", score[good]))
+    return pl.concat(found)
 
 
 def _near_pictures(
     rows: pl.DataFrame, benchmarks: pl.DataFrame, image: Vectors, config: DecontaminateConfig, told: Told
-) -> tuple[Ints, Ints]:
-    """`(row, entry)` with a picture each whose vectors are near."""
+) -> Iterator[tuple[Ints, Ints]]:
+    """`(row, entry)` with a picture each whose vectors are near, block by block."""
     mine, theirs = _pictures(rows), _entry_pictures(benchmarks)
     place, other = image.find(mine["sha256"]), image.find(theirs["sha256"])
-    left, right = _near(image, place, other, config.image_threshold, config.index, told)
-    exact = cosine(image, place[left], image, other[right]) >= config.image_threshold
-    pairs = pl.DataFrame(
-        {"row": mine["place"].gather(left[exact]), "entry": theirs["entry"].gather(right[exact])}
-    ).unique()
-    return pairs["row"].to_numpy().astype(np.int64), pairs["entry"].to_numpy().astype(np.int64)
+    row, entry = (column.to_numpy().astype(np.int64) for column in (mine["place"], theirs["entry"]))
+    for left, right in _near(image, place, other, config.image_threshold, config.index, told):
+        exact = cosine(image, place[left], image, other[right]) >= config.image_threshold
+        yield row[left[exact]], entry[right[exact]]
 
 
 def _near(
     vectors: Vectors, ours: Ints, theirs: Ints, threshold: float, config: IndexConfig, told: Told
-) -> tuple[Ints, Ints]:
-    """Numbers `(i, j)` with `ours[i]` near `theirs[j]`, both rows of one matrix (-1 is skipped); each row searched once."""
+) -> Iterator[tuple[Ints, Ints]]:
+    """Numbers `(i, j)` with `ours[i]` near `theirs[j]`, both rows of one matrix (-1 is skipped); each row searched once.
+
+    Comes block by block: pictures of one kind are near each other by the million, and few of them have near questions.
+    """
     wanted, mine = np.unique(theirs[theirs >= 0]), np.unique(ours[ours >= 0])
     if not len(wanted) or not len(mine):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        return
     radius = threshold - MARGIN
     index = searcher(len(wanted), vectors.dim, lambda places: vectors.take(wanted[places]), radius, config, told)
     for start in range(0, len(wanted), config.block):
         index.add(vectors.take(wanted[start : start + config.block]))
     verified(index, lambda places: vectors.take(wanted[places]), radius, config, told)
     reader = RangeReader(index, radius)
-    found = [pl.DataFrame(schema={"mine": pl.Int64, "theirs": pl.Int64})]
+    rows = pl.DataFrame({"mine": ours}).with_row_index("i")
+    entries = pl.DataFrame({"theirs": theirs}).with_row_index("j")
     for start in range(0, len(mine), config.block):
         part = mine[start : start + config.block]
         head, tail = reader.pairs(vectors.take(part))
-        found.append(pl.DataFrame({"mine": part[head], "theirs": wanted[tail]}))
-    rows = pl.DataFrame({"mine": ours}).with_row_index("i")
-    entries = pl.DataFrame({"theirs": theirs}).with_row_index("j")
-    pairs = pl.concat(found).join(rows, on="mine").join(entries, on="theirs")
-    return pairs["i"].to_numpy().astype(np.int64), pairs["j"].to_numpy().astype(np.int64)
+        found = pl.DataFrame({"mine": part[head], "theirs": wanted[tail]})
+        pairs = found.join(rows, on="mine").join(entries, on="theirs")
+        yield pairs["i"].to_numpy().astype(np.int64), pairs["j"].to_numpy().astype(np.int64)
 
 
 def _pictures(rows: pl.DataFrame) -> pl.DataFrame:

@@ -129,7 +129,8 @@ def test_short_questions_other_scripts_and_hidden_characters(
     assert set(hits["by"]) == by
 
 
-def test_embeddings_need_a_near_picture_too() -> None:
+@pytest.mark.parametrize("block", [1, 2_048])
+def test_embeddings_need_a_near_picture_too(block: int) -> None:
     ours = _rows(
         {"question": "What is its length?", "images": ["a"]},
         {"question": "What is its length?", "images": ["d"]},
@@ -141,7 +142,8 @@ def test_embeddings_need_a_near_picture_too() -> None:
     near = [[1.0, 0.0] if "long" in t or "length" in t else [0.0, 1.0] for t in texts["text"]]
     text = Vectors(texts["key"], np.array(near, dtype=np.float16))
     image = Vectors(pl.Series(["a", "c", "d"]), np.array([[1.0, 0.0], [1.0, 0.01], [0.0, 1.0]], dtype=np.float16))
-    hits = contaminated(ours, table, DecontaminateConfig(), None, text, image)
+    config = DecontaminateConfig.model_validate({"index": {"block": block}})
+    hits = contaminated(ours, table, config, None, text, image)
     assert set(hits.select("id", "benchmark", "row").rows()) == {
         ("r0", "Ladders", "r1"),
         ("r0", "Bare", "bare"),
