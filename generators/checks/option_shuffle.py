@@ -20,7 +20,7 @@ from schemas.ids import seeded
 from schemas.tags import TAG_SCHEMAS, parse_tags
 
 _NAMED = re.compile(
-    r"(?:\b(?i:option|choice|answer|letter)s?\s*(?i:is|:)?\s*[\(\[*]*|[\(\[])([A-Z])\b|\b([A-Z])\)|\*([A-Z])\*"
+    r"(?:\b(?i:option|choice|answer|letter)s?(?:\s?(?i:is|:)){0,2}\s?[\(\[*]{0,3}|[\(\[])([A-Z])\b|\b([A-Z])\)|\*([A-Z])\*"
     r"|\b(?i:option|letter)s? [\(\[]?([a-z])\b|[\(\[]([a-z])[\)\]]"
     r"|(?<![\w'])([B-HJ-Z])(?![\w'])"
     r"|(?<![\w'.])([AI])(?=[.,;:!?]|\s*$)|(?<![\w'.])(A)(?= (?:is|was|or|and|fits|seems|looks|matches|must|cannot)\b)"

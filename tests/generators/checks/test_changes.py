@@ -150,6 +150,8 @@ def test_a_thought_that_names_letters_is_refused() -> None:
         ("the B-side", ["B"]),
         ("Option A looks right.", ["A"]),
         ("Answer: A", ["A"]),
+        ("the answer is: A because", ["A"]),
+        ("answers:\nA then", ["A"]),
         ("So it must be A.", ["A"]),
         ("A is wrong.", ["A"]),
         ("It is **A**", ["A"]),
