@@ -93,6 +93,12 @@ def draw(rows: pl.DataFrame, quotas: pl.DataFrame, by: Sequence[str]) -> pl.Seri
     return seated.filter(place < pl.col("quota"))["id"]
 
 
+def seats(rows: pl.DataFrame, quotas: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """`rows` with `cell`, the label, and `seats`, its quota in `quotas` (from `allot`); null where it has none."""
+    wanted = quotas.select(_label(by), seats="quota").rename({_LABEL: "cell"})
+    return rows.with_columns(_label(by).alias("cell")).join(wanted, on="cell", how="left", maintain_order="left")
+
+
 def limits(rows: pl.DataFrame, quotas: pl.DataFrame, by: Sequence[str]) -> Limits:
     """`quotas` (from `allot`) in the shape in which a greedy choice over `rows` keeps them."""
     wanted = quotas.select(_label(by), "quota").with_row_index("__number")

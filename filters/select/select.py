@@ -17,7 +17,7 @@ from filters.select.coverage import CoverageConfig, cover
 from filters.select.draw import DrawConfig, place, size
 from filters.select.orders import COLUMNS as ORDER_COLUMNS
 from filters.select.orders import OrderConfig, arrange
-from filters.select.quota import QuotaConfig, allot, cells, draw
+from filters.select.quota import QuotaConfig, allot, cells, draw, seats
 from filters.select.rules.catalogue import RULES, RuleConfig
 from filters.select.rules.rule import How, Rule
 from filters.select.rules.variance import VarianceConfig
@@ -122,6 +122,9 @@ def select(
     is full), `select:covered` (worth it, but those taken cover the candidates better), `select:budget` (worth less than
     the ones taken). `rank` is by worth alone, also with coverage.
 
+    The evidence holds the numbers that the rule reads and makes, `value` and `rank`; of a dropped row also the `budget` in
+    rows and, with quotas, its `cell` and the `seats` that the cell had.
+
     `vectors`, by the candidates' ids, are what `config.coverage` compares; `told` hears how. Raises StageError for a
     candidate that passes and has none.
     """
@@ -129,8 +132,10 @@ def select(
     passing = judged.filter(pl.col("cause").is_null())
     budget = size(config.budget, rows.height, passing.height)
     placed = place(passing.select("id", "value"), how_drawn(config), config.draw, budget, seed)
-    worth = _taken(passing, placed, budget, config)
-    taken = worth if config.coverage is None else _covering(passing, budget, config, seed, vectors, told)
+    by = config.quotas.by if config.quotas else ()
+    quotas = allot(cells(passing, by), budget, config.quotas) if config.quotas else None
+    worth = _taken(passing, placed, budget, quotas, by)
+    taken = worth if config.coverage is None else _covering(passing, budget, config, seed, quotas, vectors, told)
     marked = judged.join(placed, on="id", how="left", maintain_order="left")
     if "draws" in placed.columns:
         marked = marked.with_columns(weight=pl.col("draws")).drop("draws")
@@ -147,7 +152,11 @@ def select(
     )
     evidence = {name: pl.col(name) for name in (*numbers, "value", "rank")}
     shown = pl.struct(evidence.values()).struct.json_encode().alias("evidence")
-    parted = split(marked.sort("rank", "id", nulls_last=True).with_columns(shown), reason, evidence)
+    limits: dict[str, pl.Expr] = {"budget": pl.lit(budget)}
+    if quotas is not None:
+        marked = seats(marked, quotas, by)
+        limits |= {"cell": pl.col("cell"), "seats": pl.col("seats")}
+    parted = split(marked.sort("rank", "id", nulls_last=True).with_columns(shown), reason, evidence | limits)
     kept = parted.kept.with_columns(order=pl.lit(None, pl.Int32))
     if config.order is not None:
         kept = kept.drop("order").join(arrange(kept, config.order, seed), on="id", how="left", maintain_order="left")
@@ -178,7 +187,8 @@ def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.Dat
         raise StageError(
             f"select.rule {config.rule.type} gave {bad.height:,} samples that pass no value, first {bad['id'][0]}"
         )
-    numbers = [name for name in verdict.columns if name not in {"id", "value", "cause", "weight"}]
+    own = (name for name in verdict.columns if name not in {"id", "value", "cause", "weight"})
+    numbers = list(dict.fromkeys((*wanted, *own)))
     if "weight" not in verdict.columns:
         verdict = verdict.with_columns(weight=pl.lit(None, pl.Float64))
     # A candidate's own columns stand as they came, so that an unmeasured row shows which of its numbers are there.
@@ -188,23 +198,28 @@ def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.Dat
     return judged.with_columns(cause=pl.when(lost).then(pl.lit("unmeasured")).otherwise("cause")), numbers
 
 
-def _taken(passing: pl.DataFrame, placed: pl.DataFrame, budget: int, config: SelectConfig) -> pl.Series:
+def _taken(
+    passing: pl.DataFrame, placed: pl.DataFrame, budget: int, quotas: pl.DataFrame | None, by: tuple[str, ...]
+) -> pl.Series:
     """The ids that are kept by worth alone."""
-    if "draws" in placed.columns or config.quotas is None:
+    if "draws" in placed.columns or quotas is None:
         return placed["id"] if "draws" in placed.columns else placed["id"].head(budget)
-    by = config.quotas.by
-    quotas = allot(cells(passing, by), budget, config.quotas)
     return draw(passing.select("id", *by).join(placed, on="id"), quotas, by)
 
 
 def _covering(
-    passing: pl.DataFrame, budget: int, config: SelectConfig, seed: int, vectors: Vectors | None, told: Told
+    passing: pl.DataFrame,
+    budget: int,
+    config: SelectConfig,
+    seed: int,
+    quotas: pl.DataFrame | None,
+    vectors: Vectors | None,
+    told: Told,
 ) -> pl.Series:
     """The ids that are kept where coverage is weighed against worth; quotas hold all the same."""
     assert config.coverage is not None
     if vectors is None:
         raise StageError("select.coverage compares vectors, and was given none")
     by = config.quotas.by if config.quotas else ()
-    quotas = allot(cells(passing, by), budget, config.quotas) if config.quotas else None
     rows = passing.select("id", "value", *by, key="id")
     return cover(rows, vectors, budget, config.coverage, seed, quotas, by, told)["id"]

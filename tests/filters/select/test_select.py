@@ -48,7 +48,26 @@ def test_an_unmeasured_row_shows_what_is_known_of_it() -> None:
     dropped = select(table, SelectConfig(rule="temporal_r1"), seed=0).dropped
     assert dropped["reason"].to_list() == ["select:unmeasured"]
     assert json.loads(dropped["evidence"][0]) == {
-        "k": 4, "n": 8, "score_std": None, "kind": "spans", "value": None, "rank": None
+        "k": 4, "n": 8, "score_std": None, "kind": "spans", "value": None, "rank": None, "budget": 0,
+    }  # fmt: skip
+
+
+def test_the_evidence_holds_what_decided() -> None:
+    """A full cell is named with its seats, a budget told, and a rule's number shown though the rule does not repeat it."""
+    table = rows((4, 8), (4, 8), (8, 8), (3, 8)).with_columns(
+        source=pl.Series(["a", "a", "b", "b"]), k_guess=pl.Series([0, 0, 0, 1])
+    )
+    rule = {"type": "kimi", "drop_trivial": False, "drop_guessed": True}
+    config = SelectConfig.model_validate(
+        {"rule": rule, "draw": {"how": "top"}, "budget": 2, "quotas": {"shares": "equal"}}
+    )
+    dropped = {id_: (reason, json.loads(told)) for id_, reason, told in select(table, config, seed=0).dropped.rows()}
+    reason, told = dropped.pop("003")
+    assert (reason, told["k_guess"]) == ("select:guessed", 1)
+    [(reason, told)] = dropped.values()
+    assert reason == "select:quota"
+    assert {name: told[name] for name in ("rank", "budget", "cell", "seats")} == {
+        "rank": 1, "budget": 2, "cell": "a", "seats": 1
     }  # fmt: skip
 
 
