@@ -182,10 +182,10 @@ def _near(
     entries = pl.DataFrame({"theirs": theirs}).with_row_index("j")
     for start in range(0, len(mine), config.block):
         part = mine[start : start + config.block]
-        head, tail = reader.pairs(vectors.take(part))
-        found = pl.DataFrame({"mine": part[head], "theirs": wanted[tail]})
-        pairs = found.join(rows, on="mine").join(entries, on="theirs")
-        yield pairs["i"].to_numpy().astype(np.int64), pairs["j"].to_numpy().astype(np.int64)
+        for head, tail in reader.parts(vectors.take(part)):
+            found = pl.DataFrame({"mine": part[head], "theirs": wanted[tail]})
+            pairs = found.join(rows, on="mine").join(entries, on="theirs")
+            yield pairs["i"].to_numpy().astype(np.int64), pairs["j"].to_numpy().astype(np.int64)
 
 
 def _pictures(rows: pl.DataFrame) -> pl.DataFrame:

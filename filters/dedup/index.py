@@ -1,6 +1,7 @@
 """Which FAISS index searches a set of vectors, and the index itself."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -114,19 +115,19 @@ class RangeReader:
 
     def pairs(self, block: Floats) -> tuple[Ints, Ints]:
         """`(query, found)`: each pair of a block row and an indexed row whose inner product exceeds the radius."""
-        if self.index.ntotal == 0 or len(block) == 0:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        queries, found = [], []
+        parts = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)), *self.parts(block)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def parts(self, block: Floats) -> Iterator[tuple[Ints, Ints]]:
+        """The same pairs, as they are found."""
         start = 0
-        while start < len(block):
+        while start < len(block) and self.index.ntotal:
             part = block[start : start + self._step(len(block))]
             lims, _, ids = self.index.range_search(part, self._radius)
             counts = np.diff(lims.astype(np.int64))
-            queries.append(np.repeat(np.arange(start, start + len(part), dtype=np.int64), counts))
-            found.append(ids.astype(np.int64))
+            yield np.repeat(np.arange(start, start + len(part), dtype=np.int64), counts), ids.astype(np.int64)
             start += len(part)
             self._mean = max(len(ids) / len(part), (self._mean or 0.0) / 2)
-        return np.concatenate(queries), np.concatenate(found)
 
     def _step(self, rows: int) -> int:
         if rows * self.index.ntotal <= self._hits:

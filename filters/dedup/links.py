@@ -21,15 +21,17 @@ def linked(rows: int, take: Take, confirm: Confirm, radius: float, index: Any, b
     for start in range(0, rows, block):
         places = np.arange(start, min(start + block, rows), dtype=np.int64)
         vectors = take(places)
-        parts = [found, confirm(*within(places, vectors, radius))]
+        found = _thinned([found, confirm(*within(places, vectors, radius))], rows)
         if index is not None:
-            head, tail = reader.pairs(vectors)
-            parts.append(confirm(places[head], tail))
+            for head, tail in reader.parts(vectors):
+                found = _thinned([found, confirm(places[head], tail)], rows)
             index.add(vectors)
-        found = joined(parts)
-        if len(found.left) > LIMIT:
-            found = forest(found, rows)
     return forest(found, rows)
+
+
+def _thinned(parts: list[Pairs], rows: int) -> Pairs:
+    found = joined(parts)
+    return forest(found, rows) if len(found.left) > LIMIT else found
 
 
 def forest(pairs: Pairs, rows: int) -> Pairs:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from filters.dedup import links
 from filters.dedup.device_index import DeviceFlat
 from filters.dedup.greedy import Pairs, keep_best
-from filters.dedup.index import IndexConfig, choose, make_index, range_hits
+from filters.dedup.index import IndexConfig, RangeReader, choose, make_index, range_hits
 from filters.dedup.search import searcher, verified
 from schemas.errors import StageError
 
@@ -45,6 +46,22 @@ def test_exact_search_finds_everything_in_blocks_of_any_size(hits: int) -> None:
     index = make_index(choose(6_000, 32, IndexConfig(kind="exact", gpu=False)), IndexConfig())
     index.add(VECTORS)
     assert _found(index, VECTORS[:300], hits) == _brute(VECTORS[:300])
+
+
+def test_links_are_thinned_as_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    monkeypatch.setattr(links, "LIMIT", 5_000)
+    monkeypatch.setattr(links, "RangeReader", lambda index, radius: RangeReader(index, radius, hits=1 << 12))
+
+    def confirm(left: Any, right: Any) -> Pairs:
+        held.append(len(left))
+        return Pairs(left, right, np.ones(len(left)), np.ones(len(left)))
+
+    alike = np.repeat(VECTORS[:1], 3_000, axis=0)
+    index = make_index(choose(3_000, 32, IndexConfig(kind="exact", gpu=False)), IndexConfig())
+    forest = links.linked(3_000, alike.__getitem__, confirm, RADIUS, index, 100)
+    assert len(forest.left) == 2_999
+    assert sum(held) == 3_000 * 2_999 // 2 and max(held) <= 64 * 3_000, "never a whole block of hits at once"
 
 
 def test_the_device_index_finds_the_same() -> None:
