@@ -43,7 +43,7 @@ RULES: dict[type[Section], Rule] = {
     variance.VarianceConfig: Rule(variance.judge, reads(*variance.COLUMNS), window=variance.window),
     temporal_r1.TemporalR1Config: Rule(temporal_r1.judge, reads(*temporal_r1.COLUMNS), window=temporal_r1.window),
     mmr1_vas.MMR1VASConfig: Rule(mmr1_vas.judge, mmr1_vas.columns, how="mixture"),
-    neura_ladder.NeuraLadderConfig: Rule(neura_ladder.judge, neura_ladder.columns),
+    neura_ladder.NeuraLadderConfig: Rule(neura_ladder.judge, neura_ladder.columns, window=neura_ladder.window),
     vl_rethinker.VLRethinkerConfig: Rule(vl_rethinker.judge, reads(*vl_rethinker.COLUMNS), window=vl_rethinker.window),
     vl_cogito.VLCogitoConfig: Rule(vl_cogito.judge, reads(*vl_cogito.COLUMNS), window=vl_cogito.window),
     mm_eureka.MMEurekaConfig: Rule(mm_eureka.judge, reads(*mm_eureka.COLUMNS), window=mm_eureka.window),

@@ -42,6 +42,11 @@ def columns(config: NeuraLadderConfig) -> tuple[str, ...]:
     return ("k", "n", "tokens", *(("k_guess",) if config.drop_guessed else ()))
 
 
+def window(config: NeuraLadderConfig, n: int) -> tuple[int, int] | None:
+    """None where short rows of some right rollouts go too: which they are depends on their lengths as well."""
+    return (0, n) if config.hard == 1 else None
+
+
 def judge(rows: pl.DataFrame, config: NeuraLadderConfig, seed: int) -> pl.DataFrame:
     """`value` = 1; `difficulty`, `complexity`, `weight`. Causes: `guessed`, `short_and_hard`."""
     k, n = pl.col("k"), pl.col("n")

@@ -83,11 +83,8 @@ def columns(config: RapConfig) -> tuple[str, ...]:
     return (*GRID, *FORMED) if config.formed else GRID
 
 
-def window(config: RapConfig, n: int) -> tuple[int, int] | None:
-    """`paper`: what is always right goes, where DRM replaces it. `code` asks who was right exactly once."""
-    if config.variant == "code":
-        return None
-    return 0, n - 1 if config.drm else n
+def window(config: RapConfig, n: int) -> None:
+    """None: `paper` compares two rates of M rollouts each, at whatever count, and `code` asks who was right exactly once."""
 
 
 def judge(rows: pl.DataFrame, config: RapConfig, seed: int) -> pl.DataFrame:
