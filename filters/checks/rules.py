@@ -22,8 +22,8 @@ class CheckRules(Section):
     )
     blind: Literal["family", "binomial"] = Field(
         default="family",
-        description="blind by family: the text answers this *kind* of question; or by each question's own binomial test, "
-        "which a confident guess passes whenever it is lucky",
+        description="blind by family: the text answers this *kind* of question; or by each question's own binomial test "
+        "where most of its blind answers are right, which a confident guess passes whenever it is lucky",
     )
     certain: float = Field(
         default=0.9, gt=0, lt=1, description="family: how sure it must be that a blind right answer was no guess"

@@ -175,6 +175,15 @@ def test_diversity_is_measured_only_where_a_rule_reads_it(tmp_path: Path, tiny: 
     assert sorted(kept["order"]) == list(range(kept.height))
 
 
+def test_the_codes_edit_distance_is_measured_in_words(tmp_path: Path, tiny: SimpleNamespace) -> None:
+    rule = "{type: mmr1_vas, variant: code, diversity: edit_distance}"
+    tables = measured(tmp_path, tiny, f"select={{rule: {rule}, budget: 6}}")
+    run_stage(tables, tables.stage("diversity"))
+    # "it is red", "it is blue": one word differs.
+    assert tables.table("diversity").collect()["edit_words"].to_list() == [1.0] * ROWS
+    assert run_stage(tables, tables.stage("select"))["kept"] > 0
+
+
 def test_a_check_that_nobody_could_score_is_not_a_check_withstood(tmp_path: Path, tiny: SimpleNamespace) -> None:
     checks = "checks=[{type: text_only}, {type: guess}]"
     tables = measured(tmp_path, tiny, checks, "select={rule: {type: rap, variant: code, gap: 0.0}}")
