@@ -86,7 +86,7 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
 
     New columns: `words`, `repeated_ngrams` and `repeated_sentences` (shares, 0 where there is one or none),
     `foreign` (share of letters outside the main script; Greek and LaTeX commands are mathematics, so they are nobody's),
-    `leaks`, `cues` (counts), `truncated`.
+    `leaks`, `cues` (counts), `truncated`, `concluded` (the answer that the reasoning comes to, as it says it).
     """
     text = pl.col("reasoning").fill_null("")
     words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
@@ -103,6 +103,7 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
         leaks=mentions(text, config.leaks),
         cues=mentions(text, config.cues),
         truncated=pl.col("finish_reason") == "length",
+        concluded=pl.Series([concluded(t) for t in traces["reasoning"]], dtype=pl.String),
     ).drop("__words", "__sentences")
 
 
@@ -110,7 +111,7 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
     """Keep the traces within every limit that is set.
 
     Reasons: `quality:` and `too_short`, `too_long`, `truncated`, `repeated_ngrams`, `repeated_sentences`, `language`,
-    `leaks`, `cues`, `contradiction`; evidence: the sample, the measure and the limit.
+    `leaks`, `cues`, `contradiction`; evidence: the sample, the measure and the limit, or what a contradiction concluded.
     """
     limits = (
         ("too_short", pl.col("tokens"), config.min_tokens, False),
@@ -131,10 +132,12 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
             out = reason.is_null() & ((value > limit) if upper else (value < limit))
             measure, bound = pl.when(out).then(value).otherwise(measure), pl.when(out).then(limit).otherwise(bound)
             reason = pl.when(out).then(pl.lit(f"quality:{cause}")).otherwise(reason)
-    return split(measured, reason, {"sample_id": pl.col("sample_id"), "measured": measure, "limit": bound})
+    said = pl.when(reason == "quality:contradiction").then(pl.col("concluded"))
+    evidence = {"sample_id": pl.col("sample_id"), "measured": measure, "limit": bound, "concluded": said}
+    return split(measured, reason, evidence)
 
 
-def concluded(reasoning: str) -> str | None:
+def concluded(reasoning: str | None) -> str | None:
     """The answer that a reasoning comes to by itself: its last "answer is …" or `\\boxed{…}`; None where it says none."""
     said = list(_CONCLUDED.finditer(reasoning or ""))
     return next((g.strip() for g in said[-1].groups() if g), None) if said else None

@@ -46,7 +46,7 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("rewrite", "traces", 1, ("verify", "judge"), lambda r: r.rewrite if r.distill else None, traces.rewrite_traces,
           Asks(traces.leaking_rows, rewrite.requests, rewrite.collect, models=lambda s: (s.model,) if s.model else ()),
           extra=lambda b: b.recipe.quality.leaks if b.recipe.quality else None),
-    Stage("quality", "traces", 2, ("distill", "verify", "judge", "rewrite"), lambda r: r.quality if r.distill else None,
+    Stage("quality", "traces", 3, ("distill", "verify", "judge", "rewrite"), lambda r: r.quality if r.distill else None,
           traces.measure_quality),
     Stage("pick", "traces", 1, ("verify", "judge", "rewrite", "quality"), lambda r: r.traces if r.distill else None,
           traces.pick),

@@ -94,6 +94,17 @@ def test_what_a_reasoning_concludes(reasoning: str, answer: str | None) -> None:
     assert concluded(reasoning) == answer
 
 
+def test_a_contradiction_is_dropped_with_what_it_concluded() -> None:
+    config = QualityConfig(contradictions=True, max_leaks=0)
+    rows = traces("So the answer is red.", contradicts=True)
+    rows = pl.concat([rows, traces("The caption says the answer is red.").with_columns(id=pl.lit("t1"))])
+    dropped = drop_poor(measure_traces(rows, config), config).dropped
+    assert dropped["evidence"].to_list() == [
+        '{"sample_id":"s","measured":null,"limit":null,"concluded":"red"}',
+        '{"sample_id":"s","measured":1.0,"limit":0.0,"concluded":null}',
+    ]
+
+
 def test_a_pattern_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="not a regular expression"):
         QualityConfig(leaks=("(",))
