@@ -113,7 +113,7 @@ _TABLE = _canonical()
 _WORDS = "|".join(sorted((word for word in _TABLE if word.isalpha()), key=len, reverse=True))
 _NUMBER = r"(?:-\s?)?\.?\d+(?:[.,/:]\d+)*!?"
 _COMMAND = r"\\[A-Za-z]+"
-_LETTERS = r"\b[A-Za-z]\s?-\s?[A-Za-z]\b|\b[A-Z]{1,4}\d*\b|\b[IVXLCDM]{5,}\b|\b[b-hj-z]\d*\b"
+_LETTERS = r"\b[A-Za-z]\s?-\s?[A-Za-z]\b|\b[A-Z]{1,4}\d*\b|\b[IVXLCDM]{5,}\b|\b[b-hj-z]\d*\b|\{[ai]\}"
 _SIGNS = r"[+*×÷·=<>≤≥≠≈±√∑∫∪∩∈⊂⊆∀∃∞π°%€^|/]|['′″]+\("
 _CJK_NUMBERS = "零〇一二三四五六七八九十百千万萬亿億两兩"
 _CJK_CONTRASTS = "不没沒非无無未否左右上下前后後内內外大小多少高低长長短红紅蓝藍绿綠黄黃黑白加减減乘除正负負"

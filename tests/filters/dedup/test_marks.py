@@ -46,6 +46,7 @@ def _marks(text: str | None) -> str:
         ("x > 3", "x < 3"),
         (r"x \leq 3", r"x \geq 3"),
         (r"\sin x", r"\cos x"),
+        (r"\frac{a}{b}", r"\frac{b}{a}"),
         ("√2", "2"),
         ("|x|", "x"),
         ("2x + 1", "2y + 1"),
