@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipelines.card import render_card
+from pipelines.manifest import check_files, read_manifest
 from pipelines.release_rows import CONFIGS
+from pipelines.workspace import read_json
 from schemas.errors import ConfigError, StoreError
 
 EXTRAS = ("control", "unfiltered")
@@ -43,9 +45,16 @@ class Parcel:
 
 
 def check_name(repo: str) -> None:
-    """Raise ConfigError for a name without an organisation."""
+    """Raise ConfigError for a name without an organisation, or one that the Hub does not take."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
     if not _NAME.fullmatch(repo):
         raise ConfigError(f"'{repo}' is no dataset name of the Hub: write ORGANISATION/NAME, such as my-lab/charts.")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise ConfigError(f"'{repo}' is no dataset name of the Hub: {error}") from None
 
 
 def find_token() -> str:
@@ -59,9 +68,9 @@ def find_token() -> str:
 
 
 def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
-    """Decide what goes. Raises ConfigError for a name without an organisation, or a release that cannot be pushed."""
+    """Decide what goes. Raises ConfigError for a name that cannot be one, or a release that cannot go or was changed."""
     check_name(repo)
-    manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(release, "content", "recipe", "statistics", "stages", "files", "examples")
     if manifest["recipe"]["release"].get("images") == "reference":
         raise ConfigError(
             f"{release} keeps its pictures beside the parquet, where the Hub's loader does not look. "
@@ -69,6 +78,10 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
         )
     found = manifest["statistics"]["configs"]
     names = [n for n in CONFIGS if n in found and found[n]["rows"] and (extras or n not in EXTRAS)]
+    if not names:
+        raise ConfigError(f"{release} holds no row, so there is nothing to push.")
+    sent = {*names, "dropped.parquet"}
+    check_files(release, (f for f in manifest["files"] if f["path"].split("/")[0] in sent), hashes=True)
     shown = {**manifest, "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names}}}
     paths = [*(p for n in names for p in sorted((release / n).glob("*.parquet"))), *sorted(release.glob("pictures/*"))]
     paths += [release / "dropped.parquet"]
@@ -132,17 +145,19 @@ class _Hub:
 
     def is_here(self, revision: str) -> bool:
         """Whether the dataset at `revision` is this release."""
-        from huggingface_hub.errors import EntryNotFoundError
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         def read() -> Any:
             try:
                 path = self._api.hf_hub_download(**self._where, filename="manifest.json", revision=revision)
+            except LocalEntryNotFoundError:  # the Hub did not answer, which is not to say that the file is not there
+                raise
             except EntryNotFoundError:
                 return None
-            return json.loads(Path(path).read_text(encoding="utf-8"))
+            return read_json(Path(path))
 
         manifest = self._ask(read)
-        return bool(manifest and manifest.get("content") == self._parcel.content)
+        return isinstance(manifest, dict) and manifest.get("content") == self._parcel.content
 
     def send(self, head: str) -> None:
         """Send what the Hub lacks, then commit it in the place of the former release."""
@@ -185,6 +200,11 @@ class _Hub:
             try:
                 return call()
             except Exception as error:
+                if "Invalid metadata in README.md" in str(error):
+                    raise ConfigError(
+                        f"The Hub does not take the card of {self._parcel.repo}. {_words(error)} Mend the recipe's "
+                        "`release.card` or what it reads."
+                    ) from None
                 if not _of_the_wire(error):
                     raise
                 status, wait = _status(error)
@@ -204,6 +224,8 @@ class _Hub:
         if status is None:
             where = f"{self._api.endpoint} ({type(error).__name__})"
             return StoreError(f"The Hub does not answer at {where} in {TRIES} tries. Check the network. {again}")
+        if status not in WORTH_RETRYING:
+            return StoreError(f"The Hub refused {repo} ({status}): {_words(error)} {again}")
         return StoreError(f"The Hub did not take {repo} ({status}) in {TRIES} tries. {again}")
 
 
@@ -214,10 +236,18 @@ PAUSE_S = 1.0
 def _of_the_wire(error: Exception) -> bool:
     """Whether the Hub, or the way there, is at fault. `huggingface_hub` lets the errors of its HTTP client through, and has
     changed that client more than once, so they are told by their package."""
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    # A proxy's page instead of JSON is the way there, too.
+    kinds = (HfHubHTTPError, LocalEntryNotFoundError, ConnectionError, TimeoutError, RuntimeError, json.JSONDecodeError)
     client = {kind.__module__.partition(".")[0] for kind in type(error).__mro__} & {"httpx", "httpx2", "requests"}
-    return bool(client) or isinstance(error, (HfHubHTTPError, ConnectionError, TimeoutError, RuntimeError))
+    return bool(client) or isinstance(error, kinds)
+
+
+def _words(error: Exception) -> str:
+    """What the Hub said of a refusal, on one line, without the token."""
+    said = " ".join((getattr(error, "server_message", None) or str(error)).split())[:400]
+    return said.replace(os.environ.get("HF_TOKEN", "").strip() or "\n", "…").rstrip(".") + "."
 
 
 def _status(error: BaseException | None) -> tuple[int | None, float | None]:

@@ -4,13 +4,15 @@ The text is a Jinja template, `data_cards/card.md.jinja` or one of the recipe's 
 of the manifest and the names in `NAMES`. The front matter is written here, because `datasets` reads it.
 """
 
-import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.examples import PICTURES
+from pipelines.licences import hub_licence
+from pipelines.manifest import read_manifest
 from pipelines.workspace import replacing, store_errors, write_json
 from schemas.errors import ConfigError
 
@@ -47,7 +49,7 @@ def render_card(
     from huggingface_hub import DatasetCardData
 
     configs = {name: facts for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]}
-    licences = {source.get("license") for source in manifest["recipe"]["sources"]}
+    licences = {hub_licence(source.get("license")) for source in manifest["recipe"]["sources"]}
     data = DatasetCardData(
         pretty_name=f"{manifest['name']} {manifest['version']}",
         license=licences.pop() if len(licences) == 1 else "other",
@@ -70,7 +72,7 @@ def render_card(
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
     """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its pictures beside it."""
-    manifest = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(release, "recipe", "statistics", "stages", "examples")
     name = manifest["name"]
     shown = [picture for example in manifest["examples"] for picture in example["pictures"]]
     with store_errors(folder):
@@ -154,8 +156,8 @@ def histogram(counts: Sequence[Mapping[str, int]], width: int = 40) -> str:
 
 
 def line(text: Any) -> str:
-    """A text that cannot break out of its table cell or its line."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+    """A text that shows as it is: it breaks out of no table cell and no line, and is no picture, link or tag."""
+    return _ESCAPES.sub("&#92;", " ".join(str(text).split()).translate(_PLAIN))
 
 
 def quote(text: str) -> str:
@@ -166,6 +168,12 @@ def quote(text: str) -> str:
 def fenced(text: str) -> str:
     """A text inside a code block, which it cannot end."""
     return text.replace("```", "'''")
+
+
+_PLAIN = str.maketrans({"&": "&amp;"} | {c: f"&#{ord(c)};" for c in "<|[]`*"})
+"""As entities, because a backslash before a mark may itself have one before it."""
+_ESCAPES = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
+"""Backslashes that Markdown would take for its own; that of `\\frac` it leaves alone."""
 
 
 def _size(rows: int) -> str:

@@ -6,7 +6,6 @@ never touched.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,11 @@ class Garbage:
 def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garbage]:
     """Find what is not needed and, unless `dry_run`, remove it and join the log's small parts.
 
-    Holds the lock of every build meanwhile. Raises ConfigError where a build is running.
+    No build runs or starts meanwhile. Raises ConfigError where one is running.
     """
-    with ExitStack() as held, store_errors(workspace.root):
-        for build in sorted((workspace.root / "builds").glob("*")):
-            held.enter_context(workspace.lock(build.name))
+    if not workspace.root.is_dir():
+        return []
+    with workspace.alone(), store_errors(workspace.root):
         found = [*_leftovers(workspace), *_unnamed_media(workspace)]
         if not dry_run:
             for garbage in found:

@@ -42,7 +42,10 @@ class MediaStore:
         """The file of a stored hash. StoreError when there is none."""
         found = self._find(sha256)
         if found is None:
-            raise StoreError(f"The media store {self.root} has no file for {sha256}. Run the build again.")
+            raise StoreError(
+                f"The media store {self.root} has no file for {sha256}. Remove {self.root.parent / 'builds'} and build "
+                "again: the sources are read anew, and the log answers what was asked."
+            )
         return found
 
     def read(self, sha256: str) -> bytes:

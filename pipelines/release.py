@@ -30,6 +30,7 @@ import polars as pl
 from pipelines.card import render_card
 from pipelines.croissant import describe
 from pipelines.examples import write_examples
+from pipelines.manifest import file_hash
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
 from pipelines.shards import Shards
 from pipelines.statistics import statistics
@@ -106,7 +107,7 @@ def _next_version(folder: Path) -> Path:
 
 def _content(release: Path) -> str | None:
     manifest = read_json(release / "manifest.json")
-    return manifest["content"] if manifest else None
+    return manifest.get("content") if isinstance(manifest, dict) else None
 
 
 def _write_files(content: Content, config: ReleaseConfig, media: MediaReader, root: Path) -> list[dict[str, Any]]:
@@ -150,6 +151,5 @@ def _place_images(rows: pl.DataFrame, media: MediaReader, folder: Path) -> None:
 
 
 def _file(path: Path, root: Path, rows: int) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": str(path.relative_to(root)), "rows": rows, "bytes": path.stat().st_size, "sha256": digest}
+    size = path.stat().st_size
+    return {"path": str(path.relative_to(root)), "rows": rows, "bytes": size, "sha256": file_hash(path)}

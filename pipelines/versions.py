@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.manifest import read_manifest
 from pipelines.release import released
 from pipelines.release_rows import CONFIGS
-from pipelines.workspace import read_json
 from schemas.errors import ConfigError
 
 
@@ -34,8 +34,8 @@ def list_releases(workspace: Path) -> pl.DataFrame:
     """`release, content, <rows of each config>, megabytes`, one row a release, by recipe and version."""
     found = []
     for path in _all(workspace):
-        manifest = read_json(path / "manifest.json")
-        configs = manifest["statistics"]["configs"] if "statistics" in manifest else {}
+        manifest = read_manifest(path, "content", "statistics", "files")
+        configs = manifest["statistics"]["configs"]
         rows = {name: configs.get(name, {}).get("rows") for name in CONFIGS}
         size = sum(file["bytes"] for file in manifest["files"]) / 1e6
         found.append(
@@ -87,7 +87,7 @@ def diff(old: Path, new: Path) -> Difference:
         found.append(_explained(name, "came", came, sides[0], drops[0], "was dropped: ", "was in ", "is new"))
         found.append(_explained(name, "went", went, sides[1], drops[1], "", "is in ", "is no longer in the sources"))
         found.append(_changed(name, before.join(after, on=key, suffix="__new")))
-    settings = _settings(*(read_json(path / "manifest.json")["recipe"] for path in (old, new)))
+    settings = _settings(*(read_manifest(path, "recipe")["recipe"] for path in (old, new)))
     return Difference(pl.concat(found), settings)
 
 

@@ -84,16 +84,30 @@ class Workspace:
 
     @contextmanager
     def lock(self, recipe: str) -> Iterator[None]:
-        """Hold the recipe's build folder; the kernel lets go when the process dies, however it dies."""
-        path = self.build(recipe) / ".lock"
-        with store_errors(path), path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(
-                    f"Another build of '{recipe}' is running in {self.root}. Wait for it or stop it."
-                ) from None
+        """Hold the recipe's build folder and keep `alone` out; the kernel lets go when the process dies, however it does."""
+        tidying = f"`curate gc` is running in {self.root}. Wait for it."
+        running = f"Another build of '{recipe}' is running in {self.root}. Wait for it or stop it."
+        whole, own = self.root / ".lock", self.build(recipe) / ".lock"
+        with _held(whole, fcntl.LOCK_SH, tidying), _held(own, fcntl.LOCK_EX, running):
             yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the whole workspace: no build runs meanwhile, nor starts. ConfigError where one is running."""
+        running = f"A build is running in {self.root}. Wait for it or stop it."
+        with _held(self.root / ".lock", fcntl.LOCK_EX, running):
+            yield
+
+
+@contextmanager
+def _held(path: Path, how: int, otherwise: str) -> Iterator[None]:
+    """Hold a lock file, or raise ConfigError with the sentence `otherwise`."""
+    with store_errors(path), path.open("a+") as file:
+        try:
+            fcntl.flock(file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(otherwise) from None
+        yield
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from pipelines.manifest import check_files, read_manifest
 from pipelines.versions import find_release
-from pipelines.workspace import read_json
-from schemas.errors import ConfigError
 
 BATCH = 64
 """Rows that are in memory at a time, with their pictures."""
@@ -78,12 +77,12 @@ class Release:
 def open_release(name: str, workspace: Path) -> Release:
     """The release that `name` means: a folder, `quickstart` (the latest) or `quickstart/v1` of a workspace.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError where there is none, or where a file of it is gone or cut short.
     """
     folder = find_release(name, workspace)
-    manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest, dict) or not {"name", "version", "content"} <= manifest.keys():
-        raise ConfigError(f"{folder} is no release: its manifest.json is missing or damaged. Build it again.")
+    manifest = read_manifest(folder, "content")
+    # A dataset of the Hub may lack whole configs, which are extras.
+    check_files(folder, (f for f in manifest.get("files", ()) if (folder / f["path"]).parent.is_dir()))
     return Release(folder.resolve(), manifest)
 
 

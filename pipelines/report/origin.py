@@ -9,6 +9,7 @@ import polars as pl
 import yaml
 
 from filters.select.bands import BandConfig
+from pipelines.manifest import read_manifest
 from pipelines.media import MediaStore
 from pipelines.release_rows import CONFIGS
 from pipelines.versions import find_release
@@ -76,9 +77,7 @@ def find_origin(name: str, workspace: Path) -> Origin:
     Raises ConfigError where there is none, or where it is not whole.
     """
     release = find_release(_recipe_name(name), workspace).resolve()
-    manifest = read_json(release / "manifest.json")
-    if not isinstance(manifest, dict) or not {"name", "version", "stages", "statistics"} <= manifest.keys():
-        raise ConfigError(f"{release / 'manifest.json'} is damaged or of an older version of curate. Build it again.")
+    manifest = read_manifest(release, "stages", "statistics")
     if not (release / "dropped.parquet").is_file():
         raise ConfigError(
             f"{release} has no dropped.parquet, so its report cannot say what was dropped. Copy it whole."

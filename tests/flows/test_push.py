@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{method} {path}")
         for name, statuses in self.hub.fail.items():
             if re.search(name, f"{method} {path}") and statuses:
-                return self._send(statuses.pop(0), {"error": "told to fail"})
+                return self._send(statuses.pop(0), b"<html>A proxy's page, told to fail</html>")
         if self.headers.get("Authorization") not in {f"Bearer {TOKEN}", None}:
             return self._send(401, {"error": "Invalid username or password."})
         for pattern, answer in ROUTES:
@@ -235,6 +235,12 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(206, part, tags)
         return self._send(200, data, tags)
 
+    def card(self, body: bytes) -> None:
+        licence = re.search(r"^license: (.*)$", json.loads(body)["content"], re.MULTILINE)
+        if licence and licence[1] not in {"mit", "other"}:
+            return self._send(400, {"errors": [{"message": '"license" must be one of [mit, other]'}], "warnings": []})
+        return self.fine(body)
+
     def fine(self, body: bytes) -> None:
         return self._send(200, {"errors": [], "warnings": [], "name": "me", "type": "user", "orgs": []})
 
@@ -253,7 +259,7 @@ ROUTES: list[tuple[str, Any]] = [
     (rf"POST {_API}/commit/([^/]+)", Handler.commit),
     (rf"POST {_API}/tag/([^/]+)", Handler.tag),
     (rf"(?:GET|HEAD) /datasets/{REPO}/resolve/([^/]+)/(.+)", Handler.resolve),
-    (r"POST /api/validate-yaml", Handler.fine),
+    (r"POST /api/validate-yaml", Handler.card),
     (r"GET /api/whoami-v2", Handler.fine),
 ]
 
@@ -288,7 +294,7 @@ class NoMedia:
         raise KeyError(sha256)
 
 
-def release(folder: Path, rows: int = 4, **config: Any) -> Path:
+def release(folder: Path, rows: int = 4, license: str = "mit", **config: Any) -> Path:
     """A release of text-only rows, as `write_release` writes it."""
     table = pl.DataFrame(
         {
@@ -317,7 +323,7 @@ def release(folder: Path, rows: int = 4, **config: Any) -> Path:
         schema_overrides={"options": pl.List(pl.String), "media": pl.List(pl.Struct({"sha256": pl.String}))},
     ).lazy()
     drops = pl.LazyFrame(schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
-    recipe = {"name": "sums", "description": "Sums.", "seed": 0, "sources": [{"name": "sums", "license": "mit"}],
+    recipe = {"name": "sums", "description": "Sums.", "seed": 0, "sources": [{"name": "sums", "license": license}],
               "release": {"images": "embed"}, "caption": None}  # fmt: skip
     content = Content(
         {"sft": table, "rl": table, "holdout": table.head(0), "control": table},
@@ -382,6 +388,7 @@ def test_pushing_again_sends_nothing_and_a_new_release_replaces_the_old_one(hub:
         ("PUT /lfs/", [500]),
         ("POST .*/tag/", [502]),
         ("GET .*/refs", [504]),
+        ("POST /api/validate-yaml", [503]),
     ],
 )
 def test_a_busy_hub_is_asked_again(hub: Hub, tmp_path: Path, where: str, statuses: list[int]) -> None:
@@ -413,9 +420,62 @@ def test_a_tag_with_other_content_is_not_moved(hub: Hub, tmp_path: Path) -> None
     assert len(hub.commits) == 2
 
 
-def test_a_name_without_an_organisation(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="write ORGANISATION/NAME"):
-        pack(release(tmp_path), "shapes")
+def test_a_hub_out_of_reach_is_not_taken_for_one_without_the_file(hub: Hub, tmp_path: Path) -> None:
+    push(pack(release(tmp_path), REPO), endpoint=hub.url)
+    hub.tags.clear()
+    hub.fail = {"HEAD .*/manifest.json": [503] * 100}
+    with pytest.raises(StoreError, match="did not take my-lab/shapes \\(503\\)"):
+        push(pack(release(tmp_path), REPO), endpoint=hub.url)
+    assert len(hub.commits) == 2
+
+
+def test_a_card_that_the_hub_refuses_is_one_sentence(hub: Hub, tmp_path: Path) -> None:
+    parcel = pack(release(tmp_path), REPO)
+    parcel.files["README.md"] = b"---\nlicense: MIT\n---\n"
+    with pytest.raises(ConfigError, match=r'does not take the card .* "license" must be one of'):
+        push(parcel, endpoint=hub.url)
+    assert not hub.tags
+
+
+@pytest.mark.parametrize("license", ["MIT", "my own, see LICENSE | <b>"])
+def test_a_licence_is_named_as_the_hub_names_it(hub: Hub, tmp_path: Path, license: str) -> None:
+    push(pack(release(tmp_path, license=license), REPO), endpoint=hub.url)
+    assert hub.tags == {"v1": 1}
+
+
+def test_a_refusal_is_not_asked_again_and_says_why(hub: Hub, tmp_path: Path) -> None:
+    hub.fail["POST .*/commit/"] = [400] * pushing.TRIES
+    with pytest.raises(StoreError, match=r"The Hub refused my-lab/shapes \(400\): .+ Nothing is lost") as caught:
+        push(pack(release(tmp_path), REPO), endpoint=hub.url)
+    assert len(hub.fail["POST .*/commit/"]) == pushing.TRIES - 1 and "tries" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_a_release_that_somebody_changed_is_not_pushed(tmp_path: Path, change: str) -> None:
+    path = release(tmp_path)
+    shard = path / "sft" / "part-00000.parquet"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    if change == "edited":
+        shard.write_bytes(data)
+    else:
+        shard.unlink()
+    with pytest.raises(ConfigError, match=r"part-00000.parquet is not what the release was made of"):
+        pack(path, REPO)
+
+
+def test_a_release_without_rows_is_not_pushed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no row"):
+        pack(release(tmp_path, rows=0), REPO)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("shapes", "write ORGANISATION/NAME"), ("../x", "no dataset name"), ("lab/a--b", "no dataset name")],
+)
+def test_a_name_that_the_hub_does_not_take(tmp_path: Path, name: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        pack(release(tmp_path), name)
 
 
 def test_without_a_token(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from huggingface_hub import DatasetCard
+from markdown_it import MarkdownIt
 
 from pipelines.build import run_build
 from pipelines.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
@@ -62,7 +63,7 @@ def test_every_picture_of_the_card_is_there(release: Path, manifest: dict[str, A
 
 
 def test_a_text_cannot_break_out_of_its_place(manifest: dict[str, Any]) -> None:
-    evil = "a | b\n<script>x</script>\n# heading"
+    evil = "a | b\n<script>x</script>\n# heading\n![x](http://evil/x.png) \\[l](http://evil) 2*3*4 `code` \\| &lt;"
     manifest["examples"] = [
         {**manifest["examples"][0], "question": evil, "solution": evil, "reply": "```\n# out of the fence"}
     ]
@@ -70,6 +71,22 @@ def test_a_text_cannot_break_out_of_its_place(manifest: dict[str, Any]) -> None:
     assert "<script>" not in text
     assert "\n# heading" not in text
     assert "```\n# out of" not in text
+    shown = MarkdownIt().enable("table").parse(text)
+    links = [part for token in shown for part in token.children or () if part.type in {"image", "link_open"}]
+    assert not any("evil" in str(part.attrs) for part in links)
+    quoted = next(t for t in shown if t.type == "inline" and "evil" in t.content)
+    said = "".join(part.content if part.type == "text" else "" for part in quoted.children or ())
+    assert "![x](http://evil/x.png) \\[l](http://evil) 2*3*4 `code` \\| &lt;" in said, "a text shows as it is"
+
+
+def test_a_table_cannot_be_broken_by_what_stands_in_it(manifest: dict[str, Any]) -> None:
+    manifest["recipe"]["sources"][0] |= {"license": "mine | <b>", "url": "http://a|b"}
+    manifest["selection"] = [
+        {"figure": "share of domain", "value": "a | b\n<i>", "candidates": 1.0, "selected": 1.0, "control": 1.0}
+    ]
+    text = render_card(manifest)
+    assert "| mine &#124; &#60;b> | http://a&#124;b |" in text
+    assert "| share of domain a &#124; b &#60;i> | 1 | 1 | 1 |" in text
 
 
 def test_a_template_of_ones_own(tmp_path: Path, manifest: dict[str, Any]) -> None:

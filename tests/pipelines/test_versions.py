@@ -9,7 +9,11 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
+from flows.push import pack
+from pipelines import garbage
 from pipelines.build import run_build
+from pipelines.card import publish_card
+from pipelines.export.rows import open_release
 from pipelines.fork import fork
 from pipelines.garbage import collect_garbage
 from pipelines.recipe import load_recipe
@@ -82,6 +86,72 @@ def test_gc_touches_nothing_that_a_release_or_a_build_names(
     shutil.rmtree(out / "builds")
     run_build(tiny.make(two, out=out, replay=True))
     assert tiny.digests(find_release("tiny/v1", out)) == original, "the log still replays the first release"
+
+
+def test_gc_and_builds_keep_out_of_each_others_way(
+    two: Path, tiny: SimpleNamespace, copy_of: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a recipe's first build, whose pictures no table names yet."""
+    out = copy_of(two)
+    space = Workspace(out)
+    space.prepare("new")
+    with space.lock("new"), space.lock("tiny"), pytest.raises(ConfigError, match="A build is running"):
+        collect_garbage(space)
+    refused = []
+
+    def named(workspace: Workspace) -> set[str]:
+        with pytest.raises(ConfigError, match="gc` is running"), workspace.lock("new"):
+            pass
+        refused.append("new")
+        return set()
+
+    monkeypatch.setattr(garbage, "_named", named)
+    collect_garbage(space, dry_run=True)
+    assert refused == ["new"]
+
+
+def test_gc_of_a_workspace_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    assert not collect_garbage(Workspace(tmp_path / "none"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lost_picture_is_a_sentence_whose_cure_cures(two: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
+    out = copy_of(two)
+    changed = (f"sources.0.path={two / 'more.jsonl'}", "select.budget=2", "release.suffix= Once more.")
+    shutil.rmtree(out / "media")
+    with pytest.raises(StoreError, match=r"has no file for .* Remove .*builds and build again"):
+        run_build(tiny.make(two, *changed, out=out))
+    before = tiny.logged(out)
+    shutil.rmtree(out / "builds")
+    run_build(tiny.make(two, *changed, out=out))
+    assert tiny.logged(out) == before
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"name": "tiny", "version": "v2"}'])
+def test_a_damaged_manifest_is_one_sentence(two: Path, copy_of: Copy, text: str, tmp_path: Path) -> None:
+    out = copy_of(two)
+    release = find_release("tiny/v2", out)
+    (release / "manifest.json").write_text(text)
+    asked: list[Callable[[], object]] = [
+        lambda: list_releases(out),
+        lambda: diff(find_release("tiny/v1", out), release),
+        lambda: publish_card(release, tmp_path / "cards"),
+        lambda: open_release("tiny/v2", out),
+        lambda: pack(release, "a/b"),
+    ]
+    for ask in asked:
+        with pytest.raises(ConfigError, match=r"v2/manifest.json is damaged .* remove it and build"):
+            ask()
+
+
+def test_a_release_that_was_cut_short_is_not_exported(two: Path, copy_of: Copy) -> None:
+    out = copy_of(two)
+    release = find_release("tiny", out)
+    shutil.rmtree(release / "control")
+    assert open_release("tiny", out).files("rl"), "extras may be left out, as on the Hub"
+    (release / "rl" / "part-00000.parquet").unlink()
+    with pytest.raises(ConfigError, match=r"rl/part-00000.parquet is not what the release was made of"):
+        open_release("tiny", out)
 
 
 def test_a_strange_folder_in_the_next_versions_place_is_one_sentence(

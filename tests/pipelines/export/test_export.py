@@ -171,7 +171,7 @@ def test_releases_are_found_by_folder_by_name_and_by_version(shapes: Path, tmp_p
         with pytest.raises(ConfigError, match=r"no release '.*: shapes/v1"):
             open_release(name, workspace)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ConfigError, match="missing or damaged"):
+    with pytest.raises(ConfigError, match="is damaged or of an older"):
         open_release(str(tmp_path), workspace)
 
 

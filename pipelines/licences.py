@@ -1,0 +1,22 @@
+"""Licences by the names that the Hugging Face Hub has for them: it refuses a card that names another."""
+
+HUB = frozenset(
+    (
+        "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bigscience-bloom-rail-1.0",
+        "bigcode-openrail-m", "openrail++", "deepfloyd-if-license", "llama2", "gemma", "afl-3.0", "artistic-2.0", "bsl-1.0",
+        "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "c-uda", "cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5",
+        "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0",
+        "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0",
+        "cdla-sharing-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "wtfpl", "ecl-2.0", "epl-1.0", "epl-2.0",
+        "etalab-2.0", "eupl-1.1", "agpl-3.0", "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "isc",
+        "lppl-1.3c", "ms-pl", "mpl-2.0", "odc-by", "odbl", "osl-3.0", "postgresql", "ofl-1.1", "ncsa", "unlicense", "zlib",
+        "pddl", "lgpl-lr", "unknown", "other",
+    )
+)  # fmt: skip
+"""https://huggingface.co/docs/hub/repositories-licenses"""
+
+
+def hub_licence(name: str | None) -> str | None:
+    """The Hub's name for a licence, `other` where it has none; None where none is stated."""
+    told = name.strip().lower() if name else None
+    return told if told is None or told in HUB else "other"
