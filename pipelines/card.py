@@ -74,7 +74,7 @@ def publish_card(release: Path, folder: Path, template: Path | None = None) -> P
     """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its pictures beside it."""
     manifest = read_manifest(release, "recipe", "statistics", "stages", "examples")
     name = manifest["name"]
-    shown = [picture for example in manifest["examples"] for picture in example["pictures"]]
+    shown = [Path(picture).name for example in manifest["examples"] for picture in example["pictures"]]
     with store_errors(folder):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for picture in shown:

@@ -1,6 +1,7 @@
 """What a release says of itself, read back, and whether its files are still what it was made of."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,15 @@ from typing import Any
 from pipelines.workspace import read_json
 from schemas.errors import ConfigError
 
+_LABEL = re.compile(r"[a-z0-9][a-z0-9_-]*/v[0-9]+")
+"""Folders are named after it, so a release of somebody else's may not have just any."""
+
 
 def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
     """The manifest of the release at `release`, with the keys `name`, `version` and `needs`. Raises ConfigError without."""
-    found = read_json(release / "manifest.json")
-    if not isinstance(found, dict) or not {"name", "version", *needs} <= found.keys():
+    read = read_json(release / "manifest.json")
+    found: dict[str, Any] = read if isinstance(read, dict) else {}
+    if not {"name", "version", *needs} <= found.keys() or not _LABEL.fullmatch(f"{found['name']}/{found['version']}"):
         raise ConfigError(
             f"{release / 'manifest.json'} is damaged or of an older version of curate. "
             f"Copy {release} again whole, or remove it and build its recipe again."

@@ -1,6 +1,7 @@
 """A release as exporters see it: where it lies, and its rows one by one."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,8 +106,10 @@ def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
 def _image(stored: Mapping[str, Any], root: Path) -> Image:
     path = stored["path"] or ""
     data = stored["bytes"]
-    if not data and path and (root / path).is_file():
-        data = (root / path).read_bytes()
+    if not data and path:
+        beside = Path(os.path.normpath(root / path))
+        if beside.is_relative_to(os.path.normpath(root)) and beside.is_file():  # a release shows no files but its own
+            data = beside.read_bytes()
     if not data:
         raise UnfitError("no_image_bytes", image=path)
     return Image(Path(path).name, data)

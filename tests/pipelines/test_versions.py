@@ -127,7 +127,12 @@ def test_a_lost_picture_is_a_sentence_whose_cure_cures(two: Path, tiny: SimpleNa
     assert tiny.logged(out) == before
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"name": "tiny", "version": "v2"}'])
+FAR = json.dumps({**dict.fromkeys(("content", "recipe", "statistics", "stages", "files", "examples")), "version": "v2"})
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "{}", "[]", '{"name": "tiny", "version": "v2"}', FAR[:-1] + ', "name": "../../esc"}']
+)
 def test_a_damaged_manifest_is_one_sentence(two: Path, copy_of: Copy, text: str, tmp_path: Path) -> None:
     out = copy_of(two)
     release = find_release("tiny/v2", out)

@@ -220,6 +220,17 @@ def test_marks_are_disarmed_and_counted() -> None:
         check_marks(len(row.images), marked_question(row), "a reply that says <image>")
 
 
+def test_a_release_shows_no_files_but_its_own(make_release: Callable[..., Path], tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"not yours")
+    release = make_release(images="reference")
+    row = pq.read_table(release / "rl").to_pylist()[0]
+    for path in (str(secret), os.path.relpath(secret, release)):
+        with pytest.raises(UnfitError, match="no_image_bytes"):
+            read_row({**row, "images": [{"bytes": None, "path": path}]}, release)
+    assert read_row(row, release).images
+
+
 def test_rows_that_no_format_can_hold_say_why() -> None:
     user = {"role": "user", "content": "Q"}
     good = {"prompt": [user], "images": [{"bytes": b"x", "path": "a.png"}]}
