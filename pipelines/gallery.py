@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from pipelines.images import ImageFaultError, decoding, read_picture
+from pipelines.images import ImageFaultError, Picture, decoding, read_picture
 from pipelines.media import MediaStore
 from schemas.ids import canonical_json
 
@@ -86,14 +86,13 @@ class Gallery:
                 fault.evidence.setdefault("path", image["path"][:_LONG])
             return fault
         origin = hashlib.sha256(data).hexdigest()
-        change = {"media": origin, "op": "exif_transpose", "params": {"orientation": picture.turned}}
         media = {
             "kind": "image",
             "sha256": self._store.put(picture.data, picture.suffix),
             "width": picture.width,
             "height": picture.height,
             "role": "question",
-            "derived_from": canonical_json(change) if picture.turned else None,
+            "derived_from": _derived(origin, picture),
         }
         return Taken(media, origin)
 
@@ -124,6 +123,13 @@ class Gallery:
 def _join(outcomes: Sequence[Taken | ImageFaultError]) -> list[Taken] | ImageFaultError:
     fault = next((o for o in outcomes if isinstance(o, ImageFaultError)), None)
     return fault if fault is not None else [o for o in outcomes if isinstance(o, Taken)]
+
+
+def _derived(origin: str, picture: Picture) -> str | None:
+    """What was done to the source's bytes, whose hash is `origin`."""
+    params = {"orientation": picture.turned} if picture.turned else {}
+    ops = [*(["exif_transpose"] if picture.turned else []), *(["rgb"] if picture.flattened else [])]
+    return canonical_json({"media": origin, "op": "+".join(ops), "params": params}) if ops else None
 
 
 def _inline(address: str) -> bytes:

@@ -1,8 +1,10 @@
 """One image from its bytes: is it whole, how large is it, which way up, and which bytes to store.
 
 The bytes are stored as they came, whatever their mode or palette, because any re-encoding changes what a model sees.
-The one exception is an image that EXIF says is turned: decoders disagree on whether to honour that, so it is turned
-here and written anew (JPEG stays JPEG, at quality 95 without chroma subsampling; the rest becomes PNG).
+The exceptions are images that programs show differently, so that a student, a server and a trainer would each see another
+one. What EXIF says is turned is turned here; what is transparent stands on white, and 16-bit levels become 8-bit ones
+(vLLM pastes transparency on white; `Image.convert` shows the colours below it, often black, and 16 bits as white). These
+are written anew: JPEG stays JPEG, at quality 95 without chroma subsampling; the rest becomes PNG.
 """
 
 import re
@@ -15,6 +17,8 @@ from typing import Any
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from schemas.picture import is_ambiguous, rgb
+
 FORMATS = {
     "PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm",
     "JPEG2000": "jp2", "AVIF": "avif",
@@ -22,7 +26,7 @@ FORMATS = {
 """Readable formats and the suffix under which their bytes are stored. Others (EPS, …) would run foreign programs."""
 
 _OPENED = [name for name in FORMATS if name != "MPO"]  # Pillow opens it as JPEG and then gives it this name
-_PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
+_PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _ORIENTATION = 0x0112
 
 
@@ -39,7 +43,8 @@ class ImageFaultError(Exception):
 class Picture:
     """A usable image: the bytes to store, their suffix, and the size of the picture the right way up, in pixels.
 
-    `turned` is the EXIF orientation that was applied, or None where the bytes are the source's own.
+    `turned` is the EXIF orientation that was applied; `flattened` is set where transparency or deep levels were resolved
+    (`schemas.picture.rgb`). With neither, the bytes are the source's own.
     """
 
     data: bytes = field(repr=False)
@@ -47,6 +52,7 @@ class Picture:
     width: int
     height: int
     turned: int | None = None
+    flattened: bool = False
 
 
 def read_picture(data: bytes, max_pixels: int) -> Picture:
@@ -101,14 +107,16 @@ def _decode(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture
     image.load()
     after = image.getexif().get(_ORIENTATION, 1)
     turned = next((int(o) for o in (before, after) if o in range(2, 9)), None)
-    if turned is None:
+    flattened = is_ambiguous(image)
+    if turned is None and not flattened:
         return Picture(data, FORMATS[str(image.format)], image.width, image.height)
     upright = ImageOps.exif_transpose(image)
     file, profile = BytesIO(), image.info.get("icc_profile")
     if image.format in ("JPEG", "MPO"):
         upright.save(file, "JPEG", quality=95, subsampling=0, icc_profile=profile)
         return Picture(file.getvalue(), "jpg", *upright.size, turned)
-    if upright.mode not in _PNG_MODES:
-        upright, profile = upright.convert("RGB"), None
+    if flattened or upright.mode not in _PNG_MODES:
+        profile = profile if upright.mode == "RGBA" else None
+        upright = rgb(upright)
     upright.save(file, "PNG", icc_profile=profile, exif=b"")
-    return Picture(file.getvalue(), "png", *upright.size, turned)
+    return Picture(file.getvalue(), "png", *upright.size, turned, flattened)

@@ -1,4 +1,4 @@
-"""What an encoded picture shows, whatever its mode: one meaning for everything that compares pictures."""
+"""What an encoded picture shows, whatever its mode: one meaning for whoever stores, asks about or compares pictures."""
 
 from typing import TYPE_CHECKING
 
@@ -8,21 +8,35 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+def is_ambiguous(picture: "Image") -> bool:
+    """Whether programs disagree about what it shows: it is transparent somewhere, or has more than 8 bits a level."""
+    if _is_deep(picture):
+        return True
+    if not picture.has_transparency_data:
+        return False
+    low, _ = picture.convert("RGBA").getchannel("A").getextrema()
+    return low < 255  # type: ignore[operator]
+
+
 def rgb(picture: "Image") -> "Image":
     """The picture in 8-bit RGB, on white where it is transparent (on black where white would hide all of it).
 
     Pillow's own conversion forgets the alpha channel, under which ink is often one colour all over, and clips 16-bit levels
     to white: all such pictures would be the same one.
     """
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        return _eight_bits(picture)
-    if not picture.has_transparency_data:
+    if not is_ambiguous(picture):
         return picture.convert("RGB")
+    if _is_deep(picture):
+        return _eight_bits(picture)
     on_white = _on(picture, "white")
     if not _is_plain(on_white):
         return on_white
     on_black = _on(picture, "black")
     return on_white if _is_plain(on_black) else on_black
+
+
+def _is_deep(picture: "Image") -> bool:
+    return picture.mode in ("I", "F") or picture.mode.startswith("I;")
 
 
 def _eight_bits(picture: "Image") -> "Image":

@@ -77,6 +77,31 @@ def test_every_png_mode_is_read(mode: str) -> None:
     assert read_picture(_encoded(image, "PNG"), _LIMIT).width == 40
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
+def test_an_opaque_image_keeps_its_bytes(mode: str) -> None:
+    data = _encoded(_noise(mode), "PNG")
+    assert read_picture(data, _LIMIT).data is data
+
+
+def test_what_programs_would_show_differently_is_stored_as_it_is_seen() -> None:
+    ink = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
+    ink.paste((0, 0, 0, 255), (0, 0, 20, 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for options, turned in (({}, None), ({"exif": exif}, 6)):
+        picture = read_picture(_encoded(ink, "PNG", **options), _LIMIT)
+        assert (picture.flattened, picture.turned, picture.suffix) == (True, turned, "png")
+        with Image.open(BytesIO(picture.data)) as stored:
+            assert stored.mode == "RGB"
+            assert stored.size == (picture.width, picture.height) == ((30, 40) if turned else (40, 30))
+            assert stored.getpixel((0, 0)) == (0, 0, 0)
+            assert stored.getpixel((picture.width - 1, picture.height - 1)) == (255, 255, 255)
+    deep = Image.new("I;16", (40, 30), 65_535)
+    deep.paste(256, (0, 0, 20, 30))
+    with Image.open(BytesIO(read_picture(_encoded(deep, "PNG"), _LIMIT).data)) as stored:
+        assert stored.getpixel((0, 0)) == (0, 0, 0)
+
+
 def test_cmyk_jpeg_is_read() -> None:
     assert read_picture(_encoded(_noise("CMYK"), "JPEG"), _LIMIT).height == 30
 

@@ -1,5 +1,6 @@
 """Ingest: content ids, one reason for every kind of bad row, nothing lost, nothing decoded twice."""
 
+import hashlib
 import json
 from base64 import b64encode
 from collections import Counter
@@ -235,6 +236,14 @@ def test_a_turned_image_keeps_the_id_of_its_source_bytes(tmp_path: Path) -> None
     assert change["media"] != media["sha256"]
     with Image.open(MediaStore(tmp_path / "media").path(media["sha256"])) as stored:
         assert stored.size == (6, 8)
+
+
+def test_a_flattened_image_says_so_and_keeps_the_id_of_its_source_bytes(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 6), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    (media,) = _ingest(_source(tmp_path, {"question": "q", "answer": "a", "image": "a.png"}), tmp_path).kept["media"][0]
+    change = json.loads(media["derived_from"])
+    assert (change["op"], change["params"]) == ("rgb", {})
+    assert change["media"] == hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
 
 
 def test_batches_and_threads_change_nothing(tmp_path: Path) -> None:
