@@ -108,9 +108,7 @@ def push(parcel: Parcel, *, private: bool = True, say: Say = lambda words: None,
     if hub.holds(parcel.version):
         say(f"{parcel.repo} has {parcel.version} already.")
         return hub.url(parcel.version)
-    if not hub.is_here(head):
-        hub.send(head)
-    hub.tag()
+    hub.tag(head if hub.is_here(head) else hub.send())
     return hub.url(parcel.version)
 
 
@@ -159,27 +157,29 @@ class _Hub:
         manifest = self._ask(read)
         return isinstance(manifest, dict) and manifest.get("content") == self._parcel.content
 
-    def send(self, head: str) -> None:
-        """Send what the Hub lacks, then commit it in the place of the former release."""
+    def send(self) -> str:
+        """Send what the Hub lacks, then commit it in the place of the former release. Returns the commit."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         adds = [CommitOperationAdd(name, found) for name, found in sorted(self._parcel.files.items())]
         self._say(f"Sending {len(adds)} files, {self._parcel.bytes / 1e6:.1f} MB")
         self._ask(lambda: self._api.preupload_lfs_files(**self._where, additions=adds, free_memory=False))
 
-        def commit() -> Any:
+        def commit() -> str:
             parent = self.head()
+            if self.is_here(parent):  # a commit whose answer was lost: asking again would make a second one
+                return parent
             gone = [CommitOperationDelete(name) for name in self._ours(parent) if name not in self._parcel.files]
-            return self._api.create_commit(
+            made = self._api.create_commit(
                 **self._where,
                 operations=[*adds, *gone],
                 commit_message=f"Release {self._parcel.version}",
                 commit_description=f"Content {self._parcel.content}",
                 parent_commit=parent,
             )
+            return str(made.oid)
 
-        # A commit whose answer was lost is there: asking again would make a second one.
-        self._ask(lambda: None if self.is_here(self.head()) else commit())
+        return self._ask(commit)
 
     def _ours(self, revision: str) -> Iterator[str]:
         """The files of the former release: what lies in the folders of configs, and the pictures of its card."""
@@ -187,9 +187,10 @@ class _Hub:
             if name.split("/")[0] in {*CONFIGS, "pictures"}:
                 yield name
 
-    def tag(self) -> None:
+    def tag(self, commit: str) -> None:
         """Name the commit after the version."""
-        self._ask(lambda: self._api.create_tag(**self._where, tag=self._parcel.version, exist_ok=True))
+        version = self._parcel.version
+        self._ask(lambda: self._api.create_tag(**self._where, tag=version, revision=commit, exist_ok=True))
 
     def url(self, revision: str) -> str:
         return f"{self._api.endpoint}/datasets/{self._parcel.repo}/tree/{revision}"

@@ -43,6 +43,7 @@ class Hub:
         self.requests: list[str] = []
         self.fail: dict[str, list[int]] = {}
         self.writes = True
+        self.others_commit = False
 
     def at(self, revision: str) -> int | None:
         if revision == "main":
@@ -207,6 +208,8 @@ class Handler(BaseHTTPRequestHandler):
                 del files[value["path"]]
         self.hub.commits.append(files)
         number = len(self.hub.commits) - 1
+        if self.hub.others_commit:
+            self.hub.commits.append({**files, "NOTES.md": b"by somebody else"})
         return self._send(200, {"commitUrl": f"{self.hub.url}/c/{number}", "commitOid": self.hub.sha(number)})
 
     def tag(self, body: bytes, revision: str) -> None:
@@ -343,6 +346,12 @@ def test_a_release_arrives_whole_in_one_commit_with_its_tag(hub: Hub, tmp_path: 
     for name, found in parcel.files.items():
         assert hub.commits[1][name] == (found if isinstance(found, bytes) else found.read_bytes())
     assert "control/part-00000.parquet" not in hub.commits[1], "extras go only where they are asked for"
+
+
+def test_the_tag_names_our_commit_also_where_another_came_right_after(hub: Hub, tmp_path: Path) -> None:
+    hub.others_commit = True
+    push(pack(release(tmp_path), REPO), endpoint=hub.url)
+    assert (len(hub.commits), hub.tags) == (3, {"v1": 1})
 
 
 def test_what_was_pushed_loads_from_the_hub(hub: Hub, tmp_path: Path) -> None:
