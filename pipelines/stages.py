@@ -70,7 +70,7 @@ ROAD: tuple[Stage, ...] = in_order(
           lambda r: r.dedup, dedup.dedup_samples, extra=encoder_identities),
     Stage("decontaminate", "samples", 2, ("dedup", "difficulty", "selftest"), lambda r: r.decontaminate,
           decontaminate.decontaminate_samples, extra=facts),
-    Stage("signals", "signals", 1, ("decontaminate", "dedup", "difficulty", "selftest", "rollouts"),
+    Stage("signals", "signals", 2, ("decontaminate", "dedup", "difficulty", "selftest", "rollouts"),
           lambda r: r.signals if r.rollouts else None, signals.measure_signals,
           extra=signals.signals_identities,
           computes=Computes(signals.missing_signals, signals.most_signals)),

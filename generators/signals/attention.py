@@ -35,7 +35,9 @@ class AttentionConfig(Section):
     reduce: Literal["max", "mean_log"] = Field(
         default="max", description="largest product of a reply, or largest geometric mean of a product's factors"
     )
-    rollouts: Literal["first", "mean", "max"] = Field(default="first", description="which replies of a sample count")
+    rollouts: Literal["first", "mean", "max"] = Field(
+        default="first", description="which replies of a sample count; an empty one has no tokens to read"
+    )
 
     @property
     def window(self) -> int | None:

@@ -167,7 +167,7 @@ def _rows(build: Build, stage: Stage, road: Road, signal: Signal, model: str) ->
         return asked.with_columns(index=pl.lit(0, pl.Int32), text=pl.lit(None, pl.String)).sort("id")
     said = road.table("rollouts").filter(model=model).select("index", "text", id=pl.col("sample_id"))
     if signal.name == "attention" and section.attention and section.attention.rollouts == "first":
-        said = said.group_by("id").agg(pl.all().sort_by("index").first())
+        said = said.group_by("id").agg(pl.all().sort_by(pl.col("text") == "", "index").first())
     return asked.join(said, on="id").sort("id", "index")
 
 
