@@ -21,6 +21,7 @@ from flows.terminal import (
     load,
     say,
     sentences,
+    stop,
     text,
 )
 
@@ -61,7 +62,7 @@ def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show wha
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     # A polite stop (SIGTERM) is a Ctrl-C: what was answered is in the log, the rest is asked next time.
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, stop)
     sys.unraisablehook = _unraisable
 
 
@@ -97,7 +98,9 @@ def build(
 
         from flows.build import with_runner
         from flows.funnel import funnel_table
+        from flows.server import watch_server
 
+        watch_server()
         with_runner(runner)(job.recipe.model_dump(mode="json"), str(workspace), replay, runner)
         plan = road(job)
         Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
@@ -203,7 +206,7 @@ def schedule(
 ) -> None:
     """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
     with sentences():
-        from flows.push import check_name, find_token
+        from flows.push import check_name, check_pictures, find_token
         from flows.schedule import serve
         from pipelines.check import check
         from schemas.errors import ConfigError
@@ -214,5 +217,7 @@ def schedule(
         elif public:
             raise ConfigError("--public is about pushing; name the dataset too: --push ORGANISATION/NAME.")
         job = load(recipe, set_, limit, seed, workspace)
+        if push_to is not None:
+            check_pictures(job.recipe.release.images, recipe)
         check(job)
         serve(job, cron, push_to, public=public)

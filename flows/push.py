@@ -57,6 +57,15 @@ def check_name(repo: str) -> None:
         raise ConfigError(f"'{repo}' is no dataset name of the Hub: {error}") from None
 
 
+def check_pictures(images: str | None, what: str) -> None:
+    """Raise ConfigError for a release, or a recipe of one, whose pictures the Hub could not show."""
+    if images == "reference":
+        raise ConfigError(
+            f"{what} keeps its pictures beside the parquet, where the Hub's loader does not look. "
+            "Build it with `--set release.images=embed`."
+        )
+
+
 def find_token() -> str:
     """The token of the environment. Raises ConfigError, which never shows it, where there is none that could be one."""
     token = os.environ.get("HF_TOKEN", "").strip()
@@ -71,11 +80,7 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     """Decide what goes. Raises ConfigError for a name that cannot be one, or a release that cannot go or was changed."""
     check_name(repo)
     manifest = read_manifest(release, "content", "recipe", "statistics", "stages", "files", "examples")
-    if manifest["recipe"]["release"].get("images") == "reference":
-        raise ConfigError(
-            f"{release} keeps its pictures beside the parquet, where the Hub's loader does not look. "
-            "Build it with `--set release.images=embed`."
-        )
+    check_pictures(manifest["recipe"]["release"].get("images"), str(release))
     found = manifest["statistics"]["configs"]
     names = [n for n in CONFIGS if n in found and found[n]["rows"] and (extras or n not in EXTRAS)]
     if not names:

@@ -1,30 +1,50 @@
 """A recipe on a schedule: a Prefect deployment served from this machine."""
 
+import asyncio
+import contextlib
+from typing import Any
+
+from prefect.client.base import ServerType, determine_server_type
+from prefect.runner import Runner
+from prefect.schedules import Cron
+
+from flows.build import build_flow
+from flows.terminal import say, stop
 from pipelines.stage import Build
 from schemas.errors import ConfigError
+
+
+class _Runner(Runner):
+    def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
+        """A polite stop is a Ctrl-C. Prefect's own handler calls a coroutine that nobody awaits, and warns of it."""
+        stop()
 
 
 def serve(build: Build, cron: str, push_to: str | None = None, *, public: bool = False) -> None:
     """Serve until stopped; with `push_to` each new release goes to the Hub.
 
-    Raises ConfigError for a cron line that Prefect does not read.
+    A run that has begun is finished first. Raises ConfigError for a cron line that Prefect does not read, or without a
+    server that stays: the temporary one schedules nothing.
     """
-    from prefect.schedules import Cron
-
-    from flows.build import build_flow
-
+    name = build.recipe.name
+    if determine_server_type() not in {ServerType.SERVER, ServerType.CLOUD}:
+        raise ConfigError(
+            "A schedule needs a Prefect server that stays: run `prefect server start` in another terminal, then this "
+            "command again with PREFECT_API_URL=http://127.0.0.1:4200/api in its environment."
+        )
     try:
         schedule = Cron(cron)
-    except ValueError as error:
-        raise ConfigError(f"--cron '{cron}': {error}") from None
-    build_flow.serve(
-        name=build.recipe.name,
-        schedule=schedule,
-        parameters={
-            "recipe": build.recipe.model_dump(mode="json"),
-            "workspace": str(build.workspace.root.absolute()),
-            "push_to": push_to,
-            "public": public,
-        },
-        tags=["curate"],
-    )
+    except ValueError:
+        raise ConfigError(f"--cron '{cron}' is no cron line; '0 3 * * *' is every night at three.") from None
+    parameters = {
+        "recipe": build.recipe.model_dump(mode="json"),
+        "workspace": str(build.workspace.root.absolute()),
+        "push_to": push_to,
+        "public": public,
+    }
+    runner = _Runner(name=name)
+    runner.add_flow(build_flow, name=name, schedule=schedule, parameters=parameters, tags=["curate"])
+    say(f"{name} is built at '{cron}' for as long as this command runs.")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(runner.start())
+    say(f"Stopped: {name} is scheduled no more. What was answered is in the log.")

@@ -1,5 +1,6 @@
 """What every command shares: its options, errors as sentences, words on a terminal."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,13 @@ def sentences() -> Iterator[None]:
         _fail(str(error), 1)
     except KeyboardInterrupt:
         _fail("Stopped. Everything that was answered is in the log; the same command goes on from there.", 130)
+
+
+def stop(*_: Any) -> None:
+    """What a polite stop (SIGTERM) does: a Ctrl-C, also where Ctrl-C itself is ignored, as in a shell's background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _fail(message: str, code: int) -> None:

@@ -112,7 +112,8 @@ def _read(template: Path) -> str:
     try:
         return template.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The card template {template} cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ConfigError(f"The card template {template} cannot be read: {why}.") from None
 
 
 def _environment() -> Any:

@@ -13,9 +13,12 @@ _NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)
 def fork(recipe: str, name: str, folder: Path) -> Path:
     """Copy a recipe, comments and all, to `folder/name.yaml` under its new name; returns the file.
 
-    Raises ConfigError where the name is no recipe name, or where the file is there already.
+    Raises ConfigError where the name is no recipe name or the recipe's own, or where the file is there already.
     """
-    load_recipe(recipe)
+    if load_recipe(recipe).name == name:
+        raise ConfigError(
+            f"{recipe} is named '{name}' already, and both would share their builds; choose another name."
+        )
     pattern = next(m.pattern for m in Recipe.model_fields["name"].metadata if hasattr(m, "pattern"))
     if not re.fullmatch(pattern, name):
         raise ConfigError(

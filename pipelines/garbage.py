@@ -12,6 +12,7 @@ from typing import Any
 
 from pipelines.completions import CompletionsLog
 from pipelines.workspace import Workspace, store_errors
+from schemas.errors import ConfigError
 
 _SMALL = 32 << 20
 """Parts of the log below so many bytes are joined."""
@@ -29,10 +30,10 @@ class Garbage:
 def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garbage]:
     """Find what is not needed and, unless `dry_run`, remove it and join the log's small parts.
 
-    No build runs or starts meanwhile. Raises ConfigError where one is running.
+    No build runs or starts meanwhile. Raises ConfigError where one is running, or there is no workspace.
     """
-    if not workspace.root.is_dir():
-        return []
+    if not any((workspace.root / part).is_dir() for part in ("builds", "log")):
+        raise ConfigError(f"There is no workspace {workspace.root}. Name the one that builds wrote with --workspace.")
     with workspace.alone(), store_errors(workspace.root):
         found = [*_leftovers(workspace), *_unnamed_media(workspace)]
         if not dry_run:

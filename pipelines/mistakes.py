@@ -100,7 +100,7 @@ def _locate(model: type[BaseModel], loc: Where) -> tuple[Where, type[BaseModel] 
     where: list[str | int] = []
     current: Any = model
     holder: type[BaseModel] | None = model
-    for part in loc:
+    for part in (part for part in loc if part != "[key]"):
         options = _strip(current)
         if len(options) == 1 and isinstance(options[0], type) and issubclass(options[0], BaseModel):
             current = options[0]

@@ -97,6 +97,8 @@ def find_build(workspace: Path, recipe: str | None) -> Path:
 def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
     """The answer as a text table. Raises ConfigError with DuckDB's own words where the SQL is wrong."""
     try:
+        if not duckdb.extract_statements(sql):
+            raise ConfigError("A query is needed, such as: curate query 'SHOW TABLES'.")
         with open_tables(workspace, recipe) as db:
             answer = db.sql(sql)
             return "" if answer is None else str(answer)

@@ -164,7 +164,8 @@ def load_recipe(
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigError(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of sections; this file holds {type(tree).__name__}.")
+        held = "nothing" if tree is None else f"a {type(tree).__name__}"
+        raise ConfigError(f"{path}: a recipe is a mapping of sections; this file holds {held}.")
     lines = _lines(node, path)
     for override in overrides:
         _override(tree, lines, override)

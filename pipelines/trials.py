@@ -46,6 +46,8 @@ def propose(
 def _weights(path: Path, sources: Sequence[str], score: str, counts: bool) -> pl.DataFrame:
     """The columns of weights and the score, as numbers."""
     table = _read(path)
+    if table.is_empty():
+        raise ConfigError(f"{path} holds no trials: a row each, with a weight for every source and the score.")
     wanted = list(sources) or [name for name in table.columns if name != score]
     for name in (*wanted, score):
         if name not in table.columns:

@@ -33,6 +33,7 @@ _CAUSES = {
     errno.EPERM: "permission denied",
     errno.ENOTDIR: "a file stands where a folder is needed",
     errno.EEXIST: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed; name the file",
 }
 
 
@@ -119,7 +120,8 @@ def store_errors(path: Path) -> Iterator[None]:
         cause = _CAUSES.get(error.errno or 0)
         if cause is None:
             raise
-        raise StoreError(f"Cannot write to {error.filename or path}: {cause}.") from error
+        named = str(error.filename or path)
+        raise StoreError(f"Cannot write to {path if named.endswith('.tmp') else named}: {cause}.") from error
 
 
 @contextmanager

@@ -168,6 +168,13 @@ def test_a_schedule_that_could_never_push(curate: Run, tmp_path: Path, monkeypat
     told(curate(*when, "--push", "shapes"), "write ORGANISATION/NAME")
     told(curate(*when, "--push", "my-lab/shapes"), "HF_TOKEN holds blanks")
     told(curate(*when, "--public"), "--push ORGANISATION/NAME")
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    beside = ("--push", "my-lab/shapes", "--set", "release.images=reference")
+    told(curate(*when, *beside), "r.yaml keeps its pictures beside the parquet", "release.images=embed")
+
+
+def test_a_schedule_without_a_server_that_stays(curate: Run, tmp_path: Path) -> None:
+    told(curate("schedule", recipe(tmp_path), "--cron", "0 3 * * *", PREFECT_API_URL=""), "`prefect server start`")
 
 
 def test_pictures_without_an_encoder_are_said_before_anything_starts(curate: Run) -> None:

@@ -50,6 +50,8 @@ def test_every_command_has_help(command: str) -> None:
         (("plan", "quickstart", "--set", "verify.tags=thnk_answer"), "there is no tag schema 'thnk_answer'. Did you"),
         (("why", "abc"), "No row of"),
         (("query", "SELECT 1"), "There is no build in"),
+        (("query", " ;"), "A query is needed, such as: curate query 'SHOW TABLES'."),
+        (("gc", "-w", "typo"), "There is no workspace typo. Name the one that builds wrote with --workspace."),
     ],
 )
 def test_a_mistake_is_one_sentence_and_a_code(args: tuple[str, ...], sentence: str, tmp_path: Path) -> None:

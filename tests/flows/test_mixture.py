@@ -54,6 +54,13 @@ def test_counts_of_samples_and_other_columns(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["weights"] == {"x": 0.4167, "y": 0.5833}
 
 
+def test_a_file_of_no_trials(tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("x,y,score\n")
+    done = curate(str(tmp_path / "trials.csv"))
+    assert done.exit_code == 2
+    assert "holds no trials: a row each" in done.output
+
+
 @pytest.mark.parametrize(
     ("change", "args", "sentence"),
     [

@@ -59,8 +59,9 @@ def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path:
         command,
         cwd=tmp_path,
         env=os.environ | {"PREFECT_API_URL": prefect_api},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         found: list[Any] = []
@@ -72,8 +73,11 @@ def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path:
         assert [s["schedule"]["cron"] for s in found[0]["schedules"]] == ["0 3 * * *"]
         assert found[0]["parameters"]["workspace"] == str(tmp_path / "curate_out")
     finally:
-        served.send_signal(signal.SIGINT)
-        served.wait(timeout=60)
+        served.send_signal(signal.SIGTERM)
+        said, errors = served.communicate(timeout=60)
+    assert served.returncode == 0
+    assert said.splitlines()[-1] == "Stopped: text_only is scheduled no more. What was answered is in the log."
+    assert errors == ""
 
 
 def test_a_cron_line_that_is_none(curate: Run, tmp_path: Path) -> None:

@@ -159,6 +159,11 @@ def test_a_release_that_was_cut_short_is_not_exported(two: Path, copy_of: Copy) 
         open_release("tiny", out)
 
 
+def test_gc_of_no_workspace_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"There is no workspace .*typo\. Name the one"):
+        collect_garbage(Workspace(tmp_path / "typo"))
+
+
 def test_a_strange_folder_in_the_next_versions_place_is_one_sentence(
     two: Path, tiny: SimpleNamespace, copy_of: Copy
 ) -> None:
@@ -188,6 +193,8 @@ def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
     assert mine.model_dump(exclude={"name"}) == theirs.model_dump(exclude={"name"})
     with pytest.raises(ConfigError, match="is there already"):
         fork("quickstart", "mine", tmp_path)
+    with pytest.raises(ConfigError, match="is named 'quickstart' already, and both would share their builds"):
+        fork("quickstart", "quickstart", tmp_path)
     with pytest.raises(ConfigError, match="cannot name a recipe"):
         fork("quickstart", "My Recipe", tmp_path)
 

@@ -1,0 +1,38 @@
+"""Prefect's temporary server, which ends with the command that started it, however that ends.
+
+Prefect stops the server at the exit of the process. After kill -9 there is no exit, and it would run on.
+"""
+
+import atexit
+import subprocess
+from typing import Any
+
+from prefect.server.api.server import SubprocessASGIServer
+
+
+class _Watched(SubprocessASGIServer):
+    """Prefect keeps one instance, whichever class made it, so that it starts this one where it needs a server."""
+
+    def _run_uvicorn_command(self) -> "subprocess.Popen[Any]":
+        process = super()._run_uvicorn_command()
+        end_with_us(process.pid)
+        return process
+
+
+def watch_server() -> None:
+    """See to it that a temporary server, if Prefect starts one, ends with this process. Starts none."""
+    _Watched()
+
+
+def end_with_us(pid: int) -> None:
+    """End a process when this one is gone: a shell waits for our end of a pipe to close, which the kernel does."""
+    command = ["/bin/sh", "-c", 'cat > /dev/null; kill "$0" 2> /dev/null', str(pid)]
+    # A session of its own: neither Ctrl-C nor a kill of the whole group reaches the shell.
+    null = subprocess.DEVNULL
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
+
+    def release() -> None:
+        watcher.kill()
+        watcher.communicate()
+
+    atexit.register(release)
