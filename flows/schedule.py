@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from typing import Any
 
-from prefect.client.base import ServerType, determine_server_type
 from prefect.runner import Runner
 from prefect.schedules import Cron
+from prefect.settings import PREFECT_API_URL
 
 from flows.build import build_flow
 from flows.terminal import say, stop
@@ -27,7 +27,7 @@ def serve(build: Build, cron: str, push_to: str | None = None, *, public: bool =
     server that stays: the temporary one schedules nothing.
     """
     name = build.recipe.name
-    if determine_server_type() not in {ServerType.SERVER, ServerType.CLOUD}:
+    if not PREFECT_API_URL.value():
         raise ConfigError(
             "A schedule needs a Prefect server that stays: run `prefect server start` in another terminal, then this "
             "command again with PREFECT_API_URL=http://127.0.0.1:4200/api in its environment."
