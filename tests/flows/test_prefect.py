@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -52,18 +55,30 @@ def test_a_build_is_a_flow_run_with_a_task_a_stage_and_a_funnel(curate: Run, pre
     assert all(row["in"] == row["kept"] + row["dropped"] for row in funnel)
 
 
-def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path: Path) -> None:
-    write(tmp_path)
-    command = [sys.executable, "-c", "from flows.cli import app; app()", "schedule", "r.yaml", "--cron", "0 3 * * *"]
+@contextmanager
+def scheduled(api: str, folder: Path, cron: str) -> Iterator["subprocess.Popen[str]"]:
+    """`curate schedule r.yaml`, stopped politely at the end."""
+    write(folder)
     served = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=os.environ | {"PREFECT_API_URL": prefect_api},
+        [sys.executable, "-c", "from flows.cli import app; app()", "schedule", "r.yaml", "--cron", cron],
+        cwd=folder,
+        env=os.environ | {"PREFECT_API_URL": api},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
+        yield served
+    finally:
+        served.send_signal(signal.SIGTERM)
+        said, errors = served.communicate(timeout=120)
+    assert served.returncode == 0
+    assert said.splitlines()[-1] == "Stopped: text_only is scheduled no more. What was answered is in the log."
+    assert all(line.startswith("rollouts ") for line in errors.splitlines()), errors
+
+
+def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path: Path) -> None:
+    with scheduled(prefect_api, tmp_path, "0 3 * * *") as served:
         found: list[Any] = []
         for _ in range(120):
             found = ask(prefect_api, "deployments", deployments={"name": {"any_": ["text_only"]}})
@@ -72,12 +87,18 @@ def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path:
             time.sleep(0.5)
         assert [s["schedule"]["cron"] for s in found[0]["schedules"]] == ["0 3 * * *"]
         assert found[0]["parameters"]["workspace"] == str(tmp_path / "curate_out")
-    finally:
-        served.send_signal(signal.SIGTERM)
-        said, errors = served.communicate(timeout=60)
-    assert served.returncode == 0
-    assert said.splitlines()[-1] == "Stopped: text_only is scheduled no more. What was answered is in the log."
-    assert errors == ""
+
+
+@pytest.mark.slow
+def test_a_schedule_builds(prefect_api: str, tmp_path: Path) -> None:
+    """Every minute here; the server's own scheduler makes the run and the command takes it."""
+    release = tmp_path / "curate_out" / "releases" / "text_only" / "v1" / "manifest.json"
+    with scheduled(prefect_api, tmp_path, "* * * * *") as served:
+        for _ in range(360):
+            if release.exists() or served.poll() is not None:
+                break
+            time.sleep(0.5)
+        assert release.exists()
 
 
 def test_a_cron_line_that_is_none(curate: Run, tmp_path: Path) -> None:
