@@ -210,7 +210,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--kind", default="auto", choices=("auto", "exact", "ivf", "hnsw"))
     parser.add_argument("--min-recall", type=float, default=0.98, help="what the stage's approximate search must reach")
-    parser.add_argument("--patience", type=float, default=3600, help="seconds after which a system is given up")
+    parser.add_argument("--patience", type=float, default=3600, help="seconds after which a peer is given up")
     parser.add_argument("--gpu", action="store_true", help="let the stage use a GPU")
     parser.add_argument("--out", default="dedup_speed", help="name of the results file")
     parser.add_argument("--run", help=argparse.SUPPRESS)
@@ -235,8 +235,9 @@ def main() -> int:
         for run in given.only.split(","):
             asked = ["--run", run, "--folder", root, "--kind", given.kind]
             asked += ["--min-recall", str(given.min_recall), *(["--gpu"] if given.gpu else [])]
+            patience = None if run == "stage" else given.patience  # the peers are asked for what the stage chose
             try:
-                subprocess.run([sys.executable, __file__, *asked], check=True, timeout=given.patience)
+                subprocess.run([sys.executable, __file__, *asked], check=True, timeout=patience)
             except subprocess.TimeoutExpired:
                 found["runs"][run] = {"given_up_after_s": given.patience}
                 sys.stdout.write(f"{run:<8} given up after {given.patience:,.0f} s\n")
