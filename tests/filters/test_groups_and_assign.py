@@ -105,7 +105,7 @@ def _growing(draw: st.DrawFn) -> tuple[list[dict[str, Any]], int]:
     return rows, draw(st.integers(1, size))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=_growing())
 def test_growing_data_moves_no_old_row_and_leaks_nothing(data: tuple[list[dict[str, Any]], int]) -> None:
     rows, cut = data
@@ -167,7 +167,7 @@ def _forest(rows: pl.DataFrame, edges: list[tuple[str, str]]) -> Ties:
     return Ties(pl.DataFrame(tree, schema={"id": pl.String, "other": pl.String}, orient="row"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(data=_growing(), pairs=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=30))
 def test_near_rows_stay_on_one_side_as_data_grows(
     data: tuple[list[dict[str, Any]], int], pairs: list[tuple[int, int]]
