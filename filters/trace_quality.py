@@ -82,7 +82,7 @@ class QualityConfig(Section):
 
 
 def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
-    """Add the measures to traces (`id, reasoning, tokens, finish_reason, contradicts`), without dropping any.
+    """Add the measures to traces (`id, reasoning, tokens, finish_reason`), without dropping any.
 
     New columns: `words`, `repeated_ngrams` and `repeated_sentences` (shares, 0 where there is one or none),
     `foreign` (share of letters outside the main script; Greek and LaTeX commands are mathematics, so they are nobody's),

@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from filters.trace_quality import concluded
 from filters.verify.pool import VerifierPool
 from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import load_answer
@@ -66,14 +65,14 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
 
 
 def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.Series:
-    """Whether a right trace (`reasoning, answer, verifier, options`) concludes a wrong answer on the way to its right one.
+    """Whether a right trace (`concluded, answer, verifier, options`) concludes a wrong answer on the way to its right one.
 
     Null where the reasoning states no conclusion, none that reads as an answer of its kind ("the answer is clear from …"),
     or none that a rule can score.
     """
-    said = [concluded(text) for text in traces["reasoning"]]
-    verdict = {c.name: c for c in _verdicts(traces, said, pool, "plain")}
-    spoken = pl.Series([text is not None for text in said], dtype=pl.Boolean) & verdict["parsed_response"].is_not_null()
+    said = traces["concluded"]
+    verdict = {c.name: c for c in _verdicts(traces, said.to_list(), pool, "plain")}
+    spoken = said.is_not_null() & verdict["parsed_response"].is_not_null()
     return pl.select(pl.when(spoken).then(~verdict["correct"])).to_series().rename("contradicts")
 
 

@@ -100,8 +100,9 @@ def measure_quality(build: Build, stage: Stage, road: Road) -> Outcome:
 
 
 def _quality(rows: pl.DataFrame, pool: VerifierPool, config: QualityConfig) -> Split:
-    told = rows.with_columns(contradicts=contradictions(rows, pool))
-    return drop_poor(measure_traces(told, config).drop("answer", "verifier", "options", "reasoning"), config)
+    measured = measure_traces(rows, config)
+    told = measured.with_columns(contradicts=contradictions(measured, pool))
+    return drop_poor(told.drop("answer", "verifier", "options", "reasoning"), config)
 
 
 def pick(build: Build, stage: Stage, road: Road) -> Outcome:

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from filters.trace_quality import concluded
 from filters.traces import contradictions
 from filters.verify.pool import VerifierPool
 from schemas.answer import ChoiceAnswer, dump_answer
@@ -23,11 +24,11 @@ GOLD = ChoiceAnswer(raw="B", letters=("B",), texts=("blue",))
 )
 def test_contradictions(reasoning: str | None, contradicts: bool | None) -> None:
     row = {
-        "reasoning": reasoning,
+        "concluded": concluded(reasoning),
         "answer": {"kind": "choice", "raw": "B", "parsed": dump_answer(GOLD)},
         "verifier": {"id": "choice", "params": "{}"},
         "options": ["red", "blue"],
     }
-    rows = pl.DataFrame([row], schema_overrides={"reasoning": pl.String})
+    rows = pl.DataFrame([row], schema_overrides={"concluded": pl.String})
     with VerifierPool(1) as pool:
         assert contradictions(rows, pool).to_list() == [contradicts]
