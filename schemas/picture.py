@@ -14,7 +14,8 @@ def is_ambiguous(picture: "Image") -> bool:
         return True
     if not picture.has_transparency_data:
         return False
-    low, _ = picture.convert("RGBA").getchannel("A").getextrema()
+    alpha = picture if "A" in picture.getbands() else picture.convert("RGBA")
+    low, _ = alpha.getchannel("A").getextrema()
     return low < 255  # type: ignore[operator]
 
 

@@ -48,16 +48,20 @@ def edit_words(texts: Sequence[Words]) -> float:
     """Mean over all pairs of the Levenshtein distance in words, without a limit: what MMR1's code weighs."""
     from rapidfuzz.distance import Levenshtein
 
-    pairs = list(combinations(texts, 2))
-    return sum(Levenshtein.distance(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
+    return _mean_over_pairs(texts, Levenshtein.distance)
 
 
 def edit_distance(texts: Sequence[Words]) -> float:
     """Mean over all pairs of the Levenshtein distance in words, over the longer one's length."""
     from rapidfuzz.distance import Levenshtein
 
+    return _mean_over_pairs(texts, Levenshtein.normalized_distance)
+
+
+def _mean_over_pairs(texts: Sequence[Words], distance: Callable[[Words, Words], float]) -> float:
+    """0 where there is no pair."""
     pairs = list(combinations(texts, 2))
-    return sum(Levenshtein.normalized_distance(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
+    return sum(distance(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
 
 
 MEASURES: dict[str, Callable[[Sequence[Words]], float]] = {
