@@ -11,14 +11,13 @@ does so here; its traces carry `gold_visible`, and the check `reverify` asks whe
 
 import re
 from collections.abc import Iterator, Mapping
-from string import Formatter
 from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field
 
 from generators.outcomes import failure
-from generators.prompts import knows, question_text
+from generators.prompts import fields, knows, question_text
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id
 from schemas.section import Section
@@ -61,7 +60,7 @@ class DistillConfig(Section):
     @property
     def gold_visible(self) -> bool:
         """Whether the reasoner is shown the answer that it should reach, so that a right trace proves little."""
-        return any(name == "answer" for _, name, _, _ in Formatter().parse(self.prompt))
+        return "answer" in fields(self.prompt)
 
 
 COLUMNS = ("id", "question", "options", "caption", "gold")

@@ -3,7 +3,6 @@
 They only encode. Which content is missing from the embeddings log, and writing it there, is the pipelines' business.
 """
 
-import difflib
 import io
 import json
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from generators.fingerprint import remembered_hash
 from generators.models import HUB_ID, identify, resolve
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder, MediaReader, ModelConfig
-from schemas.errors import ConfigError, MissingDependencyError
+from schemas.errors import ConfigError, MissingDependencyError, nearest
 from schemas.ids import hash_text
 from schemas.picture import rgb
 from schemas.section import Section
@@ -64,10 +63,9 @@ def check_encoder(config: EncoderConfig, kind: Kind) -> None:
         others = {"text": "a model of sentence-transformers", "image": "a CLIP or SigLIP model"}[kind]
         raise ConfigError(f"'{name}' is no {kind} encoder; take {own}, or {others}.")
     if name != own and not folder.is_dir() and not HUB_ID.fullmatch(name):
-        near = f" Did you mean '{own}'?" if difflib.get_close_matches(name, [own], cutoff=0.5) else ""
         raise ConfigError(
             f"there is no {kind} encoder '{name}': it is not a local folder, not a hub id (organisation/name) and not the "
-            f"embedded one ({own}).{near}"
+            f"embedded one ({own}).{nearest(name, [own])}"
         )
 
 

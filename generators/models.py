@@ -4,7 +4,6 @@ An identity is part of every completion's key, so it must be the same today and 
 for it before torch is imported.
 """
 
-import difflib
 import json
 import os
 import re
@@ -24,7 +23,7 @@ from generators.embedded import (
 from generators.fingerprint import model_files, remembered_hash
 from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
 from schemas.ids import content_id, hash_text
 
 SPEED_ARGS = frozenset(
@@ -149,11 +148,9 @@ def _folder(name: str) -> Path | None:
         return folder.resolve()
     if HUB_ID.fullmatch(name):
         return None
-    near = difflib.get_close_matches(name, EMBEDDED, n=1, cutoff=0.4)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
     raise ConfigError(
         f"there is no model '{name}': it is not a local folder, not a hub id (organisation/name) and not one of the "
-        f"embedded models ({', '.join(EMBEDDED)}).{hint}"
+        f"embedded models ({', '.join(EMBEDDED)}).{nearest(name, EMBEDDED, 0.4)}"
     )
 
 

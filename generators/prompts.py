@@ -42,10 +42,15 @@ def knows(*names: str) -> AfterValidator:
     return AfterValidator(lambda prompt: known_fields(prompt, names))
 
 
+def fields(prompt: str) -> list[str]:
+    """The fields that `str.format` fills, in order."""
+    return [field for _, field, _, _ in Formatter().parse(prompt) if field is not None]
+
+
 def known_fields(prompt: str, names: Collection[str]) -> str:
     """The prompt, if `str.format` can fill it with `names`. Raises ValueError in a sentence for any other field."""
-    for _, field, _, _ in Formatter().parse(prompt):
-        if field is not None and field not in names:
+    for field in fields(prompt):
+        if field not in names:
             known = ", ".join(f"{{{name}}}" for name in sorted(names))
             raise ValueError(
                 f"{{{field}}} is no field of this prompt; it knows {known}; a brace is written as {{{{ or }}}}"

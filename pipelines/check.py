@@ -5,7 +5,6 @@ from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
-from pipelines.mistakes import nearest
 from pipelines.recipe import Recipe
 from pipelines.selection import check_vectors
 from pipelines.selection import encoder_identities as selection_encoders
@@ -15,7 +14,7 @@ from pipelines.sources.read import check_source
 from pipelines.sources.scenes import ScenesSource
 from pipelines.stage import Build
 from pipelines.steps.candidates import check_candidates
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
 
 PICTURED = (EasyVqaSource, ImageFolderSource, ScenesSource)

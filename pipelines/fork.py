@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from pipelines.recipe import Recipe, find_recipe, load_recipe
-from pipelines.workspace import replacing
+from pipelines.recipe import find_recipe, load_recipe
+from pipelines.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 
 _NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)
@@ -19,8 +19,7 @@ def fork(recipe: str, name: str, folder: Path) -> Path:
         raise ConfigError(
             f"{recipe} is named '{name}' already, and both would share their builds; choose another name."
         )
-    pattern = next(m.pattern for m in Recipe.model_fields["name"].metadata if hasattr(m, "pattern"))
-    if not re.fullmatch(pattern, name):
+    if not re.fullmatch(RECIPE_NAME, name):
         raise ConfigError(
             f"'{name}' cannot name a recipe: lower-case letters, digits, - and _, starting with a letter or digit."
         )

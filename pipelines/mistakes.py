@@ -7,6 +7,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from schemas.errors import nearest
+
 Where = tuple[str | int, ...]
 Places = dict[Where, str]
 """Where each key was given, by its path of keys: `file:line`, or the option that set it."""
@@ -24,12 +26,6 @@ def mistakes(model: type[BaseModel], errors: Iterable[Mapping[str, Any]], lines:
         found.setdefault(where, (holder, []))[1].append(error)
     deepest = [w for w in found if not any(len(o) > len(w) and o[: len(w)] == w for o in found)]
     return [_sentence(where, *found[where], lines, path) for where in deepest]
-
-
-def nearest(name: str, known: Any) -> str:
-    """A hint at the known name that is nearest to a misspelt one; empty where none is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def place_of(message: str, lines: Places, path: Path) -> str:

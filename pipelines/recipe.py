@@ -27,12 +27,13 @@ from pipelines.driver import DriverConfig
 from pipelines.futile import check_futile
 from pipelines.groups import SplitSection
 from pipelines.ingest import IngestConfig
-from pipelines.mistakes import Places, Where, mistakes, nearest, place_of
+from pipelines.mistakes import Places, Where, mistakes, place_of
 from pipelines.release_rows import ReleaseConfig
 from pipelines.selection import SelectSection
 from pipelines.sources.source import Source
+from pipelines.workspace import RECIPE_NAME
 from schemas.engine import ModelConfig
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
 from schemas.section import Section
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -41,7 +42,7 @@ RECIPES = Path(__file__).parent / "recipes"
 class Recipe(Section):
     """All that decides a release, but for the sources' bytes and the log. A stage without its section is left out."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="names the build and its releases")
+    name: str = Field(pattern=f"^{RECIPE_NAME}$", description="names the build and its releases")
     description: str = ""
     seed: int = Field(default=0, description="all chance in the build; sampling has a seed of its own")
     limit: int | None = Field(default=None, ge=1, description="at most so many samples, spread over the sources")

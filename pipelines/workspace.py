@@ -25,6 +25,9 @@ import polars as pl
 
 from schemas.errors import ConfigError, StoreError
 
+RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"
+"""Names the folders of a recipe's builds and releases."""
+
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some room and run the same command again, nothing finished is lost",
     errno.EDQUOT: "the disk quota is used up; free some room and run the same command again, nothing finished is lost",

@@ -1,5 +1,14 @@
 """The failures that stop a build, by the boundary they cross. A bad *row* is never one of them: it is a dropped row."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """A hint at the known name that is nearest to a misspelt one; empty where none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
 
 class CurateError(Exception):
     """Base of every error whose message is written for the user and printed without a traceback."""
