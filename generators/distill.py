@@ -79,7 +79,7 @@ def collect(answers: pl.DataFrame, config: DistillConfig) -> Split:
 
 
 def conclude_requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Request]:
-    """A second turn for each trace without an answer: its own reasoning, then the forcing sentence, then a few tokens."""
+    """A second turn for each trace (`thought, final`) without an answer: its thought, the forcing sentence, a few tokens."""
     opening = _opening(config)
     sampling = Sampling(temperature=0.0, max_tokens=config.force_tokens, stop=("\n",))
     for row in rows.iter_rows(named=True):
@@ -88,7 +88,7 @@ def conclude_requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Req
                 row["id"],
                 (*opening, _turn(config, row)),
                 sampling,
-                prefix=f"{_whole_sentences(row['reasoning'])} {config.force_answer}",
+                prefix=f"{_whole_sentences(row['thought'])} {config.force_answer}",
             )
 
 

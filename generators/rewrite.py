@@ -59,9 +59,9 @@ class RewriteConfig(Section):
 
 
 def requests(rows: pl.DataFrame, config: RewriteConfig) -> Iterator[Request]:
-    """One request a leaking trace (`id, reasoning`)."""
+    """One request a leaking trace (`id, sample_id, thought`)."""
     for row in rows.iter_rows(named=True):
-        turns = conversation(config.system, config.prompt.format(reasoning=row["reasoning"]))
+        turns = conversation(config.system, config.prompt.format(reasoning=row["thought"]))
         yield Request(row["id"], turns, config.sampling)
 
 
@@ -70,15 +70,15 @@ def collect(answers: pl.DataFrame, config: RewriteConfig) -> Split:
     told = answers.with_columns(mended=pl.col("text").str.strip_chars())
     reason = failure("rewrite", truncated_drops=True)
     usable = split(told, reason, {"sample_id": pl.col("sample_id"), "error": pl.col("error")})
-    parted = keep_small_changes(usable.kept.select("id", "sample_id", "reasoning", "mended"), config)
+    parted = keep_small_changes(usable.kept.select("id", "sample_id", "thought", "mended"), config)
     return Split(parted.kept, pl.concat([usable.dropped, parted.dropped]))
 
 
 def replace_phrases(rows: pl.DataFrame, config: RewriteConfig) -> Split:
-    """Mend traces (`id, sample_id, reasoning`) by the table of phrases."""
+    """Mend traces (`id, sample_id, thought`) by the table of phrases."""
     table = [(re.compile(pattern, re.IGNORECASE), words) for pattern, words in config.phrases.items()]
     mended = []
-    for text in rows["reasoning"]:
+    for text in rows["thought"]:
         for pattern, words in table:
             text = pattern.sub(partial(_cased, words), text)  # noqa: PLW2901
         mended.append(text)
@@ -92,7 +92,7 @@ def keep_small_changes(rows: pl.DataFrame, config: RewriteConfig) -> Split:
     """
     from rapidfuzz.distance import Levenshtein
 
-    pairs = rows.select("reasoning", "mended").iter_rows()
+    pairs = rows.select("thought", "mended").iter_rows()
     changed = [Levenshtein.distance(old.split(), new.split()) for old, new in pairs]
     counted = rows.with_columns(pl.Series("changed", changed, dtype=pl.Int32))
     reason = (

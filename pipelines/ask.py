@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipelines.completions import WANTED, wanted_rows
+from pipelines.completions import WANTED, check_columns, wanted_rows
 from pipelines.driver import Call, Heard, Receipt, drive
 from pipelines.stage import Build, Outcome, Requests, Road, Shards, Stage, shards
 from pipelines.workspace import write_table
@@ -77,7 +77,9 @@ def ask(
     input_ = folder / "input.parquet"
     receipts: dict[str, Receipt] = {}
     try:
-        write_table(asks.rows(road, stage).sort("id"), input_)
+        rows = asks.rows(road, stage).sort("id")
+        check_columns(rows.collect_schema())
+        write_table(rows, input_)
         with shards(folder) as parts:
             for place, model in enumerate(stage.models(build.recipe)):
                 names = ("wanted", "missing", "needy", "answers")

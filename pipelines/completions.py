@@ -24,6 +24,7 @@ import polars as pl
 
 from pipelines.workspace import replacing, store_errors, write_table
 from schemas.completion import COMPLETION, Completion, ModelIdentity, Request, completion_key
+from schemas.errors import StageError
 from schemas.ids import canonical_json, hash_text
 
 FLUSH_ROWS = 4096
@@ -74,12 +75,13 @@ class CompletionsLog:
     def answers(self, wanted: Path, rows: Path, out: Path) -> None:
         """Join `wanted`, the `rows` that want it, and the log: one row a wanted sample, by id and index.
 
-        `finish_reason` is null where there is no answer. A column of `rows` that is named like one of the answer's is
-        left out.
+        `finish_reason` is null where there is no answer. Raises StageError where a column of `rows` is named like one
+        of the answer's (`check_columns`): neither may stand for the other.
 
         Two processes may have asked the same at once; the first answer (by time, then text) is the one that counts, so
         that a replay gives the same rows.
         """
+        check_columns(pl.read_parquet_schema(rows))
         columns = "key, text, reasoning, finish_reason, prompt_tokens, completion_tokens, logprobs, error"
         with self._connect() as db:
             if self._parts():
@@ -87,11 +89,9 @@ class CompletionsLog:
                     QUALIFY row_number() OVER (PARTITION BY key ORDER BY created_at, text) = 1"""
             else:
                 found = f"SELECT {', '.join(f'NULL::{t} AS {c}' for c, t in _ANSWER_TYPES.items())} WHERE false"
-            own = {"prompt_key", "index", *_ANSWER_TYPES}
-            kept = [c for c in pl.read_parquet_schema(rows) if c not in own]
             query = f"""
                 WITH wanted AS (SELECT * FROM read_parquet({_quote(wanted)})), found AS ({found}),
-                    input AS (SELECT {", ".join(f'"{c}"' for c in kept)} FROM read_parquet({_quote(rows)}))
+                    input AS (SELECT * FROM read_parquet({_quote(rows)}))
                 SELECT input.*, wanted.prompt_key, wanted.index, found.* EXCLUDE (key)
                 FROM wanted JOIN input USING (id) LEFT JOIN found USING (key) ORDER BY input.id, wanted.index
             """
@@ -217,6 +217,19 @@ _ANSWER_TYPES = {
     "logprobs": "FLOAT[]",
     "error": "VARCHAR",
 }
+
+ANSWER_COLUMNS = frozenset(_ANSWER_TYPES) | {"prompt_key", "index"}
+"""What `answers` puts beside the columns of the rows; a row has none of these."""
+
+
+def check_columns(names: Iterable[str]) -> None:
+    """Raise StageError for a column of rows that their answers have too: one would be read for the other."""
+    clash = sorted(ANSWER_COLUMNS.intersection(names))
+    if clash:
+        raise StageError(
+            f"The rows that a model is asked about have a column '{clash[0]}', and so have its answers. "
+            "This is a defect of the stage; please report it."
+        )
 
 
 def _lock(file: IO[bytes]) -> bool:

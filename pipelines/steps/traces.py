@@ -34,7 +34,7 @@ def conclude_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     """Traces that came to no answer, with their questions."""
     open_ends = road.table("distill").filter(pl.col("final").is_null())
     questions = distill_rows(road, stage).rename({"id": "sample_id"})
-    return open_ends.select("id", "sample_id", "reasoning", "final").join(questions, on="sample_id")
+    return open_ends.select("id", "sample_id", "final", thought="reasoning").join(questions, on="sample_id")
 
 
 def verify_traces(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -75,8 +75,8 @@ def collect_judged(answers: pl.DataFrame, config: judge.JudgeConfig) -> Split:
 def leaking_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     """The right traces that mention the caption."""
     config = road.build.recipe.quality or QualityConfig()
-    traces = _right(road).select("id", "sample_id", "reasoning")
-    return traces.filter(mentions(pl.col("reasoning"), config.leaks) > 0)
+    traces = _right(road).select("id", "sample_id", thought="reasoning")
+    return traces.filter(mentions(pl.col("thought"), config.leaks) > 0)
 
 
 def rewrite_traces(build: Build, stage: Stage, road: Road) -> Outcome:

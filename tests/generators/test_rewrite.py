@@ -10,8 +10,8 @@ from generators.rewrite import RewriteConfig, collect, replace_phrases, requests
 
 def rows(*texts: str) -> pl.DataFrame:
     return pl.DataFrame(
-        [{"id": f"t{i}", "sample_id": "s", "reasoning": text} for i, text in enumerate(texts)],
-        schema={"id": pl.String, "sample_id": pl.String, "reasoning": pl.String},
+        [{"id": f"t{i}", "sample_id": "s", "thought": text} for i, text in enumerate(texts)],
+        schema={"id": pl.String, "sample_id": pl.String, "thought": pl.String},
     )
 
 

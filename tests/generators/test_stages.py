@@ -142,7 +142,7 @@ def test_distill_keeps_truncated_replies_for_the_second_turn() -> None:
     kept, dropped = distill.collect(answers("It is red. And it", finish="length"), config)
     assert dropped.is_empty()
     assert kept["final"].to_list() == [None]
-    turn = kept.select("id", "reasoning", "final").with_columns(
+    turn = kept.select("id", "final", thought="reasoning").with_columns(
         question=pl.lit("q"), options=pl.lit(None, pl.List(pl.String)), caption=pl.lit("c"), gold=pl.lit("g")
     )
     (request,) = distill.conclude_requests(turn, config)
@@ -152,7 +152,7 @@ def test_distill_keeps_truncated_replies_for_the_second_turn() -> None:
 
 def test_conclude_leaves_finished_traces_alone() -> None:
     turn = pl.DataFrame(
-        {"id": ["t"], "reasoning": ["r"], "final": ["red"], "question": ["q"], "options": [None], "caption": ["c"]}
+        {"id": ["t"], "thought": ["r"], "final": ["red"], "question": ["q"], "options": [None], "caption": ["c"]}
     )
     assert list(distill.conclude_requests(turn, distill.DistillConfig(model="r", force_answer="So"))) == []
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.completions import WANTED, CompletionsLog, wanted_rows
+from pipelines.completions import ANSWER_COLUMNS, WANTED, CompletionsLog, wanted_rows
 from schemas.completion import COMPLETION, Completion, Message, ModelIdentity, Request, Sampling, prompt_key
-from schemas.errors import StoreError
+from schemas.errors import StageError, StoreError
 
 IDENTITY = ModelIdentity("model", "revision", "template")
 
@@ -61,13 +61,30 @@ def test_answers_reach_every_row_that_wants_them(tmp_path: Path) -> None:
     log = CompletionsLog(tmp_path / "log")
     answer(log, request("a", "row-1"))
     path = wanted(tmp_path / "w", request("a", "row-1"), request("a", "row-2"), request("b", "row-3"))
-    rows = pl.DataFrame({"id": ["row-1", "row-2", "row-3"], "text": ["x", "y", "z"], "note": [1, 2, 3]})
+    rows = pl.DataFrame({"id": ["row-1", "row-2", "row-3"], "note": [1, 2, 3]})
     rows.write_parquet(tmp_path / "rows")
     log.answers(path, tmp_path / "rows", tmp_path / "a")
     found = pl.read_parquet(tmp_path / "a")
     assert found["text"].to_list() == ["row-1-0", "row-1-0", None]
     assert found["note"].to_list() == [1, 2, 3]
     assert found["finish_reason"].to_list() == ["stop", "stop", None]
+
+
+def test_the_columns_of_an_answer_are_known(tmp_path: Path) -> None:
+    log = CompletionsLog(tmp_path / "log")
+    answer(log, request("a"))
+    pl.DataFrame({"id": ["row"]}).write_parquet(tmp_path / "rows")
+    log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows", tmp_path / "a")
+    assert set(pl.read_parquet(tmp_path / "a").columns) - {"id"} == ANSWER_COLUMNS - {"key"}
+
+
+@pytest.mark.parametrize("name", sorted(ANSWER_COLUMNS))
+def test_no_column_of_a_row_stands_for_one_of_its_answer(tmp_path: Path, name: str) -> None:
+    """A rewritten trace has a `reasoning`, and so has the reply: neither may be read for the other, nor left out."""
+    log = CompletionsLog(tmp_path / "log")
+    pl.DataFrame({"id": ["row"], name: ["x"]}).write_parquet(tmp_path / "rows")
+    with pytest.raises(StageError, match=f"have a column '{name}', and so have its answers"):
+        log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows", tmp_path / "a")
 
 
 @pytest.mark.parametrize(
