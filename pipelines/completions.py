@@ -1,34 +1,27 @@
 """The completions log: every completion a model ever gave us, written once, keyed by what was asked.
 
 Two layers. A *journal* takes each completion as one JSON line the moment it arrives, so that kill -9 loses only what
-was in flight. Every `FLUSH_ROWS` rows or `FLUSH_SECONDS` the journal becomes an immutable parquet *part*. A journal
-left by a dead process is healed (a torn last line is cut) and turned into a part by whoever opens the log next.
+was in flight. Every now and then the journal becomes an immutable parquet *part* (`pipelines.log_writer`). A journal left
+by a dead process is healed (a torn last line is cut) and turned into a part by whoever opens the log next.
 
 Caching, resume and incremental builds are one anti-join: which wanted keys are missing?
 """
 
-import fcntl
-import json
-import os
-import time
-import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+import logging
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
 
 import duckdb
 import polars as pl
 
-from pipelines.workspace import replacing, store_errors, write_table
-from schemas.completion import COMPLETION, Completion, ModelIdentity, Request, completion_key
+from pipelines.journal import dead_journals, read_lines, set_aside
+from pipelines.log_writer import LogWriter, write_part
+from pipelines.workspace import replacing, store_errors
+from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
 from schemas.errors import StageError
-from schemas.ids import canonical_json, hash_text
+from schemas.ids import hash_text
 
-FLUSH_ROWS = 4096
-FLUSH_SECONDS = 30.0
+logger = logging.getLogger(__name__)
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
 """What a stage wants to know: one row for each sample of each request."""
@@ -41,18 +34,27 @@ class CompletionsLog:
         self.root = root
         self.memory_limit = memory_limit
 
-    def heal(self) -> None:
-        """Turn journals whose writers are gone into parts."""
+    def heal(self) -> int:
+        """Turn journals whose writers are gone into parts; returns how many of their lines were no rows.
+
+        Such a line is kept in a file beside them and said, and costs nothing but itself. Any number of processes may
+        heal at once.
+        """
         with store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            for path in sorted(self.root.glob("journal-*.jsonl")):
-                with path.open("r+b") as file:
-                    if not _lock(file):
-                        continue
-                    _write_part(_read_journal(path), self.root)
-                    path.unlink()
+            odd = 0
+            for journal in dead_journals(self.root):
+                lines = read_lines(journal.read(), completion_fault)
+                write_part(lines.rows, self.root)
+                if lines.odd:
+                    odd += len(lines.odd)
+                    aside = set_aside(journal.path, lines.odd)
+                    told = "%d lines of %s are no answers and stand in %s now; the first: %s"
+                    logger.error(told, len(lines.odd), journal.path.name, aside, lines.odd[0][1])
+                journal.remove()
+            return odd
 
-    def writer(self, identity: ModelIdentity) -> "LogWriter":
+    def writer(self, identity: ModelIdentity) -> LogWriter:
         return LogWriter(self.root, identity)
 
     def missing(self, wanted: Path, out: Path) -> int:
@@ -134,74 +136,6 @@ class CompletionsLog:
         return db
 
 
-class LogWriter:
-    """Write side: a journal of this process, turned into parts as it grows. Use it as a context manager."""
-
-    def __init__(self, root: Path, identity: ModelIdentity) -> None:
-        self._root = root
-        self._identity = identity
-        self._rows = 0
-        self._since = time.monotonic()
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self._open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.flush()
-        self._close()
-
-    def append(self, request: Request, prompt: str, completions: Iterable[Completion]) -> None:
-        """Record the answers of one request. When this returns, kill -9 cannot lose them."""
-        assert self._file is not None
-        lines = [self._line(request, prompt, completion) for completion in completions]
-        with store_errors(self._root):
-            _write_all(self._file.fileno(), "".join(lines).encode())
-        self._rows += len(lines)
-        if self._rows >= FLUSH_ROWS or time.monotonic() - self._since > FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Turn the journal into a part."""
-        if self._file is None:
-            return
-        if self._rows:
-            path = Path(self._file.name)
-            _write_part(_read_journal(path), self._root)
-            self._close()
-            self._open()
-        self._since = time.monotonic()
-
-    def _line(self, request: Request, prompt: str, completion: Completion) -> str:
-        row = {
-            "key": completion_key(prompt, completion.index),
-            "prompt_key": prompt,
-            "model": self._identity.model,
-            "revision": self._identity.revision,
-            "sampling": canonical_json(request.sampling.model_dump(mode="json")),
-            **{name: _well_formed(value) for name, value in asdict(completion).items()},
-            "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
-        }
-        return json.dumps(row, ensure_ascii=True) + "\n"
-
-    def _open(self) -> None:
-        self._rows = 0
-        with store_errors(self._root):
-            self._root.mkdir(parents=True, exist_ok=True)
-            self._file = (self._root / f"journal-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl").open("ab", buffering=0)
-            _lock(self._file)
-
-    def _close(self) -> None:
-        """Remove the journal; its rows are in a part by now, or there are none."""
-        if self._file is not None:
-            Path(self._file.name).unlink(missing_ok=True)
-            self._file.close()
-            self._file = None
-
-
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:
     """The rows of WANTED for one request."""
     return [(request.id, prompt, i, completion_key(prompt, i)) for i in range(request.n)]
@@ -230,49 +164,6 @@ def check_columns(names: Iterable[str]) -> None:
             f"The rows that a model is asked about have a column '{clash[0]}', and so have its answers. "
             "This is a defect of the stage; please report it."
         )
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Mark a journal as owned. The kernel lets go when the owner dies, so a healer never takes a living journal."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _well_formed(value: Any) -> Any:
-    """A model can emit half of a surrogate pair; a table of UTF-8 cannot hold it."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    """`os.write` may take only a part of the data before a disk is full."""
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _read_journal(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a journal; a line torn by a crash or a full disk ends it."""
-    rows = []
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue
-    return rows
-
-
-def _write_part(rows: Sequence[dict[str, Any]], root: Path) -> None:
-    """Write rows as an immutable part, named by its keys: writing the same journal twice gives one part."""
-    if not rows:
-        return
-    table = pl.DataFrame(
-        [{**row, "created_at": datetime.fromisoformat(row["created_at"])} for row in rows], schema=COMPLETION
-    ).unique("key", keep="first", maintain_order=True)
-    name = hash_text("".join(sorted(table["key"])) + rows[0]["created_at"])
-    write_table(table.sort("key"), root / f"part-{name}.parquet")
 
 
 def _quote(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipelines.completions import LogWriter
+from pipelines.log_writer import LogWriter
 from schemas.completion import Completion, Request
 from schemas.engine import Engine
 from schemas.errors import EngineDiedError, PermanentEngineError, StageError, TransientEngineError

@@ -28,6 +28,10 @@ from schemas.errors import ConfigError, StoreError
 RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"
 """Names the folders of a recipe's builds and releases."""
 
+_NO_LOCKS = (
+    "its file system grants no locks (flock), so two builds could spoil each other; put the workspace on another"
+)
+
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some room and run the same command again, nothing finished is lost",
     errno.EDQUOT: "the disk quota is used up; free some room and run the same command again, nothing finished is lost",
@@ -37,6 +41,11 @@ _CAUSES = {
     errno.ENOTDIR: "a file stands where a folder is needed",
     errno.EEXIST: "a file stands where a folder is needed",
     errno.EISDIR: "a folder stands where a file is needed; name the file",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOSYS: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    errno.EMFILE: "this process has too many files open; raise the limit with `ulimit -n 4096`",
+    errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
 }
 
 

@@ -1,12 +1,13 @@
 """What is asked of a model and what came back: the grain of the completions log."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 from pydantic import Field
 
 from schemas.ids import content_id, hash_text
+from schemas.json_row import fault
 from schemas.section import Section
 
 KEY_VERSION = 1
@@ -131,3 +132,13 @@ COMPLETION = pl.Schema(
     }
 )
 """A row of the completions log."""
+
+_MAY_BE_NULL = frozenset({"reasoning", "prompt_tokens", "completion_tokens", "logprobs", "error"})
+
+
+def completion_fault(row: Any) -> str | None:
+    """What keeps a line of a journal from being a row of the log, as a clause; None where it is one."""
+    wrong = fault(row, COMPLETION, _MAY_BE_NULL)
+    if wrong is None and row["finish_reason"] not in get_args(FinishReason):
+        wrong = f"'finish_reason' is '{row['finish_reason'][:40]}'"
+    return wrong

@@ -1,0 +1,242 @@
+"""A journal is never lost: not to a healer that comes between its making and its lock, not to another healer."""
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import journal as journals
+from pipelines.completions import CompletionsLog
+from pipelines.journal import Journal, dead_journals, read_lines, to_line
+from schemas.completion import Completion, Message, ModelIdentity, Request, completion_fault, prompt_key
+from schemas.errors import StoreError
+
+IDENTITY = ModelIdentity("model", "revision", "template")
+
+HEALER = """
+import sys
+from pathlib import Path
+from pipelines.completions import CompletionsLog
+
+log, stop = CompletionsLog(Path(sys.argv[1])), Path(sys.argv[2])
+Path(sys.argv[3]).touch()
+while not stop.exists():
+    log.heal()
+"""
+
+
+@contextmanager
+def healers(number: int, root: Path) -> Iterator[None]:
+    """Processes that heal `root` again and again; fails where one ends with a traceback."""
+    stop, ready = root.with_name("stop"), [root.with_name(f"ready-{i}") for i in range(number)]
+    command = [sys.executable, "-c", HEALER, str(root), str(stop)]
+    running = [subprocess.Popen([*command, str(r)], stderr=subprocess.PIPE, text=True) for r in ready]
+    try:
+        while not all(r.exists() for r in ready):
+            assert all(p.poll() is None for p in running)
+        yield
+    finally:
+        stop.touch()
+        said = [p.communicate(timeout=120)[1] for p in running]
+    assert [(p.returncode, s) for p, s in zip(running, said, strict=True)] == [(0, "")] * number
+
+
+def answer(number: int) -> tuple[Request, str, list[Completion]]:
+    request = Request(f"row-{number}", (Message("user", (f"question {number}",)),))
+    return request, prompt_key(IDENTITY, request), [Completion(0, f"answer {number}", "stop")]
+
+
+def a_line(number: int) -> bytes:
+    writer = CompletionsLog(Path("unused")).writer(IDENTITY)
+    request, prompt, (completion,) = answer(number)
+    return to_line(writer._row(request, prompt, completion))
+
+
+def lost(root: Path, opens: int) -> int:
+    """Open `opens` journals with an answer each while two healers loop; every 20th writer dies and leaves its own."""
+    root.mkdir()
+    line, unseen, left = a_line(0), 0, set()
+    with healers(2, root):
+        for number in range(opens):
+            journal = Journal.new(root)
+            dies = number % 20 == 0
+            journal.append(a_line(number) if dies else line)
+            unseen += not journal.path.exists() or not journal.read().endswith(b"\n")
+            if dies:
+                left.add(f"answer {number}")
+                journal.release()
+            else:
+                journal.remove()
+    CompletionsLog(root).heal()
+    return unseen + len(left - set(CompletionsLog(root).scan().collect()["text"]))
+
+
+def test_no_answer_is_lost_while_others_heal(tmp_path: Path) -> None:
+    assert lost(tmp_path / "log", 4000) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_no_answer_is_lost_in_a_hundred_thousand_openings(tmp_path: Path) -> None:
+    assert lost(tmp_path / "log", 100_000) == 0
+
+
+def heal_at_once(root: Path, number: int) -> None:
+    """Three healers on the journals of dead writers, all at once."""
+    root.mkdir()
+    for i in range(number):
+        (root / f"journal-{i:03d}-x.jsonl").write_bytes(b"".join(a_line(100 * i + j) for j in range(30)))
+    with healers(3, root):
+        while any(root.glob("journal-*")):
+            pass
+    assert CompletionsLog(root).scan().collect()["text"].n_unique() == 30 * number
+
+
+def test_three_healers_share_the_journals_of_the_dead(tmp_path: Path) -> None:
+    heal_at_once(tmp_path / "log", 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("round_", range(6))
+def test_three_healers_share_the_journals_of_the_dead_again(tmp_path: Path, round_: int) -> None:
+    heal_at_once(tmp_path / "log", 60)
+
+
+def test_a_healer_between_making_and_lock_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, first = fcntl.flock, [True]
+
+    def late(file: Any, how: int) -> None:
+        if first.pop() if first else False:
+            CompletionsLog(tmp_path).heal()
+        real(file, how)
+
+    monkeypatch.setattr(journals.fcntl, "flock", late)
+    log = CompletionsLog(tmp_path)
+    with log.writer(IDENTITY) as writer:
+        writer.append(*answer(1))
+        assert sum(p.read_bytes().count(b"\n") for p in tmp_path.glob("journal-*")) == 1
+    assert log.scan().collect()["text"].to_list() == ["answer 1"]
+
+
+def test_a_healer_that_comes_second_sees_that_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first heals and removes the journal between the second's opening and its lock."""
+    (tmp_path / "journal-1-x.jsonl").write_bytes(a_line(1))
+    real, first = fcntl.flock, [True]
+
+    def overtaken(file: Any, how: int) -> None:
+        if first.pop() if first else False:
+            CompletionsLog(tmp_path).heal()
+        real(file, how)
+
+    monkeypatch.setattr(journals.fcntl, "flock", overtaken)
+    assert not list(dead_journals(tmp_path))
+    assert CompletionsLog(tmp_path).scan().collect()["text"].to_list() == ["answer 1"]
+
+
+def test_a_journal_whose_name_was_taken_away_is_flushed_all_the_same(tmp_path: Path) -> None:
+    log = CompletionsLog(tmp_path)
+    with log.writer(IDENTITY) as writer:
+        writer.append(*answer(1))
+        next(tmp_path.glob("journal-*")).unlink()
+    assert log.scan().collect()["text"].to_list() == ["answer 1"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def refuse(file: Any, how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "journal-1-x.jsonl").write_bytes(a_line(1))
+    monkeypatch.setattr(journals.fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match=r"grants no locks.*put the workspace on another"):
+        CompletionsLog(tmp_path).writer(IDENTITY).__enter__()
+    with pytest.raises(StoreError, match="grants no locks"):
+        CompletionsLog(tmp_path).heal()
+    assert [p.name for p in tmp_path.iterdir()] == ["journal-1-x.jsonl"]
+
+
+def test_too_many_open_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(journals.os, "open", full)
+    with pytest.raises(StoreError, match="too many files open"):
+        CompletionsLog(tmp_path).writer(IDENTITY).__enter__()
+
+
+ODD = [
+    b"5\n",
+    b"null\n",
+    b"[]\n",
+    b"{}\n",
+    b"not JSON\n",
+    b"\xff\xfe\n",
+    b"[" * 100_000 + b"\n",
+    *(
+        json.dumps({**json.loads(a_line(7)), name: value}).encode() + b"\n"
+        for name, value in [
+            ("text", [{"type": "text", "text": "4"}]),
+            ("text", None),
+            ("text", {"a": 1}),
+            ("index", "0"),
+            ("index", 2**40),
+            ("index", True),
+            ("prompt_tokens", 1.5),
+            ("logprobs", ["x"]),
+            ("finish_reason", "tool_calls"),
+            ("reasoning", 3),
+            ("created_at", "yesterday"),
+            ("created_at", "2026-01-01T00:00:00"),
+            ("key", None),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda line: line[-60:-1].decode(errors="replace"))
+def test_an_odd_line_costs_itself_only(tmp_path: Path, odd: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    log = CompletionsLog(tmp_path)
+    (tmp_path / "journal-1-x.jsonl").write_bytes(a_line(1) + odd + a_line(2) + a_line(3)[:40])
+    assert log.heal() == 1
+    assert log.scan().collect()["text"].sort().to_list() == ["answer 1", "answer 2"]
+    (aside,) = tmp_path.glob("aside-*.jsonl")
+    assert aside.read_bytes() == odd
+    assert aside.name in caplog.text
+    assert log.heal() == 0
+    assert not list(tmp_path.glob("journal-*"))
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 50, b'{"key": "x', b"\xff"])
+def test_a_torn_end_is_nobodys(tail: bytes) -> None:
+    lines = read_lines(a_line(1) + tail, completion_fault)
+    assert (len(lines.rows), lines.odd) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Completion(0, [{"type": "text", "text": "4"}], "stop"),  # type: ignore[arg-type]
+        Completion(0, None, "stop"),  # type: ignore[arg-type]
+        Completion(0, "4", "tool_calls"),  # type: ignore[arg-type]
+        Completion(0, "4", "stop", prompt_tokens=2**31),
+        Completion(0, "4", "stop", reasoning={"text": "4"}),  # type: ignore[arg-type]
+    ],
+)
+def test_what_the_log_cannot_hold_is_said_when_it_is_written(tmp_path: Path, odd: Completion) -> None:
+    log = CompletionsLog(tmp_path)
+    with log.writer(IDENTITY) as writer:
+        request, prompt, (fine,) = answer(1)
+        said = writer.append(request, prompt, [odd, Completion(1, "fine", "stop")])
+    assert [c.finish_reason for c in said] == ["error", "stop"]
+    assert str(said[0].error).startswith("the reply is not one that the log can hold: '")
+    assert log.scan().collect().height == 2
+    assert fine.text == "answer 1"
