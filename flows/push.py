@@ -91,7 +91,7 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     paths = [*(p for n in names for p in sorted((release / n).glob("*.parquet"))), *sorted(release.glob("pictures/*"))]
     paths += [release / "dropped.parquet"]
     files: dict[str, Path | bytes] = {str(path.relative_to(release)): path for path in paths}
-    files["README.md"] = render_card(shown, manifest["recipe"]["release"].get("card"), place=repo).encode()
+    files["README.md"] = render_card(shown, place=repo).encode()
     files["manifest.json"] = release / "manifest.json"
     files["croissant.json"] = release / "croissant.json"
     return Parcel(repo, manifest["version"], manifest["content"], files, {n: found[n]["rows"] for n in names})

@@ -1,7 +1,8 @@
 """The data card of a release, rendered from its manifest alone.
 
-The text is a Jinja template, `data_cards/card.md.jinja` or one of the recipe's own (`release.card`), which may use every key
-of the manifest and the names in `NAMES`. The front matter is written here, because `datasets` reads it.
+The text is a Jinja template: `data_cards/card.md.jinja`, or the recipe's own (`release.card`), which the manifest keeps, so
+that a release from elsewhere names no file here. It may use every key of the manifest and the names in `NAMES`. The front
+matter is written here, because `datasets` reads it.
 """
 
 import re
@@ -37,12 +38,12 @@ NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
 
 def render_card(
     manifest: Mapping[str, Any],
-    template: Path | str | None = None,
+    template: Path | None = None,
     pictures: str = "pictures",
     place: str | None = None,
 ) -> str:
-    """The README.md of a release: front matter with its configs, then the template. `pictures` is where examples' are,
-    `place` what `load_dataset` is given.
+    """The README.md of a release: front matter with its configs, then `template`, or else the one that the manifest
+    keeps, or else ours. `pictures` is where examples' are, `place` what `load_dataset` is given.
 
     Raises ConfigError where the template cannot be read or rendered.
     """
@@ -67,7 +68,9 @@ def render_card(
         "pictures": pictures,
         "unlicensed": [s["name"] for s in manifest["recipe"]["sources"] if not s.get("license")],
     }
-    return f"---\n{data.to_yaml()}\n---\n{_render(Path(template or TEMPLATE), names)}"
+    kept = manifest.get("card") if template is None else None
+    text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
+    return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or TEMPLATE), label, names)}"
 
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
@@ -89,7 +92,7 @@ def check_template(template: Path) -> None:
     """Raise ConfigError where a template cannot be read, is no Jinja, or uses a name that there is not."""
     from jinja2 import meta
 
-    environment, text = _environment(), _read(template)
+    environment, text = _environment(), read_template(template)
     try:
         unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - set(NAMES))
     except Exception as error:
@@ -98,17 +101,18 @@ def check_template(template: Path) -> None:
         raise ConfigError(f"The card template {template} uses {', '.join(unknown)}; there are {', '.join(NAMES)}.")
 
 
-def _render(template: Path, names: Mapping[str, Any]) -> str:
+def _render(template: str, label: str, names: Mapping[str, Any]) -> str:
     from jinja2 import TemplateError
 
     try:
-        text: str = _environment().from_string(_read(template)).render(**names)
+        text: str = _environment().from_string(template).render(**names)
         return text.rstrip() + "\n"
     except (TemplateError, TypeError) as error:
-        raise ConfigError(f"The card template {template} cannot be rendered: {error}") from None
+        raise ConfigError(f"The card template {label} cannot be rendered: {error}") from None
 
 
-def _read(template: Path) -> str:
+def read_template(template: Path) -> str:
+    """The text of a template. Raises ConfigError where it cannot be read."""
     try:
         return template.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

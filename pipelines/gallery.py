@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pipelines.images import ImageFaultError, Picture, decoding, read_picture
+from pipelines.inside import resolved_inside
 from pipelines.media import MediaStore
 from schemas.ids import canonical_json
 
@@ -21,7 +23,7 @@ _LONG = 500
 """Paths longer than this are known by their hash and shown cut short."""
 
 Reference = Mapping[str, Any]
-"""An image as a source gives it: `bytes`, or a `path` (relative to the source's root, absolute, or a `data:`
+"""An image as a source gives it: `bytes`, or a `path` (relative to the source's folder, absolute, or a `data:`
 address), or (an error) neither."""
 
 
@@ -37,9 +39,10 @@ class Gallery:
     """Takes images for one source. A context manager: leaving it ends its threads."""
 
     def __init__(
-        self, root: Path, store: MediaStore, max_pixels: int, max_bytes: int, threads: int | None = None
+        self, folders: Sequence[Path], store: MediaStore, max_pixels: int, max_bytes: int, threads: int | None = None
     ) -> None:
-        self._root = root
+        """`folders` are those that a row may name an image of; relative paths start from the first."""
+        self._folders = folders
         self._store = store
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
@@ -97,7 +100,7 @@ class Gallery:
         return Taken(media, origin)
 
     def _read(self, image: Reference | None) -> bytes:
-        data = image["bytes"] if image is not None else None
+        data: bytes | None = image["bytes"] if image is not None else None
         path = str(image["path"] or "") if image is not None else ""
         if data is None and not path:
             raise ImageFaultError("image_missing", error="neither bytes nor a path")
@@ -105,12 +108,24 @@ class Gallery:
             data = _inline(path)
         if data is None and "://" in path:
             raise ImageFaultError("remote_image", error="images are not downloaded")
+        if data is None:
+            return self._file(path)
+        if len(data) > self._max_bytes:
+            raise ImageFaultError("image_too_large", bytes=len(data), max_bytes=self._max_bytes)
+        return data
+
+    def _file(self, path: str) -> bytes:
+        """The bytes of a file in the source's folders. Nothing is said of a file elsewhere, not even whether it is."""
         try:
-            size = len(data) if data is not None else (self._root / path).stat().st_size
-            if size > self._max_bytes:
-                raise ImageFaultError("image_too_large", bytes=size, max_bytes=self._max_bytes)
-            return data if data is not None else (self._root / path).read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            found = resolved_inside(self._folders[0] / path, self._folders) if self._folders else None
+            if found is None:
+                raise ImageFaultError("image_outside", error="outside the source's folder; image_root opens others")
+            return _regular(found, self._max_bytes)
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # ValueError: a null character; RuntimeError: links in a ring
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise ImageFaultError("image_missing", error=reason) from error
 
@@ -118,6 +133,20 @@ class Gallery:
         self._known.update(found)
         while len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
+
+
+def _regular(path: Path, most: int) -> bytes:
+    """The bytes of a regular file of at most `most` bytes. A pipe would be waited for, a device read for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("a folder, pipe or device, not a file")
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("a folder, pipe or device, not a file")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ImageFaultError("image_too_large", bytes=max(found.st_size, len(data)), max_bytes=most)
+    return data
 
 
 def _join(outcomes: Sequence[Taken | ImageFaultError]) -> list[Taken] | ImageFaultError:

@@ -2,9 +2,9 @@
 
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
 looked for: `question_empty`, `answer_missing`, `options_unparseable`, `params_unparseable`, `meta_unparseable`,
-`kind_unknown`, `gold_outside_options`, `gold_unparseable`, `remote_image` (images are not downloaded), `image_missing`,
-`image_empty`, `image_too_large`, `image_truncated`, `image_broken`, `copy` (this source gave the same content before),
-each after `ingest:`.
+`kind_unknown`, `gold_outside_options`, `gold_unparseable`, `remote_image` (images are not downloaded), `image_outside` (not
+in the source's folders), `image_missing`, `image_empty`, `image_too_large`, `image_truncated`, `image_broken`, `copy` (this
+source gave the same content before), each after `ingest:`.
 """
 
 import json
@@ -89,7 +89,7 @@ def ingest(
         if share == 0:
             continue
         count = 0
-        with Gallery(source.root, media, config.max_pixels, config.max_bytes, config.threads) as gallery:
+        with Gallery(source.image_folders, media, config.max_pixels, config.max_bytes, config.threads) as gallery:
             steps = _Steps(source, gallery, golds)
             for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
                 count += rows.height

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.read_only import connect, lock, statement_kinds
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 
@@ -38,6 +39,9 @@ TABLES = {
 }
 """Views by name: the stage and the table behind each."""
 
+_READING = {"SELECT", "CREATE"}
+"""Statements of a query. DuckDB parses PIVOT into a CREATE (of an enum, in memory) and a SELECT."""
+
 
 def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with a view for each table of the build, `dropped` for all drops, `completions` for the log.
@@ -45,7 +49,7 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     Raises ConfigError where there is no build, or several and none is named.
     """
     folder = find_build(workspace, recipe)
-    db = duckdb.connect()
+    db: duckdb.DuckDBPyConnection = connect()
     for view, (stage, table) in TABLES.items():
         for path in folder.glob(f"??_{stage}/{table}.parquet"):
             db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_quote(path)})")
@@ -95,11 +99,21 @@ def find_build(workspace: Path, recipe: str | None) -> Path:
 
 
 def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
-    """The answer as a text table. Raises ConfigError with DuckDB's own words where the SQL is wrong."""
+    """The answer as a text table. A query reads the workspace's tables and nothing else, so that it is safe to paste.
+
+    Raises ConfigError with DuckDB's own words where the SQL is wrong.
+    """
+    kinds = statement_kinds(sql, "The query")
+    if not kinds:
+        raise ConfigError("A query is needed, such as: curate query 'SHOW TABLES'.")
+    if refused := sorted({*kinds} - _READING):
+        raise ConfigError(
+            f"The query holds {', '.join(refused)}, and `curate query` only reads. To write files, open the build's "
+            "parquet files in DuckDB or polars."
+        )
     try:
-        if not duckdb.extract_statements(sql):
-            raise ConfigError("A query is needed, such as: curate query 'SHOW TABLES'.")
         with open_tables(workspace, recipe) as db:
+            lock(db, folders=[find_build(workspace, recipe), Workspace(workspace).completions])
             answer = db.sql(sql)
             return "" if answer is None else str(answer)
     except duckdb.Error as error:

@@ -27,6 +27,7 @@ from pipelines.driver import DriverConfig
 from pipelines.futile import check_futile
 from pipelines.groups import SplitSection
 from pipelines.ingest import IngestConfig
+from pipelines.inside import resolved_inside
 from pipelines.mistakes import Places, Where, mistakes, place_of
 from pipelines.release_rows import ReleaseConfig
 from pipelines.selection import SelectSection
@@ -179,7 +180,25 @@ def load_recipe(
     except ValidationError as error:
         raise ConfigError("\n".join(mistakes(Recipe, error.errors(), lines, path))) from None
     recipe._places = lines, path
-    return recipe
+    own = any(override.partition("=")[0] in {"release", "release.card"} for override in overrides)
+    return recipe if own else _with_own_card(recipe, path)
+
+
+def _with_own_card(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe with its card template found from its own folder. What a recipe names is published, so it may not lie
+    elsewhere; a template given on the command line is the user's own word, and stays as it is."""
+    card = recipe.release.card
+    if card is None:
+        return recipe
+    template = path.parent / card.expanduser()
+    if resolved_inside(template, [path.parent]) is None:
+        raise ConfigError(
+            recipe.placed(
+                f"release.card: '{card}' lies outside the recipe's folder, and a release would publish it. Copy the "
+                "template beside the recipe, or give it with --set release.card=FILE."
+            )
+        )
+    return recipe.model_copy(update={"release": recipe.release.model_copy(update={"card": template})})
 
 
 def _lines(node: yaml.Node | None, path: Path) -> Places:

@@ -27,7 +27,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.card import render_card
+from pipelines.card import read_template, render_card
 from pipelines.croissant import describe
 from pipelines.examples import write_examples
 from pipelines.manifest import file_hash
@@ -74,11 +74,12 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
                 "content": digest,
                 "code": package_version("curate-multimodal"),
                 **content.manifest,
+                "card": None if config.card is None else read_template(config.card),
                 "statistics": statistics(scratch),
                 "examples": write_examples(scratch),
                 "files": files,
             }
-            (scratch / "README.md").write_text(render_card(manifest, config.card), encoding="utf-8")
+            (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
             write_json(describe(manifest), scratch / "croissant.json")
             write_json(manifest, scratch / "manifest.json")
             os.sync()  # one for all files: syncing 20,000 pictures one by one takes minutes

@@ -30,7 +30,7 @@ from pipelines.steps import (
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
-    Stage("ingest", "samples", 2, (), lambda r: r.ingest, ingest.ingest,
+    Stage("ingest", "samples", 3, (), lambda r: r.ingest, ingest.ingest,
           extra=lambda b: [b.recipe.limit, *map(fingerprint, b.recipe.sources)]),
     Stage("selftest", "samples", 1, ("ingest",), lambda r: r.verify, ingest.selftest_samples),
     Stage("caption", "captions", 1, ("selftest",), lambda r: r.caption, ask,

@@ -9,8 +9,9 @@
 | `verifier_params`, `meta` | JSON text, or a struct |
 | `group`, `domain`, `lang`, `row` | texts; `row` is the source's own name of the row, else its number |
 
-A path is absolute or starts from the source's root. Images are not downloaded: a row whose image is an http(s), s3, …
-address is dropped as `ingest:remote_image`.
+A path starts from the source's folder and stays in it once links are resolved (`image_root` opens other folders); else
+the row is dropped as `ingest:image_outside`. Images are not downloaded: a row whose image is an http(s), s3, … address is
+dropped as `ingest:remote_image`.
 """
 
 import difflib

@@ -31,6 +31,9 @@ class EasyVqaSource(SourceSection):
             raise MissingDependencyError("easy-vqa", "cpu", f"source '{self.name}'")
         return Path(spec.origin).parent
 
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.root,)
+
     def attach(self, connection: Any) -> None:
         self.root  # noqa: B018  (a missing package is told before anything is read)
         declare(connection, text_schema(_COLUMNS))

@@ -22,38 +22,32 @@ class FileSource(SourceSection):
     SUFFIXES: ClassVar[tuple[str, ...]]
 
     path: str | tuple[str, ...] = Field(description="file, folder, glob or fsspec address (s3://…), or a list of these")
-    image_root: str | None = Field(
-        default=None, description="folder that image paths start from; the folder of the first file where not given"
-    )
 
-    @property
-    def root(self) -> Path:
-        if self.image_root is not None:
-            return Path(self.image_root).expanduser()
+    def _folders(self) -> tuple[Path, ...]:
+        """The folder of the first file, or of the pattern."""
         path = Path(self._patterns()[0]).expanduser()
-        if path.is_dir():
-            return path
-        fixed = [p for p in path.parents if not glob.has_magic(str(p))]
-        return fixed[0]
+        return (path if path.is_dir() else next(p for p in path.parents if not glob.has_magic(str(p))),)
 
     def stamp(self) -> JsonValue:
         stamps: list[JsonValue] = []
-        for pattern in self._patterns():
-            for file in self._files(pattern):
-                if is_remote(file):
-                    info = filesystem(file).info(file)
-                    stamps.append([file, *(str(info.get(key)) for key in ("size", "mtime", "LastModified", "ETag"))])
-                else:
-                    stat = Path(file).stat()
-                    stamps.append([file, stat.st_size, stat.st_mtime_ns])
+        for file in self.files():
+            if is_remote(file):
+                info = filesystem(file).info(file)
+                stamps.append([file, *(str(info.get(key)) for key in ("size", "mtime", "LastModified", "ETag"))])
+            else:
+                stat = Path(file).stat()
+                stamps.append([file, stat.st_size, stat.st_mtime_ns])
         return stamps
 
     def is_small(self) -> bool:
-        files = [file for pattern in self._patterns() for file in self._files(pattern)]
+        files = self.files()
         return not any(map(is_remote, files)) and sum(Path(file).stat().st_size for file in files) <= SMALL
 
+    def files(self) -> list[str]:
+        return [file for pattern in self._patterns() for file in self._files(pattern)]
+
     def attach(self, connection: Any) -> None:
-        files = [file for pattern in self._patterns() for file in self._files(pattern)]
+        files = self.files()
         for protocol in {file.split("://")[0] for file in files if is_remote(file)}:
             connection.register_filesystem(filesystem(f"{protocol}://"))
         listed = "[" + ", ".join(quoted(file) for file in files) + "]"

@@ -23,10 +23,15 @@ class HuggingFaceSource(SourceSection):
     subset: str | None = Field(default=None, description="name of the configuration")
     revision: str | None = Field(default=None, description="hub commit, tag or branch")
 
-    @property
-    def root(self) -> Path:
+    def _folders(self) -> tuple[Path, ...]:
+        """The local folder; for a hub id, the caches in which the library keeps what it has loaded."""
         folder = Path(self.path).expanduser()
-        return folder if folder.is_dir() else Path.cwd()
+        if folder.is_dir():
+            return (folder,)
+        from datasets import config
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        return Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)
 
     def attach(self, connection: Any) -> None:
         declare(connection, _plain_schema(self.dataset))

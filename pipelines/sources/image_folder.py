@@ -38,6 +38,13 @@ class ImageFolderSource(SourceSection):
             raise ConfigError(f"Source '{self.name}': the folder '{chosen}' cannot be read (permission denied).")
         return chosen
 
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.root,)
+
+    def files(self) -> list[str]:
+        metadata = self._metadata()
+        return [] if metadata is None else [str(metadata)]
+
     def attach(self, connection: Any) -> None:
         metadata = self._metadata()
         if metadata is None:
@@ -64,7 +71,7 @@ class ImageFolderSource(SourceSection):
         An image whose bytes are rewritten in place is not noticed.
         """
         metadata = self._metadata()
-        stamps: list[JsonValue] = [[str(folder), folder.stat().st_mtime_ns] for folder in _folders(self.root)]
+        stamps: list[JsonValue] = [[str(folder), folder.stat().st_mtime_ns] for folder in _inner_folders(self.root)]
         return [*stamps, [metadata.stat().st_size, metadata.stat().st_mtime_ns] if metadata else None]
 
     def is_small(self) -> bool:
@@ -76,13 +83,13 @@ class ImageFolderSource(SourceSection):
         return next((path for path in candidates if path.is_file()), None)
 
     def _rows(self) -> Iterator[dict[str, str]]:
-        for folder in _folders(self.root):
+        for folder in _inner_folders(self.root):
             for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
                 name = str(path.relative_to(self.root))
                 yield {"image": name, "file_name": name, "label": folder.name}
 
 
-def _folders(root: Path) -> Iterator[Path]:
+def _inner_folders(root: Path) -> Iterator[Path]:
     """Every folder from `root` down, in the order of their names."""
     for folder, inner, _ in os.walk(root):
         inner.sort()

@@ -13,12 +13,13 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.read_only import connect, lock, only_select
 from pipelines.sources.columns import ROW, nearest, projection
 from pipelines.sources.section import SourceSection, quoted
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-READ_VERSION = 1
+READ_VERSION = 2
 """Raised when the same source is read into other rows; every build then ingests again."""
 
 _ORDER = """md5(concat_ws(chr(31), {salt}, question, answer, kind, CAST(options AS VARCHAR), verifier_params,
@@ -71,7 +72,7 @@ def _inner(source: SourceSection) -> str:
     text = (source.select or "SELECT * FROM raw").strip().rstrip(";")
     if not re.match(r"(--[^\n]*\n|\s)*(SELECT|WITH|FROM)\b", text, re.IGNORECASE):
         raise ConfigError(f"Source '{source.name}': 'select' must be a DuckDB SELECT, not '{text[:40]}'.")
-    return text
+    return only_select(text, f"Source '{source.name}': 'select'")
 
 
 def _describe(connection: Any, source: SourceSection) -> dict[str, str]:
@@ -91,11 +92,10 @@ def _connected(source: SourceSection) -> Iterator[Any]:
     import duckdb
     import pyarrow as pa
 
-    with duckdb.connect() as connection:
-        # Off, or a SELECT could see variables of this program by their names.
-        connection.execute("SET python_enable_replacements = false")
+    with connect() as connection:
         try:
             source.attach(connection)
+            lock(connection, files=source.files())
             yield connection
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise ConfigError(f"Source '{source.name}' cannot be read: {_sentence(error, [])}") from error

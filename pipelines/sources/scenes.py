@@ -33,10 +33,6 @@ class ScenesSource(SourceSection):
     seed: int = Field(default=0, description="another seed, other scenes")
     license: str | None = "CC0-1.0"
 
-    @property
-    def root(self) -> Path:
-        return Path.cwd()  # images are bytes; there is no path to resolve
-
     def attach(self, connection: Any) -> None:
         declare(connection, _schema())
 

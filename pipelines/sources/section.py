@@ -25,6 +25,11 @@ class SourceSection(Section):
     kind: str = Field(default="text", description="answer kind of rows whose column 'kind' is absent or null")
     split: str = Field(default="train", description="the split that is read and recorded")
     license: str | None = Field(default=None, description="licence of the data, recorded in every row")
+    image_root: str | tuple[str, ...] | None = Field(
+        default=None,
+        description="folder that image paths start from and stay in, or a list, of which the others are open too; the "
+        "source's own folder where not given",
+    )
     url: str | None = Field(default=None, description="where the data lives, recorded in every row")
 
     @field_validator("kind")
@@ -36,9 +41,14 @@ class SourceSection(Section):
         return kind
 
     @property
-    @abstractmethod
-    def root(self) -> Path:
-        """The folder that relative image paths start from."""
+    def image_folders(self) -> tuple[Path, ...]:
+        """The folders that a row may name images of; relative paths start from the first. None: images are bytes."""
+        given = (self.image_root,) if isinstance(self.image_root, str) else self.image_root
+        return self._folders() if given is None else tuple(Path(folder).expanduser() for folder in given)
+
+    def _folders(self) -> tuple[Path, ...]:
+        """`image_folders` where the recipe names none."""
+        return ()
 
     @abstractmethod
     def attach(self, connection: Any) -> None:
@@ -46,6 +56,10 @@ class SourceSection(Section):
 
     def feed(self, connection: Any) -> None:
         """Give `raw` its rows, where `attach` gave only its columns. They can be read once."""
+
+    def files(self) -> list[str]:
+        """The files and addresses that `raw` reads while a SELECT runs; it can open no others."""
+        return []
 
     @abstractmethod
     def stamp(self) -> JsonValue:

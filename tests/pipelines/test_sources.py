@@ -263,10 +263,10 @@ def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_relative_images_start_from_the_folder_of_the_data(tmp_path: Path) -> None:
-    assert ParquetSource(name="t", path=str(tmp_path / "x" / "*.parquet")).root == tmp_path / "x"
-    assert ParquetSource(name="t", path=str(tmp_path / "*" / "y.parquet")).root == tmp_path
-    assert ParquetSource(name="t", path=str(tmp_path)).root == tmp_path
-    assert ParquetSource(name="t", path="a.parquet", image_root=str(tmp_path)).root == tmp_path
+    assert ParquetSource(name="t", path=str(tmp_path / "x" / "*.parquet")).image_folders == (tmp_path / "x",)
+    assert ParquetSource(name="t", path=str(tmp_path / "*" / "y.parquet")).image_folders == (tmp_path,)
+    assert ParquetSource(name="t", path=str(tmp_path)).image_folders == (tmp_path,)
+    assert ParquetSource(name="t", path="a.parquet", image_root=str(tmp_path)).image_folders == (tmp_path,)
 
 
 # --- fingerprints and limits --------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ def test_easy_vqa_is_whole() -> None:
     rows = _read(source)
     assert rows.height == 9673
     assert rows.filter(pl.col("kind") == "boolean")["answer"].unique().sort().to_list() == ["no", "yes"]
-    assert all((source.root / images[0]["path"]).is_file() for images in rows["images"].head(50))
+    assert all((source.image_folders[0] / images[0]["path"]).is_file() for images in rows["images"].head(50))
 
 
 def test_scenes_are_the_same_each_time_and_obey_their_parameters() -> None:
