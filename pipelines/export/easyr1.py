@@ -61,6 +61,7 @@ class EasyR1:
 
     name = "easyr1"
     sheets = (Sheet("train", "rl", rl, _FIELDS), Sheet("val", "holdout", rl, _FIELDS))
+    keeps_order = "EasyR1 keeps it with `data.shuffle=false`."
     usage = """
 ```
 python3 -m verl.trainer.main config=examples/config.yaml \\

@@ -27,8 +27,6 @@ _FIELDS: dict[str, pa.DataType] = {
     **dict.fromkeys(_TEXT, pa.string()),
     "options": pa.list_(pa.string()),
     "images": IMAGES,
-    "k": pa.int32(),
-    "n": pa.int32(),
 }
 
 
@@ -71,6 +69,7 @@ class HuggingFace:
         Sheet("holdout", "holdout", plain, _FIELDS),
         Sheet("preference", "preference", with_pair, {**_FIELDS, "chosen": pa.string(), "rejected": pa.string()}),
     )
+    keeps_order = "`load_dataset` keeps it."
     usage = """
 ```python
 from datasets import load_dataset

@@ -71,6 +71,7 @@ class LlamaFactory:
             {"id": pa.string(), "messages": TURNS, "chosen": _TURN, "rejected": _TURN, "images": _PATHS},
         ),
     )
+    keeps_order = "LLaMA-Factory keeps it with `disable_shuffling: true`."
     usage = """
 ```yaml
 dataset_dir: {home}

@@ -83,6 +83,7 @@ class MsSwift:
         Sheet("grpo_holdout", "holdout", grpo, {**_FIELDS, "solution": pa.string(), "ground_truth": pa.string()}),
         Sheet("dpo", "preference", dpo, {**_FIELDS, "rejected_response": pa.string()}),
     )
+    keeps_order = "ms-swift keeps it with `--dataset_shuffle false --train_dataloader_shuffle false`."
     usage = """
 ```
 swift sft --dataset {home}/sft/part-00000.parquet ...

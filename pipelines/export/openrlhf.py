@@ -78,6 +78,7 @@ class OpenRLHF:
 
     name = "openrlhf"
     sheets = (Sheet("train", "rl", rl), Sheet("val", "holdout", rl))
+    keeps_order = "Both shuffle prompts and have no switch for it, so the order is lost in training."
     usage = """
 ```
 python -m openrlhf.cli.train_ppo_ray --prompt_data {home}/train.jsonl --input_key message --label_key ground_truth \\

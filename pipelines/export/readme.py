@@ -17,6 +17,9 @@ licences, and what was dropped on the way.
 
 {usage}
 
+Rows stand in the release's order. {order}
+Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
+
 | data set | rows | rows that {trainer} cannot express (`dropped.parquet` names them) |
 |---|---|---|
 {rows}
@@ -30,6 +33,7 @@ def render_readme(exporter: Exporter, exported: Exported, told: Mapping[str, Any
         configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in sheets) or "[]",
         release=exported.release.label,
         trainer=exporter.name,
+        order=exporter.keeps_order,
         usage=exporter.usage.replace("{home}", str(home)).strip(),
         rows="\n".join(
             f"| {sheet.name} | {told['rows'][sheet.name]} | {_reasons(told['dropped'].get(sheet.name, {}))} |"

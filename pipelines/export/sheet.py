@@ -76,6 +76,10 @@ class Exporter(Protocol):
     @property
     def usage(self) -> str: ...
 
+    @property
+    def keeps_order(self) -> str:
+        """Markdown: the switch by which this trainer takes rows in the order of the file, where it has one."""
+
     def finish(self, folder: Path, exported: Exported) -> None:
         """Write what stands beside the data: the trainer's index, the reward."""
 
@@ -104,6 +108,26 @@ def gradable(row: Row) -> None:
     verifier = row.columns["verifier"] or json.loads(row.columns["answer"])["kind"]
     if KINDS[verifier.partition(":")[0]].judged:
         raise UnfitError("needs_judge", verifier=verifier)
+
+
+CURRICULUM: dict[str, pa.DataType] = {
+    "order": pa.int32(),
+    "band": pa.string(),
+    "value": pa.float64(),
+    "weight": pa.float64(),
+    "k": pa.int32(),
+    "n": pa.int32(),
+}
+"""What every row of every sheet says of its place and its worth; null where the release knows none.
+
+Trainers shuffle by default, so the order of a file alone would be lost: by these columns anybody can sort, filter or
+weigh the rows again.
+"""
+
+
+def curriculum(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `CURRICULUM`."""
+    return {name: columns.get(name) for name in CURRICULUM}
 
 
 GOLD: dict[str, pa.DataType] = {

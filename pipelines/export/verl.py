@@ -72,6 +72,7 @@ class Verl:
         Sheet("val", "holdout", rl, _RL),
         Sheet("sft", "sft", sft, {**_ID, "messages": TURNS, "images": IMAGES}),
     )
+    keeps_order = "verl's RL trainer keeps it with `data.shuffle=False`; its SFT trainer always shuffles."
     usage = """
 ```
 python -m verl.trainer.main_ppo \\

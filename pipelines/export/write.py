@@ -24,13 +24,13 @@ from pipelines.export.pictures import PictureFolder
 from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import reward_package
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
-from pipelines.export.sheet import Exported, Exporter, Sheet
+from pipelines.export.sheet import CURRICULUM, Exported, Exporter, Sheet, curriculum
 from pipelines.shards import Shards, hub_schema
 from pipelines.workspace import read_json, store_errors, write_json
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -100,7 +100,7 @@ class _Job:
                 row = read_row(stored, self.release.path)
                 if not draft.number:
                     draft.system = row.system
-                record = sheet.record(row, draft)
+                record = sheet.record(row, draft) | curriculum(stored)
             except UnfitError as error:
                 self._drop(stored["id"], sheet.name, error)
                 continue
@@ -140,7 +140,7 @@ class _Write(Protocol):
 @contextmanager
 def _writer(sheet: Sheet, root: Path, has_images: bool) -> Iterator[_Write]:
     if sheet.fields is not None:
-        fields = {name: kind for name, kind in sheet.fields.items() if has_images or name != "images"}
+        fields = {name: kind for name, kind in sheet.fields.items() if has_images or name != "images"} | CURRICULUM
         with Shards(root / sheet.name, hub_schema(fields)) as shards:
             yield shards.write
         return

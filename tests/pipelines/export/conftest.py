@@ -58,12 +58,12 @@ def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]
                 "caption": None,
                 "gold_visible": False,
                 "value": 0.1,
-                "band": None,
+                "band": "medium",
                 "index": 0,
                 "chosen_text": reply(reasoning, raw),
                 "rejected_text": reply("?", "17"),
                 "weight": None,
-                "order": None,
+                "order": i,
                 "control": False,
             }
         )

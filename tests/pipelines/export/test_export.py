@@ -23,6 +23,7 @@ from pipelines.export import write
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.marks import check_marks, escape, marked_question
 from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
+from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export
 from pipelines.recipe import load_recipe
 from pipelines.stage import Build
@@ -98,6 +99,26 @@ def test_no_pictures_no_column(make_release: Callable[..., Path], trainer: str, 
         assert "images" not in pq.read_schema(path).names
     for path in (tmp_path / "out").glob("*.jsonl"):
         assert all("images" not in json.loads(line) for line in path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_order_and_worth_arrive_and_the_readme_names_the_switch(
+    shapes: Path, stored: Stored, trainer: str, tmp_path: Path
+) -> None:
+    """Trainers shuffle: what the file's order alone said is lost, so it stands in every row of every sheet too."""
+    from datasets import load_dataset
+
+    made(shapes, trainer, tmp_path / "out")
+    for sheet in EXPORTERS[trainer].sheets:
+        release = {row["id"]: row for row in stored(shapes, sheet.split)}
+        data = load_dataset(str(tmp_path / "out"), sheet.name, split="train", cache_dir=str(tmp_path / "cache"))
+        told = data.select_columns(["id", *CURRICULUM]).to_list()
+        assert told == [{"id": row["id"], **curriculum(release[row["id"]])} for row in told]
+        if sheet.split == "rl":
+            assert [row["order"] for row in told] == sorted(row["order"] for row in told)
+            assert all(row["band"] == "medium" and row["value"] == 0.1 for row in told)
+    readme = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert EXPORTERS[trainer].keeps_order in readme
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

@@ -144,3 +144,27 @@ def test_our_reward_and_trls_own_agree_on_the_gold(load: Callable[[str], Any], e
         for r in rows
     ]
     assert accuracy_reward(said, [row["solution"] for row in rows]) == [1.0] * len(rows)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_switch_that_the_readme_names_keeps_the_order(
+    load: Callable[[str], Any], model: Any, processor: Any, tmp_path: Path, keep: bool
+) -> None:
+    from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+
+    group = {"num_generations": 2, "generation_batch_size": 2, "seed": 1}
+    config = GRPOConfig(**settings(tmp_path / "grpo"), **group, **({"shuffle_dataset": False} if keep else {}))
+    grpo = GRPOTrainer(
+        model, reward_funcs=lambda **_: [0.0], args=config, train_dataset=load("grpo"), processing_class=processor
+    )
+    asked = list(dict.fromkeys(grpo._get_train_sampler()))
+    assert (asked == list(range(len(asked)))) is keep
+    chosen = {"train_sampling_strategy": "sequential"} if keep else {}
+    sft = SFTTrainer(
+        model,
+        args=SFTConfig(**settings(tmp_path / "sft"), **chosen, max_length=None, seed=1),
+        train_dataset=load("sft"),
+        processing_class=processor,
+    )
+    batches = list(sft._get_train_sampler(sft.train_dataset))
+    assert (batches == list(range(len(batches)))) is keep
