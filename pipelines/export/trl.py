@@ -74,7 +74,10 @@ class TRL:
             {"id": pa.string(), "prompt": TURNS, "chosen": TURNS, "rejected": TURNS, "images": IMAGES},
         ),
     )
-    keeps_order = "TRL keeps it with `shuffle_dataset=False` in GRPO, and with `train_sampling_strategy='sequential'` in SFT and DPO."
+    keeps_order = (
+        "TRL keeps it with `shuffle_dataset=False` in GRPO, "
+        "and with `train_sampling_strategy='sequential'` in SFT and DPO."
+    )
     usage = """
 ```python
 import sys
