@@ -1,13 +1,14 @@
 """Judging what models said: a trace is kept if its answer is right, a rollout is scored whatever it says."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 from pydantic import Field
 
 from filters.verify.pool import VerifierPool
+from filters.verify.verdicts import verdict_columns
 from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import load_answer
 from schemas.section import Section
@@ -32,7 +33,7 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
     Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`, `verify:crash`,
     `verify:tags` (the reasoning holds the schema's own marks).
     """
-    rows = traces.with_columns(_verdicts(traces, traces["final"].to_list(), pool, "plain"))
+    rows = traces.with_columns(verdict_columns(traces, traces["final"].to_list(), pool, "plain"))
     schema = TAG_SCHEMAS[config.tags]
     texts = [
         render_trace(schema, reasoning or "", stated_gold(answer, verifier))
@@ -60,7 +61,7 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
 
 def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Split:
     """Add a verdict to every rollout (`id, sample_id, index, text, finish_reason, …`); drops none."""
-    rows = rollouts.with_columns(_verdicts(rollouts, rollouts["text"].to_list(), pool, tags))
+    rows = rollouts.with_columns(verdict_columns(rollouts, rollouts["text"].to_list(), pool, tags))
     return Split(rows.drop("answer", "verifier", "options", "text"), no_drops())
 
 
@@ -71,7 +72,7 @@ def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.Series:
     or none that a rule can score.
     """
     said = traces["concluded"]
-    verdict = {c.name: c for c in _verdicts(traces, said.to_list(), pool, "plain")}
+    verdict = {c.name: c for c in verdict_columns(traces, said.to_list(), pool, "plain")}
     spoken = said.is_not_null() & verdict["parsed_response"].is_not_null()
     return pl.select(pl.when(spoken).then(~verdict["correct"])).to_series().rename("contradicts")
 
@@ -97,18 +98,6 @@ def drop_judged_wrong(verdicts: pl.DataFrame) -> Split:
 def stated_gold(answer: Mapping[str, Any], verifier: Mapping[str, Any]) -> str:
     """The gold as a response would write it: a letter for an option, boxes in the space that responses use."""
     return state_of(load_answer(answer["parsed"]), verifier["id"], json.loads(verifier["params"] or "{}"))
-
-
-def _verdicts(rows: pl.DataFrame, responses: list[str | None], pool: VerifierPool, tags: str) -> list[pl.Series]:
-    """The verdict columns, in the order of `rows`."""
-    verdicts = [v.to_row() for v in pool.verify_many(_items(rows, responses, tags))]
-    return list(pl.DataFrame(verdicts, schema=VERDICT).iter_columns())
-
-
-def _items(rows: pl.DataFrame, responses: list[str | None], tags: str) -> Iterator[VerifyItem]:
-    columns = rows.select("answer", "verifier", "options").iter_rows()
-    for response, (answer, verifier, options) in zip(responses, columns, strict=True):
-        yield verify_item(response, answer, verifier, options, tags)
 
 
 def verify_item(

@@ -1,4 +1,4 @@
-"""What a person sees while models answer: rows done and to do, tokens a second, time left, in flight, tries again."""
+"""What a person sees while a stage works: rows done and to do, tokens or rows a second, time left, tries again."""
 
 import sys
 import time
@@ -15,14 +15,21 @@ STALL_S = 60.0
 
 
 def line(stage: str, receipt: Receipt) -> str:
-    """One line: `caption 120/300 · 410 tok/s · 0:42 left · 64 in flight`, and what is wrong, if anything is."""
+    """One line: `caption 120/300 · 410 tok/s · 0:42 left · 64 in flight`, and what is wrong, if anything is.
+
+    A stage that asks no model counts rows: `score 8192/160000 · 21000 rows/s · 0:07 left`.
+    """
     done = receipt.samples + receipt.unanswered
-    parts = [f"{stage} {done}/{receipt.total}", f"{receipt.tokens_per_second:.0f} tok/s"]
+    asks = bool(receipt.in_flight or receipt.prompt_tokens or receipt.completion_tokens or receipt.retries)
+    rows_per_second = done / receipt.seconds if receipt.seconds else 0.0
+    speed = f"{receipt.tokens_per_second:.0f} tok/s" if asks else f"{rows_per_second:.0f} rows/s"
+    parts = [f"{stage} {done}/{receipt.total}", speed]
     if done and receipt.total > done:
         parts.append(f"{_clock(receipt.seconds / done * (receipt.total - done))} left")
     else:
         parts.append(_clock(receipt.seconds))
-    parts.append(f"{receipt.in_flight} in flight")
+    if asks:
+        parts.append(f"{receipt.in_flight} in flight")
     if receipt.retries:
         parts.append(f"{receipt.retries} retries ({receipt.last_error})")
     if receipt.oldest_s > STALL_S:

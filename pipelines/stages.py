@@ -32,7 +32,7 @@ from pipelines.steps import rollouts as outcomes
 ROAD: tuple[Stage, ...] = in_order(
     Stage("ingest", "samples", 3, (), lambda r: r.ingest, ingest.ingest,
           extra=lambda b: [b.recipe.limit, *map(fingerprint, b.recipe.sources)]),
-    Stage("selftest", "samples", 1, ("ingest",), lambda r: r.verify, ingest.selftest_samples),
+    Stage("selftest", "samples", 2, ("ingest",), lambda r: r.verify, ingest.selftest_samples),
     Stage("caption", "captions", 1, ("selftest",), lambda r: r.caption, ask,
           Asks(traces.caption_rows, caption.requests, caption.collect)),
     Stage("distill", "traces", 2, ("selftest", "caption"), lambda r: r.distill, ask,

@@ -3,8 +3,7 @@
 import polars as pl
 
 from filters.verify import judge
-from filters.verify.pool import VerifierPool
-from filters.verify.selftest import checks, report
+from filters.verify.selftest import COUNTS
 from pipelines.ask import ask
 from pipelines.build import run_stages
 from pipelines.stage import Asks, Build, Road, Stage
@@ -14,10 +13,10 @@ from schemas.errors import ConfigError
 
 def selftest_verifiers(build: Build) -> pl.DataFrame:
     """Put every gold answer of the recipe to its verifier; no model is asked. One row a source, kind and check."""
-    plan = run_stages(build, "ingest")
-    config = build.recipe.verify
-    with VerifierPool(config.workers, config.budget_s) as pool:
-        return report(checks(plan.table("ingest").collect(), build.recipe.seed, pool))
+    plan = run_stages(build, "ingest", "selftest")
+    record = plan.record(plan.stage("selftest"))
+    counts = pl.DataFrame(record["notes"]["verifiers"] if record else [], schema=COUNTS)
+    return counts.with_columns(share=pl.col("passed") / pl.col("tried"))
 
 
 def calibrate_judge(build: Build) -> pl.DataFrame:

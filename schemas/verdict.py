@@ -1,7 +1,7 @@
 """What a verifier says about one response. *Unscored* (`score is None`) is not wrong: nobody could tell."""
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,10 +26,6 @@ class Verdict:
     tier: Tier
     parsed_gold: str | None = None
     parsed_response: str | None = None
-
-    def to_row(self) -> dict[str, Any]:
-        """A row of `VERDICT`."""
-        return asdict(self)
 
 
 def unscored(explanation: str, tier: Tier = "none", extracted: str | None = None) -> Verdict:

@@ -1,15 +1,14 @@
 """Verdicts on the replies to variants: each against the gold of its own variant."""
 
 import json
-from collections.abc import Iterator
 
 import polars as pl
 
 from filters.verify.pool import VerifierPool
-from filters.verify.verifier import VerifyItem, verify
+from filters.verify.verdicts import verdict_columns
+from filters.verify.verifier import verify
 from schemas.answer import load_answer
 from schemas.split import Split, no_drops, split
-from schemas.verdict import VERDICT
 
 
 def score_replies(replies: pl.DataFrame, pool: VerifierPool) -> Split:
@@ -17,8 +16,9 @@ def score_replies(replies: pl.DataFrame, pool: VerifierPool) -> Split:
 
     The reply that is judged is its forced start and what the model wrote. Drops none.
     """
-    verdicts = [v.to_row() for v in pool.verify_many(_items(replies))]
-    rows = replies.with_columns(pl.DataFrame(verdicts, schema=VERDICT).iter_columns())
+    said = replies.select("text", "prefix", "tags").iter_rows()
+    texts = [(prefix or "") + (text or "") if tags != "plain" else text or "" for text, prefix, tags in said]
+    rows = replies.with_columns(verdict_columns(replies, texts, pool, replies["tags"].to_list()))
     return Split(rows.drop("prefix", "answer", "verifier", "options", "tags"), no_drops())
 
 
@@ -50,16 +50,3 @@ def _fault(row: tuple[dict[str, str], dict[str, str], str]) -> str | None:
     if not said.pop(gold.raw):
         return "gold_unusable"
     return "gold_not_unique" if any(said.values()) else None
-
-
-def _items(rows: pl.DataFrame) -> Iterator[VerifyItem]:
-    columns = rows.select("text", "prefix", "answer", "verifier", "options", "tags").iter_rows()
-    for text, prefix, answer, verifier, options, tags in columns:
-        yield VerifyItem(
-            response=(prefix or "") + (text or "") if tags != "plain" else text or "",
-            gold=load_answer(answer["parsed"]),
-            verifier=verifier["id"],
-            params=json.loads(verifier["params"] or "{}"),
-            options=tuple(options or ()),
-            tags=tags,
-        )

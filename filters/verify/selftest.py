@@ -1,147 +1,185 @@
-"""Does the verifier of each row do its job? Asked before any model is, with answers whose verdicts are known."""
+"""Does each verifier do its job? Asked before any model is, with answers whose verdicts are known.
+
+It tests verifiers. What they make of other rows' golds is counted by source and kind and told; it drops no row, because
+two right boxes may overlap and two right numbers may be near each other. A row is dropped for what is its own: its gold
+does not score itself, or an answer that says nothing, or everything at once, scores.
+"""
 
 import json
-from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import polars as pl
 
+from filters.verify import everything
 from filters.verify.catalogue import KINDS
+from filters.verify.others import Others
 from filters.verify.pool import VerifierPool
-from filters.verify.verifier import VerifyItem, state_of
-from schemas.answer import Answer, BooleanAnswer, ChoiceAnswer, load_answer
-from schemas.ids import seeded
+from filters.verify.verdicts import Gold, Golds, judge
+from filters.verify.verifier import state_of
+from schemas.answer import ChoiceAnswer
+from schemas.ids import canonical_json, seeded
 from schemas.split import DROPPED, Split
 from schemas.verdict import Verdict
 
 DRAWS = 2
 """Golds of other rows that each row is tried with."""
-ENOUGH = 0.95
-"""Share of those draws that must score nothing, in each source and kind."""
 REFUSALS = ("I cannot answer this question.", "It cannot be determined from the image.")
 _MOST_LISTED = 4
 _TRIES = 20
 
-CHECKS = pl.Schema(
-    {
-        "id": pl.String,
-        "source": pl.String,
-        "kind": pl.String,
-        "check": pl.String,
-        "response": pl.String,
-        "passed": pl.Boolean,
-        "score": pl.Float64,
-        "tier": pl.String,
-        "explanation": pl.String,
-    }
-)
+COUNTS = pl.Schema({"source": pl.String, "kind": pl.String, "check": pl.String, "tried": pl.Int64, "passed": pl.Int64})
+"""How often each check was tried and passed. Checks: `gold` (gold, verifier and parameters fit), `self` (the gold scores
+itself), `other` (another row's gold does not score), `empty`, `refusal` and `everything` (none of them scores)."""
+
+
+Tally = Counter[tuple[str, str, str, bool]]
+"""(source, kind, check, passed) → how often."""
+
+
+class Trial(NamedTuple):
+    """The rows, parted, and what was tried on them (`COUNTS`)."""
+
+    split: Split
+    counts: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     id: str
     source: str
-    gold: Answer
-    verifier: str | None
-    params: Mapping[str, Any]
-    options: tuple[str, ...]
+    gold: Gold
+    shown: str
     stated: str
 
-    @property
-    def kind(self) -> str:
-        return (self.verifier or self.gold.kind).partition(":")[0]
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    row: _Row
+    name: str
+    response: str
 
     @property
-    def shown(self) -> str:
-        return f"{self.gold.kind} {KINDS[self.gold.kind].show(self.gold)}"
+    def asked(self) -> tuple[Gold, str, str]:
+        text = self.response
+        return self.row.gold, text if "<answer>" in text else f"<answer>{text}</answer>", "think_answer"
+
+    def passed(self, verdict: Verdict) -> bool:
+        return verdict.correct is True if self.name == "self" else not verdict.correct
 
 
-def selftest(samples: pl.DataFrame, seed: int, pool: VerifierPool | None = None) -> Split:
-    """Drops as `verify:selftest` the rows whose verifier fails a check on them; `evidence` names the first such check.
+class OtherGolds:
+    """Golds of other rows, by source and kind: what they show to people, and what a response that gives them says."""
 
-    A draw of another row's gold that scores 1 drops its row only where draws of its source and kind do so in more than
-    5 % of cases: now and then two different golds mean the same.
+    def __init__(self, seed: int) -> None:
+        self._others = Others(seed)
+        self._told: dict[tuple[str, str], list[tuple[str, str]]] = {}
+
+    def add(self, samples: pl.DataFrame) -> None:
+        """Look at a batch of `source, answer, verifier`."""
+        for source, answer, verifier in samples.select("source", "answer", "verifier").iter_rows():
+            if answer and answer["parsed"]:
+                name, params = (verifier["id"], verifier["params"]) if verifier else (None, None)
+                kind = (name or answer["kind"]).partition(":")[0]
+                self._others.add((source["dataset"], kind), canonical_json([answer["parsed"], name, params]))
+
+    def of(self, source: str, kind: str) -> list[tuple[str, str]]:
+        """(shown, stated) of the golds of a source and kind, each once."""
+        group = (source, kind)
+        if group not in self._told:
+            self._told[group] = list(dict(_told(self._others.of(group))).items())
+        return self._told[group]
+
+
+def selftest(samples: pl.DataFrame, others: OtherGolds, seed: int, pool: VerifierPool) -> Trial:
+    """Put a batch of golds (`id, source, options, answer, verifier`) to their verifiers.
+
+    Drops as `verify:selftest` the rows that fail a check of their own; `evidence` names the first one.
     """
-    tried = checks(samples, seed, pool)
-    failed = tried.filter(~pl.col("passed")).join(_leaky(tried), on=["source", "kind"], how="left")
-    failed = failed.filter((pl.col("check") != "other") | pl.col("leaky").fill_null(False))
-    first = failed.unique("id", keep="first", maintain_order=True)
-    evidence = pl.struct("check", "response", "score", "tier", "explanation").struct.json_encode()
-    dropped = first.select("id", pl.lit("verify:selftest").alias("reason"), evidence.alias("evidence"))
-    kept = samples.join(dropped.select("id"), on="id", how="anti", maintain_order="left")
-    order = samples.select("id").join(dropped, on="id", how="inner", maintain_order="left")
-    return Split(kept, order.cast(DROPPED))
+    rows, failed, tally = _read(samples)
+    checks = [check for row in rows for check in _checks(row, others, seed)]
+    for check, verdict in zip(checks, judge((check.asked for check in checks), pool), strict=True):
+        passed = check.passed(verdict)
+        tally[check.row.source, check.row.gold.kind, check.name, passed] += 1
+        if not passed and check.name != "other":
+            failed.setdefault(check.row.id, _evidence(check, verdict))
+    gone = [(id_, "verify:selftest", failed[id_]) for id_ in samples["id"] if id_ in failed]
+    dropped = pl.DataFrame(gone, schema=DROPPED, orient="row")
+    kept = samples.filter(~pl.col("id").is_in(list(failed)))
+    return Trial(Split(kept, dropped), _counted(tally))
 
 
-def checks(samples: pl.DataFrame, seed: int, pool: VerifierPool | None = None) -> pl.DataFrame:
-    """Every check of every row, as `CHECKS`: the gold itself, other golds, nothing, refusals, all options at once."""
-    rows, broken = _read(samples)
-    plan = _plan(rows, seed)
-    if pool is None:
-        with VerifierPool() as own:
-            judged = list(_records(plan, own))
-    else:
-        judged = list(_records(plan, pool))
-    return pl.DataFrame(broken + judged, schema=CHECKS, orient="row")
+def add_up(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The counts of several batches as one table."""
+    keys = ("source", "kind", "check")
+    table = pl.concat([pl.DataFrame(schema=COUNTS), *counts])
+    return table.group_by(keys).agg(pl.col("tried", "passed").sum()).sort(keys)
 
 
-def report(tried: pl.DataFrame) -> pl.DataFrame:
-    """Of `checks`: for each source, kind and check, how many were tried and how many passed."""
-    grouped = tried.group_by("source", "kind", "check").agg(
-        pl.len().alias("tried"), pl.col("passed").sum().alias("passed"), pl.col("passed").mean().alias("share")
-    )
-    return grouped.sort("source", "kind", "check")
+def _counted(tally: Tally) -> pl.DataFrame:
+    rows = [(*key, count, count * passed) for (*key, passed), count in tally.items()]
+    return add_up([pl.DataFrame(rows, schema=COUNTS, orient="row")])
 
 
-def _leaky(tried: pl.DataFrame) -> pl.DataFrame:
-    others = tried.filter(pl.col("check") == "other").group_by("source", "kind")
-    return others.agg((pl.col("passed").mean() < ENOUGH).alias("leaky"))
-
-
-def _read(samples: pl.DataFrame) -> tuple[list[_Row], list[tuple[Any, ...]]]:
-    rows, broken = [], []
-    for row in samples.iter_rows(named=True):
-        source = row["source"]["dataset"]
-        answer, verifier = row["answer"] or {}, row["verifier"] or {}
+def _told(golds: list[str]) -> Iterator[tuple[str, str]]:
+    for text in golds:
+        parsed, name, params = json.loads(text)
         try:
-            gold = load_answer(answer["parsed"] or "")
-            params = json.loads(verifier.get("params") or "{}")
-            stated = state_of(gold, verifier.get("id"), params)
+            gold = Golds().read({"parsed": parsed}, {"id": name, "params": params}, None)
+            yield _shown(gold), state_of(gold.answer, name, gold.params)
+        except (ValueError, KeyError):
+            continue  # its own row says so
+
+
+def _shown(gold: Gold) -> str:
+    return f"{gold.answer.kind} {KINDS[gold.answer.kind].show(gold.answer)}"
+
+
+def _read(samples: pl.DataFrame) -> tuple[list[_Row], dict[str, str], Tally]:
+    """The rows whose gold, verifier and parameters fit; the evidence of the others; the counts of both."""
+    rows: list[_Row] = []
+    broken: dict[str, str] = {}
+    tally: Tally = Counter()
+    golds = Golds()
+    columns = samples.select("id", "source", "answer", "verifier", "options").iter_rows()
+    for id_, source, answer, verifier, options in columns:
+        kind = str((verifier or {}).get("id") or (answer or {}).get("kind")).partition(":")[0]
+        try:
+            gold = golds.read(answer or {"parsed": ""}, verifier, options)
+            rows.append(
+                _Row(id_, source["dataset"], gold, _shown(gold), state_of(gold.answer, gold.verifier, gold.params))
+            )
         except (ValueError, KeyError) as error:
             about = f"gold, verifier and parameters do not fit: {type(error).__name__}: {str(error)[:200]}"
-            broken.append((row["id"], source, answer.get("kind"), "gold", None, False, None, "none", about))
-            continue
-        rows.append(_Row(row["id"], source, gold, verifier.get("id"), params, tuple(row["options"] or ()), stated))
-    return rows, broken
+            broken[id_] = json.dumps(
+                {"check": "gold", "response": None, "score": None, "tier": "none", "explanation": about}
+            )
+        tally[source["dataset"], kind, "gold", id_ not in broken] += 1
+    return rows, broken, tally
 
 
-def _plan(rows: list[_Row], seed: int) -> Iterator[tuple[_Row, str, VerifyItem, bool]]:
-    """(row, check, item, whether it should be correct)."""
-    golds: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for row in rows:
-        golds[row.source, row.kind].setdefault(row.shown, row.stated)
-    listed = {key: list(group.items()) for key, group in golds.items()}
-    for row in rows:
-        if KINDS[row.kind].judged:
-            continue
-        group = listed[row.source, row.kind]
-        yield row, "self", _ask(row, row.stated), True
-        yield from ((row, "other", _ask(row, text), False) for text in _draw(row, group, seed))
-        yield row, "empty", _ask(row, ""), False
-        if row.kind != "abstain":
-            yield from ((row, "refusal", _ask(row, text), False) for text in REFUSALS)
-        yield from ((row, "all_options", _ask(row, text), False) for text in _everything(row, group[:_MOST_LISTED]))
+def _checks(row: _Row, others: OtherGolds, seed: int) -> Iterator[_Check]:
+    kind = row.gold.kind
+    if KINDS[kind].judged:
+        return
+    group = others.of(row.source, kind)
+    yield _Check(row, "self", row.stated)
+    yield from (_Check(row, "other", text) for text in _draw(row, group, seed))
+    yield _Check(row, "empty", "")
+    if kind != "abstain":
+        yield from (_Check(row, "refusal", text) for text in REFUSALS)
+    yield from (_Check(row, "everything", text) for text in _everything(row, group[:_MOST_LISTED]))
 
 
 def _draw(row: _Row, group: Sequence[tuple[str, str]], seed: int) -> list[str]:
     """What up to `DRAWS` other golds of the group state; a letter that the row does not offer is no draw."""
     chance = seeded(seed, row.id)
     drawn: dict[str, str] = {}
-    for _ in range(_TRIES):
+    for _ in range(_TRIES if group else 0):
         shown, text = group[chance.randrange(len(group))]
-        if shown != row.shown and (row.kind != "choice" or not row.options or _has(row, shown)):
+        if shown != row.shown and (row.gold.kind != "choice" or not row.gold.options or _has(row, shown)):
             drawn[shown] = text
         if len(drawn) == DRAWS:
             break
@@ -150,42 +188,21 @@ def _draw(row: _Row, group: Sequence[tuple[str, str]], seed: int) -> list[str]:
 
 def _has(row: _Row, shown: str) -> bool:
     letters = shown.removeprefix("choice ").split(",")
-    return all("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(x) < len(row.options) for x in letters)
+    return all("ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(x) < len(row.gold.options) for x in letters)
 
 
 def _everything(row: _Row, others: Sequence[tuple[str, str]]) -> list[str]:
     """Ways to name every answer at once."""
-    if isinstance(row.gold, ChoiceAnswer):
-        if not row.options or len(row.gold.letters) == len(row.options):
-            return []
-        letters = [chr(ord("A") + i) for i in range(len(row.options))]
-        return [", ".join(letters), ", ".join(row.options)]
-    if isinstance(row.gold, BooleanAnswer):
-        return ["yes or no"]
+    gold = row.gold.answer
+    if isinstance(gold, ChoiceAnswer):
+        return everything.options_at_once(gold, row.gold.options)
+    cover = everything.whole(gold, row.gold.verifier or gold.kind)
+    if cover is not None:
+        return [state_of(cover, row.gold.verifier, row.gold.params)]
     strangers = [text for shown, text in others if shown != row.shown]
-    if row.kind not in ("number", "expression", "text", "set") or len(strangers) < 2:
-        return []
-    return [", ".join([row.stated, *strangers])]
+    return everything.both_truths(gold) + everything.strangers_too(row.gold.kind, row.stated, strangers)
 
 
-def _ask(row: _Row, text: str) -> VerifyItem:
-    response = text if "<answer>" in text else f"<answer>{text}</answer>"
-    return VerifyItem(response, row.gold, row.verifier, row.params, row.options)
-
-
-def _records(plan: Iterator[tuple[_Row, str, VerifyItem, bool]], pool: VerifierPool) -> Iterator[tuple[Any, ...]]:
-    steps: deque[tuple[_Row, str, VerifyItem, bool]] = deque()
-
-    def items() -> Iterator[VerifyItem]:
-        for step in plan:
-            steps.append(step)
-            yield step[2]
-
-    for verdict in pool.verify_many(items()):
-        yield _record(*steps.popleft(), verdict)
-
-
-def _record(row: _Row, check: str, item: VerifyItem, wanted: bool, verdict: Verdict) -> tuple[Any, ...]:
-    passed = verdict.correct is True if wanted else not verdict.correct
-    said = item.response[:500]
-    return row.id, row.source, row.kind, check, said, passed, verdict.score, verdict.tier, verdict.explanation
+def _evidence(check: _Check, verdict: Verdict) -> str:
+    told = {"check": check.name, "response": check.asked[1][:500], "score": verdict.score, "tier": verdict.tier}
+    return json.dumps({**told, "explanation": verdict.explanation}, ensure_ascii=False)

@@ -9,7 +9,6 @@ from PIL import __version__ as pillow
 
 from filters.checks.measure import Evidence, measure_checks
 from filters.checks.score import drop_bad_golds, score_replies
-from filters.verify.pool import VerifierPool
 from generators.checks.catalogue import ChecksConfig, variants
 from generators.checks.variant import VARIANT, Material, Setting, Told
 from pipelines.ask import batches
@@ -17,7 +16,7 @@ from pipelines.pictures import DerivedPictures
 from pipelines.recipe import Recipe
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.rollouts import scores
-from pipelines.steps.tables import samples, write
+from pipelines.steps.tables import samples, verify_responses, write
 from pipelines.steps.traces import verified
 from pipelines.workspace import write_table
 from schemas.answer import load_answer
@@ -71,20 +70,8 @@ def variant_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 
 def score_checks(build: Build, stage: Stage, road: Road) -> Outcome:
     """Give every reply its verdict, against the gold of its variant; none is dropped."""
-    folder, config = build.folder(stage), build.recipe.verify
-    input_ = folder / "input.parquet"
-    golds = road.table("variants").select("id", "prefix", "answer", "verifier", "options", "tags")
-    replies = road.table("check_rollouts").join(golds, left_on="variant_id", right_on="id", maintain_order="left")
-    write_table(replies, input_)
-    try:
-        with shards(folder) as parts, VerifierPool(config.workers, config.budget_s) as pool:
-            for batch in batches(input_):
-                parts.add("kept", score_replies(batch, pool).kept)
-            nothing = score_replies(pl.scan_parquet(input_).head(0).collect(), pool)
-            kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
-    finally:
-        input_.unlink(missing_ok=True)
-    return Outcome(kept + dropped, kept)
+    variants = road.table("variants").select("id", "prefix", "answer", "verifier", "options", "tags")
+    return verify_responses(build, stage, road.table("check_rollouts"), variants, score_replies, of="variant_id")
 
 
 def measure(build: Build, stage: Stage, road: Road) -> Outcome:

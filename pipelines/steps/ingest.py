@@ -2,10 +2,11 @@
 
 import polars as pl
 
-from filters.verify.selftest import selftest
+from filters.verify.pool import VerifierPool
+from filters.verify.selftest import OtherGolds, add_up, selftest
 from pipelines.ingest import ingest as ingest_sources
 from pipelines.stage import Build, Outcome, Road, Stage, shards
-from pipelines.steps.tables import write
+from pipelines.steps.stream import pieces, watched
 from schemas.sample import SAMPLE
 from schemas.split import no_drops
 
@@ -23,7 +24,18 @@ def ingest(build: Build, stage: Stage, road: Road) -> Outcome:
 
 
 def selftest_samples(build: Build, stage: Stage, road: Road) -> Outcome:
-    """Every gold answer is put to its own verifier before any model is asked."""
-    rows = road.table("ingest").collect()
-    parted = selftest(rows, build.recipe.seed)
-    return write(build, stage, rows.height, parted.kept.select("id"), parted.dropped)
+    """Every gold answer is put to its own verifier before any model is asked; what was tried is in the notes."""
+    golds = road.table("ingest").select("id", "source", "options", "answer", "verifier")
+    config, seed, counts = build.recipe.verify, build.recipe.seed, []
+    others = OtherGolds(seed)
+    for batch in pieces(golds):
+        others.add(batch)
+    with shards(build.folder(stage)) as parts, VerifierPool(config.workers, config.budget_s) as pool:
+        for batch in watched(build, stage, golds):
+            tested = selftest(batch, others, seed, pool)
+            parts.add("kept", tested.split.kept.select("id"))
+            parts.add("dropped", tested.split.dropped)
+            counts.append(tested.counts)
+        kept = parts.finish("kept", pl.DataFrame(schema={"id": pl.String}))
+        dropped = parts.finish("dropped", no_drops())
+    return Outcome(kept + dropped, kept, notes={"verifiers": add_up(counts).rows(named=True)})

@@ -11,7 +11,7 @@ from generators import rollouts
 from pipelines import waves
 from pipelines.ask import ask
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.tables import judge_rows, samples, verify_responses, write
+from pipelines.steps.tables import golds, judge_rows, samples, verify_responses, write
 from pipelines.workspace import write_table
 from schemas.ids import canonical_json
 
@@ -48,7 +48,8 @@ def score_rollouts(build: Build, stage: Stage, road: Road) -> Outcome:
     """Give every rollout its verdict; none is dropped."""
     assert build.recipe.rollouts is not None
     tags = build.recipe.rollouts.tags
-    return verify_responses(build, stage, road, road.table("rollouts"), lambda rows, pool: score(rows, pool, tags))
+    rollouts = road.table("rollouts")
+    return verify_responses(build, stage, rollouts, golds(road), lambda rows, pool: score(rows, pool, tags))
 
 
 def rollout_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:

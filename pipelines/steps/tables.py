@@ -6,9 +6,8 @@ import polars as pl
 
 from filters.traces import judge_questions
 from filters.verify.pool import VerifierPool
-from pipelines.ask import batches
 from pipelines.stage import Build, Outcome, Road, Stage, shards, write_split
-from pipelines.workspace import write_table
+from pipelines.steps.stream import Beside, watched
 from schemas.split import Split, no_drops
 
 
@@ -18,28 +17,28 @@ def samples(road: Road, stage: Stage, columns: tuple[str, ...]) -> pl.LazyFrame:
     return road.table("ingest").select(columns).join(alive, on="id", how="semi")
 
 
+def golds(road: Road) -> pl.LazyFrame:
+    """What the responses to each sample are judged by."""
+    return road.table("ingest").select("id", "answer", "verifier", "options")
+
+
 def verify_responses(
     build: Build,
     stage: Stage,
-    road: Road,
     responses: pl.LazyFrame,
+    golds: pl.LazyFrame,
     judge: Callable[[pl.DataFrame, VerifierPool], Split],
+    of: str = "sample_id",
 ) -> Outcome:
-    """Stream responses, each with its sample's gold answer, through the verifiers."""
-    folder, config = build.folder(stage), build.recipe.verify
-    golds = road.table("ingest").select("id", "answer", "verifier", "options").rename({"id": "sample_id"})
-    input_ = folder / "input.parquet"
-    write_table(responses.join(golds, on="sample_id", maintain_order="left"), input_)
-    try:
-        with shards(folder) as parts, VerifierPool(config.workers, config.budget_s) as pool:
-            for batch in batches(input_):
-                parted = judge(batch, pool)
-                parts.add("kept", parted.kept)
-                parts.add("dropped", parted.dropped)
-            nothing = judge(pl.scan_parquet(input_).head(0).collect(), pool)
-            kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
-    finally:
-        input_.unlink(missing_ok=True)
+    """Stream responses, in their order, through the verifiers: each piece beside the `golds` that its column `of` names."""
+    config, beside = build.recipe.verify, Beside(golds)
+    with shards(build.folder(stage)) as parts, VerifierPool(config.workers, config.budget_s) as pool:
+        for piece in watched(build, stage, responses):
+            parted = judge(beside.join(piece, on=of), pool)
+            parts.add("kept", parted.kept)
+            parts.add("dropped", parted.dropped)
+        nothing = judge(beside.join(responses.head(0).collect(), on=of), pool)
+        kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
     return Outcome(kept + dropped, kept)
 
 

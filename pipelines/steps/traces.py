@@ -5,12 +5,13 @@ import polars as pl
 from filters.select.traces import COLUMNS, pick_traces
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces, mentions
 from filters.traces import contradictions, drop_judged_wrong, judge_traces
-from filters.verify import judge
+from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
 from pipelines.ask import ask, batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
-from pipelines.steps.tables import judge_rows, samples, verify_responses, write
+from pipelines.steps.stream import Beside
+from pipelines.steps.tables import golds, judge_rows, samples, verify_responses, write
 from pipelines.workspace import write_table
 from schemas.split import Split, no_drops
 
@@ -39,24 +40,25 @@ def conclude_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 
 def verify_traces(build: Build, stage: Stage, road: Road) -> Outcome:
     """Keep the traces whose answer the sample's verifier accepts."""
-    traces = road.table("distill")
+    config, to_judge, forced = build.recipe.verify, build.recipe.judge is not None, None
     if "conclude" in road:
-        sentence = (build.recipe.distill.force_answer or "") if build.recipe.distill else ""
-        forced = road.table("conclude").select("id", forced=pl.col("final"))
-        traces = (
-            traces.join(forced, on="id", how="left", maintain_order="left")
-            .with_columns(
-                reasoning=pl.when(pl.col("final").is_null() & pl.col("forced").is_not_null())
-                .then(pl.concat_str("reasoning", pl.lit(f" {sentence} "), "forced", pl.lit(".")))
-                .otherwise("reasoning"),
-                final=pl.coalesce("final", "forced"),
-            )
-            .drop("forced")
-        )
-    config, to_judge = build.recipe.verify, build.recipe.judge is not None
-    return verify_responses(
-        build, stage, road, traces, lambda rows, pool: judge_traces(rows, pool, config, to_judge=to_judge)
-    )
+        forced = Beside(road.table("conclude").select("id", forced=pl.col("final")))
+    sentence = (build.recipe.distill.force_answer or "") if build.recipe.distill else ""
+
+    def judge(traces: pl.DataFrame, pool: VerifierPool) -> Split:
+        concluded = traces if forced is None else _concluded(forced.join(traces, on="id"), sentence)
+        return judge_traces(concluded, pool, config, to_judge=to_judge)
+
+    return verify_responses(build, stage, road.table("distill"), golds(road), judge)
+
+
+def _concluded(traces: pl.DataFrame, sentence: str) -> pl.DataFrame:
+    """Traces that came to no answer, with the one that was `forced` out of them."""
+    open_end = pl.col("final").is_null() & pl.col("forced").is_not_null()
+    said = pl.concat_str("reasoning", pl.lit(f" {sentence} "), "forced", pl.lit("."))
+    return traces.with_columns(
+        reasoning=pl.when(open_end).then(said).otherwise("reasoning"), final=pl.coalesce("final", "forced")
+    ).drop("forced")
 
 
 def trace_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
@@ -65,9 +67,9 @@ def trace_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     return judge_rows(road, said)
 
 
-def collect_judged(answers: pl.DataFrame, config: judge.JudgeConfig) -> Split:
+def collect_judged(answers: pl.DataFrame, config: judges.JudgeConfig) -> Split:
     """Keep the traces that the judge called right."""
-    verdicts, failed = judge.collect(answers, config)
+    verdicts, failed = judges.collect(answers, config)
     right, wrong = drop_judged_wrong(verdicts)
     return Split(right, pl.concat([failed, wrong]))
 
@@ -96,7 +98,7 @@ def measure_quality(build: Build, stage: Stage, road: Road) -> Outcome:
     assert config is not None
     ends = road.table("distill").select("id", "finish_reason")
     traces = _mended(road).select("id", "sample_id", "index", "reasoning", "tokens").join(ends, on="id").sort("id")
-    return verify_responses(build, stage, road, traces, lambda rows, pool: _quality(rows, pool, config))
+    return verify_responses(build, stage, traces, golds(road), lambda rows, pool: _quality(rows, pool, config))
 
 
 def _quality(rows: pl.DataFrame, pool: VerifierPool, config: QualityConfig) -> Split:

@@ -1,6 +1,5 @@
 from dataclasses import fields
 
-import polars as pl
 import pytest
 
 import schemas.verdict
@@ -9,13 +8,6 @@ from schemas.verdict import VERDICT, Verdict, unscored
 
 def test_the_table_has_the_fields_of_the_record_in_their_order() -> None:
     assert list(VERDICT) == [f.name for f in fields(Verdict)]
-
-
-def test_verdicts_make_a_table() -> None:
-    verdicts = [Verdict(0.5, True, "x", "half", "rule", "g", "x"), unscored("nobody could tell")]
-    table = pl.DataFrame([v.to_row() for v in verdicts], schema=VERDICT)
-    assert table["score"].to_list() == [0.5, None]
-    assert table["correct"].to_list() == [True, None]
 
 
 def test_unscored_is_not_wrong() -> None:

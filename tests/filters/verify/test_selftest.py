@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import polars as pl
@@ -8,9 +9,10 @@ import pytest
 from filters.verify import selftest as selftest_module
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
-from filters.verify.selftest import CHECKS, checks, report, selftest
+from filters.verify.selftest import COUNTS, OtherGolds, Trial, add_up, selftest
 from schemas.answer import dump_answer
 from schemas.sample import SAMPLE
+from schemas.split import Split
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def sample(
     params: dict[str, Any] | None = None,
     dataset: str = "d",
 ) -> dict[str, Any]:
-    gold = parse_gold(kind, raw, options=options)
+    gold = parse_gold(kind, raw, options=options, params=params if params and verifier is None else {})
     return {
         "id": id_,
         "source": {"dataset": dataset, "split": "train", "row": id_, "license": "", "url": ""},
@@ -56,9 +58,27 @@ GOOD = [
 ]
 
 
+def try_out(rows: pl.DataFrame, pool: VerifierPool, seed: int = 0, batch: int = 1000) -> Trial:
+    """The self-test as a build runs it: other golds of the whole table, rows in batches."""
+    others = OtherGolds(seed)
+    for piece in rows.iter_slices(batch):
+        others.add(piece)
+    found = [selftest(piece, others, seed, pool) for piece in rows.iter_slices(batch)] or [
+        selftest(rows, others, seed, pool)
+    ]
+    kept, dropped = (pl.concat([getattr(one.split, half) for one in found]) for half in ("kept", "dropped"))
+    return Trial(Split(kept, dropped), add_up(one.counts for one in found))
+
+
+def share(told: Trial, check: str) -> float:
+    """Of a check: passed / tried."""
+    tried, passed = told.counts.filter(check=check).select("tried", "passed").sum().row(0)
+    return float(passed / tried)
+
+
 def test_sound_rows_are_kept_in_their_order(pool: VerifierPool) -> None:
     rows = table(GOOD)
-    parted = selftest(rows, 0, pool)
+    parted = try_out(rows, pool).split
     assert parted.kept["id"].to_list() == rows["id"].to_list()
     assert parted.dropped.height == 0
 
@@ -67,8 +87,8 @@ def test_kept_and_dropped_are_the_input(pool: VerifierPool) -> None:
     rows = table(
         [*GOOD, sample("bad", "number", "7", verifier="nonsense"), sample("bad2", "text", "x", verifier="boxes")]
     )
-    parted = selftest(rows, 0, pool)
-    assert set(parted.dropped["id"]) == {"bad", "bad2"}
+    parted = try_out(rows, pool).split
+    assert parted.dropped["id"].to_list() == ["bad", "bad2"]
     assert set(parted.kept["id"]) | set(parted.dropped["id"]) == set(rows["id"])
     assert parted.kept.height + parted.dropped.height == rows.height
     assert set(parted.dropped["reason"]) == {"verify:selftest"}
@@ -77,57 +97,98 @@ def test_kept_and_dropped_are_the_input(pool: VerifierPool) -> None:
     assert "nonsense" in evidence["explanation"]
 
 
-def test_a_tolerance_that_takes_any_year_for_any_other_is_found(pool: VerifierPool) -> None:
-    rows = [sample(f"y{i}", "number", str(1990 + i), params={"rel_tol": 0.05}) for i in range(20)]
-    parted = selftest(table(rows), 0, pool)
-    assert parted.kept.height == 0
-    assert json.loads(parted.dropped["evidence"][0])["check"] == "other"
-    tried = report(checks(table(rows), 0, pool)).filter(pl.col("check") == "other")
-    assert tried["share"].item() == 0.0
+@pytest.mark.parametrize(("low", "high"), [(0.05, 0.3), (0.1, 0.5), (0.2, 0.7), (0.4, 0.9)])
+@pytest.mark.parametrize("space", ["pixel", "norm1000"])
+def test_right_boxes_may_overlap(low: float, high: float, space: str, pool: VerifierPool) -> None:
+    chance, rows = Random(7), []
+    for i in range(400):
+        w, h = (round(1000 * chance.uniform(low, high)) for _ in range(2))
+        x, y = chance.randrange(1000 - w), chance.randrange(1000 - h)
+        rows.append(sample(f"b{i}", "boxes", f"[{x},{y},{x + w},{y + h}]", params={"space": space}))
+    told = try_out(table(rows), pool)
+    assert told.split.kept.height == 400
+    assert share(told, "self") == 1.0
+    assert share(told, "other") < 1.0, "what neighbours score is told"
+
+
+@pytest.mark.parametrize(("shortest", "longest", "clip"), [(3, 15, 120), (3, 15, 60), (3, 15, 30), (8, 25, 30)])
+def test_right_spans_may_overlap(shortest: float, longest: float, clip: float, pool: VerifierPool) -> None:
+    chance, rows = Random(7), []
+    for i in range(400):
+        length = chance.uniform(shortest, longest)
+        start = chance.uniform(0, clip - length)
+        rows.append(sample(f"s{i}", "spans", f"[{start:.1f}, {start + length:.1f}]", params={"duration": clip}))
+    told = try_out(table(rows), pool)
+    assert told.split.kept.height == 400
+    assert share(told, "other") < 1.0
+
+
+def test_right_points_may_be_near_each_other(pool: VerifierPool) -> None:
+    chance = Random(7)
+    rows = [sample(f"p{i}", "points", f"({chance.randrange(100)}, {chance.randrange(100)})") for i in range(400)]
+    told = try_out(table(rows), pool)
+    assert told.split.kept.height == 400
+    assert share(told, "other") < 0.9
+
+
+def test_right_numbers_may_be_near_each_other_and_it_is_told(pool: VerifierPool) -> None:
+    told = try_out(table([sample(f"y{i}", "number", str(1990 + i), params={"rel_tol": 0.05}) for i in range(20)]), pool)
+    assert told.split.kept.height == 20
+    assert share(told, "other") == 0.0
+
+
+def test_a_row_is_dropped_where_the_whole_picture_scores_though_it_is_little_of_it(pool: VerifierPool) -> None:
+    lenient, strict = {"space": "norm1000", "threshold": 0.05}, {"space": "norm1000"}
+    rows = [sample(f"l{i}", "boxes", f"[{i},0,{i + 300},300]", params=lenient) for i in range(3)]
+    rows += [sample(f"s{i}", "boxes", f"[{i},0,{i + 300},300]", params=strict) for i in range(3)]
+    rows += [sample(f"w{i}", "boxes", f"[{i},0,{i + 990},990]", params=strict) for i in range(3)]
+    told = try_out(table(rows), pool)
+    assert told.split.kept["id"].to_list() == ["s0", "s1", "s2", "w0", "w1", "w2"]
+    assert {json.loads(text)["check"] for text in told.split.dropped["evidence"]} == {"everything"}
+
+
+def test_a_row_is_dropped_where_the_whole_video_scores_though_it_is_little_of_it(pool: VerifierPool) -> None:
+    rows = [sample("short", "spans", "[3, 9]", params={"duration": 60, "threshold": 0.05})]
+    rows += [sample("fine", "spans", "[3, 9]", params={"duration": 60}), sample("unknown", "spans", "[3, 9]")]
+    assert try_out(table(rows), pool).split.dropped["id"].to_list() == ["short"]
 
 
 def test_one_pair_of_equal_golds_in_a_large_source_drops_nothing(pool: VerifierPool) -> None:
     rows = [sample(f"n{i}", "expression", str(i)) for i in range(100, 160)]
     rows += [sample("half", "expression", "\\frac{1}{2}"), sample("point", "expression", "\\frac{2}{4}")]
-    assert selftest(table(rows), 0, pool).dropped.height == 0
+    assert try_out(table(rows), pool).split.dropped.height == 0
 
 
 def test_a_gold_that_its_verifier_cannot_read_is_dropped(pool: VerifierPool) -> None:
-    parted = selftest(table([sample("w", "text", "several", verifier="number")]), 0, pool)
-    assert json.loads(parted.dropped["evidence"][0])["check"] == "gold"
+    dropped = try_out(table([sample("w", "text", "several", verifier="number")]), pool).split.dropped
+    assert json.loads(dropped["evidence"][0])["check"] == "gold"
 
 
 def test_a_lenient_verifier_that_pays_for_nothing_is_found(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftest_module, "REFUSALS", ("five",))
-    parted = selftest(table([sample("t", "text", "five"), sample("u", "text", "six")]), 0, pool)
-    assert parted.dropped["id"].to_list() == ["t"]
-    assert json.loads(parted.dropped["evidence"][0])["check"] == "refusal"
+    dropped = try_out(table([sample("t", "text", "five"), sample("u", "text", "six")]), pool).split.dropped
+    assert dropped["id"].to_list() == ["t"]
+    assert json.loads(dropped["evidence"][0])["check"] == "refusal"
 
 
-def test_checks_name_all_that_was_tried(pool: VerifierPool) -> None:
-    tried = checks(table(GOOD), 0, pool)
-    assert dict(tried.schema) == dict(CHECKS)
-    of = {kind: set(tried.filter(pl.col("kind") == kind)["check"]) for kind in tried["kind"].unique()}
-    assert of["choice"] == {"self", "other", "empty", "refusal", "all_options"}
-    assert of["abstain"] == {"self", "empty"}
-    assert "open" not in of
-    assert tried.filter(pl.col("check") == "other").group_by("id").len()["len"].max() == 2
+def test_counts_name_all_that_was_tried(pool: VerifierPool) -> None:
+    counts = try_out(table(GOOD), pool).counts
+    assert counts.schema == COUNTS
+    of = {kind: dict(rows.select("check", "tried").iter_rows()) for (kind,), rows in counts.group_by("kind")}
+    assert of["choice"] == {"gold": 9, "self": 9, "other": 18, "empty": 9, "refusal": 18, "everything": 18}
+    assert of["abstain"] == {"gold": 2, "self": 2, "empty": 2}
+    assert of["open"] == {"gold": 2}
 
 
-def test_the_same_seed_draws_the_same_golds(pool: VerifierPool) -> None:
-    rows = table(GOOD)
-    assert checks(rows, 1, pool).equals(checks(rows, 1, pool))
-    assert not checks(rows, 1, pool).equals(checks(rows, 2, pool))
-
-
-def test_rows_in_another_order_give_the_same_checks(pool: VerifierPool) -> None:
-    one, other = (checks(table(rows), 0, pool) for rows in (GOOD[9:18], GOOD[9:18][::-1]))
-    assert one.filter(pl.col("check") != "all_options").height == other.filter(pl.col("check") != "all_options").height
-    assert one["passed"].all()
-    assert other["passed"].all()
+def test_the_same_seed_draws_the_same_golds_in_any_batches_and_order(pool: VerifierPool) -> None:
+    years = [sample(f"y{i}", "number", str(1990 + i), params={"rel_tol": 0.005}) for i in range(60)]
+    one = try_out(table(years), pool, seed=1).counts
+    assert 0 < one.filter(check="other")["passed"].item() < 120
+    assert try_out(table(years), pool, seed=1, batch=7).counts.equals(one)
+    assert try_out(table(years[::-1]), pool, seed=1, batch=7).counts.equals(one)
+    assert not try_out(table(years), pool, seed=2).counts.equals(one)
 
 
 def test_an_empty_table(pool: VerifierPool) -> None:
-    parted = selftest(table([]), 0, pool)
-    assert parted.kept.height == parted.dropped.height == 0
-    assert report(checks(table([]), 0, pool)).height == 0
+    told = try_out(table([]), pool)
+    assert told.split.kept.height == told.split.dropped.height == told.counts.height == 0

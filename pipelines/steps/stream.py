@@ -1,0 +1,48 @@
+"""Tables that pass through a stage a piece at a time, with progress, whatever they weigh."""
+
+import time
+from collections.abc import Iterator
+
+import polars as pl
+
+from pipelines.driver import Receipt
+from pipelines.stage import Build, Stage
+
+PIECE = 4096
+
+
+def pieces(table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFrame]:
+    """A table in pieces of `size` rows at most (`PIECE`), in its order; only some of them are in memory."""
+    size = size or PIECE
+    for batch in table.collect_batches(chunk_size=size, maintain_order=True):
+        yield from batch.iter_slices(size)
+
+
+def watched(build: Build, stage: Stage, table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFrame]:
+    """`pieces`, and tells the build's progress before the first piece and after each: rows done of all."""
+    receipt, started = Receipt(total=int(table.select(pl.len()).collect().item())), time.monotonic()
+    build.progress(stage.name, receipt)
+    for piece in pieces(table, size):
+        yield piece
+        receipt.samples += piece.height
+        receipt.seconds = time.monotonic() - started
+        build.progress(stage.name, receipt)
+
+
+class Beside:
+    """Columns of one table, looked up by the ids of another's pieces: rows stay in order, and no join holds the pieces."""
+
+    def __init__(self, table: pl.LazyFrame, key: str = "id") -> None:
+        self._key = key
+        self._rows = table.sort(key).collect()
+
+    def join(self, piece: pl.DataFrame, on: str) -> pl.DataFrame:
+        """`piece` with the columns of the rows whose key is its `on`; null where there is none."""
+        if not self._rows.height:
+            return piece.join(self._rows, left_on=on, right_on=self._key, how="left", maintain_order="left")
+        keys = self._rows[self._key]
+        places = keys.search_sorted(piece[on]).clip(0, self._rows.height - 1)
+        found = self._rows[places]
+        met = (found[self._key] == piece[on]).fill_null(value=False)
+        beside = found.drop(self._key)
+        return piece.hstack(beside if met.all() else beside.select(pl.when(met).then(pl.all())))
