@@ -20,20 +20,18 @@ from pipelines.recipe import Recipe
 from pipelines.stage import Build, Road, Stage, run_stage
 from pipelines.stages import road
 from pipelines.workspace import Workspace
-from schemas.errors import ConfigError, FatalEngineError, MissingDependencyError, StageError
+from schemas.errors import ConfigError, MissingDependencyError, StageError
 
 RETRIES = 2
 RETRY_DELAY_S = 5
 
 
 def worth_retrying(task: Any, run: Any, state: Any) -> bool:
-    """A stage that lost its server may find it again; a wrong key or a missing package stays what it is."""
+    """A stage that lost its server may find it again; a refusal, a wrong key or a missing package stays what it is."""
     try:
         state.result(raise_on_failure=True)
-    except (FatalEngineError, MissingDependencyError):
-        return False
-    except StageError:
-        return True
+    except StageError as error:
+        return error.transient
     except Exception:
         return False
     return False

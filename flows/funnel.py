@@ -1,6 +1,6 @@
 """The funnel: what became of every row, stage by stage, with what the models cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -22,11 +22,17 @@ def funnel_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     [*(f"{count} {reason}" for reason, count in record["dropped"].items()), *_saved(record)]
                 ),
                 "asked": sum(a["samples"] for a in asked),
-                "tokens": sum(a["prompt_tokens"] + a["completion_tokens"] for a in asked),
+                "tokens": _tokens(asked),
                 "seconds": record["seconds"],
             }
         )
     return rows
+
+
+def _tokens(asked: Iterable[Mapping[str, Any]]) -> int | None:
+    """Tokens of all models of a stage; None where a server did not count them."""
+    counts = [a[kind] for a in asked for kind in ("prompt_tokens", "completion_tokens")]
+    return None if None in counts else sum(counts)
 
 
 def _saved(record: Mapping[str, Any]) -> list[str]:
@@ -46,7 +52,7 @@ def funnel_table(records: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("dropped, by reason", overflow="fold")
     for row in funnel_rows(records):
         reasons = row["reasons"].replace(", ", "\n")
-        numbers = [f"{row[n]:,}" for n in ("in", "kept", "dropped", "asked", "tokens")]
+        numbers = ["?" if row[n] is None else f"{row[n]:,}" for n in ("in", "kept", "dropped", "asked", "tokens")]
         table.add_row(row["stage"], row["rows"], *numbers, f"{row['seconds']:.1f}", reasons)
     return table
 

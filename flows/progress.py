@@ -20,9 +20,12 @@ def line(stage: str, receipt: Receipt) -> str:
     A stage that asks no model counts rows: `score 8192/160000 · 21000 rows/s · 0:07 left`.
     """
     done = receipt.samples + receipt.unanswered
-    asks = bool(receipt.in_flight or receipt.prompt_tokens or receipt.completion_tokens or receipt.retries)
-    rows_per_second = done / receipt.seconds if receipt.seconds else 0.0
-    speed = f"{receipt.tokens_per_second:.0f} tok/s" if asks else f"{rows_per_second:.0f} rows/s"
+    counts = (receipt.in_flight, receipt.prompt_tokens, receipt.completion_tokens, receipt.retries)
+    if any(count is None or count > 0 for count in counts):
+        tokens = receipt.tokens_per_second
+        speed = "? tok/s" if tokens is None else f"{tokens:.0f} tok/s"
+    else:
+        speed = f"{done / receipt.seconds if receipt.seconds else 0.0:.0f} rows/s"
     parts = [f"{stage} {done}/{receipt.total}", speed]
     if done and receipt.total > done:
         parts.append(f"{_clock(receipt.seconds / done * (receipt.total - done))} left")

@@ -84,14 +84,20 @@ def _price(build: Build, plan: Road, stage: Stage, missing: dict[str, int] | Non
     """Tokens, seconds and dollars from the stage's last receipts."""
     if missing is None:
         return Planned(stage.name, False, None, exact)
-    total, tokens, seconds, dollars = sum(missing.values()), 0.0, 0.0, 0.0
+    total, seconds = sum(missing.values()), 0.0
+    tokens: float | None = 0.0
+    dollars: float | None = 0.0
     for name, count in missing.items():
         asked = (plan.record(stage) or {}).get("asked", {}).get(name)
         if not asked or not asked["samples"]:
             return Planned(stage.name, False, total, exact)
         share = count / asked["samples"]
+        seconds += asked["seconds"] * share
+        if tokens is None or dollars is None or None in (asked["prompt_tokens"], asked["completion_tokens"]):
+            tokens = dollars = None  # a server that does not count: unknown is not zero
+            continue
         prompt, reply = asked["prompt_tokens"] * share, asked["completion_tokens"] * share
         model = build.recipe.models[name]
-        tokens, seconds = tokens + prompt + reply, seconds + asked["seconds"] * share
+        tokens += prompt + reply
         dollars += (prompt * model.price_in + reply * model.price_out) / 1e6
-    return Planned(stage.name, False, total, exact, round(tokens), seconds, dollars)
+    return Planned(stage.name, False, total, exact, None if tokens is None else round(tokens), seconds, dollars)

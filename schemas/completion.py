@@ -83,13 +83,16 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One reply. `finish_reason="length"` is an outcome of its own; `"error"` has the sentence in `error` and no text."""
+    """One reply. `finish_reason="length"` is an outcome of its own; `"error"` has the sentence in `error` and no text.
+
+    Tokens are None where nobody counted them: unknown is not zero.
+    """
 
     index: int
     text: str
     finish_reason: FinishReason
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
     reasoning: str | None = None
     logprobs: tuple[float, ...] | None = None
     error: str | None = None

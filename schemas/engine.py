@@ -27,7 +27,7 @@ class ModelConfig(Section):
         default="OPENAI_API_KEY", description="openai: the environment variable that holds the key"
     )
     concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server)")
-    timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request")
+    timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request, all of it")
     price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
     price_out: float = Field(default=0.0, ge=0, description="US dollars a million completion tokens")
     args: dict[str, Any] = Field(default_factory=dict, description="passed to the engine's library as they are")
@@ -46,8 +46,9 @@ class Engine(Protocol):
     """A model that answers requests.
 
     `complete` may be called many times at once from one event loop; the driver keeps up to `concurrency` sequences in
-    flight. It returns one completion for each wanted index, in any order, and raises only the errors of
-    `schemas.errors`: transient (ask again), permanent (becomes a row), fatal (stop), died (restart).
+    flight. It returns completions for the wanted indexes, in any order, or for some of them: an answer is given back even
+    where its siblings failed, and the driver asks for what is left out, one sample a call. Where it has none it raises one
+    of the errors of `schemas.errors`: transient (ask again), permanent (becomes a row), fatal (stop), died (restart).
     """
 
     identity: ModelIdentity

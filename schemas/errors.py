@@ -28,7 +28,14 @@ class MissingDependencyError(ConfigError):
 
 
 class StageError(CurateError):
-    """A stage could not finish. What it had finished is kept; running the same command again goes on from there."""
+    """A stage could not finish. What it had finished is kept; running the same command again goes on from there.
+
+    `transient` says whether it may well succeed within the minute: a server was lost. All else stays what it is.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class StoreError(CurateError):

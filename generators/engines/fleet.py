@@ -20,7 +20,6 @@ class Server:
     url: str
     load: int = 0
     benched_until: float = 0.0
-    takes_n: bool = True
     limit_name: str = "max_tokens"
 
     @property

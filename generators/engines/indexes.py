@@ -1,6 +1,7 @@
 """Which samples of a request go into one call of a server or library that only takes a count."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 
 from schemas.completion import Completion, Sampling
@@ -33,3 +34,17 @@ def for_all(completions: list[Completion], indexes: Sequence[int], sampling: Sam
     if sampling.temperature > 0 or not completions:
         return completions
     return [replace(completions[0], index=index) for index in indexes]
+
+
+async def answered(runs: Iterable[Awaitable[list[Completion]]]) -> list[Completion]:
+    """What the runs of a request came to. A run that fails loses nothing of the others: what it was to answer is left
+    out, and asked for again. Raises the first run's error where none answered."""
+    found = await asyncio.gather(*runs, return_exceptions=True)
+    done = [c for part in found if not isinstance(part, BaseException) for c in part]
+    failed = [error for error in found if isinstance(error, BaseException)]
+    interrupt = next((error for error in failed if not isinstance(error, Exception)), None)
+    if interrupt is not None:
+        raise interrupt
+    if failed and not done:
+        raise failed[0]
+    return done

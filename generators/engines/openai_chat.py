@@ -1,11 +1,10 @@
-"""Requests and replies in the words of the chat completions API."""
+"""Requests in the words of the chat completions API."""
 
 import base64
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
-from schemas.completion import Completion, FinishReason, Message, Request, Sampling
+from schemas.completion import Message, Request, Sampling
 from schemas.engine import MediaReader
 from schemas.errors import PermanentEngineError
 
@@ -91,43 +90,3 @@ def _extra(sampling: Sampling) -> dict[str, Any]:
     if sampling.repetition_penalty != 1:
         extra["repetition_penalty"] = sampling.repetition_penalty
     return extra
-
-
-def completions(reply: Any, indexes: Sequence[int], wants_logprobs: bool) -> list[Completion]:
-    """The choices of a reply, for as many of `indexes` as it has."""
-    choices = sorted(reply.choices, key=lambda c: c.index)[: len(indexes)]
-    usage = reply.usage
-    total = int(usage.completion_tokens or 0) if usage else 0
-    counts = _shares(total, [len(c.message.content or "") + 1 for c in choices])
-    prompt_tokens = int(usage.prompt_tokens or 0) if usage else 0
-    return [
-        _completion(choice, index, prompt_tokens, count, wants_logprobs)
-        for choice, index, count in zip(choices, indexes, counts, strict=False)
-    ]
-
-
-def _completion(choice: Any, index: int, prompt_tokens: int, tokens: int, wants_logprobs: bool) -> Completion:
-    message = choice.message
-    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    logprobs = None
-    if wants_logprobs and choice.logprobs is not None and choice.logprobs.content is not None:
-        logprobs = tuple(float(t.logprob) for t in choice.logprobs.content)
-        tokens = len(logprobs) or tokens
-    finish: FinishReason = "length" if choice.finish_reason == "length" else "stop"
-    error = None
-    if choice.finish_reason == "content_filter" or (message.content is None and getattr(message, "refusal", None)):
-        finish, error = (
-            "error",
-            f"the server withheld the reply: {getattr(message, 'refusal', None) or 'content_filter'}",
-        )
-    text = "" if error else message.content or ""
-    return Completion(index, text, finish, prompt_tokens, tokens, reasoning, logprobs, error)
-
-
-def _shares(total: int, weights: list[int]) -> list[int]:
-    """Part a total by weights so that the parts add up to it: servers count the tokens of all choices together."""
-    if not weights:
-        return []
-    whole = sum(weights)
-    ends = [total * sum(weights[: i + 1]) // whole for i in range(len(weights))]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]

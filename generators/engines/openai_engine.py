@@ -1,6 +1,7 @@
 """The engine for any OpenAI-compatible server, or several of them: vLLM, SGLang, llama.cpp, Ollama, hosted APIs."""
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -8,9 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from generators.engines.fleet import BENCH_S, Fleet, Server
-from generators.engines.indexes import for_all, seeded_runs
-from generators.engines.openai_chat import DataUrls, chat_messages, chat_parameters, completions
-from generators.engines.openai_errors import engine_error, scrub
+from generators.engines.indexes import answered, for_all, seeded_runs
+from generators.engines.openai_chat import DataUrls, chat_messages, chat_parameters
+from generators.engines.openai_errors import Asked, engine_error, no_choices, scrub
+from generators.engines.openai_reply import choices_of, completions
 from generators.models import identify
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig
@@ -28,6 +30,9 @@ logger = logging.getLogger(__name__)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBE_S = 15.0
 """Seconds that a server has to say which models it serves."""
+
+MAX_REDIRECTS = 3
+"""A server that sends us on more often than this sends us in circles."""
 
 
 def api_key(config: ModelConfig) -> str:
@@ -69,14 +74,20 @@ class OpenAIEngine:
             FatalEngineError: no server answers, or the key is refused.
         """
         try:
-            from openai import AsyncOpenAI
+            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
         except ImportError as error:
             raise MissingDependencyError("openai", "cpu", "the openai engine") from error
         await self.close()
         config = self._config
         self._fleet = Fleet(config.base_urls, config.concurrency)
         self._clients = {
-            url: AsyncOpenAI(base_url=url, api_key=self._key, max_retries=0, timeout=config.timeout_s)
+            url: AsyncOpenAI(
+                base_url=url,
+                api_key=self._key,
+                max_retries=0,
+                timeout=config.timeout_s,
+                http_client=DefaultAsyncHttpxClient(max_redirects=MAX_REDIRECTS),
+            )
             for url in config.base_urls
         }
         answers = await asyncio.gather(*(self._probe(server) for server in self._fleet.servers))
@@ -88,7 +99,7 @@ class OpenAIEngine:
             )
 
     async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
-        """One completion for each of `indexes`: one call with `n`, or single calls where the server ignores `n`.
+        """Completions for `indexes`, in one call with `n`; for some of them where a server gives fewer choices.
 
         Raises:
             TransientEngineError, PermanentEngineError, FatalEngineError: see `openai_errors.engine_error`.
@@ -97,8 +108,8 @@ class OpenAIEngine:
             raise EngineDiedError("the engine is closed")
         messages = chat_messages(request, self._urls)
         runs = seeded_runs(indexes, request.sampling)
-        parts = await asyncio.gather(*(self._run(request, messages, run, seed) for run, seed in runs))
-        return for_all([c for part in parts for c in part], indexes, request.sampling)
+        done = await answered(self._run(request, messages, run, seed) for run, seed in runs)
+        return for_all(done, indexes, request.sampling)
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -119,7 +130,8 @@ class OpenAIEngine:
         except Exception as error:
             logger.debug("%s does not list its models: %s", server.label, scrub(str(error), self._key))
             return True
-        served = [model.id for model in getattr(page, "data", None) or []]
+        listed = getattr(page, "data", None)
+        served = [str(getattr(model, "id", None)) for model in listed] if isinstance(listed, list) else []
         if served and self._config.model not in served:
             logger.warning("%s lists %s, not '%s'", server.label, ", ".join(served[:5]), self._config.model)
         return True
@@ -129,30 +141,7 @@ class OpenAIEngine:
     ) -> list[Completion]:
         """The samples of one run of indexes, from one server."""
         async with self._fleet.room(len(indexes)) as server:
-            done: list[Completion] = []
-            if server.takes_n or len(indexes) == 1:
-                done = await self._several(server, request, messages, indexes, seed)
-            rest = indexes[len(done) :]
-            singles = (
-                self._call(server, request, messages, [i], None if seed is None else seed + i - indexes[0])
-                for i in rest
-            )
-            return done + [c for part in await asyncio.gather(*singles) for c in part]
-
-    async def _several(
-        self, server: Server, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
-    ) -> list[Completion]:
-        """One call for all `indexes`. A server that refuses `n`, or gives fewer choices, is not asked so again."""
-        try:
-            done = await self._call(server, request, messages, indexes, seed)
-        except PermanentEngineError as error:
-            if len(indexes) == 1 or not _blames_n(str(error)):
-                raise
-            done = []
-        if len(done) < len(indexes):
-            logger.info("%s answers one sample a call; asking for samples one by one", server.label)
-            server.takes_n = False
-        return done
+            return await self._call(server, request, messages, indexes, seed)
 
     async def _call(
         self, server: Server, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
@@ -164,11 +153,14 @@ class OpenAIEngine:
         if seed is not None:
             parameters["seed"] = seed
         try:
-            reply = await self._clients[server.url].chat.completions.create(
-                model=self._config.model, messages=messages, **parameters
-            )
+            body = await self._post(server, messages, parameters)
         except TypeError as error:
             raise FatalEngineError(f"args of the model '{self._config.model}': {error}") from error
+        except TimeoutError:
+            self._fleet.bench(server)
+            raise TransientEngineError(
+                f"{server.label} gives no answer within timeout_s = {self._config.timeout_s:g} s"
+            ) from None
         except Exception as error:
             raised = self._error(error, server)
             if isinstance(raised, PermanentEngineError) and limit_name == "max_tokens" and _renames_limit(str(raised)):
@@ -176,21 +168,31 @@ class OpenAIEngine:
                 return await self._call(server, request, messages, indexes, seed)
             # Without its cause, whose headers hold the key.
             raise raised from None
-        if not getattr(reply, "choices", None):
-            raise TransientEngineError(f"{server.label} answers without choices")
-        return completions(reply, indexes, request.sampling.logprobs)
+        if not choices_of(body):
+            raise no_choices(body, self._asked(server))
+        return completions(body, indexes, request.sampling.logprobs)
+
+    async def _post(self, server: Server, messages: list[dict[str, Any]], parameters: dict[str, Any]) -> Any:
+        """The body of the answer, as JSON or, where it is none, as text. The time limit is that of the whole request:
+        a server that sends a byte now and then does not stretch it."""
+        create = self._clients[server.url].chat.completions.with_raw_response.create
+        async with asyncio.timeout(self._config.timeout_s):
+            reply = await create(model=self._config.model, messages=messages, **parameters)
+        text = reply.http_response.text
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
 
     def _error(self, error: Exception, server: Server) -> Exception:
-        raised = engine_error(error, server.label, self._config.model, self._key, self._config.api_key_env)
+        raised = engine_error(error, self._asked(server))
         status = getattr(error, "status_code", None)
         if isinstance(raised, TransientEngineError) and status in (None, 429, 502, 503, 504):
             self._fleet.bench(server, raised.retry_after or BENCH_S)
         return raised
 
-
-def _blames_n(message: str) -> bool:
-    words = message.lower().replace("'", " ").replace("`", " ").replace('"', " ").replace("=", " ").split()
-    return "n" in words or "n:" in words or "completion choice" in message.lower()  # llama.cpp says the latter
+    def _asked(self, server: Server) -> Asked:
+        return Asked(server.label, self._config.model, self._key, self._config.api_key_env)
 
 
 def _renames_limit(message: str) -> bool:

@@ -1,8 +1,11 @@
 """What a server's refusal means for a build, in words that never hold a key."""
 
+import html
+import json
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -10,7 +13,24 @@ from schemas.errors import EngineError, FatalEngineError, PermanentEngineError, 
 
 _KEYS = re.compile(r"(?i)\b(?:sk|pk|gsk|xai|hf|key|AIza)[-_][\w*.-]{6,}|\bbearer\s+\S+")
 _AGAIN = frozenset({408, 409, 425, 429})
+_NO_CREDIT = ("insufficient_quota", "insufficient_credit", "insufficient_balance", "billing_hard_limit")
+_FILTERED = ("moderation", "flagged", "content policy", "content_policy", "content_filter", "safety")
 _LONGEST_MESSAGE = 500
+_WORDS = ("error", "message", "detail", "msg", "errors", "error_message", "reason", "description", "title")
+"""Where servers put their sentence, the first that has one counts."""
+
+_PAGE = re.compile(r"(?is)^\s*(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|title|h1|center)\b")
+_UNSEEN = re.compile(r"(?is)<(script|style|svg)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who was asked: the server's address as it may be shown, the model, and the key with the variable that holds it."""
+
+    server: str
+    model: str
+    key: str = field(repr=False)
+    key_env: str
 
 
 def scrub(text: str, key: str) -> str:
@@ -45,36 +65,83 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def engine_error(error: Exception, server: str, model: str, key: str, key_env: str) -> EngineError:
+def engine_error(error: Exception, asked: Asked) -> EngineError:
     """The engine error that an exception of the openai library stands for.
 
-    Lost connections, time-outs, 408, 409, 425, 429 and 5xx are worth another try; 401, 403, an unknown model and an
-    empty account end the build; every other refusal concerns this request only.
+    Lost connections, time-outs, 408, 409, 425, 429 and 5xx are worth another try; 401, 403, an unknown model, redirects
+    without end and an empty account end the build; every other refusal concerns this request only.
     """
     status = getattr(error, "status_code", None)
-    said = scrub(_said(error), key)
     if status is None:
-        return TransientEngineError(f"{server} gives no answer ({type(error).__name__}): {said}")
+        if type(error.__cause__).__name__ == "TooManyRedirects":
+            return FatalEngineError(f"{asked.server} redirects without end. {_hint(asked)}")
+        what = scrub(str(error), asked.key)
+        return TransientEngineError(f"{asked.server} gives no answer ({type(error).__name__}): {what}")
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    body = getattr(error, "body", None)
+    return refusal(int(status), body if body is not None else str(error), headers, asked)
+
+
+def refusal(status: int, body: Any, headers: Mapping[str, str], asked: Asked) -> EngineError:
+    """The engine error that a status of HTTP and the body that came with it stand for."""
+    said = scrub(words(body) or f"it says no more than {status}", asked.key)
+    about = f"{asked.server} refuses the request ({status}): {said}"
+    told = json.dumps(body, default=str).lower() if isinstance(body, Mapping) else str(body).lower()
+    if status == 402 or (status == 429 and any(code in told for code in _NO_CREDIT)):
+        return FatalEngineError(
+            f"{asked.server}: the account behind {asked.key_env} has no credit left ({status}): {said}"
+        )
+    if status == 403 and any(word in told for word in _FILTERED):
+        return PermanentEngineError(about)
     if status in (401, 403):
         return FatalEngineError(
-            f"{server} refuses access ({status}). Check the key in the environment variable {key_env}."
+            f"{asked.server} refuses access ({status}). Check the key in the environment variable {asked.key_env}. "
+            f"It says: {said}"
         )
     if status == 404:
-        return FatalEngineError(f"{server} does not serve the model '{model}' (404): {said}")
-    if status == 429 and "insufficient_quota" in str(getattr(error, "code", "")):
-        return FatalEngineError(f"{server}: the account behind {key_env} has no credit left")
+        return FatalEngineError(f"{asked.server} does not serve the model '{asked.model}' (404): {said}{_v1(asked)}")
     if status in _AGAIN or status >= 500:
-        headers = getattr(getattr(error, "response", None), "headers", {})
-        return TransientEngineError(f"{server} answers {status}: {said}", retry_after(headers))
-    return PermanentEngineError(f"{server} refuses the request ({status}): {said}")
+        return TransientEngineError(f"{asked.server} answers {status}: {said}", retry_after(headers))
+    return PermanentEngineError(about)
 
 
-def _said(error: Any) -> str:
-    """The server's own sentence, where there is one."""
-    body = getattr(error, "body", None)
+def no_choices(body: Any, asked: Asked) -> EngineError:
+    """The engine error that a reply without choices stands for: gateways say 200 and put their error into the body."""
+    error = body.get("error") if isinstance(body, Mapping) else None
+    code = error.get("code") if isinstance(error, Mapping) else None
+    status = _number(str(code))
+    if status is not None and 400 <= status < 600:
+        return refusal(int(status), body, {}, asked)
+    if isinstance(body, Mapping) and any(name in json.dumps(body, default=str).lower() for name in _NO_CREDIT):
+        return refusal(402, body, {}, asked)
+    said = scrub(words(body) or "nothing", asked.key)
+    where = _v1(asked) if isinstance(body, str) else ""
+    return TransientEngineError(f"{asked.server} answers without choices; it says: {said}{where}")
+
+
+def words(body: Any) -> str:
+    """The server's own sentence: of `{"error": {"message": …}}`, `{"detail": …}`, a web page, or whatever it sends."""
+    if isinstance(body, str):
+        return _text_of_page(body) if _PAGE.match(body) else " ".join(body.split())
     if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        message = inner.get("message") if isinstance(inner, Mapping) else inner
-        if message:
-            return str(message)
-    return str(error)
+        for name in _WORDS:
+            if body.get(name) and (said := words(body[name])):
+                place = body.get("loc")
+                return f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list | tuple) else said
+        return json.dumps(body, default=str, ensure_ascii=False) if body else ""
+    if isinstance(body, list | tuple):
+        return "; ".join(said for said in map(words, body[:3]) if said)
+    return "" if body is None else str(body)
+
+
+def _text_of_page(page: str) -> str:
+    """What a person would read on a web page, title first."""
+    return " ".join(html.unescape(_UNSEEN.sub(" ", page)).split())
+
+
+def _v1(asked: Asked) -> str:
+    return "" if asked.server.rstrip("/").endswith("/v1") else f" {_hint(asked)}"
+
+
+def _hint(asked: Asked) -> str:
+    return f"Is the URL right? base_urls says {asked.server}, and the API of most servers is below /v1."

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from generators.engines.indexes import for_all, seeded_runs
+from generators.engines.indexes import answered, for_all, seeded_runs
 from generators.engines.prompting import ChatPrompts, ImageCache
 from generators.engines.torch_build import broken_torchvision
 from generators.models import identify, resolve
@@ -92,8 +92,8 @@ class VllmEngine:
             raise EngineDiedError("the engine is closed")
         prompt = await asyncio.to_thread(self._prompt, request)
         runs = seeded_runs(indexes, request.sampling)
-        parts = await asyncio.gather(*(self._generate(prompt, request.sampling, run, seed) for run, seed in runs))
-        return for_all([c for part in parts for c in part], indexes, request.sampling)
+        done = await answered(self._generate(prompt, request.sampling, run, seed) for run, seed in runs)
+        return for_all(done, indexes, request.sampling)
 
     async def close(self) -> None:
         """Stop the engine's process and free its memory."""
@@ -135,7 +135,8 @@ class VllmEngine:
             if isinstance(error, TypeError):
                 raise FatalEngineError(f"this vLLM does not understand the engine: {error}") from error
             raise PermanentEngineError(f"vLLM refuses the request: {error.__cause__ or error}") from error
-        if final is None or len(final.outputs) < len(indexes):
+        ended = final is not None and all(output.finish_reason != "abort" for output in final.outputs)
+        if final is None or not ended or len(final.outputs) < len(indexes):
             raise EngineDiedError("vLLM ended a request without an answer")
         prompt_tokens = len(final.prompt_token_ids or ())
         outputs = sorted(final.outputs, key=lambda o: o.index)

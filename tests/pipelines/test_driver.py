@@ -4,10 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
 
+from flows.progress import line
 from pipelines.completions import CompletionsLog
 from pipelines.driver import Call, DriverConfig, Receipt, drive
 from schemas.completion import Completion, Message, ModelIdentity, Request, prompt_key
@@ -153,7 +155,7 @@ def test_a_permanent_error_becomes_a_row_and_is_not_asked_again(tmp_path: Path) 
 
     engine = ScriptedEngine(script)
     receipt = run(engine, tmp_path, 10, n=2)
-    assert engine.attempts["0003"] == 1
+    assert engine.attempts["0003"] == 2, "once for both samples, once for one alone"
     assert receipt.errors == 2
     assert logged(tmp_path).filter(finish_reason="error")["error"].to_list() == ["too long", "too long"]
 
@@ -172,16 +174,18 @@ def test_too_many_failures_stop_the_stage(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise PermanentEngineError("no such template")
 
-    with pytest.raises(StageError, match=r"max_error_rate=0\.2.*no such template"):
+    with pytest.raises(StageError, match=r"max_error_rate=0\.2.*no such template") as stopped:
         run(ScriptedEngine(script), tmp_path, 1000)
+    assert not stopped.value.transient, "a refusal is a refusal in five seconds too"
 
 
 def test_a_few_requests_that_all_fail_stop_the_stage(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise TransientEngineError("connection refused")
 
-    with pytest.raises(StageError, match=r"All 3 requests failed.*connection refused"):
+    with pytest.raises(StageError, match=r"All 3 requests failed.*connection refused") as stopped:
         run(ScriptedEngine(script), tmp_path, 3)
+    assert stopped.value.transient
 
 
 def test_a_dead_engine_is_restarted_once_for_all_who_saw_it_die(tmp_path: Path) -> None:
@@ -213,3 +217,144 @@ def test_ctrl_c_keeps_what_was_answered(tmp_path: Path) -> None:
         run(ScriptedEngine(script), tmp_path, 10_000)
     assert logged(tmp_path).height >= 40
     assert not list(tmp_path.glob("journal-*"))
+
+
+class OneEach(ScriptedEngine):
+    """Gives one choice a call, as many servers do, or refuses to be asked for more; some single calls fail."""
+
+    def __init__(self, *, refuses: bool = False, fault: float = 0.0, concurrency: int = 64) -> None:
+        super().__init__(concurrency=concurrency)
+        self.refuses, self.fault, self.chance = refuses, fault, Random(1)
+        self.asked: list[tuple[str, tuple[int, ...]]] = []
+        self.given = 0
+
+    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+        await asyncio.sleep(0)
+        self.asked.append((request.id, tuple(indexes)))
+        if self.refuses and len(indexes) > 1:
+            raise PermanentEngineError("body.n: extra inputs are not permitted")
+        if self.chance.random() < self.fault:
+            raise TransientEngineError("500")
+        self.given += 1
+        return [Completion(indexes[0], f"{request.id}-{indexes[0]}", "stop", 3, 2)]
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_an_engine_of_one_sample_a_call_is_asked_so(tmp_path: Path, refuses: bool) -> None:
+    engine = OneEach(refuses=refuses, concurrency=8)
+    receipt = run(engine, tmp_path, 10, n=8)
+    assert logged(tmp_path)["key"].n_unique() == receipt.samples == engine.given == 80
+    assert receipt.errors == 0
+    assert sum(len(indexes) > 1 for _, indexes in engine.asked) == 1, "one try tells"
+
+
+@pytest.mark.parametrize("n", [8, 64])
+def test_a_fault_costs_the_sample_that_it_hit(tmp_path: Path, n: int) -> None:
+    """One in twenty calls fails; asked all n again at each fault, 64 samples would need 1 / 0.95^64 = 27 tries."""
+    engine = OneEach(fault=0.05)
+    receipt = run(engine, tmp_path, 20, n=n, config=DriverConfig(backoff_s=0.0, max_retries=6))
+    assert logged(tmp_path)["key"].n_unique() == receipt.samples == 20 * n
+    assert engine.given == 20 * n, "nothing was answered twice"
+    assert receipt.unanswered == 0
+
+
+def test_an_answer_waits_for_no_sibling(tmp_path: Path) -> None:
+    """One of the samples never ends: what the others said is in the log when the build is stopped."""
+
+    class Stuck(OneEach):
+        async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+            if indexes[0] != 3:
+                return await super().complete(request, indexes)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            lines = sum(p.read_bytes().count(b"\n") for p in journals())
+            raise FatalEngineError(f"{lines} answers in the journal")
+
+    def journals() -> list[Path]:
+        return list(tmp_path.glob("journal-*"))
+
+    with pytest.raises(FatalEngineError, match="7 answers in the journal"):
+        run(Stuck(), tmp_path, 1, n=8)
+    assert logged(tmp_path).height == 7
+
+
+def test_what_stays_unanswered_is_a_sample_and_not_its_siblings(tmp_path: Path) -> None:
+    class Half(OneEach):
+        async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+            if indexes[0] in (2, 5):
+                raise TransientEngineError("503")
+            return await super().complete(request, indexes)
+
+    config = DriverConfig(backoff_s=0.0, max_retries=2, max_error_rate=1.0)
+    receipt = run(Half(), tmp_path, 4, n=8, config=config)
+    assert (receipt.samples, receipt.unanswered, receipt.retries) == (24, 8, 16)
+    assert logged(tmp_path).height == 24
+
+
+def test_an_engine_that_comes_back_with_nothing_is_not_asked_for_ever(tmp_path: Path) -> None:
+    class Mute(OneEach):
+        async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+            return []
+
+    with pytest.raises(StageError, match="without an answer"):
+        run(Mute(), tmp_path, 2, n=4)
+
+
+def test_answers_that_nobody_asked_for_are_left_out(tmp_path: Path) -> None:
+    class Generous(ScriptedEngine):
+        async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+            return [Completion(i, "x", "stop") for i in (*indexes, *indexes, 99)]
+
+    assert run(Generous(), tmp_path, 3, n=2).samples == logged(tmp_path).height == 6
+
+
+def test_an_odd_answer_costs_itself_only(tmp_path: Path) -> None:
+    class Odd(ScriptedEngine):
+        async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+            done = await super().complete(request, indexes)
+            return [Completion(0, ["parts"], "stop"), *done[1:]]  # type: ignore[arg-type]
+
+    receipt = run(Odd(), tmp_path, 3, n=4)
+    assert (receipt.samples - receipt.errors, receipt.errors) == (9, 3)
+
+
+def test_a_server_that_asks_for_a_day_is_out(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if id_ == "0003":
+            raise TransientEngineError("429: daily quota", retry_after=86400)
+
+    engine = ScriptedEngine(script)
+    receipt = run(engine, tmp_path, 10, config=DriverConfig(backoff_s=0.0, backoff_max_s=2.0))
+    assert (receipt.samples, receipt.unanswered, engine.attempts["0003"]) == (9, 1, 1)
+    assert receipt.last_error.startswith(
+        "429: daily quota (It asks to come back in 24 h, and driver.backoff_max_s is 2:"
+    )
+
+
+def test_an_outage_is_not_tried_again_in_five_seconds(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        raise TransientEngineError("429", retry_after=3600)
+
+    with pytest.raises(StageError, match=r"All 5 requests failed.*come back in 60 min") as stopped:
+        run(ScriptedEngine(script), tmp_path, 5)
+    assert not stopped.value.transient
+
+
+def test_a_short_wait_is_waited(tmp_path: Path) -> None:
+    def script(id_: str, attempt: int) -> None:
+        if attempt == 0:
+            raise TransientEngineError("429", retry_after=0.001)
+
+    assert run(ScriptedEngine(script), tmp_path, 5, config=DriverConfig(backoff_s=0, backoff_max_s=1)).samples == 5
+
+
+def test_unknown_usage_makes_the_sum_unknown(tmp_path: Path) -> None:
+    class Silent(ScriptedEngine):
+        async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
+            known = request.id != "0002"
+            return [Completion(i, "x", "stop", 3 if known else None, 2 if known else None) for i in indexes]
+
+    receipt = run(Silent(), tmp_path, 4)
+    assert (receipt.prompt_tokens, receipt.completion_tokens, receipt.tokens_per_second) == (None, None, None)
+    assert logged(tmp_path)["completion_tokens"].to_list().count(None) == 1
+    assert "? tok/s" in line("rollouts", receipt)

@@ -24,6 +24,7 @@ class Scripted:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.answer: Callable[[dict[str, Any]], Answer] = reply
+        self.raw: Callable[[BaseHTTPRequestHandler], None] | None = None
         self.lock = threading.Lock()
         outer = self
 
@@ -37,10 +38,13 @@ class Scripted:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 with outer.lock:
                     outer.calls.append({**body, "authorization": self.headers["authorization"]})
+                if outer.raw is not None:
+                    return outer.raw(self)
                 self._send(*outer.answer(body))
+                return None
 
             def _send(self, status: int, headers: dict[str, str], body: Any) -> None:
-                data = json.dumps(body).encode()
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in {"content-type": "application/json", **headers}.items():
                     self.send_header(name, value)
@@ -143,32 +147,21 @@ def test_greedy_samples_cost_one_answer(server: Scripted, complete: Any, ask: As
     assert "n" not in server.calls[0]
 
 
-@pytest.mark.parametrize(
-    "habit",
-    [
-        lambda body: reply(body, count=1),
-        lambda body: (
-            refusal(400, "Only one completion choice is allowed")(body) if body.get("n", 1) > 1 else reply(body)
-        ),
-        lambda body: refusal(422, "'n' must be 1")(body) if body.get("n", 1) > 1 else reply(body),
-    ],
-)
-def test_servers_without_n_are_asked_sample_by_sample(
-    server: Scripted, media: Any, run: Any, ask: Ask, habit: Any
-) -> None:
-    server.answer = habit
-    engine = OpenAIEngine(ModelConfig(model="tiny", engine="openai", base_urls=(server.url,)), media)
-    run(engine.start())
-    first = run(engine.complete(ask("hello", seed=50), range(4)))
-    assert [c.text for c in first] == [f"seed {50 + i} choice 0" for i in range(4)]
-    probes = sum(c.get("n", 1) > 1 for c in server.calls)
-    run(engine.complete(ask("again", seed=50), range(4)))
-    run(engine.close())
-    assert probes == 1
-    assert sum(c.get("n", 1) > 1 for c in server.calls) == 1
+def test_a_server_that_gives_one_choice_a_call_loses_nothing_of_it(server: Scripted, complete: Any, ask: Ask) -> None:
+    server.answer = lambda body: reply(body, count=1)
+    (done,) = complete([server], ask("hello"), range(4))
+    assert (done.index, done.text) == (0, "seed None choice 0")
+    assert len(server.calls) == 1
 
 
-def test_a_400_for_another_reason_is_not_blamed_on_n(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_run_that_fails_takes_no_other_with_it(server: Scripted, complete: Any, ask: Ask) -> None:
+    """Seeded samples that are no neighbours are asked for in calls of their own."""
+    server.answer = lambda body: refusal(500)(body) if body["seed"] == 103 else reply(body)
+    done = complete([server], ask("hello", seed=100), [1, 3, 5])
+    assert [c.index for c in done] == [1, 5]
+
+
+def test_a_refusal_is_raised_for_the_whole_call(server: Scripted, complete: Any, ask: Ask) -> None:
     server.answer = refusal(400, "This model's maximum context length is 10 tokens")
     with pytest.raises(PermanentEngineError, match="maximum context length"):
         complete([server], ask("hello"), range(4))
@@ -195,6 +188,7 @@ def test_newer_names_for_the_limit_are_learned(server: Scripted, complete: Any, 
         (401, FatalEngineError),
         (403, FatalEngineError),
         (404, FatalEngineError),
+        (402, FatalEngineError),
     ],
 )
 def test_refusals_become_the_right_error(
@@ -218,7 +212,7 @@ def test_a_server_says_when_to_come_back(server: Scripted, complete: Any, ask: A
 
 def test_an_answer_without_choices_is_asked_again(server: Scripted, complete: Any, ask: Ask) -> None:
     server.answer = lambda body: (200, {}, {"error": "model is loading"})
-    with pytest.raises(TransientEngineError, match="without choices"):
+    with pytest.raises(TransientEngineError, match="without choices; it says: model is loading"):
         complete([server], ask("hello"))
 
 
@@ -230,9 +224,36 @@ def test_a_slow_server_is_transient(server: Scripted, complete: Any, ask: Ask) -
         return reply(body)
 
     server.answer = stuck
-    with pytest.raises(TransientEngineError, match="APITimeoutError"):
+    with pytest.raises(TransientEngineError, match="gives no answer"):
         complete([server], ask("hello"), timeout_s=0.2)
     wait.set()
+
+
+def test_a_server_that_drips_is_held_to_the_time_limit(server: Scripted, complete: Any, ask: Ask) -> None:
+    """Each byte comes in time, the reply never does."""
+    stop = threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", "100000")
+        handler.end_headers()
+        while not stop.wait(0.02):
+            handler.wfile.write(b" ")
+
+    server.raw = drip
+    try:
+        with pytest.raises(TransientEngineError, match=r"no answer within timeout_s = 0\.3 s"):
+            complete([server], ask("hello"), timeout_s=0.3)
+    finally:
+        stop.set()
+
+
+def test_redirects_without_end_end_the_build_soon(server: Scripted, complete: Any, ask: Ask) -> None:
+    server.answer = lambda body: (307, {"location": f"{server.url}/chat/completions"}, {})
+    with pytest.raises(FatalEngineError, match="redirects without end"):
+        complete([server], ask("hello"))
+    assert len(server.calls) <= 5
 
 
 def test_no_server_at_all_ends_the_build(complete: Any, ask: Ask) -> None:
@@ -327,3 +348,123 @@ def test_a_key_is_needed_elsewhere_but_not_on_loopback(media: Any, monkeypatch: 
     OpenAIEngine(there.model_copy(update={"base_urls": ("http://localhost:1/v1", "http://127.0.0.1:2/v1")}), media)
     with pytest.raises(ConfigError, match="base_urls"):
         OpenAIEngine(ModelConfig(model="m", engine="openai"), media)
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Two and two."}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "reasoning"),
+    [
+        ([{"type": "text", "text": "4"}], "4", None),
+        ([{"type": "text", "text": "It is "}, {"type": "text", "text": "4"}], "It is 4", None),
+        ([THOUGHT, {"type": "text", "text": "4"}], "4", "Two and two."),
+        ([{"type": "output_text", "text": "4"}], "4", None),
+        (["It is ", {"text": "4"}], "It is 4", None),
+        ({"type": "text", "text": "4"}, "4", None),
+        ([], "", None),
+        (None, "", None),
+    ],
+)
+def test_a_reply_in_parts_is_their_text(
+    server: Scripted, complete: Any, ask: Ask, content: Any, text: str, reasoning: str | None
+) -> None:
+    server.answer = lambda body: reply(body, content=content)
+    (done,) = complete([server], ask("hello"))
+    assert (done.text, done.reasoning, done.finish_reason) == (text, reasoning, "stop")
+
+
+def change(body: dict[str, Any], **choice: Any) -> Answer:
+    """The ordinary reply with its last choice (the first sample's) changed; None takes a field away."""
+    status, headers, data = reply(body)
+    first = data["choices"][-1]
+    first |= choice
+    data["choices"][-1] = {name: value for name, value in first.items() if value is not ...}
+    return status, headers, data
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        ({"message": None}, "no message"),
+        ({"message": ...}, "no message"),
+        ({"message": "4"}, "no message"),
+        ({"message": {"content": 4}}, "kind 'int'"),
+        ({"message": {"content": [{"type": "image_url", "image_url": {}}]}}, "kind 'image_url'"),
+        ({"message": {"content": [None]}}, "kind 'NoneType'"),
+        ({"message": {"content": None, "refusal": "I will not"}}, "I will not"),
+        ({"message": None, "finish_reason": "content_filter"}, "content_filter"),
+    ],
+)
+def test_an_odd_choice_costs_itself_only(
+    server: Scripted, complete: Any, ask: Ask, choice: dict[str, Any], why: str
+) -> None:
+    server.answer = lambda body: change(body, **choice)
+    done = complete([server], ask("hello"), range(3))
+    assert [(c.index, c.finish_reason) for c in done] == [(0, "error"), (1, "stop"), (2, "stop")]
+    assert why in done[0].error
+    assert [c.text for c in done] == ["", "seed None choice 1", "seed None choice 2"]
+
+
+@pytest.mark.parametrize("index", [..., None, "0", "first", 1, -1, 0.5])
+def test_choices_without_a_usable_index_stand_as_they_come(
+    server: Scripted, complete: Any, ask: Ask, index: Any
+) -> None:
+    server.answer = lambda body: change(body, index=index)
+    done = complete([server], ask("hello"), range(2))
+    assert [c.finish_reason for c in done] == ["stop", "stop"]
+    assert sorted(c.text for c in done) == ["seed None choice 0", "seed None choice 1"]
+
+
+@pytest.mark.parametrize("usage", [..., None, {}, "no", {"prompt_tokens": None}, {"prompt_tokens": "9"}])
+def test_tokens_that_nobody_counted_are_not_zero(server: Scripted, complete: Any, ask: Ask, usage: Any) -> None:
+    def answer(body: dict[str, Any]) -> Answer:
+        status, headers, data = reply(body)
+        return status, headers, {k: v for k, v in {**data, "usage": usage}.items() if v is not ...}
+
+    server.answer = answer
+    for done in complete([server], ask("hello"), range(2)):
+        assert (done.prompt_tokens, done.completion_tokens) == (None, None)
+
+
+PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>h1 {x}</style></head><body>nginx</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        (422, {"detail": [{"loc": ["body", "n"], "msg": "n must be 1"}]}, PermanentEngineError, "body.n: n must be 1"),
+        (422, {"detail": "too many images"}, PermanentEngineError, "too many images"),
+        (400, {"message": "context is 4,096 tokens"}, PermanentEngineError, "context is 4,096 tokens"),
+        (400, {"error": "no such template"}, PermanentEngineError, "no such template"),
+        (400, {"errors": [{"message": "bad image"}]}, PermanentEngineError, "bad image"),
+        (413, PAGE, PermanentEngineError, "502 Bad Gateway nginx"),
+        (402, {"error": {"message": "Insufficient credits"}}, FatalEngineError, "no credit left.*Insufficient credits"),
+        (429, {"error": {"message": "pay", "code": "insufficient_quota"}}, FatalEngineError, "no credit left.*pay"),
+        (403, {"error": {"message": "Your input was flagged"}}, PermanentEngineError, "flagged"),
+        (502, PAGE, TransientEngineError, "502 Bad Gateway nginx"),
+        (200, PAGE, TransientEngineError, "502 Bad Gateway nginx"),
+        (200, b"not JSON", TransientEngineError, "not JSON"),
+        (200, [], TransientEngineError, "without choices"),
+        (200, {"choices": None, "detail": "busy"}, TransientEngineError, "busy"),
+        (200, {"error": {"message": "Provider overloaded", "code": 502}}, TransientEngineError, "502: Provider overl"),
+        (200, {"error": {"message": "Too long", "code": 400}}, PermanentEngineError, "Too long"),
+        (200, {"error": {"message": "Add credits", "code": 402}}, FatalEngineError, "no credit left.*Add credits"),
+        (404, {"detail": "Not Found"}, FatalEngineError, r"404\): Not Found$"),
+    ],
+)
+def test_the_servers_own_words_arrive(
+    server: Scripted, complete: Any, ask: Ask, status: int, body: Any, kind: type[CurateError], said: str
+) -> None:
+    server.answer = lambda asked: (status, {"content-type": "text/html"} if isinstance(body, bytes) else {}, body)
+    with pytest.raises(kind, match=said) as caught:
+        complete([server], ask("hello"), range(2))
+    assert type(caught.value) is kind
+    assert "<" not in str(caught.value)
+
+
+def test_an_address_without_v1_is_asked_about(server: Scripted, complete: Any, ask: Ask) -> None:
+    server.answer = lambda body: (404, {}, {"detail": "Not Found"})
+    server.url = server.url.removesuffix("/v1")
+    with pytest.raises(FatalEngineError, match=r"Not Found Is the URL right\?.*below /v1"):
+        complete([server], ask("hello"))
