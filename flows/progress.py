@@ -21,7 +21,8 @@ def line(stage: str, receipt: Receipt) -> str:
     """
     done = receipt.samples + receipt.unanswered
     counts = (receipt.in_flight, receipt.prompt_tokens, receipt.completion_tokens, receipt.retries)
-    if any(count is None or count > 0 for count in counts):
+    asks = any(count is None or count > 0 for count in counts)
+    if asks:
         tokens = receipt.tokens_per_second
         speed = "? tok/s" if tokens is None else f"{tokens:.0f} tok/s"
     else:
