@@ -11,9 +11,10 @@ from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from filters.verify.verifier import VerifyItem, state_of
 from schemas.answer import load_answer
+from schemas.reply import only_states
 from schemas.section import Section
 from schemas.split import Split, no_drops, split
-from schemas.tags import TAG_SCHEMAS, render_trace
+from schemas.tags import TAG_SCHEMAS, render_trace, thoughts
 from schemas.verdict import VERDICT
 
 
@@ -30,8 +31,9 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
 
     `traces` is `id, sample_id, index, reasoning, final, answer, verifier, options`. Kept rows gain `text` (what is
     trained on) and the verdict. With `to_judge`, those that no rule could score are kept too, `correct` null.
-    Reasons: `verify:no_answer`, `verify:wrong`, `verify:unscored`, `verify:timeout`, `verify:crash`,
-    `verify:tags` (the reasoning holds the schema's own marks).
+    Reasons: `verify:no_answer`, `verify:no_thought` (the schema shows a thought, and nothing leads to the answer but its
+    own statement), `verify:wrong`, `verify:unscored`, `verify:timeout`, `verify:crash`, `verify:tags` (the reasoning holds
+    the schema's own marks).
     """
     rows = traces.with_columns(verdict_columns(traces, traces["final"].to_list(), pool, "plain"))
     schema = TAG_SCHEMAS[config.tags]
@@ -41,9 +43,12 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
     ]
     marks = [tag for section in schema.sections for tag in (section.open, section.close) if tag]
     marked = pl.col("reasoning").str.contains_any(marks) if marks else pl.lit(False)
+    bare = [bool(thoughts(schema)) and _no_thought(reasoning or "") for reasoning in rows["reasoning"]]
     reason = (
         pl.when(pl.col("final").is_null())
         .then(pl.lit("verify:no_answer"))
+        .when(pl.Series(bare, dtype=pl.Boolean))
+        .then(pl.lit("verify:no_thought"))
         .when(pl.col("tier").is_in(["timeout", "crash"]))
         .then(pl.concat_str(pl.lit("verify:"), "tier"))
         .when(pl.col("correct").is_null() & pl.lit(not to_judge))
@@ -57,6 +62,10 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
     parted = split(rows.with_columns(pl.Series("text", texts, dtype=pl.String)), reason, evidence)
     columns = ("id", "sample_id", "index", "text", "reasoning", "final", "tokens", *VERDICT)
     return Split(parted.kept.select(columns), parted.dropped)
+
+
+def _no_thought(reasoning: str) -> bool:
+    return not reasoning.strip() or only_states(reasoning)
 
 
 def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Split:

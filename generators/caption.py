@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 from pydantic import Field
 
-from generators.outcomes import failure
+from generators.outcomes import failure, said
 from generators.prompts import conversation, images
 from schemas.completion import Request, Sampling
 from schemas.section import Section
@@ -37,8 +37,7 @@ def requests(rows: pl.DataFrame, config: CaptionConfig) -> Iterator[Request]:
 
 def collect(answers: pl.DataFrame, config: CaptionConfig) -> Split:
     """Captions by sample id: `id, caption`. A cut-off caption may lack what the question asks for, so it is dropped."""
-    text = pl.col("text").str.strip_chars()
-    rows = answers.with_columns(text.alias("caption"))
+    rows = answers.with_columns(said(answers).str.strip_chars().alias("caption"))
     reason = failure("caption", truncated_drops=True).fill_null(
         pl.when(pl.col("caption") == "").then(pl.lit("caption:empty"))
     )

@@ -11,19 +11,32 @@ does so here; its traces carry `gold_visible`, and the check `reverify` asks whe
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from generators.outcomes import failure
+from generators.outcomes import failure, said
 from generators.prompts import fields, knows, question_text
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id
+from schemas.reply import (
+    LAST_WORDS,
+    Found,
+    answer_section,
+    around_statement,
+    before_statement,
+    boxed_answer,
+    final_sentence,
+    part_reply,
+    stated_answer,
+)
 from schemas.section import Section
 from schemas.split import Split, split
 
-TRACE_COLUMNS = ("id", "sample_id", "index", "reasoning", "final", "finish_reason", "tokens", "gold_visible")
+TRACE_COLUMNS = ("id", "sample_id", "index", "reasoning", "final", "finish_reason", "tokens", "gold_visible",
+                 "summary", "thinking")  # fmt: skip
+_READING = {"reasoning": pl.String, "final": pl.String, "summary": pl.String, "thinking": pl.Boolean}
 
 
 class Shot(Section):
@@ -47,15 +60,27 @@ class DistillConfig(Section):
     )
     shots: tuple[Shot, ...] = ()
     n: int = Field(default=1, ge=1, description="traces a question")
-    sampling: Sampling = Sampling(temperature=0.0, max_tokens=512)
-    answer_pattern: str = Field(
-        default=r"(?i)answer is:?\s*(?P<answer>[^\n]+?)\s*(?:\.(?=\s|$)|$)",
-        description="where a free-text reply gives its answer; the last match counts; group `answer`",
+    sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=8192)
+    answer_pattern: str | None = Field(
+        default=None,
+        description="a regular expression of your own for where a reply gives its answer; the last match counts; group "
+        "`answer`",
     )
     force_answer: str | None = Field(
         default=None, description="a sentence that makes an unfinished reply conclude, such as 'So the answer is'"
     )
     force_tokens: int = Field(default=16, ge=1)
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def _has_an_answer(cls, pattern: str | None) -> str | None:
+        try:
+            groups = re.compile(pattern or "(?P<answer>)").groupindex
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {pattern!r} ({error})") from None
+        if "answer" not in groups:
+            raise ValueError(f"{pattern!r} has no group named answer; write it as (?P<answer>...)")
+        return pattern
 
     @property
     def gold_visible(self) -> bool:
@@ -88,13 +113,13 @@ def conclude_requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Req
                 row["id"],
                 (*opening, _turn(config, row)),
                 sampling,
-                prefix=f"{_whole_sentences(row['thought'])} {config.force_answer}",
+                prefix=f"{_unfinished(row['thought'], row['thinking'])}{config.force_answer}",
             )
 
 
 def conclude_collect(answers: pl.DataFrame, config: DistillConfig) -> Split:
     """The forced answers by trace id: `id, final, tokens`."""
-    final = pl.col("text").str.strip_chars().str.strip_chars_end(".").str.strip_chars()
+    final = said(answers).str.strip_chars().str.strip_chars_end(".").str.strip_chars()
     rows = answers.with_columns(final.alias("final"))
     reason = failure("conclude", truncated_drops=False).fill_null(
         pl.when(pl.col("final") == "").then(pl.lit("conclude:no_answer"))
@@ -103,30 +128,71 @@ def conclude_collect(answers: pl.DataFrame, config: DistillConfig) -> Split:
     return Split(parted.kept.select("id", "final", pl.col("completion_tokens").alias("tokens")), parted.dropped)
 
 
-def read_reply(text: str, config: DistillConfig) -> tuple[str, str | None]:
-    """Part a reply into reasoning and answer; the answer is None where the reply gives none."""
-    tagged = re.search(r"<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*$", text, re.DOTALL)
-    if tagged:
-        return tagged[1].strip(), tagged[2].strip() or None
-    found = None
-    for found in re.finditer(config.answer_pattern, text, re.MULTILINE):  # noqa: B007 - the last one counts
-        pass
+class Reading(NamedTuple):
+    """A reply taken apart. `summary` is what it says beside thought and answer, `thinking` whether it marks its thoughts."""
+
+    reasoning: str
+    final: str | None
+    summary: str | None
+    thinking: bool
+
+
+def read_reply(
+    text: str | None, field: str | None, config: DistillConfig, *, cut: bool = False, prose: bool = False
+) -> Reading:
+    r"""Part a reply, and what its server put into a field of reasoning, into thought and answer.
+
+    The answer is the last `<answer>`, what the recipe's own pattern finds, the last `\\boxed{}`, what words introduce
+    ("the answer is", "**Answer:**"), and after a marked thought the last sentence; all of what is said, where answers are
+    `prose`. It is None in a reply that was `cut` off before it came to an answer that has an end of its own.
+    """
+    reply = part_reply(text, field)
+    thinking = bool(reply.thought or (field or "").strip())
+    if not reply.ended or (cut and not reply.thought):
+        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
+    found = _closed_answer(reply.said) if cut else _answer(reply.said, config)
+    if found is not None and not reply.thought:
+        # A server that took all of a reply for thinking: what is not its end may be a plan.
+        if thinking and reply.said[found.end :].strip(" \n.*$"):
+            return Reading(reply.said.strip(), None, None, thinking)
+        return Reading(before_statement(reply.said, found), found.answer or None, None, thinking)
+    if found is None and reply.thought and not cut:
+        final = reply.said.strip() if prose else final_sentence(reply.said)
+        found = Found(final, max(reply.said.rfind(final), 0), len(reply.said))
     if found is None:
-        return text.strip(), None
-    return text[: found.end()].strip(), found["answer"].strip() or None
+        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
+    return Reading(reply.thought, found.answer or None, around_statement(reply.said, found) or None, thinking)
+
+
+def _answer(text: str, config: DistillConfig) -> Found | None:
+    found = answer_section(text)
+    if found is None and config.answer_pattern is not None:
+        end = None
+        for end in re.finditer(config.answer_pattern, text[-LAST_WORDS:], re.MULTILINE):  # noqa: B007 - the last one counts
+            pass
+        if end is not None:
+            begin = max(0, len(text) - LAST_WORDS)
+            found = Found((end["answer"] or "").strip(), begin + end.start(), begin + end.end())
+    return found or boxed_answer(text) or stated_answer(text)
+
+
+def _closed_answer(text: str) -> Found | None:
+    """An answer whose end is marked, so that it was whole before its reply was cut off."""
+    section = answer_section(text)
+    return section if section is not None and text.endswith("</answer>", 0, section.end) else boxed_answer(text)
 
 
 def _traces(answers: pl.DataFrame, config: DistillConfig) -> Split:
-    replies = [read_reply(text or "", config) for text in answers["text"]]
+    columns = answers.select("text", "reasoning", "finish_reason", "prose").iter_rows()
+    replies = [read_reply(text, field, config, cut=end == "length", prose=prose) for text, field, end, prose in columns]
     ids = [trace_id(row[0], row[1]) for row in answers.select("id", "index").iter_rows()]
     rows = answers.with_columns(
         pl.col("id").alias("sample_id"),
-        pl.Series("reasoning", [r for r, _ in replies], dtype=pl.String),
-        pl.Series("final", [a for _, a in replies], dtype=pl.String),
+        *pl.DataFrame(replies, schema=_READING, orient="row"),
         pl.col("completion_tokens").alias("tokens"),
     ).with_columns(pl.Series("id", ids, dtype=pl.String), gold_visible=pl.lit(config.gold_visible))
     reason = failure("distill", truncated_drops=False).fill_null(
-        pl.when(pl.col("reasoning") == "").then(pl.lit("distill:empty"))
+        pl.when((pl.col("reasoning") == "") & pl.col("final").is_null()).then(pl.lit("distill:empty"))
     )
     parted = split(rows, reason, {"sample_id": pl.col("sample_id"), "error": pl.col("error")})
     return Split(parted.kept.select(TRACE_COLUMNS), parted.dropped)
@@ -150,6 +216,12 @@ def _turn(config: DistillConfig, row: Mapping[str, Any]) -> Message:
     question = question_text(row["question"], row["options"])
     text = config.prompt.format(caption=row["caption"] or "", question=question, answer=row["gold"])
     return Message("user", (text,))
+
+
+def _unfinished(thought: str, thinking: bool) -> str:
+    """The start of a reply that has thought so far; what marks its thoughts is told that they end here."""
+    whole = _whole_sentences(thought)
+    return f"<think>\n{whole}\n</think>\n\n" if thinking else f"{whole} "
 
 
 def _whole_sentences(text: str) -> str:

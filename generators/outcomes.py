@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from schemas.reply import said_in
+
 
 def failure(stage: str, *, truncated_drops: bool) -> pl.Expr:
     """Null for a usable completion, else `stage:unanswered`, `stage:error` or `stage:truncated`.
@@ -18,3 +20,8 @@ def failure(stage: str, *, truncated_drops: bool) -> pl.Expr:
     if truncated_drops:
         chain = chain.when(finish == "length").then(pl.lit(f"{stage}:truncated"))
     return chain.otherwise(pl.lit(None, dtype=pl.String))
+
+
+def said(answers: pl.DataFrame) -> pl.Series:
+    """What each reply says after its thinking; empty where that never ended, null without a reply."""
+    return pl.Series("said", [None if text is None else said_in(text) for text in answers["text"]], dtype=pl.String)

@@ -13,7 +13,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import Field, field_validator
 
-from generators.outcomes import failure
+from generators.outcomes import failure, said
 from generators.prompts import conversation, knows
 from schemas.completion import Request, Sampling
 from schemas.section import Section
@@ -67,7 +67,7 @@ def requests(rows: pl.DataFrame, config: RewriteConfig) -> Iterator[Request]:
 
 def collect(answers: pl.DataFrame, config: RewriteConfig) -> Split:
     """Mended traces: `id, sample_id, reasoning, changed`. Truncated replies are dropped: half a trace is none."""
-    told = answers.with_columns(mended=pl.col("text").str.strip_chars())
+    told = answers.with_columns(mended=said(answers).str.strip_chars())
     reason = failure("rewrite", truncated_drops=True)
     usable = split(told, reason, {"sample_id": pl.col("sample_id"), "error": pl.col("error")})
     parted = keep_small_changes(usable.kept.select("id", "sample_id", "thought", "mended"), config)

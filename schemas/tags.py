@@ -173,18 +173,24 @@ _BRACES = re.compile(r"(\\f?box(?:ed)?\s*\{)|\\.|[{}]", re.DOTALL)
 
 def last_boxed(text: str) -> str | None:
     """The inside of the last `\\boxed{…}` or `\\fbox{…}` whose braces balance; None when there is none. One pass."""
-    best: tuple[int, int] | None = None
-    opened: list[int | None] = []
+    box = last_box(text)
+    return text[box[1] : box[2]].strip() if box else None
+
+
+def last_box(text: str) -> tuple[int, int, int] | None:
+    """Where the box of `last_boxed` begins, and where its inside begins and ends."""
+    best: tuple[int, int, int] | None = None
+    opened: list[tuple[int, int] | None] = []
     for token in _BRACES.finditer(text):
         if token.group(1):
-            opened.append(token.end())
+            opened.append(token.span())
         elif token.group() == "{":
             opened.append(None)
         elif token.group() == "}" and opened:
             start = opened.pop()
-            if start is not None and (best is None or start > best[0]):
-                best = (start, token.start())
-    return text[best[0] : best[1]].strip() if best else None
+            if start is not None and (best is None or start > best[:2]):
+                best = (*start, token.start())
+    return best
 
 
 def _walk(text: str, wanted: list[Tag], sections: dict[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from filters.verify.verifier import state_of
 from schemas.answer import load_answer
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id, seeded
+from schemas.reply import said_in
 from schemas.section import Section
 from schemas.split import Split, split
 from schemas.verdict import VERDICT
@@ -53,9 +54,10 @@ def requests(rows: pl.DataFrame, config: JudgeConfig) -> Iterator[Request]:
 def collect(answers: pl.DataFrame, config: JudgeConfig) -> Split:
     """Verdicts by row: `id` and the columns of `VERDICT`, tier `judge`.
 
-    `answers` is the input joined with its completions, one row a reply (`id, answer, gold, index, text,
-    finish_reason, error`). A cut-off or unreadable reply counts as none; a row whose replies are all like that is kept,
-    unscored. Rows whose every reply failed are dropped as `judge:unanswered` or `judge:error`.
+    `answers` is the input joined with its completions, one row a reply (`id, answer, gold, index, text, finish_reason,
+    error`). What a reply says after its thinking is read; a cut-off or unreadable one counts as none, and a row whose
+    replies are all like that is kept, unscored. Rows whose every reply failed are dropped as `judge:unanswered` or
+    `judge:error`.
     """
     schema: dict[str, Any] = {"id": pl.String, "reason": pl.String, "error": pl.String, **VERDICT}
     judged = [_judged(rows, config) for rows in answers.sort("id", "index").partition_by("id", maintain_order=True)]
@@ -73,7 +75,7 @@ def _judged(rows: pl.DataFrame, config: JudgeConfig) -> dict[str, Any]:
         asked = any(r["finish_reason"] == "error" for r in replies)
         return base | {"reason": "judge:error" if asked else "judge:unanswered", "error": replies[0]["error"]}
     contract = CONTRACTS[config.contract]
-    scores = [contract.read(r["text"] or "") if r["finish_reason"] == "stop" else None for r in usable]
+    scores = [contract.read(said_in(r["text"] or "")) if r["finish_reason"] == "stop" else None for r in usable]
     readable = [score for score in scores if score is not None]
     if not readable:
         return base | {"explanation": f"none of {len(usable)} replies fits the contract {contract.name}"}

@@ -24,7 +24,9 @@ def caption_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 def distill_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     """Samples with what the reasoner is told of their pictures; a picture without a caption cannot be reasoned about."""
     rows = samples(road, stage, ("id", "question", "options", "media", "answer"))
-    rows = rows.with_columns(gold=pl.col("answer").struct.field("raw")).drop("answer")
+    rows = rows.with_columns(
+        gold=pl.col("answer").struct.field("raw"), prose=pl.col("answer").struct.field("kind") == "open"
+    ).drop("answer")
     if "caption" not in road:
         return rows.filter(pl.col("media").list.len() == 0).drop("media").with_columns(caption=pl.lit(None, pl.String))
     told = rows.join(road.table("caption").select("id", "caption"), on="id", how="left")
@@ -35,7 +37,7 @@ def conclude_rows(road: Road, stage: Stage) -> pl.LazyFrame:
     """Traces that came to no answer, with their questions."""
     open_ends = road.table("distill").filter(pl.col("final").is_null())
     questions = distill_rows(road, stage).rename({"id": "sample_id"})
-    return open_ends.select("id", "sample_id", "final", thought="reasoning").join(questions, on="sample_id")
+    return open_ends.select("id", "sample_id", "final", "thinking", thought="reasoning").join(questions, on="sample_id")
 
 
 def verify_traces(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -57,7 +59,8 @@ def _concluded(traces: pl.DataFrame, sentence: str) -> pl.DataFrame:
     open_end = pl.col("final").is_null() & pl.col("forced").is_not_null()
     said = pl.concat_str("reasoning", pl.lit(f" {sentence} "), "forced", pl.lit("."))
     return traces.with_columns(
-        reasoning=pl.when(open_end).then(said).otherwise("reasoning"), final=pl.coalesce("final", "forced")
+        reasoning=pl.when(open_end & ~pl.col("thinking")).then(said).otherwise("reasoning"),
+        final=pl.coalesce("final", "forced"),
     ).drop("forced")
 
 

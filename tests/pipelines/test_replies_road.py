@@ -102,3 +102,52 @@ def test_a_model_rewrites_the_traces_that_leak(tmp_path: Path, serve: Serve) -> 
     texts = sft["completion"].list.first().struct.field("content")
     assert texts.str.contains("caption").sum() == 0
     assert texts.str.contains("The image shows two.", literal=True).sum() == 1
+
+
+FORMS = {
+    "think and a box": ("<think>\nTwo and two make four.\n</think>\n\n\\boxed{4}", None),
+    "wrong": ("<think>Two and two. Maybe the answer is 4. Hmm, no.</think>\n\nFive.\n\n\\boxed{5}", None),
+    "a plan in the thought": ("<think>First I thought the answer is 5. But two and two.</think>\n\n\\boxed{4}", None),
+    "a field and a box": ("\\boxed{4}", "I see two and two, so I add them up."),
+    "a field and a sentence": ("The answer is 4.", "I see two and two, so I add them up."),
+    "all in the field": (None, "I see two and two, so I add them up. The answer is 4."),
+    "think and a sentence": ("<think>I see two and two.</think>\n\nThe answer is \\boxed{4}.", None),
+    "the prompt opened it": ("I see two and two.\n</think>\n\nSo the answer is 4.", None),
+    "bold": ("<think>I see two and two.</think>\n\n**Answer:** 4", None),
+    "think and answer": ("<think>I see two and two.</think>\n<answer>4</answer>", None),
+    "words between": ("<think>I see two and two.</think>\nTherefore:\n<answer>4</answer>", None),
+    "plain": ("I see two and two, so the answer is 4.", None),
+    "Kimi": ("◁think▷I see two and two.◁/think▷\n\n**Final Answer**\n4", None),
+    "GLM": ("<think>I see two and two.</think><answer><|begin_of_box|>4<|end_of_box|></answer>", None),
+    "a last sentence": ("<think>I see two and two.</think>\n\nTwo on each side. So there are 4.", None),
+    "no thought": ("The answer is 4.", None),
+    "a thought without end": ("<think>I see two and two. The answer is 4.", None),
+}
+NOT_KEPT = {"wrong": "verify:wrong", "no thought": "verify:no_thought", "a thought without end": "verify:no_answer"}
+
+
+@pytest.mark.parametrize("tags", ["think_answer_boxed", "think_tail_boxed", "think_answer", "think_tail"])
+def test_replies_of_reasoners_become_traces(tmp_path: Path, serve: Serve, tags: str) -> None:
+    rows = [{"question": f"{name}: how many?", "answer": "4", "kind": "number"} for name in FORMS]
+
+    def answer(prompt: str) -> Message:
+        text, field = next(form for name, form in FORMS.items() if f"{name}: how" in prompt)
+        return {"content": text} | ({"reasoning_content": field} if field else {})
+
+    # The reward of TRL is no judge of a trace's layout; it is tried on golds elsewhere.
+    build = make(
+        tmp_path, serve(answer), rows, f"distill: {{model: m}}\nverify: {{tags: {tags}}}\nrelease: {{trainer: null}}\n"
+    )
+    run_build(build)
+    plan = road(build)
+    names = {row["id"]: row["question"].partition(":")[0] for row in plan.table("ingest").collect().to_dicts()}
+    lost = plan.table("verify", "dropped").collect()
+    samples = lost["evidence"].str.json_path_match("$.sample_id")
+    assert {names[id_]: reason for id_, reason in zip(samples, lost["reason"], strict=True)} == NOT_KEPT
+    traces = plan.table("verify").collect()
+    assert {names[id_] for id_ in traces["sample_id"]} == set(FORMS) - set(NOT_KEPT)
+    assert traces["reasoning"].str.contains("wo and two").all(), "the thought is the thought"
+    for text in traces["text"]:
+        thought = text.partition("<think>")[2].partition("</think>")[0]
+        assert "wo and two" in thought
+        assert text.count("<think>") == text.count("</think>") == 1
