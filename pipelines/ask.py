@@ -11,25 +11,23 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipelines.completions import WANTED, check_columns, wanted_rows
+from pipelines.completions import WANTED, check_columns, no_answers, wanted_rows
 from pipelines.driver import Call, Heard, Receipt, drive
+from pipelines.ordering import write_joined, write_sorted
+from pipelines.row_groups import batches
 from pipelines.stage import Build, Outcome, Requests, Road, Shards, Stage, shards
-from pipelines.workspace import write_table
 from schemas.completion import ModelIdentity, prompt_key
 from schemas.errors import StageError
 from schemas.split import no_drops
 
-BATCH = 8192
-
 
 class Paths(NamedTuple):
-    """The files of one model's turn: rows, keys wanted, keys missing, rows that miss some, rows with their answers."""
+    """The files of one model's turn: rows, keys wanted, keys missing, rows that miss some."""
 
     input: Path
     wanted: Path
     missing: Path
     needy: Path
-    answers: Path
 
 
 AskModel = Callable[[Build, Stage, str, Paths, Shards], Receipt]
@@ -46,17 +44,15 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
         receipt = Receipt()
         if total:
             # A prompt that many rows share has one row that stands for it, so it is sent once.
-            one_each = pl.scan_parquet(paths.missing).select("id", "indexes")
-            write_table(pl.scan_parquet(paths.input).join(one_each, on="id", maintain_order="left"), paths.needy)
+            write_joined(paths.input, paths.missing, paths.needy)
             receipt = send(build, stage, model, total, _calls(paths.needy, identity, asks.requests, section))
-        build.log.answers(paths.wanted, paths.input, paths.answers)
-        for batch in whole_rows(batches(paths.answers)):
+        for batch in build.log.answers(paths.wanted, paths.input):
             parted = asks.collect(batch.with_columns(model=pl.lit(model)), section)
             parts.add("kept", parted.kept)
             parts.add("dropped", parted.dropped)
         return receipt
     finally:
-        for path in (paths.missing, paths.needy, paths.answers):
+        for path in (paths.missing, paths.needy):
             path.unlink(missing_ok=True)
 
 
@@ -77,15 +73,15 @@ def ask(
     input_ = folder / "input.parquet"
     receipts: dict[str, Receipt] = {}
     try:
-        rows = asks.rows(road, stage).sort("id")
+        rows = asks.rows(road, stage)
         check_columns(rows.collect_schema())
-        write_table(rows, input_)
+        write_sorted(rows, ("id",), input_, build.memory)
         with shards(folder) as parts:
             for place, model in enumerate(stage.models(build.recipe)):
-                names = ("wanted", "missing", "needy", "answers")
+                names = ("wanted", "missing", "needy")
                 paths = Paths(input_, *(folder / f"{name}-{place}.parquet" for name in names))
                 receipts[model] = ask_model(build, stage, model, paths, parts)
-            nothing = asks.collect(_no_answers(build, input_, folder), section)
+            nothing = asks.collect(no_answers(input_).with_columns(model=pl.lit(None, pl.String)), section)
             kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
             for table, empty in beside.items():
                 parts.finish(table, empty)
@@ -106,18 +102,6 @@ def _check_one_answered(stage: Stage, path: Path) -> None:
         raise StageError(f"Stage '{stage.name}' got no answer, all {lost.height:,} requests failed{told}.")
 
 
-def _no_answers(build: Build, input_: Path, folder: Path) -> pl.DataFrame:
-    """No answer at all, with the columns that answers have."""
-    none, answers = folder / "none.parquet", folder / "answers.parquet"
-    try:
-        write_table(pl.DataFrame(schema=WANTED), none)
-        build.log.answers(none, input_, answers)
-        return pl.read_parquet(answers).with_columns(model=pl.lit(None, pl.String))
-    finally:
-        none.unlink(missing_ok=True)
-        answers.unlink(missing_ok=True)
-
-
 def write_wanted(rows: Path, model: str, identity: ModelIdentity, requests: Requests, config: Any, out: Path) -> None:
     """Write the keys of everything that `rows` want to know of a model. A row that names its `model` asks only that one."""
     with shards(out.parent, out.stem) as parts:
@@ -128,32 +112,12 @@ def write_wanted(rows: Path, model: str, identity: ModelIdentity, requests: Requ
         parts.finish(out.stem, pl.DataFrame(schema=WANTED))
 
 
-def batches(path: Path, size: int = BATCH) -> Iterator[pl.DataFrame]:
-    """A parquet table in pieces, in its order; only one piece is in memory."""
-    scan = pl.scan_parquet(path)
-    for batch in scan.collect_batches(chunk_size=size, maintain_order=True):
-        yield from batch.iter_slices(size)
-
-
 def _calls(needy: Path, identity: ModelIdentity, requests: Requests, config: Any) -> Iterator[Call]:
     """The missing requests, rendered again as the driver takes them."""
     for batch in batches(needy):
         wanted = dict(batch.select("id", "indexes").iter_rows())
         for request in requests(batch, config):
             yield Call(request, prompt_key(identity, request), tuple(wanted[request.id]))
-
-
-def whole_rows(pieces: Iterator[pl.DataFrame], key: str = "id") -> Iterator[pl.DataFrame]:
-    """The same pieces, cut so that all answers of a row (they stand together) are in one."""
-    rest: pl.DataFrame | None = None
-    for piece in pieces:
-        table = piece if rest is None else pl.concat([rest, piece])
-        last = pl.col(key) == table[key][-1]
-        rest = table.filter(last)
-        if rest.height < table.height:
-            yield table.filter(~last)
-    if rest is not None:
-        yield rest
 
 
 def send(

@@ -8,7 +8,9 @@ Caching, resume and incremental builds are one anti-join: which wanted keys are 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -16,9 +18,14 @@ import polars as pl
 
 from pipelines.journal import dead_journals, read_lines, set_aside
 from pipelines.log_writer import LogWriter, write_part
+from pipelines.memory import Memory
+from pipelines.ordering import aligned, in_order
+from pipelines.parts import NOWHERE, digests, join, read_places, together
+from pipelines.row_groups import batches, whole_rows
+from pipelines.scratch import scratch
 from pipelines.workspace import replacing, store_errors
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
-from schemas.errors import StageError
+from schemas.errors import StageError, StoreError
 from schemas.ids import hash_text
 
 logger = logging.getLogger(__name__)
@@ -28,11 +35,15 @@ WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32,
 
 
 class CompletionsLog:
-    """Read side of the log under `root`. Any number of processes may read and write at once; none needs a lock."""
+    """Read side of the log under `root`. Any number of processes may read and write at once; none needs a lock.
 
-    def __init__(self, root: Path, memory_limit: str = "768MB") -> None:
+    What counts is decided on keys alone; texts are read last, a piece at a time. So memory depends on `memory`, not on how
+    many answers there are, nor on how long they are.
+    """
+
+    def __init__(self, root: Path, memory: Memory | None = None) -> None:
         self.root = root
-        self.memory_limit = memory_limit
+        self.memory = memory or Memory()
 
     def heal(self) -> int:
         """Turn journals whose writers are gone into parts; returns how many of their lines were no rows.
@@ -62,8 +73,9 @@ class CompletionsLog:
 
         Columns `id, prompt_key, indexes (list)`, one row a prompt. Returns the number of missing samples.
         """
-        with self._connect() as db:
-            known = f"ANTI JOIN {self._relation('key')} USING (key)" if self._parts() else ""
+        with scratch(self.root) as folder, self._engine(folder) as db:
+            parts = self._parts()
+            known = f"ANTI JOIN (SELECT key FROM read_parquet({_list(parts)})) USING (key)" if parts else ""
             query = f"""
                 SELECT min(id) AS id, prompt_key, list(DISTINCT index ORDER BY index) AS indexes
                 FROM (SELECT * FROM read_parquet({_quote(wanted)}) {known})
@@ -74,30 +86,21 @@ class CompletionsLog:
         assert total is not None
         return int(total[0])
 
-    def answers(self, wanted: Path, rows: Path, out: Path) -> None:
-        """Join `wanted`, the `rows` that want it, and the log: one row a wanted sample, by id and index.
+    def answers(self, wanted: Path, rows: Path) -> Iterator[pl.DataFrame]:
+        """Join `wanted`, the `rows` that want it (sorted by id), and the log: one row a wanted sample, by id and index.
 
-        `finish_reason` is null where there is no answer. Raises StageError where a column of `rows` is named like one
-        of the answer's (`check_columns`): neither may stand for the other.
+        The pieces are of bounded size, and all samples of a row are in one. `finish_reason` is null where there is no
+        answer. Raises StageError where a column of `rows` is named like one of the answer's (`check_columns`): neither
+        may stand for the other.
 
-        Two processes may have asked the same at once; the first answer (by time, then text) is the one that counts, so
-        that a replay gives the same rows.
+        Two processes may have asked the same at once; the first answer (by time, then by the hash of its text) is the one
+        that counts, so that a replay gives the same rows.
         """
-        check_columns(pl.read_parquet_schema(rows))
-        columns = "key, text, reasoning, finish_reason, prompt_tokens, completion_tokens, logprobs, error"
-        with self._connect() as db:
-            if self._parts():
-                found = f"""SELECT {columns} FROM {self._relation("*")} SEMI JOIN wanted USING (key)
-                    QUALIFY row_number() OVER (PARTITION BY key ORDER BY created_at, text) = 1"""
-            else:
-                found = f"SELECT {', '.join(f'NULL::{t} AS {c}' for c, t in _ANSWER_TYPES.items())} WHERE false"
-            query = f"""
-                WITH wanted AS (SELECT * FROM read_parquet({_quote(wanted)})), found AS ({found}),
-                    input AS (SELECT * FROM read_parquet({_quote(rows)}))
-                SELECT input.*, wanted.prompt_key, wanted.index, found.* EXCLUDE (key)
-                FROM wanted JOIN input USING (id) LEFT JOIN found USING (key) ORDER BY input.id, wanted.index
-            """
-            _copy(db, query, out)
+        empty = no_answers(rows)
+        with scratch(self.root) as folder:
+            pieces = whole_rows(in_order(self._found(wanted, folder), ("id", "index"), folder, self.memory))
+            for piece, known in aligned(pieces, chain([pl.read_parquet(rows, n_rows=0)], batches(rows)), "id", "id"):
+                yield piece.join(known, on="id", maintain_order="left").select(empty.columns)
 
     def scan(self) -> pl.LazyFrame:
         """All parts as one lazy table."""
@@ -105,35 +108,71 @@ class CompletionsLog:
         return pl.scan_parquet(parts, schema=COMPLETION) if parts else pl.LazyFrame(schema=COMPLETION)
 
     def join_parts(self, below: int) -> int:
-        """Join the parts smaller than `below` bytes into one and return how many they were; no answer is lost.
+        """Join the parts smaller than `below` bytes, a few at a time, and return how many they were; no answer is lost.
 
-        Only while nobody builds: a reader may have listed the old parts. A kill between the two steps leaves both the
-        joined part and the old ones, and the same answer twice is read as one.
+        Only while nobody builds: a reader may have listed the old parts. A kill between the two steps leaves both a joined
+        part and the old ones, and the same answer twice is read as one.
         """
         small = [p for p in self._parts() if p.stat().st_size < below]
-        if len(small) < 2:
-            return 0
-        joined = self.root / f"part-{hash_text(''.join(p.name for p in small))}.parquet"
-        files = ", ".join(_quote(p) for p in small)
-        with self._connect() as db:
-            first = "row_number() OVER (PARTITION BY key ORDER BY created_at, text) = 1"
-            _copy(db, f"SELECT * FROM read_parquet([{files}]) QUALIFY {first} ORDER BY key", joined)
-        for path in small:
-            path.unlink()
-        return len(small)
+        joined = 0
+        for group in together(small, self.memory.piece):
+            if len(group) > 1:
+                join(group, self.root / f"part-{hash_text(''.join(p.name for p in group))}.parquet")
+                for path in group:
+                    path.unlink()
+                joined += len(group)
+        return joined
 
     def _parts(self) -> list[Path]:
         return sorted(self.root.glob("part-*.parquet"))
 
-    def _relation(self, columns: str) -> str:
-        return f"(SELECT {columns} FROM read_parquet({_quote(self.root / 'part-*.parquet')}))"
+    def _found(self, wanted: Path, folder: Path) -> Iterator[pl.DataFrame]:
+        """Every wanted sample with its answer, in the order in which the answers lie in the log; those without one last."""
+        parts, places = self._parts(), folder / "places.parquet"
+        with self._engine(folder) as db:
+            db.execute(f"CREATE VIEW wanted AS SELECT id, prompt_key, index, key FROM read_parquet({_quote(wanted)})")
+            if not parts:
+                db.execute("CREATE TABLE seen (key VARCHAR, created_at TIMESTAMPTZ, part BIGINT, row BIGINT)")
+            else:
+                names = pl.DataFrame({"filename": list(map(str, parts)), "part": range(len(parts))}).to_arrow()
+                db.register("names", names)
+                db.execute(
+                    f"""CREATE TABLE seen AS SELECT key, created_at, part, file_row_number AS row
+                        FROM read_parquet({_list(parts)}, filename = true, file_row_number = true)
+                        JOIN names USING (filename) SEMI JOIN wanted USING (key)"""
+                )
+            # Only answers of the same microsecond are told apart by what they say.
+            tied = "SELECT key, created_at FROM seen GROUP BY ALL HAVING count(*) > 1"
+            _copy(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
+            db.register("digests", digests(parts, places).to_arrow())
+            _copy(
+                db,
+                f"""WITH first AS (
+                    SELECT seen.* FROM seen LEFT JOIN digests USING (part, row)
+                    QUALIFY row_number() OVER (PARTITION BY key ORDER BY created_at, digest, part, row) = 1
+                ) SELECT wanted.*, coalesce(part, {NOWHERE}) AS part, coalesce(row, 0) AS row
+                FROM wanted LEFT JOIN first USING (key) ORDER BY part, row, id, index""",
+                places,
+            )
+        for rows in read_places(parts, places, tuple(ANSWER)):
+            yield rows.drop("key", "part", "row")
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        db = duckdb.connect()
-        db.execute(f"SET memory_limit = '{self.memory_limit}'")
-        db.execute(f"SET temp_directory = {_quote(self.root / '.spill')}")
-        db.execute("SET enable_progress_bar = false")
-        return db
+    @contextmanager
+    def _engine(self, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB within the budget, with `folder` for what does not fit into it."""
+        with duckdb.connect() as db:
+            db.execute(f"SET memory_limit = '{self.memory.engine}B'")
+            db.execute(f"SET threads = {self.memory.threads}")
+            db.execute(f"SET temp_directory = {_quote(folder / 'duckdb')}")
+            db.execute("SET enable_progress_bar = false")
+            try:
+                yield db
+            except duckdb.OutOfMemoryException as error:
+                more = max(1, self.memory.bytes >> 29)
+                raise StoreError(
+                    f"The keys in {self.root} need more memory than the {self.memory.engine >> 20} MB that DuckDB has, "
+                    f"half of the budget. Raise it, for example with --set driver.memory={more}GB."
+                ) from error
 
 
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:
@@ -141,18 +180,24 @@ def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]
     return [(request.id, prompt, i, completion_key(prompt, i)) for i in range(request.n)]
 
 
-_ANSWER_TYPES = {
-    "key": "VARCHAR",
-    "text": "VARCHAR",
-    "reasoning": "VARCHAR",
-    "finish_reason": "VARCHAR",
-    "prompt_tokens": "INTEGER",
-    "completion_tokens": "INTEGER",
-    "logprobs": "FLOAT[]",
-    "error": "VARCHAR",
-}
+ANSWER = pl.Schema(
+    {
+        name: COMPLETION[name]
+        for name in (
+            "text",
+            "reasoning",
+            "finish_reason",
+            "prompt_tokens",
+            "completion_tokens",
+            "logprobs",
+            "error",
+        )
+    }
+)
+"""What is known of an answer beside what was asked."""
 
-ANSWER_COLUMNS = frozenset(_ANSWER_TYPES) | {"prompt_key", "index"}
+
+ANSWER_COLUMNS = frozenset(ANSWER) | {"key", "prompt_key", "index"}
 """What `answers` puts beside the columns of the rows; a row has none of these."""
 
 
@@ -166,8 +211,19 @@ def check_columns(names: Iterable[str]) -> None:
         )
 
 
-def _quote(path: Path) -> str:
+def no_answers(rows: Path) -> pl.DataFrame:
+    """No answer at all, with the columns that the answers to `rows` have."""
+    own = pl.read_parquet_schema(rows)
+    check_columns(own)
+    return pl.DataFrame(schema={**own, "prompt_key": pl.String(), "index": pl.Int32(), **ANSWER})
+
+
+def _quote(path: Path | str) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def _list(paths: Iterable[Path]) -> str:
+    return f"[{', '.join(map(_quote, paths))}]"
 
 
 def _copy(db: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:

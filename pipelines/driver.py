@@ -20,6 +20,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from pipelines.log_writer import LogWriter
+from pipelines.memory import Size
 from schemas.completion import Completion, Request
 from schemas.engine import Engine
 from schemas.errors import EngineDiedError, PermanentEngineError, StageError, TransientEngineError
@@ -40,6 +41,11 @@ class DriverConfig(Section):
     )
     max_restarts: int = Field(default=2, ge=0, description="restarts of a dead local engine")
     max_error_rate: float = Field(default=0.2, ge=0, le=1, description="above it (after 50 requests) the stage stops")
+    memory: Size | None = Field(
+        default=None,
+        ge=64 << 20,
+        description="how much the build's tables may take, such as 4GB; null: a quarter of what is free when it starts",
+    )
 
     @model_validator(mode="after")
     def _waits(self) -> Self:

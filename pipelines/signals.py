@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.ask import batches
 from pipelines.driver import Receipt
 from pipelines.keyed_log import KeyedLog
+from pipelines.row_groups import batches
 from pipelines.stage import Build, count_rows, shards
 from pipelines.workspace import write_table
 from schemas.errors import StageError

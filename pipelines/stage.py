@@ -9,7 +9,7 @@ nothing to do.
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,10 @@ import polars as pl
 from pipelines.completions import CompletionsLog
 from pipelines.driver import Receipt
 from pipelines.media import MediaStore
+from pipelines.memory import Memory
 from pipelines.recipe import Recipe
-from pipelines.workspace import Workspace, read_json, write_json, write_table
+from pipelines.row_groups import TableWriter
+from pipelines.workspace import Workspace, read_json, replacing, store_errors, write_json, write_table
 from schemas.completion import ModelIdentity, Request
 from schemas.errors import StageError
 from schemas.ids import content_id
@@ -51,8 +53,14 @@ class Build:
         return MediaStore(self.workspace.media)
 
     @cached_property
+    def memory(self) -> Memory:
+        """What its tables may take."""
+        size = self.recipe.driver.memory
+        return Memory() if size is None else Memory(size)
+
+    @cached_property
     def log(self) -> CompletionsLog:
-        return CompletionsLog(self.workspace.completions)
+        return CompletionsLog(self.workspace.completions, self.memory)
 
     @cached_property
     def identities(self) -> dict[str, ModelIdentity]:
@@ -249,7 +257,7 @@ def count_rows(path: Path) -> int:
 
 @contextmanager
 def shards(folder: Path, name: str = "shards") -> Iterator["Shards"]:
-    """Collect the batches of a streaming stage as numbered files, joined into one table each when it ends.
+    """Collect the batches of a streaming stage in one file a table, which take their places when it ends.
 
     One that is used while another of the same folder is open needs a `name` of its own.
     """
@@ -257,29 +265,34 @@ def shards(folder: Path, name: str = "shards") -> Iterator["Shards"]:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        yield Shards(folder, scratch)
+        with ExitStack() as stack:
+            yield Shards(folder, scratch, stack)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 class Shards:
-    """Batches of several tables on their way to the disk."""
+    """Batches of several tables on their way to the disk, each written once, in the order in which they come."""
 
-    def __init__(self, folder: Path, scratch: Path) -> None:
+    def __init__(self, folder: Path, scratch: Path, stack: ExitStack) -> None:
         self._folder = folder
         self._scratch = scratch
-        self._counts: dict[str, int] = {}
+        self._stack = stack
+        self._writers: dict[str, tuple[TableWriter, ExitStack]] = {}
 
     def add(self, table: str, rows: pl.DataFrame) -> None:
-        number = self._counts.get(table, 0)
-        write_table(rows, self._scratch / f"{table}-{number:06d}.parquet")
-        self._counts[table] = number + 1
+        if table not in self._writers:
+            own = self._stack.enter_context(ExitStack())
+            writer = TableWriter(self._scratch / f"{table}.parquet", rows.schema)
+            self._writers[table] = own.enter_context(writer), own
+        with store_errors(self._folder):
+            self._writers[table][0].add(rows)
 
     def finish(self, table: str, empty: pl.DataFrame) -> int:
-        """Join the batches of `table`; `empty` gives the columns where there was no batch. Returns the rows."""
-        path = self._folder / f"{table}.parquet"
-        if table in self._counts:
-            write_table(pl.scan_parquet(sorted(self._scratch.glob(f"{table}-*.parquet"))), path)
-        else:
-            write_table(empty, path)
-        return count_rows(path)
+        """Put `table` into its place; `empty` gives the columns where there was no batch. Returns the rows."""
+        self.add(table, empty.head(0)) if table not in self._writers else None
+        writer, own = self._writers.pop(table)
+        with replacing(self._folder / f"{table}.parquet") as temporary:
+            own.close()
+            (self._scratch / f"{table}.parquet").replace(temporary)
+        return writer.rows

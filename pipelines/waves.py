@@ -20,8 +20,10 @@ import polars as pl
 from filters.stopping import Said, StoppingRule
 from filters.traces import verify_item
 from filters.verify.pool import VerifierPool
-from pipelines.ask import Paths, batches, send, whole_rows, write_wanted
+from pipelines.ask import Paths, send, write_wanted
 from pipelines.driver import Call, Receipt
+from pipelines.ordering import write_joined
+from pipelines.row_groups import batches
 from pipelines.stage import Build, Requests, Shards, Stage, shards
 from pipelines.workspace import write_table
 from schemas.completion import Completion, ModelIdentity, prompt_key
@@ -58,8 +60,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
             listen = _listener(pool, section.tags, build.recipe.difficulty.truncated)
             answering = True
             while True:
-                build.log.answers(paths.wanted, paths.input, paths.answers)
-                _settle(paths.answers, rule, model, listen, stops)
+                _settle(build.log.answers(paths.wanted, paths.input), rule, model, listen, stops)
                 open_, most = _still_open(paths, stops)
                 if not open_ or not answering:
                     break
@@ -69,10 +70,10 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
                 # Rows that share a prompt are asked as one; where their golds differ, the others may want more.
                 answering = got.samples > 0 and not got.unanswered
         parts.add("stops", pl.read_parquet(stops))
-        _collect(stage, section, model, paths, stops, parts)
+        _collect(stage, section, model, build.log.answers(paths.wanted, paths.input), stops, parts)
         return receipt
     finally:
-        for path in (paths.missing, paths.needy, paths.answers, stops):
+        for path in (paths.missing, paths.needy, stops):
             path.unlink(missing_ok=True)
 
 
@@ -93,10 +94,10 @@ def _said(finish: str | None, correct: bool | None, truncated: Literal["wrong", 
     return "unscored" if correct is None else "right" if correct else "wrong"
 
 
-def _settle(answers: Path, rule: StoppingRule, model: str, listen: Listen, out: Path) -> None:
+def _settle(answers: Iterable[pl.DataFrame], rule: StoppingRule, model: str, listen: Listen, out: Path) -> None:
     """Write where each sample stands, from the answers that there are, to `out`."""
     with shards(out.parent, out.stem) as parts:
-        for batch in whole_rows(batches(answers)):
+        for batch in answers:
             found = []
             replies = batch.group_by("id", maintain_order=True).agg("finish_reason", "text")
             firsts = batch.unique("id", keep="first", maintain_order=True).select("id", "answer", "verifier", "options")
@@ -112,8 +113,8 @@ def _still_open(paths: Paths, stops: Path) -> tuple[int, int]:
     prompts = pl.scan_parquet(paths.wanted).filter(pl.col("index") == 0).select("id", "prompt_key")
     open_ = pl.scan_parquet(stops).filter(pl.col("stopped") == "unanswered").select("id", "said")
     rows = open_.join(prompts, on="id").sort("id").unique("prompt_key", keep="first", maintain_order=True)
-    rows = rows.drop("prompt_key")
-    write_table(pl.scan_parquet(paths.input).join(rows, on="id", maintain_order="left"), paths.needy)
+    write_table(rows.drop("prompt_key").sort("id"), paths.missing)
+    write_joined(paths.input, paths.missing, paths.needy)
     missing = pl.col("said").list.count_matches("missing")
     count, most = pl.scan_parquet(paths.needy).select(pl.len(), missing.sum().alias("most")).collect().row(0)
     return int(count), int(most or 0)
@@ -168,11 +169,13 @@ class Waves:
         return Call(whole.request, whole.prompt, wanted)
 
 
-def _collect(stage: Stage, section: Any, model: str, paths: Paths, stops: Path, parts: Shards) -> None:
+def _collect(
+    stage: Stage, section: Any, model: str, answers: Iterable[pl.DataFrame], stops: Path, parts: Shards
+) -> None:
     """Let the stage read the answers that its samples asked for; a log may hold more."""
     assert stage.asks is not None
     asked = pl.read_parquet(stops, columns=["id", "asked"])
-    for batch in whole_rows(batches(paths.answers)):
+    for batch in answers:
         known = batch.join(asked, on="id", maintain_order="left").filter(pl.col("index") < pl.col("asked"))
         parted = stage.asks.collect(known.drop("asked").with_columns(model=pl.lit(model)), section)
         parts.add("kept", parted.kept)

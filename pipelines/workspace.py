@@ -16,13 +16,14 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipelines.row_groups import TableWriter
 from schemas.errors import ConfigError, StoreError
 
 RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"
@@ -153,16 +154,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_table(table: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
     """Write a table atomically. A lazy one is streamed: its rows are never all in memory."""
-    with replacing(path) as temporary:
-        try:
-            if isinstance(table, pl.LazyFrame):
-                table.sink_parquet(temporary, compression="zstd", maintain_order=True, mkdir=True)
-            else:
-                table.write_parquet(temporary, compression="zstd")
-        except pl.exceptions.ComputeError as error:  # polars hides the errno of a full disk inside its message
-            if "No space left" in str(error):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-            raise
+    if isinstance(table, pl.DataFrame):
+        write_pieces((table,), table.schema, path)
+    else:
+        write_pieces(table.collect_batches(maintain_order=True), table.collect_schema(), path)
+
+
+def write_pieces(pieces: Iterable[pl.DataFrame], schema: pl.Schema, path: Path) -> int:
+    """Write the pieces of a table atomically, one at a time, and return how many rows they have."""
+    with replacing(path) as temporary, TableWriter(temporary, schema) as writer:
+        for piece in pieces:
+            writer.add(piece)
+    return writer.rows
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from filters.checks.measure import Evidence, measure_checks
 from filters.checks.score import drop_bad_golds, score_replies
 from generators.checks.catalogue import ChecksConfig, variants
 from generators.checks.variant import VARIANT, Material, Setting, Told
-from pipelines.ask import batches
 from pipelines.pictures import DerivedPictures
 from pipelines.recipe import Recipe
+from pipelines.row_groups import batches
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.rollouts import scores
 from pipelines.steps.tables import samples, verify_responses, write

@@ -9,7 +9,7 @@ from filters.select.diversity import diversity
 from filters.select.nearness import nearness
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
 from pipelines import selection
-from pipelines.ask import batches, whole_rows
+from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.candidates import candidates, diversity_measure, student
 from pipelines.steps.tables import samples, write

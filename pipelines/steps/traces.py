@@ -8,7 +8,8 @@ from filters.traces import contradictions, drop_judged_wrong, judge_traces
 from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
-from pipelines.ask import ask, batches, whole_rows
+from pipelines.ask import ask
+from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.stream import Beside
 from pipelines.steps.tables import golds, judge_rows, samples, verify_responses, write

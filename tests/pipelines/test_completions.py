@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.completions import ANSWER_COLUMNS, WANTED, CompletionsLog, wanted_rows
+from pipelines.completions import ANSWER_COLUMNS, WANTED, CompletionsLog, no_answers, wanted_rows
+from pipelines.memory import Memory
 from schemas.completion import COMPLETION, Completion, Message, ModelIdentity, Request, Sampling, prompt_key
 from schemas.errors import StageError, StoreError
 
@@ -63,8 +64,7 @@ def test_answers_reach_every_row_that_wants_them(tmp_path: Path) -> None:
     path = wanted(tmp_path / "w", request("a", "row-1"), request("a", "row-2"), request("b", "row-3"))
     rows = pl.DataFrame({"id": ["row-1", "row-2", "row-3"], "note": [1, 2, 3]})
     rows.write_parquet(tmp_path / "rows")
-    log.answers(path, tmp_path / "rows", tmp_path / "a")
-    found = pl.read_parquet(tmp_path / "a")
+    found = pl.concat(log.answers(path, tmp_path / "rows"))
     assert found["text"].to_list() == ["row-1-0", "row-1-0", None]
     assert found["note"].to_list() == [1, 2, 3]
     assert found["finish_reason"].to_list() == ["stop", "stop", None]
@@ -74,8 +74,9 @@ def test_the_columns_of_an_answer_are_known(tmp_path: Path) -> None:
     log = CompletionsLog(tmp_path / "log")
     answer(log, request("a"))
     pl.DataFrame({"id": ["row"]}).write_parquet(tmp_path / "rows")
-    log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows", tmp_path / "a")
-    assert set(pl.read_parquet(tmp_path / "a").columns) - {"id"} == ANSWER_COLUMNS - {"key"}
+    found = pl.concat(log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows"))
+    assert found.schema == no_answers(tmp_path / "rows").schema
+    assert set(found.columns) - {"id"} == ANSWER_COLUMNS - {"key"}
 
 
 @pytest.mark.parametrize("name", sorted(ANSWER_COLUMNS))
@@ -84,7 +85,7 @@ def test_no_column_of_a_row_stands_for_one_of_its_answer(tmp_path: Path, name: s
     log = CompletionsLog(tmp_path / "log")
     pl.DataFrame({"id": ["row"], name: ["x"]}).write_parquet(tmp_path / "rows")
     with pytest.raises(StageError, match=f"have a column '{name}', and so have its answers"):
-        log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows", tmp_path / "a")
+        next(log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows"))
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,8 @@ def test_of_two_answers_to_one_key_the_first_counts(tmp_path: Path) -> None:
     later = first.with_columns(text=pl.lit("later"), created_at=pl.lit(datetime(2999, 1, 1, tzinfo=UTC)))
     later.select(list(COMPLETION)).write_parquet(tmp_path / "log" / "part-0.parquet")
     pl.DataFrame({"id": ["row"]}).write_parquet(tmp_path / "rows")
-    log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows", tmp_path / "a")
-    assert pl.read_parquet(tmp_path / "a")["text"].to_list() == ["row-0"]
+    found = pl.concat(log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows"))
+    assert found["text"].to_list() == ["row-0"]
 
 
 @given(text=st.text(st.characters(), max_size=40))
@@ -164,3 +165,76 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="a file stands where a folder is needed"):
         CompletionsLog(tmp_path / "log").heal()
+
+
+def test_of_two_answers_in_the_same_microsecond_the_same_one_always_counts(tmp_path: Path) -> None:
+    """Which part holds which of them says nothing: parts are named by their keys, and `gc` joins them."""
+    pl.DataFrame({"id": ["row"]}).write_parquet(tmp_path / "rows")
+    found = set()
+    for order in (("one", "two", None), (None, "two", "one"), ("two", "one", None)):
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        log = CompletionsLog(root)
+        answer(log, request("a"))
+        first = log.scan().collect()
+        (told,) = root.glob("part-*")
+        told.unlink()
+        for number, text in enumerate(order):
+            first.with_columns(text=pl.lit(text, pl.String)).write_parquet(root / f"part-{number}.parquet")
+        asked = wanted(tmp_path / "w", request("a"))
+        found |= {piece["text"].item() for piece in log.answers(asked, tmp_path / "rows")}
+        assert log.join_parts(1 << 20) == 3
+        found |= {piece["text"].item() for piece in log.answers(asked, tmp_path / "rows")}
+    assert len(found) == 1
+
+
+def test_joined_parts_hold_every_answer_once(tmp_path: Path) -> None:
+    log = CompletionsLog(tmp_path)
+    for start in range(5):
+        answer(log, *(request(f"{i}", f"row-{i}", n=2) for i in range(start, start + 3)))
+    before = log.scan().collect()
+    (tmp_path / "part-killed.parquet").write_bytes(next(tmp_path.glob("part-*")).read_bytes())
+    assert log.join_parts(1 << 20) == 6
+    assert len(list(tmp_path.glob("part-*"))) == 1
+    assert log.scan().collect().sort("key", "created_at").equals(before.sort("key", "created_at"))
+    assert log.join_parts(1 << 20) == 0
+
+
+@given(
+    held=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=30),
+    asked=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), max_size=6, unique_by=lambda pair: pair[0]),
+    shared=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_answers_are_the_join_of_what_is_wanted_and_what_is_there(
+    held: list[tuple[int, int]], asked: list[tuple[int, int]], shared: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By id and index, each wanted sample once, with its answer where there is one."""
+    root = tmp_path_factory.mktemp("log")
+    log = CompletionsLog(root / "log", Memory(64 << 20))
+    for half in (held[::2], held[1::2]):
+        with log.writer(IDENTITY) as writer:
+            for prompt, index in half:
+                r = request(f"{prompt}", n=4)
+                writer.append(r, prompt_key(IDENTITY, r), [Completion(index, f"{prompt}-{index}", "stop")])
+    requests = [request("0" if shared else f"{prompt}", f"row-{prompt}", n=n) for prompt, n in asked]
+    pl.DataFrame({"id": sorted(r.id for r in requests)}, schema={"id": pl.String}).write_parquet(root / "rows")
+    found = [
+        row
+        for piece in log.answers(wanted(root / "w", *requests), root / "rows")
+        for row in piece.select("id", "index", "text").rows()
+    ]
+    there = {(f"{prompt}", index) for prompt, index in held}
+    expected = []
+    for prompt, n in sorted(asked):
+        of = "0" if shared else f"{prompt}"
+        expected += [(f"row-{prompt}", i, f"{of}-{i}" if (of, i) in there else None) for i in range(n)]
+    assert found == expected
+
+
+def test_too_little_memory_is_a_sentence_with_the_cure(tmp_path: Path) -> None:
+    log = CompletionsLog(tmp_path / "log", Memory(8 << 20))
+    keys = [f"{i:064x}" for i in range(100_000)]
+    rows = {"id": keys, "prompt_key": keys, "index": [0] * len(keys), "key": keys}
+    pl.DataFrame(rows, schema=WANTED).write_parquet(tmp_path / "w")
+    with pytest.raises(StoreError, match=r"need more memory than the 4 MB .* --set driver.memory=1GB"):
+        log.missing(tmp_path / "w", tmp_path / "m")

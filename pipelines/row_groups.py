@@ -1,0 +1,109 @@
+"""Tables on disk whose row groups are small in bytes, so that whoever reads one holds a piece of it and no more.
+
+A row group is what a reader of parquet decodes at once. Counted in rows alone, 100,000 replies of a reasoner are one of
+1.7 GB. Where a group ends depends on the rows, not on the pieces in which they came.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+GROUP_BYTES = 32 << 20
+GROUP_ROWS = 65_536
+BATCH = 8192
+
+
+class TableWriter:
+    """A context manager that writes one parquet file, piece by piece. All pieces have the columns of `schema`."""
+
+    def __init__(self, path: Path, schema: pl.Schema) -> None:
+        self._path = path
+        self._schema = schema
+        self._held: list[pl.DataFrame] = []
+        self._rows = self._bytes = 0
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        import pyarrow.parquet as pq
+
+        self._arrow = to_arrow(pl.DataFrame(schema=self._schema)).schema
+        self._writer = pq.ParquetWriter(self._path, self._arrow, compression="zstd")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._write()
+        finally:
+            self._writer.close()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Append rows."""
+        if rows.schema != self._schema:
+            raise pl.exceptions.SchemaError(f"a table of {self._schema} cannot take rows of {rows.schema}")
+        self.rows += rows.height
+        while rows.height:
+            ends = self._bytes + row_bytes(rows).cum_sum()
+            # The row that fills the group is its last one.
+            fits = min(int((ends < GROUP_BYTES).sum()) + 1, GROUP_ROWS - self._rows, rows.height)
+            self._held.append(rows.head(fits))
+            self._rows, self._bytes = self._rows + fits, int(ends[fits - 1])
+            if self._rows == GROUP_ROWS or self._bytes >= GROUP_BYTES:
+                self._write()
+            rows = rows.slice(fits)
+
+    def _write(self) -> None:
+        if self._rows:
+            table = to_arrow(pl.concat(self._held)).cast(self._arrow).combine_chunks()
+            self._writer.write_table(table, row_group_size=self._rows)
+        self._held, self._rows, self._bytes = [], 0, 0
+
+
+def row_bytes(rows: pl.DataFrame) -> pl.Series:
+    """Roughly how many bytes each row takes: its texts, and 16 for each item of its lists."""
+    texts = [pl.col(name).str.len_bytes() for name, dtype in rows.schema.items() if dtype == pl.String]
+    lists = [pl.col(name).list.len() * 16 for name, dtype in rows.schema.items() if isinstance(dtype, pl.List)]
+    fixed = pl.repeat(8 * len(rows.columns), pl.len(), dtype=pl.Int64)
+    return rows.select(pl.sum_horizontal(fixed, *(size.cast(pl.Int64) for size in (*texts, *lists)))).to_series()
+
+
+def batches(path: Path, size: int = BATCH) -> Iterator[pl.DataFrame]:
+    """A parquet table in pieces of a row group at most, in its order; only one is in memory."""
+    import pyarrow.parquet as pq
+
+    schema = pl.Schema(pl.read_parquet_schema(path))
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        for group in range(file.num_row_groups):
+            yield from from_arrow(file.read_row_group(group), schema).iter_slices(size)
+
+
+def whole_rows(pieces: Iterator[pl.DataFrame], key: str = "id") -> Iterator[pl.DataFrame]:
+    """The same pieces, cut so that all rows of a key (they stand together) are in one."""
+    rest: pl.DataFrame | None = None
+    for piece in pieces:
+        if not piece.height:
+            continue
+        table = piece if rest is None else pl.concat([rest, piece])
+        last = pl.col(key) == table[key][-1]
+        rest = table.filter(last)
+        if rest.height < table.height:
+            yield table.filter(~last)
+    if rest is not None:
+        yield rest
+
+
+def from_arrow(table: Any, schema: pl.Schema) -> pl.DataFrame:
+    """An Arrow table as polars would have read it."""
+    found = pl.from_arrow(table)
+    assert isinstance(found, pl.DataFrame)
+    return found if found.schema == schema else found.cast(schema)  # type: ignore[arg-type]
+
+
+def to_arrow(rows: pl.DataFrame) -> Any:
+    """An Arrow table of types that every version of Arrow has."""
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
