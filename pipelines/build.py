@@ -30,10 +30,10 @@ def run_build(build: Build, run: Run = run_stage) -> list[dict[str, Any]]:
 
 
 def _sweep(build: Build, plan: Road) -> None:
-    """Remove the tables of stages that the recipe has left out or that once stood elsewhere on the road."""
-    known = {stage.folder for stage in plan.stages}
-    for folder in build.workspace.build(build.recipe.name).glob("[0-9][0-9]_*"):
-        if folder.name not in known:
+    """Remove the tables of stages that the recipe has left out or that are no more."""
+    known = {stage.name for stage in plan.stages}
+    for folder in build.workspace.build(build.recipe.name).iterdir():
+        if folder.is_dir() and folder.name not in known:
             shutil.rmtree(folder)
 
 

@@ -6,8 +6,11 @@ the same model did for the same stage before, and left open where it never did a
 """
 
 import tempfile
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
 
 from pipelines.ask import write_wanted
 from pipelines.stage import Build, Road, Stage, count_rows
@@ -17,7 +20,10 @@ from pipelines.workspace import write_table
 
 @dataclass(frozen=True)
 class Planned:
-    """One stage of a plan. `missing` is samples to ask (None: the stage asks no model)."""
+    """One stage of a plan. `missing` is samples to ask (None: the stage asks no model).
+
+    A stage is not `fresh` either where one that it reads is not: whether it has work to do is seen when that one has run.
+    """
 
     stage: str
     fresh: bool
@@ -31,22 +37,22 @@ class Planned:
 def make_plan(build: Build) -> list[Planned]:
     """What a build would do, stage by stage. Loads no model and writes nothing into the workspace."""
     plan = road(build)
-    return [_plan_stage(build, plan, stage) for stage in plan.stages]
+    stale = {stage.name for stage in plan.stale()}
+    return [_plan_stage(build, plan, stage, stale) for stage in plan.stages]
 
 
-def _plan_stage(build: Build, plan: Road, stage: Stage) -> Planned:
-    fresh = plan.is_fresh(stage)
+def _plan_stage(build: Build, plan: Road, stage: Stage, stale: Set[str]) -> Planned:
+    fresh = stage.name not in stale
     if stage.asks is None and stage.computes is None:
         return Planned(stage.name, fresh)
     if fresh:
         return Planned(stage.name, True, 0, True, 0, 0.0, 0.0)
-    missing, exact = _missing(build, plan, stage)
+    missing, exact = _missing(build, plan, stage, ready=stale.isdisjoint(plan.draws_on(stage)))
     return _price(build, plan, stage, missing, exact)
 
 
-def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | None, bool]:
+def _missing(build: Build, plan: Road, stage: Stage, *, ready: bool) -> tuple[dict[str, int] | None, bool]:
     """Samples to ask of each model, and whether that number is exact."""
-    ready = all(plan.is_fresh(plan.stage(name)) for name in stage.reads if name in plan)
     if stage.computes is not None:
         if ready:
             return stage.computes.missing(build, stage, plan), True
@@ -58,11 +64,14 @@ def _missing(build: Build, plan: Road, stage: Stage) -> tuple[dict[str, int] | N
     if ready:
         found = {}
         with tempfile.TemporaryDirectory() as scratch:
-            input_, wanted, out = (Path(scratch) / f"{name}.parquet" for name in ("input", "wanted", "missing"))
+            names = ("input", "wanted", "unlogged", "missing")
+            input_, wanted, unlogged, out = (Path(scratch) / f"{name}.parquet" for name in names)
             write_table(stage.asks.rows(plan, stage), input_)
+            journalled = build.log.journalled().lazy()  # a build that was killed left answers there
             for model in models:
                 write_wanted(input_, model, build.identities[model], stage.asks.requests, section, wanted)
-                found[model] = build.log.missing(wanted, out)
+                write_table(pl.scan_parquet(wanted).join(journalled, on="key", how="anti"), unlogged)
+                found[model] = build.log.missing(unlogged, out)
         return found, stage.asks.exact(section)
     bill, samples = stage.asks.most(section), _samples(build, plan)
     if bill is None or samples is None:

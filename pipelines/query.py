@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.read_only import connect, lock, statement_kinds
+from pipelines.stages import ROAD
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 
@@ -51,12 +52,14 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     folder = find_build(workspace, recipe)
     db: duckdb.DuckDBPyConnection = connect()
     for view, (stage, table) in TABLES.items():
-        for path in folder.glob(f"??_{stage}/{table}.parquet"):
+        path = folder / stage / f"{table}.parquet"
+        if path.is_file():
             db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_quote(path)})")
     _rollout_records(db, folder)
     drops = [
-        f"SELECT {_quote(path.parent.name[3:])} AS stage, * FROM read_parquet({_quote(path)})"
-        for path in sorted(folder.glob("*/dropped.parquet"))
+        f"SELECT {_quote(stage.name)} AS stage, * FROM read_parquet({_quote(path)})"
+        for stage in ROAD
+        if (path := folder / stage.name / "dropped.parquet").is_file()
     ]
     if drops:
         db.execute(f"CREATE VIEW dropped AS {' UNION ALL '.join(drops)}")
@@ -68,13 +71,13 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
 
 def _rollout_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """`records`: every rollout with its text, length, finish reason and the verdict of the rule, or of the judge."""
-    tables = {stage: next(folder.glob(f"*_{stage}/kept.parquet"), None) for stage in ("rollouts", "score")}
-    if not all(tables.values()):
+    tables = [folder / stage / "kept.parquet" for stage in ("rollouts", "score")]
+    if not all(path.is_file() for path in tables):
         return
-    said, scores = (f"read_parquet({_quote(path)})" for path in tables.values() if path)
+    said, scores = (f"read_parquet({_quote(path)})" for path in tables)
     verdict, join = "scores.* EXCLUDE (id, sample_id, model, index, finish_reason, tokens)", ""
-    judged = next(folder.glob("*_judge_rollouts/kept.parquet"), None)
-    if judged:
+    judged = folder / "judge_rollouts" / "kept.parquet"
+    if judged.is_file():
         own = ", ".join(f"coalesce(scores.{name}, judged.{name}) AS {name}" for name in ("score", "correct"))
         verdict += f" REPLACE ({own})"
         join = f"LEFT JOIN read_parquet({_quote(judged)}) judged USING (id)"

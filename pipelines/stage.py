@@ -1,9 +1,10 @@
 """What a stage is, when it is stale, and how its tables reach the disk.
 
 A stage reads tables of earlier stages and writes its own into its folder; `stage.json` is written last, so its presence
-means that the folder is whole. The fingerprint in it covers everything that decides the tables: the stage's version,
-its part of the recipe, the identity of its models, and the fingerprints of the stages it reads. Equal fingerprint,
-nothing to do.
+means that the folder is whole. It holds the stage's fingerprint (its version, its part of the recipe, the identity of
+its models), the content of each table that was written, and all that was read meanwhile: the content of tables, which
+stages there are, other parts of the recipe. A stage is fresh while each of these is what it was. So a table that comes
+out the same wakes nobody, and one that does not wakes every reader, whenever the build was stopped.
 """
 
 import shutil
@@ -18,18 +19,20 @@ from typing import Any
 import polars as pl
 
 from pipelines.completions import CompletionsLog
+from pipelines.contents import are_whole, describe_tables
 from pipelines.driver import Receipt
 from pipelines.media import MediaStore
 from pipelines.memory import Memory
 from pipelines.recipe import Recipe
 from pipelines.row_groups import TableWriter
+from pipelines.watched import watched
 from pipelines.workspace import Workspace, read_json, replacing, store_errors, write_json, write_table
 from schemas.completion import ModelIdentity, Request
 from schemas.errors import StageError
 from schemas.ids import content_id
 from schemas.split import DROPPED, Split
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the layout of stage folders changes; every stage is then computed again (no model is asked again)."""
 
 Progress = Callable[[str, Receipt], None]
@@ -63,14 +66,14 @@ class Build:
         return CompletionsLog(self.workspace.completions, self.memory)
 
     @cached_property
-    def identities(self) -> dict[str, ModelIdentity]:
+    def identities(self) -> Mapping[str, ModelIdentity]:
         """The identity of each model of the recipe; loads none."""
         from generators.models import identify
 
         return {name: identify(config) for name, config in self.recipe.models.items()}
 
     def folder(self, stage: "Stage") -> Path:
-        return self.workspace.build(self.recipe.name) / stage.folder
+        return self.workspace.build(self.recipe.name) / stage.name
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,11 @@ class Computes:
 class Stage:
     """One step of the road.
 
-    `unit` names the rows that it keeps or drops (samples, captions, traces, rollouts); `reads` the stages whose tables
-    it reads; `section` its part of the recipe (None: the recipe leaves the stage out); `run` does the work and says how
-    many rows came in; `asks` is what it asks of models, if anything, `computes` what it reads off them, and by these
-    `curate plan` knows the bill. `number` is its place on the road, given by `in_order`.
+    `unit` names the rows that it keeps or drops (samples, captions, traces, rollouts); `reads` the stages on whose tables
+    it draws, or on theirs (it may read no other); `section` its part of the recipe (None: the recipe leaves the stage
+    out); `run` does the work and says how many rows came in; `asks` is what it asks of models, if anything, `computes`
+    what it reads off them, and by these `curate plan` knows the bill. `number` is its place on the road, given by
+    `in_order`; folders bear names, so that a stage more or less moves nobody's.
     """
 
     name: str
@@ -124,10 +128,6 @@ class Stage:
     computes: Computes | None = None
     extra: Callable[[Build], Any] = lambda build: None
     number: int = 0
-
-    @property
-    def folder(self) -> str:
-        return f"{self.number:02d}_{self.name}"
 
     def models(self, recipe: Recipe) -> tuple[str, ...]:
         """The recipe's names of the models that this stage asks."""
@@ -151,21 +151,46 @@ class Outcome:
 
 
 class Road:
-    """The stages that a recipe uses, in order, and the tables that they have written."""
+    """The stages that a recipe uses, in order, and the tables that they have written.
 
-    def __init__(self, build: Build, stages: tuple[Stage, ...]) -> None:
-        self.build = build
-        self.stages = tuple(s for s in stages if s.section(build.recipe) is not None)
+    One that is made for a `reader` (`seen_by`) notes in `reads` what that stage reads.
+    """
+
+    def __init__(self, build: Build, stages: tuple[Stage, ...], reader: Stage | None = None) -> None:
+        self._all = stages
+        self._stages = tuple(s for s in stages if s.section(build.recipe) is not None)
+        self._by_name = {s.name: s for s in self._stages}
+        self._build = build
+        self._reader = reader
         self._fingerprints: dict[str, str] = {}
+        self.build = build if reader is None else watched(build, self._note)
+        self.reads: dict[str, Fact] = {}
+
+    def seen_by(self, stage: Stage) -> "Road":
+        """The same road, as a stage gets to see it while it runs."""
+        return Road(self._build, self._all, stage)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        self._note("stages")
+        return self._stages
 
     def __contains__(self, name: str) -> bool:
-        return any(s.name == name for s in self.stages)
+        self._note(f"has {name}")
+        return name in self._by_name
 
     def stage(self, name: str) -> Stage:
-        return next(s for s in self.stages if s.name == name)
+        return self._by_name[name]
 
     def path(self, name: str, table: str = "kept") -> Path:
-        return self.build.folder(self.stage(name)) / f"{table}.parquet"
+        """Raises StageError for a stage on which the reader does not say that it draws."""
+        if self._reader is not None and name not in self.draws_on(self._reader):
+            raise StageError(
+                f"Stage '{self._reader.name}' reads '{name}', which its line in pipelines/stages.py does not lead to. "
+                "This is a bug in curate; please report it."
+            )
+        self._note(f"table {name}/{table}")
+        return self._build.folder(self.stage(name)) / f"{table}.parquet"
 
     def table(self, name: str, table: str = "kept") -> pl.LazyFrame:
         """A table of a finished stage."""
@@ -173,47 +198,131 @@ class Road:
 
     def last(self, unit: str, before: Stage) -> str:
         """The nearest stage before `before` that parts rows of `unit`."""
-        return next(s.name for s in reversed(self.stages) if s.unit == unit and s.number < before.number)
+        self._note(f"last {before.name} {unit}")
+        return self._last(unit, before)
+
+    def _last(self, unit: str, before: Stage) -> str:
+        return next(s.name for s in reversed(self._stages) if s.unit == unit and s.number < before.number)
+
+    def record(self, stage: Stage) -> dict[str, Any] | None:
+        """`stage.json`, or None where the stage has never finished."""
+        self._note(f"counts {stage.name}")
+        return self._record(stage)
+
+    def _record(self, stage: Stage) -> dict[str, Any] | None:
+        return read_json(self._build.folder(stage) / "stage.json")  # type: ignore[no-any-return]
+
+    def draws_on(self, stage: Stage) -> frozenset[str]:
+        """The stages that `stage` reads, and those that they read, also through stages that the recipe leaves out."""
+        lines = {s.name: s for s in self._all}
+        found: set[str] = set()
+        left = list(stage.reads)
+        while left:
+            name = left.pop()
+            if name not in found:
+                found.add(name)
+                left += lines[name].reads if name in lines else ()
+        return frozenset(found)
 
     def fingerprint(self, stage: Stage) -> str:
+        """What decides the tables of `stage` beside all that it reads."""
         known = self._fingerprints.get(stage.name)
         if known is None:
-            section = stage.section(self.build.recipe)
+            section = stage.section(self._build.recipe)
             known = content_id(
                 {
                     "layout": LAYOUT,
                     "stage": stage.name,
                     "version": stage.version,
                     "section": section.model_dump(mode="json") if hasattr(section, "model_dump") else section,
-                    "seed": self.build.recipe.seed,
-                    "models": [self.build.identities[m].to_json() for m in stage.models(self.build.recipe)],
-                    "extra": stage.extra(self.build),
-                    "reads": [self.fingerprint(self.stage(name)) for name in stage.reads if name in self],
+                    "models": [self._build.identities[m].to_json() for m in stage.models(self._build.recipe)],
+                    "extra": stage.extra(self._build),
                 }
             )
             self._fingerprints[stage.name] = known
         return known
 
-    def record(self, stage: Stage) -> dict[str, Any] | None:
-        """`stage.json`, or None where the stage has never finished."""
-        return read_json(self.build.folder(stage) / "stage.json")  # type: ignore[no-any-return]
-
     def is_fresh(self, stage: Stage) -> bool:
-        record = self.record(stage)
-        return bool(record and record["fingerprint"] == self.fingerprint(stage) and not record.get("unanswered"))
+        """Whether the tables of `stage` are whole, nothing is left to ask, and all that was read is what it was."""
+        record = self._record(stage)
+        if not record or record["fingerprint"] != self.fingerprint(stage) or record.get("unanswered"):
+            return False
+        if not are_whole(self._build.folder(stage), record["tables"]):
+            return False
+        return all(self.fact(key) == known for key, known in record["reads"].items())
 
     def stale(self) -> list[Stage]:
-        """The stages with work to do, in order: each stale one and all that read from it."""
-        return [s for s in self.stages if not self.is_fresh(s)]
+        """The stages with work to do, in order, and those that read from them, which may turn out to have none."""
+        found: dict[str, Stage] = {}
+        for stage in self._stages:
+            if not self.is_fresh(stage) or not found.keys().isdisjoint(self._read_by(stage)):
+                found[stage.name] = stage
+        return list(found.values())
+
+    def _read_by(self, stage: Stage) -> Iterator[str]:
+        """The stages whose tables or counts `stage` read when it ran."""
+        for key in (self._record(stage) or {}).get("reads", ()):
+            kind, _, name = key.partition(" ")
+            if kind in {"table", "counts"}:
+                yield name.partition("/")[0]
+
+    def fact(self, key: str) -> "Fact":
+        """What there is to read under a key of `reads` at this moment; None where there is nothing."""
+        kind, _, name = key.partition(" ")
+        return _FACTS[kind](self, name)
+
+    def _note(self, key: str) -> None:
+        if self._reader is not None:
+            self.reads[key] = self.fact(key)
+
+    def _content(self, name: str) -> "Fact":
+        stage, _, table = name.partition("/")
+        record = self._record(self._by_name[stage]) if stage in self._by_name else None
+        return record["tables"].get(table, {}).get("content") if record and "tables" in record else None
+
+    def _counts(self, name: str) -> "Fact":
+        record = self._record(self._by_name[name]) if name in self._by_name else None
+        return content_id([record.get(fact) for fact in _COUNTS]) if record else None
+
+    def _section(self, name: str) -> "Fact":
+        return content_id(self._build.recipe.model_dump(mode="json", include={name}))
+
+    def _nearest(self, name: str) -> "Fact":
+        before, _, unit = name.partition(" ")
+        return self._last(unit, self._by_name[before]) if before in self._by_name else None
+
+    def _identity(self, name: str) -> "Fact":
+        known = self._build.identities.get(name)
+        return content_id(known.to_json()) if known else None
+
+
+Fact = str | bool | None
+"""What stands under a key of a record's `reads`."""
+
+_COUNTS = ("unit", "rows_in", "kept", "dropped")
+
+_FACTS: dict[str, Callable[[Road, str], Fact]] = {
+    "table": Road._content,
+    "counts": Road._counts,
+    "stages": lambda road, name: content_id([s.name for s in road._stages]),
+    "has": lambda road, name: name in road._by_name,
+    "last": Road._nearest,
+    "recipe": Road._section,
+    "model": Road._identity,
+}
+"""The kinds of things that a stage may read, and how each is looked up again."""
 
 
 def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
     """Run one stage and write its record. Raises StageError where kept and dropped do not add up to what came in."""
-    folder = road.build.folder(stage)
-    (folder / "stage.json").unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, seen = road.build.folder(stage), road.seen_by(stage)
+    with store_errors(folder):
+        (folder / "stage.json").unlink(missing_ok=True)  # first, so that a folder half cleared has no record
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
     started = time.monotonic()
-    outcome = stage.run(road.build, stage, road)
+    outcome = stage.run(seen.build, stage, seen)
     dropped = pl.read_parquet(folder / "dropped.parquet", columns=["reason"])
     if outcome.rows_kept + dropped.height != outcome.rows_in:
         raise StageError(
@@ -231,6 +340,8 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 3),
         "unanswered": sum(r.unanswered for r in outcome.receipts.values()),
         "notes": dict(outcome.notes),
+        "tables": describe_tables(folder),
+        "reads": dict(sorted(seen.reads.items())),
     }
     if outcome.receipts:
         record["asked"] = {name: _cost(receipt) for name, receipt in outcome.receipts.items()}

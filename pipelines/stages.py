@@ -1,8 +1,8 @@
 """The road: every stage, in order. To add one, write its function in `generators` or `filters`, its step in
 `pipelines.steps`, and its line here.
 
-`version` is raised when a change of code changes a stage's tables; only that stage and those that read it are computed
-again, and no model is asked again unless its prompts changed.
+`version` is raised when a change of code changes a stage's tables; only that stage is computed again, then those for which
+a table that they read came out other, and no model is asked again unless its prompts changed.
 """
 
 from filters.verify import judge
@@ -39,20 +39,18 @@ ROAD: tuple[Stage, ...] = in_order(
           Asks(traces.distill_rows, distill.requests, distill.collect)),
     Stage("conclude", "answers", 2, ("distill",), lambda r: r.distill if r.distill and r.distill.force_answer else None, ask,
           Asks(traces.conclude_rows, distill.conclude_requests, distill.conclude_collect)),
-    Stage("verify", "traces", 2, ("distill", "conclude"), lambda r: r.verify if r.distill else None, traces.verify_traces,
-          extra=lambda b: b.recipe.judge is not None),
+    Stage("verify", "traces", 2, ("distill", "conclude"), lambda r: r.verify if r.distill else None, traces.verify_traces),
     Stage("judge", "verdicts", 2, ("verify",), lambda r: r.judge if r.distill else None, ask,
           Asks(traces.trace_judge_rows, judge.requests, traces.collect_judged, most=lambda section: None)),
     Stage("rewrite", "traces", 2, ("verify", "judge"), lambda r: r.rewrite if r.distill else None, traces.rewrite_traces,
-          Asks(traces.leaking_rows, rewrite.requests, rewrite.collect, models=lambda s: (s.model,) if s.model else ()),
-          extra=lambda b: b.recipe.quality.leaks if b.recipe.quality else None),
+          Asks(traces.leaking_rows, rewrite.requests, rewrite.collect, models=lambda s: (s.model,) if s.model else ())),
     Stage("quality", "traces", 3, ("distill", "verify", "judge", "rewrite"), lambda r: r.quality if r.distill else None,
           traces.measure_quality),
     Stage("pick", "traces", 1, ("verify", "judge", "rewrite", "quality"), lambda r: r.traces if r.distill else None,
           traces.pick),
     Stage("rollouts", "rollouts", 2, ("selftest",), lambda r: r.rollouts, outcomes.roll_out,
           Asks(outcomes.rollout_rows, rollouts.requests, rollouts.collect, models=lambda section: section.models,
-               exact=lambda section: section.adaptive is None), extra=outcomes.decided_by),
+               exact=lambda section: section.adaptive is None)),
     Stage("score", "rollouts", 3, ("rollouts",), lambda r: r.verify if r.rollouts else None, outcomes.score_rollouts),
     Stage("judge_rollouts", "verdicts", 2, ("score",), lambda r: r.judge if r.rollouts else None, ask,
           Asks(outcomes.rollout_judge_rows, judge.requests, judge.collect, most=lambda section: None)),
@@ -65,7 +63,7 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("check_scores", "replies", 2, ("check_rollouts",), lambda r: r.verify if r.checks else None,
           checks.score_checks),
     Stage("checks", "checked samples", 3, ("check_scores", "variants", "difficulty", "score", "judge_rollouts"),
-          checks.section, checks.measure, extra=lambda b: b.recipe.check_rules.model_dump(mode="json")),
+          checks.section, checks.measure),
     Stage("dedup", "samples", 3, ("difficulty", "verify", "judge", "rewrite", "quality", "pick", "selftest"),
           lambda r: r.dedup, dedup.dedup_samples, extra=encoder_identities),
     Stage("decontaminate", "samples", 2, ("dedup", "difficulty", "selftest"), lambda r: r.decontaminate,
@@ -78,8 +76,7 @@ ROAD: tuple[Stage, ...] = in_order(
           split.split_samples, extra=encoder_identities),
     Stage("round_trip", "samples", 1, ("split", "verify", "judge", "rewrite", "quality", "pick"),
           lambda r: r.release if r.release.trainer else None, release.check_round_trip),
-    Stage("diversity", "scores", 1, ("rollouts",), candidates.diversity_measure, select.measure_diversity,
-          extra=lambda b: candidates.student(b.recipe)),
+    Stage("diversity", "scores", 1, ("rollouts",), candidates.diversity_measure, select.measure_diversity),
     Stage("select", "samples", 3, ("diversity", "round_trip", "split", "difficulty", "signals", "checks", "ingest"),
           lambda r: r.select, select.select_samples, extra=selection_encoders),
     Stage("prefer", "prompts", 2,

@@ -54,8 +54,8 @@ class Origin:
 
     def table(self, stage: str, table: str = "kept") -> pl.LazyFrame | None:
         """A table of the build; None where the recipe left the stage out or the tables are gone."""
-        path = self.build and next(self.build.glob(f"[0-9][0-9]_{stage}/{table}.parquet"), None)
-        return pl.scan_parquet(path) if path else None
+        path = self.build and self.build / stage / f"{table}.parquet"
+        return pl.scan_parquet(path) if path and path.is_file() else None
 
     def config(self, name: str) -> pl.LazyFrame | None:
         """A config of the release, read without its pictures unless they are asked for; None where it has none."""
@@ -105,11 +105,11 @@ def _build_of(manifest: Mapping[str, Any], workspace: Workspace) -> Path | None:
     """The build's folder, if each of its stages has its table and wrote down the same counts as the manifest did."""
     folder = workspace.build(manifest["name"])
     for stage in manifest["stages"]:
-        found = next(folder.glob(f"[0-9][0-9]_{stage['stage']}/stage.json"), None)
-        record = read_json(found) if found else None
-        if found is None or record is None or any(record[fact] != stage[fact] for fact in _RECORD):
+        found = folder / stage["stage"]
+        record = read_json(found / "stage.json")
+        if record is None or any(record[fact] != stage[fact] for fact in _RECORD):
             return None
-        if not (found.parent / "kept.parquet").is_file():
+        if not (found / "kept.parquet").is_file():
             return None
         if stage["stage"] == "release" and record["notes"]["release"] != manifest["version"]:
             return None

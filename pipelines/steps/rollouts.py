@@ -1,7 +1,6 @@
 """Rollouts: what the student is asked, what it got right, how hard that makes each sample."""
 
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 
@@ -29,19 +28,11 @@ def roll_out(build: Build, stage: Stage, road: Road) -> Outcome:
     """Ask the students: a fixed number of times, or until the answers decide."""
     config, stops = build.recipe.rollouts, build.folder(stage) / "stops.parquet"
     assert config is not None
-    stops.unlink(missing_ok=True)
     if config.adaptive is None:
         return ask(build, stage, road)
     outcome = ask(build, stage, road, waves.ask_model, {"stops": pl.DataFrame(schema=waves.STOPS)})
     asked, most = pl.scan_parquet(stops).select(pl.col("asked").sum(), pl.len() * config.n).collect().row(0)
     return replace(outcome, notes={"asked": asked, "of": most})
-
-
-def decided_by(build: Build) -> Any:
-    """What else adaptive rollouts depend on: how answers are checked, and what a cut-off one is."""
-    recipe = build.recipe
-    adaptive = recipe.rollouts is not None and recipe.rollouts.adaptive is not None
-    return [recipe.verify.budget_s, recipe.difficulty.truncated] if adaptive else None
 
 
 def score_rollouts(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -65,7 +56,7 @@ def scores(road: Road) -> pl.LazyFrame:
     if "judge_rollouts" not in road:
         return scores
     judged = road.table("judge_rollouts").select("id", judged=pl.col("correct"), judged_score=pl.col("score"))
-    return scores.join(judged, on="id", how="left").with_columns(
+    return scores.join(judged, on="id", how="left", maintain_order="left").with_columns(  # sums of floats have an order
         correct=pl.coalesce("correct", "judged"), score=pl.coalesce("score", "judged_score")
     )
 

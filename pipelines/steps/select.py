@@ -46,7 +46,6 @@ def select_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     eligible, others = (rows.filter(pl.col("split").is_in(config.splits) == side) for side in (True, False))
     eligible, flagged = _unflagged(eligible, config.without, road)
     vectors = _vectors(build, stage, road, eligible)
-    (folder / "clusters.parquet").unlink(missing_ok=True)
     if vectors is not None and clusters_wanted(config):
         eligible = clustered(eligible.with_columns(key="id"), vectors, config.clusters, seed).drop("key")
         write_table(eligible.select("id", CLUSTER), folder / "clusters.parquet")

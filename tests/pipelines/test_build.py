@@ -74,7 +74,7 @@ def test_a_stage_that_the_recipe_leaves_out_leaves_no_tables(
 ) -> None:
     out = copy_of(finished)
     run_build(tiny.make(finished, "select=null", out=out))
-    assert not list((out / "builds" / "tiny").glob("*_select"))
+    assert not (out / "builds" / "tiny" / "select").exists()
 
 
 def test_a_second_build_has_nothing_to_do(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:

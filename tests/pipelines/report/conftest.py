@@ -86,12 +86,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, maker: ModuleType) -> Pa
 
 def _check(build: Path) -> None:
     """The tables of a text-only check, in which every sample is right twice less often than with its picture."""
-    (build / "17_checks").mkdir()
-    counted = pl.read_parquet(next(build.glob("*_difficulty/kept.parquet"))).select("id", "model", "k", "n")
+    (build / "checks").mkdir()
+    counted = pl.read_parquet(build / "difficulty" / "kept.parquet").select("id", "model", "k", "n")
     told = counted.with_columns(k_text=(pl.col("k") - 2).clip(0), n_text="n")
-    told.write_parquet(build / "17_checks" / "kept.parquet")
+    told.write_parquet(build / "checks" / "kept.parquet")
     results = told.select("id", "model", check=pl.lit("text_only"), k="k_text", n="n_text")
-    results.write_parquet(build / "17_checks" / "results.parquet")
+    results.write_parquet(build / "checks" / "results.parquet")
 
 
 @pytest.fixture(scope="session")

@@ -133,10 +133,10 @@ def test_vision_gain_by_hand() -> None:
 def test_vision_gain_is_read_from_the_checks(tmp_path: Path, origin: Origin) -> None:
     without = Origin(origin.release, origin.manifest, origin.workspace, None)
     assert not figures.vision_gain(without).height, "a recipe without checks says nothing"
-    (tmp_path / "17_checks").mkdir()
+    (tmp_path / "checks").mkdir()
     columns = {"id": ["a", "b", "c", "d"], "k": [8, 8, 0, None], "n": [8, 8, 8, None]}
     table = pl.DataFrame(columns | {"k_text": [2, 2, 0, 1], "n_text": [8, 8, 8, 8]})
-    table.write_parquet(tmp_path / "17_checks" / "kept.parquet")
+    table.write_parquet(tmp_path / "checks" / "kept.parquet")
     told = figures.vision_gain(Origin(origin.release, origin.manifest, origin.workspace, tmp_path))
     assert told.rows() == [(0, 8, 0, 8, 1), (8, 8, 2, 8, 2)]
 
@@ -169,11 +169,11 @@ def test_selection_stands_beside_its_control(origin: Origin) -> None:
 
 
 def test_a_huge_answer_and_many_options_are_cut(tmp_path: Path, origin: Origin) -> None:
-    (tmp_path / "01_ingest").mkdir()
-    table = pl.read_parquet(next(origin.build.glob("01_ingest/kept.parquet"))).head(1)  # type: ignore[union-attr]
+    (tmp_path / "ingest").mkdir()
+    table = pl.read_parquet(origin.build / "ingest" / "kept.parquet").head(1)  # type: ignore[union-attr]
     huge = pl.struct(kind=pl.lit("mask"), raw=pl.lit("7" * 100_000), parsed=pl.lit("{}"))
     options = pl.lit(["x" * 10_000] * 50, pl.List(pl.String))
-    table.with_columns(answer=huge, options=options).write_parquet(tmp_path / "01_ingest" / "kept.parquet")
+    table.with_columns(answer=huge, options=options).write_parquet(tmp_path / "ingest" / "kept.parquet")
     made = Origin(origin.release, origin.manifest, origin.workspace, tmp_path)
     chosen = fates(origin).filter(pl.col("id") == table["id"][0])
     (sample,) = next(samples(made, chosen, 16))

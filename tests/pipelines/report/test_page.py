@@ -141,7 +141,7 @@ def test_a_release_without_its_build_still_shows_what_it_holds(
 def test_tables_of_another_version_are_not_taken_for_this_one(maker: ModuleType, tmp_path: Path) -> None:
     maker.make_workspace(tmp_path, 60, 5)
     assert find_origin("large", tmp_path / "out").build is not None
-    path = next((tmp_path / "out" / "builds" / "large").glob("*_verify/stage.json"))
+    path = tmp_path / "out" / "builds" / "large" / "verify" / "stage.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"kept": record["kept"] + 1, "rows_in": record["rows_in"] + 1}))
     assert find_origin("large", tmp_path / "out").build is None
@@ -171,7 +171,7 @@ def test_a_target_that_cannot_be_written_is_named_before_work_begins(origin: Ori
 
 def test_a_lost_table_and_a_damaged_one_are_sentences(maker: ModuleType, tmp_path: Path) -> None:
     maker.make_workspace(tmp_path, 60, 5)
-    next((tmp_path / "out" / "builds" / "large").glob("*_rollouts/kept.parquet")).unlink()
+    (tmp_path / "out" / "builds" / "large" / "rollouts" / "kept.parquet").unlink()
     told = _command("large", "-w", str(tmp_path / "out"))
     assert told.exit_code == 0 and "captions, dropped traces and rollouts are not in this report" in told.output
     (tmp_path / "out" / "releases" / "large" / "v1" / "dropped.parquet").write_text("no table")
