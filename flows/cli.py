@@ -133,9 +133,12 @@ def validate(recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: Works
     """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
     with sentences():
         from pipelines.check import check
+        from pipelines.notes import notes
 
         job = load(recipe, set_, None, None, workspace)
         check(job)
+        for note in notes(job.recipe):
+            say(f"Note: {note}")
         say(f"{recipe} is valid.")
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipelines.card import render_card
+from pipelines import rollout_rows
+from pipelines.card import loadable, render_card
 from pipelines.manifest import check_files, read_manifest
 from pipelines.release_rows import CONFIGS
 from pipelines.workspace import read_json
@@ -82,19 +83,23 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     manifest = read_manifest(release, "content", "recipe", "statistics", "stages", "files", "examples")
     check_pictures(manifest["recipe"]["release"].get("images"), str(release))
     found = manifest["statistics"]["configs"]
-    names = [n for n in CONFIGS if n in found and found[n]["rows"] and (extras or n not in EXTRAS)]
+    rows = {name: number for name, number in loadable(manifest).items() if extras or name not in EXTRAS}
+    names = list(rows)
     if not names:
         raise ConfigError(f"{release} holds no row, so there is nothing to push.")
     sent = {*names, "dropped.parquet"}
     check_files(release, (f for f in manifest["files"] if f["path"].split("/")[0] in sent), hashes=True)
-    shown = {**manifest, "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names}}}
+    shown = {
+        **manifest,
+        "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names if n in found}},
+    }
     paths = [*(p for n in names for p in sorted((release / n).glob("*.parquet"))), *sorted(release.glob("pictures/*"))]
     paths += [release / "dropped.parquet"]
     files: dict[str, Path | bytes] = {str(path.relative_to(release)): path for path in paths}
     files["README.md"] = render_card(shown, place=repo).encode()
     files["manifest.json"] = release / "manifest.json"
     files["croissant.json"] = release / "croissant.json"
-    return Parcel(repo, manifest["version"], manifest["content"], files, {n: found[n]["rows"] for n in names})
+    return Parcel(repo, manifest["version"], manifest["content"], files, rows)
 
 
 def push(parcel: Parcel, *, private: bool = True, say: Say = lambda words: None, endpoint: str | None = None) -> str:
@@ -189,7 +194,7 @@ class _Hub:
     def _ours(self, revision: str) -> Iterator[str]:
         """The files of the former release: what lies in the folders of configs, and the pictures of its card."""
         for name in self._api.list_repo_files(**self._where, revision=revision):
-            if name.split("/")[0] in {*CONFIGS, "pictures"}:
+            if name.split("/")[0] in {*CONFIGS, rollout_rows.NAME, "pictures"}:
                 yield name
 
     def tag(self, commit: str) -> None:

@@ -1,6 +1,7 @@
 """How rows become messages: the one place where a question, its options and its pictures are put into words."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
@@ -35,6 +36,41 @@ def conversation(system: str | None, *content: str | ImagePart) -> tuple[Message
     """A system turn, if there is one, and a user turn."""
     turns = (Message("system", (system,)),) if system else ()
     return (*turns, Message("user", content))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How a question is put: a system turn, a template of `{question}`, and a text after it, which has no fields."""
+
+    system: str | None = None
+    template: str = "{question}"
+    suffix: str = ""
+
+
+def asked(row: Mapping[str, Any], prompt: Prompt, **values: Any) -> tuple[Message, ...]:
+    """The messages that put a row (`question, options, media`) to a model; `values` are further fields of the template.
+
+    What students are asked and what a release holds both come from here.
+    """
+    question = question_text(row["question"], row["options"])
+    text = prompt.template.format(question=question, **values) + prompt.suffix
+    return conversation(prompt.system, *images(row), text)
+
+
+def same_prompt(one: Prompt, other: Prompt) -> bool:
+    """Whether two prompts put every question in the same words."""
+    row = {"question": "\0", "options": None, "media": None}
+    return asked(row, one) == asked(row, other)
+
+
+def turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages as roles and texts. Their pictures, which stand first, are left to a column of their own."""
+    return [{"role": m.role, "content": "".join(p for p in m.content if isinstance(p, str))} for m in messages]
+
+
+def shown(messages: Sequence[Message]) -> list[ImagePart]:
+    """The pictures of messages, in the order in which the model sees them."""
+    return [part for message in messages for part in message.content if isinstance(part, ImagePart)]
 
 
 def knows(*names: str) -> AfterValidator:

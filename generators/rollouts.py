@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from generators.outcomes import failure
-from generators.prompts import conversation, images, knows, question_text
+from generators.prompts import Prompt, asked, knows
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Request, Sampling
 from schemas.ids import content_id
@@ -41,6 +41,11 @@ class RolloutsConfig(Section):
         return self
 
     @property
+    def asked(self) -> Prompt:
+        """How the students are asked."""
+        return Prompt(self.system, self.prompt)
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The names of all students, the first one first."""
         return (self.model,) if isinstance(self.model, str) else self.model
@@ -52,8 +57,7 @@ COLUMNS = ("id", "media", "question", "options")
 def requests(rows: pl.DataFrame, config: RolloutsConfig) -> Iterator[Request]:
     """One request a row, all n samples in it, so that a picture is encoded once."""
     for row in rows.iter_rows(named=True):
-        text = config.prompt.format(question=question_text(row["question"], row["options"]))
-        yield Request(row["id"], conversation(config.system, *images(row), text), config.sampling, n=config.n)
+        yield Request(row["id"], asked(row, config.asked), config.sampling, n=config.n)
 
 
 def collect(answers: pl.DataFrame, config: RolloutsConfig) -> Split:

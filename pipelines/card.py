@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines import rollout_rows
 from pipelines.examples import PICTURES
 from pipelines.licences import hub_licence
 from pipelines.manifest import read_manifest
@@ -26,11 +27,13 @@ PURPOSES = {
     "holdout": "never trained on",
     "control": "a random choice as large as `rl`, to compare with",
     "unfiltered": "all that selection had to choose from",
+    rollout_rows.NAME: rollout_rows.PURPOSE,
 }
 
 _MANIFEST = (
     "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
-    "selection", "checks_of_answers", "examples",
+    "selection", "checks_of_answers", "examples", "measured",
+    "regraded",
 )  # fmt: skip
 NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
 """What a template may use."""
@@ -49,15 +52,14 @@ def render_card(
     """
     from huggingface_hub import DatasetCardData
 
-    configs = {name: facts for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]}
+    configs = loadable(manifest)
     licences = {hub_licence(source.get("license")) for source in manifest["recipe"]["sources"]}
     data = DatasetCardData(
         pretty_name=f"{manifest['name']} {manifest['version']}",
         license=licences.pop() if len(licences) == 1 else "other",
         task_categories=["image-text-to-text", "visual-question-answering"],
-        size_categories=_size(sum(facts["rows"] for facts in configs.values())),
+        size_categories=_size(sum(configs.values())),
         tags=["multimodal-reasoning", "chain-of-thought", "curate"],
-        # `datasets` refuses to load a split without rows, so an empty one is no config.
         configs=[{"config_name": name, "data_files": f"{name}/*.parquet"} for name in configs],
     )
     names = {
@@ -71,6 +73,14 @@ def render_card(
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
     return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or TEMPLATE), label, names)}"
+
+
+def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Rows of each config that has any: what `load_dataset` reads, which refuses a split without rows."""
+    told = manifest["statistics"]
+    rows = {name: facts["rows"] for name, facts in told["configs"].items()}
+    rows[rollout_rows.NAME] = (told.get("rollouts") or {"rows": 0})["rows"]
+    return {name: number for name, number in rows.items() if number}
 
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines import rollout_rows
+from pipelines.card import loadable
 from pipelines.release_rows import schema
 
 _CONTEXT: dict[str, Any] = {
@@ -71,6 +73,13 @@ _SAID_OF = {
     "weight": "what the selection's rule multiplies the row by in training, or how often a mixture drew it",
     "order": "place of the row in the curriculum, 0 first",
     "control": "whether the random control holds the row too",
+    "sample_id": "the sample that was answered: the `id` of its rows",
+    "text": "the reply",
+    "finish_reason": "how the reply ended: stop, or length where it was cut off",
+    "verdict": "what the reply counts as: k are right, n are right or wrong, unscored is neither",
+    "score": "what the reward gives for the text; the judge's score where a judge decided; null where nobody can tell",
+    "tier": "who decided: string, rule, math, judge, or none, timeout, crash",
+    "reason": "why",
     "split": "the side on which the sample stands",
     "released": "whether selection took it",
 }
@@ -79,7 +88,7 @@ _SAID_OF = {
 def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Croissant JSON-LD: every parquet file with its hash, and a record set for each config that has rows."""
     recipe = manifest["recipe"]
-    configs = [name for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]]
+    configs = list(loadable(manifest))
     files = [f for f in manifest["files"] if f["path"].split("/")[0] in configs]
     licences = sorted({source.get("license") or "not stated" for source in recipe["sources"]})
     return {
@@ -111,12 +120,13 @@ def _file(file: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _record_set(config: str, paths: list[str]) -> dict[str, Any]:
+    fields = rollout_rows.SCHEMA if config == rollout_rows.NAME else schema(config)
     return {
         "@type": "cr:RecordSet",
         "@id": config,
         "name": config,
         "description": f"The rows of the config {config} ({len(paths)} files; the fields are read from the first).",
-        "field": [_field(config, field, paths[0]) for field in schema(config)],
+        "field": [_field(config, field, paths[0]) for field in fields],
     }
 
 

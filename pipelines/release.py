@@ -3,6 +3,7 @@
     releases/<recipe>/v<N>/
         sft/ rl/ preference/ holdout/    parquet with the features of `datasets`; images inside, as `Image`
         control/ unfiltered/             what a random choice would have taken, and what there was to choose from
+        rollouts/                        every reply that k of n was counted on, with its verdict
         images/                          the pictures, where the recipe keeps them beside the parquet
         dropped.parquet                  every row that a stage dropped, with its reason and the numbers that decided
         pictures/                        those of the rows that the card shows
@@ -19,18 +20,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from generators.prompts import Prompt
+from pipelines import rollout_rows
 from pipelines.card import read_template, render_card
 from pipelines.croissant import describe
 from pipelines.examples import write_examples
 from pipelines.manifest import file_hash
+from pipelines.regrade import regrade
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
 from pipelines.shards import Shards
 from pipelines.statistics import statistics
@@ -42,19 +46,28 @@ SPLITS = ("sft", "rl", "holdout")
 """The sides on which samples stand."""
 
 ROW_GROUP = 256
+ROLLOUTS = 1024
+"""Rollouts in a row group: of long replies, some twenty megabytes."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of a release: a lazy table a config, what was dropped on the way, and what its manifest says."""
+    """The rows of a release: a lazy table a config, what was dropped on the way, what its manifest says, how the prompts of
+    each config are put (those of a config that is not named: as the bare question), and the rollouts that k of n was
+    counted on (columns of `rollout_rows.SCHEMA`; None: nobody was asked)."""
 
     tables: dict[str, pl.LazyFrame]
     dropped: pl.LazyFrame
     manifest: dict[str, Any]
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    rollouts: pl.LazyFrame | None = None
 
 
 def write_release(content: Content, config: ReleaseConfig, media: MediaReader, folder: Path) -> Path:
-    """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is."""
+    """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is.
+
+    Raises StageError where its own reward says of the rollouts what curation did not (`pipelines.regrade`).
+    """
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(".new-*"):  # the build's lock is held, so whoever wrote these is dead
@@ -63,6 +76,7 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
         scratch.mkdir()
         try:
             files = _write_files(content, config, media, scratch)
+            graded = None if content.rollouts is None else regrade(scratch, content.manifest["recipe"])
             digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
             same = next((p for p in released(folder) if _content(p) == digest), None)
             if same is not None:
@@ -75,6 +89,7 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
                 "code": package_version("curate-multimodal"),
                 **content.manifest,
                 "card": None if config.card is None else read_template(config.card),
+                "regraded": graded,
                 "statistics": statistics(scratch),
                 "examples": write_examples(scratch),
                 "files": files,
@@ -113,27 +128,35 @@ def _content(release: Path) -> str | None:
 
 def _write_files(content: Content, config: ReleaseConfig, media: MediaReader, root: Path) -> list[dict[str, Any]]:
     files = [
-        file
-        for name in CONFIGS
-        if name in content.tables
-        for file in _write_config(name, content.tables[name], config, media, root)
+        file for name in CONFIGS if name in content.tables for file in _write_config(name, content, config, media, root)
     ]
+    if content.rollouts is not None:
+        files += _write_rollouts(content.rollouts, root)
     write_table(content.dropped, root / "dropped.parquet")
     rows = int(pl.scan_parquet(root / "dropped.parquet").select(pl.len()).collect().item())
     return [*files, _file(root / "dropped.parquet", root, rows)]
 
 
 def _write_config(
-    name: str, table: pl.LazyFrame, config: ReleaseConfig, media: MediaReader, root: Path
+    name: str, content: Content, config: ReleaseConfig, media: MediaReader, root: Path
 ) -> Iterator[dict[str, Any]]:
     """Write one config as parquet shards; yield what the manifest says of each."""
+    prompt = content.prompts.get(name, Prompt())
     with Shards(root / name, schema(name)) as shards:
-        for batch in table.collect_batches(chunk_size=ROW_GROUP, maintain_order=True):
+        for batch in content.tables[name].collect_batches(chunk_size=ROW_GROUP, maintain_order=True):
             for piece in batch.iter_slices(ROW_GROUP):
-                shards.write([record(name, row, config, media) for row in piece.iter_rows(named=True)])
+                shards.write([record(name, row, prompt, config, media) for row in piece.iter_rows(named=True)])
                 if config.images == "reference":
                     _place_images(piece, media, root / "images")
     yield from (_file(path, root, rows) for path, rows in shards.files)
+
+
+def _write_rollouts(rollouts: pl.LazyFrame, root: Path) -> list[dict[str, Any]]:
+    with Shards(root / rollout_rows.NAME, rollout_rows.SCHEMA) as shards:
+        for batch in rollouts.collect_batches(chunk_size=ROLLOUTS, maintain_order=True):
+            for piece in batch.iter_slices(ROLLOUTS):
+                shards.append(piece.to_arrow())
+    return [_file(path, root, rows) for path, rows in shards.files]
 
 
 def _place_images(rows: pl.DataFrame, media: MediaReader, folder: Path) -> None:

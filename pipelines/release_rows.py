@@ -5,6 +5,7 @@ would be taken for a picture, so it is written `[image]`, as exports do.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from filters.verify.graders import GRADERS
-from generators.prompts import question_text
+from generators.prompts import Prompt, asked, shown, turns
 from pipelines.shards import IMAGES, TURNS, hub_schema
 from schemas.engine import MediaReader
 from schemas.section import Section
@@ -24,11 +25,17 @@ CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
 class ReleaseConfig(Section):
     """What the rows of a release look like."""
 
-    system: str | None = Field(default=None, description="a system turn in front of every prompt")
+    system: str | None = Field(
+        default=None,
+        description="a system turn in front of every prompt; null: as the student was asked, an empty text: none",
+    )
     trainer: str | None = Field(
         default="trl", description="whose own grader must agree with ours about every row; null asks none"
     )
-    suffix: str = Field(default="", description="a text after every question, such as an instruction to use tags")
+    suffix: str | None = Field(
+        default=None,
+        description="every prompt is the question and this text; null: the prompt that the student was asked",
+    )
     images: Literal["embed", "reference"] = Field(
         default="embed",
         description="inside the parquet, or beside it in images/, each once, named by `path`; `datasets` then opens them "
@@ -47,16 +54,22 @@ class ReleaseConfig(Section):
             raise ValueError(f"no grader '{trainer}'; there are {', '.join(GRADERS)}")
         return trainer
 
+    def prompt(self, measured: Prompt) -> Prompt:
+        """How prompts are put, where rollouts (or nobody, then it is the bare question) were asked as `measured`."""
+        system = measured.system if self.system is None else self.system
+        return replace(measured, system=system) if self.suffix is None else Prompt(system, suffix=self.suffix)
 
-def record(name: str, row: Mapping[str, Any], config: ReleaseConfig, media: MediaReader) -> dict[str, Any]:
-    """One row of config `name` as trainers read it."""
-    text = question_text(row["question"], row["options"]) + config.suffix
-    turns = [{"role": "system", "content": config.system}] if config.system else []
+
+def record(
+    name: str, row: Mapping[str, Any], prompt: Prompt, config: ReleaseConfig, media: MediaReader
+) -> dict[str, Any]:
+    """One row of config `name`, put as `prompt` says, as trainers read it."""
+    messages = asked(row, prompt)
     answer = row["answer"]
     found = {
         "id": row["id"],
-        "prompt": [*turns, {"role": "user", "content": _no_marks(text)}],
-        "images": [_image(m["sha256"], config, media) for m in row["media"] or () if m["kind"] == "image"],
+        "prompt": [{**turn, "content": _no_marks(turn["content"])} for turn in turns(messages)],
+        "images": [_image(picture.sha256, config, media) for picture in shown(messages)],
         "solution": row["solution"] or f"${answer['raw']}$",
         "answer": answer["parsed"],
         "verifier": row["verifier"]["id"],

@@ -42,11 +42,15 @@ class Shards:
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Append a row group."""
+        self.append(pa.Table.from_pylist(records, schema=self._schema))
+
+    def append(self, table: pa.Table) -> None:
+        """Append a row group that is a table already, of the same columns."""
         if self._path.stat().st_size > self._limit:
             self._close()
             self._open()
-        self._writer.write_table(pa.Table.from_pylist(records, schema=self._schema))
-        self._rows += len(records)
+        self._writer.write_table(table.select(self._schema.names).cast(self._schema))
+        self._rows += len(table)
 
     def _open(self) -> None:
         self._path = self._folder / f"part-{len(self.files):05d}.parquet"

@@ -82,8 +82,9 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("prefer", "prompts", 2,
           ("select", "round_trip", "split", "rollouts", "score", "judge_rollouts", "distill", "verify", "judge", "rewrite",
            "quality", "pick"), lambda r: r.preference, preference.pair_responses),
-    Stage("release", "samples", 3,
-          ("prefer", "round_trip", "select", "split", "verify", "judge", "rewrite", "quality", "pick", "caption"),
+    Stage("release", "samples", 4,
+          ("prefer", "round_trip", "select", "split", "verify", "judge", "rewrite", "quality", "pick", "caption", "rollouts",
+           "score", "judge_rollouts", "difficulty"),
           lambda r: r.release, release.release),
 )  # fmt: skip
 """Ingest, test the gold answers, describe, reason, check, mend, roll out, measure, ask once more with something changed,

@@ -5,17 +5,20 @@ from typing import Any
 
 import polars as pl
 
+from pipelines import rollout_rows
 from pipelines.release_rows import CONFIGS
 
 
 def statistics(release: Path) -> dict[str, Any]:
-    """Rows, samples, groups, pictures, sources, verifiers and answer kinds by config; pass rates by model; drops by reason.
+    """Rows, samples, groups, pictures, sources, verifiers and answer kinds by config; rollouts by verdict; pass rates by
+    model; drops by reason.
 
     Reads the parquet below `release` lazily and no picture at all.
     """
     found = [name for name in CONFIGS if any((release / name).glob("*.parquet"))]
     return {
         "configs": {name: _config(release / name) for name in found},
+        "rollouts": _rollouts(release / rollout_rows.NAME),
         "pass_rates": _pass_rates(release, found),
         "dropped": _dropped(release / "dropped.parquet"),
     }
@@ -38,6 +41,15 @@ def _config(folder: Path) -> dict[str, Any]:
         quantiles = {f"p{q}": length.quantile(q / 100, "nearest") for q in (5, 50, 95)}
         facts["completion_chars"] = rows.select(**quantiles).collect().row(0, named=True)
     return facts
+
+
+def _rollouts(folder: Path) -> dict[str, Any] | None:
+    """Rollouts, their samples and their verdicts; None where nobody was asked."""
+    if not any(folder.glob("*.parquet")):
+        return None
+    rows = pl.scan_parquet(folder / "*.parquet")
+    facts = dict(rows.select(rows=pl.len(), samples=pl.col("sample_id").n_unique()).collect().row(0, named=True))
+    return {**facts, "verdicts": _counts(rows, pl.col("verdict").alias("name"))}
 
 
 def _counts(rows: pl.LazyFrame, column: pl.Expr) -> dict[str, int]:

@@ -70,6 +70,14 @@ def state_of(gold: Answer, verifier: str | None = None, params: Mapping[str, Any
     return KINDS[name].state(gold, settings)
 
 
+def right_from(verifier: str, params: Mapping[str, Any] = NO_PARAMS) -> float:
+    """The score from which an answer is right. Raises `ValueError` where there is no such verifier."""
+    name, _, metric = verifier.partition(":")
+    if name not in KINDS:
+        raise GoldUnparseableError(f"there is no verifier {verifier!r}")
+    return _threshold(KINDS[name], _params(KINDS[name], params, metric))
+
+
 def _guarded(item: VerifyItem, cheap: bool) -> Verdict | None:
     try:
         return _verify(item, cheap)
@@ -123,5 +131,10 @@ def _verdict(kind: Kind, outcome: Outcome, span: str, shown: str, params: Params
     if outcome.score is None:
         return Verdict(None, None, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
     score = min(1.0, max(0.0, outcome.score))
-    threshold = params.threshold if params.threshold is not None else kind.metrics[params.metric].threshold
-    return Verdict(score, score >= threshold - 1e-9, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
+    return Verdict(
+        score, score >= _threshold(kind, params) - 1e-9, span, outcome.explanation, outcome.tier, shown, outcome.parsed
+    )
+
+
+def _threshold(kind: Kind, params: Params) -> float:
+    return params.threshold if params.threshold is not None else kind.metrics[params.metric].threshold

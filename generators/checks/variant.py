@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 from pydantic import Field, field_validator
 
-from generators.prompts import conversation, known_fields, question_text
+from generators.prompts import Prompt, asked, known_fields
 from generators.rollouts import RolloutsConfig
 from schemas.answer import Answer, dump_answer
 from schemas.completion import ImagePart, Message, Sampling
@@ -159,11 +159,10 @@ def render(check: Check, sample: Material, setting: Setting, change: Change) -> 
     rollouts = setting.rollouts
     media = sample.media if change.media is None else change.media
     options = sample.options if change.options is None else change.options
-    question = question_text(sample.question if change.question is None else change.question, options)
-    text = (change.prompt or check.prompt or rollouts.prompt).format(question=question, **change.values)
-    pictures = [ImagePart(m["sha256"]) for m in media if m["kind"] == "image"]
+    question = sample.question if change.question is None else change.question
     system = rollouts.system if check.system is None else check.system
-    turns = conversation(system or None, *pictures, text)
+    prompt = Prompt(system, change.prompt or check.prompt or rollouts.prompt)
+    turns = asked({"question": question, "options": options, "media": media}, prompt, **change.values)
     answer = change.answer or sample.answer
     return {
         "id": content_id(["variant", sample.id, check.label, change.base]),

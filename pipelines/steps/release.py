@@ -7,9 +7,13 @@ import polars as pl
 from filters.select.bands import BandConfig, difficulty_band
 from filters.traces import stated_gold
 from filters.verify.round_trip import GRADED_KINDS, RoundTripConfig, round_trip
+from generators.prompts import Prompt, same_prompt
+from pipelines.recipe import Recipe
 from pipelines.release import Content, write_release
+from pipelines.release_rows import CONFIGS
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.decontaminate import evaluation_sets
+from pipelines.steps.rollouts import logged
 from pipelines.steps.tables import samples, write
 from pipelines.steps.traces import verified
 
@@ -46,11 +50,54 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
     tables |= _extras(road, everything, recipe.release.extras)
     dropped = bare.sort("id").select("id", reason=pl.lit("release:no_verified_trace"), evidence=pl.lit("{}")).collect()
     kept = rows.select("id", "split").join(dropped.lazy(), on="id", how="anti").sort("id").collect()
-    tables = {name: table.sort(*_BY.get(name, ("id",)), nulls_last=True) for name, table in tables.items()}
-    content = Content(tables, _drops(build, stage, road, dropped), _manifest(build, stage, road, kept, dropped))
+    schemas = tags(recipe)
+    tables = {
+        name: table.with_columns(tags=pl.lit(schemas[name])).sort(*_BY.get(name, ("id",)), nulls_last=True)
+        for name, table in tables.items()
+    }
+    manifest = _manifest(build, stage, road, kept, dropped)
+    rollouts = None
+    if recipe.rollouts is not None:
+        rollouts = logged(road).join(
+            everything.select(sample_id="id"), on="sample_id", how="semi", maintain_order="left"
+        )
+    content = Content(tables, _drops(build, stage, road, dropped), manifest, prompts(recipe), rollouts)
     path = write_release(content, recipe.release, build.media, build.workspace.releases(recipe.name))
     outcome = write(build, stage, kept.height + dropped.height, kept, dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"release": path.name})
+
+
+def prompts(recipe: Recipe) -> dict[str, Prompt]:
+    """How the prompts of each config are put: as the student was asked, unless the recipe's `release` says otherwise.
+
+    Pairs of rollouts stand under the prompt that they were drawn from, whatever it says.
+    """
+    measured = recipe.rollouts.asked if recipe.rollouts else Prompt()
+    found = dict.fromkeys(CONFIGS, recipe.release.prompt(measured))
+    pairs = recipe.preference
+    return found | ({"preference": measured} if pairs and pairs.responses == "rollouts" else {})
+
+
+def tags(recipe: Recipe) -> dict[str, str]:
+    """The tag schema of each config: where its replies were scored, or are written, in that schema."""
+    measured = recipe.rollouts.tags if recipe.rollouts else recipe.verify.tags
+    found = {**dict.fromkeys(CONFIGS, measured), "sft": recipe.verify.tags}
+    pairs = recipe.preference
+    return found | ({"preference": recipe.verify.tags} if pairs and pairs.responses == "traces" else {})
+
+
+def measured_as(recipe: Recipe) -> dict[str, Any] | None:
+    """The prompt and the tag schema of the rollouts, and whether the release's are the same; None without rollouts."""
+    if recipe.rollouts is None:
+        return None
+    asked = recipe.rollouts.asked
+    return {
+        "system": asked.system,
+        "prompt": asked.template,
+        "tags": recipe.rollouts.tags,
+        "prompts_as_asked": same_prompt(recipe.release.prompt(asked), asked),
+        "sft_tags": tags(recipe)["sft"],
+    }
 
 
 _BY = {"sft": ("id", "index"), "preference": ("id", "index"), "rl": ("order", "id")}
@@ -114,9 +161,7 @@ def _rows(build: Build, road: Road) -> pl.LazyFrame:
         rows = rows.with_columns(caption=pl.lit(None, pl.String))
     samples = road.table("ingest").select(_PROMPT)
     bands = recipe.select.bands if recipe.select else BandConfig()
-    return rows.join(samples, on="id").with_columns(
-        band=difficulty_band(pl.col("k"), pl.col("n"), bands), tags=pl.lit(recipe.verify.tags)
-    )
+    return rows.join(samples, on="id").with_columns(band=difficulty_band(pl.col("k"), pl.col("n"), bands))
 
 
 def _drops(build: Build, stage: Stage, road: Road, own: pl.DataFrame) -> pl.LazyFrame:
@@ -147,6 +192,7 @@ def _manifest(build: Build, stage: Stage, road: Road, kept: pl.DataFrame, droppe
         "models": {name: identity.to_json() for name, identity in build.identities.items()},
         **evaluation_sets(road),
         **_chosen(road),
+        "measured": measured_as(build.recipe),
         "checks_of_answers": _checked(road),
         "stages": [{f: record[f] for f in facts} for record in records if record]
         + [{**last, "dropped": dict(reasons.iter_rows())}],

@@ -5,6 +5,7 @@ from dataclasses import replace
 import polars as pl
 
 from filters.difficulty import drop_unmeasured, measure
+from filters.regrade import reason, verdict
 from filters.traces import score_rollouts as score
 from generators import rollouts
 from pipelines import waves
@@ -52,13 +53,29 @@ def rollout_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 def scores(road: Road) -> pl.LazyFrame:
     """Every rollout's verdict, the judge's where no rule had one."""
     columns = ("id", "sample_id", "model", "index", "finish_reason", "tokens", "correct", "score")
-    scores = road.table("score").select(columns)
+    return _verdicts(road).select(columns)
+
+
+def logged(road: Road) -> pl.LazyFrame:
+    """Every rollout with its text and what it counts as: the columns of `pipelines.rollout_rows.SCHEMA`.
+
+    In the order of the table of rollouts. Texts are streamed past the verdicts, which hold none.
+    """
+    config = road.build.recipe.difficulty
+    verdicts = _verdicts(road).select("id", "score", "tier", verdict=verdict(config), reason=reason())
+    texts = road.table("rollouts").select("id", "sample_id", "model", "index", "text", "finish_reason")
+    return texts.join(verdicts, on="id", how="left", maintain_order="left").drop("id")
+
+
+def _verdicts(road: Road) -> pl.LazyFrame:
+    verdicts = road.table("score")
     if "judge_rollouts" not in road:
-        return scores
-    judged = road.table("judge_rollouts").select("id", judged=pl.col("correct"), judged_score=pl.col("score"))
-    return scores.join(judged, on="id", how="left", maintain_order="left").with_columns(  # sums of floats have an order
-        correct=pl.coalesce("correct", "judged"), score=pl.coalesce("score", "judged_score")
-    )
+        return verdicts
+    columns = ("correct", "score", "tier", "explanation")
+    judged = road.table("judge_rollouts").select("id", *(pl.col(name).alias(f"judged_{name}") for name in columns))
+    found = verdicts.join(judged, on="id", how="left", maintain_order="left")
+    decided = pl.col("correct").is_null() & pl.col("judged_correct").is_not_null()
+    return found.with_columns(pl.when(decided).then(f"judged_{name}").otherwise(name).alias(name) for name in columns)
 
 
 def measure_difficulty(build: Build, stage: Stage, road: Road) -> Outcome:

@@ -55,6 +55,7 @@ def test_every_stage_balances_and_every_split_is_there(finished: Path, tiny: Sim
         "holdout",
         "control",
         "unfiltered",
+        "rollouts",
         "dropped.parquet",
     }
 

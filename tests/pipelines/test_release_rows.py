@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from generators.prompts import Prompt
 from pipelines.media import MediaStore
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
 
@@ -26,7 +27,7 @@ ROW: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_row_fits_its_schema(name: str, tmp_path: Path) -> None:
-    row = record(name, ROW, ReleaseConfig(), MediaStore(tmp_path))
+    row = record(name, ROW, Prompt(), ReleaseConfig(), MediaStore(tmp_path))
     assert set(row) == set(schema(name).names)
     assert (row["images"], row["options"]) == ([], [])
     assert row["solution"] == "$a mark$"

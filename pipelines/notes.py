@@ -1,0 +1,26 @@
+"""What a recipe may do and its author should know: notes of `curate validate`, which refuse nothing."""
+
+from collections.abc import Iterator
+
+from generators.prompts import same_prompt
+from pipelines.recipe import Recipe
+
+
+def notes(recipe: Recipe) -> Iterator[str]:
+    """A sentence a note, with the place of its key in front."""
+    yield from (recipe.placed(note) for note in _of_prompts(recipe))
+
+
+def _of_prompts(recipe: Recipe) -> Iterator[str]:
+    """Where a release puts its questions in other words than the student was asked in."""
+    if recipe.rollouts is None:
+        return
+    measured, release = recipe.rollouts.asked, recipe.release
+    for key in ("system", "suffix"):
+        only = release.model_copy(update=dict.fromkeys({"system", "suffix"} - {key}))
+        if not same_prompt(only.prompt(measured), measured):
+            of = "rollouts.system" if key == "system" else "rollouts.prompt"
+            yield (
+                f"release.{key}: the released prompts differ from {of}, under which difficulty was measured; leave it "
+                "out to release them as they were asked."
+            )

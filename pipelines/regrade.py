@@ -1,0 +1,143 @@
+"""A release is graded once more before anybody sees it: its own reward, called as trainers call it on the columns of its own
+rows, must say of the logged rollouts what curation said, and k of n must be what they come to.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from filters.difficulty import DifficultyConfig
+from filters.regrade import count, disagreements, miscounted
+from filters.verify.catalogue import KINDS
+from filters.verify.reward import reward
+from filters.verify.verifier import right_from
+from pipelines.release_rows import CONFIGS
+from pipelines.rollout_rows import NAME
+from schemas.errors import StageError
+from schemas.ids import chance
+
+MOST = 100_000
+"""Rollouts that are graded again; of more, those of samples drawn by chance, as many whole samples as fit."""
+BATCH = 512
+_GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
+_OTHERWISE = ("sft", "preference")
+"""Configs whose rows may state the tag schema of what they train on instead of the measured one."""
+
+
+def regrade(release: Path, recipe: Mapping[str, Any], most: int = MOST) -> dict[str, Any]:
+    """Grade the rollouts of the release's folder again and return the counts of what was found, all in agreement.
+
+    Reads the release's own parquet, and of `recipe` (as in a manifest) the seed, `difficulty` and `rollouts.tags`. Raises
+    StageError for the first row on which reward and curation, or rollouts and k of n, part.
+    """
+    logged = pl.scan_parquet(release / NAME / "*.parquet")
+    _check_counts(release, logged)
+    drawn, total = _drawn(logged, recipe["seed"], most)
+    rows = _golds(release, drawn, recipe["rollouts"]["tags"])
+    config = DifficultyConfig.model_validate(recipe["difficulty"])
+    found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
+    texts = logged.join(drawn.lazy(), on="sample_id", how="semi")
+    for batch in texts.collect_batches(chunk_size=BATCH, maintain_order=True):
+        for piece in batch.iter_slices(BATCH):
+            for fact, number in _grade(piece, rows, config).items():
+                found[fact] += number
+    kinds = {str(name).partition(":")[0] for name in rows["verifier"].unique()}
+    judged = found["judged"] > 0 or any(KINDS[kind].judged for kind in kinds if kind in KINDS)
+    return {"rollouts": total, **found, "needs_judge": judged}
+
+
+def _drawn(logged: pl.LazyFrame, seed: int, most: int) -> tuple[pl.DataFrame, int]:
+    """The samples (`sample_id`) whose rollouts are graded, and how many rollouts there are in all."""
+    sizes = logged.group_by("sample_id").len("size").collect().sort("sample_id")
+    total = int(sizes["size"].sum())
+    if total > most:
+        sizes = sizes.with_columns(chance(f"regrade:{seed}", sizes["sample_id"]).alias("draw")).sort("draw")
+        within = sizes["size"].cum_sum() <= most
+        sizes = sizes.filter(within) if within.any() else sizes.head(1)
+    return sizes.select("sample_id"), total
+
+
+def _golds(release: Path, drawn: pl.DataFrame, measured: str) -> pl.DataFrame:
+    """What the drawn samples' rows tell a reward: `sample_id` and `_GOLD`, once for each way in which any row states it."""
+    tables = []
+    for name, rows in _configs(release):
+        of_rollouts = rows if name not in _OTHERWISE else rows.filter(pl.col("tags") == measured)
+        tables.append(of_rollouts.select(*_GOLD, sample_id="id"))
+    found = pl.concat(tables).join(drawn.lazy(), on="sample_id", how="semi")
+    return found.unique(maintain_order=True).collect()
+
+
+def _configs(release: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
+    for name in CONFIGS:
+        files = sorted((release / name).glob("*.parquet"))
+        if files:
+            yield name, pl.scan_parquet(files)
+
+
+def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -> dict[str, int]:
+    """Put some rollouts to the reward; what they were, counted. StageError for the first that it grades otherwise."""
+    known = logged.join(rows, on="sample_id", how="left", maintain_order="left")
+    known = known.filter(pl.col("answer").is_not_null())
+    thresholds = _thresholds(known)
+    paid = pay(known)
+    apart = disagreements(known, paid, thresholds, config)
+    for row in apart.iter_slices(1):
+        alone = row.drop("paid")  # an answer that takes long may have run out of time beside others
+        again = pay(alone)
+        if disagreements(alone, again, _thresholds(alone), config).height:
+            raise StageError(_difference(row.row(0, named=True), again[0]))
+    cut = pl.col("finish_reason") == "length"
+    right = pl.Series([p is not None and p >= t for p, t in zip(paid, thresholds, strict=True)], dtype=pl.Boolean)
+    told = known.with_columns(paid=right).unique(["sample_id", "model", "index"], keep="first")
+    counts = told.select(
+        graded=pl.len(),
+        cut_off=cut.sum(),
+        cut_off_paid=(cut & pl.col("paid")).sum(),
+        judged=(pl.col("tier") == "judge").sum(),
+        undecided=pl.col("tier").is_in(["timeout", "crash"]).sum(),
+    ).row(0, named=True)
+    return {**counts, "without_row": logged.height - counts["graded"]}
+
+
+def pay(rows: pl.DataFrame) -> list[float | None]:
+    """What the release's reward gives for the texts of `rows`, called as TRL calls it on the columns of a data set."""
+    said = [[{"role": "assistant", "content": text}] for text in rows["text"]]
+    return reward(said, **{name: rows[name].to_list() for name in _GOLD})
+
+
+def _thresholds(rows: pl.DataFrame) -> list[float]:
+    kind = pl.col("answer").str.json_path_match("$.kind")
+    names = rows.select(pl.coalesce("verifier", kind), "verifier_params")
+    return [_right_from(*row) for row in names.iter_rows()]
+
+
+@lru_cache(maxsize=4096)
+def _right_from(verifier: str, params: str | None) -> float:
+    return right_from(verifier, json.loads(params or "{}"))
+
+
+def _difference(row: Mapping[str, Any], paid: float | None) -> str:
+    text = row["text"] if len(row["text"]) <= 200 else row["text"][:200] + " …"
+    return (
+        f"The release's own reward parts with curation about sample {row['sample_id']}, rollout {row['index']} of "
+        f"'{row['model']}': {text!r} ({row['finish_reason']}) was {row['verdict']} with score {row['score']} "
+        f"({row['reason']}), and the reward gives {paid} by the tag schema '{row['tags']}'. Difficulty would not be that of "
+        "the reward, so there is no new version. This is a defect of curate; please report it."
+    )
+
+
+def _check_counts(release: Path, logged: pl.LazyFrame) -> None:
+    """Raise StageError for the first row of the release whose k of n is not what its rollouts come to."""
+    counts = count(logged.select("sample_id", "model", "verdict")).collect().lazy()
+    for name, rows in _configs(release):
+        wrong = miscounted(rows.select("id", "model", "k", "n"), counts).sort("id").head(1).collect()
+        for row in wrong.iter_rows(named=True):
+            raise StageError(
+                f"Row {row['id']} of `{name}` says {row['k']} of {row['n']} for '{row['model']}', and its rollouts come to "
+                f"{row['counted_k']} of {row['counted_n']}, so there is no new version. This is a defect of curate; please "
+                "report it."
+            )

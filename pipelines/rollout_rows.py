@@ -1,0 +1,25 @@
+"""The config `rollouts` of a release: what every candidate was answered, selected or not, and what each answer counts as.
+
+k of a row of the release are its model's `right` rollouts of that `sample_id`, n its `right` and `wrong` ones.
+"""
+
+import pyarrow as pa
+
+from pipelines.shards import hub_schema
+
+NAME = "rollouts"
+PURPOSE = "every reply that k of n was counted on"
+
+SCHEMA = hub_schema(
+    {
+        "sample_id": pa.string(),
+        "model": pa.string(),
+        "index": pa.int32(),
+        "text": pa.string(),
+        "finish_reason": pa.string(),
+        "verdict": pa.string(),
+        "score": pa.float64(),
+        "tier": pa.string(),
+        "reason": pa.string(),
+    }
+)

@@ -1,0 +1,104 @@
+"""What counts as agreement between the reward and curation, rule by rule."""
+
+from typing import Any, Literal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.difficulty import DifficultyConfig, measure
+from filters.regrade import count, disagreements, miscounted, verdict
+
+COLUMNS = {"finish_reason": pl.String, "verdict": pl.String, "score": pl.Float64, "tier": pl.String}
+TRUNCATED = ("wrong", "unscored")
+
+
+def parts(paid: float | None, threshold: float = 1.0, truncated: Any = "wrong", **row: Any) -> bool:
+    table = pl.DataFrame([{"finish_reason": "stop", "tier": "rule", **row}], schema=COLUMNS)
+    return disagreements(table, [paid], [threshold], DifficultyConfig(truncated=truncated)).height == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "paid", "apart"),
+    [
+        ({"verdict": "right", "score": 1.0}, 1.0, False),
+        ({"verdict": "right", "score": 1.0}, 0.0, True),
+        ({"verdict": "wrong", "score": 0.0}, 1.0, True),
+        ({"verdict": "right", "score": 1.0}, None, True),
+        ({"verdict": "unscored", "score": None}, 0.0, True),
+        ({"verdict": "unscored", "score": None, "tier": "none"}, None, False),
+        # The same score, but a verdict that the score does not give: k would not be what the reward comes to.
+        ({"verdict": "wrong", "score": 1.0}, 1.0, True),
+        # Cut off: the text may be worth a point, and the row says that it counts otherwise.
+        ({"verdict": "wrong", "score": 1.0, "finish_reason": "length"}, 1.0, False),
+        ({"verdict": "wrong", "score": 0.0, "finish_reason": "length"}, 0.0, False),
+        ({"verdict": "right", "score": 1.0, "finish_reason": "length"}, 1.0, True),
+        ({"verdict": "wrong", "score": 0.0, "finish_reason": "length"}, 1.0, True),
+        # A judge decided: the reward has none, so it gives nothing, never 0.
+        ({"verdict": "right", "score": 1.0, "tier": "judge"}, None, False),
+        ({"verdict": "wrong", "score": 0.0, "tier": "judge"}, None, False),
+        ({"verdict": "wrong", "score": 0.0, "tier": "judge"}, 0.0, True),
+        # Curation ran out of time or memory and knows nothing.
+        ({"verdict": "unscored", "score": None, "tier": "timeout"}, 1.0, False),
+        ({"verdict": "unscored", "score": None, "tier": "crash"}, None, False),
+    ],
+)
+def test_agreement(row: dict[str, Any], paid: float | None, apart: bool) -> None:
+    assert parts(paid, **row) is apart
+
+
+def test_a_score_between_counts_from_its_threshold_on() -> None:
+    assert not parts(0.6, 0.5, verdict="right", score=0.6)
+    assert parts(0.6, 0.5, verdict="wrong", score=0.6)
+    assert not parts(0.4, 0.5, verdict="wrong", score=0.4)
+
+
+def test_what_a_cut_off_reply_counts_as_is_the_recipes() -> None:
+    assert not parts(1.0, truncated="unscored", verdict="unscored", score=1.0, finish_reason="length")
+    assert parts(1.0, truncated="unscored", verdict="wrong", score=1.0, finish_reason="length")
+
+
+def scored(draw: list[tuple[int, str, float | None]]) -> pl.DataFrame:
+    rows = [
+        (f"s{sample}", "m", finish, None if score is None else score >= 0.5, score, "rule")
+        for sample, finish, score in draw
+    ]
+    names = ("sample_id", "model", "finish_reason", "correct", "score", "tier")
+    types = (pl.String, pl.String, pl.String, pl.Boolean, pl.Float64, pl.String)
+    return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+
+
+ROLLOUTS = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["stop", "length"]), st.sampled_from([None, 0.0, 0.4, 0.5, 1.0])),
+    min_size=1,
+)
+
+
+@given(ROLLOUTS, st.sampled_from(TRUNCATED))
+def test_verdicts_agree_with_themselves_and_come_to_the_measured_counts(
+    draw: list[tuple[int, str, float | None]], truncated: Literal["wrong", "unscored"]
+) -> None:
+    config = DifficultyConfig(truncated=truncated)
+    table = scored(draw)
+    told = table.with_columns(verdict=verdict(config))
+    assert not disagreements(told, table["score"].to_list(), [0.5] * table.height, config).height
+    measured = measure(table.with_columns(tokens=pl.lit(1)), config).select("id", "model", "k", "n")
+    assert count(told.lazy()).collect().sort("id").equals(measured.sort("id"))
+    assert not miscounted(measured.lazy(), count(told.lazy())).collect().height
+
+
+@given(ROLLOUTS, st.data())
+def test_one_other_score_is_one_difference(draw: list[tuple[int, str, float | None]], data: st.DataObject) -> None:
+    config, table = DifficultyConfig(), scored(draw)
+    told = table.with_columns(verdict=verdict(config)).with_row_index("row")
+    place = data.draw(st.integers(0, table.height - 1))
+    paid = table["score"].to_list()
+    paid[place] = 0.9 if paid[place] != 0.9 else None
+    assert disagreements(told, paid, [0.5] * table.height, config)["row"].to_list() == [place]
+
+
+def test_a_row_whose_rollouts_are_not_there_is_told() -> None:
+    rows = pl.LazyFrame({"id": ["a", "b"], "model": ["m", "m"], "k": [1, None], "n": [2, None]})
+    none = count(pl.LazyFrame(schema={"sample_id": pl.String, "model": pl.String, "verdict": pl.String}))
+    assert miscounted(rows, none).collect()["id"].to_list() == ["a"], "one that was never measured has no rollouts"
