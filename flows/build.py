@@ -38,10 +38,10 @@ def worth_retrying(task: Any, run: Any, state: Any) -> bool:
 
 
 @task(name="stage", task_run_name="{stage}", persist_result=False)
-def stage_task(recipe: dict[str, Any], workspace: str, stage: str, replay: bool) -> str:
-    """Run one stage; returns the path of its folder."""
+def stage_task(recipe: dict[str, Any], workspace: str, stage: str, how: dict[str, Any]) -> str:
+    """Run one stage; `how` are fields of the `Build`. Returns the path of the stage's folder."""
     reporter = Reporter()
-    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), progress=reporter, replay=replay)
+    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), progress=reporter, **how)
     plan = road(build)
     try:
         run_stage(plan, plan.stage(stage))
@@ -64,12 +64,14 @@ def build_flow(
     runner: str = "threads",
     push_to: str | None = None,
     public: bool = False,
+    retry_errors: bool = False,
 ) -> list[dict[str, Any]]:
     """Build a recipe; returns the records of its stages and leaves the funnel as a table artifact.
 
     With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
     """
-    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), replay=replay)
+    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), replay=replay, retry_errors=retry_errors)
+    how = {"replay": replay, "retry_errors": retry_errors, "run": build.run}
 
     def run(plan: Road, stage: Stage) -> dict[str, Any]:
         step = stage_task.with_options(
@@ -79,9 +81,9 @@ def build_flow(
             retry_condition_fn=worth_retrying,
         )
         if runner == "threads":
-            step(recipe, workspace, stage.name, replay)  # in this thread, so that Ctrl-C reaches the driver
+            step(recipe, workspace, stage.name, how)  # in this thread, so that Ctrl-C reaches the driver
         else:
-            step.submit(recipe, workspace, stage.name, replay).result()
+            step.submit(recipe, workspace, stage.name, how).result()
         return plan.record(stage) or {}
 
     records = run_build(build, run)

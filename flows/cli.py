@@ -80,6 +80,9 @@ def build(
     seed: SeedOption = None,
     workspace: WorkspaceOption = HERE,
     replay: Annotated[bool, typer.Option("--replay", help="Use the log only; never ask a model.")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Ask again, once, about rows that models refused for good.")
+    ] = False,
     runner: Annotated[str, typer.Option(help="threads, dask or ray")] = "threads",
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
@@ -87,8 +90,11 @@ def build(
         from pipelines.build import records, release_path, up_to_date
         from pipelines.check import check
         from pipelines.stages import road
+        from schemas.errors import ConfigError
 
-        job = load(recipe, set_, limit, seed, workspace, replay=replay)
+        if replay and retry_errors:
+            raise ConfigError("--replay asks no model, and --retry-errors asks again; choose one.")
+        job = load(recipe, set_, limit, seed, workspace, replay=replay, retry_errors=retry_errors)
         if up_to_date(job):
             plan = road(job)
             say(f"{job.recipe.name} is up to date: {release_path(job, plan)}")
@@ -101,7 +107,8 @@ def build(
         from flows.server import watch_server
 
         watch_server()
-        with_runner(runner)(job.recipe.model_dump(mode="json"), str(workspace), replay, runner)
+        asked = job.recipe.model_dump(mode="json")
+        with_runner(runner)(asked, str(workspace), replay, runner, retry_errors=retry_errors)
         plan = road(job)
         Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
         say(f"Release: {release_path(job, plan)}")

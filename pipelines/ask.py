@@ -14,6 +14,7 @@ import polars as pl
 from pipelines.completions import WANTED, check_columns, no_answers, wanted_rows
 from pipelines.driver import Call, Heard, Receipt, drive
 from pipelines.ordering import write_joined, write_sorted
+from pipelines.refusals import Refusals
 from pipelines.row_groups import batches
 from pipelines.stage import Build, Outcome, Requests, Road, Shards, Stage, shards
 from schemas.completion import ModelIdentity, prompt_key
@@ -40,16 +41,19 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
     try:
         write_wanted(paths.input, model, identity, asks.requests, section, paths.wanted)
         build.log.heal()
-        total = build.log.missing(paths.wanted, paths.missing)
+        refusals = Refusals(build, model, paths.wanted)
+        total = refusals.leave_out(paths.missing, build.log.missing(paths.wanted, paths.missing))
         receipt = Receipt()
         if total:
             # A prompt that many rows share has one row that stands for it, so it is sent once.
             write_joined(paths.input, paths.missing, paths.needy)
-            receipt = send(build, stage, model, total, _calls(paths.needy, identity, asks.requests, section))
-        for batch in build.log.answers(paths.wanted, paths.input):
+            calls = _calls(paths.needy, identity, asks.requests, section)
+            receipt = send(build, stage, model, total, calls, refusals)
+        for batch in refusals.told(build.log.answers(paths.wanted, paths.input)):
             parted = asks.collect(batch.with_columns(model=pl.lit(model)), section)
             parts.add("kept", parted.kept)
             parts.add("dropped", parted.dropped)
+        refusals.note(receipt)
         return receipt
     finally:
         for path in (paths.missing, paths.needy):
@@ -121,7 +125,13 @@ def _calls(needy: Path, identity: ModelIdentity, requests: Requests, config: Any
 
 
 def send(
-    build: Build, stage: Stage, name: str, total: int, calls: Iterator[Call], heard: Heard | None = None
+    build: Build,
+    stage: Stage,
+    name: str,
+    total: int,
+    calls: Iterator[Call],
+    refusals: Refusals,
+    heard: Heard | None = None,
 ) -> Receipt:
     """Send calls, `total` samples at most, to the model of that name; `heard` is told of the answers as they come.
 
@@ -135,7 +145,7 @@ def send(
     from generators.engines.select import make_engine
 
     engine = make_engine(build.recipe.models[name], build.media)
-    with build.log.writer(engine.identity) as log:
+    with build.log.writer(engine.identity, refusals.terms, build.run) as log:
         return drive(
             calls,
             engine,
@@ -144,4 +154,5 @@ def send(
             total=total,
             report=lambda r: build.progress(stage.name, r),
             heard=heard,
+            before=refusals.before(),
         )

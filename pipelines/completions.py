@@ -7,29 +7,27 @@ by a dead process is healed (a torn last line is cut) and turned into a part by 
 Caching, resume and incremental builds are one anti-join: which wanted keys are missing?
 """
 
-import contextlib
-import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from pipelines.journal import dead_journals, read_lines, set_aside
-from pipelines.log_writer import LogWriter, write_part
+from pipelines.failures import FailuresLog
+from pipelines.journal import read_lines
+from pipelines.journalled import heal
+from pipelines.log_writer import LogWriter
 from pipelines.memory import Memory
 from pipelines.ordering import aligned, in_order
 from pipelines.parts import NOWHERE, digests, join, read_places, together
 from pipelines.row_groups import batches, whole_rows
 from pipelines.scratch import scratch
-from pipelines.workspace import replacing, store_errors
+from pipelines.workspace import replacing
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
 from schemas.errors import StageError, StoreError
 from schemas.ids import hash_text
-
-logger = logging.getLogger(__name__)
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
 """What a stage wants to know: one row for each sample of each request."""
@@ -46,28 +44,17 @@ class CompletionsLog:
         self.root = root
         self.memory = memory or Memory()
 
+    @property
+    def failures(self) -> FailuresLog:
+        """What was asked for in vain."""
+        return FailuresLog(self.root / "failures")
+
     def heal(self) -> int:
-        """Turn journals whose writers are gone into parts; returns how many of their lines were no rows.
+        """Turn journals whose writers are gone into parts, here and beside; returns how many of their lines were no rows."""
+        return heal(self.root, COMPLETION, completion_fault) + self.failures.heal()
 
-        Such a line is kept in a file beside them and said, and costs nothing but itself. Any number of processes may
-        heal at once.
-        """
-        with store_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            odd = 0
-            for journal in dead_journals(self.root):
-                lines = read_lines(journal.read(), completion_fault)
-                write_part(lines.rows, self.root)
-                if lines.odd:
-                    odd += len(lines.odd)
-                    aside = set_aside(journal.path, lines.odd)
-                    told = "%d lines of %s are no answers and stand in %s now; the first: %s"
-                    logger.error(told, len(lines.odd), journal.path.name, aside, lines.odd[0][1])
-                journal.remove()
-            return odd
-
-    def writer(self, identity: ModelIdentity) -> LogWriter:
-        return LogWriter(self.root, identity)
+    def writer(self, identity: ModelIdentity, terms: str = "", run: str = "") -> LogWriter:
+        return LogWriter(self.root, identity, terms, run)
 
     def missing(self, wanted: Path, out: Path) -> int:
         """Write the keys of `wanted` that no completion answers to `out`, each once, with the first id that wants it.
@@ -107,7 +94,7 @@ class CompletionsLog:
         """The `key` of every answer in a journal, the living ones' too. Writes nothing: for those who only look."""
         found = []
         for path in self.root.glob("journal-*.jsonl"):
-            with contextlib.suppress(FileNotFoundError):  # it became a part meanwhile
+            with suppress(FileNotFoundError):  # it became a part meanwhile
                 found += [row["key"] for row in read_lines(path.read_bytes(), completion_fault).rows]
         return pl.DataFrame({"key": found}, schema={"key": pl.String})
 

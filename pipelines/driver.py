@@ -12,7 +12,7 @@ one sample a call, later calls go out as single samples from the start.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Self
@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from pipelines.log_writer import LogWriter
 from pipelines.memory import Size
-from schemas.completion import Completion, Request
+from schemas.completion import Completion, Request, completion_key
 from schemas.engine import Engine
 from schemas.errors import EngineDiedError, PermanentEngineError, StageError, TransientEngineError
 from schemas.section import Section
@@ -38,6 +38,11 @@ class DriverConfig(Section):
         default=60.0,
         ge=0,
         description="longest wait; a row whose server asks for a longer one is given up for this build",
+    )
+    error_attempts: int = Field(
+        default=3,
+        ge=1,
+        description="builds in which a server may refuse a sample before that is final (see --retry-errors)",
     )
     max_restarts: int = Field(default=2, ge=0, description="restarts of a dead local engine")
     max_error_rate: float = Field(default=0.2, ge=0, le=1, description="above it (after 50 requests) the stage stops")
@@ -67,13 +72,20 @@ class Call:
 
 @dataclass(slots=True)
 class Receipt:
-    """What a stage's model calls cost. Times are seconds of wall-clock from the first request. Tokens are None once one
-    answer came without a count."""
+    """What a stage's model calls cost, and what was left without an answer.
+
+    Times are seconds of wall-clock from the first request. Tokens are None once one answer came without a count. `again`
+    counts refusals that the next build asks about once more, `final` those that stand, both under the same `terms`
+    (`pipelines.refusals`).
+    """
 
     total: int = 0
     samples: int = 0
     errors: int = 0
     unanswered: int = 0
+    again: int = 0
+    final: int = 0
+    terms: str = ""
     retries: int = 0
     truncated: int = 0
     in_flight: int = 0
@@ -132,13 +144,16 @@ def drive(
     total: int,
     report: Report = lambda receipt: None,
     heard: Heard | None = None,
+    before: Container[str] = frozenset(),
 ) -> Receipt:
     """Ask all `calls`; `total` counts their samples. Blocks until the last answer is in the log.
+
+    `before` holds the keys of samples that were refused before: that they are again counts for no `max_error_rate`.
 
     Raises StageError when too many requests fail, FatalEngineError at the first request that no other could survive,
     KeyboardInterrupt on Ctrl-C; each time everything that was answered is in the log.
     """
-    return asyncio.run(_Drive(calls, engine, log, config, total, report, heard).run())
+    return asyncio.run(_Drive(calls, engine, log, config, total, report, heard, before).run())
 
 
 class _OutageError(TransientEngineError):
@@ -157,6 +172,7 @@ class _Drive:
         total: int,
         report: Report,
         heard: Heard | None,
+        before: Container[str],
     ) -> None:
         self.calls = calls
         self.engine = engine
@@ -164,6 +180,7 @@ class _Drive:
         self.config = config
         self.report = report
         self.heard = heard
+        self.before = before
         self.receipt = Receipt(total=total)
         self.chance = Random(0)  # jitter only: never part of a result
         self.done: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
@@ -250,9 +267,10 @@ class _Drive:
                 answers = await self._answer(call.request, asked)
         except PermanentEngineError as error:
             answers = [Completion(index, "", "error", error=str(error)) for index in part.indexes]
-            self._count_failure(str(error), passing=False)
+            self._count_failure(str(error), passing=False, news=self._is_news(part))
         except TransientEngineError as error:
-            # Not logged: the next build asks again. This one goes on without the row.
+            # No answer: the next build asks again. This one goes on without the row.
+            self.log.unanswered(call.prompt, part.indexes, str(error))
             self.receipt.unanswered += len(part.indexes)
             part.of.unanswered = True
             self._count_failure(str(error), passing=not isinstance(error, _OutageError))
@@ -325,8 +343,12 @@ class _Drive:
             await self.engine.start()
             self.generation += 1
 
-    def _count_failure(self, message: str, *, passing: bool) -> None:
-        self.failed += 1
+    def _is_news(self, part: _Part) -> bool:
+        """Whether a refusal of these samples is the first one."""
+        return any(completion_key(part.of.call.prompt, index) not in self.before for index in part.indexes)
+
+    def _count_failure(self, message: str, *, passing: bool, news: bool = True) -> None:
+        self.failed += news
         self.lost += passing
         self.receipt.last_error = message
         if self.requests >= 50 and self.failed > self.config.max_error_rate * self.requests:

@@ -42,7 +42,9 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
                     shutil.rmtree(garbage.path)
                 else:
                     garbage.path.unlink(missing_ok=True)
-            CompletionsLog(workspace.completions).join_parts(_SMALL)
+            log = CompletionsLog(workspace.completions)
+            log.join_parts(_SMALL)
+            log.failures.join_parts(_SMALL)
         return found
 
 

@@ -1,72 +1,76 @@
-"""Write side of the completions log: a journal of this process, turned into immutable parts as it grows."""
+"""Write side of the completions log and of the failures log beside it: an answer goes into one, a failure into the other."""
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import polars as pl
-
-from pipelines.journal import Journal, read_lines, to_line
-from pipelines.workspace import write_table
+from pipelines.failures import FAILURE, Kind, failure_fault
+from pipelines.journalled import Journalled
 from schemas.completion import COMPLETION, Completion, ModelIdentity, Request, completion_fault, completion_key
-from schemas.ids import canonical_json, hash_text
+from schemas.ids import canonical_json
 
-FLUSH_ROWS = 4096
-FLUSH_SECONDS = 30.0
+LONGEST_ERROR = 2000
 
 
 class LogWriter:
-    """Use it as a context manager."""
+    """Use it as a context manager.
 
-    def __init__(self, root: Path, identity: ModelIdentity) -> None:
-        self._root = root
+    `terms` stands for the server that is asked and its limits, `run` for the build: see `pipelines.refusals`.
+    """
+
+    def __init__(self, root: Path, identity: ModelIdentity, terms: str = "", run: str = "") -> None:
         self._identity = identity
-        self._rows = 0
-        self._since = time.monotonic()
-        self._journal: Journal | None = None
+        self._terms = terms
+        self._run = run
+        self._answers = Journalled(root, COMPLETION, completion_fault)
+        self._failures = Journalled(root / "failures", FAILURE, failure_fault)
 
     def __enter__(self) -> Self:
-        self._open()
+        self._answers.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.flush()
-        self._close()
+        self._answers.close()
+        self._failures.close()
 
     def append(self, request: Request, prompt: str, completions: Iterable[Completion]) -> list[Completion]:
-        """Record the answers of one request and return them as recorded. When this returns, kill -9 cannot lose them.
+        """Record what a request came to and return it as recorded. When this returns, kill -9 cannot lose it.
 
-        An answer that the log cannot hold costs itself only: it is recorded as an error that says why.
+        Errors go into the failures log. So does an answer that the log cannot hold: it costs itself only, and the error
+        says why.
         """
-        assert self._journal is not None
-        recorded = [self._fitting(request, prompt, completion) for completion in completions]
-        self._journal.append(b"".join(to_line(self._row(request, prompt, completion)) for completion in recorded))
-        self._rows += len(recorded)
-        if self._rows >= FLUSH_ROWS or time.monotonic() - self._since > FLUSH_SECONDS:
-            self.flush()
+        rows, refused, recorded = [], [], []
+        for completion in completions:
+            row = self._row(request, prompt, completion)
+            wrong = None if completion.finish_reason == "error" else completion_fault(row)
+            if wrong is not None:
+                error = f"the reply is not one that the log can hold: {wrong}"
+                completion = Completion(completion.index, "", "error", error=error)  # noqa: PLW2901
+            recorded.append(completion)
+            if completion.finish_reason == "error":
+                refused.append(
+                    self._failure(prompt, completion.index, "refused", completion.error or "no reason given")
+                )
+            else:
+                rows.append(row)
+        self._answers.append(rows)
+        self._failures.append(refused)
         return recorded
 
-    def flush(self) -> None:
-        """Turn the journal into a part."""
-        if self._journal is None:
-            return
-        if self._rows:
-            write_part(read_lines(self._journal.read(), completion_fault).rows, self._root)
-            self._close()
-            self._open()
-        self._since = time.monotonic()
+    def unanswered(self, prompt: str, indexes: Iterable[int], error: str) -> None:
+        """Record that nobody answered, in the last words that were heard."""
+        self._failures.append([self._failure(prompt, index, "unanswered", error) for index in indexes])
 
-    def _fitting(self, request: Request, prompt: str, completion: Completion) -> Completion:
-        wrong = completion_fault(self._row(request, prompt, completion))
-        if wrong is None:
-            return completion
-        return Completion(completion.index, "", "error", error=f"the reply is not one that the log can hold: {wrong}")
+    def flush(self) -> None:
+        """Turn the journals into parts."""
+        self._answers.flush()
+        self._failures.flush()
 
     def _row(self, request: Request, prompt: str, completion: Completion) -> dict[str, Any]:
         logprobs = None if completion.logprobs is None else list(completion.logprobs)
@@ -78,29 +82,25 @@ class LogWriter:
             "revision": self._identity.revision,
             "sampling": canonical_json(request.sampling.model_dump(mode="json")),
             **{name: _well_formed(value) for name, value in told.items()},
-            "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "created_at": _now(),
         }
 
-    def _open(self) -> None:
-        self._rows = 0
-        self._journal = Journal.new(self._root)
+    def _failure(self, prompt: str, index: int, kind: Kind, error: str) -> dict[str, Any]:
+        return {
+            "key": completion_key(prompt, index),
+            "prompt_key": prompt,
+            "index": index,
+            "model": self._identity.model,
+            "kind": kind,
+            "error": _well_formed(error[:LONGEST_ERROR]),
+            "terms": self._terms,
+            "run": self._run,
+            "created_at": _now(),
+        }
 
-    def _close(self) -> None:
-        """Remove the journal; its rows are in a part by now, or there are none."""
-        if self._journal is not None:
-            journal, self._journal = self._journal, None
-            journal.remove()
 
-
-def write_part(rows: Sequence[dict[str, Any]], root: Path) -> None:
-    """Write rows as an immutable part, named by its keys: writing the same journal twice gives one part."""
-    if not rows:
-        return
-    table = pl.DataFrame(
-        [{**row, "created_at": datetime.fromisoformat(row["created_at"])} for row in rows], schema=COMPLETION
-    ).unique("key", keep="first", maintain_order=True)
-    name = hash_text("".join(sorted(table["key"])) + rows[0]["created_at"])
-    write_table(table.sort("key"), root / f"part-{name}.parquet")
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _well_formed(value: Any) -> Any:

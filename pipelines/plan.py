@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.ask import write_wanted
+from pipelines.refusals import Refusals
 from pipelines.stage import Build, Road, Stage, count_rows
 from pipelines.stages import road
 from pipelines.workspace import write_table
@@ -71,7 +72,8 @@ def _missing(build: Build, plan: Road, stage: Stage, *, ready: bool) -> tuple[di
             for model in models:
                 write_wanted(input_, model, build.identities[model], stage.asks.requests, section, wanted)
                 write_table(pl.scan_parquet(wanted).join(journalled, on="key", how="anti"), unlogged)
-                found[model] = build.log.missing(unlogged, out)
+                total = build.log.missing(unlogged, out)
+                found[model] = Refusals(build, model, wanted).leave_out(out, total)
         return found, stage.asks.exact(section)
     bill, samples = stage.asks.most(section), _samples(build, plan)
     if bill is None or samples is None:

@@ -45,7 +45,8 @@ _READING = {"SELECT", "CREATE"}
 
 
 def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with a view for each table of the build, `dropped` for all drops, `completions` for the log.
+    """A DuckDB connection with a view for each table of the build, `dropped` for all drops, `completions` and `failures` for
+    the log.
 
     Raises ConfigError where there is no build, or several and none is named.
     """
@@ -63,9 +64,10 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     ]
     if drops:
         db.execute(f"CREATE VIEW dropped AS {' UNION ALL '.join(drops)}")
-    parts = Workspace(workspace).completions / "part-*.parquet"
-    if any(parts.parent.glob(parts.name)):
-        db.execute(f"CREATE VIEW completions AS SELECT * FROM read_parquet({_quote(parts)})")
+    log = Workspace(workspace).completions
+    for view, parts in (("completions", log / "part-*.parquet"), ("failures", log / "failures" / "part-*.parquet")):
+        if any(parts.parent.glob(parts.name)):
+            db.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_quote(parts)})")
     return db
 
 

@@ -9,6 +9,7 @@ out the same wakes nobody, and one that does not wakes every reader, whenever th
 
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from pipelines.driver import Receipt
 from pipelines.media import MediaStore
 from pipelines.memory import Memory
 from pipelines.recipe import Recipe
+from pipelines.refusals import asks_again
 from pipelines.row_groups import TableWriter
 from pipelines.watched import watched
 from pipelines.workspace import Workspace, read_json, replacing, store_errors, write_json, write_table
@@ -50,6 +52,9 @@ class Build:
     workspace: Workspace
     progress: Progress = lambda stage, receipt: None
     replay: bool = False
+    retry_errors: bool = False
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Stands for this build in the failures log, in all its stages and in all tries of them; part of no table."""
 
     @cached_property
     def media(self) -> MediaStore:
@@ -249,6 +254,9 @@ class Road:
             return False
         if not are_whole(self._build.folder(stage), record["tables"]):
             return False
+        models, asked = self._build.recipe.models, record.get("asked", {})
+        if asks_again(asked, models, retry=self._build.retry_errors):
+            return False
         return all(self.fact(key) == known for key, known in record["reads"].items())
 
     def stale(self) -> list[Stage]:
@@ -338,7 +346,7 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
         "kept": outcome.rows_kept,
         "dropped": dict(reasons.iter_rows()),
         "seconds": round(time.monotonic() - started, 3),
-        "unanswered": sum(r.unanswered for r in outcome.receipts.values()),
+        "unanswered": sum(r.unanswered + r.again for r in outcome.receipts.values()),
         "notes": dict(outcome.notes),
         "tables": describe_tables(folder),
         "reads": dict(sorted(seen.reads.items())),
@@ -351,7 +359,8 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
 
 def _cost(receipt: Receipt) -> dict[str, Any]:
     facts = ("samples", "errors", "truncated", "retries", "prompt_tokens", "completion_tokens")
-    return {fact: getattr(receipt, fact) for fact in facts} | {"seconds": round(receipt.seconds, 3)}
+    told = {fact: getattr(receipt, fact) for fact in facts} | {"seconds": round(receipt.seconds, 3)}
+    return told | {"refused": receipt.again + receipt.final, "terms": receipt.terms}
 
 
 def write_split(folder: Path, kept: pl.DataFrame | pl.LazyFrame, dropped: pl.DataFrame | pl.LazyFrame) -> int:

@@ -23,6 +23,7 @@ from filters.verify.pool import VerifierPool
 from pipelines.ask import Paths, send, write_wanted
 from pipelines.driver import Call, Receipt
 from pipelines.ordering import write_joined
+from pipelines.refusals import Refusals
 from pipelines.row_groups import batches
 from pipelines.stage import Build, Requests, Shards, Stage, shards
 from pipelines.workspace import write_table
@@ -56,21 +57,26 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
     try:
         write_wanted(paths.input, model, identity, asks.requests, section, paths.wanted)
         build.log.heal()
+        refusals = Refusals(build, model, paths.wanted)
+        refusals.leave_out(paths.missing, build.log.missing(paths.wanted, paths.missing))
         with VerifierPool(verify.workers, verify.budget_s) as pool:
             listen = _listener(pool, section.tags, build.recipe.difficulty.truncated)
             answering = True
             while True:
-                _settle(build.log.answers(paths.wanted, paths.input), rule, model, listen, stops)
+                pieces = refusals.told(build.log.answers(paths.wanted, paths.input))
+                _settle(pieces, rule, model, listen, stops)
                 open_, most = _still_open(paths, stops)
                 if not open_ or not answering:
                     break
                 calls = Waves(_needy(paths.needy, identity, asks.requests, section), rule, listen)
-                got = send(build, stage, model, most, calls, calls.heard)
+                got = send(build, stage, model, most, calls, refusals, calls.heard)
                 _add(receipt, got)
                 # Rows that share a prompt are asked as one; where their golds differ, the others may want more.
                 answering = got.samples > 0 and not got.unanswered
         parts.add("stops", pl.read_parquet(stops))
-        _collect(stage, section, model, build.log.answers(paths.wanted, paths.input), stops, parts)
+        pieces = refusals.told(build.log.answers(paths.wanted, paths.input))
+        _collect(stage, section, model, pieces, stops, parts)
+        refusals.note(receipt)
         return receipt
     finally:
         for path in (paths.missing, paths.needy, stops):
@@ -184,5 +190,6 @@ def _collect(
 
 def _add(receipt: Receipt, more: Receipt) -> None:
     for field in fields(Receipt):
-        value = getattr(more, field.name)
-        setattr(receipt, field.name, value if isinstance(value, str) else getattr(receipt, field.name) + value)
+        old, new = getattr(receipt, field.name), getattr(more, field.name)
+        unknown = old is None or new is None
+        setattr(receipt, field.name, new if isinstance(new, str) else None if unknown else old + new)

@@ -1,7 +1,7 @@
 """What is asked of a model and what came back: the grain of the completions log."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -134,7 +134,7 @@ COMPLETION = pl.Schema(
         "created_at": pl.Datetime("us", "UTC"),
     }
 )
-"""A row of the completions log."""
+"""A row of the completions log. A failure is no answer, so there is none with `finish_reason="error"`."""
 
 _MAY_BE_NULL = frozenset({"reasoning", "prompt_tokens", "completion_tokens", "logprobs", "error"})
 
@@ -142,6 +142,6 @@ _MAY_BE_NULL = frozenset({"reasoning", "prompt_tokens", "completion_tokens", "lo
 def completion_fault(row: Any) -> str | None:
     """What keeps a line of a journal from being a row of the log, as a clause; None where it is one."""
     wrong = fault(row, COMPLETION, _MAY_BE_NULL)
-    if wrong is None and row["finish_reason"] not in get_args(FinishReason):
+    if wrong is None and row["finish_reason"] not in ("stop", "length"):
         wrong = f"'finish_reason' is '{row['finish_reason'][:40]}'"
     return wrong

@@ -73,7 +73,8 @@ def _judged(rows: pl.DataFrame, config: JudgeConfig) -> dict[str, Any]:
     base |= {"parsed_gold": replies[0]["gold"], "parsed_response": replies[0]["answer"]}
     if not usable:
         asked = any(r["finish_reason"] == "error" for r in replies)
-        return base | {"reason": "judge:error" if asked else "judge:unanswered", "error": replies[0]["error"]}
+        words = next((r["error"] for r in replies if r["error"]), None)
+        return base | {"reason": "judge:error" if asked else "judge:unanswered", "error": words}
     contract = CONTRACTS[config.contract]
     scores = [contract.read(said_in(r["text"] or "")) if r["finish_reason"] == "stop" else None for r in usable]
     readable = [score for score in scores if score is not None]

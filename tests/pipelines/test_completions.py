@@ -119,8 +119,8 @@ def test_a_killed_writer_loses_nothing_that_was_answered(tmp_path: Path) -> None
     writer.__enter__()
     r = request("a", n=2)
     writer.append(r, prompt_key(IDENTITY, r), [Completion(0, "x", "stop"), Completion(1, "y", "length")])
-    assert writer._journal is not None
-    writer._journal.release()  # the kernel does this at kill -9: the lock goes, the lines stay
+    assert writer._answers.journal is not None
+    writer._answers.journal.release()  # the kernel does this at kill -9: the lock goes, the lines stay
     journal = next((tmp_path / "log").glob("journal-*"))
     journal.write_bytes(journal.read_bytes() + b'{"key": "torn')
     log.heal()

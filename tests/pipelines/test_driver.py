@@ -71,6 +71,10 @@ def logged(root: Path) -> pl.DataFrame:
     return CompletionsLog(root).scan().collect()
 
 
+def failed(root: Path) -> pl.DataFrame:
+    return CompletionsLog(root).failures.scan().collect().sort("prompt_key", "index")
+
+
 def test_every_answer_is_logged_once(tmp_path: Path) -> None:
     receipt = run(ScriptedEngine(), tmp_path, 100, n=3)
     assert logged(tmp_path)["key"].n_unique() == logged(tmp_path).height == 300
@@ -146,6 +150,7 @@ def test_what_stays_unreachable_is_not_logged(tmp_path: Path) -> None:
     receipt = run(ScriptedEngine(script), tmp_path, 10)
     assert (receipt.samples, receipt.unanswered) == (9, 1)
     assert logged(tmp_path).height == 9
+    assert failed(tmp_path).select("kind", "error").rows() == [("unanswered", "503")]
 
 
 def test_a_permanent_error_becomes_a_row_and_is_not_asked_again(tmp_path: Path) -> None:
@@ -157,7 +162,8 @@ def test_a_permanent_error_becomes_a_row_and_is_not_asked_again(tmp_path: Path) 
     receipt = run(engine, tmp_path, 10, n=2)
     assert engine.attempts["0003"] == 2, "once for both samples, once for one alone"
     assert receipt.errors == 2
-    assert logged(tmp_path).filter(finish_reason="error")["error"].to_list() == ["too long", "too long"]
+    assert failed(tmp_path).select("index", "kind", "error").rows() == [(i, "refused", "too long") for i in range(2)]
+    assert logged(tmp_path).height == 18, "a failure is no answer"
 
 
 def test_a_fatal_error_stops_at_once_and_keeps_what_was_answered(tmp_path: Path) -> None:

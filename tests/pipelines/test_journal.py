@@ -193,6 +193,7 @@ ODD = [
             ("prompt_tokens", 1.5),
             ("logprobs", ["x"]),
             ("finish_reason", "tool_calls"),
+            ("finish_reason", "error"),
             ("reasoning", 3),
             ("created_at", "yesterday"),
             ("created_at", "2026-01-01T00:00:00"),
@@ -238,5 +239,6 @@ def test_what_the_log_cannot_hold_is_said_when_it_is_written(tmp_path: Path, odd
         said = writer.append(request, prompt, [odd, Completion(1, "fine", "stop")])
     assert [c.finish_reason for c in said] == ["error", "stop"]
     assert str(said[0].error).startswith("the reply is not one that the log can hold: '")
-    assert log.scan().collect().height == 2
+    assert log.scan().collect()["text"].to_list() == ["fine"]
+    assert log.failures.scan().collect().select("index", "kind", "error").rows() == [(0, "refused", said[0].error)]
     assert fine.text == "answer 1"

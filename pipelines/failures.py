@@ -1,0 +1,70 @@
+"""The failures log: what models refused, or could not be reached for, in their last words. A failure is no answer.
+
+It stands beside the completions and is written the same way. From it alone follows whether a refused sample is asked
+again (`pipelines.refusals`), and what a dropped row says of it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from pipelines.journalled import heal, write_part
+from pipelines.workspace import store_errors
+from schemas.json_row import fault
+
+Kind = Literal["refused", "unanswered"]
+
+FAILURE = pl.Schema(
+    {
+        "key": pl.String(),
+        "prompt_key": pl.String(),
+        "index": pl.Int32(),
+        "model": pl.String(),
+        "kind": pl.String(),
+        "error": pl.String(),
+        "terms": pl.String(),
+        "run": pl.String(),
+        "created_at": pl.Datetime("us", "UTC"),
+    }
+)
+"""One sample that was asked for in vain. `key` is that of the completion; `kind` is `refused` (asked again as it is, it will
+be refused again) or `unanswered` (nobody was there); `terms` stands for the server and the limits, `run` for the build."""
+
+
+def failure_fault(row: Any) -> str | None:
+    """What keeps a line of a journal from being a row of the log, as a clause; None where it is one."""
+    wrong = fault(row, FAILURE, ())
+    if wrong is None and row["kind"] not in get_args(Kind):
+        wrong = f"'kind' is '{row['kind'][:40]}'"
+    return wrong
+
+
+class FailuresLog:
+    """Read side of the log under `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def heal(self) -> int:
+        """See `CompletionsLog.heal`."""
+        return heal(self.root, FAILURE, failure_fault)
+
+    def scan(self) -> pl.LazyFrame:
+        """All parts as one lazy table."""
+        parts = self._parts()
+        return pl.scan_parquet(parts, schema=FAILURE) if parts else pl.LazyFrame(schema=FAILURE)
+
+    def join_parts(self, below: int) -> int:
+        """See `CompletionsLog.join_parts`."""
+        small = [p for p in self._parts() if p.stat().st_size < below]
+        if len(small) < 2:
+            return 0
+        with store_errors(self.root):
+            write_part(pl.read_parquet(small), self.root)
+            for path in small:
+                path.unlink()
+        return len(small)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.root.glob("part-*.parquet"))
