@@ -133,6 +133,7 @@ def tables(number: int, shown: list[str]) -> dict[str, Table]:
     wrong = traces.join(right, on="id", how="anti").select("id", reason=pl.lit("verify:wrong"),
         evidence=pl.struct("sample_id", extracted=pl.lit("8")).struct.json_encode())  # fmt: skip
     split = live.with_columns(group="id", split=_split(live["id"]))
+    read = told.join(live.select(sample_id="id"), on="sample_id", how="semi").select("id", "sample_id")
     return {
         "ingest": (number, ingest, lost, {}),
         "selftest": (number, ids.to_frame(), lost, {}),
@@ -150,6 +151,7 @@ def tables(number: int, shown: list[str]) -> dict[str, Table]:
         "dedup": (number, live, twins, {}),
         "split": (live.height, split, lost, {}),
         "round_trip": (live.height, live.with_columns(solution=pl.lit("$7$")), lost, {}),
+        "round_trip_traces": (read.height, read, lost, {}),
     }
 
 

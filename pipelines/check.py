@@ -5,6 +5,7 @@ from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
+from pipelines.gate import check_gate
 from pipelines.recipe import Recipe
 from pipelines.selection import check_vectors
 from pipelines.selection import encoder_identities as selection_encoders
@@ -51,6 +52,7 @@ def check_recipe(recipe: Recipe) -> None:
     """Raise ConfigError for what the recipe alone tells: sections that need or contradict one another."""
     try:
         _check_tags(recipe)
+        check_gate(recipe)
         check_candidates(recipe)
         _check_dedup(recipe)
         check_vectors(recipe)

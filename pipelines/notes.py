@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from generators.prompts import same_prompt
+from pipelines.gate import gate_notes
 from pipelines.recipe import Recipe
 
 
 def notes(recipe: Recipe) -> Iterator[str]:
     """A sentence a note, with the place of its key in front."""
-    yield from (recipe.placed(note) for note in _of_prompts(recipe))
+    yield from (recipe.placed(note) for note in (*_of_prompts(recipe), *gate_notes(recipe)))
 
 
 def _of_prompts(recipe: Recipe) -> Iterator[str]:

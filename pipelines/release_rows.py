@@ -30,7 +30,9 @@ class ReleaseConfig(Section):
         description="a system turn in front of every prompt; null: as the student was asked, an empty text: none",
     )
     trainer: str | None = Field(
-        default="trl", description="whose own grader must agree with ours about every row; null asks none"
+        default="trl",
+        description="whose own grader must agree with ours about every gold, and every trace whose tags it can read; null "
+        "asks none",
     )
     suffix: str | None = Field(
         default=None,

@@ -115,9 +115,12 @@ verl, EasyR1 and ms-swift cannot skip a response, so an unscored one counts 0 th
 
 ## Trainers' own graders
 
-Where a trainer brings a grader, a row is exported only if that grader gives 1 on the gold and on the answer that is
-trained on, and 0 on wrong answers (`filters.verify.round_trip`); rows that fail under every encoding of the gold are
-dropped as `export:round_trip`. The encodings are tried in this order: `$g$`, `\\boxed{g}`, `g`.
+Where a trainer brings a grader, golds and traces are put to it apart (`filters.verify.round_trip`). A sample is exported
+only if the grader gives 1 on its gold and 0 on wrong answers under some encoding of the gold, tried in this order: `$g$`,
+`\\boxed{g}`, `g`; else it is dropped as `round_trip:gold`. A verified trace that the grader does not give 1 is dropped as
+`round_trip:trace`, and its sample stays. A grader that reads nothing of a tag schema at all is a mistake of the recipe:
+`curate validate` refuses a `release.trainer` that the recipe names, and says of the default one that it is asked about
+golds only.
 """
 
 

@@ -8,13 +8,30 @@ sympy's `parse_expr`, which evaluates its input, so anything that could be more 
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from schemas.errors import MissingDependencyError
 from schemas.tags import last_boxed
 
-Grader = Callable[[str, str], float | None]
-"""(completion, solution) → score, or None where the trainer skips the row."""
+
+@dataclass(frozen=True)
+class Grader:
+    """A trainer's grader, called with (completion, solution): a score, or None where the trainer skips the row.
+
+    In its parts, so that what comes again need not be read again: `looks_at` cuts out of a completion what is read of it
+    (equal cuts, equal scores), `gold` reads a solution, `said` reads a cut, `compare(gold, said)` scores.
+    """
+
+    gold: Callable[[str], Any]
+    said: Callable[[str], Any]
+    compare: Callable[[Any, Any], float | None]
+    looks_at: Callable[[str], str] = str
+
+    def __call__(self, completion: str, solution: str) -> float | None:
+        return self.compare(self.gold(solution), self.said(self.looks_at(completion)))
+
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _ANSWER_ONE_LINE = re.compile(r"<answer>(.*?)</answer>")
@@ -30,79 +47,93 @@ def _library() -> tuple[Any, Any]:
     return math_verify, latex2sympy2_extended.NormalizationConfig
 
 
-def _limits(parsing: int, verifying: int) -> tuple[int | None, int | None]:
+def _limit(seconds: int) -> int | None:
     """The library's time limits, which exist in the main thread only."""
-    main = threading.current_thread() is threading.main_thread()
-    return (parsing, verifying) if main else (None, None)
+    return seconds if threading.current_thread() is threading.main_thread() else None
 
 
-def _strict(**settings: Any) -> list[Any]:
+@lru_cache(maxsize=8)
+def _strict(*settings: tuple[str, Any]) -> list[Any]:
     library, normalization = _library()
     config = library.LatexExtractionConfig(
-        normalization_config=normalization(**settings), boxed_match_priority=0, try_extract_without_anchor=False
+        normalization_config=normalization(**dict(settings)), boxed_match_priority=0, try_extract_without_anchor=False
     )
     return [config]
 
 
-def trl(completion: str, solution: str) -> float | None:
-    """huggingface/trl 1.16, trl/rewards/accuracy_rewards.py `accuracy_reward`: an unreadable gold is skipped."""
-    library, _ = _library()
-    parsing, verifying = _limits(10, 5)
-    gold = library.parse(_harmless(solution), parsing_timeout=parsing)
-    if not gold:
-        return None
-    found = library.parse(
-        completion, extraction_config=_strict(units=True), extraction_mode="first_match", parsing_timeout=parsing
-    )
-    return float(library.verify(gold, found, timeout_seconds=verifying))
+_LOOSE = (("nits", False), ("malformed_operators", False), ("basic_latex", True), ("boxed", True), ("units", True))
 
 
-def ms_swift(completion: str, solution: str) -> float | None:
-    """modelscope/ms-swift, swift/rewards/orm.py `MathAccuracy`: reads inside `<answer>`; an unreadable gold scores 0."""
+def _parse(text: str, seconds: int, config: list[Any] | None = None, mode: str = "first_match") -> list[Any]:
     library, _ = _library()
-    parsing, verifying = _limits(5, 5)
-    inside, truth = _ANSWER.search(completion), _ANSWER.search(solution)
-    gold = library.parse(
-        _harmless(truth.group(1).strip() if truth else solution), extraction_mode="first_match", parsing_timeout=parsing
-    )
-    if not gold:
-        return 0.0
+    chosen = {} if config is None else {"extraction_config": config}
+    found: list[Any] = library.parse(text, extraction_mode=mode, parsing_timeout=_limit(seconds), **chosen)
+    return found
+
+
+def _equal(gold: list[Any], said: list[Any]) -> float:
+    library, _ = _library()
+    return float(library.verify(gold, said, timeout_seconds=_limit(5)))
+
+
+def _trl_gold(solution: str) -> list[Any]:
+    return _parse(_harmless(solution), 10, mode="any_match")
+
+
+def _trl_said(completion: str) -> list[Any]:
+    return _parse(completion, 10, _strict(("units", True)))
+
+
+trl = Grader(_trl_gold, _trl_said, lambda gold, said: _equal(gold, said) if gold else None)
+"""huggingface/trl 1.16, trl/rewards/accuracy_rewards.py `accuracy_reward`: an unreadable gold is skipped."""
+
+
+def _swift_gold(solution: str) -> list[Any]:
+    truth = _ANSWER.search(solution)
+    return _parse(_harmless(truth.group(1).strip() if truth else solution), 5)
+
+
+def _swift_said(completion: str) -> list[Any]:
+    inside = _ANSWER.search(completion)
     if inside:
-        text = _harmless(inside.group(1).strip())
-        found = library.parse(text, extraction_mode="first_match", parsing_timeout=parsing)
-    else:
-        config = _strict(nits=False, malformed_operators=False, basic_latex=True, boxed=True, units=True)
-        found = library.parse(
-            completion, extraction_config=config, extraction_mode="first_match", parsing_timeout=parsing
-        )
-    return float(library.verify(gold, found, timeout_seconds=verifying))
+        return _parse(_harmless(inside.group(1).strip()), 5)
+    return _parse(completion, 5, _strict(*_LOOSE))
 
 
-def lmm_r1(completion: str, solution: str) -> float | None:
-    """TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py: wraps the gold in dollars; an unreadable gold scores 1."""
-    library, _ = _library()
-    parsing, verifying = _limits(5, 5)
+ms_swift = Grader(
+    _swift_gold,
+    _swift_said,
+    lambda gold, said: _equal(gold, said) if gold else 0.0,
+    lambda completion: inside.group() if (inside := _ANSWER.search(completion)) else completion,
+)
+"""modelscope/ms-swift, swift/rewards/orm.py `MathAccuracy`: reads inside `<answer>`; an unreadable gold scores 0."""
+
+
+def _lmm_gold(solution: str) -> list[Any]:
     truth = solution.strip()
-    truth = truth if truth.startswith("$") else f"${truth}$"
-    latex = [library.LatexExtractionConfig()]
-    gold = library.parse(truth, extraction_config=latex, extraction_mode="first_match", parsing_timeout=parsing)
-    if not gold:
-        return 1.0
+    library, _ = _library()
+    return _parse(truth if truth.startswith("$") else f"${truth}$", 5, [library.LatexExtractionConfig()])
+
+
+def _lmm_said(completion: str) -> list[Any]:
     # Its `equations=True` is left out: the library ignores it since 0.7 and says so at every call.
-    config = _strict(nits=False, malformed_operators=False, basic_latex=True, boxed=True, units=True)
-    found = library.parse(completion, extraction_config=config, extraction_mode="first_match", parsing_timeout=parsing)
-    return float(library.verify(found, gold, timeout_seconds=verifying))
+    return _parse(completion, 5, _strict(*_LOOSE))
 
 
-def easyr1(completion: str, solution: str) -> float | None:
-    """hiyouga/EasyR1, examples/reward_function/r1v.py: `<answer>` on one line, else the whole reply, to `mathruler`."""
+lmm_r1 = Grader(_lmm_gold, _lmm_said, lambda gold, said: _equal(said, gold) if gold else 1.0)
+"""TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py: wraps the gold in dollars; an unreadable gold scores 1."""
+
+
+def _easyr1_cut(completion: str) -> str:
     match = _ANSWER_ONE_LINE.search(completion)
-    return _mathruler(match.group(1).strip() if match else completion.strip(), solution.strip())
+    return match.group(1).strip() if match else completion.strip()
 
 
-def verl(completion: str, solution: str) -> float | None:
-    """volcengine/verl, verl/utils/reward_score/geo3k.py: the last box, to `mathruler`."""
-    return _mathruler(last_boxed(completion) or "None", solution)
+easyr1 = Grader(str.strip, str, lambda gold, said: _mathruler(said, gold), _easyr1_cut)
+"""hiyouga/EasyR1, examples/reward_function/r1v.py: `<answer>` on one line, else the whole reply, to `mathruler`."""
+
+verl = Grader(str, str, lambda gold, said: _mathruler(said, gold), lambda completion: last_boxed(completion) or "None")
+"""volcengine/verl, verl/utils/reward_score/geo3k.py: the last box, to `mathruler`."""
 
 
 def _mathruler(answer: str, solution: str) -> float | None:

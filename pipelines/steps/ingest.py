@@ -6,7 +6,7 @@ from filters.verify.pool import VerifierPool
 from filters.verify.selftest import OtherGolds, add_up, selftest
 from pipelines.ingest import ingest as ingest_sources
 from pipelines.stage import Build, Outcome, Road, Stage, shards
-from pipelines.steps.stream import pieces, watched
+from pipelines.steps.stream import pieces, with_progress
 from schemas.sample import SAMPLE
 from schemas.split import no_drops
 
@@ -31,7 +31,7 @@ def selftest_samples(build: Build, stage: Stage, road: Road) -> Outcome:
     for batch in pieces(golds):
         others.add(batch)
     with shards(build.folder(stage)) as parts, VerifierPool(config.workers, config.budget_s) as pool:
-        for batch in watched(build, stage, golds):
+        for batch in with_progress(build, stage, golds):
             tested = selftest(batch, others, seed, pool)
             parts.add("kept", tested.split.kept.select("id"))
             parts.add("dropped", tested.split.dropped)

@@ -5,8 +5,8 @@ import polars as pl
 from filters.preference import draw_pairs, keep_paired
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.rollouts import scores
+from pipelines.steps.round_trip import trained_on
 from pipelines.steps.tables import write
-from pipelines.steps.traces import verified
 from pipelines.workspace import write_table
 from schemas.tags import TAG_SCHEMAS, render_trace
 
@@ -41,7 +41,7 @@ def _rollouts(road: Road) -> pl.LazyFrame:
 def _traces(road: Road) -> pl.LazyFrame:
     """Verified traces as they are trained on; wrong ones as reasoning and answer, to be rendered once they are chosen."""
     assert road.build.recipe.distill is not None
-    right = verified(road).select("id", "sample_id", "text", correct=pl.lit(True), finish_reason=pl.lit("stop"))
+    right = trained_on(road).select("id", "sample_id", "text", correct=pl.lit(True), finish_reason=pl.lit("stop"))
     wrong = road.table("verify", "dropped").filter(pl.col("reason") == "verify:wrong").select("id")
     answered = road.table("distill").filter(pl.col("final").is_not_null()).join(wrong, on="id", how="semi")
     text = pl.struct("reasoning", "final").struct.json_encode()

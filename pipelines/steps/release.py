@@ -1,12 +1,10 @@
-"""The last gate and the release."""
+"""The release."""
 
 from typing import Any
 
 import polars as pl
 
 from filters.select.bands import BandConfig, difficulty_band
-from filters.traces import stated_gold
-from filters.verify.round_trip import GRADED_KINDS, RoundTripConfig, round_trip
 from generators.prompts import Prompt, same_prompt
 from pipelines.recipe import Recipe
 from pipelines.release import Content, write_release
@@ -14,31 +12,8 @@ from pipelines.release_rows import CONFIGS
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.decontaminate import evaluation_sets
 from pipelines.steps.rollouts import logged
-from pipelines.steps.tables import samples, write
-from pipelines.steps.traces import verified
-
-
-def check_round_trip(build: Build, stage: Stage, road: Road) -> Outcome:
-    """Put every gold, and the trace that is trained on, to the trainer's own grader; where it disagrees, the row goes.
-
-    Kinds that no trainer's grader can judge need our reward function, so they pass.
-    """
-    trainer = build.recipe.release.trainer
-    assert trainer is not None
-    rows = samples(road, stage, ("id", "answer", "verifier")).sort("id").collect()
-    golds = [stated_gold(*row) for row in rows.select("answer", "verifier").iter_rows()]
-    rows = rows.with_columns(pl.Series("stated", golds, dtype=pl.String))
-    graded = pl.col("answer").struct.field("kind").is_in(list(GRADED_KINDS))
-    tried = rows.filter(graded).select("id", "stated", answer=pl.col("answer").struct.field("parsed"))
-    if "verify" in road:
-        first = verified(road).sort("sample_id", "index").unique("sample_id", keep="first", maintain_order=True)
-        said = first.select(id=pl.col("sample_id"), response=pl.col("text")).collect()
-        tried = tried.join(said, on="id", how="left", maintain_order="left")
-    else:
-        tried = tried.with_columns(response=pl.lit(None, pl.String))
-    parted = round_trip(tried, RoundTripConfig(trainer=trainer, seed=build.recipe.seed))
-    others = rows.filter(~graded).select("id", solution=pl.format("${}$", "stated"))
-    return write(build, stage, rows.height, pl.concat([parted.kept.select("id", "solution"), others]), parted.dropped)
+from pipelines.steps.round_trip import trained_on
+from pipelines.steps.tables import write
 
 
 def release(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -111,7 +86,7 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
     tables = {"holdout": rows.filter(pl.col("split") == "holdout")}
     if "verify" in road:
         seen = road.table("distill").select("id", "gold_visible")
-        traces = verified(road).join(seen, on="id").select("sample_id", "text", "index", "gold_visible")
+        traces = trained_on(road).join(seen, on="id").select("sample_id", "text", "index", "gold_visible")
         tables["sft"] = sft.join(traces, left_on="id", right_on="sample_id")
         bare = sft.join(traces, left_on="id", right_on="sample_id", how="anti")
         tables["rl"] = rl

@@ -18,7 +18,7 @@ def pieces(table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFram
         yield from batch.iter_slices(size)
 
 
-def watched(build: Build, stage: Stage, table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFrame]:
+def with_progress(build: Build, stage: Stage, table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFrame]:
     """`pieces`, and tells the build's progress before the first piece and after each: rows done of all."""
     receipt, started = Receipt(total=int(table.select(pl.len()).collect().item())), time.monotonic()
     build.progress(stage.name, receipt)

@@ -7,7 +7,7 @@ import polars as pl
 from filters.traces import judge_questions
 from filters.verify.pool import VerifierPool
 from pipelines.stage import Build, Outcome, Road, Stage, shards, write_split
-from pipelines.steps.stream import Beside, watched
+from pipelines.steps.stream import Beside, with_progress
 from schemas.split import Split, no_drops
 
 
@@ -33,7 +33,7 @@ def verify_responses(
     """Stream responses, in their order, through the verifiers: each piece beside the `golds` that its column `of` names."""
     config, beside = build.recipe.verify, Beside(golds)
     with shards(build.folder(stage)) as parts, VerifierPool(config.workers, config.budget_s) as pool:
-        for piece in watched(build, stage, responses):
+        for piece in with_progress(build, stage, responses):
             parted = judge(beside.join(piece, on=of), pool)
             parts.add("kept", parted.kept)
             parts.add("dropped", parted.dropped)

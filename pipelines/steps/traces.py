@@ -133,13 +133,17 @@ def pick(build: Build, stage: Stage, road: Road) -> Outcome:
 def verified(road: Road) -> pl.LazyFrame:
     """The traces that are trained on: right, mended where they leaked, within the recipe's limits, picked."""
     traces = _good(road)
-    return traces.join(road.table("pick").select("id"), on="id", how="semi") if "pick" in road else traces
+    if "pick" not in road:
+        return traces
+    return traces.join(road.table("pick").select("id"), on="id", how="semi", maintain_order="left")
 
 
 def _good(road: Road) -> pl.LazyFrame:
     """The right traces, mended where they leaked, within the recipe's limits."""
     traces = _mended(road)
-    return traces.join(road.table("quality").select("id"), on="id", how="semi") if "quality" in road else traces
+    if "quality" not in road:
+        return traces
+    return traces.join(road.table("quality").select("id"), on="id", how="semi", maintain_order="left")
 
 
 def _mended(road: Road) -> pl.LazyFrame:
@@ -149,7 +153,9 @@ def _mended(road: Road) -> pl.LazyFrame:
         return traces
     lost = road.table("rewrite", "dropped").select("id")
     mended = road.table("rewrite").select("id", mended="reasoning")
-    told = traces.join(lost, on="id", how="anti").join(mended, on="id", how="left", maintain_order="left")
+    told = traces.join(lost, on="id", how="anti", maintain_order="left").join(
+        mended, on="id", how="left", maintain_order="left"
+    )
     around = pl.col("text").str.splitn(pl.col("reasoning").str.strip_chars(), 2).struct
     text = pl.concat_str(around.field("field_0"), "mended", around.field("field_1"))
     # A schema of answers alone (`plain`) shows no reasoning, so there is nothing in its text to mend.
@@ -165,6 +171,6 @@ def _right(road: Road) -> pl.LazyFrame:
     if "judge" not in road:
         return traces
     judged = road.table("judge").select("id", judged=pl.lit(True))
-    return traces.join(judged, on="id", how="left").filter(
+    return traces.join(judged, on="id", how="left", maintain_order="left").filter(
         pl.col("correct").fill_null(False) | pl.col("judged").is_not_null()
     )

@@ -250,7 +250,7 @@ def test_a_table_that_is_not_what_was_written_is_computed_again(
 def test_a_table_that_comes_out_the_same_wakes_nobody(world: World, whole: World) -> None:
     before = {r["stage"]: r for r in records(road(world.build()))}
     assert world.run("verify.budget_s=9") == [
-        "selftest", "verify", "quality", "score", "check_scores", "release",
+        "selftest", "verify", "quality", "score", "check_scores", "round_trip_traces", "release",
     ]  # fmt: skip
     after = {r["stage"]: r for r in records(road(world.build("verify.budget_s=9")))}
     assert after["difficulty"] == before["difficulty"], "who was passed over keeps its record"
@@ -267,7 +267,7 @@ def test_a_table_that_comes_out_the_same_wakes_nobody(world: World, whole: World
         ("difficulty.truncated=unscored", "difficulty"),
         ("check_rules.alpha=0.2", "checks"),
         ("judge=null", "verify"),
-        ("quality=null", "round_trip"),
+        ("quality=null", "round_trip_traces"),
         ("seed=7", "selftest"),
         ("select=null", "release"),
         ("models.m.revision=two", "difficulty"),
