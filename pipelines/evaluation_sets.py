@@ -132,7 +132,7 @@ def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.Dat
     """All rows of a source as samples, answered or not; a picture that cannot be read is one without sha256."""
     limits = build.recipe.ingest
     parts = [pl.DataFrame(schema=SAMPLE)]
-    with Gallery(source.image_folders, media, limits.max_pixels, limits.max_bytes, limits.threads) as gallery:
+    with Gallery(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as gallery:
         for rows in read_rows(source, batch=limits.batch_rows):
             taken = gallery.take([[image] for images in rows["images"].to_list() for image in images or ()])
             found = iter([UNREAD if isinstance(each, ImageFaultError) else each[0].media for each in taken])

@@ -3,21 +3,31 @@
 import base64
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
-from pipelines.images import ImageFaultError, Picture, decoding, read_picture
+from pipelines.images import ImageFaultError, ImageLimits, Picture, decoding, read_picture
 from pipelines.inside import resolved_inside
 from pipelines.media import MediaStore
 from schemas.ids import canonical_json
 
 REMEMBERED = 100_000
 """How many images' outcomes are remembered, so that rows that share an image do not read it again."""
+
+_REMOTE = re.compile(r"\s*(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+_SHORTEST = 64
+"""Letters of base64 that are taken for an image and not for a name, as VLMEvalKit has it."""
+_BASE64 = re.compile(
+    r"\s*(iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk[0-9A-Za-z+/]{2}|SUkqA|TU0AK|AAAA[0-9A-Za-z+/]{2}Z0eXB)[\w+/=\s-]*$"
+)
+"""Base64 that begins like a PNG, JPEG, GIF, WebP, BMP, TIFF or AVIF file."""
 
 _LONG = 500
 """Paths longer than this are known by their hash and shown cut short."""
@@ -39,12 +49,17 @@ class Gallery:
     """Takes images for one source. A context manager: leaving it ends its threads."""
 
     def __init__(
-        self, folders: Sequence[Path], store: MediaStore, max_pixels: int, max_bytes: int, threads: int | None = None
+        self,
+        folders: Sequence[Path],
+        store: MediaStore,
+        limits: ImageLimits,
+        max_bytes: int,
+        threads: int | None = None,
     ) -> None:
         """`folders` are those that a row may name an image of; relative paths start from the first."""
         self._folders = folders
         self._store = store
-        self._max_pixels = max_pixels
+        self._limits = limits
         self._max_bytes = max_bytes
         self._known: dict[str, Taken | ImageFaultError] = {}
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="decode")
@@ -64,7 +79,7 @@ class Gallery:
             for name, image in zip(row, images, strict=True)
             if name not in self._known
         }
-        with decoding(self._max_pixels):
+        with decoding(self._limits.max_pixels):
             found = dict(zip(new, self._pool.map(self._take, new.values()), strict=True))
         outcomes = [_join([found.get(name) or self._known[name] for name in row]) for row in names]
         self._remember(found)
@@ -83,7 +98,7 @@ class Gallery:
     def _take(self, image: Reference) -> Taken | ImageFaultError:
         try:
             data = self._read(image)
-            picture = read_picture(data, self._max_pixels)
+            picture = read_picture(data, self._limits)
         except ImageFaultError as fault:
             if image is not None and image["path"]:
                 fault.evidence.setdefault("path", image["path"][:_LONG])
@@ -102,11 +117,11 @@ class Gallery:
     def _read(self, image: Reference | None) -> bytes:
         data: bytes | None = image["bytes"] if image is not None else None
         path = str(image["path"] or "") if image is not None else ""
-        if data is None and not path:
+        if data is None and not path.strip():
             raise ImageFaultError("image_missing", error="neither bytes nor a path")
-        if data is None and path.startswith("data:"):
+        if data is None:
             data = _inline(path)
-        if data is None and "://" in path:
+        if data is None and _REMOTE.match(path):
             raise ImageFaultError("remote_image", error="images are not downloaded")
         if data is None:
             return self._file(path)
@@ -116,18 +131,23 @@ class Gallery:
 
     def _file(self, path: str) -> bytes:
         """The bytes of a file in the source's folders. Nothing is said of a file elsewhere, not even whether it is."""
-        try:
-            found = resolved_inside(self._folders[0] / path, self._folders) if self._folders else None
-            if found is None:
-                raise ImageFaultError("image_outside", error="outside the source's folder; image_root opens others")
-            return _regular(found, self._max_bytes)
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-        ) as error:  # ValueError: a null character; RuntimeError: links in a ring
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise ImageFaultError("image_missing", error=reason) from error
+        faults = []
+        for spelled in _spellings(path):
+            try:
+                found = resolved_inside(self._folders[0] / spelled, self._folders) if self._folders else None
+                if found is None:
+                    outside = "outside the source's folder; image_root opens others"
+                    faults.append(ImageFaultError("image_outside", error=outside))
+                else:
+                    return _regular(found, self._max_bytes)
+            except (
+                OSError,
+                ValueError,
+                RuntimeError,
+            ) as error:  # ValueError: a null character; RuntimeError: a ring of links
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                faults.append(ImageFaultError("image_missing", error=reason))
+        raise next((fault for fault in faults if fault.cause == "image_outside"), faults[0])
 
     def _remember(self, found: Mapping[str, Taken | ImageFaultError]) -> None:
         self._known.update(found)
@@ -161,10 +181,27 @@ def _derived(origin: str, picture: Picture) -> str | None:
     return canonical_json({"media": origin, "op": "+".join(ops), "params": params}) if ops else None
 
 
-def _inline(address: str) -> bytes:
-    """The bytes of a `data:image/…;base64,…` address, in which chat data sets carry their images."""
-    head, _, body = address.partition(",")
+def _inline(text: str) -> bytes | None:
+    """The bytes of a `data:image/…;base64,…` address or of bare base64, in which chats and VLMEvalKit's tables carry their
+    images; null for anything else."""
+    head, comma, body = text.partition(",")
+    if not (comma and head.lstrip()[:5].lower() == "data:"):
+        head, body = (";base64", text) if _BASE64.match(text) and len(text) >= _SHORTEST else ("", "")
+    if not head:
+        return None
     try:
-        return base64.b64decode(body, validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
+        # Lines are broken in MIME, and some write the alphabet of URLs.
+        plain = "".join(body.split()).replace("-", "+").replace("_", "/")
+        is_base64 = head.rstrip().lower().endswith(";base64")
+        return base64.b64decode(plain, validate=True) if is_base64 else unquote_to_bytes(body)
     except ValueError as error:
         raise ImageFaultError("image_broken", error=f"not base64: {error}") from error
+
+
+def _spellings(path: str) -> list[str]:
+    """A path as published, then as other systems mean it: without blanks around it or `file://`, with slashes, unquoted."""
+    plain = path.strip()
+    if plain[:7].lower() == "file://":
+        plain = unquote("/" + plain[7:].partition("/")[2])
+    slashed = plain.replace("\\", "/")
+    return list(dict.fromkeys((path, plain, slashed, unquote(plain), unquote(slashed))))

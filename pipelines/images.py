@@ -30,6 +30,15 @@ _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _ORIENTATION = 0x0112
 
 
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What an image may measure, in pixels. `max_aspect`: the longer side over the shorter."""
+
+    max_pixels: int
+    min_side: int = 1
+    max_aspect: float = 200.0
+
+
 class ImageFaultError(Exception):
     """An image that cannot be used: `cause` becomes the reason of the dropped row, `evidence` its numbers."""
 
@@ -55,25 +64,25 @@ class Picture:
     flattened: bool = False
 
 
-def read_picture(data: bytes, max_pixels: int) -> Picture:
+def read_picture(data: bytes, limits: ImageLimits) -> Picture:
     """Decode the whole image once. Call it inside `decoding`.
 
     Raises ImageFaultError: `image_empty`, `image_broken` (not an image, or damaged), `image_truncated`,
-    `image_too_large` (found from the header, before any pixel is decoded).
+    `image_too_large`, `image_too_small`, `image_too_long` (found from the header, before any pixel is decoded).
     """
     if not data:
         raise ImageFaultError("image_empty", bytes=0)
     try:
         with Image.open(BytesIO(data), formats=_OPENED) as image:
-            return _decode(image, data, max_pixels)
+            return _decode(image, data, limits)
     except ImageFaultError:
         raise
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
         count = int(pixels[0]) if pixels else None
-        raise ImageFaultError("image_too_large", pixels=count, max_pixels=max_pixels) from error
+        raise ImageFaultError("image_too_large", pixels=count, max_pixels=limits.max_pixels) from error
     except UnidentifiedImageError as error:
-        raise ImageFaultError("image_broken", error="not an image of a known format", bytes=len(data)) from error
+        raise ImageFaultError("image_broken", error=_not_an_image(data), bytes=len(data)) from error
     except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, …
         message = str(error) or type(error).__name__
         cause = "image_truncated" if "truncated" in message.lower() else "image_broken"
@@ -97,11 +106,37 @@ def decoding(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _decode(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
-    if image.width * image.height == 0:
-        raise ImageFaultError("image_empty", width=image.width, height=image.height)
-    if image.width * image.height > max_pixels:
-        raise ImageFaultError("image_too_large", pixels=image.width * image.height, max_pixels=max_pixels)
+_FOREIGN = (
+    (re.compile(rb"version https://git-lfs"), "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
+    (re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE), "an HTML page, perhaps of a download that failed"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!doctype svg[^>]*>\s*)?<svg\b", re.IGNORECASE | re.DOTALL),
+     "an SVG drawing; render it to PNG"),
+    (re.compile(rb"....ftyp(heic|heix|hevc|mif1|msf1)", re.DOTALL), "a HEIC photo; convert it to JPEG or PNG"),
+    (re.compile(rb"....ftyp|\x1aE\xdf\xa3", re.DOTALL), "a video"),
+    (re.compile(rb"%PDF-"), "a PDF document; render its pages"),
+    (re.compile(rb"PK\x03\x04|\x1f\x8b"), "a packed file"),
+)  # fmt: skip
+"""What stands in image files that are none, by their first bytes."""
+
+
+def _not_an_image(data: bytes) -> str:
+    return next((words for start, words in _FOREIGN if start.match(data[:4096])), "not an image of a known format")
+
+
+def _check_size(width: int, height: int, limits: ImageLimits) -> None:
+    """Raise ImageFaultError for a size that no trainer's processor takes, or that was ruled out."""
+    if width * height == 0:
+        raise ImageFaultError("image_empty", width=width, height=height)
+    if width * height > limits.max_pixels:
+        raise ImageFaultError("image_too_large", pixels=width * height, max_pixels=limits.max_pixels)
+    if min(width, height) < limits.min_side:
+        raise ImageFaultError("image_too_small", width=width, height=height, min_side=limits.min_side)
+    if max(width, height) > limits.max_aspect * min(width, height):
+        raise ImageFaultError("image_too_long", width=width, height=height, max_aspect=limits.max_aspect)
+
+
+def _decode(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> Picture:
+    _check_size(image.width, image.height, limits)
     # Asked before and after: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF while it loads it.
     before = image.getexif().get(_ORIENTATION, 1)
     image.load()

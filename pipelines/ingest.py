@@ -1,10 +1,12 @@
 """Ingest: rows of any source become samples with content ids, and every image is decoded, checked and stored once.
 
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
-looked for: `question_empty`, `answer_missing`, `options_unparseable`, `params_unparseable`, `meta_unparseable`,
-`kind_unknown`, `gold_outside_options`, `gold_unparseable`, `remote_image` (images are not downloaded), `image_outside` (not
-in the source's folders), `image_missing`, `image_empty`, `image_too_large`, `image_truncated`, `image_broken`, `copy` (this
-source gave the same content before), each after `ingest:`.
+looked for: `row_empty`, `conversation_unparseable`, `question_empty`, `answer_missing`, `options_unparseable`,
+`params_unparseable`, `meta_unparseable`, `kind_unknown`, `gold_list` (several values where one is said), `gold_ambiguous`
+(a number that is one option's text and another's place), `gold_outside_options`, `gold_unparseable`, `remote_image` (images
+are not downloaded), `image_outside` (not in the source's folders), `image_missing`, `image_empty`, `image_too_large`,
+`image_too_small`, `image_too_long`, `image_truncated`, `image_broken`, `copy` (this source gave the same content before),
+each after `ingest:`.
 """
 
 import json
@@ -20,10 +22,11 @@ from pydantic import Field
 from filters.verify.gold import GoldUnparseableError, parse_gold
 from pipelines.gallery import Gallery, Taken
 from pipelines.id_set import IdSet
-from pipelines.images import ImageFaultError
+from pipelines.images import ImageFaultError, ImageLimits
 from pipelines.media import MediaStore
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import KINDS, SourceSection
+from pipelines.sources.values import ListedGoldError, is_place_only, is_two_options, place_of_option, read_answer
 from schemas.answer import Answer, dump_answer
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
@@ -33,16 +36,26 @@ from schemas.split import DROPPED, Split
 
 GoldParser = Callable[..., Answer]
 MEDIA_FIELDS = {f.name: f.dtype for f in MEDIA.fields}
-_QUESTION_SHOWN = 200
+_SHOWN = 200
+_PUBLISHED = ("question", "answer", "options", "options_text", "images", "kind", "verifier_params", "meta", "unread")
 
 
 class IngestConfig(Section):
     """What ingest accepts, and how much it holds at once."""
 
     max_pixels: int = Field(default=64_000_000, ge=1, description="largest image, width times height")
+    min_side: int = Field(default=1, ge=1, description="shortest side of an image, in pixels")
+    max_aspect: float = Field(
+        default=200.0, ge=1, description="longest side over the shortest; Qwen's image processors refuse more than 200"
+    )
     max_bytes: int = Field(default=64 * 2**20, ge=1, description="largest image file, in bytes")
     batch_rows: int = Field(default=1024, ge=1, description="rows read, decoded and written at a time")
     threads: int | None = Field(default=None, ge=1, description="threads that decode; as many as cores where not given")
+
+    @property
+    def images(self) -> ImageLimits:
+        """What an image may measure."""
+        return ImageLimits(self.max_pixels, self.min_side, self.max_aspect)
 
 
 class _Drop(Exception):  # noqa: N818  (not an error: the row's way out)
@@ -89,7 +102,7 @@ def ingest(
         if share == 0:
             continue
         count = 0
-        with Gallery(source.image_folders, media, config.max_pixels, config.max_bytes, config.threads) as gallery:
+        with Gallery(source.image_folders, media, config.images, config.max_bytes, config.threads) as gallery:
             steps = _Steps(source, gallery, golds)
             for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
                 count += rows.height
@@ -108,8 +121,10 @@ class _Steps:
         self._golds = golds
         self._seen = IdSet()
         self._dropped: Counter[str] = Counter()
+        self._places = False  # an answer was seen that can only be the number of an option
 
     def split(self, rows: pl.DataFrame) -> Split:
+        self._places = self._places or _has_places(rows, self._source.kind)
         drafts = [self._draft(row) for row in rows.iter_rows(named=True)]
         usable = [d for d in drafts if d.drop is None]
         taken = self._gallery.take([d.row["images"] or [] for d in usable])
@@ -138,22 +153,52 @@ class _Steps:
     def _check(self, draft: _Draft) -> None:
         """Everything that can be said without the images; raises _Drop."""
         row = draft.row
+        if all(row[name] is None for name in _PUBLISHED):
+            raise _Drop("row_empty", error="no field has a value; or the line is no JSON object in UTF-8")
+        if row["unread"] is not None:
+            raise _Drop("conversation_unparseable", conversation=row["unread"][:_SHOWN])
         if not (row["question"] or "").strip():
             raise _Drop("question_empty")
         if not (row["answer"] or "").strip():
             raise _Drop("answer_missing")
         if not row["options_ok"] or None in (row["options"] or ()):
-            raise _Drop("options_unparseable")
+            given = row["options_text"] if row["options_text"] is not None else canonical_json(row["options"])
+            raise _Drop("options_unparseable", options=given[:_SHOWN])
         draft.params = _json_text("params_unparseable", row["verifier_params"], dict) or "{}"
         draft.meta = _json_text("meta_unparseable", row["meta"], object)
         if draft.kind not in KINDS:
             raise _Drop("kind_unknown", kind=draft.kind)
         options = tuple(row["options"] or ())
+        row["answer"] = self._answer(draft, options)
         try:
             draft.parsed = self._golds(draft.kind, row["answer"], options, draft.params)
         except GoldUnparseableError as error:
-            cause = "gold_outside_options" if draft.kind == "choice" and options else "gold_unparseable"
-            raise _Drop(cause, kind=draft.kind, answer=row["answer"][:_QUESTION_SHOWN], error=str(error)) from error
+            outside = draft.kind == "choice" and bool(options)
+            cause = "gold_outside_options" if outside else "gold_unparseable"
+            place = outside and is_place_only(row["answer"], options)
+            hint = "; where answers are numbers of options, give the source `index_base: 0` or 1" if place else ""
+            raise _Drop(cause, kind=draft.kind, answer=row["answer"][:_SHOWN], error=f"{error}{hint}") from error
+
+    def _answer(self, draft: _Draft, options: tuple[str, ...]) -> str:
+        """The answer that the published one states; raises _Drop where it states none, or two."""
+        row = draft.row
+        shown = row["answer"][:_SHOWN]
+        try:
+            answer = read_answer(row["answer"], row["answer_json"], draft.kind)
+        except ListedGoldError as error:
+            raise _Drop("gold_list", kind=draft.kind, answer=shown, error=str(error)) from error
+        if not answer.strip():
+            raise _Drop("answer_missing", answer=shown)
+        if draft.kind != "choice" or "index_base" in draft.params:
+            return answer
+        if self._source.index_base is not None:
+            letter = place_of_option(answer, self._source.index_base)
+            if letter is None or (options and ord(letter) - ord("A") >= len(options)):
+                raise _Drop("gold_outside_options", answer=shown, index_base=self._source.index_base)
+            return letter
+        if is_two_options(answer, options) and (self._places or (row["answer_json"] or "").isdecimal()):
+            raise _Drop("gold_ambiguous", answer=shown, options=list(options), error=_TWO)
+        return answer
 
     def _id(self, draft: _Draft) -> str:
         """The sample's id: what it asks and what it is asked about. Where it stood in the source does not count."""
@@ -181,9 +226,22 @@ class _Steps:
         )
         number = self._dropped[content]
         self._dropped[content] += 1
-        shown = {"source": self._source.name, "row": row["row"], "question": (row["question"] or "")[:_QUESTION_SHOWN]}
+        shown = {"source": self._source.name, "row": row["row"], "question": (row["question"] or "")[:_SHOWN]}
         evidence = canonical_json({**shown, **drop.evidence})
         return content_id({"content": content, "number": number}), f"ingest:{drop.cause}", evidence
+
+
+_TWO = (
+    "the number is one option's text and, counted from 0, another's place; give the source `index_base: 0` or 1, or cast "
+    "the answer to a text in 'select' where it is the option's text"
+)
+
+
+def _has_places(rows: pl.DataFrame, kind: str) -> bool:
+    """Whether a batch has a choice whose answer is no option's text, but a place counted from 0."""
+    choices = rows.filter(pl.col("kind").fill_null(kind).str.strip_chars().str.to_lowercase() == "choice")
+    found = choices.filter(pl.col("answer").str.contains(r"^\s*\d+\s*$") & pl.col("options").is_not_null())
+    return any(is_place_only(*row) for row in found.select("answer", "options").iter_rows())
 
 
 def _check_names(sources: Sequence[SourceSection]) -> None:

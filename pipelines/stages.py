@@ -31,7 +31,7 @@ from pipelines.steps import (
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
-    Stage("ingest", "samples", 3, (), lambda r: r.ingest, ingest.ingest,
+    Stage("ingest", "samples", 4, (), lambda r: r.ingest, ingest.ingest,
           extra=lambda b: [b.recipe.limit, *map(fingerprint, b.recipe.sources)]),
     Stage("selftest", "samples", 2, ("ingest",), lambda r: r.verify, ingest.selftest_samples),
     Stage("caption", "captions", 2, ("selftest",), lambda r: r.caption, ask,

@@ -3,8 +3,9 @@
 | column | meaning |
 |---|---|
 | `question`, `answer` | required; texts, the answer as published (lists and structs become JSON text) |
-| `image`, `images` | one or several: a path, a `data:` address, bytes, or a struct of `bytes` and `path`; null: no image |
-| `options` | list of texts, or JSON text of one |
+| `conversation` | instead of both: a chat (LLaVA, ShareGPT, messages); its first question and the reply to it |
+| `image`, `images` | one or several: path, `data:` address, base64, bytes, or a struct of `bytes` and `path`; null: none |
+| `options` | list of texts, or a text that holds them (`pipelines.sources.values.read_options`) |
 | `kind` | answer kind of the row, instead of the source's |
 | `verifier_params`, `meta` | JSON text, or a struct |
 | `group`, `domain`, `lang`, `row` | texts; `row` is the source's own name of the row, else its number |
@@ -20,22 +21,32 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from pipelines.sources.values import read_chat, read_images, read_options
 from schemas.errors import ConfigError
 
 REQUIRED = ("question", "answer")
 _TEXTS = ("question", "answer", "kind", "group", "domain", "lang", "row")
 _JSONS = ("verifier_params", "meta")
-KNOWN = (*_TEXTS, *_JSONS, "image", "images", "options")
+KNOWN = (*_TEXTS, *_JSONS, "image", "images", "options", "conversation")
+
+_IMAGES = pl.List(pl.Struct({"bytes": pl.Binary, "path": pl.String}))
 
 ROW = pl.Schema(
     {
         **dict.fromkeys(("question", "answer", "kind", "group", "domain", "lang", "row", *_JSONS), pl.String()),
+        "answer_json": pl.String(),
         "options": pl.List(pl.String),
+        "options_text": pl.String(),
         "options_ok": pl.Boolean(),
-        "images": pl.List(pl.Struct({"bytes": pl.Binary, "path": pl.String})),
+        "images": _IMAGES,
+        "unread": pl.String(),
     }
 )
-"""What `pipelines.sources.read` yields. `options_ok` is false where options were given and are not a list of texts."""
+"""What `pipelines.sources.read` yields. `answer_json` is the answer as JSON where it was published as no text.
+`options_ok` is false where `options_text` holds no list of texts, `unread` a conversation that is none."""
+
+_FOUND = ("images_text", "conversation")
+"""Texts that `settled` reads into columns of `ROW`."""
 
 _UNTYPED = {'"NULL"': "VARCHAR", "INTEGER": "VARCHAR", '"NULL"[]': "VARCHAR[]", "INTEGER[]": "VARCHAR[]"}
 """What DuckDB calls a column (or lists) without a single value; version 1 makes no difference between that and integers.
@@ -54,12 +65,48 @@ def projection(source: str, columns: Mapping[str, str], *, selected: bool) -> st
     parts = {name: _text(source, *found[name]) for name in _TEXTS if name in found}
     parts |= {name: _json(*found[name]) for name in _JSONS if name in found}
     parts.setdefault("row", "CAST(row_number() OVER () - 1 AS VARCHAR)")
-    options = _options(source, *found["options"]) if "options" in found else "CAST(NULL AS VARCHAR[])"
-    given = f"{_given(*found['options'])} IS NULL" if "options" in found else "true"
-    images = next((_images(source, *found[name]) for name in ("image", "images") if name in found), None)
-    typed = "CAST(NULL AS STRUCT(bytes BLOB, path VARCHAR)[])" if images is None else images
-    parts |= {"options": options, "options_ok": f"({given}) OR ({options}) IS NOT NULL", "images": typed}
-    return ", ".join(f'{parts.get(name, "CAST(NULL AS VARCHAR)")} AS "{name}"' for name in ROW)
+    if "answer" in found and found["answer"][1] != "VARCHAR":
+        parts["answer_json"] = _json(*found["answer"])
+    if "conversation" in found:
+        parts["conversation"] = _text(source, *found["conversation"])
+    if "options" in found:
+        parts |= _options(source, *found["options"])
+    for name in ("image", "images"):
+        if name in found:
+            parts |= _images(source, *found[name])
+    types = {"options": "VARCHAR[]", "images": "STRUCT(bytes BLOB, path VARCHAR)[]"}
+    for name in (*ROW, *_FOUND):
+        parts.setdefault(name, f"CAST(NULL AS {types.get(name, 'VARCHAR')})")
+    names = [name for name in (*ROW, *_FOUND) if name not in ("options_ok", "unread")]
+    return ", ".join(f'{parts[name]} AS "{name}"' for name in names)
+
+
+def settled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `projection` as rows of `ROW`: texts that hold options, images or a chat are read, cell by cell."""
+    texts = rows["options_text"].to_list()
+    read = [read_options(text) for text in texts]
+    given = [own if text is None else found for own, text, found in zip(rows["options"], texts, read, strict=True)]
+    chats = [None if text is None else read_chat(text) for text in rows["conversation"]]
+    columns = {
+        "options": pl.Series([None if o is None else list(o) for o in given], dtype=ROW["options"]),
+        "options_ok": pl.Series([found is not None for found in read], dtype=pl.Boolean),
+        "unread": pl.Series(
+            [text if chat is None else None for text, chat in zip(rows["conversation"], chats, strict=True)],
+            dtype=pl.String,
+        ),
+    }
+    if any(chat is not None for chat in chats):
+        for name in REQUIRED:
+            said = pl.Series([None if chat is None else getattr(chat, name) for chat in chats], dtype=pl.String)
+            columns[name] = rows[name].zip_with(rows[name].is_not_null(), said)
+    shown = [None if text is None else read_images(text) for text in rows["images_text"]]
+    shown = [named or (chat.images if chat else None) or None for named, chat in zip(shown, chats, strict=True)]
+    if any(shown):
+        columns["images"] = pl.Series(
+            [own if own is not None else named for own, named in zip(rows["images"].to_list(), shown, strict=True)],
+            dtype=_IMAGES,
+        )
+    return rows.with_columns(**columns).select([pl.col(name).cast(kind) for name, kind in ROW.items()])
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -73,7 +120,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 def _check_names(source: str, names: Sequence[str], selected: bool) -> None:
     lower = {name.lower() for name in names}
     for wanted in REQUIRED:
-        if wanted not in lower:
+        if wanted not in lower and "conversation" not in lower:
             cure = f"name it in 'select', for example: SELECT … AS {wanted} FROM raw"
             raise ConfigError(f"Source '{source}': no column '{wanted}'; {nearest(wanted, names)}. To cure it, {cure}.")
     if {"image", "images"} <= lower:
@@ -100,46 +147,41 @@ def _json(name: str, kind: str) -> str:
     return f"CAST({column} AS VARCHAR)" if kind in ("JSON", "VARCHAR") else f"CAST(to_json({column}) AS VARCHAR)"
 
 
-def _given(name: str, kind: str) -> str:
-    """Null where no options are given: SQL null, JSON null, or an empty CSV cell."""
+def _options(source: str, name: str, kind: str) -> dict[str, str]:
     column, kind = _typed(name, kind)
-    return f"({column} ->> '$')" if kind == "JSON" else f"NULLIF({column}, '')" if kind == "VARCHAR" else column
-
-
-def _options(source: str, name: str, kind: str) -> str:
-    column, kind = _typed(name, kind)
-    if kind in ("JSON", "VARCHAR"):
-        return f"TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[])"
-    if kind == "JSON[]":  # texts and numbers side by side
-        return f"CAST(to_json({column}) AS VARCHAR[])"
-    if kind.endswith("[]"):
-        return f"CAST({column} AS VARCHAR[])"
+    inner = kind.removesuffix("[]")
+    if kind == "VARCHAR":
+        return {"options_text": column}
+    if kind == "JSON":
+        return {"options_text": f"{column} ->> '$'"}
+    if inner == "JSON" or kind.startswith(("STRUCT", "MAP")) or _is_nested(inner):
+        return {"options_text": f"CAST(to_json({column}) AS VARCHAR)"}
+    if inner != kind:
+        return {"options": f"CAST({column} AS VARCHAR[])"}
     raise ConfigError(f"Source '{source}': column '{name}' is {kind} where a list of texts is wanted.")
 
 
-def _images(source: str, name: str, kind: str) -> str:
+def _images(source: str, name: str, kind: str) -> dict[str, str]:
     column, kind = _typed(name, kind)
-    if kind == "JSON":
-        column, kind = f"({column} ->> '$')", "VARCHAR"
-    if name.lower() == "images" and kind == "VARCHAR":  # a CSV cell or a JSON column: a JSON list of paths, or one path
-        listed = f"coalesce(TRY_CAST(TRY_CAST({column} AS JSON) AS VARCHAR[]), [{column}])"
-        transformed = f"list_transform({listed}, lambda x: {_image('x', 'VARCHAR')})"
-        return f"CASE WHEN {column} IS NULL OR {column} = '' THEN NULL ELSE {transformed} END"
     inner = kind.removesuffix("[]")
+    if kind == "VARCHAR":
+        return {"images_text": column}
+    if kind == "JSON":
+        return {"images_text": f"{column} ->> '$'"}
+    if inner == "JSON":
+        return {"images_text": f"CAST(to_json({column}) AS VARCHAR)"}
     one = _image("x" if inner != kind else column, inner)
     if one is None:
         raise ConfigError(
             f"Source '{source}': column '{name}' is {kind}; wanted: a path, bytes, or a struct of bytes and path."
         )
     if inner != kind:
-        return f"list_transform({column}, lambda x: {one})"
-    return f"CASE WHEN {_is_missing(column, kind)} THEN NULL ELSE [{one}] END"
+        return {"images": f"list_transform({column}, lambda x: {one})"}
+    return {"images": f"CASE WHEN {_is_missing(column, kind)} THEN NULL ELSE [{one}] END"}
 
 
 def _image(value: str, kind: str) -> str | None:
     """The struct of one image of a DuckDB type; None where the type cannot hold one."""
-    if kind == "JSON":
-        return _image(f"({value} ->> '$')", "VARCHAR")
     if kind == "VARCHAR":
         return _STRUCT.format("CAST(NULL AS BLOB)", value)
     if kind == "BLOB":
@@ -152,8 +194,6 @@ def _image(value: str, kind: str) -> str | None:
 
 
 def _is_missing(column: str, kind: str) -> str:
-    if kind == "VARCHAR":
-        return f"{column} IS NULL OR {column} = ''"
     if kind == "BLOB":
         return f"{column} IS NULL"
     has_bytes, has_path = _fields(kind)

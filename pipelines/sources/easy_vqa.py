@@ -34,7 +34,7 @@ class EasyVqaSource(SourceSection):
     def _folders(self) -> tuple[Path, ...]:
         return (self.root,)
 
-    def attach(self, connection: Any) -> None:
+    def attach(self, connection: Any, scratch: Path) -> None:
         self.root  # noqa: B018  (a missing package is told before anything is read)
         declare(connection, text_schema(_COLUMNS))
 

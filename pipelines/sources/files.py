@@ -1,25 +1,32 @@
-"""Tables in files: parquet, JSON lines and CSV, by path, folder, glob or fsspec address. DuckDB scans them in place."""
+"""Tables in files: parquet, JSON and CSV, by path, folder, glob or fsspec address. DuckDB scans them in place, but for those
+that are packed in a zip file or written in another encoding (`pipelines.sources.texts`)."""
 
 import glob
 import os
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from pipelines.sources.section import SMALL, SourceSection, quoted
+from pipelines.sources.texts import as_utf8, known_encoding, layout, read_head, unzipped
 from schemas.errors import ConfigError
 
 _SPOILT = re.compile(r"(DATE|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|TIME|UUID)((?:\[\])*)")
 """Types that DuckDB guesses from JSON texts and writes back in another spelling."""
+
+_LINE = 2**27
+"""Bytes of the longest CSV line; TSV files of VLMEvalKit hold images."""
 
 
 class FileSource(SourceSection):
     """Rows of one or many files with the same columns (a file that lacks a column has nulls there)."""
 
     SUFFIXES: ClassVar[tuple[str, ...]]
+    ELSE: ClassVar[tuple[str, ...]] = ()
+    """Suffixes that are looked for in a folder without files of the first ones."""
 
     path: str | tuple[str, ...] = Field(description="file, folder, glob or fsspec address (s3://…), or a list of these")
 
@@ -46,12 +53,23 @@ class FileSource(SourceSection):
     def files(self) -> list[str]:
         return [file for pattern in self._patterns() for file in self._files(pattern)]
 
-    def attach(self, connection: Any) -> None:
-        files = self.files()
+    def attach(self, connection: Any, scratch: Path) -> None:
+        suffixes = (*self.SUFFIXES, *self.ELSE)
+        given = self.files()
+        unpacked = [
+            member
+            for file in given
+            for member in (unzipped(self.name, file, suffixes, scratch) if file.lower().endswith(".zip") else [file])
+        ]
+        files = [self._readable(file, scratch) for file in unpacked]
         for protocol in {file.split("://")[0] for file in files if is_remote(file)}:
             connection.register_filesystem(filesystem(f"{protocol}://"))
         listed = "[" + ", ".join(quoted(file) for file in files) + "]"
         connection.execute(f"CREATE VIEW raw AS SELECT * FROM {self._scan(connection, listed, files)}")
+
+    def _readable(self, file: str, scratch: Path) -> str:
+        """The file, or a copy of it that DuckDB can read."""
+        return file
 
     @abstractmethod
     def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
@@ -72,6 +90,12 @@ class FileSource(SourceSection):
             ]
         else:
             files = self._local_files(str(Path(pattern).expanduser()))
+        if not files and Path(pattern).expanduser().is_dir():
+            held = sorted({p.suffix for p in Path(pattern).expanduser().rglob("*") if p.is_file()})
+            raise ConfigError(
+                f"Source '{self.name}': the folder '{pattern}' holds no {', '.join((*self.SUFFIXES, *self.ELSE))} file; "
+                f"it holds {', '.join(filter(None, held)) or 'nothing'}."
+            )
         if not files:
             raise ConfigError(f"Source '{self.name}': no file matches '{pattern}' (looked in {Path.cwd()}).")
         return files
@@ -81,7 +105,9 @@ class FileSource(SourceSection):
         if path.is_dir():
             if not os.access(path, os.R_OK | os.X_OK):
                 raise ConfigError(f"Source '{self.name}': the folder '{pattern}' cannot be read (permission denied).")
-            return sorted(str(p) for p in path.rglob("*") if p.name.endswith(self.SUFFIXES) and p.is_file())
+            found = sorted(str(p) for p in path.rglob("*") if p.is_file())
+            first = [p for p in found if p.endswith(self.SUFFIXES)]
+            return first or [p for p in found if self.ELSE and p.endswith(self.ELSE)]
         found = [pattern] if path.exists() else glob.glob(pattern, recursive=True)  # noqa: PTH207  (may be absolute)
         files = sorted(f for f in found if Path(f).is_file())
         for file in files:
@@ -100,33 +126,58 @@ class ParquetSource(FileSource):
         return f"read_parquet({listed}, union_by_name = true)"
 
 
-class JsonlSource(FileSource):
-    """JSON lines. A line that is not JSON becomes a row of nulls, which ingest then drops with its reason."""
+class TextSource(FileSource):
+    """What files of text share."""
+
+    LINES: ClassVar[bool] = False
+    """Whether a line end is never part of a value, so that those of old Macs can be told."""
+
+    encoding: Annotated[str, AfterValidator(known_encoding)] | None = Field(
+        default=None,
+        description="such as latin-1, cp1252 or utf-16-le; UTF-8, or UTF-16 with its mark, where not given",
+    )
+
+    def _readable(self, file: str, scratch: Path) -> str:
+        return as_utf8(self.name, file, self.encoding, scratch, lines=self.LINES)
+
+
+class JsonlSource(TextSource):
+    """JSON: one object a line, one list of objects (LLaVA, ShareGPT), or objects over several lines. In a folder, `.json`
+    files are read where it holds no JSON lines. A line that is not JSON becomes a row of nulls, which ingest then drops with
+    its reason; in a list it is an error."""
 
     SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-    type: Literal["jsonl"] = "jsonl"
+    ELSE = (".json", ".json.gz")
+    LINES = True
+    type: Literal["jsonl", "json"] = "jsonl"
 
     def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
         # All lines are looked at before a type is chosen: an answer that is a number ten thousand times and then a word
         # must not break the build at that word.
-        options = f"{listed}, format = 'newline_delimited', ignore_errors = true"
+        form = layout(self.name, files)
+        options = f"{listed}, format = '{form}'" + (", ignore_errors = true" if form == "newline_delimited" else "")
         found = connection.execute(
             f"DESCRIBE SELECT * FROM read_json({options}, union_by_name = true, sample_size = -1)"
         ).fetchall()
-        if [name for name, *_ in found] == ["json"] and found[0][1] == "JSON":
-            raise ConfigError(f"Source '{self.name}': {files[0]} holds no JSON objects, one a line.")
+        if [name for name, *_ in found] == ["json"] and b'"json"' not in read_head(
+            files[0]
+        ):  # DuckDB's name for bare values
+            where = {"newline_delimited": ", one a line", "array": " in its list", "unstructured": ""}[form]
+            raise ConfigError(f"Source '{self.name}': {files[0]} holds no JSON objects{where}.")
         columns = ", ".join(f"{quoted(name)}: {quoted(_SPOILT.sub(_as_text, kind))}" for name, kind, *_ in found)
         return f"read_json({options}, columns = {{{columns}}})"
 
 
-class CsvSource(FileSource):
-    """CSV with a header. Every column is text, as published; cast in the SELECT where another type is wanted."""
+class CsvSource(TextSource):
+    """CSV or TSV with a header. Every column is text, as published; cast in the SELECT where another type is wanted."""
 
     SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-    type: Literal["csv"] = "csv"
+    type: Literal["csv", "tsv"] = "csv"
 
     def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
-        return f"read_csv({listed}, header = true, all_varchar = true, union_by_name = true, sample_size = -1)"
+        options = f"header = true, all_varchar = true, union_by_name = true, sample_size = -1, max_line_size = {_LINE}"
+        tabs = ", delim = '\t'" if all(file.removesuffix(".gz").endswith(".tsv") for file in files) else ""
+        return f"read_csv({listed}, {options}{tabs})"
 
 
 def is_remote(path: str) -> bool:

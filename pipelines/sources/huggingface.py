@@ -33,7 +33,7 @@ class HuggingFaceSource(SourceSection):
 
         return Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)
 
-    def attach(self, connection: Any) -> None:
+    def attach(self, connection: Any, scratch: Path) -> None:
         declare(connection, _plain_schema(self.dataset))
 
     def feed(self, connection: Any) -> None:

@@ -45,13 +45,13 @@ class ImageFolderSource(SourceSection):
         metadata = self._metadata()
         return [] if metadata is None else [str(metadata)]
 
-    def attach(self, connection: Any) -> None:
+    def attach(self, connection: Any, scratch: Path) -> None:
         metadata = self._metadata()
         if metadata is None:
             declare(connection, text_schema(("image", "file_name", "label")))
             return
         reader = _READERS[metadata.suffix[1:]](name=self.name, path=str(metadata))
-        reader.attach(connection)
+        reader.attach(connection, scratch)
         names = {name for name, *_ in connection.execute("DESCRIBE raw").fetchall()}
         given = {"image": "file_name", "images": "file_names"}
         added = [f"{old} AS {new}" for new, old in given.items() if old in names and not names & set(given)]

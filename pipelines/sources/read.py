@@ -7,23 +7,27 @@ limit every row is taken.
 """
 
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines.read_only import connect, lock, only_select
-from pipelines.sources.columns import ROW, nearest, projection
+from pipelines.sources.columns import nearest, projection, settled
+from pipelines.sources.schemas import statement
 from pipelines.sources.section import SourceSection, quoted
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-READ_VERSION = 2
+READ_VERSION = 3
 """Raised when the same source is read into other rows; every build then ingests again."""
 
 _ORDER = """md5(concat_ws(chr(31), {salt}, question, answer, kind, CAST(options AS VARCHAR), verifier_params,
-    CAST(list_transform(images, lambda x: coalesce(md5(x.bytes), x.path)) AS VARCHAR)))"""
+    CAST(list_transform(images, lambda x: coalesce(md5(x.bytes), x.path)) AS VARCHAR),
+    CASE WHEN images_text IS NOT NULL THEN CAST([images_text] AS VARCHAR) END, options_text, conversation))"""
 
 
 def fingerprint(source: SourceSection) -> str:
@@ -34,7 +38,7 @@ def fingerprint(source: SourceSection) -> str:
 def check_source(source: SourceSection) -> dict[str, str]:
     """The columns (name → DuckDB type) that the SELECT gives. Raises the ConfigError that reading would."""
     with _connected(source) as connection:
-        columns = _describe(connection, source)
+        columns = _describe(connection, source, _inner(connection, source))
         projection(source.name, columns, selected=source.select is not None)
         return columns
 
@@ -48,15 +52,16 @@ def read_rows(
     """
     bounds = [n for n in (source.limit, limit) if n is not None]
     with _connected(source) as connection:
-        listed = projection(source.name, _describe(connection, source), selected=source.select is not None)
+        inner = _inner(connection, source)
+        listed = projection(source.name, _describe(connection, source, inner), selected=source.select is not None)
         source.feed(connection)
-        query = f"SELECT {listed} FROM ({_inner(source)}\n)"
+        query = f"SELECT {listed} FROM ({inner}\n)"
         if bounds:
             query = _bounded(query, min(bounds), f"{seed}:{source.name}", source.is_small())
         for records in connection.sql(query).to_arrow_reader(batch):
             rows = pl.DataFrame(pl.from_arrow(records))
             if rows.height:
-                yield rows.select([pl.col(name).cast(kind) for name, kind in ROW.items()])
+                yield settled(rows)
 
 
 def _bounded(query: str, limit: int, salt: str, by_hash: bool) -> str:
@@ -68,21 +73,29 @@ def _bounded(query: str, limit: int, salt: str, by_hash: bool) -> str:
     return f"SELECT * EXCLUDE (number) FROM ({picked}) ORDER BY number"
 
 
-def _inner(source: SourceSection) -> str:
+def _inner(connection: Any, source: SourceSection) -> str:
+    """The SELECT over `raw`: the recipe's own, its schema's, or all of it."""
+    if source.schema is not None:
+        streamed = type(source).feed is not SourceSection.feed
+        return statement(source.name, source.schema, _columns(connection), streamed=streamed)
     text = (source.select or "SELECT * FROM raw").strip().rstrip(";")
     if not re.match(r"(--[^\n]*\n|\s)*(SELECT|WITH|FROM)\b", text, re.IGNORECASE):
         raise ConfigError(f"Source '{source.name}': 'select' must be a DuckDB SELECT, not '{text[:40]}'.")
     return only_select(text, f"Source '{source.name}': 'select'")
 
 
-def _describe(connection: Any, source: SourceSection) -> dict[str, str]:
+def _columns(connection: Any) -> list[str]:
+    return [name for name, *_ in connection.execute("DESCRIBE SELECT * FROM raw").fetchall()]
+
+
+def _describe(connection: Any, source: SourceSection, inner: str) -> dict[str, str]:
     import duckdb
 
-    raw = [name for name, *_ in connection.execute("DESCRIBE SELECT * FROM raw").fetchall()]
     try:
-        found = connection.execute(f"DESCRIBE SELECT * FROM ({_inner(source)}\n)").fetchall()
+        found = connection.execute(f"DESCRIBE SELECT * FROM ({inner}\n)").fetchall()
     except duckdb.Error as error:
-        raise ConfigError(f"Source '{source.name}': 'select' does not work: {_sentence(error, raw)}") from error
+        words = _sentence(error, _columns(connection))
+        raise ConfigError(f"Source '{source.name}': 'select' does not work: {words}") from error
     return {name: kind for name, kind, *_ in found}
 
 
@@ -92,10 +105,10 @@ def _connected(source: SourceSection) -> Iterator[Any]:
     import duckdb
     import pyarrow as pa
 
-    with connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="curate-source-") as scratch, connect() as connection:
         try:
-            source.attach(connection)
-            lock(connection, files=source.files())
+            source.attach(connection, Path(scratch))
+            lock(connection, files=source.files(), folders=[Path(scratch)])
             yield connection
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise ConfigError(f"Source '{source.name}' cannot be read: {_sentence(error, [])}") from error
@@ -105,7 +118,11 @@ def _sentence(error: Exception, columns: list[str]) -> str:
     """The first line of DuckDB's message; for an unknown column, the nearest ones that exist."""
     import duckdb
 
-    line = str(error).strip().split("\n")[0].rstrip(".!")
+    words = str(error)
+    if "CSV Error" in words and ("unicode" in words.lower() or "utf-8" in words.lower()):
+        place = words.strip().split("\n")[0].removeprefix("Invalid Input Error: ").rstrip(".!")
+        return f"{place} is not UTF-8; name the file's 'encoding', such as latin-1 or cp1252."
+    line = words.strip().split("\n")[0].rstrip(".!")
     if isinstance(error, duckdb.BinderException) and "not found in FROM" in line and line.count('"') >= 2:
         wanted = line.split('"')[1]
         return f"there is no column '{wanted}' in raw; {nearest(wanted, columns)}."

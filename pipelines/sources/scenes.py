@@ -33,7 +33,7 @@ class ScenesSource(SourceSection):
     seed: int = Field(default=0, description="another seed, other scenes")
     license: str | None = "CC0-1.0"
 
-    def attach(self, connection: Any) -> None:
+    def attach(self, connection: Any, scratch: Path) -> None:
         declare(connection, _schema())
 
     def feed(self, connection: Any) -> None:

@@ -1,12 +1,14 @@
 """What every source of a recipe shares: its name, its SELECT, its limit, and how it hands its raw table to DuckDB."""
 
 import difflib
+import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
+from pipelines.sources.schemas import known_schema
 from schemas.answer import Answer
 from schemas.section import Section
 
@@ -16,13 +18,23 @@ SMALL = 256 * 2**20
 KINDS: tuple[str, ...] = tuple(part.model_fields["kind"].default for part in get_args(get_args(Answer)[0]))
 
 
+# pydantic warns because its models once had a method of this name; the word is the one that users look for.
+warnings.filterwarnings("ignore", message='Field name "schema" in "SourceSection" shadows', category=UserWarning)
+
+
 class SourceSection(Section):
     """The fields that every source type has. `type` tells the types apart."""
 
     name: str = Field(pattern=r"^\w[\w./-]*$", description="name of the dataset; part of every row's id")
+    schema: Annotated[str, AfterValidator(known_schema)] | None = Field(  # type: ignore[assignment]
+        default=None, description="name of a public dataset's columns, such as chartqa, llava or vlmevalkit"
+    )
     select: str | None = Field(default=None, description="DuckDB SELECT … FROM raw that names the columns")
     limit: int | None = Field(default=None, ge=1, description="at most so many rows of this source")
     kind: str = Field(default="text", description="answer kind of rows whose column 'kind' is absent or null")
+    index_base: Literal[0, 1] | None = Field(
+        default=None, description="answers of choices are numbers of options, counted from here; they become letters"
+    )
     split: str = Field(default="train", description="the split that is read and recorded")
     license: str | None = Field(default=None, description="licence of the data, recorded in every row")
     image_root: str | tuple[str, ...] | None = Field(
@@ -40,6 +52,12 @@ class SourceSection(Section):
             raise ValueError(f"no answer kind '{kind}'; did you mean '{near[0]}'? One of {', '.join(sorted(KINDS))}")
         return kind
 
+    @model_validator(mode="after")
+    def _one_mapping(self) -> Self:
+        if self.schema is not None and self.select is not None:
+            raise ValueError("give 'schema' or 'select', not both")
+        return self
+
     @property
     def image_folders(self) -> tuple[Path, ...]:
         """The folders that a row may name images of; relative paths start from the first. None: images are bytes."""
@@ -51,8 +69,9 @@ class SourceSection(Section):
         return ()
 
     @abstractmethod
-    def attach(self, connection: Any) -> None:
-        """Make the table `raw` in a DuckDB connection; its rows need not be there yet. Raises ConfigError."""
+    def attach(self, connection: Any, scratch: Path) -> None:
+        """Make the table `raw` in a DuckDB connection; its rows need not be there yet. `scratch` is a folder for copies
+        that are wanted while it is read. Raises ConfigError."""
 
     def feed(self, connection: Any) -> None:
         """Give `raw` its rows, where `attach` gave only its columns. They can be read once."""

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from pipelines.images import ImageFaultError, decoding, read_picture
+from pipelines.images import ImageFaultError, ImageLimits, decoding, read_picture
 
-_LIMIT = 1_000_000
+_LIMIT = ImageLimits(1_000_000)
 
 
 @pytest.fixture(autouse=True)
 def _switches() -> Iterator[None]:
-    with decoding(_LIMIT):
+    with decoding(_LIMIT.max_pixels):
         yield
 
 

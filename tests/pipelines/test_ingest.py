@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pipelines.gallery
-from pipelines.images import Picture, read_picture
+from pipelines.images import ImageLimits, Picture, read_picture
 from pipelines.ingest import IngestConfig, ingest
 from pipelines.media import MediaStore
 from pipelines.sources.easy_vqa import EasyVqaSource
@@ -195,9 +195,9 @@ def test_groups_are_the_given_one_or_the_first_image_or_the_question(tmp_path: P
 def test_an_image_of_many_rows_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: Counter[bytes] = Counter()
 
-    def count(data: bytes, max_pixels: int) -> Picture:
+    def count(data: bytes, limits: ImageLimits) -> Picture:
         decoded[data] += 1
-        return read_picture(data, max_pixels)
+        return read_picture(data, limits)
 
     monkeypatch.setattr(pipelines.gallery, "read_picture", count)
     (tmp_path / "a.png").write_bytes(_png())

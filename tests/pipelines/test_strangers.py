@@ -134,7 +134,7 @@ def test_a_locked_connection_cannot_be_opened_again(statement: str, tmp_path: Pa
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    stage = tmp_path / "out" / "builds" / "r" / "00_ingest"
+    stage = tmp_path / "out" / "builds" / "r" / "ingest"
     stage.mkdir(parents=True)
     (stage / "stage.json").write_text("{}")
     pl.DataFrame({"id": ["a", "b"], "kind": ["x", "y"]}).write_parquet(stage / "kept.parquet")
