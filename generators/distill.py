@@ -1,4 +1,4 @@
-"""Distill: a text reasoner that never sees the picture answers from its caption, and its reasoning becomes a trace.
+"""Distill: a teacher answers, and its reasoning becomes a trace. It sees the images, or is told of them by captions alone.
 
 A large reasoner may write tags by itself; a small one is shown worked examples and writes free text that ends in a
 fixed sentence. Either way the reply is taken apart here and put together again in the recipe's tag schema, so that all
@@ -11,13 +11,13 @@ does so here; its traces carry `gold_visible`, and the check `reverify` asks whe
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import polars as pl
 from pydantic import Field, field_validator
 
 from generators.outcomes import failure, said
-from generators.prompts import fields, knows, question_text
+from generators.prompts import conversation, fields, images, knows, question_text
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id
 from schemas.reply import (
@@ -53,10 +53,14 @@ class DistillConfig(Section):
 
     model: str = Field(description="a name from `models`")
     system: str | None = None
-    prompt: Annotated[str, knows("caption", "question", "answer")] = Field(
-        default="Description: {caption}\nQuestion: {question}",
+    sees: Literal["media", "nothing"] | None = Field(
+        default=None,
+        description="whether the teacher is shown a row's images; unset: media, or nothing where captions tell of them",
+    )
+    prompt: Annotated[str, knows("caption", "question", "answer")] | None = Field(
+        default=None,
         description="{caption}, {question}; options stand in the question; {answer} shows the gold answer, and every "
-        "trace is then marked `gold_visible`",
+        "trace is then marked `gold_visible`; unset: the question, after the description where there is one",
     )
     shots: tuple[Shot, ...] = ()
     n: int = Field(default=1, ge=1, description="traces a question")
@@ -85,17 +89,22 @@ class DistillConfig(Section):
     @property
     def gold_visible(self) -> bool:
         """Whether the reasoner is shown the answer that it should reach, so that a right trace proves little."""
-        return "answer" in fields(self.prompt)
+        return "answer" in fields(self.prompt or "")
+
+    def seeing(self, captions: bool) -> "DistillConfig":
+        """The same with `sees` decided: captions speak for the images, unless the recipe says otherwise."""
+        return self.model_copy(update={"sees": self.sees or ("nothing" if captions else "media")})
 
 
-COLUMNS = ("id", "question", "options", "caption", "gold")
+COLUMNS = ("id", "media", "question", "options", "caption", "gold")
 
 
 def requests(rows: pl.DataFrame, config: DistillConfig) -> Iterator[Request]:
-    """One request a row, `n` samples each."""
+    """One request a row, `n` samples each; none for images that the teacher neither sees nor is told of."""
     opening = _opening(config)
     for row in rows.iter_rows(named=True):
-        yield Request(row["id"], (*opening, _turn(config, row)), config.sampling, n=config.n)
+        if config.sees == "media" or row["caption"] is not None or not images(row):
+            yield Request(row["id"], (*opening, _turn(config, row)), config.sampling, n=config.n)
 
 
 def collect(answers: pl.DataFrame, config: DistillConfig) -> Split:
@@ -207,15 +216,20 @@ def _opening(config: DistillConfig) -> tuple[Message, ...]:
     """System turn and worked examples: the same for every row, so engines keep them in their prefix cache."""
     turns = [Message("system", (config.system,))] if config.system else []
     for shot in config.shots:
-        text = config.prompt.format(caption=shot.description, question=shot.question, answer=shot.answer)
+        text = _text(config, shot.description, shot.question, shot.answer)
         turns += [Message("user", (text,)), Message("assistant", (shot.reply,))]
     return tuple(turns)
 
 
 def _turn(config: DistillConfig, row: Mapping[str, Any]) -> Message:
     question = question_text(row["question"], row["options"])
-    text = config.prompt.format(caption=row["caption"] or "", question=question, answer=row["gold"])
-    return Message("user", (text,))
+    text = _text(config, row["caption"], question, row["gold"])
+    return conversation(None, *(images(row) if config.sees == "media" else ()), text)[0]
+
+
+def _text(config: DistillConfig, caption: str | None, question: str, answer: str) -> str:
+    prompt = config.prompt or ("Description: {caption}\nQuestion: {question}" if caption else "{question}")
+    return prompt.format(caption=caption or "", question=question, answer=answer)
 
 
 def _unfinished(thought: str, thinking: bool) -> str:

@@ -109,6 +109,32 @@ def identify(config: ModelConfig) -> ModelIdentity:
     return ModelIdentity(config.model, revision, template)
 
 
+def reads_images(config: ModelConfig) -> bool | None:
+    """Whether a model takes images, by its name and its `config.json`; None where neither tells.
+
+    A text model says nothing of images there; one that reads them names its vision tower, a processor or an image token.
+    """
+    if config.engine == "openai":
+        return None
+    try:
+        folder = _folder(config.model)
+    except ConfigError:
+        return None
+    if folder is None:
+        return False if config.model in EMBEDDED else None
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    architectures = told.get("architectures") or []
+    if any(_SIGHT.search(key) for key in told) or not all(str(a).endswith("ForCausalLM") for a in architectures):
+        return True
+    return False if architectures else None
+
+
+_SIGHT = re.compile("vision|visual|image|img|mm_", re.IGNORECASE)
+
+
 def chat_template_text(given: str) -> str:
     """A recipe's `args.chat_template`: the template itself, or the path of a file that holds it."""
     if "\n" in given or "{" in given:

@@ -1,6 +1,7 @@
 """What can be known to fail before anything starts: engines, models, sources, the workspace."""
 
 from generators.encoders import EncoderConfig, Kind, check_encoder
+from generators.models import reads_images
 from pipelines.card import check_template
 from pipelines.decontaminate import facts, sources_of
 from pipelines.dedup import encoder_identities
@@ -53,6 +54,7 @@ def check_recipe(recipe: Recipe) -> None:
     try:
         _check_tags(recipe)
         check_gate(recipe)
+        _check_sight(recipe)
         check_candidates(recipe)
         _check_dedup(recipe)
         check_vectors(recipe)
@@ -80,6 +82,26 @@ def _check_tags(recipe: Recipe) -> None:
             f"verify.tags: '{recipe.verify.tags}' asks for {', '.join(parts)} beside the answer, and a trace has one "
             f"reasoning; take one of {fit}."
         )
+
+
+def _check_sight(recipe: Recipe) -> None:
+    """Raise ConfigError where every row has images and the teacher is asked about none, or a model reads no images."""
+    if not all(isinstance(source, PICTURED) for source in recipe.sources):
+        return
+    teacher = recipe.teacher
+    if teacher is not None and teacher.sees == "nothing" and recipe.caption is None:
+        raise ConfigError(
+            "distill.sees: every row has images, and a teacher that sees nothing has to be told of them; add a `caption` "
+            "section, or set it to media."
+        )
+    shown = [("caption.model", recipe.caption.model)] if recipe.caption else []
+    shown += [("distill.model", teacher.model)] if teacher is not None and teacher.sees == "media" else []
+    shown += [("rollouts.model", name) for name in (recipe.rollouts.models if recipe.rollouts else ())]
+    for key, name in shown:
+        if reads_images(recipe.models[name]) is False:
+            raise ConfigError(
+                f"{key}: every row has images, and '{name}' reads text only; name a model that sees them."
+            )
 
 
 def _check_dedup(recipe: Recipe) -> None:

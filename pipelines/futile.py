@@ -12,6 +12,7 @@ from filters.select.clusters import ClusterConfig
 from filters.select.draw import DrawConfig
 from filters.select.select import clusters_wanted, how_drawn, rule_of
 from filters.select.traces import TracesConfig
+from generators.prompts import fields
 from pipelines.dedup import DedupConfig
 from pipelines.groups import SplitSection
 from pipelines.selection import SelectSection, VectorsSection, encoders, reader
@@ -41,6 +42,9 @@ def check_futile(recipe: "Recipe") -> None:
 
 def _of_traces(recipe: "Recipe") -> Iterator[Part]:
     made, picks = recipe.distill is not None, recipe.traces or TracesConfig()
+    told = "caption" in fields((recipe.distill.prompt if recipe.distill else None) or "")
+    why, cure = "its {caption} is filled by captions, and the recipe writes none", "add a `caption` section"
+    yield Part("distill.prompt", told, recipe.caption is not None, why, cure)
     for name in ("rewrite", "quality", "traces"):
         asked = getattr(recipe, name) is not None
         yield Part(name, asked, made, "the recipe makes no traces", "add a `distill` section")

@@ -101,6 +101,11 @@ class Recipe(Section):
                 raise ValueError(f"sources: two sources are named '{name}'; give each a name of its own.")
         return self
 
+    @property
+    def teacher(self) -> DistillConfig | None:
+        """`distill`, with what its teacher sees decided by whether captions are written."""
+        return None if self.distill is None else self.distill.seeing(captions=self.caption is not None)
+
     def _signals_of_students(self) -> None:
         if self.signals is None:
             return

@@ -90,6 +90,8 @@ class Asks:
     many completions of each model a sample of the data set may need (by model where they differ; None: not known before
     the rows are); `models` names the models of a section, and each is asked everything, but for rows that name one in a
     column `model`; `exact` says whether all that is wanted will be asked for, or answers may make some of it needless.
+    `passed` is the cause of which a row drops that `requests` asks nothing about; `limit` the key of the recipe that
+    limits the length of answers, where it is not the stage's own `sampling.max_tokens`.
     """
 
     rows: "Callable[[Road, Stage], pl.LazyFrame]"
@@ -98,6 +100,8 @@ class Asks:
     most: Callable[[Any], int | Mapping[str, int] | None] = lambda section: getattr(section, "n", 1)
     models: Callable[[Any], tuple[str, ...]] = lambda section: (section.model,)
     exact: Callable[[Any], bool] = lambda section: True
+    passed: str = "not_asked"
+    limit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,12 +151,13 @@ def in_order(*stages: Stage) -> tuple[Stage, ...]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage reports: rows in, rows kept, and what its calls of each model cost."""
+    """What a stage reports: rows in, rows kept, what its calls of each model cost, and what a user should know of them."""
 
     rows_in: int
     rows_kept: int
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Road:
@@ -350,6 +355,7 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
         "notes": dict(outcome.notes),
         "tables": describe_tables(folder),
         "reads": dict(sorted(seen.reads.items())),
+        "warnings": list(outcome.warnings),
     }
     if outcome.receipts:
         record["asked"] = {name: _cost(receipt) for name, receipt in outcome.receipts.items()}

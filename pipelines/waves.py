@@ -20,7 +20,7 @@ import polars as pl
 from filters.stopping import Said, StoppingRule
 from filters.traces import verify_item
 from filters.verify.pool import VerifierPool
-from pipelines.ask import Paths, send, write_wanted
+from pipelines.ask import Paths, send, take, write_wanted
 from pipelines.driver import Call, Receipt
 from pipelines.ordering import write_joined
 from pipelines.refusals import Refusals
@@ -55,7 +55,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
     stops = paths.needy.with_name(f"stops-{paths.needy.stem}.parquet")
     verify = build.recipe.verify
     try:
-        write_wanted(paths.input, model, identity, asks.requests, section, paths.wanted)
+        write_wanted(paths.input, model, identity, asks.requests, section, paths.wanted, paths.passed)
         build.log.heal()
         refusals = Refusals(build, model, paths.wanted)
         refusals.leave_out(paths.missing, build.log.missing(paths.wanted, paths.missing))
@@ -183,9 +183,7 @@ def _collect(
     asked = pl.read_parquet(stops, columns=["id", "asked"])
     for batch in answers:
         known = batch.join(asked, on="id", maintain_order="left").filter(pl.col("index") < pl.col("asked"))
-        parted = stage.asks.collect(known.drop("asked").with_columns(model=pl.lit(model)), section)
-        parts.add("kept", parted.kept)
-        parts.add("dropped", parted.dropped)
+        take(stage.asks, section, model, known.drop("asked"), parts)
 
 
 def _add(receipt: Receipt, more: Receipt) -> None:

@@ -17,6 +17,7 @@ from generators.prompts import LETTERS, stem
 from generators.rollouts import RolloutsConfig
 from schemas.answer import ChoiceAnswer
 from schemas.ids import seeded
+from schemas.reply import part_reply
 from schemas.tags import TAG_SCHEMAS, parse_tags
 
 _NAMED = re.compile(
@@ -99,4 +100,5 @@ def _thought(reply: str, tags: str) -> str | None:
     if len(schema.sections) == 1:
         return ""
     found = parse_tags(reply, schema).sections
-    return next((found[s.name] for s in schema.sections if s.name != schema.answer and s.name in found), None)
+    told = next((found[s.name] for s in schema.sections if s.name != schema.answer and s.name in found), None)
+    return told or part_reply(reply).thought or None

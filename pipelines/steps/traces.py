@@ -23,15 +23,14 @@ def caption_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 
 
 def distill_rows(road: Road, stage: Stage) -> pl.LazyFrame:
-    """Samples with what the reasoner is told of their pictures; a picture without a caption cannot be reasoned about."""
+    """Samples with their images, and what captions tell of them."""
     rows = samples(road, stage, ("id", "question", "options", "media", "answer"))
     rows = rows.with_columns(
         gold=pl.col("answer").struct.field("raw"), prose=pl.col("answer").struct.field("kind") == "open"
     ).drop("answer")
     if "caption" not in road:
-        return rows.filter(pl.col("media").list.len() == 0).drop("media").with_columns(caption=pl.lit(None, pl.String))
-    told = rows.join(road.table("caption").select("id", "caption"), on="id", how="left")
-    return told.filter((pl.col("media").list.len() == 0) | pl.col("caption").is_not_null()).drop("media")
+        return rows.with_columns(caption=pl.lit(None, pl.String))
+    return rows.join(road.table("caption").select("id", "caption"), on="id", how="left")
 
 
 def conclude_rows(road: Road, stage: Stage) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ import pytest
 from generators import embedded
 from generators.embedded import gguf_chat_template
 from generators.fingerprint import remembered_hash
-from generators.models import identify, resolve
+from generators.models import identify, reads_images, resolve
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError
 
@@ -31,6 +31,28 @@ def folder(tmp_path: Path, cache: Path) -> Path:
     (made / "config.json").write_text("{}")
     (made / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
     return made
+
+
+@pytest.mark.parametrize(
+    ("told", "sees"),
+    [
+        ({}, None),
+        ({"architectures": ["Qwen3ForCausalLM"], "vocab_size": 9}, False),
+        ({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "vision_config": {}}, True),
+        ({"architectures": ["Phi3VForCausalLM"], "img_processor": {}}, True),
+        ({"architectures": ["LlavaQwenForCausalLM"], "mm_vision_tower": "siglip"}, True),
+    ],
+)
+def test_whether_a_model_reads_images(folder: Path, told: dict[str, object], sees: bool | None) -> None:
+    (folder / "config.json").write_text(json.dumps(told))
+    assert reads_images(ModelConfig(model=str(folder))) is sees
+
+
+def test_whether_a_named_model_reads_images() -> None:
+    assert reads_images(ModelConfig(model="reference-vlm")) is True
+    assert reads_images(ModelConfig(model="smollm2-135m-instruct")) is False
+    assert reads_images(ModelConfig(model="org/unknown")) is None
+    assert reads_images(ModelConfig(model="x", engine="openai", base_urls=("http://h/v1",))) is None
 
 
 def test_identity_changes_with_what_decides_answers_and_nothing_else(folder: Path) -> None:

@@ -96,15 +96,38 @@ def test_caption_drops_by_reason(text: str | None, finish: str | None, reason: s
     assert parted.kept["caption"].to_list() == ([] if reason else ["a star"])
 
 
-def test_distill_never_shows_the_picture() -> None:
+def test_a_teacher_that_sees_nothing_is_told_by_the_caption() -> None:
     config = distill.DistillConfig(
-        model="r", system="s", shots=(distill.Shot(description="d", question="q", reply="So the answer is x."),), n=3
+        model="r",
+        sees="nothing",
+        system="s",
+        shots=(distill.Shot(description="d", question="q", reply="So the answer is x."),),
+        n=3,
     )
     (request,) = distill.requests(rows(), config)
     assert request.images == ()
     assert request.n == 3
     assert [m.role for m in request.messages] == ["system", "user", "assistant", "user"]
     assert request.messages[-1].content == ("Description: a red star\nQuestion: What color is it?\nA) red B) blue",)
+
+
+def test_a_teacher_that_sees_is_shown_every_image_in_order() -> None:
+    config = distill.DistillConfig(model="r").seeing(captions=False)
+    (request,) = distill.requests(rows(caption=None), config)
+    image = ImagePart(MEDIA["sha256"])
+    assert request.messages[-1].content == (image, image, "What color is it?\nA) red B) blue")
+    both = distill.DistillConfig(model="r", sees="media").seeing(captions=True)
+    (request,) = distill.requests(rows(), both)
+    assert request.messages[-1].content[:2] == (image, image)
+    assert request.messages[-1].content[2].startswith("Description: a red star")
+
+
+def test_a_teacher_that_sees_nothing_is_not_asked_about_images_without_a_caption() -> None:
+    blind = distill.DistillConfig(model="r").seeing(captions=True)
+    assert blind.sees == "nothing"
+    assert list(distill.requests(rows(caption=None), blind)) == []
+    (request,) = distill.requests(rows(caption=None, media=[]), blind)
+    assert request.messages[-1].content == ("What color is it?\nA) red B) blue",)
 
 
 def test_a_prompt_that_names_the_answer_shows_it_and_marks_its_traces() -> None:

@@ -32,6 +32,28 @@ def test_a_schema_that_no_trace_fills_is_refused_before_a_model_is_asked() -> No
     check_recipe(load_recipe("quickstart", ["verify.tags=staged", "distill=null"]))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ("caption=null", "distill.sees=nothing"),
+            "distill.sees: every row has images, and a teacher that sees nothing",
+        ),
+        (("caption=null", "distill.sees=media"), "distill.model: every row has images, and 'reasoner' reads text only"),
+        (("caption=null",), "distill.model: every row has images, and 'reasoner' reads text only"),
+        (("caption.model=reasoner",), "caption.model: every row has images, and 'reasoner' reads text only"),
+        (("rollouts.model=[vlm, reasoner]",), "rollouts.model: every row has images, and 'reasoner' reads text only"),
+    ],
+)
+def test_a_model_that_cannot_see_what_it_is_shown(overrides: tuple[str, ...], sentence: str) -> None:
+    assert sentence in told(*overrides)
+
+
+def test_a_teacher_that_sees_needs_no_captions() -> None:
+    check_recipe(load_recipe("quickstart", ["caption=null", "distill.model=vlm"]))
+    check_recipe(load_recipe("quickstart", []))
+
+
 def test_the_tags_of_a_check_are_looked_at_too() -> None:
     sentence = told("checks=[{type: text_only}, {type: guess, tags: plian}]")
     assert "checks.1.tags: there is no tag schema 'plian'. Did you mean 'plain'?" in sentence

@@ -29,6 +29,7 @@ def load(folder: Path, text: str) -> None:
         ("traces: {pick: diverse}", REASONER, "traces: the recipe makes no traces, so it would do nothing; add a `distill`"),
         ("quality: {truncated: true}", REASONER, "quality: the recipe makes no traces"),
         ("rewrite: {}", REASONER, "rewrite: the recipe makes no traces"),
+        ('distill: {model: vlm, prompt: "{caption} {question}"}', "caption: {model: vlm}\n", "distill.prompt: its {ca"),
         ("judge: {model: vlm}", REASONER, "judge: the recipe asks for no answers"),
         ("judge: {model: vlm}", STUDENT, "judge: the recipe asks for no answers"),
         ("difficulty: {truncated: unscored}", STUDENT, "difficulty: the recipe has no rollouts"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from PIL import Image
 
 from pipelines.build import run_build
 from pipelines.recipe import load_recipe
@@ -151,3 +152,69 @@ def test_replies_of_reasoners_become_traces(tmp_path: Path, serve: Serve, tags: 
         thought = text.partition("<think>")[2].partition("</think>")[0]
         assert "wo and two" in thought
         assert text.count("<think>") == text.count("</think>") == 1
+
+
+def pictured(folder: Path, plain: int = 0) -> list[Message]:
+    """Two rows with an image of their own, and `plain` without."""
+    rows = []
+    for color in ("red", "blue"):
+        path = folder / f"{color}.png"
+        Image.new("RGB", (32, 32), color).save(path)
+        rows.append({"image": str(path), "question": f"Which color? ({color[0]})", "answer": color, "kind": "text"})
+    return rows + sums(plain)
+
+
+def test_a_teacher_without_captions_is_shown_the_images(tmp_path: Path, serve: Serve) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> Message:
+        asked.append(prompt)
+        return {"content": f"<think>It is all of one color.</think>\n{'red' if '(r)' in prompt else 'blue'}"}
+
+    build = make(tmp_path, serve(answer), pictured(tmp_path), "distill: {model: m}\n")
+    told = {r["stage"]: r for r in run_build(build)}
+    assert (told["distill"]["rows_in"], told["verify"]["kept"]) == (2, 2)
+    assert [prompt.count('"image_url"') > 0 for prompt in asked] == [True, True]
+    assert not any("Description" in prompt for prompt in asked)
+
+
+def test_no_row_is_passed_over_in_silence(tmp_path: Path, serve: Serve) -> None:
+    """A captioner gets no row without an image, and a teacher that sees nothing none with an image but no caption."""
+
+    def answer(prompt: str) -> Message:
+        if "Describe" in prompt:
+            return {"content": "A red square." if "red" in prompt else ""}
+        return {"content": "Red and red. So the answer is red."}
+
+    captioned = make(tmp_path, serve(answer), pictured(tmp_path, plain=3), "caption: {model: m}\ndistill: {model: m}\n")
+    told = {r["stage"]: r for r in run_build(captioned)}
+    assert told["caption"]["rows_in"] == 5
+    assert told["caption"]["dropped"] == {"caption:no_media": 3, "caption:empty": 2}
+    assert told["distill"]["rows_in"] == 5
+    assert told["distill"]["dropped"] == {"distill:no_caption": 2}
+    dropped = road(captioned).table("distill", "dropped").collect()
+    assert dropped["evidence"].str.json_path_match("$.sample_id").to_list() == dropped["id"].to_list()
+    blind = make(tmp_path, serve(answer), pictured(tmp_path, plain=1), "distill: {model: m, sees: nothing}\n")
+    told = {r["stage"]: r for r in run_build(blind)}
+    assert told["distill"]["dropped"] == {"distill:no_caption": 2}
+    assert told["distill"]["rows_in"] == 3
+
+
+@pytest.mark.parametrize(("cut", "told"), [(1, 0), (2, 1)])
+def test_a_stage_tells_that_answers_were_cut_off(tmp_path: Path, serve: Serve, cut: int, told: int) -> None:
+    """From a fifth of the answers on; also where they were all in the log already."""
+
+    def answer(prompt: str) -> Message:
+        short = any(f"What is {i} plus" in prompt for i in range(1, cut + 1))
+        return {"content": "Hm. So the answer is 2.", "finish_reason": "length" if short else "stop"}
+
+    sections = "distill: {model: m}\nrollouts: {model: m, n: 2, tags: plain}\n"
+    build = make(tmp_path, serve(answer), sums(10), sections)
+    for _ in range(2):
+        records = {r["stage"]: r for r in run_build(build)}
+        warning = "2 of 10 answers of 'm' (20%) were cut off before they ended; raise distill.sampling.max_tokens."
+        assert records["distill"]["warnings"] == [warning] * told
+        assert len(records["rollouts"]["warnings"]) == told
+        assert not records["ingest"]["warnings"]
+        for stage in ("distill", "rollouts"):
+            (build.folder(road(build).stage(stage)) / "stage.json").unlink()

@@ -116,8 +116,10 @@ def test_random_mask_is_refused_where_the_evidence_is_everywhere() -> None:
     assert refused(RandomMask(), material(meta={"evidence": [[0, 0, 64, 60]]})) == ["no_room"]
 
 
-def test_option_shuffle_moves_the_gold_and_keeps_the_thought() -> None:
-    reply = "<think>The circle looks blue to me.</think><answer>B</answer>"
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_option_shuffle_moves_the_gold_and_keeps_the_thought(opening: str) -> None:
+    """The opening mark may have been part of the prompt."""
+    reply = f"{opening}The circle looks blue to me.</think><answer>B</answer>"
     sample = material(SECOND, options=("red", "blue", "teal"), replies=(Told("0", reply, "B"),))
     change = only(OptionShuffle(), sample, "think_answer")
     assert change.options is not None
