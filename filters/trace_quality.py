@@ -1,20 +1,23 @@
-"""How well a trace is written: measured for every trace, a reason to drop only where the recipe says so.
+"""How well a trace is written: measured for every trace, a reason to drop where a limit is set.
 
-By default all verified traces are kept: OpenMMReasoner (arXiv 2511.16334) measured that length and difficulty filters made
-the trained model worse (55.2 without, 54.2 and 51.3 with). Every limit is therefore opt-in.
+Three faults drop by default, because a trace that has one of them teaches something wrong whatever it is used for: it names
+or implies another answer than the one it gives (`filters.conclusions`, `filters.restated`), its sentences or n-grams come
+again and again, or it stutters (`filters.repetition`). All other limits are opt-in: OpenMMReasoner (arXiv 2511.16334)
+measured that length and difficulty filters made the trained model worse (55.2 without, 54.2 and 51.3 with). What the caption
+denies is a flag unless `max_denied` is set (`filters.caption_denial` says why).
 
-Measures, and where they come from: repeated n-grams (6 words in `om-ai-lab/VLM-R1`, 20 in VL-Cogito, arXiv 2507.22607, and
-Perception-R1), repeated sentences (VisionReasoner), caption leakage (the banned words of LongPerceptualThoughts,
-`andrewliao11/LongPerceptualThoughts:data_gen/`, and VLAA-Thinking, arXiv 2504.11468, step 4), reflection cues
-(VLAA-Thinking, step 6).
+Further measures: caption leakage (the banned words of LongPerceptualThoughts, `data_gen/` of
+andrewliao11/LongPerceptualThoughts, and VLAA-Thinking, arXiv 2504.11468, step 4), reflection cues (VLAA-Thinking, step 6).
 """
 
-import re
 from typing import Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from filters.caption_denial import denied
+from filters.conclusions import CUES, conclusions
+from filters.repetition import repeated_ngrams, repeated_sentences, stutters
 from schemas.section import Section
 from schemas.split import Split, split
 
@@ -27,29 +30,25 @@ LEAKS = (
 )
 """Ways in which a reasoner that never saw the picture gives itself away (regular expressions, case does not matter)."""
 
-CUES = (
-    r"\bwait\b",
-    r"\bhmm+\b",
-    r"\balternatively\b",
-    r"\b(?:double|re)-?check\b",
-    r"\blet me (?:re)?think\b",
-    r"\baha\b",
-)
-"""Reflection cues. VLAA-Thinking publishes no list; these are the ones that its paper and its neighbours name."""
-
 _SCRIPTS = ("Latin", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai", "Hangul")
 
 
 class QualityConfig(Section):
-    """Limits on traces; each is off unless set."""
+    """Limits on traces; null sets none."""
 
     min_tokens: int | None = Field(default=None, ge=0, description="shortest trace, in the reasoner's tokens")
     max_tokens: int | None = Field(default=None, ge=1, description="longest trace, in the reasoner's tokens")
     truncated: bool = Field(default=False, description="drop traces whose reply was cut off")
     ngram: int = Field(default=6, ge=2, description="words in an n-gram")
-    max_repeated_ngrams: float | None = Field(default=None, ge=0, le=1, description="largest share of repeated n-grams")
+    max_repeated_ngrams: float | None = Field(default=0.5, ge=0, le=1, description="largest share of repeated n-grams")
     max_repeated_sentences: float | None = Field(
-        default=None, ge=0, le=1, description="largest share of repeated sentences"
+        default=0.3, ge=0, le=1, description="largest share of repeated sentences"
+    )
+    max_stutters: int | None = Field(
+        default=0, ge=0, description="most phrases said twice at once ('So the So the answer is')"
+    )
+    max_denied: int | None = Field(
+        default=None, ge=0, description="most colours, shapes and counts that the caption denies; null only measures"
     )
     max_foreign: float | None = Field(
         default=None, ge=0, le=1, description="largest share of letters outside the trace's main script"
@@ -58,7 +57,10 @@ class QualityConfig(Section):
     max_cues: int | None = Field(
         default=None, ge=0, description="most reflection cues (VLAA sends these to RL, not SFT)"
     )
-    contradictions: bool = Field(default=False, description="drop traces that conclude another answer than they give")
+    contradictions: bool = Field(
+        default=True,
+        description="drop traces that name or imply another answer, or another option's letter, than they give",
+    )
     leaks: tuple[str, ...] = Field(default=LEAKS, description="regular expressions that find a mention of the caption")
     cues: tuple[str, ...] = Field(default=CUES, description="regular expressions that find a reflection cue")
 
@@ -84,43 +86,52 @@ class QualityConfig(Section):
 def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     """Add the measures to traces (`id, reasoning, tokens, finish_reason`), without dropping any.
 
-    New columns: `words`, `repeated_ngrams` and `repeated_sentences` (shares, 0 where there is one or none),
+    New columns: `words`, `repeated_ngrams` and `repeated_sentences` (shares, 0 where there is one or none), `stutters`,
     `foreign` (share of letters outside the main script; Greek and LaTeX commands are mathematics, so they are nobody's),
-    `leaks`, `cues` (counts), `truncated`, `concluded` (the answer that the reasoning comes to, as it says it).
+    `leaks`, `cues` (counts), `truncated`, `conclusions` (the answers that the reasoning gives, as it says them) and `denied`
+    (what the `caption` denies, where there are columns `caption, question, said`: what a trace was told, asked and answers;
+    null without a caption).
     """
     text = pl.col("reasoning").fill_null("")
-    words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
-    # A point inside a number or an abbreviation ends nothing.
-    sentences = text.str.to_lowercase().str.replace_all(r"[.!?;]+(?:\s+|$)|[。！？；\n]+", "\n").str.split("\n")
-    stripped = sentences.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(pl.element() != ""))
-    rows = traces.with_columns(__words=words, __sentences=stripped)
-    grams = pl.concat_str([pl.element().shift(-i) for i in range(config.ngram)], separator=" ").drop_nulls()
-    return rows.with_columns(
-        words=pl.col("__words").list.len(),
-        repeated_ngrams=_repeated(pl.col("__words").list.eval(grams)),
-        repeated_sentences=_repeated(pl.col("__sentences")),
+    reasonings = traces["reasoning"].to_list()
+    return traces.with_columns(
+        words=text.str.count_matches(r"[\p{L}\p{N}]+"),
+        repeated_ngrams=repeated_ngrams(text, config.ngram),
+        repeated_sentences=repeated_sentences(text),
+        stutters=pl.Series([stutters(t) for t in reasonings], dtype=pl.UInt32),
         foreign=_foreign(text.str.replace_all(r"\\[A-Za-z]+", " ")),
         leaks=mentions(text, config.leaks),
         cues=mentions(text, config.cues),
         truncated=pl.col("finish_reason") == "length",
-        concluded=pl.Series([concluded(t) for t in traces["reasoning"]], dtype=pl.String),
-    ).drop("__words", "__sentences")
+        conclusions=pl.Series([conclusions(t) for t in reasonings], dtype=pl.List(pl.String)),
+        denied=pl.Series(_denied(traces), dtype=pl.List(pl.String)),
+    )
+
+
+def _denied(traces: pl.DataFrame) -> list[list[str] | None]:
+    if "caption" not in traces.columns:
+        return [None] * traces.height
+    columns = traces.select("reasoning", "caption", "question", "said").iter_rows()
+    return [None if row[1] is None else denied(*row) for row in columns]
 
 
 def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
     """Keep the traces within every limit that is set.
 
-    Reasons: `quality:` and `too_short`, `too_long`, `truncated`, `repeated_ngrams`, `repeated_sentences`, `language`,
-    `leaks`, `cues`, `contradiction`; evidence: the sample, the measure and the limit, or what a contradiction concluded.
+    Reasons: `quality:` and `too_short`, `too_long`, `truncated`, `repeated_ngrams`, `repeated_sentences`, `stutters`,
+    `language`, `leaks`, `cues`, `caption_denies`, `contradiction`; evidence: the sample, the measure and the limit, what a
+    contradiction concluded, what the caption denies.
     """
     limits = (
         ("too_short", pl.col("tokens"), config.min_tokens, False),
         ("too_long", pl.col("tokens"), config.max_tokens, True),
         ("repeated_ngrams", pl.col("repeated_ngrams"), config.max_repeated_ngrams, True),
         ("repeated_sentences", pl.col("repeated_sentences"), config.max_repeated_sentences, True),
+        ("stutters", pl.col("stutters"), config.max_stutters, True),
         ("language", pl.col("foreign"), config.max_foreign, True),
         ("leaks", pl.col("leaks"), config.max_leaks, True),
         ("cues", pl.col("cues"), config.max_cues, True),
+        ("caption_denies", pl.col("denied").list.len(), config.max_denied, True),
     )
     reason, measure, bound = pl.lit(None, pl.String), pl.lit(None, pl.Float64), pl.lit(None, pl.Float64)
     flags = (("truncated", config.truncated, "truncated"), ("contradiction", config.contradictions, "contradicts"))
@@ -129,27 +140,19 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
             reason = pl.coalesce(reason, pl.when(pl.col(column)).then(pl.lit(f"quality:{cause}")))
     for cause, value, limit, upper in limits:
         if limit is not None:
-            out = reason.is_null() & ((value > limit) if upper else (value < limit))
+            out = reason.is_null() & ((value > limit) if upper else (value < limit)).fill_null(False)
             measure, bound = pl.when(out).then(value).otherwise(measure), pl.when(out).then(limit).otherwise(bound)
             reason = pl.when(out).then(pl.lit(f"quality:{cause}")).otherwise(reason)
     said = pl.when(reason == "quality:contradiction").then(pl.col("concluded"))
-    evidence = {"sample_id": pl.col("sample_id"), "measured": measure, "limit": bound, "concluded": said}
+    words = pl.when(reason == "quality:caption_denies").then(pl.col("denied").list.join(", "))
+    evidence = {
+        "sample_id": pl.col("sample_id"),
+        "measured": measure,
+        "limit": bound,
+        "concluded": said,
+        "denied": words,
+    }
     return split(measured, reason, evidence)
-
-
-def concluded(reasoning: str | None) -> str | None:
-    """The answer that a reasoning comes to by itself: its last "answer is …" or `\\boxed{…}`; None where it says none."""
-    said = list(_CONCLUDED.finditer(reasoning or ""))
-    return next((g.strip() for g in said[-1].groups() if g), None) if said else None
-
-
-_CONCLUDED = re.compile(r"(?i)\banswer is:?\s*([^\n.]+(?:\.\d+)?)|\\boxed\{([^{}]*)\}")
-
-
-def _repeated(items: pl.Expr) -> pl.Expr:
-    """1 − distinct / all: 0 where every item is another, near 1 where one comes over and over."""
-    total = items.list.len()
-    return pl.when(total > 0).then(1 - items.list.n_unique() / total).otherwise(0.0)
 
 
 def _foreign(text: pl.Expr) -> pl.Expr:

@@ -1,16 +1,18 @@
 """Judging what models said: a trace is kept if its answer is right, a rollout is scored whatever it says."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 from pydantic import Field
 
+from filters.restated import contradicted
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from filters.verify.verifier import VerifyItem, state_of
-from schemas.answer import load_answer
+from schemas.answer import BooleanAnswer, ChoiceAnswer, load_answer
 from schemas.reply import only_states
 from schemas.section import Section
 from schemas.split import Split, no_drops, split
@@ -58,7 +60,7 @@ def judge_traces(traces: pl.DataFrame, pool: VerifierPool, config: VerifyConfig,
         .when(marked)
         .then(pl.lit("verify:tags"))
     )
-    evidence = {c: pl.col(c) for c in ("sample_id", "final", "extracted", "explanation", "tier")}
+    evidence = {c: pl.col(c) for c in ("sample_id", "final", "extracted", "explanation", "tier", "correct")}
     parted = split(rows.with_columns(pl.Series("text", texts, dtype=pl.String)), reason, evidence)
     columns = ("id", "sample_id", "index", "text", "reasoning", "final", "tokens", *VERDICT)
     return Split(parted.kept.select(columns), parted.dropped)
@@ -74,16 +76,55 @@ def score_rollouts(rollouts: pl.DataFrame, pool: VerifierPool, tags: str) -> Spl
     return Split(rows.drop("answer", "verifier", "options", "text"), no_drops())
 
 
-def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.Series:
-    """Whether a right trace (`concluded, answer, verifier, options`) concludes a wrong answer on the way to its right one.
+def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.DataFrame:
+    """`contradicts, concluded` of right traces, in their order.
 
-    Null where the reasoning states no conclusion, none that reads as an answer of its kind ("the answer is clear from …"),
-    or none that a rule can score.
+    `traces` is `reasoning, conclusions, question, answer, verifier, options`. A trace contradicts its answer where one of
+    its conclusions is a wrong one (another letter, another number), or where it says the claim of a yes-or-no question and
+    then answers otherwise (`filters.restated`). `concluded` is the first wrong conclusion, or the answer to fit the claim.
+    `contradicts` is null where the reasoning gives no answer, none that reads as one of its kind ("the answer is clear
+    from …"), or none that a rule can score. Words about a gold of words contradict it only if they share none with it ("the
+    blue one" is not another answer than "blue").
     """
-    said = traces["concluded"]
-    verdict = {c.name: c for c in verdict_columns(traces, said.to_list(), pool, "plain")}
-    spoken = said.is_not_null() & verdict["parsed_response"].is_not_null()
-    return pl.select(pl.when(spoken).then(~verdict["correct"])).to_series().rename("contradicts")
+    rows = traces.select(pl.int_range(pl.len()).alias("place"), "conclusions", "answer", "verifier", "options")
+    said = rows.explode("conclusions", empty_as_null=True).filter(pl.col("conclusions").is_not_null())
+    verdict = {c.name: c for c in verdict_columns(said, said["conclusions"].to_list(), pool, "plain")}
+    shares = [
+        answer["kind"] == "text" and bool(_words(text) & _words(answer["raw"]))
+        for text, answer in said.select("conclusions", "answer").iter_rows()
+    ]
+    read = verdict["parsed_response"].is_not_null() & verdict["correct"].is_not_null()
+    wrong = read & ~verdict["correct"].fill_null(True) & ~pl.Series(shares, dtype=pl.Boolean)
+    judged = said.select("place", said="conclusions").with_columns(wrong.alias("wrong"), read.alias("read"))
+    found = (
+        judged.filter("read")
+        .group_by("place")
+        .agg(wrong=pl.col("wrong").any(), said=pl.col("said").filter("wrong").first())
+    )
+    restated = [_restated(*row) for row in traces.select("reasoning", "question", "answer").iter_rows()]
+    told = rows.select("place", claim=pl.Series(restated, dtype=pl.String))
+    both = told.join(found, on="place", how="left", maintain_order="left")
+    claimed = pl.when(pl.col("claim").is_not_null()).then(True)
+    return both.select(contradicts=pl.coalesce(claimed, "wrong"), concluded=pl.coalesce("said", "claim"))
+
+
+def _restated(reasoning: str | None, question: str | None, answer: Mapping[str, Any]) -> str | None:
+    """The answer that fits what a thought says last of its yes-or-no question, where that is not the gold one."""
+    gold = load_answer(answer["parsed"])
+    if not isinstance(gold, BooleanAnswer) or len(gold.values) != 1:
+        return None
+    return ("no" if gold.values[0] else "yes") if contradicted(reasoning, question, gold.values[0]) else None
+
+
+def given(final: str | None, answer: Mapping[str, Any]) -> str:
+    """All words of a right answer: as it was given, as published, and an option's text beside its letter."""
+    gold = load_answer(answer["parsed"])
+    texts = gold.texts if isinstance(gold, ChoiceAnswer) else ()
+    return " ".join([final or "", answer["raw"], *texts])
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def judge_questions(responses: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ PURPOSES = {
 
 _MANIFEST = (
     "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
-    "selection", "checks_of_answers", "examples", "measured",
+    "selection", "checks_of_answers", "verified_shares", "examples", "measured",
     "regraded",
 )  # fmt: skip
 NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
@@ -136,7 +136,7 @@ def _environment() -> Any:
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    filters = (thousands, reasons, histogram, number, line, quote, fenced)
+    filters = (thousands, reasons, percent, part, histogram, number, line, quote, fenced)
     environment.filters.update({function.__name__: function for function in filters})
     return environment
 
@@ -149,6 +149,16 @@ def thousands(count: int) -> str:
 def reasons(dropped: Mapping[str, int]) -> str:
     """`12 verify:wrong, 3 verify:timeout`."""
     return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+
+
+def percent(share: float | None) -> str:
+    """`19 %`, nothing as a dash."""
+    return "–" if share is None else f"{share:.0%}".replace("%", " %")
+
+
+def part(count: int, whole: int) -> str:
+    """`58 (53 %)`; the count alone where it is the whole."""
+    return f"{count:,}" if count == whole else f"{count:,} ({percent(count / whole)})"
 
 
 def number(value: float | None) -> str:

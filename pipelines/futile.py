@@ -12,6 +12,7 @@ from filters.select.clusters import ClusterConfig
 from filters.select.draw import DrawConfig
 from filters.select.select import clusters_wanted, how_drawn, rule_of
 from filters.select.traces import TracesConfig
+from filters.trace_quality import QualityConfig
 from generators.prompts import fields
 from pipelines.dedup import DedupConfig
 from pipelines.groups import SplitSection
@@ -41,13 +42,21 @@ def check_futile(recipe: "Recipe") -> None:
 
 
 def _of_traces(recipe: "Recipe") -> Iterator[Part]:
-    made, picks = recipe.distill is not None, recipe.traces or TracesConfig()
+    made, picks = recipe.distill is not None, recipe.traces
     told = "caption" in fields((recipe.distill.prompt if recipe.distill else None) or "")
     why, cure = "its {caption} is filled by captions, and the recipe writes none", "add a `caption` section"
     yield Part("distill.prompt", told, recipe.caption is not None, why, cure)
-    for name in ("rewrite", "quality", "traces"):
-        asked = getattr(recipe, name) is not None
-        yield Part(name, asked, made, "the recipe makes no traces", "add a `distill` section")
+    asked = {
+        "rewrite": recipe.rewrite is not None,
+        "quality": recipe.quality is not None and recipe.quality != QualityConfig(),
+        "traces": picks != TracesConfig(),
+    }
+    for name, wanted in asked.items():
+        yield Part(name, wanted, made, "the recipe makes no traces", "add a `distill` section")
+    several = recipe.distill is not None and recipe.distill.n > 1
+    why, cure = "one trace a question shows no share of right ones", "set distill.n to 2 or more"
+    read = several and picks.beats_chance
+    yield Part("traces.max_guess", picks.max_guess is not None, read, "nothing is compared with chance", cure)
     yield Part("traces.m", picks.m != TracesConfig().m, picks.pick != "all", "traces.pick is all", "set traces.pick")
 
 

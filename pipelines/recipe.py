@@ -56,8 +56,10 @@ class Recipe(Section):
     verify: VerifyConfig = VerifyConfig()
     judge: JudgeConfig | None = Field(default=None, description="a model for the answers that no rule can score")
     rewrite: RewriteConfig | None = Field(default=None, description="mend traces that mention the caption")
-    quality: QualityConfig | None = Field(default=None, description="measure traces; every limit is opt-in")
-    traces: TracesConfig | None = Field(default=None, description="which right traces are trained on; null: all")
+    quality: QualityConfig | None = Field(
+        default=QualityConfig(), description="limits on traces; null measures nothing"
+    )
+    traces: TracesConfig = Field(default=TracesConfig(), description="which right traces are trained on")
     rollouts: RolloutsConfig | None = None
     difficulty: DifficultyConfig = DifficultyConfig()
     checks: tuple[CheckConfig, ...] = Field(default=(), description="what samples are asked once more, changed")

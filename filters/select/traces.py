@@ -18,7 +18,7 @@ from schemas.split import Split, no_drops, split
 
 
 class TracesConfig(Section):
-    """What is picked, and how many."""
+    """What is picked, and how many; before that, whether a sample's right answers beat guessing (`filters.guessing`)."""
 
     pick: Literal["all", "shortest", "length_weighted", "diverse"] = Field(
         default="all", description="all; the shortest; drawn, longer ones first; or as different as can be"
@@ -28,6 +28,18 @@ class TracesConfig(Section):
     variant: Literal["paper", "code"] = Field(
         default="paper", description="shortest: the shortest (paper), or the second longest (what the code does)"
     )
+    beats_chance: bool = Field(
+        default=True,
+        description="where a question can be guessed, keep its traces only if more of them are right than guesses would be; "
+        "from distill.n 2 on",
+    )
+    max_guess: float | None = Field(
+        default=None, gt=0, le=1, description="beats_chance: the largest probability that guesses alone do as well"
+    )
+
+    def sieves(self, n: int) -> bool:
+        """Whether anything is left out, of `n` traces a question."""
+        return self.pick != "all" or (self.beats_chance and n > 1)
 
 
 COLUMNS = ("id", "sample_id", "index", "tokens", "reasoning")

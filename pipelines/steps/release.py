@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from filters.guessing import verified_shares
 from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
 from pipelines.recipe import Recipe
@@ -14,6 +15,7 @@ from pipelines.steps.decontaminate import evaluation_sets
 from pipelines.steps.rollouts import logged
 from pipelines.steps.round_trip import trained_on
 from pipelines.steps.tables import write
+from pipelines.steps.traces import answered, reasoned
 
 
 def release(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -30,7 +32,8 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
         name: table.with_columns(tags=pl.lit(schemas[name])).sort(*_BY.get(name, ("id",)), nulls_last=True)
         for name, table in tables.items()
     }
-    manifest = _manifest(build, stage, road, kept, dropped)
+    shares = _shares(road, tables["sft"].select("id").unique())
+    manifest = _manifest(build, stage, road, kept, dropped) | {"verified_shares": shares}
     rollouts = None
     if recipe.rollouts is not None:
         rollouts = logged(road).join(
@@ -172,6 +175,14 @@ def _manifest(build: Build, stage: Stage, road: Road, kept: pl.DataFrame, droppe
         "stages": [{f: record[f] for f in facts} for record in records if record]
         + [{**last, "dropped": dict(reasons.iter_rows())}],
     }
+
+
+def _shares(road: Road, sft: pl.LazyFrame) -> list[dict[str, Any]]:
+    """The verified share against chance, and what verification makes of the golds."""
+    if "verify" not in road:
+        return []
+    kept = trained_on(road).select("sample_id").collect()
+    return verified_shares(reasoned(road).collect(), answered(road).collect(), kept, sft.collect()).to_dicts()
 
 
 def _chosen(road: Road) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import polars as pl
 
-from filters.select.traces import COLUMNS, pick_traces
+from filters.guessing import drop_guessed, guess_rates
+from filters.select.traces import COLUMNS, TracesConfig, pick_traces
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces, mentions
-from filters.traces import contradictions, drop_judged_wrong, judge_traces
+from filters.traces import contradictions, drop_judged_wrong, given, judge_traces
 from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
 from pipelines.ask import ask
+from pipelines.recipe import Recipe
 from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.stream import Beside
@@ -100,26 +102,52 @@ def measure_quality(build: Build, stage: Stage, road: Road) -> Outcome:
     config = build.recipe.quality
     assert config is not None
     ends = road.table("distill").select("id", "finish_reason")
-    traces = _mended(road).select("id", "sample_id", "index", "reasoning", "tokens").join(ends, on="id").sort("id")
-    return verify_responses(build, stage, traces, golds(road), lambda rows, pool: _quality(rows, pool, config))
+    columns = ("id", "sample_id", "index", "reasoning", "final", "tokens")
+    traces = _mended(road).select(columns).join(ends, on="id").sort("id")
+    facts = golds(road).join(road.table("ingest").select("id", "question"), on="id")
+    told = road.table("caption").select("id", "caption") if "caption" in road else None
+    facts = (
+        facts.with_columns(caption=pl.lit(None, pl.String)) if told is None else facts.join(told, on="id", how="left")
+    )
+    mine = facts.join(traces.select(id="sample_id"), on="id", how="semi")
+    return verify_responses(build, stage, traces, mine, lambda rows, pool: _quality(rows, pool, config))
+
+
+_GIVEN = ("answer", "verifier", "options", "reasoning", "final", "said", "question", "caption", "conclusions")
+"""What the measures are taken from; other tables hold it."""
 
 
 def _quality(rows: pl.DataFrame, pool: VerifierPool, config: QualityConfig) -> Split:
+    said = [given(final, answer) for final, answer in rows.select("final", "answer").iter_rows()]
+    rows = rows.with_columns(said=pl.Series(said, dtype=pl.String))
     measured = measure_traces(rows, config)
-    told = measured.with_columns(contradicts=contradictions(measured, pool))
-    return drop_poor(told.drop("answer", "verifier", "options", "reasoning"), config)
+    told = measured.with_columns(contradictions(measured, pool))
+    return drop_poor(told.drop(_GIVEN), config)
+
+
+def picks(recipe: Recipe) -> TracesConfig | None:
+    """The section by which right traces are left out; None where all are kept."""
+    return recipe.traces if recipe.distill is not None and recipe.traces.sieves(recipe.distill.n) else None
 
 
 def pick(build: Build, stage: Stage, road: Road) -> Outcome:
-    """Pick among the right traces of each question."""
-    config, folder = build.recipe.traces, build.folder(stage)
-    assert config is not None
+    """Leave out what is no better than a guess, then pick among the right traces of each question."""
+    config, folder = picks(build.recipe), build.folder(stage)
+    assert config is not None and build.recipe.distill is not None
+    sieved = config.beats_chance and build.recipe.distill.n > 1
+    rates = guess_rates(reasoned(road).collect()) if sieved else None
+    scored = answered(road).collect() if sieved else None
     input_ = folder / "input.parquet"
     write_table(_good(road).select(COLUMNS).sort("sample_id", "index", "id"), input_)
     try:
         with shards(folder) as parts:
             for piece in whole_rows(batches(input_), "sample_id"):
-                parted = pick_traces(piece, config, build.recipe.seed)
+                left = piece
+                if rates is not None and scored is not None:
+                    mine = scored.join(piece.select("sample_id").unique(), on="sample_id", how="semi")
+                    left, guessed = drop_guessed(piece, mine, rates, config.max_guess)
+                    parts.add("dropped", guessed)
+                parted = pick_traces(left, config, build.recipe.seed)
                 parts.add("kept", parted.kept.select("id", "sample_id"))
                 parts.add("dropped", parted.dropped)
             kept = parts.finish("kept", pl.read_parquet(input_, n_rows=0).select("id", "sample_id"))
@@ -127,6 +155,36 @@ def pick(build: Build, stage: Stage, road: Road) -> Outcome:
     finally:
         input_.unlink(missing_ok=True)
     return Outcome(kept + dropped, kept)
+
+
+def reasoned(road: Road) -> pl.LazyFrame:
+    """The samples that have a trace, with what tells how well they are guessed."""
+    gold = pl.col("answer").struct
+    rows = road.table("ingest").join(road.table("distill").select(id="sample_id"), on="id", how="semi")
+    return rows.select(
+        "id",
+        "options",
+        dataset=pl.col("source").struct.field("dataset"),
+        kind=gold.field("kind"),
+        gold=gold.field("raw"),
+        parsed=gold.field("parsed"),
+    ).sort("id")
+
+
+def answered(road: Road) -> pl.LazyFrame:
+    """Every trace (`id, sample_id, correct`): `correct` is null where none was given or nothing could score it."""
+    verdict = pl.col("evidence").str.json_path_match("$.correct")
+    scored = pl.col("reason") != "verify:no_answer"
+    told = [
+        _right(road).select("id", correct=pl.lit(True)),
+        road.table("verify", "dropped").select(
+            "id", correct=pl.when(scored & verdict.is_in(["true", "false"])).then(verdict == "true")
+        ),
+    ]
+    if "judge" in road:
+        wrong = road.table("judge", "dropped").filter(pl.col("reason") == "judge:wrong")
+        told.append(wrong.select("id", correct=pl.lit(False)))
+    return road.table("distill").select("id", "sample_id").join(pl.concat(told), on="id", how="left")
 
 
 def verified(road: Road) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.trace_quality import QualityConfig, concluded, drop_poor, measure_traces
+from filters.trace_quality import QualityConfig, drop_poor, measure_traces
 
 SCHEMA = {
     "id": pl.String,
@@ -17,11 +17,15 @@ SCHEMA = {
     "tokens": pl.Int32,
     "finish_reason": pl.String,
     "contradicts": pl.Boolean,
+    "concluded": pl.String,
 }
+
+FREE = QualityConfig(max_repeated_ngrams=None, max_repeated_sentences=None, max_stutters=None, contradictions=False)
+"""No limit at all."""
 
 
 def traces(*texts: str | None, **more: Any) -> pl.DataFrame:
-    row = {"tokens": 10, "finish_reason": "stop", "contradicts": None, **more}
+    row = {"tokens": 10, "finish_reason": "stop", "contradicts": None, "concluded": None, **more}
     return pl.DataFrame(
         [{"id": f"t{i}", "sample_id": "s", "reasoning": text, **row} for i, text in enumerate(texts)], schema=SCHEMA
     )
@@ -66,7 +70,7 @@ def test_measures_by_hand(text: str, measure: str, value: float) -> None:
         ({"max_leaks": 0}, {"reasoning": "The caption says so."}, "quality:leaks"),
         ({"max_cues": 0}, {"reasoning": "Wait."}, "quality:cues"),
         ({"max_foreign": 0.1}, {"reasoning": "да yes"}, "quality:language"),
-        ({"max_repeated_sentences": 0.2}, {"reasoning": "So. So. So."}, "quality:repeated_sentences"),
+        ({"max_repeated_sentences": 0.2}, {"reasoning": "It is so. It is so."}, "quality:repeated_sentences"),
         ({"ngram": 2, "max_repeated_ngrams": 0.2}, {"reasoning": "a b a b a b"}, "quality:repeated_ngrams"),
     ],
 )
@@ -76,32 +80,50 @@ def test_each_limit_drops_with_its_reason_and_only_where_it_is_set(
     text = row.pop("reasoning", "It is red.")
     config = QualityConfig(**limits)
     assert drop_poor(measure_traces(traces(text, **row), config), config).dropped["reason"].to_list() == [reason]
-    free = QualityConfig()
-    assert drop_poor(measure_traces(traces(text, **row), free), free).kept.height == 1, "nothing drops by default"
+    assert drop_poor(measure_traces(traces(text, **row), FREE), FREE).kept.height == 1, "nothing drops without a limit"
 
 
 @pytest.mark.parametrize(
-    ("reasoning", "answer"),
+    ("text", "row", "reason"),
     [
-        ("So the answer is blue.", "blue"),
-        ("The answer is 3.5. No: the answer is 4.", "4"),
-        (r"Hence \boxed{12}.", "12"),
-        ("It is red.", None),
-        ("", None),
+        ("So the So the answer is no.", {}, "quality:stutters"),
+        ("It is red. It is red. So the answer is red.", {}, "quality:repeated_sentences"),
+        ("and the red star " * 9, {}, "quality:repeated_ngrams"),
+        ("The answer is D. So the answer is 1.", {"contradicts": True, "concluded": "D"}, "quality:contradiction"),
+        ("The circle is red. So the answer is yes.", {}, None),
+        ("Wait. The caption says so, да.", {"tokens": 1, "finish_reason": "length"}, None),
     ],
 )
-def test_what_a_reasoning_concludes(reasoning: str, answer: str | None) -> None:
-    assert concluded(reasoning) == answer
+def test_what_drops_by_default_is_wrong_for_any_use(text: str, row: dict[str, Any], reason: str | None) -> None:
+    config = QualityConfig()
+    dropped = drop_poor(measure_traces(traces(text, **row), config), config).dropped
+    assert dropped["reason"].to_list() == ([reason] if reason else [])
+
+
+def test_what_the_caption_denies_is_measured_and_drops_where_a_limit_is_set() -> None:
+    columns = {"caption": "1 shape: a large blue circle.", "question": "Is there a shape?", "said": "yes"}
+    rows = traces("The circle is red.", "The circle is blue.").with_columns(
+        **{name: pl.lit(text) for name, text in columns.items()}
+    )
+    assert measure_traces(rows, FREE)["denied"].to_list() == [["red"], []]
+    assert drop_poor(measure_traces(rows, QualityConfig()), QualityConfig()).kept.height == 2
+    config = QualityConfig(max_denied=0)
+    dropped = drop_poor(measure_traces(rows, config), config).dropped
+    assert dropped["reason"].to_list() == ["quality:caption_denies"]
+    assert '"denied":"red"' in dropped["evidence"][0]
+    blind = rows.with_columns(caption=pl.lit(None, pl.String))
+    assert measure_traces(blind, config)["denied"].to_list() == [None, None]
+    assert drop_poor(measure_traces(blind, config), config).kept.height == 2, "without a caption nothing is denied"
 
 
 def test_a_contradiction_is_dropped_with_what_it_concluded() -> None:
     config = QualityConfig(contradictions=True, max_leaks=0)
-    rows = traces("So the answer is red.", contradicts=True)
+    rows = traces("So the answer is red.", contradicts=True, concluded="red")
     rows = pl.concat([rows, traces("The caption says the answer is red.").with_columns(id=pl.lit("t1"))])
     dropped = drop_poor(measure_traces(rows, config), config).dropped
     assert dropped["evidence"].to_list() == [
-        '{"sample_id":"s","measured":null,"limit":null,"concluded":"red"}',
-        '{"sample_id":"s","measured":1.0,"limit":0.0,"concluded":null}',
+        '{"sample_id":"s","measured":null,"limit":null,"concluded":"red","denied":null}',
+        '{"sample_id":"s","measured":1.0,"limit":0.0,"concluded":null,"denied":null}',
     ]
 
 

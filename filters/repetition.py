@@ -1,0 +1,50 @@
+"""How far a text goes round in circles: n-grams that come again, sentences that come again, a phrase said twice over.
+
+Repeated n-grams: 6 words in `om-ai-lab/VLM-R1`, 20 in VL-Cogito (arXiv 2507.22607) and Perception-R1; repeated sentences:
+VisionReasoner. A stutter ("So the So the answer is") is ours: small models break so, and no share of a text shows it.
+"""
+
+import re
+
+import polars as pl
+
+_FUNCTION = frozenset(
+    ("a", "an", "the", "is", "are", "was", "were", "be", "so", "to", "of", "in", "on", "at", "it", "this", "that", "there",
+     "we", "i", "you", "he", "she", "they", "if")
+)  # fmt: skip
+_JOINS = frozenset(("and", "or", "by", "after"))
+_STUTTER = re.compile(r"(?i)\b((?:[a-z]+[ \t]+){1,7}[a-z]+)[ \t,]+\1\b")
+_LETTERS = 5
+"""Letters and digits below which a line is no sentence: a `\\[` or a "Wait" says nothing twice."""
+
+
+def repeated_ngrams(text: pl.Expr, n: int) -> pl.Expr:
+    """The share of n-grams of words that stood there before: 0 where every one is another."""
+    words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
+    grams = pl.concat_str([pl.element().shift(-i) for i in range(n)], separator=" ").drop_nulls()
+    return _repeated(words.list.eval(grams))
+
+
+def repeated_sentences(text: pl.Expr) -> pl.Expr:
+    """The share of sentences that stood there before; what has fewer than five letters and digits is none."""
+    # A point inside a number or an abbreviation ends nothing.
+    parts = text.str.to_lowercase().str.replace_all(r"[.!?;]+(?:\s+|$)|[。！？；\n]+", "\n").str.split("\n")
+    told = pl.element().str.count_matches(r"[\p{L}\p{N}]") >= _LETTERS
+    return _repeated(parts.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(told)))
+
+
+def stutters(text: str | None) -> int:
+    """How often a phrase of two to eight words is said again at once, with a word in it that carries no content.
+
+    Patterns are no stutters ("red blue red blue", "0 1 0 1"), nor is "more and more and more".
+    """
+    return sum(_is_stutter(found[1].lower().split()) for found in _STUTTER.finditer(text or ""))
+
+
+def _is_stutter(words: list[str]) -> bool:
+    return bool(_FUNCTION & set(words)) and not (len(words) == 2 and _JOINS & set(words))
+
+
+def _repeated(items: pl.Expr) -> pl.Expr:
+    total = items.list.len()
+    return pl.when(total > 0).then(1 - items.list.n_unique() / total).otherwise(0.0)
