@@ -88,7 +88,7 @@ def build_flow(
 
     records = run_build(build, run)
     create_table_artifact(
-        key=f"curate-{build.recipe.name}".replace("_", "-"),
+        key=f"curate-{build.recipe.name}".replace("_", "-").replace(".", "-"),
         table=funnel_rows(records),
         description=f"Funnel of {build.recipe.name}: rows in, kept, and dropped by reason",
     )

@@ -20,6 +20,7 @@ from flows.terminal import (
     WorkspaceOption,
     load,
     say,
+    say_trial,
     sentences,
     stop,
     text,
@@ -98,6 +99,7 @@ def build(
         if up_to_date(job):
             plan = road(job)
             say(f"{job.recipe.name} is up to date: {release_path(job, plan)}")
+            say_trial(job.recipe.name)
             return
         check(job)
         from rich.console import Console
@@ -112,6 +114,7 @@ def build(
         plan = road(job)
         Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
         say(f"Release: {release_path(job, plan)}")
+        say_trial(job.recipe.name)
 
 
 @app.command()
@@ -216,7 +219,7 @@ def schedule(
 ) -> None:
     """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
     with sentences():
-        from flows.push import check_name, check_pictures, find_token
+        from flows.push import check_name, check_pictures, check_trial, find_token
         from flows.schedule import serve
         from pipelines.check import check
         from schemas.errors import ConfigError
@@ -228,6 +231,7 @@ def schedule(
             raise ConfigError("--public is about pushing; name the dataset too: --push ORGANISATION/NAME.")
         job = load(recipe, set_, limit, seed, workspace)
         if push_to is not None:
+            check_trial(job.recipe.name)
             check_pictures(job.recipe.release.images, recipe)
         check(job)
         serve(job, cron, push_to, public=public)

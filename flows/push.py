@@ -18,7 +18,7 @@ from pipelines import rollout_rows
 from pipelines.card import loadable, render_card
 from pipelines.manifest import check_files, read_manifest
 from pipelines.release_rows import CONFIGS
-from pipelines.workspace import read_json
+from pipelines.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
 EXTRAS = ("control", "unfiltered")
@@ -58,6 +58,14 @@ def check_name(repo: str) -> None:
         raise ConfigError(f"'{repo}' is no dataset name of the Hub: {error}") from None
 
 
+def check_trial(name: str) -> None:
+    """Raise ConfigError for a trial, which is not for others."""
+    if is_trial(name):
+        raise ConfigError(
+            f"{name} is a trial, and a trial is not pushed. Build the recipe without --limit and --seed, then push that."
+        )
+
+
 def check_pictures(images: str | None, what: str) -> None:
     """Raise ConfigError for a release, or a recipe of one, whose pictures the Hub could not show."""
     if images == "reference":
@@ -81,6 +89,7 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     """Decide what goes. Raises ConfigError for a name that cannot be one, or a release that cannot go or was changed."""
     check_name(repo)
     manifest = read_manifest(release, "content", "recipe", "statistics", "stages", "files", "examples")
+    check_trial(manifest["name"])
     check_pictures(manifest["recipe"]["release"].get("images"), str(release))
     found = manifest["statistics"]["configs"]
     rows = {name: number for name, number in loadable(manifest).items() if extras or name not in EXTRAS}

@@ -11,8 +11,10 @@ import typer
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with curate.")]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: rollouts.n=16.")]
-LimitOption = Annotated[int | None, typer.Option(help="At most so many samples, spread over the sources.", min=1)]
-SeedOption = Annotated[int | None, typer.Option(help="The recipe's seed.")]
+LimitOption = Annotated[
+    int | None, typer.Option(help="A trial of at most so many samples, spread over the sources.", min=1)
+]
+SeedOption = Annotated[int | None, typer.Option(help="A trial with another seed than the recipe's.")]
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
 NOTHING: list[str] = []
 HERE = Path("curate_out")
@@ -60,6 +62,14 @@ def text(table: Any) -> str:
 
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):
         return str(table)
+
+
+def say_trial(name: str) -> None:
+    """Say what a trial is, where a build is one."""
+    from pipelines.workspace import TRIAL, is_trial
+
+    if is_trial(name):
+        say(f"A trial (--limit or --seed): it is named {name}, and nothing of {name.removesuffix(TRIAL)} was changed.")
 
 
 def say(words: str) -> None:

@@ -96,6 +96,6 @@ def _levels(build: "Build", config: DedupConfig, searches: Searches, text: Path,
 
 def _same_rules(build: "Build", config: DedupConfig) -> bool:
     """Whether the latest release was deduplicated by the same rules."""
-    latest = released(build.workspace.releases(build.recipe.name))
+    latest = released(build.workspace.former(build.recipe.name))
     manifest = (read_json(latest[-1] / "manifest.json") if latest else None) or {"recipe": {}}
     return bool(manifest["recipe"].get("dedup") == config.model_dump(mode="json"))

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.workspace import RECIPE_NAME, read_json
+from pipelines.workspace import BUILD_NAME, read_json
 from schemas.errors import ConfigError
 
-_LABEL = re.compile(rf"{RECIPE_NAME}/v[0-9]+")
+_LABEL = re.compile(rf"{BUILD_NAME}/v[0-9]+")
 """Folders are named after it, so a release of somebody else's may not have just any."""
 
 

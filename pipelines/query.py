@@ -6,7 +6,7 @@ import duckdb
 
 from pipelines.read_only import connect, lock, statement_kinds
 from pipelines.stages import ROAD
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 
 TABLES = {
@@ -91,8 +91,9 @@ def _rollout_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def find_build(workspace: Path, recipe: str | None) -> Path:
     """The folder of the build that is meant."""
     found = sorted(p.name for p in (workspace / "builds").glob("*") if any(p.glob("*/stage.json")))
-    if recipe is None and len(found) == 1:
-        return workspace / "builds" / found[0]
+    products = [name for name in found if not is_trial(name)] or found
+    if recipe is None and len(products) == 1:
+        return workspace / "builds" / products[0]
     if recipe in found:
         return workspace / "builds" / str(recipe)
     if not found:

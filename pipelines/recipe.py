@@ -32,7 +32,7 @@ from pipelines.mistakes import Places, Where, mistakes, place_of
 from pipelines.release_rows import ReleaseConfig
 from pipelines.selection import SelectSection
 from pipelines.sources.source import Source
-from pipelines.workspace import RECIPE_NAME
+from pipelines.workspace import BUILD_NAME, TRIAL
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, nearest
 from schemas.section import Section
@@ -43,7 +43,7 @@ RECIPES = Path(__file__).parent / "recipes"
 class Recipe(Section):
     """All that decides a release, but for the sources' bytes and the log. A stage without its section is left out."""
 
-    name: str = Field(pattern=f"^{RECIPE_NAME}$", description="names the build and its releases")
+    name: str = Field(pattern=f"^{BUILD_NAME}$", description="names the build and its releases")
     description: str = ""
     seed: int = Field(default=0, description="all chance in the build; sampling has a seed of its own")
     limit: int | None = Field(default=None, ge=1, description="at most so many samples, spread over the sources")
@@ -161,6 +161,7 @@ def load_recipe(
 ) -> Recipe:
     """Read and check a recipe. `overrides` are `a.b=value` texts, values in YAML, list items by number.
 
+    With a limit or a seed that is not the file's own it is a trial, and its name says so (`pipelines.workspace.TRIAL`).
     Raises ConfigError with every mistake on a line of its own: file, line, key, what is wrong, the nearest valid name.
     """
     path = find_recipe(name)
@@ -178,10 +179,18 @@ def load_recipe(
     lines = _lines(node, path)
     for override in overrides:
         _override(tree, lines, override)
+    name_ = tree.get("name")
+    if isinstance(name_, str) and name_.endswith(TRIAL):
+        place = lines.get(("name",), str(path))
+        raise ConfigError(
+            f"{place}: 'name': {TRIAL} ends the names of builds with --limit or --seed; choose another name."
+        )
     for key, value in (("limit", limit), ("seed", seed)):
         if value is not None:
             tree[key] = value
             lines[(key,)] = f"--{key}"
+    if isinstance(name_, str) and _is_trial(lines):
+        tree["name"] = f"{name_}{TRIAL}"
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
@@ -206,6 +215,12 @@ def _with_own_card(recipe: Recipe, path: Path) -> Recipe:
             )
         )
     return recipe.model_copy(update={"release": recipe.release.model_copy(update={"card": template})})
+
+
+def _is_trial(lines: Places) -> bool:
+    """Whether the command line says how many rows there are, or how chance falls: as a whole, or of a source."""
+    decided = (where for where, place in lines.items() if place.startswith("--"))
+    return any(where[-1] in {"limit", "seed"} and (len(where) == 1 or where[0] == "sources") for where in decided)
 
 
 def _lines(node: yaml.Node | None, path: Path) -> Places:

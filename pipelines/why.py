@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from pipelines.query import TABLES, open_tables
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 
 _AT_LENGTH = {"check_replies"}
@@ -30,8 +30,8 @@ def story(workspace: Path, id_: str) -> Story:
 
     A trace's or rollout's id leads to its sample. Raises ConfigError where there is no such row, or more than one.
     """
-    builds = sorted(p.name for p in (workspace / "builds").glob("*") if any(p.glob("*/stage.json")))
-    for build in builds:
+    builds = [p.name for p in (workspace / "builds").glob("*") if any(p.glob("*/stage.json"))]
+    for build in sorted(builds, key=lambda name: (is_trial(name), name)):
         with open_tables(workspace, build) as db:
             found = _resolve(db, id_)
             if found:

@@ -27,7 +27,13 @@ from pipelines.row_groups import TableWriter
 from schemas.errors import ConfigError, StoreError
 
 RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"
-"""Names the folders of a recipe's builds and releases."""
+"""What a recipe may be called; it names the folders of its builds and releases."""
+
+TRIAL = ".trial"
+"""Ends the name of a build by `--limit` or `--seed`, and no recipe's own: a trial never becomes a version of the product."""
+
+BUILD_NAME = RECIPE_NAME + r"(?:\.trial)?"
+"""What a build may be called: as its recipe, or as a trial of it."""
 
 _NO_LOCKS = (
     "its file system grants no locks (flock), so two builds could spoil each other; put the workspace on another"
@@ -48,6 +54,11 @@ _CAUSES = {
     errno.EMFILE: "this process has too many files open; raise the limit with `ulimit -n 4096`",
     errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
 }
+
+
+def is_trial(name: str) -> bool:
+    """Whether a build or release of that name is a trial."""
+    return name.endswith(TRIAL)
 
 
 class Workspace:
@@ -85,6 +96,10 @@ class Workspace:
 
     def releases(self, recipe: str) -> Path:
         return self.root / "releases" / recipe
+
+    def former(self, recipe: str) -> Path:
+        """The releases that a build goes on from: a trial from those of its recipe, as it shows what a build would do."""
+        return self.releases(recipe.removesuffix(TRIAL))
 
     def prepare(self, recipe: str) -> None:
         """Make the folders and prove that they can be written: a read-only store fails before a model starts."""

@@ -32,7 +32,7 @@ def released_sides(build: Build) -> pl.DataFrame | None:
     """The side of every row that any release ever gave away: once out, a row stays there, the unselected ones too."""
     sides = [
         side
-        for release in released(build.workspace.releases(build.recipe.name))
+        for release in released(build.workspace.former(build.recipe.name))
         for side in [*_sides(release), *_unselected(release)]
     ]
     if not sides:
@@ -42,7 +42,7 @@ def released_sides(build: Build) -> pl.DataFrame | None:
 
 def latest_rows(build: Build) -> pl.DataFrame | None:
     """The rows (`id, split`) of the splits of the latest release."""
-    found = released(build.workspace.releases(build.recipe.name))
+    found = released(build.workspace.former(build.recipe.name))
     return pl.concat(_sides(found[-1])).unique("id", maintain_order=True).collect() if found else None
 
 
