@@ -59,19 +59,19 @@ class Refusals:
         self._standing = (0, 0)
 
     def leave_out(self, missing: Path, total: int) -> int:
-        """Take what is not to be asked now out of the table `missing` (`id, prompt_key, indexes`) of `total` samples;
-        returns how many are left."""
+        """Take what is not to be asked now out of the table `missing` (`id, prompt_key, indexes`) of `total` samples, which
+        keeps its order; returns how many are left."""
         if not total or not len(held := self._known().filter("held")):
             return total
-        pairs = pl.scan_parquet(missing).explode("indexes").rename({"indexes": "index"})
-        kept = pairs.join(held.lazy(), on=("prompt_key", "index"), how="anti")
-        left = kept.group_by("id", "prompt_key").agg(indexes=pl.col("index").sort()).sort("id", "prompt_key").collect()
-        count = int(left["indexes"].list.len().sum())
-        if not count and not self._replay and not held["now"].any() and total == self._all_wanted():
+        if not self._replay and not held["now"].any() and self._all_of(held):
             self._retry = True
             return total
-        write_table(left, missing)
-        return count
+        gone = held.group_by("prompt_key").agg(gone=pl.col("index")).lazy()
+        left = pl.scan_parquet(missing).join(gone, on="prompt_key", how="left", maintain_order="left")
+        rest = pl.col("indexes").list.set_difference("gone").list.sort()
+        kept = left.with_columns(indexes=pl.when(pl.col("gone").is_null()).then("indexes").otherwise(rest)).drop("gone")
+        write_table(kept.filter(pl.col("indexes").list.len() > 0), missing)
+        return int(pl.scan_parquet(missing).select(pl.col("indexes").list.len().sum()).collect().item() or 0)
 
     def before(self) -> frozenset[str]:
         """The keys that were refused before under the same terms: that they are again is no news."""
@@ -83,10 +83,11 @@ class Refusals:
         known = self._known().select("prompt_key", "index", "held", "more", "refusal", "last")
         again = final = 0
         for piece in pieces:
-            if not known.height:
+            if not known.height or not piece["finish_reason"].null_count():
                 yield piece
                 continue
-            named = known.rename({name: f"__{name}" for name in known.columns[2:]})
+            named = known.join(piece.select("prompt_key").unique(), on="prompt_key", how="semi")
+            named = named.rename({name: f"__{name}" for name in named.columns[2:]})
             both = piece.join(named, on=("prompt_key", "index"), how="left", maintain_order="left")
             lacks = pl.col("finish_reason").is_null()
             held = lacks & pl.col("__held").fill_null(False)
@@ -106,8 +107,10 @@ class Refusals:
         """One row a wanted sample that failed: `key, prompt_key, index, tries, now, more, held, refusal, last`."""
         mine = (pl.col("kind") == "refused") & (pl.col("terms") == self.terms)
         refused = pl.col("error").filter(pl.col("kind") == "refused")
-        wanted = pl.scan_parquet(self._wanted).select("key").unique()
-        rows = self._log.scan().join(wanted, on="key", how="semi").sort("created_at", "error")
+        # Failures are few beside what is wanted, so it is their keys that are held in memory.
+        rows = self._log.scan()
+        wanted = pl.scan_parquet(self._wanted).select("key").join(rows.select("key"), on="key", how="semi").unique()
+        rows = rows.join(wanted, on="key", how="semi").sort("created_at", "error")
         found = rows.group_by("key", maintain_order=True).agg(
             pl.col("prompt_key").first(),
             pl.col("index").first(),
@@ -118,7 +121,9 @@ class Refusals:
         )
         more = pl.col("tries") < self._most
         held = pl.col("refusal").is_not_null() if self._replay else pl.col("now") | ~(more | self._retry)
-        return found.with_columns(more=more, held=held).collect()
+        return found.with_columns(more=more, held=held).collect(engine="streaming")
 
-    def _all_wanted(self) -> int:
-        return int(pl.scan_parquet(self._wanted).select(pl.col("key").n_unique()).collect().item())
+    def _all_of(self, held: pl.DataFrame) -> bool:
+        """Whether there is nothing wanted beside what is `held`."""
+        others = pl.scan_parquet(self._wanted).join(held.lazy(), on="key", how="anti")
+        return others.head(1).collect(engine="streaming").is_empty()

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 
 from flows.build import worth_retrying
@@ -147,6 +148,10 @@ def dropped(build: Build) -> list[tuple[str, Any]]:
     """Reason and last words of every rollout that was dropped."""
     table = road(build).table("rollouts", "dropped").collect()
     return sorted((reason, json.loads(evidence)["error"]) for _, reason, evidence in table.iter_rows())
+
+
+def released(build: Build) -> int:
+    return int(road(build).table("release").select(pl.len()).collect().item())
 
 
 # --- odd replies ---------------------------------------------------------------------------------------------------
@@ -291,7 +296,7 @@ def test_a_refusal_that_is_cured_in_time_needs_no_word(tmp_path: Path, server: S
     before = server.asked
     run_build(make(tmp_path, server))
     assert server.asked == before + 1
-    assert rollouts(make(tmp_path, server))["kept"] == 6
+    assert (rollouts(make(tmp_path, server))["kept"], released(make(tmp_path, server))) == (6, 3)
     assert up_to_date(make(tmp_path, server))
 
 
@@ -363,6 +368,7 @@ def test_adaptive_rollouts_pass_refusals_by(tmp_path: Path, server: Server) -> N
     server.odd = TOO_LONG
     for left in (True, True, False):
         run_build(make(tmp_path, server, *adaptive))
+        assert all("maximum context length" in words for _, words in dropped(make(tmp_path, server, *adaptive)))
         assert bool(rollouts(make(tmp_path, server, *adaptive))["unanswered"]) == left
     before = server.asked
     run_build(make(tmp_path, server, *adaptive))
@@ -407,7 +413,7 @@ def test_the_last_words_stand_in_the_evidence(tmp_path: Path, server: Server, fa
         assert KEY not in path.read_text()
     server.odd = lambda body: None
     run_build(make(tmp_path, server))
-    assert rollouts(make(tmp_path, server))["kept"] == 6
+    assert released(make(tmp_path, server)) == 3
 
 
 def test_a_fault_of_a_server_of_one_choice_costs_one_sample(tmp_path: Path, server: Server) -> None:
