@@ -142,6 +142,8 @@ _MAY_BE_NULL = frozenset({"reasoning", "prompt_tokens", "completion_tokens", "lo
 def completion_fault(row: Any) -> str | None:
     """What keeps a line of a journal from being a row of the log, as a clause; None where it is one."""
     wrong = fault(row, COMPLETION, _MAY_BE_NULL)
+    if wrong is None and row.get("error") is not None:
+        wrong = "'error' is a text, and a failure is no answer"
     if wrong is None and row["finish_reason"] not in ("stop", "length"):
         wrong = f"'finish_reason' is '{row['finish_reason'][:40]}'"
     return wrong

@@ -104,7 +104,13 @@ def refusing_server() -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
+    with served(Refuse) as url:
+        yield url
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/v1"
@@ -120,6 +126,46 @@ def test_a_wrong_key_is_told_and_never_shown(curate: Run, tmp_path: Path) -> Non
     for file in (tmp_path / "curate_out").rglob("*"):
         if file.is_file():
             assert SECRET.encode() not in file.read_bytes()
+
+
+def test_a_refusal_is_told_in_the_servers_words_and_asked_again_by_the_next_build(curate: Run, tmp_path: Path) -> None:
+    """Prefect does not try a refused stage again; whoever cured the cause runs the same command."""
+    asked: list[str] = []
+    cured = threading.Event()
+
+    class Short(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send(200, {"object": "list", "data": []})
+
+        def do_POST(self) -> None:
+            asked.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            if not cured.is_set():
+                return self._send(400, {"detail": f"this server takes 10 tokens, {self.headers['authorization']}"})
+            choices = [{"index": i, "message": {"content": "4"}} for i in range(json.loads(asked[-1]).get("n", 1))]
+            return self._send(200, {"choices": choices})
+
+        def _send(self, status: int, answer: object) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with served(Short) as url:
+        path = recipe(tmp_path, f"m, engine: openai, base_urls: ['{url}']")
+        told(curate("build", path, OPENAI_API_KEY=SECRET), "this server takes 10 tokens")
+        assert len(asked) == 2, "once for both samples, once for one alone, and no more"
+        cured.set()
+        done = curate("build", path, OPENAI_API_KEY=SECRET)
+        assert done.returncode == 0, done.stderr
+        assert len(asked) == 3
+        assert "up to date" in curate("build", path, "--retry-errors", OPENAI_API_KEY=SECRET).stdout
+    for file in (tmp_path / "curate_out").rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes()
 
 
 def test_a_full_disk(curate: Run, tmp_path: Path, small_disk: Callable[[str], Path]) -> None:

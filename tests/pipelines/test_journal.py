@@ -194,6 +194,7 @@ ODD = [
             ("logprobs", ["x"]),
             ("finish_reason", "tool_calls"),
             ("finish_reason", "error"),
+            ("error", "refused"),
             ("reasoning", 3),
             ("created_at", "yesterday"),
             ("created_at", "2026-01-01T00:00:00"),
