@@ -58,8 +58,8 @@ def sample(
 ) -> list[list[tuple[int, ...]]]:
     """Token ids of `number` replies to each prompt, with the end where it was said; temperature 0 is greedy.
 
-    Images are 64 by 64 pixels. Chance is torch's. Prompts are filled up on the left, and the cache of each is copied
-    for its replies.
+    Images are 64 by 64 pixels; replies never hold the mark of one. Chance is torch's. Prompts are filled up on the left, and
+    the cache of each is copied for its replies.
     """
     ids, mask = _left_padded([_prompt_ids(tokenizer, text) for _, text in prompts])
     inner = model.model
@@ -75,7 +75,7 @@ def sample(
     end, drawn = tokenizer.eos_token_id, []
     said = torch.zeros(len(logits), dtype=torch.bool)
     for _ in range(tokens):
-        token = _choose(logits, temperature)
+        token = _choose(logits, temperature, model.config.image_token_id)
         drawn.append(torch.where(said, end, token))
         said = said | (token == end)
         if bool(said.all()):
@@ -178,7 +178,9 @@ def _turns(number: int, seed: int) -> Iterator[int]:
         yield from order
 
 
-def _choose(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+def _choose(logits: torch.Tensor, temperature: float, mark: int) -> torch.Tensor:
+    """The next token of each row, never the mark that stands for a picture: a reply holds none."""
+    logits = logits.index_fill(-1, torch.tensor([mark]), float("-inf"))
     if temperature == 0:
         return logits.argmax(-1)
     return torch.multinomial((logits.float() / temperature).softmax(-1), 1).squeeze(1)

@@ -57,6 +57,19 @@ def test_samples_differ_follow_the_seed_and_stop_at_the_end(reader: Reader) -> N
         assert ids[-1] == tokenizer.eos_token_id or len(ids) == 4
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_reply_never_holds_the_mark_of_a_picture(reader: Reader, temperature: float) -> None:
+    """However likely the model finds it: a mark without a picture would stop the update."""
+    model, tokenizer, prompts = reader.model, reader.processor.tokenizer, _prompts(2)
+    mark = model.config.image_token_id
+    before = model.lm_head.forward
+    model.lm_head.forward = lambda hidden: before(hidden).index_fill(-1, torch.tensor([mark]), 1e4)
+    drawn = sample(model, tokenizer, prompts, number=3, temperature=temperature, tokens=6)
+    model.lm_head.forward = before
+    assert all(mark not in ids for group in drawn for ids in group)
+    policy_loss(model, tokenizer, prompts, drawn, [[1.0, 0.0, -1.0]] * 2).backward()
+
+
 def test_packed_loss_is_that_of_separate_conversations(reader: Reader) -> None:
     tokenizer, prompts = reader.processor.tokenizer, _prompts(3)
     texts = [["yes", "two"], ["red", "blue"], ["A", "7"]]

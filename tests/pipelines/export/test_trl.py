@@ -5,14 +5,17 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipelines.build import release_path, run_build
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.marks import escape
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
+from pipelines.stages import road
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries; ours are errors everywhere else
 
@@ -168,3 +171,38 @@ def test_the_switch_that_the_readme_names_keeps_the_order(
     )
     batches = list(sft._get_train_sampler(sft.train_dataset))
     assert (batches == list(range(len(batches)))) is keep
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+    """A release whose rows the model that is trained was measured on."""
+    folder = tmp_path_factory.mktemp("measured")
+    tiny.write_source(folder, 20)
+    build = tiny.make(
+        folder, "caption=null", "distill=null", "preference=null", "split={sft: 0.0, rl: 1.0, holdout: 0.0}"
+    )
+    run_build(build)
+    found: Path = release_path(build, road(build))
+    return found
+
+
+def test_grpo_on_the_release_itself_has_something_to_learn_from(
+    measured: Path, model: Any, processor: Any, tmp_path: Path
+) -> None:
+    """As the card says: `load_dataset(release, "rl")` and the shipped reward, nothing in between."""
+    from datasets import load_dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    from filters.verify.reward import reward
+
+    data = load_dataset(str(measured), "rl", split="train", cache_dir=str(tmp_path / "cache"))
+    assert all(0 < row["k"] < row["n"] for row in data), "selection kept what the student sometimes gets right"
+    group = {"per_device_train_batch_size": 16, "num_generations": 8, "max_completion_length": 8, "seed": 0}
+    mark = {"suppress_tokens": [model.config.image_token_id]}  # a reply that holds it has no picture for it
+    config = GRPOConfig(**(settings(tmp_path / "run") | group), generation_kwargs=mark)
+    trainer = GRPOTrainer(model, reward_funcs=reward, args=config, train_dataset=data, processing_class=processor)
+    trainer.train()
+    log = [entry for entry in trainer.state.log_history if "reward_std" in entry]
+    assert len(log) == 5
+    assert any(entry["reward_std"] > 0 and entry["grad_norm"] > 0 for entry in log)
+    assert all(entry["reward"] > 0 for entry in log), "as it did when it was measured, it gets some of each batch right"
