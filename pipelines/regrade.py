@@ -17,12 +17,13 @@ from filters.verify.reward import reward
 from filters.verify.verifier import right_from
 from pipelines.release_rows import CONFIGS
 from pipelines.rollout_rows import NAME
+from pipelines.row_groups import batches
 from schemas.errors import StageError
 from schemas.ids import chance
 
 MOST = 100_000
 """Rollouts that are graded again; of more, those of samples drawn by chance, as many whole samples as fit."""
-BATCH = 512
+BATCH = 1024
 _GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
 _OTHERWISE = ("sft", "preference")
 """Configs whose rows may state the tag schema of what they train on instead of the measured one."""
@@ -40,10 +41,10 @@ def regrade(release: Path, recipe: Mapping[str, Any], most: int = MOST) -> dict[
     rows = _golds(release, drawn, recipe["rollouts"]["tags"])
     config = DifficultyConfig.model_validate(recipe["difficulty"])
     found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
-    texts = logged.join(drawn.lazy(), on="sample_id", how="semi")
-    for batch in texts.collect_batches(chunk_size=BATCH, maintain_order=True):
-        for piece in batch.iter_slices(BATCH):
-            for fact, number in _grade(piece, rows, config).items():
+    for path in sorted((release / NAME).glob("*.parquet")):
+        for piece in batches(path, BATCH):
+            mine = piece.join(drawn, on="sample_id", how="semi", maintain_order="left")
+            for fact, number in _grade(mine, rows, config).items():
                 found[fact] += number
     kinds = {str(name).partition(":")[0] for name in rows["verifier"].unique()}
     judged = found["judged"] > 0 or any(KINDS[kind].judged for kind in kinds if kind in KINDS)
