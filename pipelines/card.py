@@ -32,8 +32,7 @@ PURPOSES = {
 
 _MANIFEST = (
     "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
-    "selection", "checks_of_answers", "verified_shares", "examples", "measured",
-    "regraded",
+    "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge",
 )  # fmt: skip
 NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
 """What a template may use."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from filters.verify.reward import BUDGET_S
 from generators.prompts import same_prompt
 from pipelines.gate import gate_notes
 from pipelines.recipe import Recipe
@@ -9,7 +10,17 @@ from pipelines.recipe import Recipe
 
 def notes(recipe: Recipe) -> Iterator[str]:
     """A sentence a note, with the place of its key in front."""
-    yield from (recipe.placed(note) for note in (*_of_prompts(recipe), *gate_notes(recipe)))
+    yield from (recipe.placed(note) for note in (*_of_prompts(recipe), *_of_budget(recipe), *gate_notes(recipe)))
+
+
+def _of_budget(recipe: Recipe) -> Iterator[str]:
+    """Where curation takes longer over an answer than the reward may."""
+    given = recipe.verify.budget_s
+    if recipe.rollouts is not None and given > BUDGET_S:
+        yield (
+            f"verify.budget_s: the reward of a release has {BUDGET_S:g} s for an answer; one scored here after that, "
+            f"within {given:g} s, fails the build when it is graded again."
+        )
 
 
 def _of_prompts(recipe: Recipe) -> Iterator[str]:

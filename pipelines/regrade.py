@@ -12,7 +12,6 @@ import polars as pl
 
 from filters.difficulty import DifficultyConfig
 from filters.regrade import count, disagreements, miscounted
-from filters.verify.catalogue import KINDS
 from filters.verify.reward import reward
 from filters.verify.verifier import right_from
 from pipelines.release_rows import CONFIGS
@@ -46,9 +45,7 @@ def regrade(release: Path, recipe: Mapping[str, Any], most: int = MOST) -> dict[
             mine = piece.join(drawn, on="sample_id", how="semi", maintain_order="left")
             for fact, number in _grade(mine, rows, config).items():
                 found[fact] += number
-    kinds = {str(name).partition(":")[0] for name in rows["verifier"].unique()}
-    judged = found["judged"] > 0 or any(KINDS[kind].judged for kind in kinds if kind in KINDS)
-    return {"rollouts": total, **found, "needs_judge": judged}
+    return {"rollouts": total, **found}
 
 
 def _drawn(logged: pl.LazyFrame, seed: int, most: int) -> tuple[pl.DataFrame, int]:

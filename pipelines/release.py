@@ -28,6 +28,7 @@ from typing import Any
 
 import polars as pl
 
+from filters.verify.catalogue import KINDS
 from generators.prompts import Prompt
 from pipelines import rollout_rows
 from pipelines.card import read_template, render_card
@@ -82,6 +83,7 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
             if same is not None:
                 return same
             target = _next_version(folder)
+            counted = statistics(scratch)
             manifest = {
                 "name": content.manifest["recipe"]["name"],
                 "version": target.name,
@@ -90,7 +92,8 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
                 **content.manifest,
                 "card": None if config.card is None else read_template(config.card),
                 "regraded": graded,
-                "statistics": statistics(scratch),
+                "needs_judge": _needs_judge(counted, graded),
+                "statistics": counted,
                 "examples": write_examples(scratch),
                 "files": files,
             }
@@ -102,6 +105,13 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
             return target
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _needs_judge(counted: dict[str, Any], graded: dict[str, Any] | None) -> bool:
+    """Whether the reward, which asks no judge, gives None for rows of the release that rules cannot score."""
+    verifiers = {name for facts in counted["configs"].values() for name in facts["verifiers"]}
+    kinds = (KINDS.get(name.partition(":")[0]) for name in verifiers)
+    return any(kind is not None and kind.judged for kind in kinds) or bool(graded and graded["judged"])
 
 
 def released(folder: Path) -> list[Path]:

@@ -45,6 +45,8 @@ from schemas.ids import canonical_json
 from schemas.verdict import Verdict
 
 DEFAULT_TAGS = "think_answer"
+BUDGET_S = 2.0
+"""Seconds of wall-clock for one answer; then it is unscored."""
 _LOCK = threading.Lock()
 _POOLS: dict[int, VerifierPool] = {}
 
@@ -224,7 +226,7 @@ def _text(completion: Any) -> str:
     content = completion[-1]["content"] if completion else ""
     if isinstance(content, str):
         return content
-    return "".join(str(part.get("text", "")) for part in content)
+    return "".join(str(part.get("text", "")) for part in content or ())  # a turn that only calls a tool says nothing
 
 
 def _judge(items: list[VerifyItem]) -> Iterator[Verdict]:
@@ -248,6 +250,6 @@ def _pool() -> VerifierPool:
     with _LOCK:
         if os.getpid() not in _POOLS:
             _POOLS.clear()
-            _POOLS[os.getpid()] = VerifierPool(workers=max(1, min(4, (os.cpu_count() or 2) - 1)))
+            _POOLS[os.getpid()] = VerifierPool(workers=max(1, min(4, (os.cpu_count() or 2) - 1)), budget_s=BUDGET_S)
             atexit.register(_POOLS[os.getpid()].close)
         return _POOLS[os.getpid()]

@@ -22,6 +22,7 @@ from pipelines.stages import road
 from pipelines.steps.release import prompts, tags
 from schemas.completion import ImagePart, Message, Request, completion_key, prompt_key
 
+ROOT = Path(__file__).parents[2]
 MEASURED = ("rl", "holdout", "control", "unfiltered")
 ASKED = (
     "rollouts.system=Look closely.",
@@ -171,6 +172,20 @@ def test_notes_of_prompts_that_were_not_asked(overrides: tuple[str, ...], keys: 
     assert all("under which difficulty was measured" in note for note in told)
 
 
+def test_a_verdict_that_the_reward_has_no_time_for_is_noted() -> None:
+    told = list(notes(load_recipe("quickstart", ["verify.budget_s=5"])))
+    assert len(told) == 1 and "verify.budget_s: the reward of a release has 2 s for an answer" in told[0]
+    assert not list(notes(load_recipe("quickstart", ["verify.budget_s=1.5"])))
+
+
+def test_nothing_but_one_function_puts_a_question_into_words() -> None:
+    """Whoever writes a release takes the messages that were sent; a second renderer would part from the first one day."""
+    renders = re.compile(r"\b(question_text|conversation)\(|\.format\(\s*question=")
+    sources = [p for folder in ("pipelines", "filters", "flows") for p in (ROOT / folder).rglob("*.py")]
+    assert len(sources) > 100
+    assert not [path.name for path in sources if renders.search(path.read_text())]
+
+
 def test_validate_tells_the_note_and_is_content(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
@@ -190,7 +205,7 @@ def test_validate_tells_the_note_and_is_content(tmp_path: Path) -> None:
 
 def recipes() -> Iterator[Any]:
     """Every whole recipe in README.md."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = (ROOT / "README.md").read_text()
     for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         if re.search(r"^name:", block, re.MULTILINE):
             yield pytest.param(block, id=re.search(r"^name: *(\S+)", block, re.MULTILINE)[1])  # type: ignore[index]

@@ -93,7 +93,7 @@ def test_manifest_and_card_say_what_was_graded(release: Path, manifest: dict[str
     told = manifest["regraded"]
     rows = manifest["statistics"]["rollouts"]["rows"]
     assert (told["rollouts"], told["graded"], told["without_row"]) == (rows, rows, 0)
-    assert told["needs_judge"] is False
+    assert manifest["needs_judge"] is False
     assert f"re-graded {rows} of {rows}" in " ".join((release / "README.md").read_text().split())
     assert f"| `rollouts` | {rows} |" in (release / "README.md").read_text()
 
@@ -247,10 +247,11 @@ def test_where_a_judge_decided_the_reward_gives_none_and_the_manifest_says_so(
     build = Build(load_recipe(str(tmp_path / "r.yaml")), Workspace(tmp_path / "out"))
     run_build(build)
     release = release_path(build, road(build))
-    told = json.loads((release / "manifest.json").read_text())["regraded"]
+    manifest = json.loads((release / "manifest.json").read_text())
+    told = manifest["regraded"]
     rollouts = pl.read_parquet(release / "rollouts" / "*.parquet")
     judged = rollouts.filter(tier="judge")
-    assert judged.height == told["judged"] > 0 and told["needs_judge"] is True
+    assert judged.height == told["judged"] > 0 and manifest["needs_judge"] is True
     assert set(judged["verdict"]) == {"right"}
     assert told["graded"] == rollouts.height, "what rules decided is graded as ever"
     assert "were decided by a judge: there the reward gives None" in (release / "README.md").read_text()

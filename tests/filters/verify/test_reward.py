@@ -57,6 +57,12 @@ def test_trl_takes_plain_strings_and_multimodal_contents() -> None:
     assert reward(["<answer>7</answer>", parts, ""], [SEVEN] * 3) == [1.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize("content", [None, [], ""])
+def test_a_turn_that_only_calls_a_tool_says_nothing(content: Any) -> None:
+    turn = [{"role": "assistant", "content": content, "tool_calls": [{"type": "function"}]}]
+    assert reward([turn], [SEVEN]) == [0.0]
+
+
 def test_every_completion_gets_a_score_at_its_own_place() -> None:
     completions = ["<answer>7</answer>", "", "<answer>8</answer>", "no caption here", "<answer>7</answer>"]
     assert reward(completions, [SEVEN] * 5) == [1.0, 0.0, 0.0, 0.0, 1.0]

@@ -83,7 +83,7 @@ def _make(folder: Path, rows: list[Any] | None = None, **given: Any) -> Path:
     for split in ("sft", "rl", "preference", "holdout"):
         table = _rows(split, media, ROWS if rows is None else rows)
         with Shards(release / split, schema(split)) as shards:
-            shards.write([record(split, row, Prompt(), config, store) for row in table])
+            shards.write([record(split, row, config.prompt(Prompt()), config, store) for row in table])
     if config.images == "reference":
         (release / "images").mkdir()
         for sha256 in media:
