@@ -1,0 +1,268 @@
+"""A build over a filled log of long replies: does it end, in how much memory, and do two at once end with equal tables?
+
+    python benchmarks/large_log.py                       # 20,000 samples x 8 rollouts and 1 trace of 17 KB each
+    python benchmarks/large_log.py --samples 2500 --threads 2
+
+No model is asked: the log holds every answer, as if they had come in any order. The build runs ingest, distill, verify,
+rollouts, score, difficulty, split, select and release in a process of its own, once with DuckDB on 2 and once on 64
+threads (polars on as many), and then two builds at once in one workspace. The limit is 4 GB of memory for a build and the
+processes that it starts, together. Prints a line a stage and a run, and writes benchmarks/results/large_log.json.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+
+RESULTS = Path(__file__).parent / "results" / "large_log.json"
+LIMIT_GB = 4.0
+ROLLOUTS = 8
+TEXT = 17_000
+PART = 4096
+
+RECIPE = """\
+name: NAME
+models:
+  student: {model: student, engine: openai, revision: r1, base_urls: ["http://127.0.0.1:9/v1"]}
+sources:
+  - {type: jsonl, name: made, path: SOURCE}
+distill: {model: student, prompt: "Think about this. {question}", n: 1}
+rollouts: {model: student, n: 8}
+verify: {workers: 1}
+split: {sft: 0.3, rl: 0.6, holdout: 0.1}
+select: {budget: 0.5}
+"""
+
+
+def make(folder: Path, samples: int, text: int = TEXT, names: tuple[str, ...] = ("one", "two")) -> None:
+    """Write a source, recipes over it and a log that answers all that they ask, in no order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "rows.jsonl").open("w") as file:
+        for i in range(samples):
+            row = {"question": f"What is {i} plus {i % 97}?", "answer": str(i + i % 97), "kind": "number"}
+            file.write(json.dumps(row) + "\n")
+    for name in names:
+        recipe = RECIPE.replace("NAME", name).replace("SOURCE", str(folder / "rows.jsonl"))
+        (folder / f"{name}.yaml").write_text(recipe)
+    fill_log(folder, names[0], text)
+
+
+def open_build(folder: Path, name: str, *overrides: str) -> Any:
+    from pipelines.recipe import load_recipe
+    from pipelines.stage import Build
+    from pipelines.workspace import Workspace
+
+    return Build(load_recipe(str(folder / f"{name}.yaml"), overrides), Workspace(folder / "out"), replay=True)
+
+
+def fill_log(folder: Path, name: str, text: int) -> None:
+    """Parts of the log with a reply of about `text` bytes to all that the recipe asks; three of four are right."""
+    from pipelines.ask import write_wanted
+    from pipelines.build import run_stages
+    from pipelines.workspace import write_table
+    from schemas.completion import COMPLETION
+
+    build = open_build(folder, name)
+    road = run_stages(build, "ingest", "selftest")
+    golds = dict(road.table("ingest").select("id", pl.col("answer").struct.field("raw")).collect().iter_rows())
+    wanted = []
+    for stage in (road.stage("distill"), road.stage("rollouts")):
+        rows, out = folder / "rows.parquet", folder / "wanted.parquet"
+        write_table(stage.asks.rows(road, stage), rows)
+        section = stage.section(build.recipe)
+        write_wanted(rows, "student", build.identities["student"], stage.asks.requests, section, out)
+        wanted.append(pl.read_parquet(out).unique("key", maintain_order=True))
+        rows.unlink()
+        out.unlink()
+    keys = pl.concat(wanted).sample(fraction=1.0, shuffle=True, seed=0)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for number, piece in enumerate(keys.iter_slices(PART)):
+        replies = [reply(golds[id_], key, text) for id_, key in piece.select("id", "key").iter_rows()]
+        facts = {"model": "student", "revision": "r1", "sampling": "{}", "finish_reason": "stop", "prompt_tokens": 30,
+                 "completion_tokens": text // 4, "created_at": now}  # fmt: skip
+        table = piece.drop("id").with_columns(pl.Series("text", replies), **{k: pl.lit(v) for k, v in facts.items()})
+        nulls = {c: pl.lit(None, dtype) for c, dtype in COMPLETION.items() if c not in table.columns}
+        table = table.with_columns(**nulls).select(list(COMPLETION)).cast(dict(COMPLETION))
+        write_table(table.sort("key"), folder / "out" / "log" / "completions" / f"part-{number:06d}.parquet")
+
+
+_WORDS = [f"{Random(i).randbytes(3).hex()}"[: 2 + i % 5] for i in range(5000)]
+
+
+def reply(gold: str, key: str, text: int) -> str:
+    """A reply whose words and answer follow from its key."""
+    chance = Random(key)
+    thought = " ".join(chance.choices(_WORDS, k=text // 5))
+    answer = gold if chance.random() < 0.75 else "-1"
+    return f"<think>\n{thought}\n</think>\n<answer>{answer}</answer>"
+
+
+def run(folder: Path, name: str, threads: int, *overrides: str) -> None:
+    """Build in this process and print a JSON line a stage: seconds and the peak of this process so far."""
+    from pipelines import memory
+    from pipelines.build import run_build
+    from pipelines.stage import run_stage
+
+    memory.cores = lambda: threads
+
+    def told(plan: Any, stage: Any) -> dict[str, Any]:
+        started = time.monotonic()
+        record = run_stage(plan, stage)
+        line = {"stage": stage.name, "seconds": round(time.monotonic() - started, 1), "peak_gb": round(own_peak(), 2)}
+        sys.stdout.write(json.dumps({**line, "kept": record["kept"]}) + "\n")
+        sys.stdout.flush()
+        return record
+
+    run_build(open_build(folder, name, *overrides), told)
+
+
+def own_peak() -> float:
+    """Peak resident memory of this process, in GiB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 2**20
+
+
+class Watch(threading.Thread):
+    """The peak of the resident memory of a process and all its descendants together, looked at ten times a second."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.peak_gb = pid, 0.0
+
+    def run(self) -> None:
+        import psutil
+
+        while True:
+            try:
+                top = psutil.Process(self.pid)
+                family = [top, *top.children(recursive=True)]
+                total = sum(p.memory_info().rss for p in family if p.is_running())
+            except psutil.Error:
+                if not psutil.pid_exists(self.pid):
+                    return
+                continue
+            self.peak_gb = max(self.peak_gb, total / 2**30)
+            time.sleep(0.1)
+
+
+def start(folder: Path, name: str, threads: int, *overrides: str) -> tuple[subprocess.Popen[str], Watch]:
+    command = [sys.executable, __file__, "--run", str(folder), name, "--threads", str(threads)]
+    command += [part for override in overrides for part in ("--set", override)]
+    environment = os.environ | {"POLARS_MAX_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    watch = Watch(process.pid)
+    watch.start()
+    return process, watch
+
+
+def finish(process: subprocess.Popen[str], watch: Watch) -> dict[str, Any]:
+    """What a run printed; `code` is how it ended, `peak_gb` of it and the processes that it started."""
+    out, _ = process.communicate()
+    stages = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    return {
+        "code": process.returncode,
+        "seconds": round(sum(s["seconds"] for s in stages), 1),
+        "peak_gb": round(max(watch.peak_gb, *(s["peak_gb"] for s in stages), 0), 2),
+        "stages": stages,
+    }
+
+
+def tables(folder: Path, name: str) -> dict[str, str]:
+    """A hash of the rows of every table of a build, and of every data file of its release."""
+    build = folder / "out" / "builds" / name
+    found = {str(path.relative_to(build)): rows_hash(path) for path in sorted(build.glob("*/*.parquet"))}
+    release = folder / "out" / "releases" / name / "v1"
+    for path in sorted(release.rglob("*.parquet")):
+        found[f"v1/{path.relative_to(release)}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def rows_hash(path: Path) -> str:
+    from pipelines.row_groups import batches
+
+    found = hashlib.sha256()
+    for piece in batches(path, 1024):
+        found.update(piece.write_json().encode())
+    return found.hexdigest()
+
+
+def clean(folder: Path) -> None:
+    """Leave the log and nothing else."""
+    for name in ("builds", "releases"):
+        shutil.rmtree(folder / "out" / name, ignore_errors=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=20_000)
+    parser.add_argument("--text", type=int, default=TEXT)
+    parser.add_argument("--threads", type=int, nargs="*", default=[2, 64])
+    parser.add_argument("--folder", type=Path, default=None, help="where the log lies or is made; kept where given")
+    parser.add_argument("--set", action="append", default=[], help="of the recipe, such as driver.memory=2GB")
+    parser.add_argument("--no-pair", action="store_true", help="no two builds at once")
+    parser.add_argument("--run", nargs=2, default=None, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        run(Path(options.run[0]), options.run[1], options.threads[0], *options.set)
+        return
+    folder = options.folder or Path(tempfile.mkdtemp())
+    try:
+        if not (folder / "out" / "log").is_dir():
+            make(folder, options.samples, options.text)
+        measure(folder, options)
+    finally:
+        if options.folder is None:
+            shutil.rmtree(folder)
+
+
+def measure(folder: Path, options: argparse.Namespace) -> None:
+    found: dict[str, Any] = {"samples": options.samples, "rollouts": ROLLOUTS, "text": options.text, "runs": {}}
+    seen = []
+    for threads in options.threads:
+        clean(folder)
+        told = finish(*start(folder, "one", threads, *options.set))
+        found["runs"][f"{threads} threads"] = told
+        show(f"{threads} threads", told)
+        seen.append(tables(folder, "one"))
+    if not options.no_pair:
+        clean(folder)
+        both = [start(folder, name, options.threads[-1], *options.set) for name in ("one", "two")]
+        for (process, watch), name in zip(both, ("one", "two"), strict=True):
+            told = finish(process, watch)
+            found["runs"][f"two at once, {name}"] = told
+            show(f"two at once, {name}", told)
+            seen.append(tables(folder, name))
+    found["equal"] = all(one == seen[0] for one in seen)
+    found["ended"] = all(told["code"] == 0 for told in found["runs"].values())
+    found["peak_gb"] = max(told["peak_gb"] for told in found["runs"].values())
+    sys.stdout.write(f"all ended: {found['ended']}, equal tables: {found['equal']}, peak {found['peak_gb']} GB\n")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    if not (found["ended"] and found["equal"] and found["peak_gb"] <= LIMIT_GB):
+        sys.exit(f"beyond the limit of {LIMIT_GB} GB, or not ended, or not equal")
+
+
+def show(name: str, told: dict[str, Any]) -> None:
+    for stage in told["stages"]:
+        sys.stdout.write(
+            f"  {stage['stage']:<12} {stage['seconds']:>7} s   {stage['peak_gb']:>5} GB   {stage['kept']:>8}\n"
+        )
+    sys.stdout.write(f"{name}: exit {told['code']}, {told['seconds']} s, {told['peak_gb']} GB\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
