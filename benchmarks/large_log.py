@@ -44,6 +44,7 @@ rollouts: {model: student, n: 8}
 verify: {workers: 1}
 split: {sft: 0.3, rl: 0.6, holdout: 0.1}
 select: {budget: 0.5}
+release: {trainer: null}
 """
 
 
@@ -99,13 +100,13 @@ def fill_log(folder: Path, name: str, text: int) -> None:
         write_table(table.sort("key"), folder / "out" / "log" / "completions" / f"part-{number:06d}.parquet")
 
 
-_WORDS = [f"{Random(i).randbytes(3).hex()}"[: 2 + i % 5] for i in range(5000)]
+_SENTENCES = [" ".join(f"{Random(i * 99 + j).randrange(1 << 20):x}" for j in range(160)) for i in range(2000)]
 
 
 def reply(gold: str, key: str, text: int) -> str:
     """A reply whose words and answer follow from its key."""
     chance = Random(key)
-    thought = " ".join(chance.choices(_WORDS, k=text // 5))
+    thought = " ".join(chance.choices(_SENTENCES, k=text // len(_SENTENCES[0]) + 1))[:text]
     answer = gold if chance.random() < 0.75 else "-1"
     return f"<think>\n{thought}\n</think>\n<answer>{answer}</answer>"
 

@@ -11,7 +11,8 @@ def formed_rollouts(road: Road, model: str) -> pl.LazyFrame:
     """`id, k_formed` of every sample that `model` answered."""
     config = road.build.recipe.rollouts
     assert config is not None
-    said = scores(road).filter(pl.col("model") == model).join(road.table("rollouts").select("id", "text"), on="id")
+    texts = road.table("rollouts").filter(pl.col("model") == model).select("id", "text")
+    said = texts.join(scores(road).filter(pl.col("model") == model), on="id", how="left", maintain_order="left")
     return _count(said.with_columns(tags=pl.lit(config.tags)), "k_formed")
 
 

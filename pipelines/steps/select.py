@@ -9,6 +9,7 @@ from filters.select.diversity import diversity
 from filters.select.nearness import nearness
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
 from pipelines import selection
+from pipelines.ordering import write_sorted
 from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.candidates import candidates, diversity_measure, student
@@ -25,7 +26,8 @@ def measure_diversity(build: Build, stage: Stage, road: Road) -> Outcome:
     folder = build.folder(stage)
     input_ = folder / "input.parquet"
     rollouts = road.table("rollouts").filter(pl.col("model") == student(build.recipe))
-    write_table(rollouts.select(pl.col("sample_id").alias("id"), "index", "text").sort("id", "index"), input_)
+    texts = rollouts.select(pl.col("sample_id").alias("id"), "index", "text")
+    write_sorted(texts, ("id", "index"), input_, build.memory)
     try:
         with shards(folder) as parts:
             for piece in whole_rows(batches(input_)):

@@ -44,7 +44,9 @@ def verify_responses(
 
 def judge_rows(road: Road, said: pl.LazyFrame) -> pl.LazyFrame:
     golds = road.table("ingest").select("id", "question", "answer", "verifier").rename({"id": "sample_id"})
-    return judge_questions(said.join(golds, on="sample_id").collect()).lazy()
+    rows = said.join(golds, on="sample_id", how="left", maintain_order="left")
+    schema = judge_questions(rows.head(0).collect()).schema
+    return rows.map_batches(judge_questions, streamable=True, schema=schema)
 
 
 def write(build: Build, stage: Stage, rows_in: int, kept: pl.DataFrame, dropped: pl.DataFrame) -> Outcome:

@@ -10,12 +10,12 @@ from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
 from pipelines.ask import ask
+from pipelines.ordering import sorted_pieces, write_sorted
 from pipelines.recipe import Recipe
 from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.stream import Beside
-from pipelines.steps.tables import golds, judge_rows, samples, verify_responses, write
-from pipelines.workspace import write_table
+from pipelines.steps.tables import golds, judge_rows, samples, verify_responses
 from schemas.split import Split, no_drops
 
 
@@ -92,9 +92,15 @@ def rewrite_traces(build: Build, stage: Stage, road: Road) -> Outcome:
     assert config is not None
     if config.model is not None:
         return ask(build, stage, road)
-    rows = leaking_rows(road, stage).sort("id").collect()
-    parted = rewrite.replace_phrases(rows, config)
-    return write(build, stage, rows.height, parted.kept, parted.dropped)
+    folder, rows = build.folder(stage), leaking_rows(road, stage)
+    with shards(folder) as parts:
+        for piece in sorted_pieces(rows, ("id",), folder, build.memory):
+            parted = rewrite.replace_phrases(piece, config)
+            parts.add("kept", parted.kept)
+            parts.add("dropped", parted.dropped)
+        nothing = rewrite.replace_phrases(rows.head(0).collect(), config)
+        kept, dropped = parts.finish("kept", nothing.kept), parts.finish("dropped", no_drops())
+    return Outcome(kept + dropped, kept)
 
 
 def measure_quality(build: Build, stage: Stage, road: Road) -> Outcome:
@@ -103,14 +109,20 @@ def measure_quality(build: Build, stage: Stage, road: Road) -> Outcome:
     assert config is not None
     ends = road.table("distill").select("id", "finish_reason")
     columns = ("id", "sample_id", "index", "reasoning", "final", "tokens")
-    traces = _mended(road).select(columns).join(ends, on="id").sort("id")
+    traces = _mended(road).select(columns).join(ends, on="id", how="left", maintain_order="left")
     facts = golds(road).join(road.table("ingest").select("id", "question"), on="id")
     told = road.table("caption").select("id", "caption") if "caption" in road else None
     facts = (
         facts.with_columns(caption=pl.lit(None, pl.String)) if told is None else facts.join(told, on="id", how="left")
     )
-    mine = facts.join(traces.select(id="sample_id"), on="id", how="semi")
-    return verify_responses(build, stage, traces, mine, lambda rows, pool: _quality(rows, pool, config))
+    input_ = build.folder(stage) / "input.parquet"
+    try:
+        write_sorted(traces, ("id",), input_, build.memory)
+        rows = pl.scan_parquet(input_)
+        mine = facts.join(rows.select(id="sample_id"), on="id", how="semi")
+        return verify_responses(build, stage, rows, mine, lambda rows, pool: _quality(rows, pool, config))
+    finally:
+        input_.unlink(missing_ok=True)
 
 
 _GIVEN = ("answer", "verifier", "options", "reasoning", "final", "said", "question", "caption", "conclusions")
@@ -138,7 +150,7 @@ def pick(build: Build, stage: Stage, road: Road) -> Outcome:
     rates = guess_rates(reasoned(road).collect()) if sieved else None
     scored = answered(road).collect() if sieved else None
     input_ = folder / "input.parquet"
-    write_table(_good(road).select(COLUMNS).sort("sample_id", "index", "id"), input_)
+    write_sorted(_good(road).select(COLUMNS), ("sample_id", "index", "id"), input_, build.memory)
     try:
         with shards(folder) as parts:
             for piece in whole_rows(batches(input_), "sample_id"):
