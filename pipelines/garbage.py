@@ -7,10 +7,12 @@ never touched.
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipelines.completions import CompletionsLog
+from pipelines.scratch import SCRATCH, abandoned
 from pipelines.workspace import Workspace, store_errors
 from schemas.errors import ConfigError
 
@@ -52,7 +54,9 @@ def _leftovers(workspace: Workspace) -> Iterator[Garbage]:
     """Half-written files and folders of processes that died; no build runs, so nobody is writing them."""
     root = workspace.root
     patterns = ("releases/*/.new-*", "builds/*/*/.shards", "builds/**/.*.tmp", "log/**/.*.tmp", "media/??/??/.*")
-    for path in (p for pattern in patterns for p in sorted(root.glob(pattern))):
+    homes = (*root.glob(f"builds/*/*/{SCRATCH}"), *root.glob(f"log/*/{SCRATCH}"))
+    left = (p for home in homes for p in abandoned(home))  # `curate plan` may run beside us: its own is locked
+    for path in chain((p for pattern in patterns for p in sorted(root.glob(pattern))), left):
         inside = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
         yield Garbage(path, sum(p.stat().st_size for p in inside), "left by a process that died")
 

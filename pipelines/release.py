@@ -35,8 +35,12 @@ from pipelines.card import read_template, render_card
 from pipelines.croissant import describe
 from pipelines.examples import write_examples
 from pipelines.manifest import file_hash
+from pipelines.memory import Memory
+from pipelines.ordering import sorted_pieces
 from pipelines.regrade import regrade
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
+from pipelines.row_groups import even
+from pipelines.scratch import SCRATCH
 from pipelines.shards import Shards
 from pipelines.statistics import statistics
 from pipelines.workspace import read_json, store_errors, write_json, write_table
@@ -55,13 +59,18 @@ ROLLOUTS = 1024
 class Content:
     """The rows of a release: a lazy table a config, what was dropped on the way, what its manifest says, how the prompts of
     each config are put (those of a config that is not named: as the bare question), and the rollouts that k of n was
-    counted on (columns of `rollout_rows.SCHEMA`; None: nobody was asked)."""
+    counted on (columns of `rollout_rows.SCHEMA`; None: nobody was asked).
+
+    `by` names the columns that put the rows of a config in order; those of one that is not there come as they are.
+    """
 
     tables: dict[str, pl.LazyFrame]
     dropped: pl.LazyFrame
     manifest: dict[str, Any]
     prompts: Mapping[str, Prompt] = field(default_factory=dict)
     rollouts: pl.LazyFrame | None = None
+    by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
 
 def write_release(content: Content, config: ReleaseConfig, media: MediaReader, folder: Path) -> Path:
@@ -151,13 +160,16 @@ def _write_config(
     name: str, content: Content, config: ReleaseConfig, media: MediaReader, root: Path
 ) -> Iterator[dict[str, Any]]:
     """Write one config as parquet shards; yield what the manifest says of each."""
+    table, by = content.tables[name], content.by.get(name)
     prompt = content.prompts.get(name, Prompt())
+    as_they_come = table.collect_batches(chunk_size=ROW_GROUP, maintain_order=True)
+    pieces = iter(as_they_come) if by is None else sorted_pieces(table, by, root, content.memory)
     with Shards(root / name, schema(name)) as shards:
-        for batch in content.tables[name].collect_batches(chunk_size=ROW_GROUP, maintain_order=True):
-            for piece in batch.iter_slices(ROW_GROUP):
-                shards.write([record(name, row, prompt, config, media) for row in piece.iter_rows(named=True)])
-                if config.images == "reference":
-                    _place_images(piece, media, root / "images")
+        for piece in even(pieces, ROW_GROUP):
+            shards.write([record(name, row, prompt, config, media) for row in piece.iter_rows(named=True)])
+            if config.images == "reference":
+                _place_images(piece, media, root / "images")
+    shutil.rmtree(root / SCRATCH, ignore_errors=True)
     yield from (_file(path, root, rows) for path, rows in shards.files)
 
 

@@ -4,7 +4,7 @@ A row group is what a reader of parquet decodes at once. Counted in rows alone, 
 1.7 GB. Where a group ends depends on the rows, not on the pieces in which they came.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,6 +95,22 @@ def whole_rows(pieces: Iterator[pl.DataFrame], key: str = "id") -> Iterator[pl.D
             yield table.filter(~last)
     if rest is not None:
         yield rest
+
+
+def even(pieces: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """The same rows in pieces of `size` each, but for the last, however they came."""
+    held: list[pl.DataFrame] = []
+    rows = 0
+    for piece in pieces:
+        held.append(piece)
+        rows += piece.height
+        if rows >= size:
+            table = pl.concat(held)
+            for start in range(0, rows - rows % size, size):
+                yield table.slice(start, size)
+            held, rows = [table.slice(rows - rows % size)], rows % size
+    if rows:
+        yield pl.concat(held)
 
 
 def from_arrow(table: Any, schema: pl.Schema) -> pl.DataFrame:

@@ -28,10 +28,8 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
     dropped = bare.sort("id").select("id", reason=pl.lit("release:no_verified_trace"), evidence=pl.lit("{}")).collect()
     kept = rows.select("id", "split").join(dropped.lazy(), on="id", how="anti").sort("id").collect()
     schemas = tags(recipe)
-    tables = {
-        name: table.with_columns(tags=pl.lit(schemas[name])).sort(*_BY.get(name, ("id",)), nulls_last=True)
-        for name, table in tables.items()
-    }
+    tables = {name: table.with_columns(tags=pl.lit(schemas[name])) for name, table in tables.items()}
+    by = {name: _BY.get(name, ("id",)) for name in tables}
     shares = _shares(road, tables["sft"].select("id").unique())
     manifest = _manifest(build, stage, road, kept, dropped) | {"verified_shares": shares}
     rollouts = None
@@ -39,7 +37,8 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
         rollouts = logged(road).join(
             everything.select(sample_id="id"), on="sample_id", how="semi", maintain_order="left"
         )
-    content = Content(tables, _drops(build, stage, road, dropped), manifest, prompts(recipe), rollouts)
+    drops = _drops(build, stage, road, dropped)
+    content = Content(tables, drops, manifest, prompts(recipe), rollouts, by, build.memory)
     path = write_release(content, recipe.release, build.media, build.workspace.releases(recipe.name))
     outcome = write(build, stage, kept.height + dropped.height, kept, dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"release": path.name})
@@ -89,8 +88,10 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
     tables = {"holdout": rows.filter(pl.col("split") == "holdout")}
     if "verify" in road:
         seen = road.table("distill").select("id", "gold_visible")
-        traces = trained_on(road).join(seen, on="id").select("sample_id", "text", "index", "gold_visible")
-        tables["sft"] = sft.join(traces, left_on="id", right_on="sample_id")
+        traces = trained_on(road).join(seen, on="id", how="left", maintain_order="left")
+        traces = traces.select("sample_id", "text", "index", "gold_visible")
+        # A join may hold its right side, so the texts stand on the left.
+        tables["sft"] = traces.rename({"sample_id": "id"}).join(sft, on="id")
         bare = sft.join(traces, left_on="id", right_on="sample_id", how="anti")
         tables["rl"] = rl
     else:
@@ -98,7 +99,7 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
         tables["rl"], bare = rows.filter(pl.col("split") != "holdout"), sft.head(0)
     if "prefer" in road:
         pairs = road.table("prefer", "pairs").select("id", "index", "chosen_text", "rejected_text")
-        tables["preference"] = rows.join(pairs, on="id")
+        tables["preference"] = pairs.join(rows, on="id")
     return tables, bare
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import row_groups
-from pipelines.row_groups import TableWriter, batches, whole_rows
+from pipelines.row_groups import TableWriter, batches, even, whole_rows
 from pipelines.workspace import write_table
 
 
@@ -88,3 +88,12 @@ def test_whole_rows_stay_together() -> None:
     pieces = list(whole_rows(iter([*rows.iter_slices(2), rows.head(0)])))
     assert pl.concat(pieces).equals(rows)
     assert sum(piece["id"].n_unique() for piece in pieces) == 4
+
+
+@pytest.mark.parametrize("piece", [1, 3, 10, 64])
+def test_pieces_are_made_even(piece: int) -> None:
+    rows = pl.DataFrame({"id": range(64)})
+    found = list(even(rows.iter_slices(piece), 10))
+    assert [p.height for p in found] == [10] * 6 + [4]
+    assert pl.concat(found).equals(rows)
+    assert not list(even([rows.head(0)], 10))

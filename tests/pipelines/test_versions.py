@@ -17,6 +17,7 @@ from pipelines.export.rows import open_release
 from pipelines.fork import fork
 from pipelines.garbage import collect_garbage
 from pipelines.recipe import load_recipe
+from pipelines.scratch import SCRATCH, scratch
 from pipelines.versions import diff, find_release, list_releases
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError, StoreError
@@ -73,11 +74,17 @@ def test_gc_touches_nothing_that_a_release_or_a_build_names(
     stray.write_bytes(b"stray")
     half = out / "releases" / "tiny" / ".new-1"
     half.mkdir()
+    spilled = [out / where / SCRATCH / "dead" for where in ("log/completions", "builds/tiny/rollouts")]
+    for folder in spilled:
+        folder.mkdir(parents=True)
+        (folder / "run-0.arrow").write_bytes(b"spilled")
     named = {p.name for p in (out / "media").glob("??/??/*")} - {stray.name}
-    assert {g.path for g in collect_garbage(space, dry_run=True)} == {stray, half}
+    assert {g.path for g in collect_garbage(space, dry_run=True)} == {stray, half, *spilled}
     assert stray.exists()
-    collect_garbage(space)
-    assert not stray.exists() and not half.exists()
+    with scratch(out / "log" / "completions") as living:
+        collect_garbage(space)
+        assert living.exists(), "somebody plans or reads beside us"
+    assert not any(path.exists() for path in (stray, half, *spilled))
     assert {p.name for p in (out / "media").glob("??/??/*")} == named
     assert len(list((out / "log" / "completions").glob("part-*.parquet"))) == 1
     assert tiny.logged(out) == before
