@@ -175,9 +175,8 @@ def _write_config(
 
 def _write_rollouts(rollouts: pl.LazyFrame, root: Path) -> list[dict[str, Any]]:
     with Shards(root / rollout_rows.NAME, rollout_rows.SCHEMA) as shards:
-        for batch in rollouts.collect_batches(chunk_size=ROLLOUTS, maintain_order=True):
-            for piece in batch.iter_slices(ROLLOUTS):
-                shards.append(piece.to_arrow())
+        for piece in even(rollouts.collect_batches(chunk_size=ROLLOUTS, maintain_order=True), ROLLOUTS):
+            shards.append(piece.to_arrow())
     return [_file(path, root, rows) for path, rows in shards.files]
 
 
