@@ -311,10 +311,10 @@ class _Drive:
             except EngineDiedError as error:
                 await self._restart(generation, error)
             except TransientEngineError as error:
+                self._check_wait(error)
                 if attempt >= self.config.max_retries:
                     raise
                 wait = min(self.config.backoff_max_s, self.config.backoff_s * 2**attempt) * self.chance.random()
-                self._check_wait(error)
                 attempt += 1
                 self.receipt.retries += 1
                 self.receipt.last_error = str(error)

@@ -337,12 +337,13 @@ def test_a_server_that_asks_for_a_day_is_out(tmp_path: Path) -> None:
     )
 
 
-def test_an_outage_is_not_tried_again_in_five_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("retries", [0, 3])
+def test_an_outage_is_not_tried_again_in_five_seconds(tmp_path: Path, retries: int) -> None:
     def script(id_: str, attempt: int) -> None:
         raise TransientEngineError("429", retry_after=3600)
 
     with pytest.raises(StageError, match=r"All 5 requests failed.*come back in 60 min") as stopped:
-        run(ScriptedEngine(script), tmp_path, 5)
+        run(ScriptedEngine(script), tmp_path, 5, config=DriverConfig(backoff_s=0.0, max_retries=retries))
     assert not stopped.value.transient
 
 

@@ -416,6 +416,25 @@ def test_the_last_words_stand_in_the_evidence(tmp_path: Path, server: Server, fa
     assert released(make(tmp_path, server)) == 3
 
 
+@pytest.mark.parametrize("failure", [TOO_LONG, refuse(503, {"detail": "no worker"})], ids=["refused", "unanswered"])
+@pytest.mark.parametrize(
+    ("stage", "override"),
+    [
+        ("distill", "distill={model: m, prompt: '{question}', n: 2}"),
+        ("rollouts", "rollouts.adaptive={first: 1, wave: 1}"),
+    ],
+)
+def test_every_stage_hands_the_last_words_on(
+    tmp_path: Path, server: Server, stage: str, override: str, failure: Any
+) -> None:
+    server.odd = failure
+    run_build(make(tmp_path, server, override))
+    table = road(make(tmp_path, server, override)).table(stage, "dropped").collect()
+    assert table.height
+    assert table["reason"].str.contains(rf"^{stage}:(error|unanswered)$").all()
+    assert table["evidence"].str.contains("maximum context length is 10 tokens|503: no worker").all()
+
+
 def test_a_fault_of_a_server_of_one_choice_costs_one_sample(tmp_path: Path, server: Server) -> None:
     """One call in twenty fails: all that was answered is in the log, and nothing was answered twice."""
 

@@ -16,6 +16,7 @@ import pytest
 from pipelines import journal as journals
 from pipelines.completions import CompletionsLog
 from pipelines.journal import Journal, dead_journals, read_lines, to_line
+from pipelines.workspace import Workspace
 from schemas.completion import Completion, Message, ModelIdentity, Request, completion_fault, prompt_key
 from schemas.errors import StoreError
 
@@ -162,6 +163,17 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(StoreError, match="grants no locks"):
         CompletionsLog(tmp_path).heal()
     assert [p.name for p in tmp_path.iterdir()] == ["journal-1-x.jsonl"]
+
+
+def test_a_build_on_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: Any, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    workspace = Workspace(tmp_path)
+    workspace.prepare("r")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match=r"grants no locks"), workspace.lock("r"):
+        pass
 
 
 def test_too_many_open_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
