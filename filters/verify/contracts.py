@@ -47,7 +47,7 @@ class JudgeContract:
         return value if 0 <= value <= 1 else None
 
 
-_LINE = r"^[\s*#>]*(?:final )?{word}\s*[:=]\s*[*\s]*({values})\b[*\s.]*$"
+_LINE = r"^[ \t*#>]*(?:final )?{word}[ \t]*[:=][*\s]*({values})\b[ \t*.]*$"
 
 
 def _words(name: str, word: str, scores: Mapping[str, float], seen_in: str, ask: str = "") -> JudgeContract:
@@ -106,7 +106,7 @@ _ALL = (
         prompt=_BODY
         + 'Rubric: {rubric}\n\nThink briefly, then end with one line: "Grade: " and a number from 0 to 10.',
         inputs=("question", "gold", "answer", "rubric"),
-        reply=r"^[\s*#>]*Grade\s*[:=]\s*[*\s]*(\d{1,2}(?:\.\d+)?)\s*(?:/\s*10)?[*\s.]*$",
+        reply=r"^[ \t*#>]*Grade[ \t]*[:=][*\s]*(\d{1,2}(?:\.\d+)?)[ \t]*(?:/[ \t]*10)?[ \t*.]*$",
         scores={},
         scale=10.0,
         seen_in="VisRL 0–1, HumanOmniV2 0–5, WeThink tiers",

@@ -6,8 +6,9 @@ import math
 import re
 from typing import Any
 
-_FENCE = re.compile(r"^```[\w-]*\s*\n?(.*?)\n?\s*```$", re.DOTALL)
-_INNER_FENCE = re.compile(r"```(?:json|python)?\s*\n(.*?)\n\s*```", re.DOTALL)
+_FENCE = "```"
+_LANGUAGE = re.compile(r"[\w-]*")
+_OPENING = re.compile(r"```(?:json|python)?[^\S\n]*\n")
 _MAX_LITERAL = 20_000
 
 
@@ -16,14 +17,42 @@ class NotLiteralError(ValueError):
 
 
 def unfenced(text: str) -> str:
-    """The inside of one code fence around the whole text, else of the last fence in it, else the text."""
+    """The inside of one code fence around the whole text, else of the last fence in it, else the text. One pass."""
     text = text.strip()
-    if "```" not in text:
+    if _FENCE not in text:
         return text
-    if match := _FENCE.match(text):
-        return match.group(1).strip()
-    inner = _INNER_FENCE.findall(text)
-    return inner[-1].strip() if inner else text
+    if text.startswith(_FENCE) and text.endswith(_FENCE) and len(text) >= 2 * len(_FENCE):
+        inside = text[len(_FENCE) : -len(_FENCE)]
+        language = _LANGUAGE.match(inside)
+        return inside[language.end() if language else 0 :].strip()
+    inner = _last_fence(text)
+    return text if inner is None else inner.strip()
+
+
+def _last_fence(text: str) -> str | None:
+    """The inside of the last fence whose marks stand at line ends and line starts."""
+    found, at = None, text.find(_FENCE)
+    while at >= 0:
+        opening = _OPENING.match(text, at)
+        if opening is None:
+            at = text.find(_FENCE, at + 1)
+            continue
+        close = text.find(_FENCE, opening.end())
+        while close >= 0 and not _starts_line(text, opening.end(), close):
+            close = text.find(_FENCE, close + 1)
+        if close < 0:
+            break
+        found, at = text[opening.end() : close], text.find(_FENCE, close + len(_FENCE))
+    return found
+
+
+def _starts_line(text: str, begin: int, at: int) -> bool:
+    """Whether only blanks stand before `at` on its line, and that line begins after `begin`."""
+    while at > begin and text[at - 1].isspace():
+        at -= 1
+        if text[at] == "\n":
+            return True
+    return False
 
 
 def read_literal(text: str) -> Any:

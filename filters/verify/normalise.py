@@ -52,10 +52,19 @@ def bare(text: str) -> str:
                 text = inside.strip()
         if text.startswith("\\") and (match := _WRAPPER.match(text)):
             text = match.group(1).strip()
-        if text.endswith(".") and not text.endswith(".."):
-            text = text[:-1].rstrip()
+        text = text[: _before_stops(text)]
         if text == before:
             return text
+
+
+def _before_stops(text: str) -> int:
+    """Where a text ends without its final full stops; those of an ellipsis stay."""
+    end = len(text)
+    while end and text[end - 1] == "." and text[max(end - 2, 0) : end] != "..":
+        end -= 1
+        while end and text[end - 1].isspace():
+            end -= 1
+    return end
 
 
 def unprefixed(text: str) -> str:
