@@ -137,12 +137,17 @@ _SIGHT = re.compile("vision|visual|image|img|mm_", re.IGNORECASE)
 
 def chat_template_text(given: str) -> str:
     """A recipe's `args.chat_template`: the template itself, or the path of a file that holds it."""
-    if "\n" in given or "{" in given:
+    if not is_template_file(given):
         return given
     try:
         return Path(given).expanduser().read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"args.chat_template names a file that cannot be read: {given}") from error
+
+
+def is_template_file(given: str) -> bool:
+    """Whether `args.chat_template` names a file, rather than being the template."""
+    return "\n" not in given and "{" not in given
 
 
 def _weights_identity(config: ModelConfig) -> tuple[str, str]:

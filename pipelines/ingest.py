@@ -2,11 +2,11 @@
 
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
 looked for: `row_empty`, `conversation_unparseable`, `question_empty`, `answer_missing`, `options_unparseable`,
-`params_unparseable`, `meta_unparseable`, `kind_unknown`, `gold_list` (several values where one is said), `gold_ambiguous`
-(a number that is one option's text and another's place), `gold_outside_options`, `gold_unparseable`, `remote_image` (images
-are not downloaded), `image_outside` (not in the source's folders), `image_missing`, `image_empty`, `image_too_large`,
-`image_too_small`, `image_too_long`, `image_truncated`, `image_broken`, `copy` (this source gave the same content before),
-each after `ingest:`.
+`params_unparseable`, `meta_unparseable`, `kind_unknown`, `gold_nested` (several values, or an object, where one is said),
+`gold_ambiguous` (a number that is one option's text and another's place), `gold_outside_options`, `gold_unparseable`,
+`remote_image` (images are not downloaded), `image_outside` (not in the source's folders), `image_missing`, `image_empty`,
+`image_too_large`, `image_too_small`, `image_too_long`, `image_truncated`, `image_broken`, `copy` (this source gave the same
+content before), each after `ingest:`.
 """
 
 import json
@@ -26,7 +26,7 @@ from pipelines.images import ImageFaultError, ImageLimits
 from pipelines.media import MediaStore
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import KINDS, SourceSection
-from pipelines.sources.values import ListedGoldError, is_place_only, is_two_options, place_of_option, read_answer
+from pipelines.sources.values import NestedGoldError, is_place_only, is_two_options, place_of_option, read_answer
 from schemas.answer import Answer, dump_answer
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
@@ -185,8 +185,8 @@ class _Steps:
         shown = row["answer"][:_SHOWN]
         try:
             answer = read_answer(row["answer"], row["answer_json"], draft.kind)
-        except ListedGoldError as error:
-            raise _Drop("gold_list", kind=draft.kind, answer=shown, error=str(error)) from error
+        except NestedGoldError as error:
+            raise _Drop("gold_nested", kind=draft.kind, answer=shown, error=str(error)) from error
         if not answer.strip():
             raise _Drop("answer_missing", answer=shown)
         if draft.kind != "choice" or "index_base" in draft.params:

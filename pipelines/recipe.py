@@ -18,6 +18,7 @@ from generators.caption import CaptionConfig
 from generators.checks.catalogue import CheckConfig, ChecksConfig
 from generators.checks.reverify import Reverify
 from generators.distill import DistillConfig
+from generators.models import is_template_file
 from generators.rewrite import RewriteConfig
 from generators.rollouts import RolloutsConfig
 from generators.signals.section import SignalsConfig
@@ -38,6 +39,8 @@ from schemas.errors import ConfigError, nearest
 from schemas.section import Section
 
 RECIPES = Path(__file__).parent / "recipes"
+
+_MOST_KEYS = 100_000
 
 
 class Recipe(Section):
@@ -169,6 +172,9 @@ def load_recipe(
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         tree = yaml.safe_load(text)
+        lines = _lines(node, path)
+    except RecursionError:
+        raise ConfigError(f"{path}: not a recipe: it is nested too deeply, or an alias holds itself.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -176,7 +182,6 @@ def load_recipe(
     if not isinstance(tree, dict):
         held = "nothing" if tree is None else f"a {type(tree).__name__}"
         raise ConfigError(f"{path}: a recipe is a mapping of sections; this file holds {held}.")
-    lines = _lines(node, path)
     for override in overrides:
         _override(tree, lines, override)
     name_ = tree.get("name")
@@ -196,25 +201,37 @@ def load_recipe(
     except ValidationError as error:
         raise ConfigError("\n".join(mistakes(Recipe, error.errors(), lines, path))) from None
     recipe._places = lines, path
-    own = any(override.partition("=")[0] in {"release", "release.card"} for override in overrides)
-    return recipe if own else _with_own_card(recipe, path)
+    return _with_own_files(recipe, path, [override.partition("=")[0].split(".") for override in overrides])
 
 
-def _with_own_card(recipe: Recipe, path: Path) -> Recipe:
-    """The recipe with its card template found from its own folder. What a recipe names is published, so it may not lie
-    elsewhere; a template given on the command line is the user's own word, and stays as it is."""
-    card = recipe.release.card
-    if card is None:
-        return recipe
-    template = path.parent / card.expanduser()
-    if resolved_inside(template, [path.parent]) is None:
-        raise ConfigError(
-            recipe.placed(
-                f"release.card: '{card}' lies outside the recipe's folder, and a release would publish it. Copy the "
-                "template beside the recipe, or give it with --set release.card=FILE."
+def _with_own_files(recipe: Recipe, path: Path, said: Sequence[Sequence[str]]) -> Recipe:
+    """The recipe with its templates found from its own folder. What a template holds is published, or sent to a model, so a
+    recipe may name none elsewhere; one given on the command line (keys `said`) is the user's own word, and stays."""
+
+    def own(name: str, *keys: str) -> Path:
+        if any(list(keys[: len(given)]) == list(given) for given in said):
+            return Path(name)
+        template = path.parent / Path(name).expanduser()
+        if resolved_inside(template, [path.parent]) is None:
+            key = ".".join(keys)
+            raise ConfigError(
+                recipe.placed(
+                    f"{key}: '{name}' lies outside the recipe's folder, and a release or a model would be given what it "
+                    f"holds. Copy the file beside the recipe, or name it with --set {key}=FILE."
+                )
             )
-        )
-    return recipe.model_copy(update={"release": recipe.release.model_copy(update={"card": template})})
+        return template
+
+    models = dict(recipe.models)
+    for name, model in models.items():
+        given = model.args.get("chat_template")
+        if isinstance(given, str) and is_template_file(given):
+            file = str(own(given, "models", name, "args", "chat_template"))
+            models[name] = model.model_copy(update={"args": {**model.args, "chat_template": file}})
+    release = recipe.release
+    if release.card is not None:
+        release = release.model_copy(update={"card": own(str(release.card), "release", "card")})
+    return recipe.model_copy(update={"models": models, "release": release})
 
 
 def _is_trial(lines: Places) -> bool:
@@ -228,6 +245,10 @@ def _lines(node: yaml.Node | None, path: Path) -> Places:
     places: Places = {}
 
     def walk(node: yaml.Node | None, where: Where) -> None:
+        if len(places) > _MOST_KEYS:  # a few lines of aliases of aliases stand for more than any machine holds
+            raise ConfigError(
+                f"{path}: not a recipe: it has more than {_MOST_KEYS:,} keys and items once its aliases are written out."
+            )
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 here = (*where, key.value)

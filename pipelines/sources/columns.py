@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from pipelines.sources.values import read_chat, read_images, read_options
+from pipelines.sources.values import NONE, read_chat, read_images, read_options
 from schemas.errors import ConfigError
 
 REQUIRED = ("question", "answer")
@@ -83,30 +83,38 @@ def projection(source: str, columns: Mapping[str, str], *, selected: bool) -> st
 
 def settled(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of `projection` as rows of `ROW`: texts that hold options, images or a chat are read, cell by cell."""
-    texts = rows["options_text"].to_list()
-    read = [read_options(text) for text in texts]
-    given = [own if text is None else found for own, text, found in zip(rows["options"], texts, read, strict=True)]
-    chats = [None if text is None else read_chat(text) for text in rows["conversation"]]
-    columns = {
-        "options": pl.Series([None if o is None else list(o) for o in given], dtype=ROW["options"]),
-        "options_ok": pl.Series([found is not None for found in read], dtype=pl.Boolean),
-        "unread": pl.Series(
-            [text if chat is None else None for text, chat in zip(rows["conversation"], chats, strict=True)],
-            dtype=pl.String,
-        ),
-    }
-    if any(chat is not None for chat in chats):
+    columns: dict[str, pl.Series | pl.Expr] = {"options_ok": pl.lit(True), "unread": pl.lit(None, pl.String)}
+    if rows["options_text"].null_count() < rows.height:
+        own, texts = rows["options"].to_list(), rows["options_text"].to_list()
+        read = [read_options(text) for text in texts]
+        given = [before if text is None else found for before, text, found in zip(own, texts, read, strict=True)]
+        columns["options"] = pl.Series(given, dtype=ROW["options"])
+        columns["options_ok"] = pl.Series([found is not None for found in read], dtype=pl.Boolean)
+    images = _named_images(rows["images_text"])
+    if rows["conversation"].null_count() < rows.height:
+        texts = rows["conversation"].to_list()
+        chats = [None if text is None else read_chat(text) for text in texts]
         for name in REQUIRED:
             said = pl.Series([None if chat is None else getattr(chat, name) for chat in chats], dtype=pl.String)
             columns[name] = rows[name].zip_with(rows[name].is_not_null(), said)
-    shown = [None if text is None else read_images(text) for text in rows["images_text"]]
-    shown = [named or (chat.images if chat else None) or None for named, chat in zip(shown, chats, strict=True)]
-    if any(shown):
-        columns["images"] = pl.Series(
-            [own if own is not None else named for own, named in zip(rows["images"].to_list(), shown, strict=True)],
-            dtype=_IMAGES,
-        )
+        unread = [text if chat is None else None for text, chat in zip(texts, chats, strict=True)]
+        columns["unread"] = pl.Series(unread, dtype=pl.String)
+        shown = pl.Series([(chat.images if chat else None) or None for chat in chats], dtype=_IMAGES)
+        images = shown if images is None else images.zip_with(images.is_not_null(), shown)
+    if images is not None:
+        columns["images"] = rows["images"].zip_with(rows["images"].is_not_null(), images)
     return rows.with_columns(**columns).select([pl.col(name).cast(kind) for name, kind in ROW.items()])
+
+
+def _named_images(texts: pl.Series) -> pl.Series | None:
+    """The images that texts name, null where there are none. Plain paths, which most are, stay out of Python."""
+    if texts.null_count() == len(texts):
+        return None
+    if texts.str.strip_chars_start().str.contains(r"^[\[{]").any():
+        return pl.Series([read_images(text) for text in texts.to_list()], dtype=_IMAGES)
+    path = pl.when(~pl.col("path").str.strip_chars().is_in(NONE)).then("path")
+    image = pl.concat_list(pl.struct(pl.lit(None, pl.Binary).alias("bytes"), "path"))
+    return pl.DataFrame({"path": texts}).select(pl.when(path.is_not_null()).then(image))["bytes"].cast(_IMAGES)
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-_NONE = {"", "null", "None"}
+NONE = ("", "null", "None")
+"""Texts of a cell that holds nothing."""
 _LABEL = r"[(\[]?([A-Z])(?:[)\]][.:]?|[.:、．)])\s*"
 _LABELS = (re.compile(rf"(?:^|[;|\n]\s*){_LABEL}"), re.compile(rf"(?:^|(?<=[\s,])){_LABEL}"))
 """Letters before options: after a separator, else after a blank."""
@@ -22,6 +23,9 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _ONE_VALUE = {"choice", "number", "text", "boolean", "expression", "open"}
 """Kinds whose answer is said in words. An answer of the others may be a list."""
+
+_VERBATIM = {"code", "json", "open"}
+"""Kinds whose answers may hold tags and commands of their own."""
 
 _USERS, _MODELS = {"user", "human"}, {"assistant", "gpt", "model", "bot", "chatgpt"}
 MARK = "<image>"
@@ -39,8 +43,8 @@ class Chat(NamedTuple):
     images: list[Image]
 
 
-class ListedGoldError(ValueError):
-    """An answer that is a list where its kind is said in one value."""
+class NestedGoldError(ValueError):
+    """An answer that is a list or an object where its kind is said in one value."""
 
 
 def read_options(text: str | None) -> list[str] | None:
@@ -49,7 +53,7 @@ def read_options(text: str | None) -> list[str] | None:
     A JSON list, a Python or numpy list (MMMU), a JSON object of letters or numbers (`{"A": …}`), a list of objects with a
     text each, or one text with letters (We-Math: `A. 12; B. 17`).
     """
-    if text is None or text.strip() in _NONE:
+    if text is None or text.strip() in NONE:
         return []
     value = _literal(text)
     if isinstance(value, Mapping):
@@ -62,7 +66,7 @@ def read_options(text: str | None) -> list[str] | None:
 
 def read_images(text: str | None) -> list[Image] | None:
     """The images that a text names; null where it names none. A list, or one path, address or base64 text."""
-    if text is None or text.strip() in _NONE:
+    if text is None or text.strip() in NONE:
         return None
     value = _literal(text) if text.lstrip()[:1] in ("[", "{") else None
     if isinstance(value, list):
@@ -88,13 +92,15 @@ def read_chat(text: str) -> Chat | None:
 def read_answer(text: str, published: str | None, kind: str) -> str:
     """The answer that a published one states. `published`: its JSON, where it was no text.
 
-    A list of one is that one, where the kind is said in one value; `<answer>…</answer>` is what it holds.
-    Raises ListedGoldError for a list of several that no single value says.
+    A list of one is that one, where the kind is said in one value; `<answer>…</answer>` and `\\boxed{…}` are what they hold.
+    Raises NestedGoldError for a list of several, or an object, that no single value says.
     """
     if kind in _ONE_VALUE:
         text = _one(text, published, kind)
-    found = _ANSWER.findall(text) if kind not in {"code", "json"} else []
-    return found[0].strip() if len(found) == 1 else text
+    if kind in _VERBATIM:
+        return text
+    found = _ANSWER.findall(text)
+    return _unboxed(found[0].strip() if len(found) == 1 else text)
 
 
 def place_of_option(answer: str, base: int) -> str | None:
@@ -130,19 +136,34 @@ def _one(text: str, published: str | None, kind: str) -> str:
         return ""
     if kind == "boolean":
         return text
-    raise ListedGoldError(
+    raise NestedGoldError(
         f"the answer is a list of {len(listed)}, and a {kind} is one value; choose one in 'select', or set kind: set, or "
         'name the others in verifier_params ({"aliases": […]})'
     )
 
 
 def _listed(text: str, published: str | None) -> list[Any] | None:
-    """The items of an answer that is a list, or the JSON text of a list of texts (`["14"]`)."""
+    """The items of an answer that is a list, or the text of a list of texts (`["14"]`, `['14']`)."""
     if published is not None and not published.startswith('"'):
-        value = _json(published) if published.startswith("[") else None
+        value = _json(published)
+        if isinstance(value, dict):
+            raise NestedGoldError("the answer is an object with fields; name one in 'select', such as answer.value")
         return value if isinstance(value, list) else None
-    value = _json(text) if re.match(r"\s*\[\s*\"", text) else None
+    value = _literal(text) if re.match(r"\s*\[\s*[\"']", text) else None
     return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+
+
+def _unboxed(text: str) -> str:
+    r"""What a text that is one `\boxed{…}` holds (ViRL39K), with or without dollar signs around it."""
+    inner = text.strip().strip("$").strip()
+    if not inner.startswith("\\boxed{") or not inner.endswith("}"):
+        return text
+    depth = 0
+    for place, sign in enumerate(inner):
+        depth += (sign == "{") - (sign == "}")
+        if sign == "}" and depth == 0 and place < len(inner) - 1:
+            return text  # two boxes, or one and more
+    return inner[len("\\boxed{") : -1].strip() if depth == 0 else text
 
 
 def _spelled(item: Any) -> str:

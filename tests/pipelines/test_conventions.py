@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
+from filters.verify.verifier import verify
 from pipelines.images import FORMATS
 from pipelines.ingest import IngestConfig, ingest
 from pipelines.media import MediaStore
@@ -70,12 +71,16 @@ def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
     assert split.kept["answer"].struct["raw"].to_list() == ["3", "0.57", "41.5"]
 
 
-@pytest.mark.parametrize("answer", [["14"], '["14"]', [14]])
+@pytest.mark.parametrize(
+    "answer", [["14"], '["14"]', "['14']", [14], "\\boxed{14}", "$\\boxed{14}$", "<answer>\\boxed{14}</answer>"]
+)
 @pytest.mark.parametrize("beside", [[], [{"question": "q", "answer": "4"}], [{"question": "q", "answer": 4}]])
 @pytest.mark.parametrize("kind", ["text", "number", "expression"])
 def test_a_gold_that_nobody_can_say_is_unwrapped(answer: Any, beside: list[Any], kind: str, tmp_path: Path) -> None:
     split = taken(jsonl(tmp_path, {"question": "Fourteen?", "answer": answer}, *beside, kind=kind), tmp_path)
     assert split.kept["answer"].struct["raw"][0] == "14"
+    gold = load_answer(split.kept["answer"][0]["parsed"])
+    assert verify("So it is \\boxed{14}.", gold).correct, "what the gold says can be said"
 
 
 def test_a_list_of_several_is_told_where_one_is_said(tmp_path: Path) -> None:
@@ -85,6 +90,7 @@ def test_a_list_of_several_is_told_where_one_is_said(tmp_path: Path) -> None:
         {"question": "3", "answer": [["a"]], "kind": "text"},
         {"question": "4", "answer": [], "kind": "text"},
         {"question": "5", "answer": [None], "kind": "text"},
+        {"question": "5a", "answer": {"value": "14"}, "kind": "number"},
         {"question": "6", "answer": ["b", "c"], "kind": "choice", "options": ["a", "b", "c"]},
         {"question": "7", "answer": ["A", "C"], "kind": "choice", "options": ["a", "b", "c"]},
         {"question": "8", "answer": ["a", "b"], "kind": "set"},
@@ -93,7 +99,7 @@ def test_a_list_of_several_is_told_where_one_is_said(tmp_path: Path) -> None:
         {"question": "11", "answer": [[1, 2, 3, 4]], "kind": "boxes"},
     ]
     split = taken(jsonl(tmp_path, *rows), tmp_path)
-    assert reasons(split) == ["gold_list", "gold_list", "gold_list", "answer_missing", "answer_missing"]
+    assert reasons(split) == [*["gold_nested"] * 3, *["answer_missing"] * 2, "gold_nested"]
     assert "choose one in 'select', or set kind: set" in json.loads(split.dropped["evidence"][0])["error"]
     found = golds(split)
     assert [found[0]["letters"], found[1]["letters"]] == [("B", "C"), ("A", "C")]
@@ -109,6 +115,9 @@ def test_a_list_of_several_is_told_where_one_is_said(tmp_path: Path) -> None:
         ("<think>It is so.</think>\n<ANSWER>145°</ANSWER>", "145°"),
         ("<answer>1</answer> or <answer>2</answer>", "<answer>1</answer> or <answer>2</answer>"),
         ("145°", "145°"),
+        ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("\\boxed{1} or \\boxed{2}", "\\boxed{1} or \\boxed{2}"),
+        ("\\boxed{1", "\\boxed{1"),
     ],
 )
 def test_a_tagged_answer_is_what_it_holds(answer: str, said: str) -> None:

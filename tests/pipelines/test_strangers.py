@@ -3,7 +3,6 @@
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from flows.push import pack
+from pipelines.build import run_build
 from pipelines.check import check
 from pipelines.ingest import IngestConfig, ingest
 from pipelines.media import MediaStore
@@ -23,6 +23,7 @@ from pipelines.sources.read import check_source, read_rows
 from pipelines.sources.scenes import ScenesSource
 from pipelines.sources.section import SourceSection
 from pipelines.stage import Build
+from pipelines.versions import find_release
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 from schemas.split import Split
@@ -279,23 +280,50 @@ def test_a_card_template_lies_beside_its_recipe(tmp_path: Path) -> None:
     assert own.release.card == tmp_path / "secret.txt", "what the user says on the command line stands"
 
 
-def test_a_release_from_elsewhere_names_no_file_here(tmp_path: Path, tiny: SimpleNamespace) -> None:
-    from pipelines.build import run_build
-    from pipelines.versions import find_release
+def test_a_chat_template_lies_beside_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("my-secret")
+    folder = tmp_path / "recipes"
+    models = "models:\n  m: {{model: reference-vlm, args: {{chat_template: {}}}}}"
+    for file in (str(tmp_path / "secret.txt"), "../secret.txt"):
+        with pytest.raises(ConfigError, match=r"models.m.args.chat_template: '.*' lies outside the recipe's folder"):
+            load_recipe(str(_recipe(folder, models.format(file))))
+    beside = load_recipe(str(_recipe(folder, models.format("chat.jinja"))))
+    assert beside.models["m"].args["chat_template"] == str(folder / "chat.jinja")
+    inline = load_recipe(str(_recipe(folder, models.format("'{{ messages }}'"))))
+    assert inline.models["m"].args["chat_template"] == "{{ messages }}"
+    key = "models.m.args.chat_template"
+    own = load_recipe(str(_recipe(folder, models.format("x"))), [f"{key}={tmp_path / 'secret.txt'}"])
+    assert own.models["m"].args["chat_template"] == str(tmp_path / "secret.txt")
 
-    tiny.write_source(tmp_path, 20)
+
+def test_a_release_from_elsewhere_names_no_file_here(tmp_path: Path) -> None:
     (tmp_path / "mine.jinja").write_text("{{ name }} by me")
     (tmp_path / "secret.txt").write_text("my-secret")
-    run_build(tiny.make(tmp_path, f"release.card={tmp_path / 'mine.jinja'}"))
-    release = find_release("tiny", tmp_path / "out")
-    assert (release / "README.md").read_text().endswith("tiny by me\n")
+    recipe = load_recipe(str(_recipe(tmp_path, "split: {sft: 0, rl: 1, holdout: 0}\nrelease: {card: mine.jinja}")))
+    run_build(Build(recipe, Workspace(tmp_path / "out")))
+    release = find_release("r", tmp_path / "out")
+    assert (release / "README.md").read_text().endswith("r by me\n")
     (tmp_path / "mine.jinja").unlink()
-    card = pack(release, "me/tiny").files["README.md"]
-    assert isinstance(card, bytes) and card.endswith(b"tiny by me\n"), "the release has its own template"
+    card = pack(release, "me/r").files["README.md"]
+    assert isinstance(card, bytes)
+    assert card.endswith(b"r by me\n"), "the release keeps its own template"
 
     manifest = json.loads((release / "manifest.json").read_text())
     manifest["recipe"]["release"]["card"] = str(tmp_path / "secret.txt")
     manifest["card"] = None
     (release / "manifest.json").write_text(json.dumps(manifest))
-    card = pack(release, "me/tiny").files["README.md"]
-    assert isinstance(card, bytes) and b"my-secret" not in card
+    card = pack(release, "me/r").files["README.md"]
+    assert isinstance(card, bytes)
+    assert b"my-secret" not in card
+
+
+def test_a_small_recipe_of_endless_aliases_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    for text in ("\n".join(levels), "a: &a [*a]", "[" * 3000 + "]" * 3000):
+        path.write_text(text)
+        with pytest.raises(
+            ConfigError, match=r"r\.yaml: not a recipe: it (is nested too deeply|has more than 100,000)"
+        ):
+            load_recipe(str(path))
