@@ -118,6 +118,36 @@ def build(
 
 
 @app.command()
+def preview(
+    recipe: RecipeArgument,
+    number: Annotated[int, typer.Option("-n", help="How many rows, spread over the sources.", min=1)] = 5,
+    set_: SetOption = NOTHING,
+    seed: SeedOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Run a few rows through everything and show what was sent, what came back and what became of it. Makes no version."""
+    with sentences():
+        from rich.console import Console
+
+        from flows.preview import show
+        from flows.progress import Reporter
+        from pipelines.check import check
+        from pipelines.preview import preview as try_out
+
+        reporter = Reporter()
+        job = load(recipe, set_, number, seed, workspace, progress=reporter)
+        try:
+            found = try_out(job, check)
+        finally:
+            reporter.close()
+        show(found, Console(width=None if sys.stdout.isatty() else 80))
+        say("No version was made. Splits and selection see all rows in a build, and may then\ndecide otherwise.")
+        say("What was answered is in the log, and a build reads it there.")
+        if found.error or not found.rows:
+            raise typer.Exit(1)
+
+
+@app.command()
 def plan(
     recipe: RecipeArgument,
     set_: SetOption = NOTHING,

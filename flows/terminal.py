@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import category
 
 import typer
 
@@ -43,7 +44,7 @@ def stop(*_: Any) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"curate: {message}\n")
+    sys.stderr.write(f"curate: {printable(message)}\n")
     sys.stderr.flush()
     raise typer.Exit(code)
 
@@ -72,5 +73,14 @@ def say_trial(name: str) -> None:
         say(f"A trial (--limit or --seed): it is named {name}, and nothing of {name.removesuffix(TRIAL)} was changed.")
 
 
+def printable(text: str) -> str:
+    """Text of data or models as a terminal may show it: what moves the cursor, colours or reorders text is spelled out."""
+    return "".join(c if c in "\n\t" or c.isprintable() or category(c) == "Zs" else _spelled(c) for c in text)
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
 def say(words: str) -> None:
-    sys.stdout.write(words + "\n")
+    sys.stdout.write(printable(words) + "\n")
