@@ -137,13 +137,18 @@ verl = Grader(str, str, lambda gold, said: _mathruler(said, gold), lambda comple
 
 
 def _mathruler(answer: str, solution: str) -> float | None:
-    if _STRANGE.search(answer) or _STRANGE.search(solution) or len(answer) > 2000:
+    if not harmless(answer) or _STRANGE.search(solution):
         return 0.0 if answer != solution else None
     try:
         from mathruler.grader import grade_answer  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError("mathruler", "verify", "Trying verl's and EasyR1's grader") from error
     return float(grade_answer(answer, solution))
+
+
+def harmless(text: str) -> bool:
+    """Whether a text may be handed to a library that evaluates it: nothing but arithmetic can be in it."""
+    return not _STRANGE.search(text) and len(text) <= 2000
 
 
 def _harmless(text: str) -> str:

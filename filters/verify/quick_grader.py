@@ -1,11 +1,13 @@
 """A trainer's grader's own scores, sooner: nothing is read twice, and plain numbers are read without a formula parser.
 
-Two shortcuts stand before the real grader, each where it is sure to come to the same, and nowhere else:
+Three shortcuts stand before the real grader, each where it is sure to come to the same, and nowhere else:
 
 - What a strict reader of boxes (TRL's, LMM-R1's) makes of a long text it makes of the box alone, where no other of its
   patterns can match: see `_box_alone`.
 - A plain number (`7`, `-0.25`: no sign but a minus, no leading zeros, few digits) in dollars or in a box is that number,
   and two of them are equal where their values are.
+- Two formulas, as the grader's own library has read them, are not equal where their values at two places are far apart.
+  The library would come to that by simplifying their difference, which takes a hundred times as long.
 
 `benchmarks/round_trip_speed.py --compare` puts pairs, hostile ones among them, to both and finds no difference.
 """
@@ -16,7 +18,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from filters.verify.graders import GRADERS, Grader
+from filters.verify.graders import GRADERS, Grader, harmless
 
 Compare = Callable[[str, str], float | None]
 Plain = Callable[[str], str | None]
@@ -37,7 +39,11 @@ def quick_grader(name: str) -> Grader:
     """The grader of that trainer with a memory of its own."""
     real = GRADERS[name]
     if name in ("easyr1", "verl"):
-        return Grader(real.gold, real.said, _values_first(real.compare, _shown, _shown), real.looks_at)
+
+        def by_mathruler(solution: str, answer: str) -> float | None:
+            return 0.0 if _mathruler_differs(solution, answer) else real.compare(solution, answer)
+
+        return Grader(real.gold, real.said, _values_first(by_mathruler, _shown, _shown), real.looks_at)
     gold, said, looks_at = lru_cache(REMEMBERED)(real.gold), lru_cache(REMEMBERED)(real.said), real.looks_at
     if name in ("trl", "lmm_r1"):
         looks_at = _cut_to_the_box
@@ -45,7 +51,8 @@ def quick_grader(name: str) -> Grader:
     def compare(solution: str, cut: str) -> float | None:
         numbers = _in_dollars(solution), _in_box(cut)
         left = gold(solution) if numbers[0] is None else _read(numbers[0])
-        return real.compare(left, said(cut) if numbers[1] is None else _read(numbers[1]))
+        right = said(cut) if numbers[1] is None else _read(numbers[1])
+        return 0.0 if _readings_differ(left, right) else real.compare(left, right)
 
     return Grader(str, str, _values_first(compare, _in_dollars, _in_box), looks_at)
 
@@ -99,3 +106,75 @@ def _read(number: str) -> list[Any]:
     import sympy  # type: ignore[import-untyped]
 
     return [sympy.Float(number) if "." in number else sympy.Integer(number), number]
+
+
+def _readings_differ(left: list[Any], right: list[Any]) -> bool:
+    """Whether two of math-verify's readings (a formula and its spelling) are formulas of far values, spelled unlike."""
+    import sympy
+
+    if len(left) != 2 or len(right) != 2 or not isinstance(left[1], str) or not isinstance(right[1], str):
+        return False
+    one, other = left[0], right[0]
+    if left[1].strip() == right[1].strip() or not (_is_plain(one) and _is_plain(other)):
+        return False
+    # Symbols have a comparison of their own, which goes by letters.
+    return not isinstance(one, sympy.Symbol) and not isinstance(other, sympy.Symbol) and _far_from_zero(one, other)
+
+
+def _mathruler_differs(solution: str, answer: str) -> bool:
+    """Whether `mathruler` would come to simplify a difference, and that is far from zero."""
+    try:
+        read = _difference(solution, answer)
+        return read is not None and _is_plain(read) and _far_from_zero(read, 0)
+    except Exception:  # whatever stands in the way here, the grader itself has the word
+        return False
+
+
+def _difference(solution: str, answer: str) -> Any:
+    """The difference that `mathruler` would simplify, on the way of its `grade_answer`; None wherever that turns off."""
+    from mathruler import grader as library  # type: ignore[import-untyped]
+
+    if not harmless(answer) or not harmless(solution):
+        return None
+    same = library.normalize_answer(solution) == library.normalize_answer(answer)
+    gold, said = (library.split_tuple(library._normalize(text)) for text in (solution, answer))
+    if same or len(gold) != 1 or len(said) != 1 or not said[0] or gold == said:
+        return None
+    (one,), (other,) = gold, said
+    if (library._is_frac(one) and library._is_frac(other)) or library._str_is_int(one) != library._str_is_int(other):
+        return None
+    difference = f"({one})-({other})"
+    return library._sympy_parse(difference) if library.should_allow_eval(difference) else None
+
+
+def _is_plain(formula: Any) -> bool:
+    """A scalar of numbers, real variables and known functions, without percent signs."""
+    import sympy
+    from sympy.core.function import AppliedUndef  # type: ignore[import-untyped]
+    from sympy.matrices.expressions.matexpr import MatrixExpr  # type: ignore[import-untyped]
+
+    if not isinstance(formula, sympy.Expr) or isinstance(formula, MatrixExpr):
+        return False
+    if formula.has(sympy.UnevaluatedExpr, AppliedUndef, sympy.Integral, sympy.Derivative, sympy.Sum, sympy.Limit):
+        return False
+    return all(type(s) is sympy.Symbol and not s.is_integer and not s.is_nonpositive for s in formula.free_symbols)
+
+
+_PLACES = (1.37, 2.91)
+"""Where variables are put; the next ones a little further on."""
+_FAR = 0.01
+
+
+def _far_from_zero(one: Any, other: Any) -> bool:
+    import sympy
+
+    try:
+        difference = one - other
+        names = sorted(difference.free_symbols, key=str)
+        for place in _PLACES:
+            there = {name: sympy.Float(place + 0.53 * i) for i, name in enumerate(names)}
+            if not abs(complex(difference.xreplace(there).evalf(15))) > _FAR:
+                return False
+        return True
+    except Exception:  # no number, or none that can be had: the grader itself has the word
+        return False

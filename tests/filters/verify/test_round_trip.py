@@ -117,10 +117,10 @@ def test_a_gold_that_the_grader_takes_another_for_is_dropped_with_the_reason(mon
     real = GRADERS["trl"]
     lenient = Grader(real.gold, real.said, lambda gold, said: 1.0)
     monkeypatch.setitem(GRADERS, "trl", lenient)
-    parted = golds_of(rows(["x+1", "x-1"]), "trl")
+    parted = golds_of(rows(["A", "B"]), "trl")
     assert parted.dropped["reason"].to_list() == ["round_trip:gold"] * 2
     evidence = json.loads(parted.dropped["evidence"][0])
-    assert (evidence["grader"], evidence["gold"]) == ("trl", "x+1")
+    assert (evidence["grader"], evidence["gold"]) == ("trl", "A")
     assert "wrong answer" in evidence["fault"]
 
 
@@ -176,6 +176,33 @@ def test_the_quick_grader_is_the_grader_on_hostile_texts(trainer: str) -> None:
     for text in HOSTILE:
         for solution in ("$7$", "$-7$", "$7.0$", "\\boxed{7}", "7", "$7000$", "$0.5$"):
             assert quick(text, solution) == GRADERS[trainer](text, solution), (text, solution)
+
+
+FORMULAS = [
+    ("x+1", "1+x"), ("x+1", "x-1"), ("2x+2", "2(x+1)"), ("x+1", "x+1.0001"), ("2\\sqrt{2}", "\\sqrt{8}"),
+    ("\\pi", "3.14159"), ("\\frac{1}{3}", "0.333333"), ("\\frac{1}{3}", "0.333"), ("0.5", "50\\%"),
+    ("50\\%", "50"), ("2x", "y=2x"), ("A", "a"),
+    ("x", "-x"), ("\\{1,2\\}", "1"), ("x<3", "3"), ("n!", "n"), ("3\\frac{1}{2}", "\\frac{7}{2}"), ("\\infty", "7"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("trainer", ["trl", "easyr1", "verl"])
+def test_the_quick_grader_is_the_grader_on_pairs_of_formulas(trainer: str) -> None:
+    quick, scores = quick_grader(trainer), set()
+    for gold, said in FORMULAS:
+        score = GRADERS[trainer](canonical(said), f"${gold}$")
+        assert quick(canonical(said), f"${gold}$") == score, (gold, said)
+        scores.add(score)
+    assert scores == {0.0, 1.0}
+
+
+def test_formulas_that_differ_are_not_simplified(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("math_verify")
+    monkeypatch.setattr(library, "verify", lambda *a, **b: pytest.fail("was asked"))
+    quick = quick_grader("trl")
+    assert quick(canonical("3x-7"), "$x^2+\\sqrt{3}$") == 0.0
+    assert quick(canonical("8"), "$7$") == 0.0
+    assert quick(canonical("7.0"), "$7$") == 1.0
 
 
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,5})?", fullmatch=True), st.integers(-3, 3), st.integers(0, 6))
