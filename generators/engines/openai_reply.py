@@ -5,9 +5,10 @@ from typing import Any
 
 from schemas.completion import Completion, FinishReason
 
-_LENGTH = frozenset({"length", "max_tokens"})
-_TEXT_PARTS = frozenset({None, "text", "output_text"})
-_THOUGHT_PARTS = frozenset({"thinking", "reasoning"})
+# Tuples: what a server puts in their place may be a list, which no set can look up.
+_LENGTH = ("length", "max_tokens")
+_TEXT_PARTS = (None, "text", "output_text")
+_THOUGHT_PARTS = ("thinking", "reasoning")
 
 
 class OddReplyError(ValueError):

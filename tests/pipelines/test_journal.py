@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines import journal as journals
 from pipelines.completions import CompletionsLog
@@ -227,6 +229,16 @@ def test_an_odd_line_costs_itself_only(tmp_path: Path, odd: bytes, caplog: pytes
     assert aside.name in caplog.text
     assert log.heal() == 0
     assert not list(tmp_path.glob("journal-*"))
+
+
+@given(st.integers(0, 3), st.integers(0, 500), st.binary(max_size=30).filter(lambda tail: b"\n" not in tail))
+@settings(max_examples=200)
+def test_a_journal_cut_anywhere_gives_its_whole_lines(number: int, cut: int, tail: bytes) -> None:
+    whole = b"".join(a_line(i) for i in range(number))
+    torn = a_line(number)
+    lines = read_lines(whole + torn[: min(cut, len(torn) - 2)] + tail, completion_fault)
+    assert [row["text"] for row in lines.rows] == [f"answer {i}" for i in range(number)]
+    assert not lines.odd
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0" * 50, b'{"key": "x', b"\xff"])

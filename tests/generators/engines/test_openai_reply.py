@@ -1,0 +1,65 @@
+"""Laws of what is read from servers: whatever a body holds, it costs itself only."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generators.engines.openai_errors import Asked, no_choices, refusal, words
+from generators.engines.openai_reply import choices_of, completions
+from schemas.completion import completion_fault
+from schemas.errors import EngineError
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+WORDS = """index message content text type thinking reasoning refusal finish_reason logprobs logprob error detail msg loc
+code choices usage completion_tokens"""
+NAMES = st.sampled_from(WORDS.split()) | st.text(max_size=4)
+VALUES = st.sampled_from(["text", "thinking", "stop", "length", "content_filter", "0", "1", 0, 1, 2**31, -1])
+JSON = st.recursive(
+    SCALARS | VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+CHOICE = st.fixed_dictionaries(
+    {"message": st.fixed_dictionaries({"content": JSON}, optional={"refusal": JSON, "reasoning_content": JSON})},
+    optional={"index": JSON, "finish_reason": JSON, "logprobs": JSON},
+)
+ASKED = Asked("https://host/v1", "model", "sk-secret-key", "KEY")
+
+
+@given(st.lists(JSON | CHOICE, min_size=1, max_size=4), JSON, st.integers(1, 4), st.booleans())
+@settings(max_examples=400)
+def test_any_choice_is_an_answer_that_the_log_can_hold_or_an_error(
+    choices: list[Any], usage: Any, n: int, logprobs: bool
+) -> None:
+    found = completions({"choices": choices, "usage": usage}, range(n), logprobs)
+    assert [c.index for c in found] == list(range(min(n, len(choices))))
+    for c in found:
+        if c.finish_reason == "error":
+            assert c.error
+            assert not c.text
+            continue
+        logged = None if c.logprobs is None else list(c.logprobs)
+        row = {name: getattr(c, name) for name in ("index", "text", "reasoning", "finish_reason", "error")}
+        row |= {"prompt_tokens": c.prompt_tokens, "completion_tokens": c.completion_tokens, "logprobs": logged}
+        named = dict.fromkeys(("key", "prompt_key", "model", "revision", "sampling"), "x")
+        assert completion_fault({**row, **named, "created_at": "2026-01-01T00:00:00+00:00"}) is None
+
+
+@given(st.lists(CHOICE, min_size=1, max_size=4), st.integers(0, 3), JSON)
+def test_an_odd_choice_takes_no_other_with_it(choices: list[Any], place: int, odd: Any) -> None:
+    """What the others say is the same with and without it, where they stand in the order in which they came."""
+    plain = [{**choice, "index": i} for i, choice in enumerate(choices)]
+    place = min(place, len(plain))
+    spoilt = [*plain[:place], odd, *plain[place:]]
+    before = {(c.text, c.finish_reason, c.error) for c in completions({"choices": plain}, range(9), False)}
+    after = {(c.text, c.finish_reason, c.error) for c in completions({"choices": spoilt}, range(9), False)}
+    assert before <= after
+
+
+@given(JSON, st.sampled_from([200, 400, 401, 402, 403, 404, 413, 422, 429, 500, 503]))
+def test_any_body_of_an_error_is_a_sentence(body: Any, status: int) -> None:
+    assert isinstance(words(body), str)
+    assert isinstance(refusal(status, body, {}, ASKED), EngineError)
+    if not choices_of(body):
+        assert isinstance(no_choices(body, ASKED), EngineError)
