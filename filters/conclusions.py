@@ -26,7 +26,7 @@ _NO_ANSWER = re.compile(
     r"|probably|likely|maybe|perhaps|as follows|below|above|here|in the|that|what|therefore|thus|which)\b"
 )
 _SUPPOSED = re.compile(
-    r"(?i)\b(?:if|suppos\w*|assum\w*|whether|unless|could|might|may|maybe|perhaps|would|guess\w*|check|verify|claim\w*"
+    r"(?i)\b(?:if|suppos\w*|assum\w*|whether|unless|could|might|may|maybe|perhaps|would|guess\w*|thought|check|verify|claim\w*"
     r"|says?|why|when|until)\b[^.!?\n]*$"
 )
 """What stands before an answer that is only supposed, in the same sentence."""

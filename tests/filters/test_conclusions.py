@@ -21,6 +21,7 @@ from filters.conclusions import conclusions
         (r"\boxed{3} apples and so \boxed{12}", ["3", "12"]),
         # Supposed, asked or talked about.
         ("If the answer is A, then x is 3. So the answer is B.", ["B"]),
+        ("First I thought the answer is 5. But two and two make four.", []),
         ("Is it that the answer is A? So the answer is B.", ["B"]),
         ("The answer is not A. So the answer is B.", ["B"]),
         ("Option D is wrong. So the answer is B.", ["B"]),

@@ -139,7 +139,8 @@ def test_replies_of_reasoners_become_traces(tmp_path: Path, serve: Serve, tags: 
     build = make(
         tmp_path, serve(answer), rows, f"distill: {{model: m}}\nverify: {{tags: {tags}}}\nrelease: {{trainer: null}}\n"
     )
-    run_build(build)
+    told = {r["stage"]: r for r in run_build(build)}
+    assert not told["quality"]["dropped"], "what a thought takes back contradicts nothing"
     plan = road(build)
     names = {row["id"]: row["question"].partition(":")[0] for row in plan.table("ingest").collect().to_dicts()}
     lost = plan.table("verify", "dropped").collect()
