@@ -3,7 +3,7 @@ rows, must say of the logged rollouts what curation said, and k of n must be wha
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,15 @@ MOST = 100_000
 """Rollouts that are graded again; of more, those of samples drawn by chance, as many whole samples as fit."""
 BATCH = 1024
 _GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
+Report = Callable[[int, int], None]
+"""Told how many rollouts were graded, of how many."""
 _OTHERWISE = ("sft", "preference")
 """Configs whose rows may state the tag schema of what they train on instead of the measured one."""
 
 
-def regrade(release: Path, recipe: Mapping[str, Any], most: int = MOST) -> dict[str, Any]:
+def regrade(
+    release: Path, recipe: Mapping[str, Any], most: int = MOST, report: Report = lambda done, of: None
+) -> dict[str, Any]:
     """Grade the rollouts of the release's folder again and return the counts of what was found, all in agreement.
 
     Reads the release's own parquet, and of `recipe` (as in a manifest) the seed, `difficulty` and `rollouts.tags`. Raises
@@ -36,7 +40,7 @@ def regrade(release: Path, recipe: Mapping[str, Any], most: int = MOST) -> dict[
     """
     logged = pl.scan_parquet(release / NAME / "*.parquet")
     _check_counts(release, logged)
-    drawn, total = _drawn(logged, recipe["seed"], most)
+    drawn, total, wanted = _drawn(logged, recipe["seed"], most)
     rows = _golds(release, drawn, recipe["rollouts"]["tags"])
     config = DifficultyConfig.model_validate(recipe["difficulty"])
     found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
@@ -45,18 +49,19 @@ def regrade(release: Path, recipe: Mapping[str, Any], most: int = MOST) -> dict[
             mine = piece.join(drawn, on="sample_id", how="semi", maintain_order="left")
             for fact, number in _grade(mine, rows, config).items():
                 found[fact] += number
+            report(found["graded"] + found["without_row"], wanted)
     return {"rollouts": total, **found}
 
 
-def _drawn(logged: pl.LazyFrame, seed: int, most: int) -> tuple[pl.DataFrame, int]:
-    """The samples (`sample_id`) whose rollouts are graded, and how many rollouts there are in all."""
+def _drawn(logged: pl.LazyFrame, seed: int, most: int) -> tuple[pl.DataFrame, int, int]:
+    """The samples (`sample_id`) whose rollouts are graded, how many rollouts there are, and how many are theirs."""
     sizes = logged.group_by("sample_id").len("size").collect().sort("sample_id")
     total = int(sizes["size"].sum())
     if total > most:
         sizes = sizes.with_columns(chance(f"regrade:{seed}", sizes["sample_id"]).alias("draw")).sort("draw")
         within = sizes["size"].cum_sum() <= most
         sizes = sizes.filter(within) if within.any() else sizes.head(1)
-    return sizes.select("sample_id"), total
+    return sizes.select("sample_id"), total, int(sizes["size"].sum())
 
 
 def _golds(release: Path, drawn: pl.DataFrame, measured: str) -> pl.DataFrame:
@@ -115,7 +120,10 @@ def _thresholds(rows: pl.DataFrame) -> list[float]:
 
 @lru_cache(maxsize=4096)
 def _right_from(verifier: str, params: str | None) -> float:
-    return right_from(verifier, json.loads(params or "{}"))
+    try:
+        return right_from(verifier, json.loads(params or "{}"))
+    except ValueError:  # a verifier that there is not scores nothing, so there is nothing to be right from
+        return 1.0
 
 
 def _difference(row: Mapping[str, Any], paid: float | None) -> str:

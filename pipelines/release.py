@@ -37,7 +37,7 @@ from pipelines.examples import write_examples
 from pipelines.manifest import file_hash
 from pipelines.memory import Memory
 from pipelines.ordering import sorted_pieces
-from pipelines.regrade import regrade
+from pipelines.regrade import Report, regrade
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
 from pipelines.row_groups import even
 from pipelines.scratch import SCRATCH
@@ -73,7 +73,9 @@ class Content:
     memory: Memory = field(default_factory=Memory)
 
 
-def write_release(content: Content, config: ReleaseConfig, media: MediaReader, folder: Path) -> Path:
+def write_release(
+    content: Content, config: ReleaseConfig, media: MediaReader, folder: Path, report: Report = lambda done, of: None
+) -> Path:
     """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is.
 
     Raises StageError where its own reward says of the rollouts what curation did not (`pipelines.regrade`).
@@ -86,7 +88,7 @@ def write_release(content: Content, config: ReleaseConfig, media: MediaReader, f
         scratch.mkdir()
         try:
             files = _write_files(content, config, media, scratch)
-            graded = None if content.rollouts is None else regrade(scratch, content.manifest["recipe"])
+            graded = None if content.rollouts is None else regrade(scratch, content.manifest["recipe"], report=report)
             digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
             same = next((p for p in released(folder) if _content(p) == digest), None)
             if same is not None:

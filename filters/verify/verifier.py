@@ -71,9 +71,9 @@ def state_of(gold: Answer, verifier: str | None = None, params: Mapping[str, Any
 
 
 def right_from(verifier: str, params: Mapping[str, Any] = NO_PARAMS) -> float:
-    """The score from which an answer is right. Raises `ValueError` where there is no such verifier."""
+    """The score from which an answer is right. Raises `ValueError` where there is no such verifier or metric."""
     name, _, metric = verifier.partition(":")
-    if name not in KINDS:
+    if name not in KINDS or (metric and metric not in KINDS[name].metrics):
         raise GoldUnparseableError(f"there is no verifier {verifier!r}")
     return _threshold(KINDS[name], _params(KINDS[name], params, metric))
 

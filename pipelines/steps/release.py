@@ -1,5 +1,6 @@
 """The release."""
 
+import time
 from typing import Any
 
 import polars as pl
@@ -7,7 +8,9 @@ import polars as pl
 from filters.guessing import verified_shares
 from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
+from pipelines.driver import Receipt
 from pipelines.recipe import Recipe
+from pipelines.regrade import Report
 from pipelines.release import Content, write_release
 from pipelines.release_rows import CONFIGS
 from pipelines.stage import Build, Outcome, Road, Stage
@@ -39,9 +42,20 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
         )
     drops = _drops(build, stage, road, dropped)
     content = Content(tables, drops, manifest, prompts(recipe), rollouts, by, build.memory)
-    path = write_release(content, recipe.release, build.media, build.workspace.releases(recipe.name))
+    home = build.workspace.releases(recipe.name)
+    path = write_release(content, recipe.release, build.media, home, graded(build, stage))
     outcome = write(build, stage, kept.height + dropped.height, kept, dropped)
     return Outcome(outcome.rows_in, outcome.rows_kept, notes={"release": path.name})
+
+
+def graded(build: Build, stage: Stage) -> Report:
+    """Tells the build's progress how many rollouts were graded again, of how many."""
+    started = time.monotonic()
+
+    def report(done: int, of: int) -> None:
+        build.progress(stage.name, Receipt(total=of, samples=done, seconds=time.monotonic() - started))
+
+    return report
 
 
 def prompts(recipe: Recipe) -> dict[str, Prompt]:

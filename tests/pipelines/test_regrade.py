@@ -11,18 +11,28 @@ import duckdb
 import polars as pl
 import pytest
 
+from filters.difficulty import DifficultyConfig
+from filters.regrade import count, reason, verdict
+from filters.traces import score_rollouts
 from filters.verify.contracts import JudgeContract
 from filters.verify.gold import parse_gold
+from filters.verify.pool import VerifierPool
+from generators.prompts import Prompt
 from pipelines import regrade as regrading
 from pipelines.build import release_path, run_build
+from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
 from pipelines.regrade import regrade
+from pipelines.release_rows import ReleaseConfig, record, schema
+from pipelines.rollout_rows import SCHEMA
+from pipelines.shards import Shards
 from pipelines.stage import Build
 from pipelines.stages import road
 from pipelines.steps import release as steps
 from pipelines.workspace import Workspace
 from schemas.answer import dump_answer
 from schemas.errors import StageError
+from schemas.ids import content_id
 
 Copy = Callable[[Path], Path]
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
@@ -103,12 +113,64 @@ def test_a_sample_of_many_is_whole_samples_and_the_same_every_time(release: Path
     assert told[0] == told[1]
     assert told[0]["graded"] == 28 and told[0]["rollouts"] == manifest["regraded"]["rollouts"]
     assert regrade(release, manifest["recipe"], most=1)["graded"] == 4, "one sample at least"
+    said: list[tuple[int, int]] = []
+    regrade(release, manifest["recipe"], most=30, report=lambda done, of: said.append((done, of)))
+    assert said[-1] == (28, 28), "progress is told"
     drawn = [set(regrading._drawn(_logged(release), seed, 30)[0]["sample_id"]) for seed in (1, 2)]
     assert drawn[0] != drawn[1]
 
 
 def _logged(release: Path) -> pl.LazyFrame:
     return pl.scan_parquet(release / "rollouts" / "*.parquet")
+
+
+def test_every_kind_of_answer_is_graded_as_it_was_scored(tmp_path: Path) -> None:
+    """The whole table of known cases: scored as a build scores rollouts, released, graded again."""
+    table = Path(__file__).parents[1] / "filters" / "verify" / "cases"
+    cases = [
+        json.loads(line) for path in sorted(table.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
+    ]
+    golds: dict[str, dict[str, Any]] = {}
+    asked: dict[str, list[dict[str, Any]]] = {}
+    for case in cases:
+        params, options = case.get("params", {}), case.get("options", [])
+        parsed = parse_gold(case["kind"], case["gold"], options=options, params=params)
+        tags = case.get("tags", "think_answer")
+        row = {
+            "answer": {"kind": case["kind"], "raw": case["gold"], "parsed": dump_answer(parsed)},
+            "verifier": {"id": case.get("verifier", case["kind"]), "params": json.dumps(params)},
+            "options": options,
+            "tags": tags,
+        }
+        id_ = content_id(row)
+        golds[id_] = row
+        reply = {"sample_id": id_, "model": "m", "text": case["response"], "finish_reason": "stop"}
+        asked.setdefault(tags, []).append({**reply, **{name: row[name] for name in ("answer", "verifier", "options")}})
+    assert len({row["answer"]["kind"] for row in golds.values()}) > 15
+    with VerifierPool() as pool:
+        scored = [score_rollouts(_rollouts(replies), pool, tags).kept for tags, replies in asked.items()]
+    texts = pl.concat([_rollouts(replies).select("text") for replies in asked.values()])
+    told = pl.concat(scored).with_columns(texts["text"], verdict=verdict(DifficultyConfig()), reason=reason())
+    counts = {id_: (k, n) for id_, _, k, n in count(told.lazy()).collect().iter_rows()}
+    for name, shape, rows in (
+        ("rl", schema("rl"), [_released(id_, row, counts[id_]) for id_, row in golds.items()]),
+        ("rollouts", SCHEMA, told.select(SCHEMA.names).to_dicts()),
+    ):
+        with Shards(tmp_path / name, shape) as shards:
+            shards.write(rows)
+    recipe = {"seed": 0, "difficulty": {}, "rollouts": {"tags": "think_answer"}}
+    assert regrade(tmp_path, recipe)["graded"] == len(cases)
+
+
+def _rollouts(replies: list[dict[str, Any]]) -> pl.DataFrame:
+    shape = {"options": pl.List(pl.String), "index": pl.Int32}
+    return pl.DataFrame([{**reply, "index": i} for i, reply in enumerate(replies)], schema_overrides=shape)
+
+
+def _released(id_: str, row: dict[str, Any], counts: tuple[int, int]) -> dict[str, Any]:
+    facts = dict.fromkeys(schema("rl").names) | {"model": "m", "k": counts[0], "n": counts[1]}
+    asked = {"id": id_, "question": "Which?", "media": [], "source": {"dataset": "cases"}, "solution": None}
+    return record("rl", facts | asked | row, Prompt(), ReleaseConfig(), MediaStore(Path()))
 
 
 # What parts reward and curation stops the build before there is a version.
