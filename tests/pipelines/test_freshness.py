@@ -325,7 +325,7 @@ def test_what_is_read_is_observed(world: World) -> None:
     def run(build: Build, stage: Stage, road: Road) -> Outcome:
         seen.append(road)
         rows = samples(road, stage, ("id",)).collect()
-        assert "judge" in road and "pick" not in road
+        assert "judge" in road and "signals" not in road
         assert build.recipe.verify.tags and build.identities["m"]
         return write(build, stage, rows.height, rows, no_drops())
 
@@ -338,11 +338,11 @@ def test_what_is_read_is_observed(world: World) -> None:
         "table difficulty/kept",
         "last odd samples",
         "has judge",
-        "has pick",
+        "has signals",
         "recipe verify",
         "model m",
     }
-    assert reads["last odd samples"] == "difficulty" and reads["has judge"] and not reads["has pick"]
+    assert reads["last odd samples"] == "difficulty" and reads["has judge"] and not reads["has signals"]
 
 
 def test_the_content_of_a_table_is_its_rows_in_order(tmp_path: Path) -> None:
