@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from filters.difficulty import DifficultyConfig, measure
+from filters.difficulty import DifficultyConfig, is_unread, measure
 from pipelines.card import publish_card
 from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
@@ -121,8 +121,10 @@ def tables(number: int, shown: list[str]) -> dict[str, Table]:
     twins = same.join(evidence, on="id").select("id", reason=pl.lit("dedup:near"), evidence="evidence")
     live = ids.to_frame().join(twins, on="id", how="anti")
     said = _rollouts(ids)
+    answer = pl.when(_is_right(pl.col("id"))).then(pl.lit("7")).otherwise(pl.lit("8"))
+    said = said.with_columns(text=pl.format("{}\n<answer>{}</answer>", "text", answer))
     scored = said.drop("text").with_columns(_verdict(pl.col("id")))
-    measures = measure(scored, DifficultyConfig())
+    measures = measure(scored.with_columns(no_answer=is_unread()), DifficultyConfig())
     traces = pl.DataFrame({"sample_id": ids, "id": "t" + ids, "index": pl.Series([0] * number, dtype=pl.Int32)})
     traces = traces.with_columns(key="id").with_columns(reasoning=_or_hostile(_words(20))).drop("key")
     text = pl.concat_str(pl.lit("<think>"), "reasoning", pl.lit("</think><answer>\\boxed{7}</answer>"))
@@ -212,12 +214,17 @@ def _words(number: int) -> pl.Expr:
     )
 
 
-def _verdict(id_: pl.Expr) -> list[pl.Expr]:
+def _is_right(id_: pl.Expr) -> pl.Expr:
     """A sample is as hard as its id says: between none and all of its rollouts are right."""
     skill = id_.str.slice(0, 2).str.to_integer(base=16, strict=False).cast(pl.Float64) / 255
-    right = (id_.str.slice(-1).cast(pl.Int64) + 0.5) / ROLLOUTS < skill
+    return (id_.str.slice(-1).cast(pl.Int64) + 0.5) / ROLLOUTS < skill
+
+
+def _verdict(id_: pl.Expr) -> list[pl.Expr]:
+    right = _is_right(id_)
     return [right.alias("correct"), right.cast(pl.Float64).alias("score"), pl.lit("7").alias("extracted"),
-            pl.lit("another number").alias("explanation"), pl.lit("rule").alias("tier")]  # fmt: skip
+            pl.lit("another number").alias("explanation"), pl.lit("rule").alias("tier"),
+            pl.lit("7").alias("parsed_response")]  # fmt: skip
 
 
 def _split(ids: pl.Series) -> pl.Series:

@@ -146,8 +146,9 @@ def answers(reader: Reader, asked: Asked, number: int, temperature: float, seed:
 def pass_counts(pool: Asked, settings: Settings) -> pl.DataFrame:
     """`id, k, n` of the starting model on the pool."""
     right = answers(Reader(WEIGHTS), pool, settings.rollouts, 1.0, 0)
-    rows = [(id_, "stop", r, float(r), None) for id_, group in zip(pool.ids, right, strict=True) for r in group]
-    schema = {"sample_id": pl.String, "finish_reason": pl.String, "correct": pl.Boolean, "score": pl.Float64}
+    rows = [(id_, "stop", r, False, float(r), None) for id_, group in zip(pool.ids, right, strict=True) for r in group]
+    schema = {"sample_id": pl.String, "finish_reason": pl.String, "correct": pl.Boolean}
+    schema |= {"no_answer": pl.Boolean, "score": pl.Float64}
     table = pl.DataFrame(rows, schema={**schema, "tokens": pl.Int32}, orient="row")
     return measure(table, DifficultyConfig(), by=("sample_id",)).select("id", "k", "n")
 

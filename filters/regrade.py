@@ -1,9 +1,10 @@
 """Does the reward that a release ships say of a logged rollout what curation said of it? And is k of n what was counted?
 
-Three things part a verdict from what the reward pays for the same text, each by a rule that stands in the row:
+Four things part a verdict from what the reward pays for the same text, each by a rule that stands in the row:
 
-- a reply that was cut off (`finish_reason` is `length`) counts as `difficulty.truncated` says, whatever its text is worth:
-  the reward is shown texts alone;
+- a reply that was cut off (`verdict` is `truncated`) counts as `difficulty.truncated` says, whatever its text is worth: the
+  reward is shown texts alone;
+- a reply that holds no readable answer (`no_answer`) gets 0, and counts as `difficulty.no_answer` says;
 - where a judge decided (`tier` is `judge`), the reward, which asks no judge, gives None;
 - where time or memory ran out (`tier` is `timeout` or `crash`), curation knows nothing, so whatever the reward says is fine.
 """
@@ -12,18 +13,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from filters.difficulty import DifficultyConfig, outcome
+from filters.difficulty import DifficultyConfig, outcome, verdict
 
-VERDICTS = ("right", "wrong", "unscored")
-"""What a rollout counts as: k are the right ones, n the right and the wrong ones."""
 _SAME = 1e-9
 _OPEN = ("timeout", "crash")
-
-
-def verdict(config: DifficultyConfig) -> pl.Expr:
-    """What a rollout (`finish_reason`, `correct`) counts as."""
-    counts, words = outcome(config.truncated), [pl.lit(word) for word in VERDICTS]
-    return pl.when(counts).then(words[0]).when(~counts).then(words[1]).otherwise(words[2])
 
 
 def reason() -> pl.Expr:
@@ -37,26 +30,27 @@ def disagreements(
 ) -> pl.DataFrame:
     """The rollouts of which the reward says something else, with `paid`, what it gives.
 
-    `rollouts` is `finish_reason, verdict, score, tier, …`; `paid` and `thresholds` (from which score on an answer is right)
-    go with its rows.
+    `rollouts` is `finish_reason, verdict, correct, score, tier, …`; `paid` and `thresholds` (the least score of a right
+    answer) go with its rows.
     """
     told = rollouts.with_columns(
         pl.Series("paid", paid, dtype=pl.Float64), pl.Series("threshold", thresholds, dtype=pl.Float64)
     )
     judged, known = pl.col("tier") == "judge", ~pl.col("tier").is_in(_OPEN)
-    counts = verdict(config).alias("counts")
-    told = told.with_columns(correct=pl.col("paid") >= pl.col("threshold") - _SAME).with_columns(counts)
+    told = told.with_columns(no_answer=pl.col("verdict") == "no_answer", counted="correct")
+    told = told.with_columns(correct=pl.col("paid") >= pl.col("threshold") - _SAME)
+    told = told.with_columns(verdict().alias("named"), outcome(config).alias("correct"))
     same = (pl.col("paid") - pl.col("score")).abs() < _SAME
     neither = pl.col("paid").is_null() & pl.col("score").is_null()
-    agree = (same.fill_null(False) | neither) & (pl.col("counts") == pl.col("verdict"))
+    counts = (pl.col("named") == pl.col("verdict")) & pl.col("correct").eq_missing(pl.col("counted"))
+    agree = (same.fill_null(False) | neither) & counts
     fine = pl.when(judged).then(pl.col("paid").is_null()).when(known).then(agree).otherwise(True)
-    return told.filter(~fine).select(*rollouts.columns, "paid")
+    return rollouts.with_columns(told["paid"]).filter(told.select(~fine).to_series())
 
 
 def count(rollouts: pl.LazyFrame) -> pl.LazyFrame:
-    """`id, model, k, n` from rollouts (`sample_id, model, verdict`): right ones, and those that count."""
-    right, wrong = (pl.col("verdict") == word for word in VERDICTS[:2])
-    counted = {"k": right.sum().cast(pl.Int32), "n": (right | wrong).sum().cast(pl.Int32)}
+    """`id, model, k, n` from rollouts (`sample_id, model, correct`): right ones, and those that count."""
+    counted = {"k": pl.col("correct").sum().cast(pl.Int32), "n": pl.col("correct").count().cast(pl.Int32)}
     return rollouts.group_by(pl.col("sample_id").alias("id"), "model").agg(**counted)
 
 

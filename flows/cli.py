@@ -24,6 +24,7 @@ from flows.terminal import (
     sentences,
     stop,
     text,
+    warn,
 )
 
 app = typer.Typer(
@@ -88,10 +89,11 @@ def build(
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
     with sentences():
-        from pipelines.build import records, release_path, up_to_date
+        from pipelines.build import found, records, release_path, up_to_date
         from pipelines.check import check
         from pipelines.stages import road
-        from schemas.errors import ConfigError
+        from pipelines.warnings import all_warnings
+        from schemas.errors import ConfigError, StageError
 
         if replay and retry_errors:
             raise ConfigError("--replay asks no model, and --retry-errors asks again; choose one.")
@@ -110,9 +112,14 @@ def build(
 
         watch_server()
         asked = job.recipe.model_dump(mode="json")
-        with_runner(runner)(asked, str(workspace), replay, runner, retry_errors=retry_errors)
+        try:
+            with_runner(runner)(asked, str(workspace), replay, runner, retry_errors=retry_errors)
+        except StageError:
+            warn(all_warnings(found(road(job))))
+            raise
         plan = road(job)
         Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
+        warn(all_warnings(records(plan)))
         say(f"Release: {release_path(job, plan)}")
         say_trial(job.recipe.name)
 

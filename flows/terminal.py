@@ -84,3 +84,12 @@ def _spelled(character: str) -> str:
 
 def say(words: str) -> None:
     sys.stdout.write(printable(words) + "\n")
+
+
+def warn(sentences: list[str]) -> None:
+    """Print warnings where people look last, apart from what a program reads."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    for sentence in sentences:
+        console.print("Warning:", printable(sentence), style="bold yellow", markup=False)

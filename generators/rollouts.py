@@ -27,7 +27,11 @@ class RolloutsConfig(Section):
     )
     n: int = Field(default=8, ge=1, description="rollouts a question")
     sampling: Sampling = Sampling(temperature=1.0, max_tokens=2048)
-    tags: str = Field(default="think_answer", description="where the student's reply gives its answer (a tag schema)")
+    tags: str = Field(
+        default="plain",
+        description="where the student's reply gives its answer (a tag schema); one with tags wants a `system` or a "
+        "`prompt` that asks for them",
+    )
 
     adaptive: AdaptiveConfig | None = Field(
         default=None, description="stop early where the answers so far decide; n is then the most that is asked"

@@ -50,13 +50,18 @@ def run_stages(build: Build, *names: str, plan: Road | None = None) -> Road:
 
 def records(plan: Road) -> list[dict[str, Any]]:
     """`stage.json` of every stage. Raises ConfigError where the recipe was never built here."""
-    found = [plan.record(stage) for stage in plan.stages]
-    if not any(found):
+    there = found(plan)
+    if not there:
         raise ConfigError(
             f"'{plan.build.recipe.name}' has not been built in {plan.build.workspace.root}. "
             f"Run `curate build {plan.build.recipe.name}` first."
         )
-    return [record for record in found if record]
+    return there
+
+
+def found(plan: Road) -> list[dict[str, Any]]:
+    """`stage.json` of the stages that have finished, in order."""
+    return [record for stage in plan.stages if (record := plan.record(stage))]
 
 
 def release_path(build: Build, plan: Road) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines import rollout_rows
 from pipelines.examples import PICTURES
-from pipelines.licences import hub_licence
+from pipelines.licences import licences
 from pipelines.manifest import read_manifest
 from pipelines.workspace import replacing, store_errors, write_json
 from schemas.errors import ConfigError
@@ -25,16 +25,17 @@ PURPOSES = {
     "rl": "prompts with a verifiable answer, worth a rollout",
     "preference": "a right and a wrong response to the same prompt",
     "holdout": "never trained on",
-    "control": "a random choice as large as `rl`, to compare with",
-    "unfiltered": "all that selection had to choose from",
+    "control": "a random choice of the same size from the same candidates as the selection; not disjoint from it",
+    "unfiltered": "all but the holdout before selection; `released` says what is in a config to train on",
     rollout_rows.NAME: rollout_rows.PURPOSE,
 }
 
 _MANIFEST = (
     "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
-    "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge",
+    "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge", "sources",
+    "encoders", "commit", "code_hash", "libraries",
 )  # fmt: skip
-NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed")
+NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed", "non_commercial")
 """What a template may use."""
 
 
@@ -52,13 +53,19 @@ def render_card(
     from huggingface_hub import DatasetCardData
 
     configs = loadable(manifest)
-    licences = {hub_licence(source.get("license")) for source in manifest["recipe"]["sources"]}
+    told = licences(manifest["recipe"]["sources"])
     data = DatasetCardData(
         pretty_name=f"{manifest['name']} {manifest['version']}",
-        license=licences.pop() if len(licences) == 1 else "other",
+        license=told["license"][0] if len(told["license"]) == 1 else told["license"] or None,
+        license_name="; ".join(told["license_name"]) or None,
         task_categories=["image-text-to-text", "visual-question-answering"],
         size_categories=_size(sum(configs.values())),
-        tags=["multimodal-reasoning", "chain-of-thought", "curate"],
+        tags=[
+            "multimodal-reasoning",
+            "chain-of-thought",
+            "curate",
+            *(["non-commercial"] * bool(told["non_commercial"])),
+        ],
         configs=[{"config_name": name, "data_files": f"{name}/*.parquet"} for name in configs],
     )
     names = {
@@ -67,7 +74,8 @@ def render_card(
         "place": place or f"path/to/{manifest['version']}",
         "loadable": list(configs),
         "pictures": pictures,
-        "unlicensed": [s["name"] for s in manifest["recipe"]["sources"] if not s.get("license")],
+        "unlicensed": told["unstated"],
+        "non_commercial": told["non_commercial"],
     }
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))

@@ -48,6 +48,7 @@ _CONTEXT: dict[str, Any] = {
 
 _TYPES = {pa.string(): "sc:Text", pa.int32(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean"}
 _SAID_OF = {
+    "correct": "what a rollout counts as: right, wrong, or null for no evidence",
     "id": "content hash of the sample: the same sample has the same id in every release",
     "prompt": "the turns that the model is given",
     "completion": "what it should say: a verified trace",
@@ -61,6 +62,8 @@ _SAID_OF = {
     "options": "the options of a choice question",
     "tags": "the tag schema of the reply",
     "dataset": "the source that the sample came from",
+    "source_row": "the row of that source",
+    "license": "the licence of that source",
     "group": "what must stay on one side of a split",
     "model": "the model whose rollouts were counted",
     "k": "rollouts that were right",
@@ -76,7 +79,7 @@ _SAID_OF = {
     "sample_id": "the sample that was answered: the `id` of its rows",
     "text": "the reply",
     "finish_reason": "how the reply ended: stop, or length where it was cut off",
-    "verdict": "what the reply counts as: k are right, n are right or wrong, unscored is neither",
+    "verdict": "what the reply came to: right, wrong, no_answer, truncated or unscored",
     "score": "what the reward gives for the text; the judge's score where a judge decided; null where nobody can tell",
     "tier": "who decided: string, rule, math, judge, or none, timeout, crash",
     "reason": "why",
@@ -98,7 +101,7 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{manifest['name']}-{manifest['version']}",
         "description": recipe["description"] or f"Release {manifest['version']} of the recipe {manifest['name']}.",
         "version": f"{manifest['version'].removeprefix('v')}.0.0",
-        "license": ", ".join(licences),
+        "license": licences[0] if len(licences) == 1 else licences,
         "url": next((s["url"] for s in recipe["sources"] if s.get("url")), "https://pypi.org/project/datasets"),
         "distribution": [_file(file) for file in files],
         "recordSet": [

@@ -27,6 +27,7 @@ def write_examples(release: Path) -> list[dict[str, Any]]:
                     "id": row["id"],
                     "question": _cut(row["prompt"][-1]["content"]),
                     "solution": _cut(row["solution"]),
+                    "model": row["model"],
                     "k": row["k"],
                     "n": row["n"],
                     "reply": _cut(reply) if reply else None,

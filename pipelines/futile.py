@@ -39,6 +39,7 @@ def check_futile(recipe: "Recipe") -> None:
             raise ValueError(f"{part.place}: {part.why}, so it would do nothing; {part.cure}, or take it out.")
     _check_pairs(recipe)
     _check_window(recipe)
+    _check_least(recipe)
 
 
 def _of_traces(recipe: "Recipe") -> Iterator[Part]:
@@ -131,4 +132,19 @@ def _check_window(recipe: "Recipe") -> None:
         raise ValueError(
             f"select.rule: '{config.rule.type}' passes no sample: out of n = {rolled.n} rollouts it wants at least "
             f"{window[0]} and at most {window[1]} right ones; widen it or raise rollouts.n."
+        )
+
+
+def _check_least(recipe: "Recipe") -> None:
+    """Raise ValueError where no sample can have as many rollouts as `difficulty.min_n` wants."""
+    rolled, least = recipe.rollouts, recipe.difficulty.min_n
+    if rolled is None or least is None:
+        return
+    key, asked = "rollouts.n", rolled.n
+    if rolled.adaptive is not None and rolled.adaptive.first < asked:
+        key, asked = "rollouts.adaptive.first", rolled.adaptive.first
+    if least > asked:
+        raise ValueError(
+            f"difficulty.min_n: {least} rollouts must count, and a sample may get no more than {asked} ({key}); lower the "
+            "one or raise the other."
         )

@@ -138,7 +138,7 @@ def _difference(row: Mapping[str, Any], paid: float | None) -> str:
 
 def _check_counts(release: Path, logged: pl.LazyFrame) -> None:
     """Raise StageError for the first row of the release whose k of n is not what its rollouts come to."""
-    counts = count(logged.select("sample_id", "model", "verdict")).collect().lazy()
+    counts = count(logged.select("sample_id", "model", "correct")).collect().lazy()
     for name, rows in _configs(release):
         wrong = miscounted(rows.select("id", "model", "k", "n"), counts).sort("id").head(1).collect()
         for row in wrong.iter_rows(named=True):

@@ -49,6 +49,10 @@ class ReleaseConfig(Section):
         description="configs beside the splits: the random control, all that was there",
     )
 
+    allow_empty: tuple[Literal["sft", "rl", "holdout", "preference"], ...] = Field(
+        default=(), description="configs that may come out empty; any other that the recipe gives is an error then"
+    )
+
     @field_validator("trainer")
     @classmethod
     def _known(cls, trainer: str | None) -> str | None:
@@ -79,6 +83,8 @@ def record(
         "options": row["options"] or [],
         "tags": row["tags"],
         "dataset": row["source"]["dataset"],
+        "source_row": row["source"]["row"],
+        "license": row["source"]["license"],
         "group": row["group"],
     }
     replies = {"sft": {"completion": "text"}, "preference": {"chosen": "chosen_text", "rejected": "rejected_text"}}
@@ -127,5 +133,6 @@ def schema(name: str) -> pa.Schema:
     fields |= {"sft": {"completion": TURNS}, "preference": {"chosen": TURNS, "rejected": TURNS}}.get(name, {})
     text = ("solution", "answer", "verifier", "verifier_params")
     fields |= {"images": IMAGES, **dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
-    fields |= {"tags": pa.string(), "dataset": pa.string(), "group": pa.string(), **_FACTS[name]}
+    facts = ("tags", "dataset", "source_row", "license", "group")
+    fields |= {**dict.fromkeys(facts, pa.string()), **_FACTS[name]}
     return hub_schema(fields)

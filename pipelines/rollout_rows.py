@@ -1,6 +1,7 @@
 """The config `rollouts` of a release: what every candidate was answered, selected or not, and what each answer counts as.
 
-k of a row of the release are its model's `right` rollouts of that `sample_id`, n its `right` and `wrong` ones.
+`verdict` is what a rollout came to (`filters.difficulty.VERDICTS`), `correct` what it counts as: k of a row of the release
+are its model's `correct` rollouts of that `sample_id`, n all of them of which `correct` is not null.
 """
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ SCHEMA = hub_schema(
         "text": pa.string(),
         "finish_reason": pa.string(),
         "verdict": pa.string(),
+        "correct": pa.bool_(),
         "score": pa.float64(),
         "tier": pa.string(),
         "reason": pa.string(),

@@ -16,8 +16,11 @@ def statistics(release: Path) -> dict[str, Any]:
     Reads the parquet below `release` lazily and no picture at all.
     """
     found = [name for name in CONFIGS if any((release / name).glob("*.parquet"))]
+    configs = {name: _config(release / name) for name in found}
+    if "control" in found and "unfiltered" in found:
+        configs["control"]["selected"] = _selected(release)
     return {
-        "configs": {name: _config(release / name) for name in found},
+        "configs": configs,
         "rollouts": _rollouts(release / rollout_rows.NAME),
         "pass_rates": _pass_rates(release, found),
         "dropped": _dropped(release / "dropped.parquet"),
@@ -52,6 +55,12 @@ def _rollouts(folder: Path) -> dict[str, Any] | None:
     return {**facts, "verdicts": _counts(rows, pl.col("verdict").alias("name"))}
 
 
+def _selected(release: Path) -> int:
+    """How many rows of the control are released ones too."""
+    control, every = (pl.scan_parquet(release / name / "*.parquet") for name in ("control", "unfiltered"))
+    return int(every.filter("released").join(control, on="id", how="semi").select(pl.len()).collect().item())
+
+
 def _counts(rows: pl.LazyFrame, column: pl.Expr) -> dict[str, int]:
     counted = rows.select(column).group_by("name").len().sort("len", "name", descending=[True, False]).collect()
     return {str(name): count for name, count in counted.iter_rows()}
@@ -70,9 +79,8 @@ def _pictures(folder: Path) -> int:
 
 
 def _pass_rates(release: Path, configs: list[str]) -> dict[str, list[dict[str, int]]]:
-    """How many samples had k right of n, by the model that was measured; over everything that could have been chosen."""
-    whole = {"unfiltered", "holdout"} if "unfiltered" in configs else {"sft", "rl", "holdout"}
-    names = [name for name in configs if name in whole]
+    """How many samples had k right of n, by the model that was measured; each sample of any config once."""
+    names = [name for name in configs if name in {"unfiltered", "sft", "rl", "holdout"}]
     tables = [
         pl.scan_parquet(release / n / "*.parquet").select("id", "model", "n", "k").filter(pl.col("n").is_not_null())
         for n in names

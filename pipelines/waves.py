@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
+from filters.difficulty import DifficultyConfig, verdict_of
 from filters.stopping import Said, StoppingRule
 from filters.traces import verify_item
 from filters.verify.pool import VerifierPool
@@ -28,6 +29,7 @@ from pipelines.row_groups import batches
 from pipelines.stage import Build, Requests, Shards, Stage, shards
 from pipelines.workspace import write_table
 from schemas.completion import Completion, ModelIdentity, prompt_key
+from schemas.verdict import Verdict
 
 STOPS = pl.Schema(
     {
@@ -60,7 +62,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
         refusals = Refusals(build, model, paths.wanted)
         refusals.leave_out(paths.missing, build.log.missing(paths.wanted, paths.missing))
         with VerifierPool(verify.workers, verify.budget_s) as pool:
-            listen = _listener(pool, section.tags, build.recipe.difficulty.truncated)
+            listen = _listener(pool, section.tags, build.recipe.difficulty)
             answering = True
             while True:
                 pieces = refusals.told(build.log.answers(paths.wanted, paths.input))
@@ -83,21 +85,22 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
             path.unlink(missing_ok=True)
 
 
-def _listener(pool: VerifierPool, tags: str, truncated: Literal["wrong", "unscored"]) -> Listen:
+def _listener(pool: VerifierPool, tags: str, counting: DifficultyConfig) -> Listen:
     def listen(row: dict[str, Any], replies: list[tuple[str | None, str | None]]) -> list[Said]:
         gold = (row["answer"], row["verifier"], row["options"], tags)
         told = iter(pool.verify_many(verify_item(text, *gold) for finish, text in replies if finish == "stop"))
-        return [_said(finish, next(told).correct if finish == "stop" else None, truncated) for finish, _ in replies]
+        return [_said(finish, next(told) if finish == "stop" else None, counting) for finish, _ in replies]
 
     return listen
 
 
-def _said(finish: str | None, correct: bool | None, truncated: Literal["wrong", "unscored"]) -> Said:
+def _said(finish: str | None, verdict: Verdict | None, counting: DifficultyConfig) -> Said:
     if finish is None:
         return "missing"
-    if finish == "length":
-        return truncated
-    return "unscored" if correct is None else "right" if correct else "wrong"
+    correct = verdict.correct if verdict else None
+    unread = verdict is not None and verdict.parsed_response is None
+    counts = counting.counts(verdict_of(finish, correct, unread))
+    return "unscored" if counts is None else "right" if counts else "wrong"
 
 
 def _settle(answers: Iterable[pl.DataFrame], rule: StoppingRule, model: str, listen: Listen, out: Path) -> None:

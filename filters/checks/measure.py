@@ -11,7 +11,7 @@ from filters.checks.families import families
 from filters.checks.rules import CheckRules
 from filters.checks.significance import Counts, above_chance, below_base, benjamini_hochberg
 from filters.checks.vote import suspects, votes
-from filters.difficulty import DifficultyConfig, measure
+from filters.difficulty import APART, DifficultyConfig, is_unread, measure
 
 BLIND = ("text_only", "grey_image")
 
@@ -82,8 +82,8 @@ def measure_checks(found: Evidence, rules: CheckRules, counting: DifficultyConfi
 
 def _counts(found: Evidence, counting: DifficultyConfig) -> pl.DataFrame:
     """Counts by variant, its chance, and whether its replies name the option that the reply before it named."""
-    replies = found.replies.with_columns(sample_id="variant_id")
-    counted = measure(replies, counting).select("id", "k", "n", "truncated", "unscored")
+    replies = found.replies.with_columns(is_unread().alias("no_answer"), sample_id="variant_id")
+    counted = measure(replies, counting).select("id", "k", "n", *APART)
     asked = found.variants.join(
         found.samples.select("id", "dataset", first_options="options"), left_on="sample_id", right_on="id"
     )
@@ -98,7 +98,7 @@ def _counts(found: Evidence, counting: DifficultyConfig) -> pl.DataFrame:
     rows = asked.join(chance_rates(golds), on="id").join(_followed(asked, found.replies), on="id", how="left")
     facts = ("id", "sample_id", "check", "base", "model", "chance", "agree", "answered")
     rows = rows.select(facts).join(counted, on="id", how="left").join(found.checks, on="check")
-    return rows.with_columns(pl.col("k", "n", "truncated", "unscored").fill_null(0)).sort("id")
+    return rows.with_columns(pl.col("k", "n", *APART).fill_null(0)).sort("id")
 
 
 def _followed(asked: pl.DataFrame, replies: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +128,7 @@ def _place(letter: pl.Expr) -> pl.Expr:
 
 def _pooled(variants: pl.DataFrame) -> pl.DataFrame:
     """Counts by sample and check."""
-    sums = pl.col("k", "n", "truncated", "unscored", "agree", "answered").sum()
+    sums = pl.col("k", "n", *APART, "agree", "answered").sum()
     return (
         variants.group_by(pl.col("sample_id").alias("id"), "check", "type", "rule", "model")
         .agg(sums, pl.col("chance").mean(), variants=pl.len().cast(pl.Int32))

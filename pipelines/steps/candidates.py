@@ -6,6 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from filters.checks.measure import FLAGS
+from filters.difficulty import enough
 from filters.select import diversity
 from filters.select.bands import difficulty_band
 from filters.select.clusters import CLUSTER
@@ -37,9 +38,10 @@ MEASURES = ("k", "n", "pass_rate", "variance", "mean_score", "score_std", "token
 
 
 def _difficulty(road: Road, config: SelectConfig) -> pl.LazyFrame:
-    """What one student's rollouts say; nothing (null) of a sample of which none could be scored."""
+    """What one student's rollouts say; nothing (null) of a sample of which too few count."""
+    recipe = road.build.recipe
     measured = road.table("difficulty", "measures").filter(
-        pl.col("model") == student(road.build.recipe), pl.col("n") > 0
+        pl.col("model") == student(recipe), enough(recipe.difficulty)
     )
     return measured.with_columns(difficulty_band(pl.col("k"), pl.col("n"), config.bands)).select("id", *MEASURES)
 

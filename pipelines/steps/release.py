@@ -1,6 +1,7 @@
 """The release."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -9,9 +10,11 @@ from filters.guessing import verified_shares
 from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
 from pipelines.driver import Receipt
+from pipelines.nonempty import check_not_empty, given_configs
+from pipelines.provenance import provenance
 from pipelines.recipe import Recipe
 from pipelines.regrade import Report
-from pipelines.release import Content, write_release
+from pipelines.release import SPLITS, Content, write_release
 from pipelines.release_rows import CONFIGS
 from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.steps.decontaminate import evaluation_sets
@@ -27,9 +30,12 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
     everything = _rows(build, road)
     rows = everything.filter("chosen")
     tables, bare = _splits(road, rows)
-    tables |= _extras(road, everything, recipe.release.extras)
+    tables |= _extras(road, everything, tables)
     dropped = bare.sort("id").select("id", reason=pl.lit("release:no_verified_trace"), evidence=pl.lit("{}")).collect()
     kept = rows.select("id", "split").join(dropped.lazy(), on="id", how="anti").sort("id").collect()
+    drops = _drops(build, stage, road, dropped)
+    counts = {name: table.select(pl.len()).collect().item() for name, table in tables.items()}
+    check_not_empty(given_configs(recipe), counts, road.table("split").select("id", "split").collect(), drops)
     schemas = tags(recipe)
     tables = {name: table.with_columns(tags=pl.lit(schemas[name])) for name, table in tables.items()}
     by = {name: _BY.get(name, ("id",)) for name in tables}
@@ -40,7 +46,6 @@ def release(build: Build, stage: Stage, road: Road) -> Outcome:
         rollouts = logged(road).join(
             everything.select(sample_id="id"), on="sample_id", how="semi", maintain_order="left"
         )
-    drops = _drops(build, stage, road, dropped)
     content = Content(tables, drops, manifest, prompts(recipe), rollouts, by, build.memory)
     home = build.workspace.releases(recipe.name)
     path = write_release(content, recipe.release, build.media, home, graded(build, stage))
@@ -117,14 +122,21 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
     return tables, bare
 
 
-def _extras(road: Road, everything: pl.LazyFrame, names: tuple[str, ...]) -> dict[str, pl.LazyFrame]:
-    """What a random choice would have taken, and all that selection had to choose from (the holdout is nobody's)."""
-    if "select" not in road:
+def _extras(road: Road, everything: pl.LazyFrame, splits: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+    """What a random choice would have taken, and all that was there before selection, as far as the recipe wants them.
+
+    A sample is `released` where it stands in one of the splits; a chosen one may still lack a verified trace.
+    """
+    config = road.build.recipe.select
+    if config is None:
         return {}
+    given = pl.concat([splits[name].select("id") for name in SPLITS]).unique().with_columns(released=pl.lit(True))
+    trained = everything.filter(pl.col("split") != "holdout").join(given, on="id", how="left")
     tables = {
         "control": everything.join(road.table("select", "control").select("id"), on="id", how="semi"),
-        "unfiltered": everything.filter(pl.col("split") != "holdout").with_columns(released=pl.col("chosen")),
+        "unfiltered": trained.with_columns(pl.col("released").fill_null(False)),
     }
+    names = road.build.recipe.release.extras
     return {name: tables[name] for name in names}
 
 
@@ -183,6 +195,7 @@ def _manifest(build: Build, stage: Stage, road: Road, kept: pl.DataFrame, droppe
     return {
         "recipe": recipe,
         "models": {name: identity.to_json() for name, identity in build.identities.items()},
+        **provenance(build, road.table("ingest")),
         **evaluation_sets(road),
         **_chosen(road),
         "measured": measured_as(build.recipe),

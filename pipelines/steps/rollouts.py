@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from filters.difficulty import drop_unmeasured, measure
-from filters.regrade import reason, verdict
+from filters.difficulty import VERDICTS, drop_unmeasured, is_unread, measure, outcome, verdict
+from filters.regrade import reason
 from filters.traces import score_rollouts as score
 from generators import rollouts
 from pipelines import waves
@@ -52,7 +52,7 @@ def rollout_judge_rows(road: Road, stage: Stage) -> pl.LazyFrame:
 
 def scores(road: Road) -> pl.LazyFrame:
     """Every rollout's verdict, the judge's where no rule had one."""
-    columns = ("id", "sample_id", "model", "index", "finish_reason", "tokens", "correct", "score")
+    columns = ("id", "sample_id", "model", "index", "finish_reason", "tokens", "correct", "no_answer", "score")
     return _verdicts(road).select(columns)
 
 
@@ -62,13 +62,14 @@ def logged(road: Road) -> pl.LazyFrame:
     In the order of the table of rollouts. Texts are streamed past the verdicts, which hold none.
     """
     config = road.build.recipe.difficulty
-    verdicts = _verdicts(road).select("id", "score", "tier", verdict=verdict(config), reason=reason())
+    counts = outcome(config).alias("correct")
+    verdicts = _verdicts(road).select("id", "score", "tier", counts, verdict=verdict(), reason=reason())
     texts = road.table("rollouts").select("id", "sample_id", "model", "index", "text", "finish_reason")
     return texts.join(verdicts, on="id", how="left", maintain_order="left").drop("id")
 
 
 def _verdicts(road: Road) -> pl.LazyFrame:
-    verdicts = road.table("score")
+    verdicts = road.table("score").with_columns(no_answer=is_unread())
     if "judge_rollouts" not in road:
         return verdicts
     columns = ("correct", "score", "tier", "explanation")
@@ -82,13 +83,17 @@ def measure_difficulty(build: Build, stage: Stage, road: Road) -> Outcome:
     """Count what each student got right, into `measures`; by the first one's counts a sample is kept or dropped."""
     config = build.recipe.rollouts
     assert config is not None
-    measured = measure(scores(road).collect(), build.recipe.difficulty)
+    counting = build.recipe.difficulty
+    scored = scores(road).collect()
+    measured = measure(scored, counting)
     measured = measured.join(students(build, config), on="model", how="left", maintain_order="left")
     measured = measured.join(_stops(road, config), on=["id", "model"], how="left", maintain_order="left")
     write_table(measured, build.folder(stage) / "measures.parquet")
     rows = samples(road, stage, ("id",)).collect()
-    parted = drop_unmeasured(rows, measured.filter(model=config.models[0]))
-    return write(build, stage, rows.height, parted.kept, parted.dropped)
+    parted = drop_unmeasured(rows, measured.filter(model=config.models[0]), counting)
+    outcome = write(build, stage, rows.height, parted.kept, parted.dropped)
+    found = dict(scored.group_by(verdict()).len().iter_rows())
+    return replace(outcome, notes={"verdicts": {name: found[name] for name in VERDICTS if name in found}})
 
 
 def students(build: Build, config: rollouts.RolloutsConfig) -> pl.DataFrame:

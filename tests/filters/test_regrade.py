@@ -7,16 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.difficulty import DifficultyConfig, measure
-from filters.regrade import count, disagreements, miscounted, verdict
+from filters.difficulty import DifficultyConfig, measure, outcome, verdict
+from filters.regrade import count, disagreements, miscounted
 
-COLUMNS = {"finish_reason": pl.String, "verdict": pl.String, "score": pl.Float64, "tier": pl.String}
+COLUMNS = {
+    "finish_reason": pl.String,
+    "verdict": pl.String,
+    "correct": pl.Boolean,
+    "score": pl.Float64,
+    "tier": pl.String,
+}
 TRUNCATED = ("wrong", "unscored")
 
 
-def parts(paid: float | None, threshold: float = 1.0, truncated: Any = "wrong", **row: Any) -> bool:
-    table = pl.DataFrame([{"finish_reason": "stop", "tier": "rule", **row}], schema=COLUMNS)
-    return disagreements(table, [paid], [threshold], DifficultyConfig(truncated=truncated)).height == 1
+def parts(paid: float | None, threshold: float = 1.0, apart: Any = "wrong", **row: Any) -> bool:
+    """Whether the reward parts with a rollout, which counts by default as its verdict says."""
+    config = DifficultyConfig(truncated=apart, no_answer=apart)
+    told = {"finish_reason": "length" if row["verdict"] == "truncated" else "stop", "tier": "rule"}
+    told |= {"correct": config.counts(row["verdict"]), **row}
+    return disagreements(pl.DataFrame([told], schema=COLUMNS), [paid], [threshold], config).height == 1
 
 
 @pytest.mark.parametrize(
@@ -31,10 +40,15 @@ def parts(paid: float | None, threshold: float = 1.0, truncated: Any = "wrong", 
         # The same score, but a verdict that the score does not give: k would not be what the reward comes to.
         ({"verdict": "wrong", "score": 1.0}, 1.0, True),
         # Cut off: the text may be worth a point, and the row says that it counts otherwise.
-        ({"verdict": "wrong", "score": 1.0, "finish_reason": "length"}, 1.0, False),
-        ({"verdict": "wrong", "score": 0.0, "finish_reason": "length"}, 0.0, False),
+        ({"verdict": "truncated", "score": 1.0}, 1.0, False),
+        ({"verdict": "truncated", "score": 0.0}, 0.0, False),
+        ({"verdict": "truncated", "score": 0.0}, 1.0, True),
         ({"verdict": "right", "score": 1.0, "finish_reason": "length"}, 1.0, True),
-        ({"verdict": "wrong", "score": 0.0, "finish_reason": "length"}, 1.0, True),
+        ({"verdict": "truncated", "correct": True, "score": 1.0}, 1.0, True),
+        # No readable answer: the reward pays nothing.
+        ({"verdict": "no_answer", "score": 0.0}, 0.0, False),
+        ({"verdict": "no_answer", "score": 0.0}, 1.0, True),
+        ({"verdict": "no_answer", "correct": None, "score": 0.0}, 0.0, True),
         # A judge decided: the reward has none, so it gives nothing, never 0.
         ({"verdict": "right", "score": 1.0, "tier": "judge"}, None, False),
         ({"verdict": "wrong", "score": 0.0, "tier": "judge"}, None, False),
@@ -55,17 +69,19 @@ def test_a_score_between_counts_from_its_threshold_on() -> None:
 
 
 def test_what_a_cut_off_reply_counts_as_is_the_recipes() -> None:
-    assert not parts(1.0, truncated="unscored", verdict="unscored", score=1.0, finish_reason="length")
-    assert parts(1.0, truncated="unscored", verdict="wrong", score=1.0, finish_reason="length")
+    for verdict_, score in (("truncated", 1.0), ("no_answer", 0.0)):
+        assert not parts(score, apart="unscored", verdict=verdict_, score=score)
+        assert parts(score, apart="unscored", verdict=verdict_, score=score, correct=False)
+        assert not parts(score, apart="wrong", verdict=verdict_, score=score, correct=False)
 
 
 def scored(draw: list[tuple[int, str, float | None]]) -> pl.DataFrame:
     rows = [
-        (f"s{sample}", "m", finish, None if score is None else score >= 0.5, score, "rule")
+        (f"s{sample}", "m", finish, None if score is None else score >= 0.5, score == 0.0, score, "rule")
         for sample, finish, score in draw
     ]
-    names = ("sample_id", "model", "finish_reason", "correct", "score", "tier")
-    types = (pl.String, pl.String, pl.String, pl.Boolean, pl.Float64, pl.String)
+    names = ("sample_id", "model", "finish_reason", "correct", "no_answer", "score", "tier")
+    types = (pl.String, pl.String, pl.String, pl.Boolean, pl.Boolean, pl.Float64, pl.String)
     return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
 
 
@@ -81,7 +97,7 @@ def test_verdicts_agree_with_themselves_and_come_to_the_measured_counts(
 ) -> None:
     config = DifficultyConfig(truncated=truncated)
     table = scored(draw)
-    told = table.with_columns(verdict=verdict(config))
+    told = table.with_columns(verdict=verdict(), correct=outcome(config))
     assert not disagreements(told, table["score"].to_list(), [0.5] * table.height, config).height
     measured = measure(table.with_columns(tokens=pl.lit(1)), config).select("id", "model", "k", "n")
     assert count(told.lazy()).collect().sort("id").equals(measured.sort("id"))
@@ -91,7 +107,7 @@ def test_verdicts_agree_with_themselves_and_come_to_the_measured_counts(
 @given(ROLLOUTS, st.data())
 def test_one_other_score_is_one_difference(draw: list[tuple[int, str, float | None]], data: st.DataObject) -> None:
     config, table = DifficultyConfig(), scored(draw)
-    told = table.with_columns(verdict=verdict(config)).with_row_index("row")
+    told = table.with_columns(verdict=verdict(), correct=outcome(config)).with_row_index("row")
     place = data.draw(st.integers(0, table.height - 1))
     paid = table["score"].to_list()
     paid[place] = 0.9 if paid[place] != 0.9 else None
@@ -100,5 +116,5 @@ def test_one_other_score_is_one_difference(draw: list[tuple[int, str, float | No
 
 def test_a_row_whose_rollouts_are_not_there_is_told() -> None:
     rows = pl.LazyFrame({"id": ["a", "b"], "model": ["m", "m"], "k": [1, None], "n": [2, None]})
-    none = count(pl.LazyFrame(schema={"sample_id": pl.String, "model": pl.String, "verdict": pl.String}))
+    none = count(pl.LazyFrame(schema={"sample_id": pl.String, "model": pl.String, "correct": pl.Boolean}))
     assert miscounted(rows, none).collect()["id"].to_list() == ["a"], "one that was never measured has no rollouts"

@@ -30,6 +30,7 @@ def recipe(
         "sources:\n  - {type: jsonl, name: rows, path: rows.jsonl}\n"
         "rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}\n"
         "driver: {max_retries: 1, backoff_s: 0.1}\n"
+        "release: {allow_empty: [rl, holdout]}\n"
     )
     return "r.yaml"
 

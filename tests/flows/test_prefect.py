@@ -23,6 +23,7 @@ models:
 sources:
   - {type: jsonl, name: rows, path: rows.jsonl}
 rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}
+release: {allow_empty: [rl, holdout]}
 """
 
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import polars as pl
 import pytest
 
+from filters.difficulty import DifficultyConfig
 from flows import push as pushing
 from flows.push import pack, push
 from pipelines.release import Content, write_release
@@ -309,7 +310,7 @@ def release(folder: Path, rows: int = 4, license: str = "mit", **config: Any) ->
             ],
             "verifier": [{"id": "number", "params": "{}"}] * rows,
             "media": [[]] * rows,
-            "source": [{"dataset": "sums"}] * rows,
+            "source": [{"dataset": "sums", "row": "0", "license": license}] * rows,
             "solution": [f"${2 * i}$" for i in range(rows)],
             "text": ["<think>Twice.</think>"] * rows,
             "group": [f"g{i}" for i in range(rows)],
@@ -327,11 +328,13 @@ def release(folder: Path, rows: int = 4, license: str = "mit", **config: Any) ->
     ).lazy()
     drops = pl.LazyFrame(schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
     recipe = {"name": "sums", "description": "Sums.", "seed": 0, "sources": [{"name": "sums", "license": license}],
-              "release": {"images": "embed"}, "caption": None}  # fmt: skip
+              "release": {"images": "embed"}, "caption": None, "rollouts": {"adaptive": None},
+              "difficulty": DifficultyConfig().model_dump(mode="json"), "distill": {"model": "m"}}  # fmt: skip
+    source = {"name": "sums", "license": license, "url": None, "rows": rows, "content": "0"}
     content = Content(
         {"sft": table, "rl": table, "holdout": table.head(0), "control": table},
         drops,
-        {"recipe": recipe, "models": {}, "stages": []},
+        {"recipe": recipe, "models": {}, "stages": [], "sources": [source], "encoders": []},
     )
     return write_release(content, ReleaseConfig(**config), NoMedia(), folder)
 

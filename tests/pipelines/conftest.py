@@ -28,11 +28,13 @@ distill:
   n: 2
   sampling: {temperature: 1.0, max_tokens: 8}
   answer_pattern: (?P<answer>.+)
+traces: {beats_chance: false}  # its teacher guesses
 rollouts: {model: vlm, n: 4, sampling: {max_tokens: 8}, tags: plain}
 dedup: {}
 split: {sft: 0.5, rl: 0.4, holdout: 0.1}
 select: {budget: 0.8}
 preference: {per_prompt: 2}
+release: {allow_empty: [sft, rl, holdout, preference]}
 """
 
 
@@ -53,6 +55,8 @@ def write_source(folder: Path, number: int, name: str = "scenes.jsonl") -> Path:
 
 def make(folder: Path, *overrides: str, out: Path | None = None, replay: bool = False) -> Build:
     """The build of a folder's source; `out` is another workspace than the folder's own."""
+    if "distill=null" in overrides:
+        overrides = ("traces={}", *overrides)
     recipe = folder / "tiny.yaml"
     recipe.write_text(RECIPE.replace("SOURCE", str(folder / "scenes.jsonl")))
     return Build(load_recipe(str(recipe), overrides), Workspace(out or folder / "out"), replay=replay)

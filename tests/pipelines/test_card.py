@@ -80,12 +80,12 @@ def test_a_text_cannot_break_out_of_its_place(manifest: dict[str, Any]) -> None:
 
 
 def test_a_table_cannot_be_broken_by_what_stands_in_it(manifest: dict[str, Any]) -> None:
-    manifest["recipe"]["sources"][0] |= {"license": "mine | <b>", "url": "http://a|b"}
+    manifest["sources"][0] |= {"license": "mine | <b>", "url": "http://a|b"}
     manifest["selection"] = [
         {"figure": "share of domain", "value": "a | b\n<i>", "candidates": 1.0, "selected": 1.0, "control": 1.0}
     ]
     text = render_card(manifest)
-    assert "| mine &#124; &#60;b> | http://a&#124;b |" in text
+    assert "| mine &#124; &#60;b> | 20 | http://a&#124;b |" in text
     assert "| share of domain a &#124; b &#60;i> | 1 | 1 | 1 |" in text
 
 

@@ -48,6 +48,7 @@ checks:
   - {type: guess, model: small, n: 3}
   - {type: reverify, traces: all}
   - {type: vote}
+release: {allow_empty: [sft, rl, holdout]}
 """
 
 

@@ -32,7 +32,7 @@ def load(folder: Path, text: str) -> None:
         ('distill: {model: vlm, prompt: "{caption} {question}"}', "caption: {model: vlm}\n", "distill.prompt: its {ca"),
         ("judge: {model: vlm}", REASONER, "judge: the recipe asks for no answers"),
         ("judge: {model: vlm}", STUDENT, "judge: the recipe asks for no answers"),
-        ("difficulty: {truncated: unscored}", STUDENT, "difficulty: the recipe has no rollouts"),
+        ("difficulty: {truncated: wrong}", STUDENT, "difficulty: the recipe has no rollouts"),
         ("check_rules: {alpha: 0.01}", STUDENT + "checks: [{type: text_only}]\n", "check_rules: the recipe has no checks"),
         ("split: {near_questions: {text_threshold: 0.8}}", f"dedup: {{text: {MINILM}}}\n", "split.near_questions: dedup"),
     ],

@@ -21,6 +21,7 @@ sources:
 distill: {model: m, n: 2, sampling: {max_tokens: 4}, answer_pattern: "(?P<answer>.+)"}
 judge: {model: m, sampling: {max_tokens: 4}}
 rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}
+release: {allow_empty: [sft, rl, holdout]}
 """
 
 

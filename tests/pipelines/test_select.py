@@ -35,6 +35,7 @@ def measured(folder: Path, tiny: SimpleNamespace, *overrides: str) -> Road:
         "difficulty": pl.DataFrame({"id": ids, "k": k}).with_columns(
             pl.lit("vlm").alias("model"),
             n=pl.lit(4),
+            asked=pl.lit(4),
             truncated=pl.lit(0),
             tokens=pl.lit(9.0),
             pass_rate=pl.col("k") / 4,

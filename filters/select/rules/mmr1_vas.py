@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.select.diversity import DIVERSITY, RAW, DiversityMeasure
-from filters.select.rules.rule import PASS_RATE
+from filters.select.rules.rule import VARIANCE
 from schemas.section import Section
 
 
@@ -44,7 +44,7 @@ def columns(config: MMR1VASConfig) -> tuple[str, ...]:
 
 def judge(rows: pl.DataFrame, config: MMR1VASConfig, seed: int) -> pl.DataFrame:
     """`value` = VPS; `ovs` and `tds` are its parts. Everything passes: a value of 0 is just never drawn by value."""
-    ovs = PASS_RATE * (1 - PASS_RATE)
+    ovs = VARIANCE
     tds = pl.col(_diversity(config)) if config.beta > 0 else pl.lit(0.0)
     if config.variant == "paper" and config.scale == "unit":
         ovs = 4 * ovs

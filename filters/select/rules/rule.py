@@ -41,3 +41,18 @@ PASSES = pl.lit(None, dtype=pl.String).alias("cause")
 
 PASS_RATE = pl.col("k") / pl.col("n")
 """p = c / N. For values only: a window compares counts, see `filters.select.rules.share`."""
+
+
+def scaled(variance: pl.Expr) -> pl.Expr:
+    """A variance over a row's own n rollouts (divided by n), made comparable with those of rows with another n.
+
+    Over n draws the mean of the plug-in variance is (n-1)/n of the true one, so a sample of which three replies count
+    would rank below an equal one of which eight do. Where all rows have the same n, as in every published rule, nothing
+    changes, to the last bit; one reply shows no variance.
+    """
+    n, most = pl.col("n"), pl.col("n").max()
+    return pl.when(n > 1).then(variance * ((n * (most - 1)) / ((n - 1) * most))).otherwise(0.0)
+
+
+VARIANCE = scaled(PASS_RATE * (1 - PASS_RATE))
+"""p(1-p), comparable between rows of different n."""

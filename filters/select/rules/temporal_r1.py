@@ -12,7 +12,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from filters.select.rules.rule import PASS_RATE
+from filters.select.rules.rule import VARIANCE, scaled
 from schemas.section import Section
 
 NO_SPREAD = 1e-9
@@ -54,5 +54,5 @@ def judge(rows: pl.DataFrame, config: TemporalR1Config, seed: int) -> pl.DataFra
         .when(~graded & (k >= n))
         .then(pl.lit("too_easy"))
     )
-    value = pl.when(graded).then(std * std).otherwise(PASS_RATE * (1 - PASS_RATE))
+    value = pl.when(graded).then(scaled(std * std)).otherwise(VARIANCE)
     return rows.select("id", "k", "n", "score_std", "kind", value=value, cause=cause)

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from filters.select.rules.rule import PASS_RATE
+from filters.select.rules.rule import VARIANCE
 from schemas.section import Section
 
 
@@ -38,4 +38,4 @@ def judge(rows: pl.DataFrame, config: VarianceConfig, seed: int) -> pl.DataFrame
         .when(pl.col("n") - pl.col("k") < config.min_wrong)
         .then(pl.lit("too_easy"))
     )
-    return rows.select("id", "k", "n", value=PASS_RATE * (1 - PASS_RATE), cause=cause)
+    return rows.select("id", "k", "n", value=VARIANCE, cause=cause)

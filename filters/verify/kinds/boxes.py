@@ -74,7 +74,8 @@ def _point_in(span: str, gold: BoxesAnswer, scale: tuple[float, float], params: 
     else:
         centres = [point.xy for point in points or []]
     if len(centres) != 1:
-        return wrong(f"{len(centres)} points instead of 1")
+        shown = ", ".join(f"({x:g}, {y:g})" for x, y in centres[:8]) or None
+        return wrong(f"{len(centres)} points instead of 1", shown)
     place = centres[0][0] * scale[0], centres[0][1] * scale[1]
     inside = any(contains(enlarged(box.xyxy, params.enlarge), place) for box in gold.boxes)
     return Outcome(float(inside), "inside" if inside else "outside", f"({centres[0][0]:g}, {centres[0][1]:g})")

@@ -104,7 +104,7 @@ def judge(span: str, gold: MaskAnswer, options: Sequence[str], params: MaskParam
         return wrong("neither run lengths nor polygons")
     size = mask.size or gold.size or params.size
     if size is None or size != (gold.size or params.size):
-        return wrong(f"a mask of {mask.size} for a picture of {gold.size}")
+        return wrong(f"a mask of {mask.size} for a picture of {gold.size}", f"a mask of {mask.size}")
     try:
         from pycocotools import mask as coco
     except ImportError as error:

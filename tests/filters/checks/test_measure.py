@@ -59,7 +59,7 @@ def measured(told: list[tuple[dict[str, Any], list[str]]], types: dict[str, str]
 
 
 def test_a_text_only_check_by_hand() -> None:
-    told = measured([(variant("a", "blindly"), ["B"] * 5 + ["A", "C", "so tired"])], {"blindly": "text_only"})
+    told = measured([(variant("a", "blindly"), ["B"] * 5 + ["A", "C", "D", "so tired"])], {"blindly": "text_only"})
     row = told.results.row(0, named=True)
     assert (row["k"], row["n"], row["base_k"], row["base_n"]) == (5, 8, 8, 8)
     assert row["gain"] == pytest.approx(1 - 5 / 8)

@@ -16,6 +16,7 @@ from filters.select.rules.neura_ladder import NeuraLadderConfig
 from filters.select.rules.temporal_r1 import TemporalR1Config
 from filters.select.rules.time_r1 import TimeR1Config
 from filters.select.rules.univg_r1 import UniVGR1Config
+from filters.select.rules.variance import VarianceConfig
 from filters.select.rules.vl_cogito import VLCogitoConfig
 from filters.select.select import SelectConfig, columns_read, control, select
 
@@ -69,6 +70,23 @@ def test_a_window_is_what_a_rule_lets_pass(config: dict[str, object], of_16: tup
         found = window(parsed, n)
         assert found is not None
         assert passes == list(range(found[0], found[1] + 1))
+
+
+@pytest.mark.parametrize("name", ["variance", "temporal_r1", "mmr1_vas"])
+def test_variances_of_unequal_n_are_compared_as_equals(name: str) -> None:
+    """p(1-p) of n draws falls short of the true one by (n-1)/n on average, which must not rank the rows."""
+    config = rule(name) if name != "mmr1_vas" else MMR1VASConfig(beta=0, scale="raw", alpha=1)
+    more: dict[str, list[object]] = {"kind": ["number"] * 4, "score_std": [0.5] * 4}
+    value = judged(config, k=[1, 4, 1, 8], n=[2, 8, 3, 16], **more)["value"].to_list()
+    assert value == pytest.approx([15 / 32, 15 / 56, 5 / 16, 1 / 4])  # k(n-k)/(n(n-1)) * 15/16
+    equal = judged(config, k=[1, 4, 5, 8], n=[8] * 4, **more)["value"].to_list()
+    assert equal == [7 / 64, 16 / 64, 15 / 64, 0.0], "to the bit, where n is one number"
+
+
+@pytest.mark.parametrize("name", ["variance", "mmr1_vas"])
+def test_one_reply_shows_no_variance(name: str) -> None:
+    config = VarianceConfig(min_correct=0, min_wrong=0) if name == "variance" else MMR1VASConfig(beta=0)
+    assert judged(config, k=[1, 0], n=[1, 1])["value"].to_list() == [0.0, 0.0]
 
 
 def test_in_band_takes_the_decision_and_values_by_the_posterior() -> None:

@@ -163,6 +163,30 @@ PAIRS = {
 }  # fmt: skip
 
 
+WRONG = PAIRS | {
+    "expression": ("x+1", "x+2"), "boxes": ("[[0,0,10,10]]", "[[20,20,30,30]]"), "points": ("[[1,2]]", "[[30,40]]"),
+    "track": ("[[0,0,10,10]]", "[[50,50,60,60]]"), "action": ('{"action":"wait"}', '{"action":"scroll"}'),
+    "equation": ("(1+2+3)*4", "1+2+3+4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(WRONG))
+def test_a_wrong_answer_shows_how_it_was_read(kind: str) -> None:
+    """What a verdict does not show as read counts as no answer (`filters.difficulty`), which a wrong answer is not."""
+    gold, wrong = WRONG[kind]
+    params = PARAMS.get(kind, {})
+    verdict = verify(f"<answer>{wrong}</answer>", parse_gold(kind, gold, params=params), verifier=kind, params=params)
+    assert verdict.correct is False, verdict
+    assert verdict.parsed_response, verdict
+
+
+@pytest.mark.parametrize("kind", ["number", "boolean", "choice", "boxes", "spans", "json"])
+def test_what_reads_as_nothing_of_its_kind_shows_no_reading(kind: str) -> None:
+    verdict = verify("I would rather not say.", gold_of(kind), verifier=kind, tags="plain", options=("a", "b"))
+    assert verdict.correct is False
+    assert verdict.parsed_response is None, verdict
+
+
 @pytest.mark.parametrize(("kind", "metric"), SYMMETRIC)
 def test_symmetric_kinds_are_symmetric(kind: str, metric: str) -> None:
     params = {"metric": metric} | ({"duration": 10} if kind == "spans" else {})
