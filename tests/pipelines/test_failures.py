@@ -352,7 +352,7 @@ def test_a_replay_takes_refusals_as_they_are(tmp_path: Path, server: Server, tin
 
 
 def test_many_old_refusals_do_not_stop_a_stage(tmp_path: Path, server: Server) -> None:
-    """Of 80 rows 10 are refused; the next build asks about those alone, and that all of them fail is no news."""
+    """Of 480 rows 60 are refused; the next build asks about those alone, and that all of them fail is no news."""
     rows = [{**ROWS[0], "question": f"row {i} {'gamma' if i % 8 == 0 else ''}?"} for i in range(480)]
     server.odd = TOO_LONG
     alone = ("rollouts.n=1",)
