@@ -66,6 +66,21 @@ def denied(thought: str | None, caption: str | None, question: str | None = "", 
     return list(dict.fromkeys(found))
 
 
+def unvouched(thought: str | None, question: str | None, answer: str | None) -> list[str]:
+    """The colours and shapes that a thought gives to something and that neither question nor answer names, each once.
+
+    A verified answer vouches for what it and its question name. All else in a thought rests on the caption alone: "a green
+    circle", where only the colour was asked, is as right as the captioner is about shapes.
+    """
+    known = _words(question or "") | _words(answer or "")
+    found: list[str] = []
+    for sentence in _SENTENCE.split((thought or "").lower()):
+        if not _NO_CLAIM.search(sentence.strip()):
+            words = (_SPELLINGS.get(word, word) for word in _WORD.findall(sentence))
+            found += [word for word in words if word not in known and any(word in members for members in _CLASSES)]
+    return list(dict.fromkeys(found))
+
+
 def _words(text: str) -> set[str]:
     words = {_SPELLINGS.get(word, word) for word in _WORD.findall(text.lower())}
     return words | {str(NUMBERS.index(word)) for word in words & set(NUMBERS)}

@@ -13,7 +13,7 @@ _FUNCTION = frozenset(
      "we", "i", "you", "he", "she", "they", "if")
 )  # fmt: skip
 _JOINS = frozenset(("and", "or", "by", "after"))
-_STUTTER = re.compile(r"(?i)\b((?:[a-z]+[ \t]+){1,7}[a-z]+)[ \t,]+\1\b")
+_STUTTER = re.compile(r"(?i)\b((?:[a-z]+[ \t,]+){1,7}[a-z]+)[ \t,]+\1\b")
 _LETTERS = 5
 """Letters and digits below which a line is no sentence: a `\\[` or a "Wait" says nothing twice."""
 

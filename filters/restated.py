@@ -1,4 +1,4 @@
-"""Whether the last thing that a thought says before its answer is the question's own claim, and then answers otherwise.
+"""What a thought says of a yes-or-no question's own claim: another thing than it answers, or nothing at all.
 
 "Is there a circle?" — "The shape is a circle. So the answer is no." Right or wrong, one of the two is false. Such a thought
 is written by a model that guessed; where the answer happens to be right, its reasoning says what is not so.
@@ -62,6 +62,16 @@ def contradicted(thought: str | None, question: str | None, answer: bool) -> boo
         return None
     negated = _NEGATED.search((question or "").lower()) is not None
     return answer != (told != negated)
+
+
+def ignores(thought: str | None, question: str | None) -> bool | None:
+    """Whether a thought names nothing that a yes-or-no question asks about: a circle, where it asks for something blue.
+
+    None where the question names nothing itself, or where nothing leads to the conclusion.
+    """
+    said = [s for s in _SENTENCE.split(thought or "") if s.strip() and not _CONCLUDES.search(s)]
+    claim = set(_content(question or ""))
+    return not claim & set(_content(" ".join(said))) if claim and said else None
 
 
 def _before_conclusion(thought: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from filters.caption_denial import denied
+from filters.caption_denial import denied, unvouched
 from filters.conclusions import CUES, conclusions
 from filters.repetition import repeated_ngrams, repeated_sentences, stutters
 from schemas.section import Section
@@ -61,6 +61,15 @@ class QualityConfig(Section):
         default=True,
         description="drop traces that name or imply another answer, or another option's letter, than they give",
     )
+    max_unvouched: int | None = Field(
+        default=None,
+        ge=0,
+        description="most colours and shapes that neither question nor answer names: the caption alone vouches for them",
+    )
+    on_question: bool = Field(
+        default=False,
+        description="drop traces of yes-or-no questions whose thought names nothing that the question asks about",
+    )
     leaks: tuple[str, ...] = Field(default=LEAKS, description="regular expressions that find a mention of the caption")
     cues: tuple[str, ...] = Field(default=CUES, description="regular expressions that find a reflection cue")
 
@@ -88,9 +97,9 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
 
     New columns: `words`, `repeated_ngrams` and `repeated_sentences` (shares, 0 where there is one or none), `stutters`,
     `foreign` (share of letters outside the main script; Greek and LaTeX commands are mathematics, so they are nobody's),
-    `leaks`, `cues` (counts), `truncated`, `conclusions` (the answers that the reasoning gives, as it says them) and `denied`
-    (what the `caption` denies, where there are columns `caption, question, said`: what a trace was told, asked and answers;
-    null without a caption).
+    `leaks`, `cues` (counts), `truncated`, `conclusions` (the answers that the reasoning gives, as it says them), `denied`
+    (what the caption denies) and `unvouched` (what the caption alone vouches for). The last two want the columns `caption,
+    question, said`, what a trace was told, asked and answers, and are null without a caption.
     """
     text = pl.col("reasoning").fill_null("")
     reasonings = traces["reasoning"].to_list()
@@ -105,7 +114,15 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
         truncated=pl.col("finish_reason") == "length",
         conclusions=pl.Series([conclusions(t) for t in reasonings], dtype=pl.List(pl.String)),
         denied=pl.Series(_denied(traces), dtype=pl.List(pl.String)),
+        unvouched=pl.Series(_unvouched(traces), dtype=pl.List(pl.String)),
     )
+
+
+def _unvouched(traces: pl.DataFrame) -> list[list[str] | None]:
+    if "caption" not in traces.columns:
+        return [None] * traces.height
+    columns = traces.select("caption", "reasoning", "question", "said").iter_rows()
+    return [None if caption is None else unvouched(*row) for caption, *row in columns]
 
 
 def _denied(traces: pl.DataFrame) -> list[list[str] | None]:
@@ -119,8 +136,8 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
     """Keep the traces within every limit that is set.
 
     Reasons: `quality:` and `too_short`, `too_long`, `truncated`, `repeated_ngrams`, `repeated_sentences`, `stutters`,
-    `language`, `leaks`, `cues`, `caption_denies`, `contradiction`; evidence: the sample, the measure and the limit, what a
-    contradiction concluded, what the caption denies.
+    `language`, `leaks`, `cues`, `caption_denies`, `unvouched`, `contradiction`, `off_question`; evidence: the sample, the
+    measure and the limit, what a contradiction concluded, what the caption denies.
     """
     limits = (
         ("too_short", pl.col("tokens"), config.min_tokens, False),
@@ -132,9 +149,14 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
         ("leaks", pl.col("leaks"), config.max_leaks, True),
         ("cues", pl.col("cues"), config.max_cues, True),
         ("caption_denies", pl.col("denied").list.len(), config.max_denied, True),
+        ("unvouched", pl.col("unvouched").list.len(), config.max_unvouched, True),
     )
     reason, measure, bound = pl.lit(None, pl.String), pl.lit(None, pl.Float64), pl.lit(None, pl.Float64)
-    flags = (("truncated", config.truncated, "truncated"), ("contradiction", config.contradictions, "contradicts"))
+    flags = (
+        ("truncated", config.truncated, "truncated"),
+        ("contradiction", config.contradictions, "contradicts"),
+        ("off_question", config.on_question, "off_question"),
+    )
     for cause, wanted, column in flags:
         if wanted:
             reason = pl.coalesce(reason, pl.when(pl.col(column)).then(pl.lit(f"quality:{cause}")))

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from filters.restated import contradicted
+from filters.restated import contradicted, ignores
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from filters.verify.verifier import VerifyItem, state_of
@@ -114,6 +114,13 @@ def _restated(reasoning: str | None, question: str | None, answer: Mapping[str, 
     if not isinstance(gold, BooleanAnswer) or len(gold.values) != 1:
         return None
     return ("no" if gold.values[0] else "yes") if contradicted(reasoning, question, gold.values[0]) else None
+
+
+def off_question(traces: pl.DataFrame) -> pl.Series:
+    """Whether a thought (`reasoning, question, answer`) names nothing that its yes-or-no question asks about; else null."""
+    rows = traces.select("reasoning", "question", pl.col("answer").struct.field("kind")).iter_rows()
+    found = [ignores(reasoning, question) if kind == "boolean" else None for reasoning, question, kind in rows]
+    return pl.Series("off_question", found, dtype=pl.Boolean)
 
 
 def given(final: str | None, answer: Mapping[str, Any]) -> str:

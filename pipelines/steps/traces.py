@@ -5,7 +5,7 @@ import polars as pl
 from filters.guessing import drop_guessed, guess_rates
 from filters.select.traces import COLUMNS, TracesConfig, pick_traces
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces, mentions
-from filters.traces import contradictions, drop_judged_wrong, given, judge_traces
+from filters.traces import contradictions, drop_judged_wrong, given, judge_traces, off_question
 from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
@@ -133,7 +133,7 @@ def _quality(rows: pl.DataFrame, pool: VerifierPool, config: QualityConfig) -> S
     said = [given(final, answer) for final, answer in rows.select("final", "answer").iter_rows()]
     rows = rows.with_columns(said=pl.Series(said, dtype=pl.String))
     measured = measure_traces(rows, config)
-    told = measured.with_columns(contradictions(measured, pool))
+    told = measured.hstack(contradictions(measured, pool)).with_columns(off_question(measured))
     return drop_poor(told.drop(_GIVEN), config)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from filters.caption_denial import denied
+from filters.caption_denial import denied, unvouched
 
 BLUE = "1 shape: a large blue circle at the center."
 TWO = "2 shapes: a medium teal circle at the left, a small gray star at the top."
@@ -52,3 +52,21 @@ def test_what_the_answer_says_is_as_right_as_the_answer() -> None:
     assert denied("The shape is a star. So the answer is star.", BLUE, "What shape is there?", "star") == []
     assert denied("There are 3 shapes. So the answer is 3.", TWO, "How many shapes are there?", "3") == []
     assert denied("There are 3 shapes.", TWO, "How many shapes are there?", "2") == ["3 shapes"]
+
+
+@pytest.mark.parametrize(
+    ("thought", "question", "answer", "words"),
+    [
+        ("The shape is a green circle. So the answer is green.", "what color is the shape?", "green", ["circle"]),
+        ("The shape is green. So the answer is green.", "what color is the shape?", "green", []),
+        ("The brown shape is a circle.", "what is the brown shape?", "circle", []),
+        ("The shape is a circle. So the answer is no.", "is a teal shape present?", "no", ["circle"]),
+        ("There is no red star. So the answer is no.", "is a teal shape present?", "no", []),
+        ("", "", "", []),
+        (None, None, None, []),
+    ],
+)
+def test_what_no_verified_answer_vouches_for(
+    thought: str | None, question: str | None, answer: str | None, words: list[str]
+) -> None:
+    assert unvouched(thought, question, answer) == words

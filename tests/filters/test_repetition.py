@@ -12,6 +12,7 @@ from filters.repetition import repeated_ngrams, repeated_sentences, stutters
         ("So the So the answer is no.", 1),
         ("The circle is the circle is the circle is red.", 1),
         ("It is red, it is red, so yes.", 1),
+        ("stars with dots are stars with dots, and stars with dots are stars with dots, and", 1),
         ("So the answer is no. So the answer is no.", 0),  # a sentence that comes again is counted as one
         ("The pattern goes red blue red blue.", 0),
         ("0 1 0 1 0 1", 0),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from filters.restated import affirms, contradicted
+from filters.restated import affirms, contradicted, ignores
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,21 @@ def test_contradicted(thought: str | None, question: str | None, answer: bool, c
 def test_affirms_is_of_the_claim_without_its_negation() -> None:
     assert affirms("There is no circle. So the answer is yes.", "is there not a circle?") is False
     assert affirms("There is a circle. So the answer is no.", "is there not a circle?") is True
+
+
+@pytest.mark.parametrize(
+    ("thought", "question", "off"),
+    [
+        ("The shape is a circle. So the answer is no.", "is a teal shape present?", True),
+        ("The shape is teal. So the answer is no.", "is a teal shape present?", False),
+        ("The circles are blue. So the answer is no.", "Is there a red circle?", False),
+        ("The dog sleeps. So the answer is no.", "Is the man wearing a red hat?", True),
+        ("So the answer is no.", "is a teal shape present?", None),
+        ("The shape is a circle. So the answer is yes.", "Is there a shape?", None),
+        (None, "is there a circle?", None),
+    ],
+)
+def test_a_thought_ignores_a_question_of_which_it_names_nothing(
+    thought: str | None, question: str, off: bool | None
+) -> None:
+    assert ignores(thought, question) is off

@@ -18,6 +18,7 @@ SCHEMA = {
     "finish_reason": pl.String,
     "contradicts": pl.Boolean,
     "concluded": pl.String,
+    "off_question": pl.Boolean,
 }
 
 FREE = QualityConfig(max_repeated_ngrams=None, max_repeated_sentences=None, max_stutters=None, contradictions=False)
@@ -25,7 +26,7 @@ FREE = QualityConfig(max_repeated_ngrams=None, max_repeated_sentences=None, max_
 
 
 def traces(*texts: str | None, **more: Any) -> pl.DataFrame:
-    row = {"tokens": 10, "finish_reason": "stop", "contradicts": None, "concluded": None, **more}
+    row = {"tokens": 10, "finish_reason": "stop", "contradicts": None, "concluded": None, "off_question": None, **more}
     return pl.DataFrame(
         [{"id": f"t{i}", "sample_id": "s", "reasoning": text, **row} for i, text in enumerate(texts)], schema=SCHEMA
     )
@@ -67,6 +68,7 @@ def test_measures_by_hand(text: str, measure: str, value: float) -> None:
         ({"max_tokens": 9}, {}, "quality:too_long"),
         ({"truncated": True}, {"finish_reason": "length"}, "quality:truncated"),
         ({"contradictions": True}, {"contradicts": True}, "quality:contradiction"),
+        ({"on_question": True}, {"off_question": True}, "quality:off_question"),
         ({"max_leaks": 0}, {"reasoning": "The caption says so."}, "quality:leaks"),
         ({"max_cues": 0}, {"reasoning": "Wait."}, "quality:cues"),
         ({"max_foreign": 0.1}, {"reasoning": "да yes"}, "quality:language"),
@@ -111,6 +113,7 @@ def test_what_the_caption_denies_is_measured_and_drops_where_a_limit_is_set() ->
     dropped = drop_poor(measure_traces(rows, config), config).dropped
     assert dropped["reason"].to_list() == ["quality:caption_denies"]
     assert '"denied":"red"' in dropped["evidence"][0]
+    assert measure_traces(rows, FREE)["unvouched"].to_list() == [["circle", "red"], ["circle", "blue"]]
     blind = rows.with_columns(caption=pl.lit(None, pl.String))
     assert measure_traces(blind, config)["denied"].to_list() == [None, None]
     assert drop_poor(measure_traces(blind, config), config).kept.height == 2, "without a caption nothing is denied"

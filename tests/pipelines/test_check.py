@@ -29,7 +29,7 @@ def test_a_schema_that_no_trace_fills_is_refused_before_a_model_is_asked() -> No
         "verify.tags=staged"
     )
     check_recipe(load_recipe("quickstart", ["verify.tags=thought_solution"]))
-    check_recipe(load_recipe("quickstart", ["verify.tags=staged", "distill=null"]))
+    check_recipe(load_recipe("quickstart", ["verify.tags=staged", "distill=null", "quality=null"]))
 
 
 @pytest.mark.parametrize(
