@@ -4,8 +4,8 @@
     python benchmarks/large_log.py --samples 2500 --threads 2
 
 No model is asked: the log holds every answer, as if they had come in any order. The build runs ingest, distill, verify,
-rollouts, score, difficulty, split, select and release in a process of its own, once with DuckDB on 2 and once on 64
-threads (polars on as many), and then two builds at once in one workspace. The limit is 4 GB of memory for a build and the
+rollouts, score, difficulty, split, select and release in a process of its own, once with DuckDB told of 2 and once of 64
+processors, and then two builds at once in one workspace. The limit is 4 GB of memory for a build and the
 processes that it starts, together. Prints a line a stage and a run, and writes benchmarks/results/large_log.json.
 """
 
@@ -163,7 +163,7 @@ class Watch(threading.Thread):
 def start(folder: Path, name: str, threads: int, *overrides: str) -> tuple[subprocess.Popen[str], Watch]:
     command = [sys.executable, __file__, "--run", str(folder), name, "--threads", str(threads)]
     command += [part for override in overrides for part in ("--set", override)]
-    environment = os.environ | {"POLARS_MAX_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     watch = Watch(process.pid)
     watch.start()
