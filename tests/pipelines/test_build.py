@@ -243,6 +243,24 @@ def test_a_leaking_trace_is_mended_and_a_poor_one_dropped(finished: Path, tiny: 
     assert told["quality"]["dropped"]["quality:leaks"] > 0
 
 
+def test_shares_of_right_traces_are_the_tables_own_and_stand_in_the_card(
+    finished: Path, tiny: SimpleNamespace, copy_of: Copy
+) -> None:
+    build = tiny.make(finished, "traces.beats_chance=true", out=copy_of(finished))
+    run_build(build)
+    told, release = road(build), release_path(build, road(build))
+    shares = pl.DataFrame(json.loads((release / "manifest.json").read_text())["verified_shares"])
+    traces = told.table("distill").collect().height
+    wrong = told.table("verify", "dropped").filter(pl.col("reason") == "verify:wrong").collect().height
+    assert shares["right"].sum() >= told.table("verify").collect().height
+    assert shares["answered"].sum() - shares["right"].sum() == wrong
+    assert shares["answered"].sum() <= traces
+    guessed = told.table("pick", "dropped").filter(pl.col("reason") == "pick:chance").collect()
+    for evidence in map(json.loads, guessed["evidence"]):
+        assert evidence["answered"] < 2 or evidence["right"] / evidence["answered"] <= evidence["chance"]
+    assert "## Right traces against chance" in (release / "README.md").read_text()
+
+
 def test_one_trace_a_question_and_prompts_in_order(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
     build = tiny.make(
         finished,
