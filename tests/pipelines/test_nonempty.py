@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from pipelines.nonempty import Given, check_not_empty
+from pipelines.nonempty import Given, check_not_empty, given_configs
+from pipelines.recipe import load_recipe
 from schemas.errors import StageError
 
 DROPS = pl.DataFrame({"sample_id": [], "reason": []}, schema={"sample_id": pl.String, "reason": pl.String})
@@ -58,3 +59,13 @@ def test_a_sample_that_lost_many_traces_is_counted_once() -> None:
     )
     with pytest.raises(StageError, match="2 verify:no_answer, 1 verify:wrong"):
         check_not_empty([Given("sft", False)], {"sft": 0}, sides(sft=2), lost)
+
+
+def test_what_a_recipe_gives() -> None:
+    """Without traces the share of `sft` is `rl`'s; a trial of a few rows may leave anything empty."""
+    every = load_recipe("quickstart")
+    assert [given.config for given in given_configs(every)] == ["sft", "rl", "holdout"]
+    assert [given.config for given in given_configs(load_recipe("quickstart", ["distill=null"]))] == ["rl", "holdout"]
+    assert given_configs(load_recipe("quickstart", ["split={sft: 1.0, rl: 0.0, holdout: 0.0}"])) == [Given("sft", True)]
+    assert given_configs(load_recipe("quickstart", ["release.allow_empty=[sft]"])) == given_configs(every)[1:]
+    assert given_configs(load_recipe("quickstart", limit=3)) == []
