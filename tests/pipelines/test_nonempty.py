@@ -65,7 +65,10 @@ def test_what_a_recipe_gives() -> None:
     """Without traces the share of `sft` is `rl`'s; a trial of a few rows may leave anything empty."""
     every = load_recipe("quickstart")
     assert [given.config for given in given_configs(every)] == ["sft", "rl", "holdout"]
-    assert [given.config for given in given_configs(load_recipe("quickstart", ["distill=null"]))] == ["rl", "holdout"]
+    assert [given.config for given in given_configs(load_recipe("quickstart", ["distill=null", "quality={}"]))] == [
+        "rl",
+        "holdout",
+    ]
     assert given_configs(load_recipe("quickstart", ["split={sft: 1.0, rl: 0.0, holdout: 0.0}"])) == [Given("sft", True)]
     assert given_configs(load_recipe("quickstart", ["release.allow_empty=[sft]"])) == given_configs(every)[1:]
     assert given_configs(load_recipe("quickstart", limit=3)) == []
