@@ -6,11 +6,15 @@ from filters.verify.reward import BUDGET_S
 from generators.prompts import same_prompt
 from pipelines.gate import gate_notes
 from pipelines.recipe import Recipe
+from schemas.tags import TAG_SCHEMAS
 
 
 def notes(recipe: Recipe) -> Iterator[str]:
     """A sentence a note, with the place of its key in front."""
-    yield from (recipe.placed(note) for note in (*_of_prompts(recipe), *_of_budget(recipe), *gate_notes(recipe)))
+    yield from (
+        recipe.placed(note)
+        for note in (*_of_prompts(recipe), *_of_tags(recipe), *_of_budget(recipe), *gate_notes(recipe))
+    )
 
 
 def _of_budget(recipe: Recipe) -> Iterator[str]:
@@ -20,6 +24,20 @@ def _of_budget(recipe: Recipe) -> Iterator[str]:
         yield (
             f"verify.budget_s: the reward of a release has {BUDGET_S:g} s for an answer; one scored here after that, "
             f"within {given:g} s, fails the build when it is graded again."
+        )
+
+
+def _of_tags(recipe: Recipe) -> Iterator[str]:
+    """Where replies are read by marks that nothing in the prompt asks for: a model that writes none gives no answer."""
+    if recipe.rollouts is None:
+        return
+    schema, asked = TAG_SCHEMAS[recipe.rollouts.tags], recipe.rollouts.asked
+    part = next(section for section in schema.sections if section.name == schema.answer)
+    mark = part.open or ("\\boxed" if schema.inner == "boxed" else "")
+    if mark and mark not in f"{asked.system or ''}{asked.template}":
+        yield (
+            f"rollouts.tags: '{schema.name}' looks for the answer after {mark}, and neither rollouts.system nor "
+            "rollouts.prompt asks for it; ask for it, unless the model was trained to write it, or take `plain`."
         )
 
 

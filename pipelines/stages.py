@@ -40,7 +40,7 @@ ROAD: tuple[Stage, ...] = in_order(
           Asks(traces.distill_rows, distill.requests, distill.collect, passed="no_caption")),
     Stage("conclude", "answers", 3, ("distill",), lambda r: r.teacher if r.teacher and r.teacher.force_answer else None, ask,
           Asks(traces.conclude_rows, distill.conclude_requests, distill.conclude_collect, limit="distill.force_tokens")),
-    Stage("verify", "traces", 2, ("distill", "conclude"), lambda r: r.verify if r.distill else None, traces.verify_traces),
+    Stage("verify", "traces", 3, ("distill", "conclude"), lambda r: r.verify if r.distill else None, traces.verify_traces),
     Stage("judge", "verdicts", 2, ("verify",), lambda r: r.judge if r.distill else None, ask,
           Asks(traces.trace_judge_rows, judge.requests, traces.collect_judged, most=lambda section: None, passed="no_answer",
                limit="judge.sampling.max_tokens")),

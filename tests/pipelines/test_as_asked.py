@@ -222,3 +222,18 @@ def test_a_recipe_of_the_readme_releases_what_its_student_is_asked(text: str, tm
     assert released[0] == {"role": "system", "content": recipe.rollouts.system}
     assert tags(recipe)["rl"] == recipe.rollouts.tags
     assert not list(notes(recipe))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["rollouts.tags=plain"], False),
+        (["rollouts.tags=think_answer"], True),
+        (["rollouts.tags=think_answer", "rollouts.system=Answer in <answer></answer>."], False),
+        (["rollouts.tags=plain_boxed"], True),
+        (["rollouts.tags=plain_boxed", "rollouts.prompt='{question} Put it in \\boxed{{}}.'"], False),
+    ],
+)
+def test_a_schema_that_nothing_asks_for_is_noted(overrides: list[str], told: bool) -> None:
+    found = [note for note in notes(load_recipe("quickstart", overrides)) if "rollouts.tags" in note]
+    assert len(found) == told
