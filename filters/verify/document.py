@@ -127,7 +127,7 @@ golds only.
 def page() -> str:
     """The whole page as Markdown."""
     kinds = "\n".join(_kind(kind) for kind in KINDS.values())
-    graders = _table(("trainer", "rule"), [(name, _first_line(grader.__doc__)) for name, grader in GRADERS.items()])
+    graders = _table(("trainer", "rule"), [(name, grader.rule) for name, grader in GRADERS.items()])
     tags = _table(
         ("schema", "layout", "answer in", "seen in"),
         [(f"`{t.name}`", f"`{_layout(t)}`", _answer_place(t), t.seen_in) for t in TAG_SCHEMAS.values()],
@@ -201,10 +201,6 @@ def _polarity(scores: Mapping[str, float], scale: float | None) -> str:
     if scale is not None:
         return f"number / {scale:g}"
     return ", ".join(f"{word} = {score:g}" for word, score in scores.items())
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0]
 
 
 def main() -> None:

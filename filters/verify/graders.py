@@ -21,13 +21,15 @@ class Grader:
     """A trainer's grader, called with (completion, solution): a score, or None where the trainer skips the row.
 
     In its parts, so that what comes again need not be read again: `looks_at` cuts out of a completion what is read of it
-    (equal cuts, equal scores), `gold` reads a solution, `said` reads a cut, `compare(gold, said)` scores.
+    (equal cuts, equal scores), `gold` reads a solution, `said` reads a cut, `compare(gold, said)` scores. `rule` says
+    whose code it restates, and what that makes of an odd gold.
     """
 
     gold: Callable[[str], Any]
     said: Callable[[str], Any]
     compare: Callable[[Any, Any], float | None]
     looks_at: Callable[[str], str] = str
+    rule: str = ""
 
     def __call__(self, completion: str, solution: str) -> float | None:
         return self.compare(self.gold(solution), self.said(self.looks_at(completion)))
@@ -84,8 +86,12 @@ def _trl_said(completion: str) -> list[Any]:
     return _parse(completion, 10, _strict(("units", True)))
 
 
-trl = Grader(_trl_gold, _trl_said, lambda gold, said: _equal(gold, said) if gold else None)
-"""huggingface/trl 1.16, trl/rewards/accuracy_rewards.py `accuracy_reward`: an unreadable gold is skipped."""
+trl = Grader(
+    _trl_gold,
+    _trl_said,
+    lambda gold, said: _equal(gold, said) if gold else None,
+    rule="huggingface/trl 1.16, trl/rewards/accuracy_rewards.py `accuracy_reward`: an unreadable gold is skipped.",
+)
 
 
 def _swift_gold(solution: str) -> list[Any]:
@@ -105,8 +111,8 @@ ms_swift = Grader(
     _swift_said,
     lambda gold, said: _equal(gold, said) if gold else 0.0,
     lambda completion: inside.group() if (inside := _ANSWER.search(completion)) else completion,
+    rule="modelscope/ms-swift, swift/rewards/orm.py `MathAccuracy`: reads inside `<answer>`; an unreadable gold scores 0.",
 )
-"""modelscope/ms-swift, swift/rewards/orm.py `MathAccuracy`: reads inside `<answer>`; an unreadable gold scores 0."""
 
 
 def _lmm_gold(solution: str) -> list[Any]:
@@ -120,8 +126,13 @@ def _lmm_said(completion: str) -> list[Any]:
     return _parse(completion, 5, _strict(*_LOOSE))
 
 
-lmm_r1 = Grader(_lmm_gold, _lmm_said, lambda gold, said: _equal(said, gold) if gold else 1.0)
-"""TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py: wraps the gold in dollars; an unreadable gold scores 1."""
+lmm_r1 = Grader(
+    _lmm_gold,
+    _lmm_said,
+    lambda gold, said: _equal(said, gold) if gold else 1.0,
+    rule="TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py: wraps the gold in dollars; an unreadable gold scores "
+    "1.",
+)
 
 
 def _easyr1_cut(completion: str) -> str:
@@ -129,11 +140,21 @@ def _easyr1_cut(completion: str) -> str:
     return match.group(1).strip() if match else completion.strip()
 
 
-easyr1 = Grader(str.strip, str, lambda gold, said: _mathruler(said, gold), _easyr1_cut)
-"""hiyouga/EasyR1, examples/reward_function/r1v.py: `<answer>` on one line, else the whole reply, to `mathruler`."""
+easyr1 = Grader(
+    str.strip,
+    str,
+    lambda gold, said: _mathruler(said, gold),
+    _easyr1_cut,
+    rule="hiyouga/EasyR1, examples/reward_function/r1v.py: `<answer>` on one line, else the whole reply, to `mathruler`.",
+)
 
-verl = Grader(str, str, lambda gold, said: _mathruler(said, gold), lambda completion: last_boxed(completion) or "None")
-"""volcengine/verl, verl/utils/reward_score/geo3k.py: the last box, to `mathruler`."""
+verl = Grader(
+    str,
+    str,
+    lambda gold, said: _mathruler(said, gold),
+    lambda completion: last_boxed(completion) or "None",
+    rule="volcengine/verl, verl/utils/reward_score/geo3k.py: the last box, to `mathruler`.",
+)
 
 
 def _mathruler(answer: str, solution: str) -> float | None:

@@ -8,6 +8,7 @@ import pytest
 
 from filters.verify.catalogue import KINDS
 from filters.verify.document import page
+from filters.verify.graders import GRADERS
 
 PAGE = Path(__file__).parents[3] / "docs" / "verifiers.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", page(), re.DOTALL)
@@ -40,6 +41,15 @@ def test_the_examples_run(example: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert "assert" in example
+
+
+def test_the_page_tells_whose_code_each_grader_restates() -> None:
+    rows = re.findall(
+        r"^\| (\w+) \| (.+) \|$", page().split("## Trainers' own graders")[1].split("## ")[0], re.MULTILINE
+    )
+    told = dict(rows[1:])
+    assert set(told) == set(GRADERS)
+    assert all("/" in rule.split(",")[0] and ".py" in rule for rule in told.values())
 
 
 def test_there_is_an_example_for_each_trainer() -> None:
