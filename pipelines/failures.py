@@ -61,9 +61,10 @@ class FailuresLog:
         if len(small) < 2:
             return 0
         with store_errors(self.root):
-            write_part(pl.read_parquet(small), self.root)
+            joined = write_part(pl.read_parquet(small), self.root)
             for path in small:
-                path.unlink()
+                if path != joined:  # which is among them where a kill came between the two steps before
+                    path.unlink()
         return len(small)
 
     def _parts(self) -> list[Path]:

@@ -91,10 +91,15 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFra
     return pl.DataFrame(timed, schema=schema)
 
 
-def write_part(table: pl.DataFrame, root: Path) -> None:
-    """Write rows as an immutable part, named by keys and times: writing the same journal twice gives one part."""
+def write_part(table: pl.DataFrame, root: Path) -> Path | None:
+    """Write rows as an immutable part and return its path; None where there are none.
+
+    It is named by keys and times: writing the same journal twice gives one part.
+    """
     if not table.height:
-        return
+        return None
     table = table.unique(("key", "created_at"), keep="first", maintain_order=True).sort("key", "created_at")
     name = hash_text("".join(table["key"]) + str(table["created_at"].min()))
-    write_table(table, root / f"part-{name}.parquet")
+    path = root / f"part-{name}.parquet"
+    write_table(table, path)
+    return path

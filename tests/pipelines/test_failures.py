@@ -15,6 +15,7 @@ from flows.build import worth_retrying
 from flows.funnel import funnel_rows, funnel_table
 from flows.planned import plan_table
 from pipelines.build import records, release_path, run_build, up_to_date
+from pipelines.completions import CompletionsLog
 from pipelines.garbage import collect_garbage
 from pipelines.plan import make_plan
 from pipelines.query import run_query
@@ -23,6 +24,7 @@ from pipelines.refusals import terms
 from pipelines.stage import Build
 from pipelines.stages import road
 from pipelines.workspace import Workspace
+from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig
 from schemas.errors import CurateError, FatalEngineError, StageError, TransientEngineError
 
@@ -497,3 +499,18 @@ def test_terms_hold_what_a_refusal_may_depend_on_and_no_password() -> None:
     assert terms(config) == terms(same)
     others = ({"args": {"max_model_len": 9}}, {"base_urls": ("https://other/v1",)}, {"api_key_env": "OTHER"})
     assert len({terms(config.model_copy(update=other)) for other in others} | {terms(config)}) == 4
+
+
+def test_joining_parts_loses_no_failure_after_a_kill_between_its_two_steps(tmp_path: Path) -> None:
+    log = CompletionsLog(tmp_path)
+    for prompt in ("a", "b"):
+        with log.writer(ModelIdentity("m", "r", "t")) as writer:
+            writer.unanswered(prompt, [0, 1], "gone")
+    parts = {path: path.read_bytes() for path in (tmp_path / "failures").glob("part-*")}
+    before = log.failures.scan().collect().sort("key")
+    assert log.failures.join_parts(1 << 20) == len(parts) == 2
+    for path, data in parts.items():  # the kill: the joined part is there, and the old ones still are
+        path.write_bytes(data)
+    assert log.failures.join_parts(1 << 20) == 3
+    assert log.failures.scan().collect().sort("key").equals(before) and before.height == 4
+    assert log.failures.join_parts(1 << 20) == 0
