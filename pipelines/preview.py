@@ -14,10 +14,12 @@ from typing import Any, Literal
 
 import polars as pl
 
+from filters.difficulty import is_unread, verdict, verdict_of
 from pipelines.ask import ask
 from pipelines.stage import Asks, Build, Road, Stage, run_stage
 from pipelines.stages import ROAD, road
-from pipelines.steps.traces import verified
+from pipelines.steps.rollouts import scores
+from pipelines.steps.round_trip import trained_on
 from pipelines.workspace import Workspace
 from schemas.completion import Completion, ImagePart, Message, Request, completion_key, prompt_key
 from schemas.errors import CurateError
@@ -210,24 +212,20 @@ def _outcomes(plan: Road, stage: Stage) -> Outcomes:
     kept = plan.table(stage.name).collect()
     for row in kept.iter_rows(named=True):
         if "correct" in kept.columns:
-            found[row["id"], model, 0] = (None, _verdict(row["correct"]))
+            found[row["id"], model, 0] = (None, verdict_of("stop", row["correct"], unread=False))
         elif "final" in kept.columns:
             found[row["id"], model, 0] = (row["final"], None)
     return found
 
 
 def _of_rollouts(plan: Road) -> Outcomes:
-    judged: dict[str, bool | None] = {}
-    if _done(plan, "judge_rollouts"):
-        judged = dict(plan.table("judge_rollouts").select("id", "correct").collect().iter_rows())
-    columns = ("id", "sample_id", "model", "index", "extracted", "correct", "finish_reason")
-    found: Outcomes = {}
-    for id_, sample, model, index, extracted, correct, finish in (
-        plan.table("score").select(columns).collect().iter_rows()
-    ):
-        said = _verdict(correct if correct is not None else judged.get(id_))
-        found[sample, model, index] = (extracted, "cut off" if finish == "length" else said)
-    return found
+    """As difficulty counts them; where a judge is still to come, as far as rules could tell."""
+    waits = "judge_rollouts" in plan and not _done(plan, "judge_rollouts")
+    scored = plan.table("score")
+    judged = scored.with_columns(no_answer=is_unread()) if waits else scores(plan)
+    told = judged.select("id", "sample_id", "model", "index", verdict=verdict())
+    rows = told.join(scored.select("id", "extracted"), on="id", how="left").drop("id").collect()
+    return {(sample, model, index): (extracted, named) for sample, model, index, named, extracted in rows.iter_rows()}
 
 
 def _of_traces(plan: Road, stage: Stage) -> Outcomes:
@@ -236,15 +234,11 @@ def _of_traces(plan: Road, stage: Stage) -> Outcomes:
     if _done(plan, "verify"):
         right = plan.table("verify").select("id", "correct").collect()
         fates = {id_: "right" if correct else "for the judge" for id_, correct in right.iter_rows()}
-    for name in ("verify", "judge", "rewrite", "quality", "pick"):
+    for name in ("verify", "judge", "rewrite", "quality", "pick", "round_trip_traces"):
         if _done(plan, name):
             fates |= {row["id"]: row["reason"] for row in _drops(plan, name)}
     traces = plan.table("distill").select("id", "sample_id", "index", "final").collect()
     return {(sample, model, index): (final, fates.get(id_)) for id_, sample, index, final in traces.iter_rows()}
-
-
-def _verdict(correct: bool | None) -> str:
-    return {True: "right", False: "wrong", None: "not scored"}[correct]
 
 
 def _drops(plan: Road, name: str) -> list[dict[str, Any]]:
@@ -267,8 +261,8 @@ def _tell_fates(plan: Road, rows: Mapping[str, Row], *, stopped: bool) -> None:
     sides, traced = {}, set()
     if _done(plan, "split"):
         sides = dict(plan.table("split").select("id", "split").collect().iter_rows())
-    if _done(plan, "verify"):
-        traced = set(verified(plan).select("sample_id").collect()["sample_id"])
+    if not stopped and "verify" in plan:
+        traced = set(trained_on(plan).select("sample_id").collect()["sample_id"])
     for row in rows.values():
         if row.id in gone:
             row.fate = f"dropped: {gone[row.id]}"

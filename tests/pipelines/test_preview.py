@@ -124,6 +124,14 @@ def test_each_row_has_what_was_sent_and_what_came_back(
     assert again.asked == 0, "the log answers a second preview, and the build"
 
 
+def test_a_verdict_has_the_name_that_difficulty_gives_it(
+    try_out: Callable[[Answer], tuple[Preview, Scripted]],
+) -> None:
+    found, _ = try_out(lambda request, i: ("I cannot say." if i else "1", 90))
+    verdicts = [reply.verdict for row in found.rows for reply in row.asked[0].replies]
+    assert set(verdicts[1::2]) == {"no_answer"} and set(verdicts[::2]) <= {"right", "wrong"}
+
+
 def test_a_model_that_refuses_ends_the_preview_with_what_was_sent(
     try_out: Callable[[Answer], tuple[Preview, Scripted]],
 ) -> None:

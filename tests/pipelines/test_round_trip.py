@@ -1,7 +1,9 @@
 """The round trip on the road: what a release holds, the trainer's own grader agrees with."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +14,7 @@ from generators.engines import select
 from generators.models import identify
 from pipelines.build import run_build
 from pipelines.check import check_recipe
+from pipelines.preview import preview
 from pipelines.recipe import load_recipe
 from pipelines.stage import Build
 from pipelines.stages import road
@@ -151,6 +154,19 @@ def test_what_the_reasoner_solved_is_not_what_is_lost(
     traced_ids = road(build).table("verify").collect()["sample_id"]
     assert set(rows["sft"]["id"]) == set(sides.filter(split="sft")["id"]) & set(traced_ids)
     assert set(rows["sft"]["verifier"]) == {"number", "choice", "expression"}
+
+
+def test_a_preview_tells_which_traces_the_grader_misreads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = graders.GRADERS["verl"]
+    deaf = replace(real, looks_at=lambda text: "" if re.search(r"\dth", text) else real.looks_at(text))
+    monkeypatch.setitem(graders.GRADERS, "verl", deaf)
+    build = traced(tmp_path, monkeypatch, plainly, "release.trainer=verl", "release.allow_empty=[sft]")
+    run_build(build)
+    sides = dict(road(build).table("split").select("id", "split").collect().iter_rows())
+    for row in preview(build).rows:
+        said = {reply.verdict for asked in row.asked if asked.stage == "distill" for reply in asked.replies}
+        assert said <= {"round_trip:trace", "verify:wrong"}
+        assert (row.fate == "dropped: release:no_verified_trace") == (sides[row.id] == "sft")
 
 
 def test_a_trace_that_the_grader_misreads_is_lost_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
