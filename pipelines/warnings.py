@@ -1,6 +1,6 @@
 """What a stage's record warns of: almost all of its rows lost to one cause, or replies that mean nothing.
 
-Read off the records alone, so that a build, a later look at it and a schedule say the same.
+Read off the records alone, so that the terminal and the flow's artifact say the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,10 @@ ALMOST_ALL = 0.95
 FEWEST = 5
 """Of fewer rows than this no share is told."""
 
-MEANT = ("select:budget", "select:quota", "select:covered", "traces:")
+MEANT = (
+    *("select:budget", "select:quota", "select:covered", "prefer:budget"),
+    *("pick:longer", "pick:not_second_longest", "pick:not_drawn", "pick:alike"),
+)
 """Causes by which a recipe drops most rows on purpose."""
 
 CURES = {
@@ -26,28 +29,32 @@ CURES = {
     "are written",
     "verify:unscored": "no rule can score these answers: add a `judge`",
     "judge:unscored": "the judge's replies fit no verdict: take a stronger judge",
-    "difficulty:unmeasured": "none of the rollouts gave an answer that can be scored: ask for one in rollouts.system, and "
-    "see that rollouts.tags fits the replies",
-    "difficulty:too_few": "most rollouts gave no answer that can be scored: ask for one in rollouts.system, and see that "
-    "rollouts.tags fits the replies; or lower difficulty.min_n",
+    "pick:chance": "the teacher does no better than guesses: take a stronger one, or set traces.beats_chance to false",
+    "difficulty:unmeasured": "no rollout gave an answer that can be scored: ask for one in rollouts.system, see that "
+    "rollouts.tags fits the replies, or raise rollouts.sampling.max_tokens where they were cut off",
+    "difficulty:too_few": "most rollouts gave no answer that can be scored: ask for one in rollouts.system, see that "
+    "rollouts.tags fits the replies, raise rollouts.sampling.max_tokens where they were cut off, or lower difficulty.min_n",
     "dedup:": "see whether the rows really repeat each other, with `curate why ID`",
     "select:too_hard": "the student is too weak for these questions: take a stronger one or easier rows",
     "select:too_easy": "the student knows these questions: take harder rows",
     "select:unmeasured": "the rule reads a number that these rows do not have",
     "round_trip:": "release.trainer's own grader rejects what we accept: see release.trainer and verify.tags",
-    "release:no_verified_trace": "no trace of these samples was verified: see the drops of distill, verify and quality",
+    "release:no_verified_trace": "see why the traces of these samples were dropped, with `curate why ID`",
 }
 """The likely cure of a cause, by its longest beginning here."""
 
 LOOK = "look at one with `curate why ID`"
 
 _VERDICTS = {
-    "no_answer": "ask for an answer in rollouts.system, and see that rollouts.tags, where answers are looked for, fits the "
-    "replies",
-    "truncated": "raise rollouts.sampling.max_tokens",
-    "unscored": "no rule can score these answers: add a `judge`",
-    "wrong": "the student gets nothing right: see that it gets the image, and how golds are written",
+    "no_answer": (
+        "hold no readable answer",
+        "ask for an answer in rollouts.system, and see that rollouts.tags, where answers are looked for, fits the replies",
+    ),
+    "unscored": ("could not be scored", CURES["verify:unscored"]),
+    "wrong": ("are wrong", "the student gets nothing right: see that it gets the image, and how golds are written"),
 }
+"""What is said of rollouts of which almost all came to that, and the likely cure. Of those that were cut off, the stage that
+asked for them has told."""
 
 
 def warnings_of(record: Mapping[str, Any]) -> list[str]:
@@ -82,9 +89,8 @@ def _of_verdicts(record: Mapping[str, Any]) -> list[str]:
     """Rollouts are not dropped for what they say, so their verdicts are looked at where they are counted."""
     found: Mapping[str, int] = record.get("notes", {}).get("verdicts", {})
     asked = sum(found.values())
-    names = {"no_answer": "hold no readable answer", "truncated": "were cut off", "unscored": "could not be scored"}
     return [
-        f"{record['stage']}: {count:,} of {asked:,} rollouts {names.get(name, 'are wrong')}; {_VERDICTS[name]}."
+        f"{record['stage']}: {count:,} of {asked:,} rollouts {'; '.join(_VERDICTS[name])}."
         for name, count in found.items()
         if name in _VERDICTS and asked >= FEWEST and count >= ALMOST_ALL * asked
     ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipelines.stages import ROAD
-from pipelines.warnings import CURES, all_warnings, cure_of, warnings_of
+from pipelines.warnings import CURES, MEANT, all_warnings, cure_of, warnings_of
 
 
 def record(stage: str = "verify", rows: int = 100, **more: Any) -> dict[str, Any]:
@@ -19,6 +19,7 @@ def record(stage: str = "verify", rows: int = 100, **more: Any) -> dict[str, Any
         (100, {"verify:no_answer": 50, "verify:wrong": 50}),  # no one cause
         (4, {"verify:wrong": 4}),  # too few to say
         (100, {"select:budget": 99}),  # on purpose
+        (100, {"pick:longer": 96}),  # the shortest of many
         (100, {}),
     ],
 )
@@ -35,6 +36,7 @@ def test_what_is_no_alarm(rows: int, dropped: dict[str, int]) -> None:
         ("ingest", "ingest:image_missing", "image_root"),
         ("select", "select:too_hard", "stronger"),
         ("dedup", "dedup:near", "curate why ID"),
+        ("pick", "pick:chance", "traces.beats_chance"),
         ("nowhere", "unheard:of", "curate why ID"),
     ],
 )
@@ -64,7 +66,7 @@ def test_all_stages_in_order() -> None:
 
 def test_cures_name_stages_that_there_are() -> None:
     stages = {stage.name for stage in ROAD}
-    assert {start.split(":")[0] for start in CURES} <= stages
+    assert {start.split(":")[0] for start in (*CURES, *MEANT)} <= stages
 
 
 def test_the_longest_beginning_counts() -> None:
