@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from filters.difficulty import DifficultyConfig, outcome, verdict
+from filters.verify.verifier import TOLERANCE
 
-_SAME = 1e-9
 _OPEN = ("timeout", "crash")
 
 
@@ -38,9 +38,9 @@ def disagreements(
     )
     judged, known = pl.col("tier") == "judge", ~pl.col("tier").is_in(_OPEN)
     told = told.with_columns(no_answer=pl.col("verdict") == "no_answer", counted="correct")
-    told = told.with_columns(correct=pl.col("paid") >= pl.col("threshold") - _SAME)
+    told = told.with_columns(correct=pl.col("paid") >= pl.col("threshold") - TOLERANCE)
     told = told.with_columns(verdict().alias("named"), outcome(config).alias("correct"))
-    same = (pl.col("paid") - pl.col("score")).abs() < _SAME
+    same = (pl.col("paid") - pl.col("score")).abs() < TOLERANCE
     neither = pl.col("paid").is_null() & pl.col("score").is_null()
     counts = (pl.col("named") == pl.col("verdict")) & pl.col("correct").eq_missing(pl.col("counted"))
     agree = (same.fill_null(False) | neither) & counts

@@ -13,7 +13,7 @@ import polars as pl
 from filters.difficulty import DifficultyConfig
 from filters.regrade import count, disagreements, miscounted
 from filters.verify.reward import reward
-from filters.verify.verifier import right_from
+from filters.verify.verifier import is_right, right_from
 from pipelines.release_rows import CONFIGS
 from pipelines.rollout_rows import NAME
 from pipelines.row_groups import batches
@@ -94,7 +94,9 @@ def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -
         if disagreements(alone, again, _thresholds(alone), config).height:
             raise StageError(_difference(row.row(0, named=True), again[0]))
     cut = pl.col("finish_reason") == "length"
-    right = pl.Series([p is not None and p >= t for p, t in zip(paid, thresholds, strict=True)], dtype=pl.Boolean)
+    right = pl.Series(
+        [p is not None and is_right(p, t) for p, t in zip(paid, thresholds, strict=True)], dtype=pl.Boolean
+    )
     told = known.with_columns(paid=right).unique(["sample_id", "model", "index"], keep="first")
     counts = told.select(
         graded=pl.len(),

@@ -14,6 +14,8 @@ from schemas.verdict import Verdict, unscored
 
 CHEAP_CHARS = 2000
 """Spans up to this length are judged at once by kinds whose work is small; longer ones where they can be stopped."""
+TOLERANCE = 1e-9
+"""Scores that differ by less are the same."""
 _DEFAULTS: dict[str, Params] = {}
 
 
@@ -78,6 +80,11 @@ def right_from(verifier: str, params: Mapping[str, Any] = NO_PARAMS) -> float:
     return _threshold(KINDS[name], _params(KINDS[name], params, metric))
 
 
+def is_right(score: float, threshold: float) -> bool:
+    """Whether a score reaches the one from which an answer is right, but for what rounding takes away."""
+    return score >= threshold - TOLERANCE
+
+
 def _guarded(item: VerifyItem, cheap: bool) -> Verdict | None:
     try:
         return _verify(item, cheap)
@@ -131,9 +138,8 @@ def _verdict(kind: Kind, outcome: Outcome, span: str, shown: str, params: Params
     if outcome.score is None:
         return Verdict(None, None, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
     score = min(1.0, max(0.0, outcome.score))
-    return Verdict(
-        score, score >= _threshold(kind, params) - 1e-9, span, outcome.explanation, outcome.tier, shown, outcome.parsed
-    )
+    correct = is_right(score, _threshold(kind, params))
+    return Verdict(score, correct, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
 
 
 def _threshold(kind: Kind, params: Params) -> float:

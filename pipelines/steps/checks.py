@@ -16,7 +16,7 @@ from pipelines.recipe import Recipe
 from pipelines.row_groups import batches
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.rollouts import scores
-from pipelines.steps.tables import samples, verify_responses, write
+from pipelines.steps.tables import gold_facts, samples, verify_responses, write
 from pipelines.steps.traces import verified
 from pipelines.workspace import write_table
 from schemas.answer import load_answer
@@ -103,16 +103,7 @@ def _types(config: ChecksConfig) -> pl.DataFrame:
 def _golds(road: Road, stage: Stage) -> pl.LazyFrame:
     """The living samples with what tests against chance need."""
     rows = samples(road, stage, ("id", "question", "options", "answer", "source"))
-    gold = pl.col("answer").struct
-    return rows.select(
-        "id",
-        "question",
-        "options",
-        dataset=pl.col("source").struct.field("dataset"),
-        kind=gold.field("kind"),
-        gold=gold.field("raw"),
-        parsed=gold.field("parsed"),
-    ).sort("id")
+    return rows.select("id", "question", "options", **gold_facts()).sort("id")
 
 
 def _votes(road: Road) -> pl.LazyFrame:

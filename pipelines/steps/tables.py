@@ -22,6 +22,13 @@ def golds(road: Road) -> pl.LazyFrame:
     return road.table("ingest").select("id", "answer", "verifier", "options")
 
 
+def gold_facts() -> dict[str, pl.Expr]:
+    """What chance is computed from, of rows of `ingest`: `dataset, kind, gold, parsed`."""
+    gold = pl.col("answer").struct
+    dataset = pl.col("source").struct.field("dataset")
+    return {"dataset": dataset, "kind": gold.field("kind"), "gold": gold.field("raw"), "parsed": gold.field("parsed")}
+
+
 def verify_responses(
     build: Build,
     stage: Stage,

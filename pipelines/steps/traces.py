@@ -15,7 +15,7 @@ from pipelines.recipe import Recipe
 from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.steps.stream import Beside
-from pipelines.steps.tables import golds, judge_rows, samples, verify_responses
+from pipelines.steps.tables import gold_facts, golds, judge_rows, samples, verify_responses
 from schemas.split import Split, no_drops
 
 
@@ -171,16 +171,8 @@ def pick(build: Build, stage: Stage, road: Road) -> Outcome:
 
 def reasoned(road: Road) -> pl.LazyFrame:
     """The samples that have a trace, with what tells how well they are guessed."""
-    gold = pl.col("answer").struct
     rows = road.table("ingest").join(road.table("distill").select(id="sample_id"), on="id", how="semi")
-    return rows.select(
-        "id",
-        "options",
-        dataset=pl.col("source").struct.field("dataset"),
-        kind=gold.field("kind"),
-        gold=gold.field("raw"),
-        parsed=gold.field("parsed"),
-    ).sort("id")
+    return rows.select("id", "options", **gold_facts()).sort("id")
 
 
 def answered(road: Road) -> pl.LazyFrame:
