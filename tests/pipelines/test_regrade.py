@@ -11,8 +11,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from filters.difficulty import DifficultyConfig
-from filters.regrade import count, reason, verdict
+from filters.difficulty import DifficultyConfig, is_unread, outcome, verdict
+from filters.regrade import count, reason
 from filters.traces import score_rollouts
 from filters.verify.contracts import JudgeContract
 from filters.verify.gold import parse_gold
@@ -150,7 +150,8 @@ def test_every_kind_of_answer_is_graded_as_it_was_scored(tmp_path: Path) -> None
     with VerifierPool() as pool:
         scored = [score_rollouts(_rollouts(replies), pool, tags).kept for tags, replies in asked.items()]
     texts = pl.concat([_rollouts(replies).select("text") for replies in asked.values()])
-    told = pl.concat(scored).with_columns(texts["text"], verdict=verdict(DifficultyConfig()), reason=reason())
+    told = pl.concat(scored).with_columns(texts["text"], no_answer=is_unread())
+    told = told.with_columns(verdict=verdict(), correct=outcome(DifficultyConfig()), reason=reason())
     counts = {id_: (k, n) for id_, _, k, n in count(told.lazy()).collect().iter_rows()}
     for name, shape, rows in (
         ("rl", schema("rl"), [_released(id_, row, counts[id_]) for id_, row in golds.items()]),
@@ -169,7 +170,8 @@ def _rollouts(replies: list[dict[str, Any]]) -> pl.DataFrame:
 
 def _released(id_: str, row: dict[str, Any], counts: tuple[int, int]) -> dict[str, Any]:
     facts = dict.fromkeys(schema("rl").names) | {"model": "m", "k": counts[0], "n": counts[1]}
-    asked = {"id": id_, "question": "Which?", "media": [], "source": {"dataset": "cases"}, "solution": None}
+    source = {"dataset": "cases", "row": None, "license": None}
+    asked = {"id": id_, "question": "Which?", "media": [], "source": source, "solution": None}
     return record("rl", facts | asked | row, Prompt(), ReleaseConfig(), MediaStore(Path()))
 
 
