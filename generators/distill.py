@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from generators.outcomes import failure, said
-from generators.prompts import conversation, fields, images, knows, question_text
+from generators.prompts import content, conversation, fields, images, knows, unseen
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id
 from schemas.reply import (
@@ -222,14 +222,19 @@ def _opening(config: DistillConfig) -> tuple[Message, ...]:
 
 
 def _turn(config: DistillConfig, row: Mapping[str, Any]) -> Message:
-    question = question_text(row["question"], row["options"])
-    text = _text(config, row["caption"], question, row["gold"])
-    return conversation(None, *(images(row) if config.sees == "media" else ()), text)[0]
+    told = {"caption": row["caption"] or "", "answer": row["gold"]}
+    if config.sees == "media":
+        return conversation(None, *content(row, _template(config, row["caption"]), **told))[0]
+    blind = {"question": unseen(row), "options": row["options"], "media": None}
+    return conversation(None, *content(blind, _template(config, row["caption"]), **told))[0]
+
+
+def _template(config: DistillConfig, caption: str | None) -> str:
+    return config.prompt or ("Description: {caption}\nQuestion: {question}" if caption else "{question}")
 
 
 def _text(config: DistillConfig, caption: str | None, question: str, answer: str) -> str:
-    prompt = config.prompt or ("Description: {caption}\nQuestion: {question}" if caption else "{question}")
-    return prompt.format(caption=caption or "", question=question, answer=answer)
+    return _template(config, caption).format(caption=caption or "", question=question, answer=answer)
 
 
 def _unfinished(thought: str, thinking: bool) -> str:

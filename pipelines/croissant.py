@@ -55,6 +55,7 @@ _SAID_OF = {
     "chosen": "a right response",
     "rejected": "a wrong response",
     "images": "the pictures, in the order of the prompt",
+    "image_positions": "where each picture stands in the last user turn, in characters; empty: all before the text",
     "solution": "the gold answer as trainers' graders read it",
     "answer": "the gold answer as a tagged union, in JSON",
     "verifier": "the rule that scores an answer",

@@ -2,6 +2,7 @@
 
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
 looked for: `row_empty`, `conversation_unparseable`, `question_empty`, `answer_missing`, `options_unparseable`,
+`mark_count` (marks `<image>` in another number than images), `mark_in_option` (where an image cannot stand),
 `params_unparseable`, `meta_unparseable`, `kind_unknown`, `gold_nested` (several values, or an object, where one is said),
 `gold_ambiguous` (a number that is one option's text and another's place), `gold_outside_options`, `gold_unparseable`,
 `remote_image` (images are not downloaded), `image_outside` (not in the source's folders), `image_missing`, `image_empty`,
@@ -30,6 +31,7 @@ from pipelines.sources.values import NestedGoldError, is_place_only, is_two_opti
 from schemas.answer import Answer, dump_answer
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
+from schemas.marks import MARK, take_marks
 from schemas.sample import MEDIA, SAMPLE
 from schemas.section import Section
 from schemas.split import DROPPED, Split
@@ -74,6 +76,7 @@ class _Draft:
     meta: str | None = None
     parsed: str = ""
     media: list[Taken] = field(default_factory=list)
+    positions: tuple[int, ...] = ()
     id: str = ""
     drop: _Drop | None = None
 
@@ -164,6 +167,8 @@ class _Steps:
         if not row["options_ok"] or None in (row["options"] or ()):
             given = row["options_text"] if row["options_text"] is not None else canonical_json(row["options"])
             raise _Drop("options_unparseable", options=given[:_SHOWN])
+        if self._source.marks == "images":
+            self._read_marks(draft)
         draft.params = _json_text("params_unparseable", row["verifier_params"], dict) or "{}"
         draft.meta = _json_text("meta_unparseable", row["meta"], object)
         if draft.kind not in KINDS:
@@ -178,6 +183,25 @@ class _Steps:
             place = outside and is_place_only(row["answer"], options)
             hint = "; where answers are numbers of options, give the source `index_base: 0` or 1" if place else ""
             raise _Drop(cause, kind=draft.kind, answer=row["answer"][:_SHOWN], error=f"{error}{hint}") from error
+
+    def _read_marks(self, draft: _Draft) -> None:
+        """Take marks that stand for the row's images off its question; raises _Drop where they cannot.
+
+        A row without images has nothing that a mark could stand for, so there it is text, and so is one in an option, unless
+        question and options together hold a mark for each image.
+        """
+        row = draft.row
+        images = len(row["images"] or ())
+        marks, in_options = row["question"].count(MARK), sum(option.count(MARK) for option in row["options"] or ())
+        if not images or not marks + in_options:
+            return
+        if in_options and marks + in_options == images:
+            raise _Drop("mark_in_option", marks=marks, in_options=in_options, images=images, error=_IN_OPTION)
+        if marks not in (0, images):
+            raise _Drop("mark_count", marks=marks, images=images, error=_MARKS)
+        row["question"], draft.positions = take_marks(row["question"])
+        if not row["question"].strip():
+            raise _Drop("question_empty")
 
     def _answer(self, draft: _Draft, options: tuple[str, ...]) -> str:
         """The answer that the published one states; raises _Drop where it states none, or two."""
@@ -211,6 +235,7 @@ class _Steps:
                 "answer": row["answer"],
                 "kind": draft.kind,
                 "media": [m.origin for m in draft.media],
+                **({"positions": list(draft.positions)} if draft.positions else {}),
             }
         )
 
@@ -231,6 +256,8 @@ class _Steps:
         return content_id({"content": content, "number": number}), f"ingest:{drop.cause}", evidence
 
 
+_MARKS = "a mark <image> stands for one image; give each image one, or none, or the source `marks: literal`"
+_IN_OPTION = "an option cannot show an image; put its image into the question, or give the source `marks: literal`"
 _TWO = (
     "the number is one option's text and, counted from 0, another's place; give the source `index_base: 0` or 1, or cast "
     "the answer to a text in 'select' where it is the option's text"
@@ -300,7 +327,11 @@ def _samples(drafts: Sequence[_Draft], source: SourceSection) -> pl.DataFrame:
 
 
 def _media(drafts: Sequence[_Draft]) -> pl.Series:
-    items = [m.media for d in drafts for m in d.media]
+    items = [
+        m.media | {"position": d.positions[place] if d.positions else None}
+        for d in drafts
+        for place, m in enumerate(d.media)
+    ]
     flat = pl.DataFrame({name: [item.get(name) for item in items] for name in MEDIA_FIELDS}, schema=MEDIA_FIELDS)
     owner = pl.Series([place for place, d in enumerate(drafts) for _ in d.media], dtype=pl.UInt32)
     lists = flat.select(owner.alias("place"), pl.struct(pl.all()).alias("media")).group_by("place").agg("media")

@@ -1,7 +1,8 @@
 """The rows of a release: one Arrow schema a config, the same for every source, and the record behind each row.
 
 Lists are `[]`, never null, because loaders that infer types from a first null row fail on the second. `<image>` in a text
-would be taken for a picture, so it is written `[image]`, as exports do.
+would be taken for a picture, so it is written `[image]`, as exports do. `image_positions` says where each picture stands
+in the last user turn, in characters; it is empty where all stand before the text.
 """
 
 from collections.abc import Mapping
@@ -13,9 +14,10 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from filters.verify.graders import GRADERS
-from generators.prompts import Prompt, asked, shown, turns
+from generators.prompts import Prompt, asked, places, shown, turns
 from pipelines.shards import IMAGES, TURNS, hub_schema
 from schemas.engine import MediaReader
+from schemas.marks import MARK, SPOKEN
 from schemas.section import Section
 
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
@@ -76,6 +78,7 @@ def record(
         "id": row["id"],
         "prompt": [{**turn, "content": _no_marks(turn["content"])} for turn in turns(messages)],
         "images": [_image(picture.sha256, config, media) for picture in shown(messages)],
+        "image_positions": places(messages),
         "solution": row["solution"] or f"${answer['raw']}$",
         "answer": answer["parsed"],
         "verifier": row["verifier"]["id"],
@@ -101,7 +104,8 @@ def _image(sha256: str, config: ReleaseConfig, media: MediaReader) -> dict[str, 
 
 
 def _no_marks(text: str) -> str:
-    return text.replace("<image>", "[image]")
+    """Marks in brackets of the same length, so that positions in the text hold."""
+    return text.replace(MARK, SPOKEN)
 
 
 _MEASURED: dict[str, pa.DataType] = {
@@ -132,7 +136,8 @@ def schema(name: str) -> pa.Schema:
     fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS}
     fields |= {"sft": {"completion": TURNS}, "preference": {"chosen": TURNS, "rejected": TURNS}}.get(name, {})
     text = ("solution", "answer", "verifier", "verifier_params")
-    fields |= {"images": IMAGES, **dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
+    fields |= {"images": IMAGES, "image_positions": pa.list_(pa.int32())}
+    fields |= {**dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
     facts = ("tags", "dataset", "source_row", "license", "group")
     fields |= {**dict.fromkeys(facts, pa.string()), **_FACTS[name]}
     return hub_schema(fields)

@@ -31,7 +31,7 @@ from pipelines.steps import (
 from pipelines.steps import rollouts as outcomes
 
 ROAD: tuple[Stage, ...] = in_order(
-    Stage("ingest", "samples", 4, (), lambda r: r.ingest, ingest.ingest,
+    Stage("ingest", "samples", 5, (), lambda r: r.ingest, ingest.ingest,
           extra=lambda b: [b.recipe.limit, *map(fingerprint, b.recipe.sources)]),
     Stage("selftest", "samples", 2, ("ingest",), lambda r: r.verify, ingest.selftest_samples),
     Stage("caption", "captions", 3, ("selftest",), lambda r: r.caption, ask,
@@ -58,7 +58,7 @@ ROAD: tuple[Stage, ...] = in_order(
                limit="judge.sampling.max_tokens")),
     Stage("difficulty", "samples", 4, ("rollouts", "score", "judge_rollouts"),
           lambda r: r.difficulty if r.rollouts else None, outcomes.measure_difficulty),
-    Stage("variants", "variants", 3, ("difficulty", "caption", "score", "verify", "judge", "rewrite", "quality", "pick"),
+    Stage("variants", "variants", 4, ("difficulty", "caption", "score", "verify", "judge", "rewrite", "quality", "pick"),
           checks.section, checks.make_variants, extra=checks.facts),
     Stage("check_rollouts", "replies", 1, ("variants",), checks.section, ask,
           Asks(checks.variant_rows, catalogue.requests, catalogue.collect, lambda c: c.most(), lambda c: c.models(),
@@ -87,7 +87,7 @@ ROAD: tuple[Stage, ...] = in_order(
     Stage("prefer", "prompts", 2,
           ("select", "round_trip", "round_trip_traces", "split", "rollouts", "score", "judge_rollouts", "distill", "verify",
            "judge", "rewrite", "quality", "pick"), lambda r: r.preference, preference.pair_responses),
-    Stage("release", "samples", 4,
+    Stage("release", "samples", 5,
           ("prefer", "round_trip", "round_trip_traces", "select", "split", "verify", "judge", "rewrite", "quality", "pick",
            "caption", "rollouts", "score", "judge_rollouts", "difficulty"),
           lambda r: r.release, release.release),

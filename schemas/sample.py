@@ -11,9 +11,11 @@ MEDIA = pl.Struct(
         "duration": pl.Float64(),
         "role": pl.String(),
         "derived_from": pl.String(),
+        "position": pl.Int32(),
     }
 )
-"""A media item. Bytes are stored once, by `sha256`; `derived_from` is JSON `{media, op, params}` or null."""
+"""A media item. Bytes are stored once, by `sha256`; `derived_from` is JSON `{media, op, params}` or null. `position` is
+where it stands in the question, in characters; null for all items of a row: before the text."""
 
 SOURCE = pl.Struct(
     {"dataset": pl.String(), "split": pl.String(), "row": pl.String(), "license": pl.String(), "url": pl.String()}

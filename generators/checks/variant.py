@@ -9,11 +9,12 @@ import polars as pl
 from PIL import Image
 from pydantic import Field, field_validator
 
-from generators.prompts import Prompt, asked, known_fields
+from generators.prompts import Prompt, asked, known_fields, positions, unseen
 from generators.rollouts import RolloutsConfig
 from schemas.answer import Answer, dump_answer
 from schemas.completion import ImagePart, Message, Sampling
 from schemas.ids import canonical_json, content_id
+from schemas.marks import moved
 from schemas.sample import ANSWER, MEDIA, VERIFIER
 from schemas.section import Section
 
@@ -157,9 +158,9 @@ class Check(Section):
 def render(check: Check, sample: Material, setting: Setting, change: Change) -> dict[str, Any]:
     """A row of VARIANT."""
     rollouts = setting.rollouts
-    media = sample.media if change.media is None else change.media
+    shown = sample.media if change.media is None else change.media
     options = sample.options if change.options is None else change.options
-    question = sample.question if change.question is None else change.question
+    question, media = _placed(sample, change.question, shown)
     system = rollouts.system if check.system is None else check.system
     prompt = Prompt(system, change.prompt or check.prompt or rollouts.prompt)
     turns = asked({"question": question, "options": options, "media": media}, prompt, **change.values)
@@ -181,6 +182,23 @@ def render(check: Check, sample: Material, setting: Setting, change: Change) -> 
         "verifier": {"id": change.verifier or sample.verifier, "params": "{}" if change.verifier else sample.params},
         "detail": canonical_json(dict(change.detail)),
     }
+
+
+def _placed(sample: Material, question: str | None, media: Sequence[Media]) -> tuple[str, Sequence[Media]]:
+    """The question that is asked, and its pictures where they stand in it; `[image]` where they are not shown."""
+    row = {"question": sample.question, "media": sample.media}
+    places = positions(row)
+    asked_as = sample.question if question is None else question
+    if not places:
+        return asked_as, media
+    found = moved(places, sample.question, asked_as)
+    if not any(m["kind"] == "image" for m in media):
+        whole = unseen(row)
+        return (whole if question is None else asked_as.replace(sample.question, whole)), media
+    if found is None:
+        return asked_as, [{**m, "position": None} for m in media]
+    shift = found[0] - places[0]
+    return asked_as, [m if m.get("position") is None else {**m, "position": m["position"] + shift} for m in media]
 
 
 def read_messages(text: str) -> tuple[Message, ...]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from generators.models import ResolvedModel, chat_template_text
@@ -48,8 +49,29 @@ class ImageCache:
             return image
 
 
+_TOKENS = ("image_token", "boi_token", "video_token", "audio_token")
+"""Where a processor names the tokens that it puts media in place of."""
+
+
+def media_tokens(processor: Any) -> tuple[str, ...]:
+    """The texts that a processor takes for a picture, a video or a sound wherever they stand."""
+    named = (getattr(processor, name, None) for name in _TOKENS)
+    return tuple(token for token in named if isinstance(token, str) and token)
+
+
+def disarmed(text: str, tokens: Iterable[str]) -> str:
+    """The text with each of `tokens` in other brackets: `<image>` is `[image]`, `[IMG]` is `(IMG)`. It was no picture."""
+    for token in tokens:
+        name = token.strip("<|>[]")
+        text = text.replace(token, f"[{name}]" if token.startswith("<") else f"({name})")
+    return text
+
+
 class ChatPrompts:
-    """Turns requests into prompt text with a model's processor (pictures) or tokenizer (text only)."""
+    """Turns requests into prompt text with a model's processor (pictures) or tokenizer (text only).
+
+    Only a picture is a picture: a text that holds the token of one is sent with it in other brackets.
+    """
 
     def __init__(self, model: ResolvedModel, args: dict[str, Any]) -> None:
         """Load processor and tokenizer; `args` is the recipe's (`chat_template`, `chat_template_kwargs`).
@@ -70,6 +92,7 @@ class ChatPrompts:
         loader = AutoProcessor if self.sees_images else AutoTokenizer
         self.processor = loader.from_pretrained(model.path_or_id, **load)
         self.tokenizer = self.processor.tokenizer if self.sees_images else self.processor
+        self._tokens = media_tokens(self.processor) if self.sees_images else ()
         self.template = chat_template_text(str(args["chat_template"])) if args.get("chat_template") else None
         self.template_kwargs: dict[str, Any] = dict(args.get("chat_template_kwargs") or {})
         if not (self.template or self.processor.chat_template or self.tokenizer.chat_template):
@@ -96,10 +119,13 @@ class ChatPrompts:
             )
         except Exception as error:
             raise PermanentEngineError(f"the chat template refuses the messages: {error}") from error
-        return str(text) + request.prefix
+        return str(text) + disarmed(request.prefix, self._tokens)
 
     def _message(self, message: Message) -> dict[str, Any]:
         if not self.sees_images:
             return {"role": message.role, "content": "".join(p for p in message.content if isinstance(p, str))}
-        parts = [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in message.content]
+        parts = [
+            {"type": "text", "text": disarmed(p, self._tokens)} if isinstance(p, str) else {"type": "image"}
+            for p in message.content
+        ]
         return {"role": message.role, "content": parts}

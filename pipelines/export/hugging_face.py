@@ -27,6 +27,7 @@ _FIELDS: dict[str, pa.DataType] = {
     **dict.fromkeys(_TEXT, pa.string()),
     "options": pa.list_(pa.string()),
     "images": IMAGES,
+    "image_positions": pa.list_(pa.int32()),
 }
 
 
@@ -43,6 +44,7 @@ def plain(row: Row, draft: Draft) -> dict[str, Any]:
         "system": row.system,
         "question": row.question,
         "images": embedded(row),
+        "image_positions": list(row.positions),
         "answer": gold_of(row),
         "ground_truth": packed(row),
         "options": row.columns["options"] or [],

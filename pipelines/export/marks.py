@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 
 from pipelines.export.rows import Row, UnfitError
+from schemas.marks import MARK as IMAGE
 
-IMAGE = "<image>"
 COMMON = ("image", "video", "audio")
 _PADS = re.compile(r"<\|((?:image|video|audio|vision)_\w+)\|>")
 
@@ -24,8 +24,9 @@ def escape(text: str, marks: Iterable[str] = COMMON) -> str:
 
 
 def marked_question(row: Row, marks: Iterable[str] = COMMON) -> str:
-    """The question with one `<image>` a picture in front, where TRL and the models' own templates put them too."""
-    return IMAGE * len(row.images) + escape(row.question, marks)
+    """The question with one `<image>` a picture, where it stands; nothing else in it reads as a mark."""
+    marks = tuple(marks)
+    return "".join(escape(piece, marks) if isinstance(piece, str) else IMAGE for piece in row.pieces)
 
 
 def check_marks(images: int, *texts: str) -> None:

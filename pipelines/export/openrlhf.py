@@ -59,11 +59,15 @@ if __name__ == "__main__":
 def rl(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation in a string, and its gold."""
     gradable(row)
-    question = escape(row.question)
-    check_marks(0, question)  # pictures are parts here: no text may hold a mark
-    images = [{"type": "image", "image": (draft.home / draft.place(image)).as_uri()} for image in row.images]
+    check_marks(0, escape(row.question))  # pictures are parts here: no text may hold a mark
+    parts = [
+        {"type": "text", "text": escape(piece)}
+        if isinstance(piece, str)
+        else {"type": "image", "image": (draft.home / draft.place(piece)).as_uri()}
+        for piece in row.pieces
+    ]
     message: list[dict[str, Any]] = [{"role": "system", "content": escape(row.system)}] if row.system else []
-    message.append({"role": "user", "content": [*images, {"type": "text", "text": question}]})
+    message.append({"role": "user", "content": parts})
     return {
         "id": row.columns["id"],
         "datasource": row.columns["dataset"],

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipelines.manifest import check_files, read_manifest
 from pipelines.versions import find_release
+from schemas.marks import cut
 
 BATCH = 64
 """Rows that are in memory at a time, with their pictures."""
@@ -35,7 +36,10 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `columns` are the release's own, `response` is set in sft, `chosen` and `rejected` in preference."""
+    """One row: `columns` are the release's own, `response` is set in sft, `chosen` and `rejected` in preference.
+
+    `positions` are where its images stand in the question, in characters; none where all stand before it.
+    """
 
     system: str | None
     question: str
@@ -44,6 +48,16 @@ class Row:
     chosen: str | None
     rejected: str | None
     columns: Mapping[str, Any]
+    positions: tuple[int, ...] = ()
+
+    @property
+    def pieces(self) -> list[str | Image]:
+        """The question's texts and images in the order in which the model sees them."""
+        if not self.positions:
+            return [*self.images, self.question]
+        first, *texts = cut(self.question, self.positions)
+        parts = [first, *(part for pair in zip(self.images, texts, strict=True) for part in pair)]
+        return [part for part in parts if part != ""]
 
 
 @dataclass(frozen=True)
@@ -99,8 +113,12 @@ def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
     images = tuple(_image(image, root) for image in record["images"] or ())
     if not turns[0]["content"].strip() and not images:
         raise UnfitError("empty_question")
+    positions = tuple(record.get("image_positions") or ())
+    length = len(turns[0]["content"])
+    if positions and (len(positions) != len(images) or list(positions) != sorted(positions) or positions[-1] > length):
+        raise UnfitError("image_position", positions=positions, images=len(images), characters=length)
     replies = {name: _reply(record.get(column)) for name, column in _REPLIES.items()}
-    return Row(system, turns[0]["content"], images, columns=record, **replies)
+    return Row(system, turns[0]["content"], images, columns=record, positions=positions, **replies)
 
 
 def _image(stored: Mapping[str, Any], root: Path) -> Image:

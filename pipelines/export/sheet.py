@@ -44,8 +44,8 @@ Record = Callable[[Row, Draft], dict[str, Any]]
 class Sheet:
     """One data set of an export, made of one split of the release.
 
-    With `fields` it is a folder of parquet files, without them `<name>.jsonl`. A column `images` is left out where the
-    whole release has no picture, because trainers take it for the sign of a vision model.
+    With `fields` it is a folder of parquet files, without them `<name>.jsonl`. The columns `ABOUT_IMAGES` are left out where
+    the whole release has no picture, because trainers take them for the sign of a vision model.
     """
 
     name: str
@@ -109,6 +109,9 @@ def gradable(row: Row) -> None:
     if KINDS[verifier.partition(":")[0]].judged:
         raise UnfitError("needs_judge", verifier=verifier)
 
+
+ABOUT_IMAGES = ("images", "image_positions")
+"""Columns that only a release with pictures has."""
 
 CURRICULUM: dict[str, pa.DataType] = {
     "order": pa.int32(),

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipelines.export.marks import escape
 from pipelines.export.reward_code import ship_reward
-from pipelines.export.rows import Row
+from pipelines.export.rows import Row, UnfitError
 from pipelines.export.sheet import GOLD, Draft, Exported, Sheet, embedded, gold, reply, turns
 from pipelines.shards import IMAGES, TURNS
 
@@ -25,6 +25,8 @@ def reward(completions, **columns):
 
 
 def _prompt(row: Row) -> list[dict[str, str]]:
+    if row.positions:
+        raise UnfitError("image_position", positions=row.positions)
     return turns(row.system and escape(row.system), escape(row.question))
 
 

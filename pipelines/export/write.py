@@ -24,13 +24,13 @@ from pipelines.export.pictures import PictureFolder
 from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import reward_package
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
-from pipelines.export.sheet import CURRICULUM, Exported, Exporter, Sheet, curriculum
+from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
 from pipelines.shards import Shards, hub_schema
 from pipelines.workspace import read_json, store_errors, write_json
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -140,7 +140,9 @@ class _Write(Protocol):
 @contextmanager
 def _writer(sheet: Sheet, root: Path, has_images: bool) -> Iterator[_Write]:
     if sheet.fields is not None:
-        fields = {name: kind for name, kind in sheet.fields.items() if has_images or name != "images"} | CURRICULUM
+        fields = {
+            name: kind for name, kind in sheet.fields.items() if has_images or name not in ABOUT_IMAGES
+        } | CURRICULUM
         with Shards(root / sheet.name, hub_schema(fields)) as shards:
             yield shards.write
         return
@@ -148,7 +150,7 @@ def _writer(sheet: Sheet, root: Path, has_images: bool) -> Iterator[_Write]:
 
         def write(records: list[dict[str, Any]]) -> None:
             for record in records:
-                shown = record if has_images else {k: v for k, v in record.items() if k != "images"}
+                shown = record if has_images else {k: v for k, v in record.items() if k not in ABOUT_IMAGES}
                 file.write(json.dumps(shown, ensure_ascii=False) + "\n")
 
         yield write

@@ -35,6 +35,9 @@ class SourceSection(Section):
     index_base: Literal[0, 1] | None = Field(
         default=None, description="answers of choices are numbers of options, counted from here; they become letters"
     )
+    marks: Literal["images", "literal"] = Field(
+        default="images", description="whether `<image>` in a question with images stands for one of them, or is text"
+    )
     split: str = Field(default="train", description="the split that is read and recorded")
     license: str | None = Field(default=None, description="licence of the data, recorded in every row")
     image_root: str | tuple[str, ...] | None = Field(

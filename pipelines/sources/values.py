@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from schemas.marks import MARK
+
 NONE = ("", "null", "None")
 """Texts of a cell that holds nothing."""
 _LABEL = r"[(\[]?([A-Z])(?:[)\]][.:]?|[.:、．)])\s*"
@@ -28,9 +30,6 @@ _VERBATIM = {"code", "json", "open"}
 """Kinds whose answers may hold tags and commands of their own."""
 
 _USERS, _MODELS = {"user", "human"}, {"assistant", "gpt", "model", "bot", "chatgpt"}
-MARK = "<image>"
-"""What stands for an image in the text of a chat, as in LLaVA and ms-swift."""
-
 Image = dict[str, Any]
 """`bytes` or `path`, as `pipelines.gallery.Reference` has it."""
 

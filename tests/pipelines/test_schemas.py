@@ -190,8 +190,8 @@ def test_geometry3k_of_easyr1(tmp_path: Path) -> None:
     ]
     source = parquet(tmp_path, "geometry3k", rows, images=pa.list_(IMAGE), problem=pa.string(), answer=pa.string())
     assert read(source, tmp_path) == [
-        ("<image>Find x.", "expression", "2 \\sqrt { 221 }", [], 1),
-        ("<image>Find y.", "expression", "3", [], 1),
+        ("Find x.", "expression", "2 \\sqrt { 221 }", [], 1),
+        ("Find y.", "expression", "3", [], 1),
     ]
 
 
@@ -245,8 +245,8 @@ def test_llava(layout: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     source = JsonlSource(name="t", path=str(tmp_path / "a.json"), schema="llava")
     assert read(source, tmp_path) == [
-        ("<image>\nWhat colour?", "text", "It is red.", [], 1),
-        ("<image><image>\nWhich?", "text", "second", [], 2),
+        ("What colour?", "text", "It is red.", [], 1),
+        ("Which?", "text", "second", [], 2),
         ("1 + 1?", "text", "2", [], 0),
     ]
 
@@ -282,9 +282,9 @@ def test_messages_of_ms_swift(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     source = JsonlSource(name="t", path=str(tmp_path / "a.jsonl"), schema="ms_swift", kind="number")
     assert read(source, tmp_path) == [
-        ("<image>How many?", "number", "3", [], 1),
-        ("<image>How many now?", "number", "3", [], 1),
-        ("And here?<image>", "number", "4", [], 1),
+        ("How many?", "number", "3", [], 1),
+        ("How many now?", "number", "3", [], 1),
+        ("And here?", "number", "4", [], 1),
     ]
 
 
