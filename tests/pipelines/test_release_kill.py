@@ -37,7 +37,7 @@ for number in range(first, 10_000):
             "answer": [{"kind": "number", "raw": "1", "parsed": json.dumps({"kind": "number"})}] * rows,
             "verifier": [{"id": "number", "params": "{}"}] * rows,
             "media": [[{"sha256": pictures[i % 40], "kind": "image"}] for i in range(rows)],
-            "source": [{"dataset": "d"}] * rows,
+            "source": [{"dataset": "d", "row": "0", "license": None}] * rows,
             **{c: ["x"] * rows for c in ("solution", "text", "group", "tags", "model", "band", "caption")},
             **{c: [1] * rows for c in ("k", "n", "index", "order")},
             "value": [0.5] * rows,

@@ -20,7 +20,7 @@ ROW: dict[str, Any] = {
     "verifier": {"id": "text", "params": "{}"},
     "media": None,
     "options": None,
-    "source": {"dataset": "d"},
+    "source": {"dataset": "d", "row": "0", "license": None},
     "solution": None,
 }
 

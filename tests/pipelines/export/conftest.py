@@ -48,7 +48,7 @@ def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]
                 "answer": {"kind": kind, "raw": raw, "parsed": dump_answer(gold)},
                 "verifier": {"id": kind, "params": "{}"},
                 "media": shown,
-                "source": {"dataset": "scenes"},
+                "source": {"dataset": "scenes", "row": str(i), "license": None},
                 "group": content_id(question),
                 "solution": None,
                 "tags": TAGS,
