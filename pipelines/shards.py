@@ -13,6 +13,10 @@ SHARD_BYTES = 400 << 20
 
 TURNS = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 """A conversation."""
+PARTS = pa.list_(
+    pa.struct({"role": pa.string(), "content": pa.list_(pa.struct({"type": pa.string(), "text": pa.string()}))})
+)
+"""A conversation whose contents are parts: texts, and pictures in between, whose text is null."""
 IMAGES = pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()}))
 """Pictures with their bytes, which `datasets` shows as images."""
 

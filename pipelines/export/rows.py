@@ -82,6 +82,10 @@ class Release:
         shards = [path for split in self.path.iterdir() if split.is_dir() for path in self.files(split.name)]
         return any(_shows(path) for path in shards)
 
+    def interleaved(self, split: str) -> bool:
+        """Whether any row of a split shows a picture among its words. Reads one small column."""
+        return any(_places(path) for path in self.files(split))
+
     def records(self, split: str) -> Iterator[dict[str, Any]]:
         """The rows of a split as the release stores them, a few in memory at a time."""
         for path in self.files(split):
@@ -151,6 +155,14 @@ def _shows(path: Path) -> bool:
     if not names:
         return False
     batches = file.iter_batches(batch_size=65_536, columns=["images.list.element.path"])
+    return any(len(batch.column(0).flatten()) > 0 for batch in batches)
+
+
+def _places(path: Path) -> bool:
+    file = pq.ParquetFile(path)
+    if "image_positions" not in file.schema_arrow.names:
+        return False
+    batches = file.iter_batches(batch_size=65_536, columns=["image_positions"])
     return any(len(batch.column(0).flatten()) > 0 for batch in batches)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,10 @@ class Draft(Protocol):
     def system(self) -> str | None:
         """The system turn of its first row, for trainers that take one for all."""
 
+    @property
+    def interleaved(self) -> bool:
+        """Whether any of its rows shows a picture among its words."""
+
     def place(self, image: Image) -> str:
         """Write the picture as a file, once, and return its path relative to the export."""
 
@@ -45,13 +49,15 @@ class Sheet:
     """One data set of an export, made of one split of the release.
 
     With `fields` it is a folder of parquet files, without them `<name>.jsonl`. The columns `ABOUT_IMAGES` are left out where
-    the whole release has no picture, because trainers take them for the sign of a vision model.
+    the whole release has no picture, because trainers take them for the sign of a vision model. `in_parts` are the types of
+    columns that are stored otherwise where any row shows a picture among its words: a column has one type.
     """
 
     name: str
     split: str
     record: Record
     fields: Mapping[str, pa.DataType] | None = None
+    in_parts: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

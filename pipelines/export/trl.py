@@ -1,8 +1,10 @@
 """TRL: SFT as prompt and completion, and as messages; GRPO with our reward; DPO.
 
-Checked against trl 1.16. `trl/data_utils.py` `prepare_multimodal_messages` puts all of `images` before the first user
-text, so contents are plain strings; the collators compare a row's `images` with `[]`, so it is never null; GRPO hands
-every other column to the reward by name. `completion_only_loss` wants the `sft` form; `sft_messages` trains on all turns.
+Checked against trl 1.16. `trl/data_utils.py` `prepare_multimodal_messages` puts all of `images` before the first user text
+where contents are strings, and into the places of parts `{"type": "image"}` where they are lists: a sheet of which any row
+shows a picture among its words has lists in all its rows. The collators compare a row's `images` with `[]`, so it is never
+null; GRPO hands every other column to the reward by name. `completion_only_loss` wants the `sft` form; `sft_messages` trains
+on all turns.
 """
 
 from pathlib import Path
@@ -12,9 +14,9 @@ import pyarrow as pa
 
 from pipelines.export.marks import escape
 from pipelines.export.reward_code import ship_reward
-from pipelines.export.rows import Row, UnfitError
+from pipelines.export.rows import Row
 from pipelines.export.sheet import GOLD, Draft, Exported, Sheet, embedded, gold, reply, turns
-from pipelines.shards import IMAGES, TURNS
+from pipelines.shards import IMAGES, PARTS, TURNS
 
 REWARD = '''
 
@@ -24,13 +26,23 @@ def reward(completions, **columns):
 '''
 
 
-def _prompt(row: Row) -> list[dict[str, str]]:
-    if row.positions:
-        raise UnfitError("image_position", positions=row.positions)
-    return turns(row.system and escape(row.system), escape(row.question))
+def _prompt(row: Row, draft: Draft) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = [*turns(row.system and escape(row.system), escape(row.question))]
+    if not draft.interleaved:
+        return said
+    pieces = [_part(escape(piece)) if isinstance(piece, str) else _part(None) for piece in row.pieces]
+    return [*_in_parts(said[:-1]), {"role": "user", "content": pieces}]
 
 
-def _said(row: Row, name: str) -> list[dict[str, str]]:
+def _in_parts(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**turn, "content": [_part(turn["content"])]} for turn in said]
+
+
+def _part(text: str | None) -> dict[str, str | None]:
+    return {"type": "image" if text is None else "text", "text": text}
+
+
+def _said(row: Row, name: str) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": escape(reply(row, name))}]
 
 
@@ -38,7 +50,7 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, completion, images."""
     return {
         "id": row.columns["id"],
-        "prompt": _prompt(row),
+        "prompt": _prompt(row, draft),
         "completion": _said(row, "response"),
         "images": embedded(row),
     }
@@ -46,18 +58,23 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
 
 def sft_messages(row: Row, draft: Draft) -> dict[str, Any]:
     """The same as one conversation."""
-    return {"id": row.columns["id"], "messages": _prompt(row) + _said(row, "response"), "images": embedded(row)}
+    said = _said(row, "response")
+    messages = _prompt(row, draft) + (_in_parts(said) if draft.interleaved else said)
+    return {"id": row.columns["id"], "messages": messages, "images": embedded(row)}
 
 
 def grpo(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, images and the columns that our reward, or TRL's own `accuracy_reward`, reads."""
-    return {"id": row.columns["id"], "prompt": _prompt(row), "images": embedded(row), **gold(row)}
+    return {"id": row.columns["id"], "prompt": _prompt(row, draft), "images": embedded(row), **gold(row)}
 
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, chosen, rejected, images."""
     said = {name: _said(row, name) for name in ("chosen", "rejected")}
-    return {"id": row.columns["id"], "prompt": _prompt(row), **said, "images": embedded(row)}
+    return {"id": row.columns["id"], "prompt": _prompt(row, draft), **said, "images": embedded(row)}
+
+
+_PROMPTS: dict[str, pa.DataType] = {"prompt": PARTS}
 
 
 class TRL:
@@ -65,15 +82,24 @@ class TRL:
 
     name = "trl"
     sheets = (
-        Sheet("sft", "sft", sft, {"id": pa.string(), "prompt": TURNS, "completion": TURNS, "images": IMAGES}),
-        Sheet("sft_messages", "sft", sft_messages, {"id": pa.string(), "messages": TURNS, "images": IMAGES}),
-        Sheet("grpo", "rl", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}),
-        Sheet("grpo_holdout", "holdout", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}),
+        Sheet("sft", "sft", sft, {"id": pa.string(), "prompt": TURNS, "completion": TURNS, "images": IMAGES}, _PROMPTS),
+        Sheet(
+            "sft_messages",
+            "sft",
+            sft_messages,
+            {"id": pa.string(), "messages": TURNS, "images": IMAGES},
+            {"messages": PARTS},
+        ),
+        Sheet("grpo", "rl", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}, _PROMPTS),
+        Sheet(
+            "grpo_holdout", "holdout", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}, _PROMPTS
+        ),
         Sheet(
             "dpo",
             "preference",
             dpo,
             {"id": pa.string(), "prompt": TURNS, "chosen": TURNS, "rejected": TURNS, "images": IMAGES},
+            _PROMPTS,
         ),
     )
     keeps_order = (

@@ -80,8 +80,8 @@ class _Job:
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
-        draft = _Draft(self.pictures, sheet.split)
-        with _writer(sheet, root, self.release.has_images) as write:
+        draft = _Draft(self.pictures, sheet.split, self.release.interleaved(sheet.split))
+        with _writer(sheet, root, self.release.has_images, draft.interleaved) as write:
             batch: list[dict[str, Any]] = []
             for record in self._records(sheet, draft):
                 batch.append(record)
@@ -122,6 +122,7 @@ class _Job:
 class _Draft:
     pictures: PictureFolder
     split: str
+    interleaved: bool
     number: int = 0
     system: str | None = None
 
@@ -138,11 +139,10 @@ class _Write(Protocol):
 
 
 @contextmanager
-def _writer(sheet: Sheet, root: Path, has_images: bool) -> Iterator[_Write]:
+def _writer(sheet: Sheet, root: Path, has_images: bool, interleaved: bool) -> Iterator[_Write]:
     if sheet.fields is not None:
-        fields = {
-            name: kind for name, kind in sheet.fields.items() if has_images or name not in ABOUT_IMAGES
-        } | CURRICULUM
+        typed = {**sheet.fields, **(sheet.in_parts if interleaved else {})}
+        fields = {name: kind for name, kind in typed.items() if has_images or name not in ABOUT_IMAGES} | CURRICULUM
         with Shards(root / sheet.name, hub_schema(fields)) as shards:
             yield shards.write
         return

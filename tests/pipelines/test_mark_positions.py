@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from generators import distill, rollouts
+from generators.embedded import reference_folder
+from generators.engines.prompting import disarmed
 from generators.prompts import Prompt, asked, places, turns
 from generators.rollouts import RolloutsConfig
 from generators.scenes import iter_scenes, questions, render
@@ -154,6 +156,12 @@ def test_a_teacher_sees_them_there_and_a_blind_one_is_told_where_they_stood() ->
     assert request.images == (A.sha256, B.sha256)
 
 
+def test_a_text_is_never_a_picture() -> None:
+    tokens = ("<image>", "<|image_pad|>", "[IMG]")
+    assert disarmed("a <image> b <|image_pad|> [IMG] <imagery>", tokens) == "a [image] b [image_pad] (IMG) <imagery>"
+    assert disarmed("plain <think>", tokens) == "plain <think>"
+
+
 # --- a build ----------------------------------------------------------------------------------------------------------
 
 WAYS = {
@@ -228,7 +236,7 @@ MARKED = {
     "ms_swift": lambda row: row["messages"][-1]["content"],
     "openrlhf": lambda row: said_in_parts(json.loads(row["message"])[-1]["content"]),
     "hugging_face": lambda row: put_marks(row["question"], row["image_positions"] or [0] * len(row["images"])),
-    "trl": lambda row: "<image>" * len(row["images"]) + row["prompt"][-1]["content"],
+    "trl": lambda row: said_in_parts(row["prompt"][-1]["content"]),
 }
 
 
@@ -243,8 +251,7 @@ def test_trainers_read_each_picture_where_it_stands(built: Build, trainer: str, 
     release = open_release(str(release_path(built, road(built))), Path())
     told = export(release, exporter_of(trainer), tmp_path / "out")
     sheet = next(s.name for s in EXPORTERS[trainer].sheets if s.split == "rl")
-    dropped = {sheet: {"export:image_position": 16}} if trainer == "trl" else {}
-    assert told["dropped"] == dropped and told["rows"][sheet] == 8 * len(WAYS) - 16 * len(dropped)
+    assert told["rows"][sheet] == 8 * len(WAYS) and not told["dropped"]
     data = load_dataset(str(tmp_path / "out"), sheet, split="train", cache_dir=str(tmp_path / "cache"))
     question = {row["id"]: row for rows in released(built).values() for row in rows}
     for row in data:
@@ -256,3 +263,35 @@ def test_trainers_read_each_picture_where_it_stands(built: Build, trainer: str, 
 
 def test_every_trainer_is_asked() -> None:
     assert set(MARKED) == set(EXPORTERS)
+
+
+def test_trl_learns_from_pictures_among_words(built: Build, tmp_path: Path) -> None:
+    from datasets import load_dataset
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from trl import GRPOConfig, GRPOTrainer
+    from trl.data_utils import prepare_multimodal_messages
+
+    export(open_release(str(release_path(built, road(built))), Path()), exporter_of("trl"), tmp_path / "out")
+    data = load_dataset(str(tmp_path / "out"), "grpo", split="train", cache_dir=str(tmp_path / "cache"))
+    processor = AutoProcessor.from_pretrained(reference_folder())
+    stored = {row["id"]: row for rows in released(built).values() for row in rows}
+    for row in data:
+        turn = prepare_multimodal_messages(row["prompt"], row["images"])[-1]
+        of = stored[row["id"]]
+        wanted = put_marks(of["prompt"][-1]["content"], of["image_positions"] or [0] * len(of["images"]))
+        assert processor.apply_chat_template([turn]) == f"<|user|>{wanted}<end_of_utterance>"
+    asked: list[str] = []
+
+    def reward(completions: list[Any], **columns: Any) -> list[float]:
+        asked.extend(columns["id"])
+        return [float(i) for i in range(len(completions))]
+
+    config = GRPOConfig(
+        output_dir=str(tmp_path / "run"), report_to="none", save_strategy="no", use_cpu=True, bf16=False, max_steps=3,
+        gradient_checkpointing=False, disable_tqdm=True, per_device_train_batch_size=2, num_generations=2,
+        max_completion_length=8, shuffle_dataset=False,
+    )  # fmt: skip
+    few = data.select([i for i, row in enumerate(data) if len(row["images"]) == 2][:3])
+    model = AutoModelForImageTextToText.from_pretrained(reference_folder())
+    GRPOTrainer(model, reward_funcs=reward, args=config, train_dataset=few, processing_class=processor).train()
+    assert set(asked) == set(few["id"][:])
