@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -100,13 +101,15 @@ def fill_log(folder: Path, name: str, text: int) -> None:
         write_table(table.sort("key"), folder / "out" / "log" / "completions" / f"part-{number:06d}.parquet")
 
 
-_SENTENCES = [" ".join(f"{Random(i * 99 + j).randrange(1 << 20):x}" for j in range(160)) for i in range(2000)]
+@cache
+def sentences() -> list[str]:
+    return [" ".join(f"{Random(i * 99 + j).randrange(1 << 20):x}" for j in range(160)) for i in range(2000)]
 
 
 def reply(gold: str, key: str, text: int) -> str:
     """A reply whose words and answer follow from its key."""
     chance = Random(key)
-    thought = " ".join(chance.choices(_SENTENCES, k=text // len(_SENTENCES[0]) + 1))[:text]
+    thought = " ".join(chance.choices(sentences(), k=text // len(sentences()[0]) + 1))[:text]
     answer = gold if chance.random() < 0.75 else "-1"
     return f"<think>\n{thought}\n</think>\n<answer>{answer}</answer>"
 

@@ -21,7 +21,7 @@ from schemas.split import Split, split
 Counted = Literal["wrong", "unscored"]
 """What a rollout counts as that gave no answer: a wrong answer (in n), or no evidence (not in n)."""
 
-Verdict = Literal["right", "wrong", "no_answer", "truncated", "unscored"]
+RolloutVerdict = Literal["right", "wrong", "no_answer", "truncated", "unscored"]
 """What one rollout came to. `no_answer`: it ended by itself and holds nothing that can be read as an answer of the gold's
 kind; `truncated`: it was cut off, whatever it holds; `unscored`: neither a rule nor the judge could tell."""
 
@@ -52,18 +52,18 @@ class DifficultyConfig(Section):
         return False if ruled == "wrong" else None
 
 
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+VERDICTS: tuple[RolloutVerdict, ...] = get_args(RolloutVerdict)
 APART = ("no_answer", "truncated", "unscored")
 """The verdicts that are counted apart from right and wrong."""
 BY = ("sample_id", "model")
 
 
-def is_unread(verdict: str = "correct", parsed: str = "parsed_response") -> pl.Expr:
+def is_unread() -> pl.Expr:
     """Whether a rule called a reply wrong because it holds nothing that can be read as an answer (columns of `VERDICT`)."""
-    return pl.col(verdict).eq(False).fill_null(False) & pl.col(parsed).is_null()
+    return pl.col("correct").eq(False).fill_null(False) & pl.col("parsed_response").is_null()
 
 
-def verdict_of(finish: str | None, correct: bool | None, unread: bool) -> Verdict:
+def verdict_of(finish: str | None, correct: bool | None, unread: bool) -> RolloutVerdict:
     """`verdict`, of one rollout."""
     if finish == "length":
         return "truncated"

@@ -15,19 +15,18 @@ class Others:
     the rows, on their batches, nor on how often a gold comes.
     """
 
-    def __init__(self, seed: int, most: int = MOST) -> None:
+    def __init__(self, seed: int) -> None:
         self._salt = str(seed).encode() + b":"
-        self._most = most
         self._kept: dict[tuple[str, ...], list[tuple[bytes, str]]] = defaultdict(list)
 
     def add(self, group: tuple[str, ...], gold: str) -> None:
         """Look at one gold (a text that tells it from others) of a group."""
         kept = self._kept[group]
         mark = (hashlib.blake2b(self._salt + gold.encode(), digest_size=8).digest(), gold)
-        if (len(kept) == self._most and mark >= kept[-1]) or mark in kept:
+        if (len(kept) == MOST and mark >= kept[-1]) or mark in kept:
             return
         insort(kept, mark)
-        del kept[self._most :]
+        del kept[MOST:]
 
     def of(self, group: tuple[str, ...]) -> list[str]:
         """The golds that were kept of a group, in an order that means nothing."""

@@ -11,18 +11,17 @@ from pipelines.stage import Build, Stage
 PIECE = 4096
 
 
-def pieces(table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFrame]:
-    """A table in pieces of `size` rows at most (`PIECE`), in its order; only some of them are in memory."""
-    size = size or PIECE
-    for batch in table.collect_batches(chunk_size=size, maintain_order=True):
-        yield from batch.iter_slices(size)
+def pieces(table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """A table in pieces of `PIECE` rows at most, in its order; only some of them are in memory."""
+    for batch in table.collect_batches(chunk_size=PIECE, maintain_order=True):
+        yield from batch.iter_slices(PIECE)
 
 
-def with_progress(build: Build, stage: Stage, table: pl.LazyFrame, size: int | None = None) -> Iterator[pl.DataFrame]:
+def with_progress(build: Build, stage: Stage, table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """`pieces`, and tells the build's progress before the first piece and after each: rows done of all."""
     receipt, started = Receipt(total=int(table.select(pl.len()).collect().item())), time.monotonic()
     build.progress(stage.name, receipt)
-    for piece in pieces(table, size):
+    for piece in pieces(table):
         yield piece
         receipt.samples += piece.height
         receipt.seconds = time.monotonic() - started
@@ -30,19 +29,21 @@ def with_progress(build: Build, stage: Stage, table: pl.LazyFrame, size: int | N
 
 
 class Beside:
-    """Columns of one table, looked up by the ids of another's pieces: rows stay in order, and no join holds the pieces."""
+    """Columns of one table, looked up by the ids of another's pieces: rows stay in order, and no join holds the pieces.
 
-    def __init__(self, table: pl.LazyFrame, key: str = "id") -> None:
-        self._key = key
-        self._rows = table.sort(key).collect()
+    The table itself, one row an `id`, is held in memory; keep texts of models out of it.
+    """
+
+    def __init__(self, table: pl.LazyFrame) -> None:
+        self._rows = table.sort("id").collect()
 
     def join(self, piece: pl.DataFrame, on: str) -> pl.DataFrame:
-        """`piece` with the columns of the rows whose key is its `on`; null where there is none."""
+        """`piece` with the columns of the rows whose `id` is its `on`; null where there is none."""
         if not self._rows.height:
-            return piece.join(self._rows, left_on=on, right_on=self._key, how="left", maintain_order="left")
-        keys = self._rows[self._key]
+            return piece.join(self._rows, left_on=on, right_on="id", how="left", maintain_order="left")
+        keys = self._rows["id"]
         places = keys.search_sorted(piece[on]).clip(0, self._rows.height - 1)
         found = self._rows[places]
-        met = (found[self._key] == piece[on]).fill_null(value=False)
-        beside = found.drop(self._key)
+        met = (found["id"] == piece[on]).fill_null(value=False)
+        beside = found.drop("id")
         return piece.hstack(beside if met.all() else beside.select(pl.when(met).then(pl.all())))
