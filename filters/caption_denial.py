@@ -10,6 +10,8 @@ choice (`quality.max_denied`).
 import re
 from collections.abc import Sequence
 
+from filters.singular import singular
+
 COLOURS = (
     "red", "green", "blue", "yellow", "black", "white", "brown", "gray", "teal", "orange", "purple", "pink", "violet",
     "cyan", "magenta", "beige", "turquoise", "maroon", "navy", "golden", "silver",
@@ -59,7 +61,7 @@ def denied(thought: str | None, caption: str | None, question: str | None = "", 
             if named and (word not in asked or _SAYS.search(text[: match.start()])):
                 found.append(word)
         for match in _COUNT.finditer(text):
-            number, known = _number(match["n"]), counts.get(_singular(match["noun"]), ())
+            number, known = _number(match["n"]), counts.get(singular(match["noun"]), ())
             stated = _COUNTED.search(text[: match.start()]) and str(number) not in given
             if stated and len(known) == 1 and number not in known:
                 found.append(f"{match['n']} {match['noun']}")
@@ -90,12 +92,8 @@ def _counts(caption: str) -> dict[str, Sequence[int]]:
     """How often the caption counts each noun, by its singular."""
     found: dict[str, list[int]] = {}
     for match in _COUNT.finditer(caption.lower()):
-        found.setdefault(_singular(match["noun"]), []).append(_number(match["n"]))
+        found.setdefault(singular(match["noun"]), []).append(_number(match["n"]))
     return {noun: sorted(set(numbers)) for noun, numbers in found.items()}
-
-
-def _singular(noun: str) -> str:
-    return noun[:-2] if noun.endswith(("sses", "xes", "ches", "shes")) else noun.removesuffix("s")
 
 
 def _number(word: str) -> int:

@@ -6,6 +6,8 @@ is written by a model that guessed; where the answer happens to be right, its re
 
 import re
 
+from filters.singular import singular
+
 _SOFT_WORDS = """
 a an the is are was were be been do does did has have had there here it its this that these those any some of in on at to
 for from by with and or so then image picture photo figure diagram scene present contain contained show shown include
@@ -83,10 +85,4 @@ def _before_conclusion(thought: str) -> str | None:
 def _content(text: str) -> list[str]:
     """The words that carry what a sentence claims, in order, in the singular, without negations."""
     words = re.findall(r"[^\W_]+", _NEGATED.sub(" ", text.lower().partition("\n")[0]))
-    return [word for word in map(_singular, words) if word not in _SOFT]
-
-
-def _singular(word: str) -> str:
-    if word.endswith(("sses", "xes", "ches", "shes")):
-        return word[:-2]
-    return word if word.endswith("ss") or len(word) < 4 else word.removesuffix("s")
+    return [word for word in map(singular, words) if word not in _SOFT]

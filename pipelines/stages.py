@@ -46,7 +46,7 @@ ROAD: tuple[Stage, ...] = in_order(
                limit="judge.sampling.max_tokens")),
     Stage("rewrite", "traces", 2, ("verify", "judge"), lambda r: r.rewrite if r.distill else None, traces.rewrite_traces,
           Asks(traces.leaking_rows, rewrite.requests, rewrite.collect, models=lambda s: (s.model,) if s.model else ())),
-    Stage("quality", "traces", 5, ("caption", "distill", "verify", "judge", "rewrite"),
+    Stage("quality", "traces", 6, ("caption", "distill", "verify", "judge", "rewrite"),
           lambda r: r.quality if r.distill else None, traces.measure_quality),
     Stage("pick", "traces", 2, ("distill", "verify", "judge", "rewrite", "quality"), traces.picks, traces.pick),
     Stage("rollouts", "rollouts", 2, ("selftest",), lambda r: r.rollouts, outcomes.roll_out,

@@ -23,6 +23,7 @@ TWO = "2 shapes: a medium teal circle at the left, a small gray star at the top.
         ("The shape is a rectangle. So the answer is no.", BLUE, "is a gray shape present?", ["rectangle"]),
         ("There are 3 shapes. So the answer is yes.", TWO, "Is the circle left of the star?", ["3 shapes"]),
         ("There are three shapes.", TWO, "", ["three shapes"]),
+        ("There is 1 glass.", "2 glasses on a table.", "", ["1 glass"]),
         ("A yellow star and a red cross.", TWO, "", ["yellow", "red", "cross"]),
         ("The grey star is at the top.", TWO, "", []),
         # What is denied, supposed or asked is not claimed.
