@@ -19,6 +19,7 @@ from pipelines.build import release_path, run_build
 from pipelines.recipe import Recipe
 from pipelines.stage import Build, Road, Stage, run_stage
 from pipelines.stages import road
+from pipelines.warnings import all_warnings
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError, MissingDependencyError, StageError
 
@@ -66,7 +67,7 @@ def build_flow(
     public: bool = False,
     retry_errors: bool = False,
 ) -> list[dict[str, Any]]:
-    """Build a recipe; returns the records of its stages and leaves the funnel as a table artifact.
+    """Build a recipe; returns the records of its stages and leaves the funnel, and what they warn of, as a table artifact.
 
     With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
     """
@@ -90,7 +91,9 @@ def build_flow(
     create_table_artifact(
         key=f"curate-{build.recipe.name}".replace("_", "-").replace(".", "-"),
         table=funnel_rows(records),
-        description=f"Funnel of {build.recipe.name}: rows in, kept, and dropped by reason",
+        description="\n\n".join(
+            [f"Funnel of {build.recipe.name}: rows in, kept, and dropped by reason", *all_warnings(records)]
+        ),
     )
     if push_to is not None:
         push_task(str(release_path(build, road(build))), push_to, public)
