@@ -26,7 +26,7 @@ from pipelines.row_groups import batches, whole_rows
 from pipelines.scratch import scratch
 from pipelines.workspace import replacing
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
-from schemas.errors import StageError, StoreError
+from schemas.errors import BUG, StageError, StoreError
 from schemas.ids import hash_text
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
@@ -61,7 +61,7 @@ class CompletionsLog:
 
         Columns `id, prompt_key, indexes (list)`, one row a prompt. Returns the number of missing samples.
         """
-        with scratch(self.root) as folder, self._engine(folder) as db:
+        with scratch(out.parent) as folder, self._engine(folder) as db:  # not beside the log: a plan only looks
             parts = self._parts()
             known = f"ANTI JOIN (SELECT key FROM read_parquet({_list(parts)})) USING (key)" if parts else ""
             query = f"""
@@ -202,8 +202,7 @@ def check_columns(names: Iterable[str]) -> None:
     clash = sorted(ANSWER_COLUMNS.intersection(names))
     if clash:
         raise StageError(
-            f"The rows that a model is asked about have a column '{clash[0]}', and so have its answers. "
-            "This is a defect of the stage; please report it."
+            f"The rows that a model is asked about have a column '{clash[0]}', and so have its answers. {BUG}"
         )
 
 

@@ -1,8 +1,8 @@
 """The driver: keeps an engine full, and puts every answer into the log the moment it comes.
 
 It holds a bounded window of sequences in flight, so continuous batching never drains and a stream of ten million
-requests never sits in memory. Transient failures are asked again with exponential backoff and full jitter; permanent
-ones become rows; a fatal one stops the build at once; a dead local engine is restarted. Truncation is an answer.
+requests never sits in memory. Transient failures are asked again with exponential backoff and full jitter; refusals
+go into the failures log; a fatal error stops the build at once; a dead local engine is restarted. Truncation is an answer.
 
 The unit of retry is the unit of answer. A call for several samples goes out as one, for the prompt is then computed once;
 whatever comes back of it is logged, and what does not is asked for one sample a call. Where an engine gives no more than

@@ -17,7 +17,7 @@ from filters.verify.verifier import is_right, right_from
 from pipelines.release_rows import CONFIGS
 from pipelines.rollout_rows import NAME
 from pipelines.row_groups import batches
-from schemas.errors import StageError
+from schemas.errors import BUG, StageError
 from schemas.ids import chance
 
 MOST = 100_000
@@ -131,10 +131,10 @@ def _right_from(verifier: str, params: str | None) -> float:
 def _difference(row: Mapping[str, Any], paid: float | None) -> str:
     text = row["text"] if len(row["text"]) <= 200 else row["text"][:200] + " …"
     return (
-        f"The release's own reward parts with curation about sample {row['sample_id']}, rollout {row['index']} of "
+        f"The release's own reward disagrees with curation about sample {row['sample_id']}, rollout {row['index']} of "
         f"'{row['model']}': {text!r} ({row['finish_reason']}) was {row['verdict']} with score {row['score']} "
-        f"({row['reason']}), and the reward gives {paid} by the tag schema '{row['tags']}'. Difficulty would not be that of "
-        "the reward, so there is no new version. This is a defect of curate; please report it."
+        f"({row['reason']}), and the reward gives {paid} under the tag schema '{row['tags']}'. Difficulty would not be "
+        f"measured by that reward, so nothing was released. {BUG}"
     )
 
 
@@ -146,6 +146,5 @@ def _check_counts(release: Path, logged: pl.LazyFrame) -> None:
         for row in wrong.iter_rows(named=True):
             raise StageError(
                 f"Row {row['id']} of `{name}` says {row['k']} of {row['n']} for '{row['model']}', and its rollouts come to "
-                f"{row['counted_k']} of {row['counted_n']}, so there is no new version. This is a defect of curate; please "
-                "report it."
+                f"{row['counted_k']} of {row['counted_n']}, so nothing was released. {BUG}"
             )

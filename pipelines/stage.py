@@ -30,7 +30,7 @@ from pipelines.row_groups import TableWriter
 from pipelines.watched import watched
 from pipelines.workspace import Workspace, read_json, replacing, store_errors, write_json, write_table
 from schemas.completion import ModelIdentity, Request
-from schemas.errors import StageError
+from schemas.errors import BUG, StageError
 from schemas.ids import content_id
 from schemas.split import DROPPED, Split
 
@@ -197,7 +197,7 @@ class Road:
         if self._reader is not None and name not in self.draws_on(self._reader):
             raise StageError(
                 f"Stage '{self._reader.name}' reads '{name}', which its line in pipelines/stages.py does not lead to. "
-                "This is a bug in curate; please report it."
+                f"{BUG}"
             )
         self._note(f"table {name}/{table}")
         return self._build.folder(self.stage(name)) / f"{table}.parquet"
@@ -340,7 +340,7 @@ def run_stage(road: Road, stage: Stage) -> dict[str, Any]:
     if outcome.rows_kept + dropped.height != outcome.rows_in:
         raise StageError(
             f"Stage '{stage.name}' lost rows: {outcome.rows_in} came in, {outcome.rows_kept} were kept and "
-            f"{dropped.height} dropped. This is a defect of the stage; please report it."
+            f"{dropped.height} dropped. {BUG}"
         )
     reasons = dropped.group_by("reason").len().sort("len", "reason", descending=[True, False])
     record = {
@@ -416,7 +416,8 @@ class Shards:
 
     def finish(self, table: str, empty: pl.DataFrame) -> int:
         """Put `table` into its place; `empty` gives the columns where there was no batch. Returns the rows."""
-        self.add(table, empty.head(0)) if table not in self._writers else None
+        if table not in self._writers:
+            self.add(table, empty.head(0))
         writer, own = self._writers.pop(table)
         with replacing(self._folder / f"{table}.parquet") as temporary:
             own.close()

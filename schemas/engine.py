@@ -48,7 +48,7 @@ class Engine(Protocol):
     `complete` may be called many times at once from one event loop; the driver keeps up to `concurrency` sequences in
     flight. It returns completions for the wanted indexes, in any order, or for some of them: an answer is given back even
     where its siblings failed, and the driver asks for what is left out, one sample a call. Where it has none it raises one
-    of the errors of `schemas.errors`: transient (ask again), permanent (becomes a row), fatal (stop), died (restart).
+    of the errors of `schemas.errors`: transient (ask again), permanent (refused), fatal (stop), died (restart).
     """
 
     identity: ModelIdentity

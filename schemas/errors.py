@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+BUG = "This is a bug in curate; please report it."
+"""Ends the message of what no recipe, data or server can have caused."""
+
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """A hint at the known name that is nearest to a misspelt one; empty where none is near."""
@@ -55,7 +58,8 @@ class TransientEngineError(EngineError):
 
 
 class PermanentEngineError(EngineError):
-    """This request will never work (too long, rejected, broken image); it becomes a row with `finish_reason="error"`."""
+    """This request was refused as it is (too long, filtered, a broken image). The refusal goes into the failures log;
+    `pipelines.refusals` decides whether a later build asks again."""
 
 
 class FatalEngineError(EngineError):
