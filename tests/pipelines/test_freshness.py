@@ -15,6 +15,7 @@ from pipelines.build import records, release_path, run_build, up_to_date
 from pipelines.contents import table_content
 from pipelines.plan import make_plan
 from pipelines.recipe import load_recipe
+from pipelines.scratch import SCRATCH
 from pipelines.stage import Build, Outcome, Road, Stage, run_stage
 from pipelines.stages import ROAD, road
 from pipelines.steps.tables import samples, write
@@ -299,8 +300,11 @@ def test_a_plan_counts_what_a_killed_build_left_in_its_journal(world: World) -> 
     journal = log / "journal-1-0.jsonl"
     journal.write_text("\n".join(lines)[:-9])
     before = journal.read_bytes()
+    there = set(world.build().workspace.root.rglob("*"))
+    shutil.rmtree(log / SCRATCH, ignore_errors=True)
     planned = {p.stage: p.missing for p in make_plan(world.build())}
     assert planned["rollouts"] == 48 - 15 and journal.read_bytes() == before
+    assert set(world.build().workspace.root.rglob("*")) == there - {log / SCRATCH}
     world.asked.clear()
     world.run(stop_before="score")
     assert len(world.asked) == 48 - 15
