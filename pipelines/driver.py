@@ -209,8 +209,10 @@ class _Drive:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
             self._update()
-            self.log.flush()
-            await self.engine.close()
+            try:
+                self.log.flush()
+            finally:
+                await self.engine.close()
         return self.receipt
 
     async def _pump(self) -> None:

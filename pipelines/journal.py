@@ -49,10 +49,15 @@ class Journal:
         return cls(path, descriptor)
 
     def append(self, data: bytes) -> None:
-        """Write whole lines. When this returns, kill -9 cannot lose them."""
+        """Write whole lines, or none. When this returns, kill -9 cannot lose them."""
         with store_errors(self.path):
-            while data:  # `os.write` may take only a part of them before a disk is full
-                data = data[os.write(self._descriptor, data) :]
+            before = os.fstat(self._descriptor).st_size
+            try:
+                while data:  # `os.write` may take only a part of them before a disk is full
+                    data = data[os.write(self._descriptor, data) :]
+            except BaseException:
+                os.ftruncate(self._descriptor, before)  # the next line would be read as the end of a torn one
+                raise
 
     def read(self) -> bytes:
         """Everything in it, by the open file: also where something has taken the name away."""

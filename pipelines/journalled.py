@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Journalled:
-    """Write side of the log under `root`. `flush` and then `close` when done, whatever happened."""
+    """Write side of the log under `root`. `finish` when done, whatever happened."""
 
     def __init__(self, root: Path, schema: pl.Schema, fault: Fault) -> None:
         self._root = root
@@ -56,6 +56,18 @@ class Journalled:
             self.close()
             self.open()
         self._since = time.monotonic()
+
+    def finish(self) -> None:
+        """Turn the journal into a part and let go of it. Where that fails, its rows stay in it for whoever opens the log
+        next, in this process too."""
+        try:
+            self.flush()
+        except BaseException:
+            if self.journal is not None:
+                self.journal.release()
+                self.journal = None
+            raise
+        self.close()
 
     def close(self) -> None:
         """Remove the journal; its rows are in a part by now, or there are none."""

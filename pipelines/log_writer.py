@@ -35,9 +35,10 @@ class LogWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.flush()
-        self._answers.close()
-        self._failures.close()
+        try:
+            self._answers.finish()
+        finally:
+            self._failures.finish()
 
     def append(self, request: Request, prompt: str, completions: Iterable[Completion]) -> list[Completion]:
         """Record what a request came to and return it as recorded. When this returns, kill -9 cannot lose it.

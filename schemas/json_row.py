@@ -1,12 +1,14 @@
 """Whether a JSON value is a row of a table: what comes from outside is checked where it enters, and costs only itself."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 _INT32 = 2**31
+_EXACT = 2**53
+"""Whole numbers up to it are floats too; what is far above it overflows one."""
 
 
 def fault(value: Any, schema: pl.Schema, nullable: Collection[str]) -> str | None:
@@ -22,6 +24,8 @@ def fault(value: Any, schema: pl.Schema, nullable: Collection[str]) -> str | Non
         if given is None:
             if name not in nullable:
                 return f"'{name}' is missing"
+        elif isinstance(given, str) and not _is_unicode(given):
+            return f"'{name}' holds half of a surrogate pair, which no UTF-8 can"
         elif not _fits(given, dtype):
             return f"'{name}' is {_kind(given)}, not {_wanted(dtype)}"
     return None
@@ -33,14 +37,30 @@ def _fits(value: Any, dtype: pl.DataType) -> bool:
     if dtype == pl.Int32:
         return isinstance(value, int) and not isinstance(value, bool) and -_INT32 <= value < _INT32
     if dtype == pl.List(pl.Float32):
-        return isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+        return isinstance(value, list) and all(map(_is_float, value))
     return isinstance(value, str) and _is_time(value)
 
 
-def _is_time(text: str) -> bool:
+def _is_float(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return -_EXACT <= value <= _EXACT
+    return isinstance(value, float)
+
+
+def _is_unicode(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    """Whether it is a time with its zone that UTC can tell: the first and last hours of the calendar are no such times."""
+    try:
+        time = datetime.fromisoformat(text)
+        return time.tzinfo is not None and time.astimezone(UTC) is not None
+    except (ValueError, OverflowError):
         return False
 
 

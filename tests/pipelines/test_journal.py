@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import journal as journals
+from pipelines import journalled
 from pipelines.completions import CompletionsLog
 from pipelines.journal import Journal, dead_journals, read_lines, to_line
 from pipelines.workspace import Workspace
@@ -206,6 +208,13 @@ ODD = [
             ("index", True),
             ("prompt_tokens", 1.5),
             ("logprobs", ["x"]),
+            ("logprobs", [True]),
+            ("logprobs", [10**400]),
+            ("text", "half \ud83d"),
+            ("reasoning", "\udfff"),
+            ("key", "\ud800"),
+            ("created_at", "0001-01-01T00:00:00+23:59"),
+            ("created_at", "9999-12-31T23:59:59-23:59"),
             ("finish_reason", "tool_calls"),
             ("finish_reason", "error"),
             ("error", "refused"),
@@ -229,6 +238,51 @@ def test_an_odd_line_costs_itself_only(tmp_path: Path, odd: bytes, caplog: pytes
     assert aside.name in caplog.text
     assert log.heal() == 0
     assert not list(tmp_path.glob("journal-*"))
+
+
+def test_a_line_that_did_not_fit_spoils_no_later_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle of a line, and a moment later it is not."""
+    real, room = os.write, [30, 0]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room:
+            return real(descriptor, data)
+        if left := room.pop(0):
+            return real(descriptor, data[:left])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log = CompletionsLog(tmp_path)
+    with log.writer(IDENTITY) as writer:
+        writer.append(*answer(1))
+        monkeypatch.setattr(journals.os, "write", full)
+        with pytest.raises(StoreError, match="the disk is full"):
+            writer.append(*answer(2))
+        writer.append(*answer(3))
+    assert log.scan().collect()["text"].sort().to_list() == ["answer 1", "answer 3"]
+
+
+@pytest.mark.parametrize("failing", ["answers", "failures", "both"])
+def test_a_part_that_cannot_be_written_leaves_its_rows_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Also to the next in this process: a stage that is tried again."""
+    real = journalled.write_part
+
+    def full(table: pl.DataFrame, root: Path) -> Path | None:
+        if failing in ("both", "failures" if root.name == "failures" else "answers"):
+            raise StoreError("the disk is full")
+        return real(table, root)
+
+    log = CompletionsLog(tmp_path / "log")
+    request, prompt, answers = answer(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(journalled, "write_part", full)
+        with pytest.raises(StoreError), log.writer(IDENTITY) as writer:
+            writer.append(request, prompt, answers)
+            writer.unanswered(prompt, [1], "nobody was there")
+    assert log.heal() == 0
+    assert log.scan().collect()["text"].to_list() == ["answer 1"]
+    assert log.failures.scan().collect()["error"].to_list() == ["nobody was there"]
 
 
 @given(st.integers(0, 3), st.integers(0, 500), st.binary(max_size=30).filter(lambda tail: b"\n" not in tail))
