@@ -178,7 +178,7 @@ class OpenAIEngine:
         create = self._clients[server.url].chat.completions.with_raw_response.create
         async with asyncio.timeout(self._config.timeout_s):
             reply = await create(model=self._config.model, messages=messages, **parameters)
-        text = reply.http_response.text
+        text = _text(reply.http_response)
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
@@ -193,6 +193,14 @@ class OpenAIEngine:
 
     def _asked(self, server: Server) -> Asked:
         return Asked(server.label, self._config.model, self._key, self._config.api_key_env)
+
+
+def _text(response: Any) -> str:
+    """The text of an answer of HTTP, in UTF-8 where the charset that it names cannot read it."""
+    try:
+        return str(response.text)
+    except Exception:  # a server may name any codec of Python, also those that are none of text
+        return bytes(response.content).decode("utf-8", "replace")
 
 
 def _renames_limit(message: str) -> bool:

@@ -19,8 +19,13 @@ _LONGEST_MESSAGE = 500
 _WORDS = ("error", "message", "detail", "msg", "errors", "error_message", "reason", "description", "title")
 """Where servers put their sentence, the first that has one counts."""
 
-_PAGE = re.compile(r"(?is)^\s*(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|title|h1|center)\b")
-_UNSEEN = re.compile(r"(?is)<(script|style|svg)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
+_PAGE = re.compile(r"(?i)\s*<(?:!doctype|html|head|body|title|h1|center)\b")
+_COMMENT = re.compile(r"\s*<!--")
+_UNSEEN = re.compile(r"(?is)<(script|style|svg)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>")
+_LONGEST_PAGE = 20_000
+"""Characters of a web page that are looked through for a sentence."""
+_DEEPEST = 30
+"""Levels of a body that are looked through for a sentence."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def refusal(status: int, body: Any, headers: Mapping[str, str], asked: Asked) ->
     """The engine error that a status of HTTP and the body that came with it stand for."""
     said = scrub(words(body) or f"it says no more than {status}", asked.key)
     about = f"{asked.server} refuses the request ({status}): {said}"
-    told = json.dumps(body, default=str).lower() if isinstance(body, Mapping) else str(body).lower()
+    told = (body if isinstance(body, str) else _dumped(body)).lower()
     if status == 402 or (status == 429 and any(code in told for code in _NO_CREDIT)):
         return FatalEngineError(
             f"{asked.server}: the account behind {asked.key_env} has no credit left ({status}): {said}"
@@ -112,26 +117,45 @@ def no_choices(body: Any, asked: Asked) -> EngineError:
     status = _number(str(code))
     if status is not None and 400 <= status < 600:
         return refusal(int(status), body, {}, asked)
-    if isinstance(body, Mapping) and any(name in json.dumps(body, default=str).lower() for name in _NO_CREDIT):
+    if isinstance(body, Mapping) and any(name in _dumped(body).lower() for name in _NO_CREDIT):
         return refusal(402, body, {}, asked)
     said = scrub(words(body) or "nothing", asked.key)
     where = _v1(asked) if isinstance(body, str) else ""
     return TransientEngineError(f"{asked.server} answers without choices; it says: {said}{where}")
 
 
-def words(body: Any) -> str:
+def words(body: Any, levels: int = _DEEPEST) -> str:
     """The server's own sentence: of `{"error": {"message": …}}`, `{"detail": …}`, a web page, or whatever it sends."""
     if isinstance(body, str):
-        return _text_of_page(body) if _PAGE.match(body) else " ".join(body.split())
+        return _text_of_page(body[:_LONGEST_PAGE]) if _is_page(body) else " ".join(body.split())
     if isinstance(body, Mapping):
-        for name in _WORDS:
-            if body.get(name) and (said := words(body[name])):
+        for name in _WORDS if levels else ():
+            if body.get(name) and (said := words(body[name], levels - 1)):
                 place = body.get("loc")
                 return f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list | tuple) else said
-        return json.dumps(body, default=str, ensure_ascii=False) if body else ""
+        return _dumped(body, ensure_ascii=False) if body else ""
     if isinstance(body, list | tuple):
-        return "; ".join(said for said in map(words, body[:3]) if said)
+        return "; ".join(said for part in body[:3] if levels and (said := words(part, levels - 1)))
     return "" if body is None else str(body)
+
+
+def _dumped(body: Any, *, ensure_ascii: bool = True) -> str:
+    """A body as JSON; nothing where it is nested too deeply to be written."""
+    try:
+        return json.dumps(body, default=str, ensure_ascii=ensure_ascii)
+    except RecursionError:
+        return ""
+
+
+def _is_page(text: str) -> bool:
+    """Whether a text is a web page, after any comments. One pass, whatever a server sends."""
+    at = 0
+    while (comment := _COMMENT.match(text, at)) is not None:
+        end = text.find("-->", comment.end())
+        if end < 0:
+            return False
+        at = end + len("-->")
+    return _PAGE.match(text, at) is not None
 
 
 def _text_of_page(page: str) -> str:

@@ -1,5 +1,6 @@
 """Replies of the chat completions API, read as they come: whatever a server may say, an odd choice costs itself only."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from schemas.completion import Completion, FinishReason
 _LENGTH = ("length", "max_tokens")
 _TEXT_PARTS = (None, "text", "output_text")
 _THOUGHT_PARTS = ("thinking", "reasoning")
+_PLACE = re.compile(r"[0-9]{1,9}")
 
 
 class OddReplyError(ValueError):
@@ -48,7 +50,7 @@ def completions(body: Mapping[str, Any], indexes: Sequence[int], wants_logprobs:
 def _in_order(choices: list[Any]) -> list[Any]:
     """Choices by their `index`, or as they stand where the indexes tell no order."""
     places = [choice.get("index") if isinstance(choice, Mapping) else None for choice in choices]
-    numbers = [int(p) if isinstance(p, int) or (isinstance(p, str) and p.isdecimal()) else -1 for p in places]
+    numbers = [int(p) if isinstance(p, int) or (isinstance(p, str) and _PLACE.fullmatch(p)) else -1 for p in places]
     if min(numbers, default=-1) < 0 or len(set(numbers)) < len(numbers):
         return choices
     return [choice for _, choice in sorted(zip(numbers, choices, strict=True), key=lambda pair: pair[0])]
@@ -58,7 +60,10 @@ def _read(choice: Any, index: int, wants_logprobs: bool) -> Completion:
     try:
         return _completion(choice, index, wants_logprobs)
     except OddReplyError as error:
-        return Completion(index, "", "error", error=f"the server's reply cannot be read: {error}")
+        why = str(error)
+    except RecursionError:
+        why = "a choice is nested too deeply"
+    return Completion(index, "", "error", error=f"the server's reply cannot be read: {why}")
 
 
 def _completion(choice: Any, index: int, wants_logprobs: bool) -> Completion:
@@ -118,14 +123,17 @@ def _logprobs(given: Any) -> tuple[float, ...] | None:
     if not isinstance(tokens, list):
         return None
     values = [token.get("logprob") if isinstance(token, Mapping) else None for token in tokens]
-    numbers = tuple(float(value) for value in values if isinstance(value, int | float))
+    try:
+        numbers = tuple(float(value) for value in values if isinstance(value, int | float))
+    except OverflowError:  # a whole number beyond all floats
+        return None
     return numbers if len(numbers) == len(values) else None
 
 
 def _count(body: Mapping[str, Any], name: str) -> int | None:
     usage = body.get("usage")
     count = usage.get(name) if isinstance(usage, Mapping) else None
-    return count if isinstance(count, int) and 0 <= count < 2**31 else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31 else None
 
 
 def _shares(total: int | None, weights: list[int]) -> list[int] | list[None]:

@@ -216,6 +216,15 @@ def test_an_answer_without_choices_is_asked_again(server: Scripted, complete: An
         complete([server], ask("hello"))
 
 
+@pytest.mark.parametrize("charset", ["base64", "rot13", "utf-16", "idna", "nonsense", "latin-1"])
+def test_a_charset_that_cannot_read_the_answer_costs_nothing(
+    server: Scripted, complete: Any, ask: Ask, charset: str
+) -> None:
+    server.answer = lambda body: (200, {"content-type": f"application/json; charset={charset}"}, reply(body)[2])
+    (said,) = complete([server], ask("hello"))
+    assert said.text == "seed None choice 0"
+
+
 def test_a_slow_server_is_transient(server: Scripted, complete: Any, ask: Ask) -> None:
     wait = threading.Event()
 

@@ -1,7 +1,9 @@
 """Laws of what is read from servers: whatever a body holds, it costs itself only."""
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,6 +57,69 @@ def test_an_odd_choice_takes_no_other_with_it(choices: list[Any], place: int, od
     before = {(c.text, c.finish_reason, c.error) for c in completions({"choices": plain}, range(9), False)}
     after = {(c.text, c.finish_reason, c.error) for c in completions({"choices": spoilt}, range(9), False)}
     assert before <= after
+
+
+def nested(levels: int, wrap: Callable[[Any], Any]) -> Any:
+    inner: Any = "x"
+    for _ in range(levels):
+        inner = wrap(inner)
+    return inner
+
+
+DEEP = [
+    nested(3000, lambda inner: [inner]),
+    nested(3000, lambda inner: {"error": inner}),
+    nested(3000, lambda inner: {"other": inner}),
+    [nested(3000, lambda inner: {"type": "thinking", "thinking": [inner]})],
+]
+
+
+@pytest.mark.parametrize("place", ["content", "reasoning"])
+@pytest.mark.parametrize("deep", DEEP, ids=["lists", "errors", "objects", "thoughts"])
+def test_what_is_nested_without_end_costs_its_choice_only(place: str, deep: Any) -> None:
+    fine = {"message": {"content": "4"}, "finish_reason": "stop"}
+    odd = {"message": {"content": "4", place: deep}, "finish_reason": "stop"}
+    found = completions({"choices": [odd, fine]}, range(2), False)
+    assert (len(found), found[1].text) == (2, "4")
+
+
+@pytest.mark.parametrize("deep", DEEP, ids=["lists", "errors", "objects", "thoughts"])
+@pytest.mark.parametrize("status", [400, 402, 429, 500])
+def test_an_error_nested_without_end_is_a_sentence(deep: Any, status: int) -> None:
+    assert len(str(refusal(status, deep, {}, ASKED))) < 1000
+    assert isinstance(no_choices({"error": {"code": status, "message": deep}}, ASKED), EngineError)
+    assert isinstance(no_choices({"other": deep}, ASKED), EngineError)
+
+
+@pytest.mark.parametrize("index", ["9" * 5000, "1" * 10, "²", "٣", True, 10**400])
+@pytest.mark.parametrize("logprob", [10**400, -(10**400), True, float("nan")])
+@pytest.mark.parametrize("count", [True, 10**400, -1])
+def test_numbers_beyond_all_measure_cost_no_answer(index: Any, logprob: Any, count: Any) -> None:
+    choice = {"index": index, "message": {"content": "4"}, "logprobs": {"content": [{"logprob": logprob}]}}
+    usage = {"prompt_tokens": count, "completion_tokens": count}
+    found = completions({"choices": [choice, {**choice, "index": 0}], "usage": usage}, range(2), True)
+    assert [c.text for c in found] == ["4", "4"]
+    assert [c.prompt_tokens for c in found] == [None, None]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!--a-->" * 5000 + "<div>gone</div>",
+        "<!--a-->\n" * 5000 + "<html><h1>gone</h1>",
+        "<html>" + "<" * 100_000,
+        "<html>" + "<script>" * 20_000,
+        "<html>" + "<!--" * 50_000,
+        "<!--" * 50_000,
+        " " * 100_000 + "<!--" + " " * 100_000,
+    ],
+    ids=["comments", "comments-page", "brackets", "scripts", "open", "open-first", "blanks"],
+)
+def test_a_page_is_read_in_one_pass(page: str) -> None:
+    """The time is that of one look; it was that of every way to part the page."""
+    assert isinstance(words(page), str)
+    assert words("<!-- a --><html><title>502</title><h1>Bad Gateway</h1>") == "502 Bad Gateway"
 
 
 @given(JSON, st.sampled_from([200, 400, 401, 402, 403, 404, 413, 422, 429, 500, 503]))
