@@ -12,7 +12,6 @@ from PIL import Image
 
 from generators import distill, rollouts
 from generators.embedded import reference_folder
-from generators.engines.prompting import disarmed
 from generators.prompts import Prompt, asked, places, turns
 from generators.rollouts import RolloutsConfig
 from generators.scenes import iter_scenes, questions, render
@@ -154,12 +153,6 @@ def test_a_teacher_sees_them_there_and_a_blind_one_is_told_where_they_stood() ->
     assert told == ("Description: red, blue\nQuestion: Is [image] or [image] red?",)
     (request,) = rollouts.requests(rows, RolloutsConfig(model="m"))
     assert request.images == (A.sha256, B.sha256)
-
-
-def test_a_text_is_never_a_picture() -> None:
-    tokens = ("<image>", "<|image_pad|>", "[IMG]")
-    assert disarmed("a <image> b <|image_pad|> [IMG] <imagery>", tokens) == "a [image] b [image_pad] (IMG) <imagery>"
-    assert disarmed("plain <think>", tokens) == "plain <think>"
 
 
 # --- a build ----------------------------------------------------------------------------------------------------------
