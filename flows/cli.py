@@ -89,7 +89,7 @@ def build(
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
     with sentences():
-        from pipelines.build import found, records, release_path, up_to_date
+        from pipelines.build import records, records_before_error, release_path, up_to_date
         from pipelines.check import check
         from pipelines.stages import road
         from pipelines.warnings import all_warnings
@@ -115,7 +115,7 @@ def build(
         try:
             with_runner(runner)(asked, str(workspace), replay, runner, retry_errors=retry_errors)
         except StageError:
-            warn(all_warnings(found(road(job))))
+            warn(all_warnings(records_before_error(road(job))))
             raise
         plan = road(job)
         Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))

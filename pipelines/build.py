@@ -50,7 +50,7 @@ def run_stages(build: Build, *names: str, plan: Road | None = None) -> Road:
 
 def records(plan: Road) -> list[dict[str, Any]]:
     """`stage.json` of every stage. Raises ConfigError where the recipe was never built here."""
-    there = found(plan)
+    there = [record for stage in plan.stages if (record := plan.record(stage))]
     if not there:
         raise ConfigError(
             f"'{plan.build.recipe.name}' has not been built in {plan.build.workspace.root}. "
@@ -59,9 +59,15 @@ def records(plan: Road) -> list[dict[str, Any]]:
     return there
 
 
-def found(plan: Road) -> list[dict[str, Any]]:
-    """`stage.json` of the stages that have finished, in order."""
-    return [record for stage in plan.stages if (record := plan.record(stage))]
+def records_before_error(plan: Road) -> list[dict[str, Any]]:
+    """`stage.json` of the stages that a failed build came through; what stands behind them is of an earlier build."""
+    told = []
+    for stage in plan.stages:
+        record = plan.record(stage)
+        if record is None:
+            break
+        told.append(record)
+    return told
 
 
 def release_path(build: Build, plan: Road) -> Any:

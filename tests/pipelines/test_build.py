@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines.build import records, release_path, run_build, up_to_date
+from pipelines.build import records, records_before_error, release_path, run_build, up_to_date
 from pipelines.stages import road
 from pipelines.steps import select
 from pipelines.why import story
@@ -34,6 +34,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) ->
     tiny.write_source(folder, 20)
     run_build(tiny.make(folder))
     return folder
+
+
+def test_a_failed_build_is_told_of_as_far_as_it_came(finished: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
+    build = tiny.make(finished, out=copy_of(finished))
+    every = records(road(build))
+    failed = next(stage for stage in road(build).stages if stage.name == "score")
+    (build.folder(failed) / "stage.json").unlink()
+    told = records_before_error(road(build))
+    assert told == every[: len(told)] and told[-1]["stage"] == "rollouts"
+    assert "release" in {record["stage"] for record in records(road(build))}, "of the build before"
 
 
 def test_every_stage_balances_and_every_split_is_there(finished: Path, tiny: SimpleNamespace) -> None:
