@@ -68,9 +68,11 @@ _SAID_OF = {
     "group": "what must stay on one side of a split",
     "model": "the model whose rollouts were counted",
     "k": "rollouts that were right",
-    "n": "rollouts that were scored",
+    "n": "rollouts that count",
     "band": "difficulty: never, hard, medium, easy, always",
     "index": "which of the sample's traces or pairs this is",
+    "chosen_model": "the model that gave the right response",
+    "rejected_model": "the model that gave the wrong response",
     "caption": "how the picture was put into words",
     "gold_visible": "whether the reasoner was shown the gold answer",
     "value": "what the selection's rule gave",
@@ -85,7 +87,7 @@ _SAID_OF = {
     "tier": "who decided: string, rule, math, judge, or none, timeout, crash",
     "reason": "why",
     "split": "the side on which the sample stands",
-    "released": "whether selection took it",
+    "released": "whether it stands in a config to train on (sft, rl, preference)",
 }
 
 

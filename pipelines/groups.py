@@ -51,7 +51,7 @@ def assign_sides(
     searches = Searches()
     every = rows if gone is None else pl.concat([rows, gone])
     with scratch(folder) as (text, image):
-        parted = split_by_group(every, lambda left: _ties(build, left, searches, text, image), build.recipe.split, old)
+        parted = split_by_group(every, lambda left: _ties(build, left, searches, text, image), build.recipe.sides, old)
     parted = Split(parted.kept.join(rows, on="id", how="semi", maintain_order="left"), parted.dropped)
     sizes = parted.kept.group_by("group").len()["len"]
     notes = {"groups": len(sizes), "largest": max(sizes, default=0), "searches": searches.notes()}

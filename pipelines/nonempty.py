@@ -24,15 +24,13 @@ class Given(NamedTuple):
 def given_configs(recipe: "Recipe") -> list[Given]:
     """The configs that a release of this recipe must not leave empty, but for those in `release.allow_empty`.
 
-    Without traces there is nothing for `sft`, and its share goes to `rl`. A trial of a few rows may leave any empty.
+    A trial of a few rows may leave any empty.
     """
     if is_trial(recipe.name):
         return []
-    shares = {name: getattr(recipe.split, name) for name in ("sft", "rl", "holdout")}
+    shares = {name: getattr(recipe.sides, name) for name in ("sft", "rl", "holdout")}
     default = SplitSection()
-    written = {name for name, share in shares.items() if share != getattr(default, name)}
-    if recipe.distill is None:
-        shares["rl"] += shares.pop("sft")
+    written = {name for name in shares if getattr(recipe.split, name) != getattr(default, name)}
     found = [Given(name, name in written) for name, share in shares.items() if share > 0]
     if recipe.preference is not None:
         found.append(Given("preference", True))

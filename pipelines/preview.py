@@ -268,11 +268,10 @@ def _tell_fates(plan: Road, rows: Mapping[str, Row], *, stopped: bool) -> None:
             row.fate = f"dropped: {gone[row.id]}"
         elif stopped or row.id not in sides:
             row.fate = "not decided: the preview ended early"
-        elif sides[row.id] == "sft" and "verify" in plan and row.id not in traced:
+        elif sides[row.id] == "sft" and row.id not in traced:
             row.fate = "dropped: release:no_verified_trace"
         else:
-            side = sides[row.id] if "verify" in plan or sides[row.id] == "holdout" else "rl"
-            row.fate = f"released in {side}"
+            row.fate = f"released in {sides[row.id]}"
 
 
 def _arrivals(build: Build, plan: Road, asked: list[Asked]) -> Iterator[Arrival]:

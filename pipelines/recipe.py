@@ -111,6 +111,13 @@ class Recipe(Section):
         """`distill`, with what its teacher sees decided by whether captions are written."""
         return None if self.distill is None else self.distill.seeing(captions=self.caption is not None)
 
+    @property
+    def sides(self) -> SplitSection:
+        """`split`, as samples are dealt: without traces nothing can stand in `sft`, so its share is `rl`'s."""
+        if self.distill is not None:
+            return self.split
+        return self.split.model_copy(update={"sft": 0.0, "rl": self.split.rl + self.split.sft})
+
     def _signals_of_students(self) -> None:
         if self.signals is None:
             return

@@ -123,7 +123,7 @@ _CHOSEN: dict[str, pa.DataType] = {
 _FACTS: dict[str, dict[str, pa.DataType]] = {
     "sft": {**_MEASURED, "index": pa.int32(), "caption": pa.string(), "gold_visible": pa.bool_()},
     "rl": {**_MEASURED, **_CHOSEN},
-    "preference": {**_MEASURED, "index": pa.int32()},
+    "preference": {**_MEASURED, "index": pa.int32(), "chosen_model": pa.string(), "rejected_model": pa.string()},
     "holdout": _MEASURED,
     "control": _MEASURED,
     "unfiltered": {**_MEASURED, "split": pa.string(), "released": pa.bool_()},

@@ -17,8 +17,10 @@ def statistics(release: Path) -> dict[str, Any]:
     """
     found = [name for name in CONFIGS if any((release / name).glob("*.parquet"))]
     configs = {name: _config(release / name) for name in found}
-    if "control" in found and "unfiltered" in found:
-        configs["control"]["selected"] = _selected(release)
+    if "control" in found:
+        configs["control"]["in_splits"] = _in_splits(
+            release, [name for name in ("sft", "rl", "holdout") if name in found]
+        )
     return {
         "configs": configs,
         "rollouts": _rollouts(release / rollout_rows.NAME),
@@ -55,10 +57,11 @@ def _rollouts(folder: Path) -> dict[str, Any] | None:
     return {**facts, "verdicts": _counts(rows, pl.col("verdict").alias("name"))}
 
 
-def _selected(release: Path) -> int:
-    """How many rows of the control are released ones too."""
-    control, every = (pl.scan_parquet(release / name / "*.parquet") for name in ("control", "unfiltered"))
-    return int(every.filter("released").join(control, on="id", how="semi").select(pl.len()).collect().item())
+def _in_splits(release: Path, splits: list[str]) -> int:
+    """How many rows of the control stand in one of the splits too."""
+    control, *given = (pl.scan_parquet(release / name / "*.parquet").select("id") for name in ("control", *splits))
+    both = control.join(pl.concat(given), on="id", how="semi") if given else control.head(0)
+    return int(both.select(pl.len()).collect().item())
 
 
 def _counts(rows: pl.LazyFrame, column: pl.Expr) -> dict[str, int]:

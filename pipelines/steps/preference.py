@@ -28,6 +28,9 @@ def pair_responses(build: Build, stage: Stage, road: Road) -> Outcome:
     mine = texts.select("id", text_hash=pl.col("text").hash()).join(facts, on="id")
     hashed = mine.join(prompts.lazy(), left_on="sample_id", right_on="id", how="semi").collect()
     parted, pairs = keep_paired(prompts, hashed, draw_pairs(hashed, config, seed), config, seed)
+    for side in ("chosen", "rejected"):
+        by = hashed.select("id", pl.col("model").alias(f"{side}_model"))
+        pairs = pairs.join(by, left_on=side, right_on="id", how="left", maintain_order="left")
     tags = build.recipe.verify.tags if config.responses == "traces" else None
     with_texts = _with_texts(pairs, texts, tags, build.folder(stage), build.memory)
     write_pieces(with_texts, pl.Schema({**pairs.schema, **_TEXTS}), build.folder(stage) / "pairs.parquet")

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from filters.difficulty import enough
 from filters.guessing import verified_shares
 from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
@@ -14,9 +15,10 @@ from pipelines.nonempty import check_not_empty, given_configs
 from pipelines.provenance import provenance
 from pipelines.recipe import Recipe
 from pipelines.regrade import Report
-from pipelines.release import SPLITS, Content, write_release
+from pipelines.release import Content, write_release
 from pipelines.release_rows import CONFIGS
 from pipelines.stage import Build, Outcome, Road, Stage
+from pipelines.steps.candidates import student
 from pipelines.steps.decontaminate import evaluation_sets
 from pipelines.steps.rollouts import logged
 from pipelines.steps.round_trip import trained_on
@@ -112,12 +114,12 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
         # A join may hold its right side, so the texts stand on the left.
         tables["sft"] = traces.rename({"sample_id": "id"}).join(sft, on="id")
         bare = sft.join(traces, left_on="id", right_on="sample_id", how="anti")
-        tables["rl"] = rl
-    else:
-        tables["sft"] = rows.head(0).with_columns(text=pl.lit(""), index=pl.lit(0, pl.Int32))
-        tables["rl"], bare = rows.filter(pl.col("split") != "holdout"), sft.head(0)
+    else:  # nothing is dealt to SFT, but an earlier release may have had rows there, and those never change sides
+        tables["sft"], bare = rows.head(0).with_columns(text=pl.lit(""), index=pl.lit(0, pl.Int32)), sft
+    tables["rl"] = rl
     if "prefer" in road:
-        pairs = road.table("prefer", "pairs").select("id", "index", "chosen_text", "rejected_text")
+        sides = ("chosen_text", "chosen_model", "rejected_text", "rejected_model")
+        pairs = road.table("prefer", "pairs").select("id", "index", *sides)
         tables["preference"] = pairs.join(rows, on="id")
     return tables, bare
 
@@ -125,12 +127,12 @@ def _splits(road: Road, rows: pl.LazyFrame) -> tuple[dict[str, pl.LazyFrame], pl
 def _extras(road: Road, everything: pl.LazyFrame, splits: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
     """What a random choice would have taken, and all that was there before selection, as far as the recipe wants them.
 
-    A sample is `released` where it stands in one of the splits; a chosen one may still lack a verified trace.
+    A sample is `released` where it stands in a config to train on; a chosen one may still lack a verified trace.
     """
     config = road.build.recipe.select
     if config is None:
         return {}
-    given = pl.concat([splits[name].select("id") for name in SPLITS]).unique().with_columns(released=pl.lit(True))
+    given = pl.concat([table.select("id") for table in splits.values()]).unique().with_columns(released=pl.lit(True))
     trained = everything.filter(pl.col("split") != "holdout").join(given, on="id", how="left")
     tables = {
         "control": everything.join(road.table("select", "control").select("id"), on="id", how="semi"),
@@ -156,17 +158,24 @@ def _rows(build: Build, road: Road) -> pl.LazyFrame:
     else:
         nothing = (pl.lit(None, dtype).alias(name) for name, dtype in _SELECTED.items())
         rows = rows.with_columns(*nothing, chosen=pl.lit(True), control=pl.lit(False))
-    if "difficulty" in road:
-        rows = rows.join(road.table("difficulty").select("id", "model", "k", "n"), on="id", how="left")
-    else:
-        rows = rows.with_columns(model=pl.lit(None, pl.String), k=pl.lit(None, pl.Int32), n=pl.lit(None, pl.Int32))
+    bands = recipe.select.bands if recipe.select else BandConfig()
+    rows = rows.join(_measured(road, bands), on="id", how="left")
     if "caption" in road:
         rows = rows.join(road.table("caption").select("id", "caption"), on="id", how="left")
     else:
         rows = rows.with_columns(caption=pl.lit(None, pl.String))
-    samples = road.table("ingest").select(_PROMPT)
-    bands = recipe.select.bands if recipe.select else BandConfig()
-    return rows.join(samples, on="id").with_columns(band=difficulty_band(pl.col("k"), pl.col("n"), bands))
+    return rows.join(road.table("ingest").select(_PROMPT), on="id")
+
+
+def _measured(road: Road, bands: BandConfig) -> pl.LazyFrame:
+    """`id, model, k, n, band` by the student that selection reads, so that a row tells why it was chosen."""
+    recipe = road.build.recipe
+    if "difficulty" not in road:
+        columns = {"id": pl.String(), "model": pl.String(), "k": pl.Int32(), "n": pl.Int32(), "band": pl.String()}
+        return pl.LazyFrame(schema=columns)
+    measured = road.table("difficulty", "measures").filter(model=student(recipe))
+    band = pl.when(enough(recipe.difficulty)).then(difficulty_band(pl.col("k"), pl.col("n"), bands))
+    return measured.select("id", "model", "k", "n", band=band)
 
 
 def _drops(build: Build, stage: Stage, road: Road, own: pl.DataFrame) -> pl.LazyFrame:

@@ -237,3 +237,12 @@ def test_a_recipe_of_the_readme_releases_what_its_student_is_asked(text: str, tm
 def test_a_schema_that_nothing_asks_for_is_noted(overrides: list[str], told: bool) -> None:
     found = [note for note in notes(load_recipe("quickstart", overrides)) if "rollouts.tags" in note]
     assert len(found) == told
+
+
+def test_released_is_said_of_the_rows_of_every_config_that_is_trained_on(release: Path) -> None:
+    given = {row["id"] for config in ("sft", "rl", "preference") for row in rows(release, config)}
+    alone = {row["id"] for row in rows(release, "preference")}
+    alone -= {row["id"] for config in ("sft", "rl") for row in rows(release, config)}
+    if not alone:
+        pytest.skip("the models drew no pair of a sample that lacks a verified trace")
+    assert {row["id"] for row in rows(release, "unfiltered") if row["released"]} == given

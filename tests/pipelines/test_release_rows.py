@@ -15,6 +15,8 @@ ROW: dict[str, Any] = {
     "question": "What does <image> mean?",
     "text": "It says <image> twice: <image>.",
     "chosen_text": "<image>",
+    "chosen_model": "vlm",
+    "rejected_model": "vlm",
     "rejected_text": "no",
     "answer": {"kind": "text", "raw": "a mark", "parsed": "{}"},
     "verifier": {"id": "text", "params": "{}"},

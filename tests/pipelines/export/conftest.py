@@ -62,6 +62,8 @@ def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]
                 "band": "medium",
                 "index": 0,
                 "chosen_text": reply(reasoning, raw),
+                "chosen_model": "vlm",
+                "rejected_model": "vlm",
                 "rejected_text": reply("?", "17"),
                 "weight": None,
                 "order": i,
