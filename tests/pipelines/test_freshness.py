@@ -265,7 +265,7 @@ def test_a_table_that_comes_out_the_same_wakes_nobody(world: World, whole: World
         ("rollouts.tags=think_answer", "score"),
         ("quality.leaks=['nothing']", "rewrite"),
         ("verify.tags=plain", "release"),
-        ("difficulty.truncated=unscored", "difficulty"),
+        ("difficulty.truncated=wrong", "difficulty"),
         ("check_rules.alpha=0.2", "checks"),
         ("judge=null", "verify"),
         ("quality=null", "round_trip_traces"),
