@@ -53,6 +53,7 @@ sources:
   - {type: jsonl, name: charts, path: SOURCE, license: MIT}
 caption: {model: vlm}
 distill: {model: vlm}
+quality: null
 rollouts: {model: vlm, n: 8}
 dedup: {}
 split: {sft: 0.4, rl: 0.5, holdout: 0.1}
@@ -168,7 +169,8 @@ _GOOD = {
 
 def _samples(ids: pl.Series, shown: list[str]) -> pl.DataFrame:
     media = pl.Series("sha256", [shown[i % len(shown)] for i in range(len(ids))])
-    picture = {"kind": "image", "width": 224, "height": 224, "duration": None, "role": "question", "derived_from": None}
+    picture = {"kind": "image", "width": 224, "height": 224, "duration": None, "role": "question"}
+    picture |= {"derived_from": None, "position": None}
     number = pl.int_range(pl.len())
     asked = pl.format("Which bar is number {} in height?", number)
     dataset = pl.when(number % 3 == 0).then(pl.lit("charts")).otherwise(pl.lit("maps"))

@@ -52,6 +52,7 @@ def check_not_empty(
         if rows[config] or not (written or dealt.height or nothing_at_all):
             continue
         lost = drops if sides.is_empty() else drops.join(dealt.lazy(), left_on="sample_id", right_on="id", how="semi")
+        lost = lost.filter(pl.col("reason") != "release:no_verified_trace")  # what the traces dropped for says more
         causes = lost.group_by("reason").agg(pl.col("sample_id").n_unique().alias("n"))
         found = causes.sort("n", "reason", descending=[True, False]).head(3).collect().rows()
         raise StageError(

@@ -9,12 +9,15 @@ from pipelines.driver import Receipt
 from pipelines.stage import Build, Stage
 
 PIECE = 4096
+PIECE_BYTES = 16 << 20
+"""A piece of long texts has fewer rows: what is made of a piece (words, n-grams) takes many times its size."""
 
 
 def pieces(table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """A table in pieces of `PIECE` rows at most, in its order; only some of them are in memory."""
+    """A table in its order, in pieces of `PIECE` rows and about `PIECE_BYTES` at most; only some of them are in memory."""
     for batch in table.collect_batches(chunk_size=PIECE, maintain_order=True):
-        yield from batch.iter_slices(PIECE)
+        few = PIECE_BYTES * batch.height // max(1, int(batch.estimated_size()))
+        yield from batch.iter_slices(max(1, min(PIECE, few)))
 
 
 def with_progress(build: Build, stage: Stage, table: pl.LazyFrame) -> Iterator[pl.DataFrame]:

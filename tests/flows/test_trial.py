@@ -26,6 +26,7 @@ sources:
   - {type: jsonl, name: rows, path: ROWS}
 rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}
 split: {sft: 0.0, rl: 1.0, holdout: 0.0}
+difficulty: {no_answer: wrong, truncated: wrong}  # a student that knows nothing of sums
 """
 
 

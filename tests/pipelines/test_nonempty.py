@@ -55,7 +55,8 @@ def test_pairs_that_nobody_can_make() -> None:
 
 def test_a_sample_that_lost_many_traces_is_counted_once() -> None:
     lost = drops(
-        *(("sft0", "verify:wrong") for _ in range(8)), ("sft1", "verify:no_answer"), ("sft0", "verify:no_answer")
+        *(("sft0", "verify:wrong") for _ in range(8)),
+        *((id_, cause) for id_ in ("sft0", "sft1") for cause in ("verify:no_answer", "release:no_verified_trace")),
     )
     with pytest.raises(StageError, match="2 verify:no_answer, 1 verify:wrong"):
         check_not_empty([Given("sft", False)], {"sft": 0}, sides(sft=2), lost)

@@ -74,6 +74,7 @@ def make(folder: Path, url: str, rows: list[Message], sections: str) -> Build:
         f"name: r\nmodels:\n  m: {{model: m, engine: openai, base_urls: ['{url}']}}\n"
         f"sources:\n  - {{type: jsonl, name: rows, path: {folder / 'rows.jsonl'}}}\n"
         f"split: {{sft: 1.0, rl: 0.0, holdout: 0.0}}\n{sections}"
+        + ("" if "release:" in sections else "release: {allow_empty: [sft, rl]}\n")
     )
     return Build(load_recipe(str(folder / "r.yaml")), Workspace(folder / "out"))
 

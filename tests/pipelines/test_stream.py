@@ -99,3 +99,13 @@ def test_no_rows_give_columns_all_the_same() -> None:
     none = rows_of(["4"]).head(0).with_columns(text=pl.lit(""))
     with VerifierPool(1) as pool:
         assert set(VERDICT) <= set(score_rollouts(none, pool, "plain").kept.columns)
+
+
+def test_a_piece_of_long_texts_has_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4,096 traces of 17 KB are 70 MB, and their words many times that."""
+    monkeypatch.setattr(stream, "PIECE_BYTES", 100_000)
+    rows = pl.DataFrame({"id": range(300), "text": ["x" * 17_000] * 300})
+    found = list(stream.pieces(rows.lazy()))
+    assert max(piece.height for piece in found) <= 10, "of 300"
+    assert pl.concat(found).equals(rows)
+    assert [piece.height for piece in stream.pieces(rows.select("id").lazy())] == [300]

@@ -104,7 +104,8 @@ def test_what_models_say_never_becomes_markup(page: Any, maker: ModuleType) -> N
     assert set(page.tags) == set(HTML), "no element that the template does not have"
     assert "hacked" not in page.text, "texts are packed, so not even their words are in the markup"
     said = next(sample for sample in page.samples if sample["question"] == maker.HOSTILE)
-    texts = [said["caption"], said["traces"][0]["text"], *(rollout["text"] for rollout in said["rollouts"])]
+    replies = [rollout["text"].partition("\n<answer>")[0] for rollout in said["rollouts"]]
+    texts = [said["caption"], said["traces"][0]["text"], *replies]
     assert texts == [maker.HOSTILE] * 10, "and yet the reader sees it as it is"
 
 
