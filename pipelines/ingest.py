@@ -31,6 +31,7 @@ from pipelines.sources.values import NestedGoldError, is_place_only, is_two_opti
 from schemas.answer import Answer, dump_answer
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
+from schemas.json_row import is_unicode
 from schemas.marks import MARK, take_marks
 from schemas.sample import MEDIA, SAMPLE
 from schemas.section import Section
@@ -278,7 +279,10 @@ def _check_names(sources: Sequence[SourceSection]) -> None:
 
 
 def _gold(parse: GoldParser, kind: str, raw: str, options: tuple[str, ...], params: str) -> str:
-    return dump_answer(parse(kind, raw, options=options, params=json.loads(params)))
+    parsed = dump_answer(parse(kind, raw, options=options, params=json.loads(params)))
+    if not is_unicode(parsed):
+        raise GoldUnparseableError("it holds half of a surrogate pair, which is no text")
+    return parsed
 
 
 def _json_text(cause: str, text: str | None, wanted: type) -> str | None:
@@ -292,6 +296,8 @@ def _json_text(cause: str, text: str | None, wanted: type) -> str | None:
         raise _Drop(cause, error=str(error)) from error
     if value is None:
         return None
+    if not is_unicode(spelled):
+        raise _Drop(cause, error="it holds half of a surrogate pair, which is no text")
     if not isinstance(value, wanted):
         raise _Drop(cause, error=f"{type(value).__name__} instead of an object")
     return spelled

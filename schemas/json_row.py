@@ -24,11 +24,20 @@ def fault(value: Any, schema: pl.Schema, nullable: Collection[str]) -> str | Non
         if given is None:
             if name not in nullable:
                 return f"'{name}' is missing"
-        elif isinstance(given, str) and not _is_unicode(given):
+        elif isinstance(given, str) and not is_unicode(given):
             return f"'{name}' holds half of a surrogate pair, which no UTF-8 can"
         elif not _fits(given, dtype):
             return f"'{name}' is {_kind(given)}, not {_wanted(dtype)}"
     return None
+
+
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8, and so a table, can hold a text: JSON can spell half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fits(value: Any, dtype: pl.DataType) -> bool:
@@ -45,14 +54,6 @@ def _is_float(value: Any) -> bool:
     if isinstance(value, int) and not isinstance(value, bool):
         return -_EXACT <= value <= _EXACT
     return isinstance(value, float)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_time(text: str) -> bool:

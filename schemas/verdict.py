@@ -27,6 +27,13 @@ class Verdict:
     parsed_gold: str | None = None
     parsed_response: str | None = None
 
+    def __post_init__(self) -> None:
+        # What was read in a JSON reply may hold half of a surrogate pair, and no table can hold that.
+        for name in ("extracted", "explanation", "parsed_gold", "parsed_response"):
+            text = getattr(self, name)
+            if text is not None and not text.isascii():
+                object.__setattr__(self, name, text.encode("utf-8", "replace").decode())
+
 
 def unscored(explanation: str, tier: Tier = "none", extracted: str | None = None) -> Verdict:
     """The verdict of whoever could not tell."""

@@ -23,6 +23,8 @@ _LABELS = (re.compile(rf"(?:^|[;|\n]\s*){_LABEL}"), re.compile(rf"(?:^|(?<=[\s,]
 """Letters before options: after a separator, else after a blank."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_LONGEST_NUMBER = 9
+"""Digits of a number that counts options."""
 _ONE_VALUE = {"choice", "number", "text", "boolean", "expression", "open"}
 """Kinds whose answer is said in words. An answer of the others may be a list."""
 
@@ -104,22 +106,25 @@ def read_answer(text: str, published: str | None, kind: str) -> str:
 
 def place_of_option(answer: str, base: int) -> str | None:
     """The letter of the option with that number, counted from `base`; null where the answer is no such number."""
-    place = int(answer) - base if answer.strip().isdecimal() else -1
+    number = _number(answer.strip())
+    place = -1 if number is None else number - base
     return string.ascii_uppercase[place] if 0 <= place < len(string.ascii_uppercase) else None
 
 
 def is_two_options(answer: str, options: Sequence[str]) -> bool:
     """Whether a number is the text of one option and, counted from 0, the place of another."""
     spelled = answer.strip()
-    if not spelled.isdecimal() or spelled not in options or int(spelled) >= len(options):
+    place = _number(spelled)
+    if place is None or spelled not in options or place >= len(options):
         return False
-    return options.index(spelled) != int(spelled)
+    return options.index(spelled) != place
 
 
 def is_place_only(answer: str, options: Sequence[str]) -> bool:
     """Whether a number is no option's text, but a place counted from 0."""
     spelled = answer.strip()
-    return spelled.isdecimal() and spelled not in options and int(spelled) < len(options)
+    place = _number(spelled)
+    return place is not None and spelled not in options and place < len(options)
 
 
 def _one(text: str, published: str | None, kind: str) -> str:
@@ -181,11 +186,12 @@ def _keyed(value: Mapping[Any, Any]) -> list[str] | None:
     if all(len(key) == 1 and key in string.ascii_letters for key, _ in pairs):
         pairs.sort(key=lambda pair: pair[0].upper())
         keys = [string.ascii_uppercase.find(key.upper()) for key, _ in pairs]
-    elif all(key.isdecimal() for key, _ in pairs):
-        pairs.sort(key=lambda pair: int(pair[0]))
-        keys = [int(key) for key, _ in pairs]
     else:
-        return None
+        numbers = [number for key, _ in pairs if (number := _number(key)) is not None]
+        if len(numbers) < len(pairs):
+            return None
+        pairs.sort(key=lambda pair: int(pair[0]))
+        keys = sorted(numbers)
     while pairs and pairs[-1][1] is None:
         pairs.pop()
         keys.pop()
@@ -236,9 +242,21 @@ def _content(turn: Mapping[str, Any]) -> tuple[str | None, list[Image]]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return _held(value) if "\\" in text else value
     except (ValueError, RecursionError):
         return None
+
+
+def _held(value: Any) -> Any:
+    """The value. Raises ValueError where it holds what no table can, such as half of a surrogate pair."""
+    json.dumps(value, ensure_ascii=False, default=str).encode()
+    return value
+
+
+def _number(text: str) -> int | None:
+    """A whole number as people count with; null for any other text, however long."""
+    return int(text) if len(text) <= _LONGEST_NUMBER and text.isdecimal() else None
 
 
 def _literal(text: str) -> Any:
@@ -251,6 +269,7 @@ def _literal(text: str) -> Any:
             warnings.simplefilter("ignore", SyntaxWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             value = _texts(text) or ast.literal_eval(text.strip())
+        value = _held(value) if "\\" in text else value
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError):
         return None
     if isinstance(value, list | tuple):

@@ -55,6 +55,42 @@ def _reasons(split: Split) -> list[str]:
     return [reason.removeprefix("ingest:") for reason in split.dropped["reason"]]
 
 
+HALF = chr(92) + "ud800"
+"""Half of a surrogate pair, as JSON spells it."""
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"meta": f'{{"a": "{HALF}"}}'}, "meta_unparseable"),
+        ({"verifier_params": f'{{"{HALF}": 1}}'}, "gold_unparseable|params_unparseable"),
+        ({"kind": "json", "answer": f'{{"a": "{HALF}"}}'}, "gold_unparseable"),
+        ({"kind": "json", "answer": f'["{HALF}"]'}, "gold_unparseable"),
+        ({"kind": "order", "answer": f'["{HALF}", "b"]'}, "gold_unparseable"),
+        ({"kind": "action", "answer": f'{{"action": "{HALF}"}}'}, "gold_unparseable"),
+        ({"kind": "choice", "answer": "a", "options": f'["a", "{HALF}"]'}, "options_unparseable"),
+        ({"kind": "choice", "answer": "a", "options": f"['a', '{HALF}']"}, "options_unparseable"),
+        ({"images": f'["{HALF}.png"]'}, "image_missing|image_broken"),
+        ({"kind": "choice", "answer": "9" * 5000, "options": ["a", "b"]}, "gold_outside_options"),
+        ({"kind": "choice", "answer": "a", "options": f'{{"{"9" * 5000}": "a"}}'}, "options_unparseable"),
+    ],
+)
+def test_what_no_table_can_hold_costs_its_row_only(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    odd = {"question": "odd?", "answer": "4", "kind": "number", **row}
+    split = _ingest(_source(tmp_path, odd, {"question": "fine?", "answer": "4", "kind": "number"}), tmp_path)
+    assert split.kept["question"].to_list() == ["fine?"]
+    assert _reasons(split)[0] in reason.split("|")
+
+
+def test_a_chat_that_no_table_can_hold_costs_its_row_only(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "fine?"}, {"from": "gpt", "value": "4"}]
+    lines = [json.dumps({"conversations": json.dumps(turns).replace("fine", word)}) for word in (HALF, "fine")]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    source = JsonlSource(name="t", path=str(tmp_path / "t.jsonl"), schema="llava", kind="number")
+    split = _ingest(source, tmp_path)
+    assert (split.kept["question"].to_list(), _reasons(split)) == (["fine?"], ["conversation_unparseable"])
+
+
 def test_a_sample_is_complete(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(_png())
     row: dict[str, Any] = {

@@ -52,3 +52,19 @@ def test_a_judge_in_a_loop_says_nothing(name: str, loop: str) -> None:
 @pytest.mark.parametrize("text", ["Hm.\n\n\n**Verdict:** correct", "Verdict:\ncorrect\n", "> Final verdict: Correct."])
 def test_a_verdict_on_a_line_of_its_own(text: str) -> None:
     assert CONTRACTS["equivalence"].read(text) == 1.0
+
+
+HALF = chr(92) + "ud800"
+
+
+@pytest.mark.parametrize(
+    ("kind", "gold"), [("json", '{"a": 1}'), ("order", '["a", "b"]'), ("set", '["a", "b"]'), ("text", "cat")]
+)
+@pytest.mark.parametrize(
+    "reply", [f'{{"a": "{HALF}"}}', f'["{HALF}", "b"]', f"['{HALF}']", f'{{"{HALF}": 1}}', "\ud800"]
+)
+def test_what_no_table_can_hold_is_a_verdict_that_one_can(kind: str, gold: str, reply: str) -> None:
+    verdict = verify(reply, parse_gold(kind, gold), tags="plain")
+    assert verdict.score == 0.0
+    for text in (verdict.extracted, verdict.explanation, verdict.parsed_gold, verdict.parsed_response):
+        assert (text or "").encode() is not None
