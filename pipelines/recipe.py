@@ -1,6 +1,6 @@
 """The recipe: one YAML file that tells the whole story of a data set, checked to the last key before anything starts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,7 +46,7 @@ _MOST_KEYS = 100_000
 class Recipe(Section):
     """All that decides a release, but for the sources' bytes and the log. A stage without its section is left out."""
 
-    name: str = Field(pattern=f"^{BUILD_NAME}$", description="names the build and its releases")
+    name: str = Field(pattern=f"^{BUILD_NAME}$", max_length=100, description="names the build and its releases")
     description: str = ""
     seed: int = Field(default=0, description="all chance in the build; sampling has a seed of its own")
     limit: int | None = Field(default=None, ge=1, description="at most so many samples, spread over the sources")
@@ -178,8 +178,8 @@ def load_recipe(
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
-        lines = _lines(node, path)
+        lines = _lines(node, path)  # which also bounds what aliases stand for, before they are written out
+        tree = _values(text)
     except RecursionError:
         raise ConfigError(f"{path}: not a recipe: it is nested too deeply, or an alias holds itself.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -247,6 +247,27 @@ def _is_trial(lines: Places) -> bool:
     return any(where[-1] in {"limit", "seed"} and (len(where) == 1 or where[0] == "sources") for where in decided)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose every mistake is a YAMLError with its place; PyYAML lets those of Python's own readers through."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"'{str(node.value)[:40]}' is no value of the type {kind}; put it in quotes",
+                node.start_mark,
+            ) from None
+
+
+def _values(text: str) -> Any:
+    """What a YAML text holds. Raises YAMLError, or RecursionError where it is nested too deeply."""
+    return yaml.load(text, Loader=_Loader)
+
+
 def _lines(node: yaml.Node | None, path: Path) -> Places:
     """Where each key stands: `file:line` by path of keys. A key given twice is an error; YAML would keep the last."""
     places: Places = {}
@@ -280,7 +301,9 @@ def _override(tree: dict[str, Any], lines: Places, override: str) -> None:
         raise ConfigError(f"--set {override}: write it as key=value, for example --set rollouts.n=16.")
     keys: list[str | int] = [int(k) if k.isdigit() else k for k in name.split(".")]
     try:
-        new = yaml.safe_load(value)
+        new = _values(value)
+    except RecursionError:
+        raise ConfigError(f"--set {override[:80]}: not valid YAML: it is nested too deeply.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     target: Any = tree
@@ -301,3 +324,13 @@ def _override(tree: dict[str, Any], lines: Places, override: str) -> None:
     for length in range(1, len(keys)):
         lines.setdefault(tuple(keys[:length]), f"--set {override}")
     lines[tuple(keys)] = f"--set {override}"
+    for inner in _keys(new):
+        lines[(*keys, *inner)] = f"--set {override}"
+
+
+def _keys(value: Any, levels: int = 10) -> Iterator[Where]:
+    """The path of every key and item below a value."""
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in below if levels else ():
+        yield (key,)
+        yield from ((key, *more) for more in _keys(inner, levels - 1))
