@@ -143,7 +143,7 @@ def known_fields(prompt: str, names: Collection[str]) -> str:
             raise ValueError(
                 f"{{{field}}} is no field of this prompt; it knows {known}; a brace is written as {{{{ or }}}}"
             )
-    for _, field, spec, conversion in Formatter().parse(prompt):
-        if spec or conversion:  # a width may ask for more memory than there is
-            raise ValueError(f"a field of this prompt is written as {{{field}}}, without a format after it")
+    for _, name, form, conversion in Formatter().parse(prompt):
+        if form or conversion:  # a width may ask for more memory than there is
+            raise ValueError(f"a field of this prompt is written as {{{name}}}, without a format after it")
     return prompt

@@ -220,7 +220,8 @@ class Road:
         return self._record(stage)
 
     def _record(self, stage: Stage) -> dict[str, Any] | None:
-        return read_json(self._build.folder(stage) / "stage.json")  # type: ignore[no-any-return]
+        record = read_json(self._build.folder(stage) / "stage.json")
+        return record if isinstance(record, dict) and record.keys() >= _RECORD else None
 
     def draws_on(self, stage: Stage) -> frozenset[str]:
         """The stages that `stage` reads, and those that they read, also through stages that the recipe leaves out."""
@@ -311,6 +312,9 @@ class Road:
 
 Fact = str | bool | None
 """What stands under a key of a record's `reads`."""
+
+_RECORD = {"stage", "unit", "fingerprint", "rows_in", "kept", "dropped", "tables", "reads"}
+"""What a record cannot be without; other JSON is none, and its stage has never finished."""
 
 _COUNTS = ("unit", "rows_in", "kept", "dropped")
 

@@ -35,6 +35,9 @@ TRIAL = ".trial"
 BUILD_NAME = RECIPE_NAME + r"(?:\.trial)?"
 """What a build may be called: as its recipe, or as a trial of it."""
 
+_PATTERNS = "*?[\\"
+"""What polars and DuckDB read as a pattern of paths, so that a build would find no table, or another folder's."""
+
 _NO_LOCKS = (
     "its file system grants no locks (flock), so two builds could spoil each other; put the workspace on another"
 )
@@ -51,6 +54,7 @@ _CAUSES = {
     errno.ENOLCK: _NO_LOCKS,
     errno.ENOSYS: _NO_LOCKS,
     errno.EOPNOTSUPP: _NO_LOCKS,
+    errno.ENAMETOOLONG: "the name is longer than its file system takes; choose a shorter one",
     errno.EMFILE: "this process has too many files open; raise the limit with `ulimit -n 4096`",
     errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
 }
@@ -103,6 +107,11 @@ class Workspace:
 
     def prepare(self, recipe: str) -> None:
         """Make the folders and prove that they can be written: a read-only store fails before a model starts."""
+        if pattern := next((c for c in str(self.root) if c in _PATTERNS), None):
+            raise ConfigError(
+                f"The workspace '{self.root}' has {pattern} in its path, which the engines of tables read as a pattern; "
+                "name another with --workspace."
+            )
         with store_errors(self.root):
             for folder in (self.media, self.completions, self.embeddings, self.build(recipe), self.releases(recipe)):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -215,5 +224,5 @@ def read_json(path: Path) -> Any:
     """The JSON at `path`, or None where there is none or it is damaged: both mean that the work is not done."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):  # of JSON, or of UTF-8
         return None

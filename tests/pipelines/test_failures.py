@@ -48,6 +48,12 @@ driver: {max_retries: 1, backoff_s: 0.0, backoff_max_s: 1.0}
 """
 
 
+class Http(ThreadingHTTPServer):
+    """Lets as many wait for a connection as the driver opens at once: on a busy machine the usual five do not do."""
+
+    request_queue_size = 256
+
+
 class Server:
     """Answers 4 to everything; `odd` decides what becomes of the questions with the word gamma, `all` of every one."""
 
@@ -88,7 +94,7 @@ class Server:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = Http(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"

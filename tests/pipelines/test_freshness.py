@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pipelines.stages import ROAD, road
 from pipelines.steps.tables import samples, write
 from pipelines.workspace import Workspace, read_json, write_table
 from schemas.completion import Completion, ModelIdentity, Request
-from schemas.errors import StageError, TransientEngineError
+from schemas.errors import ConfigError, StageError, TransientEngineError
 from schemas.ids import hash_text
 from schemas.split import no_drops
 
@@ -246,6 +247,27 @@ def test_a_table_that_is_not_what_was_written_is_computed_again(
     assert world.run() == [stage], "its readers have read the same rows before"
     assert contents(world.build()) == contents(whole.build())
     assert world.asked == []
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b"\0" * 100, b"[1]", b'"x"', b'{"a": 1}', b"[" * 100_000, b"null", b""]
+)
+def test_a_record_that_is_none_means_that_the_stage_never_finished(whole: World, tmp_path: Path, damage: bytes) -> None:
+    build = whole.build()
+    shutil.copytree(build.workspace.root, tmp_path / "out")
+    there = replace(build, workspace=Workspace(tmp_path / "out"))
+    stage = road(there).stage("ingest")
+    (there.folder(stage) / "stage.json").write_bytes(damage)
+    assert road(there).record(stage) is None
+    assert not road(there).is_fresh(stage)
+    assert not up_to_date(there)
+
+
+@pytest.mark.parametrize("name", ["out[1]", "o*t", "ou?", "o\\t"])
+def test_a_workspace_that_engines_read_as_a_pattern_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="read as a pattern; name another with --workspace"):
+        Workspace(tmp_path / name).prepare("r")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_table_that_comes_out_the_same_wakes_nobody(world: World, whole: World) -> None:

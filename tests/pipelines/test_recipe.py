@@ -74,6 +74,8 @@ def test_the_recipes_that_come_along_load(path: Path) -> None:
         ("name: tiny", "name: tiny\nseed: " + "9" * 5000, "tiny.yaml:2: not valid YAML: '999"),
         ("name: tiny", "name: " + "a" * 300, "'name': string should have at most 100 characters"),
         ("  n: 4", "  prompt: '{question:>9999999999}'", "written as {question}, without a format after it"),
+        ("  n: 4", "  sampling: {temperature: .inf}", "'rollouts.sampling.temperature': input should be a finite number"),
+        ("reference-vlm}", "reference-vlm, timeout_s: .nan}", "'models.vlm.timeout_s': input should be a finite number"),
         ("  n: 4", "  prompt: '{question!r}'", "written as {question}, without a format after it"),
         ("  n: 4", "  prompt: '{question:{question}}'", "written as {question}, without a format after it"),
         ("  budget: 3", "  rule: varience", "'select.rule' has no choice 'varience'. Did you mean 'variance'?"),
