@@ -169,6 +169,14 @@ class CompletionsLog:
                     f"The keys in {self.root} need more memory than the {self.memory.engine >> 20} MB that DuckDB has, "
                     f"half of the budget. Raise it, for example with --set driver.memory={more}GB."
                 ) from error
+            except duckdb.Error as error:
+                damaged = next(filter(_is_damaged, self._parts()), None)
+                if damaged is None:
+                    raise
+                raise StoreError(
+                    f"{damaged} is damaged, and it held answers. Bring it back from a copy; or move it out of the log and "
+                    "run the same command again: what it held is asked anew."
+                ) from error
 
 
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:
@@ -211,6 +219,15 @@ def no_answers(rows: Path) -> pl.DataFrame:
     own = pl.read_parquet_schema(rows)
     check_columns(own)
     return pl.DataFrame(schema={**own, "prompt_key": pl.String(), "index": pl.Int32(), **ANSWER})
+
+
+def _is_damaged(part: Path) -> bool:
+    """Whether a part of the log cannot be read, or is none."""
+    try:
+        pl.read_parquet(part, columns=list(COMPLETION), glob=False)
+    except (pl.exceptions.PolarsError, OSError):
+        return True
+    return False
 
 
 def _quote(path: Path | str) -> str:

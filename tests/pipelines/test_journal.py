@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipelines import journal as journals
 from pipelines import journalled
-from pipelines.completions import CompletionsLog
+from pipelines.completions import WANTED, CompletionsLog, wanted_rows
 from pipelines.journal import Journal, dead_journals, read_lines, to_line
 from pipelines.workspace import Workspace
 from schemas.completion import Completion, Message, ModelIdentity, Request, completion_fault, prompt_key
@@ -29,7 +29,7 @@ IDENTITY = ModelIdentity("model", "revision", "template")
 HEALER = """
 import sys
 from pathlib import Path
-from pipelines.completions import CompletionsLog
+from pipelines.completions import WANTED, CompletionsLog, wanted_rows
 
 log, stop = CompletionsLog(Path(sys.argv[1])), Path(sys.argv[2])
 Path(sys.argv[3]).touch()
@@ -321,3 +321,25 @@ def test_what_the_log_cannot_hold_is_said_when_it_is_written(tmp_path: Path, odd
     assert log.scan().collect()["text"].to_list() == ["fine"]
     assert log.failures.scan().collect().select("index", "kind", "error").rows() == [(0, "refused", said[0].error)]
     assert fine.text == "answer 1"
+
+
+@pytest.mark.parametrize("damage", [b"", b"no parquet at all", None])
+def test_a_damaged_part_is_named_with_the_cure(tmp_path: Path, damage: bytes | None) -> None:
+    """A part that was cut short, one of other bytes, one of other columns."""
+    log = CompletionsLog(tmp_path / "log")
+    with log.writer(IDENTITY) as writer:
+        writer.append(*answer(1))
+    spoilt = log.root / "part-0.parquet"
+    if damage is None:
+        pl.DataFrame({"other": [1]}).write_parquet(spoilt)
+    else:
+        spoilt.write_bytes(damage)
+    wanted, rows = tmp_path / "wanted.parquet", tmp_path / "rows.parquet"
+    pl.DataFrame(wanted_rows(answer(1)[0], answer(1)[1]), schema=WANTED, orient="row").write_parquet(wanted)
+    pl.DataFrame({"id": [answer(1)[0].id]}).write_parquet(rows)
+    with pytest.raises(StoreError, match=r"part-0\.parquet is damaged, and it held answers\. Bring it back"):
+        log.missing(wanted, tmp_path / "missing.parquet")
+    with pytest.raises(StoreError, match=r"part-0\.parquet is damaged"):
+        list(log.answers(wanted, rows))
+    spoilt.rename(tmp_path / "away.parquet")
+    assert log.missing(wanted, tmp_path / "missing.parquet") == 0
