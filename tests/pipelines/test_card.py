@@ -43,6 +43,8 @@ def test_the_card_says_every_count_of_the_manifest(release: Path, manifest: dict
         assert f"| {stage['stage']} | {stage['unit']} | {stage['rows_in']:,} | {stage['kept']:,} |" in text
     for name, facts in manifest["statistics"]["configs"].items():
         assert f"| `{name}` | {facts['rows']} | {facts['samples']} | {facts['pictures']} |" in text
+    for source in manifest["sources"]:
+        assert f"| {source['name']} | not stated | {source['rows']:,} |" in text and len(source["content"]) == 64
     for reason, count in manifest["statistics"]["dropped"].items():
         assert f"{count} {reason}" in text
     assert render_card(manifest) == text

@@ -9,27 +9,23 @@ import polars as pl
 import pytest
 
 from pipelines import provenance
-from pipelines.build import run_build
-from pipelines.manifest import read_manifest
-from pipelines.versions import find_release
+from pipelines.build import run_stages
 from schemas.sample import SAMPLE
 
 
 def test_what_was_read_has_a_name_that_order_and_place_do_not_change(tmp_path: Path, tiny: SimpleNamespace) -> None:
     """The same rows from another folder, at another time, in another order: the same content; one row more: another."""
     contents = []
-    for name, rows in (("here", 6), ("there", 6), ("more", 7)):
-        folder = tmp_path / name
+    for place, rows in (("here", 6), ("there", 6), ("more", 7)):
+        folder = tmp_path / place
         folder.mkdir()
         path = tiny.write_source(folder, rows)
-        if name == "there":
+        if place == "there":
             path.write_text("\n".join(reversed(path.read_text().splitlines())))
-        build = tiny.make(folder)
-        run_build(build)
-        manifest = read_manifest(find_release("tiny", folder / "out"), "sources")
-        (source,) = manifest["sources"]
-        assert source["name"] == "scenes" and source["rows"] == rows
-        contents.append(source["content"])
+        read = run_stages(tiny.make(folder), "ingest").table("ingest")
+        ((name, found, content),) = provenance.source_content(read).rows()
+        assert (name, found) == ("scenes", rows)
+        contents.append(content)
     assert contents[0] == contents[1] != contents[2]
 
 
