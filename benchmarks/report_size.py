@@ -88,7 +88,8 @@ def make_build(root: Path, samples: int, pictures: int, images: str = "reference
             write_table(rows, folder / f"{table}.parquet")
         reasons = dict(dropped.group_by("reason").len().sort("reason").iter_rows())
         facts = {"stage": name, "unit": stage.unit, "rows_in": rows_in, "kept": kept.height, "dropped": reasons}
-        write_json({**facts, "fingerprint": "made up", "notes": {}}, folder / "stage.json")
+        facts |= {"fingerprint": "made up", "tables": {}, "reads": {}, "warnings": [], "notes": {}}
+        write_json(facts, folder / "stage.json")
     run_stage(plan, plan.stage("select"))
 
 
