@@ -34,6 +34,7 @@ sources:
 caption: {model: vlm, sampling: {temperature: 0.0, max_tokens: 24}}
 distill: {model: vlm, prompt: "{question}", n: 1, sampling: {max_tokens: 8}, answer_pattern: "(?P<answer>.+)"}
 rollouts: {model: vlm, n: 2, sampling: {max_tokens: 6}, tags: plain}
+difficulty: {truncated: wrong, no_answer: wrong}  # so that n is what was asked, whatever was replied
 checks:
   - {type: text_only}
   - {type: grey_image}

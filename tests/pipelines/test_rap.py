@@ -16,6 +16,7 @@ from schemas.errors import ConfigError
 
 ASKED = (
     "caption=null",
+    "difficulty={truncated: wrong, no_answer: wrong}",
     "distill=null",
     "rollouts.n=5",
     "checks=[{type: text_only}]",

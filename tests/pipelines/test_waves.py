@@ -19,6 +19,7 @@ from schemas.completion import Completion, Request
 from schemas.errors import ConfigError, TransientEngineError
 
 ADAPTIVE = ("rollouts.n=6", "rollouts.adaptive={first: 2, wave: 1}", "caption=null", "distill=null")
+ADAPTIVE += ("difficulty={truncated: wrong, no_answer: wrong}",)  # so that n is what was asked, whatever was replied
 SAMPLES, N = 16, 6
 
 
