@@ -26,6 +26,9 @@ TWO = (
     "preference={per_prompt: 2, splits: [sft, rl]}",
     "caption=null",
     "distill=null",
+    # Whatever replies are drawn, every sample is measured and may be selected.
+    "difficulty={truncated: wrong, no_answer: wrong}",
+    "select.rule={type: variance, min_correct: 0, min_wrong: 0}",
 )
 
 SIDES = ("chosen", "rejected")
