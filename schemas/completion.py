@@ -52,10 +52,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One question to a model for row `id`, wanted `n` times (sample indexes 0 … n-1).
+class Constraint:
+    """The form that a reply must have: `choice` (JSON list of texts, one of which it is), `json` (a JSON schema that it meets),
+    `regex` (a regular expression that it matches, all of it)."""
 
-    `prefix` forces the start of the reply; the completion's text is what follows it.
+    kind: Literal["choice", "json", "regex"]
+    value: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"kind": self.kind, "value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model for row `id`, wanted `n` times (sample indexes `first` … `first + n - 1`).
+
+    `prefix` forces the start of the reply; the completion's text is what follows it. `of` is, in a later turn of a step, the
+    place in the row's earlier answers that this one goes on from. `constraint` is the form that the reply must have.
     """
 
     id: str
@@ -63,6 +76,9 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     n: int = 1
     prefix: str = ""
+    first: int = 0
+    of: int = 0
+    constraint: Constraint | None = None
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -100,15 +116,16 @@ class Completion:
 
 def prompt_key(identity: ModelIdentity, request: Request) -> str:
     """Everything that decides the distribution of answers; nothing that does not (host, batch size, retries, row id)."""
-    return content_id(
-        {
-            "v": KEY_VERSION,
-            "model": identity.to_json(),
-            "sampling": request.sampling.model_dump(mode="json"),
-            "messages": [m.to_json() for m in request.messages],
-            "prefix": request.prefix,
-        }
-    )
+    asked = {
+        "v": KEY_VERSION,
+        "model": identity.to_json(),
+        "sampling": request.sampling.model_dump(mode="json"),
+        "messages": [m.to_json() for m in request.messages],
+        "prefix": request.prefix,
+    }
+    if request.constraint is not None:  # only then, so that what was asked before there were any keeps its key
+        asked["constraint"] = request.constraint.to_json()
+    return content_id(asked)
 
 
 def completion_key(prompt: str, index: int) -> str:
