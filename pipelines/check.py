@@ -8,6 +8,7 @@ from pipelines.dedup import encoder_identities
 from pipelines.evaluation_sets import unread
 from pipelines.gate import check_gate
 from pipelines.recipe import Recipe
+from pipelines.road.steps.candidates import check_candidates
 from pipelines.selection import check_vectors
 from pipelines.selection import encoder_identities as selection_encoders
 from pipelines.sources.easy_vqa import EasyVqaSource
@@ -15,7 +16,6 @@ from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.read import check_source
 from pipelines.sources.scenes import ScenesSource
 from pipelines.stage import Build
-from pipelines.steps.candidates import check_candidates
 from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
 

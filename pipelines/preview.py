@@ -16,10 +16,10 @@ import polars as pl
 
 from filters.difficulty import is_unread, verdict, verdict_of
 from pipelines.ask import ask
+from pipelines.road.steps.rollouts import scores
+from pipelines.road.steps.round_trip import trained_on
 from pipelines.stage import Asks, Build, Road, Stage, run_stage
 from pipelines.stages import ROAD, road
-from pipelines.steps.rollouts import scores
-from pipelines.steps.round_trip import trained_on
 from pipelines.workspace import Workspace
 from schemas.completion import Completion, ImagePart, Message, Request, completion_key, prompt_key
 from schemas.errors import CurateError

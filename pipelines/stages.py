@@ -1,5 +1,5 @@
 """The road: every stage, in order. To add one, write its function in `generators` or `filters`, its step in
-`pipelines.steps`, and its line here.
+`pipelines.road.steps`, and its line here.
 
 `version` is raised when a change of code changes a stage's tables; only that stage is computed again, then those for which
 a table that they read came out other, and no model is asked again unless its prompts changed.
@@ -11,10 +11,7 @@ from generators.checks import catalogue
 from pipelines.ask import ask
 from pipelines.decontaminate import facts
 from pipelines.dedup import encoder_identities
-from pipelines.selection import encoder_identities as selection_encoders
-from pipelines.sources.read import fingerprint
-from pipelines.stage import Asks, Build, Computes, Road, Stage, in_order
-from pipelines.steps import (
+from pipelines.road.steps import (
     candidates,
     checks,
     decontaminate,
@@ -28,7 +25,10 @@ from pipelines.steps import (
     split,
     traces,
 )
-from pipelines.steps import rollouts as outcomes
+from pipelines.road.steps import rollouts as outcomes
+from pipelines.selection import encoder_identities as selection_encoders
+from pipelines.sources.read import fingerprint
+from pipelines.stage import Asks, Build, Computes, Road, Stage, in_order
 
 ROAD: tuple[Stage, ...] = in_order(
     Stage("ingest", "samples", 5, (), lambda r: r.ingest, ingest.ingest,

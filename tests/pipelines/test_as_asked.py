@@ -17,9 +17,9 @@ from pipelines.build import release_path, run_build
 from pipelines.notes import notes
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.release_rows import ReleaseConfig
+from pipelines.road.steps.release import prompts, tags
 from pipelines.stage import Build
 from pipelines.stages import road
-from pipelines.steps.release import prompts, tags
 from schemas.completion import ImagePart, Message, Request, completion_key, prompt_key
 
 ROOT = Path(__file__).parents[2]

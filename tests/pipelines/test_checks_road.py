@@ -17,9 +17,9 @@ from pipelines.contents import describe_tables
 from pipelines.plan import make_plan
 from pipelines.query import open_tables
 from pipelines.recipe import load_recipe
+from pipelines.road.steps.candidates import check_candidates
 from pipelines.stage import Build, Road
 from pipelines.stages import road
-from pipelines.steps.candidates import check_candidates
 from pipelines.why import story
 from pipelines.workspace import Workspace, read_json, write_json, write_table
 from schemas.errors import ConfigError

@@ -16,10 +16,10 @@ from pipelines.build import records, release_path, run_build, up_to_date
 from pipelines.contents import table_content
 from pipelines.plan import make_plan
 from pipelines.recipe import load_recipe
+from pipelines.road.steps.tables import samples, write
 from pipelines.scratch import SCRATCH
 from pipelines.stage import Build, Outcome, Road, Stage, run_stage
 from pipelines.stages import ROAD, road
-from pipelines.steps.tables import samples, write
 from pipelines.workspace import Workspace, read_json, write_table
 from schemas.completion import Completion, ModelIdentity, Request
 from schemas.errors import ConfigError, StageError, TransientEngineError

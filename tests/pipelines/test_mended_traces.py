@@ -5,8 +5,8 @@ from typing import cast
 import polars as pl
 import pytest
 
+from pipelines.road.steps.traces import verified
 from pipelines.stage import Road
-from pipelines.steps.traces import verified
 from schemas.tags import TAG_SCHEMAS, render_trace
 
 

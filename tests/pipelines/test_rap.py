@@ -9,9 +9,9 @@ import pytest
 
 from pipelines.build import run_build
 from pipelines.check import check
+from pipelines.road.steps.well_formed import formed_blind, formed_rollouts
 from pipelines.stage import Build
 from pipelines.stages import road
-from pipelines.steps.formed import formed_blind, formed_rollouts
 from schemas.errors import ConfigError
 
 ASKED = (

@@ -8,9 +8,9 @@ import pytest
 
 from filters.select.quota import QuotaConfig
 from filters.select.select import SelectConfig
+from pipelines.road.steps.candidates import candidates, check_candidates
 from pipelines.stage import Road, run_stage
 from pipelines.stages import road
-from pipelines.steps.candidates import candidates, check_candidates
 from pipelines.workspace import write_table
 from schemas.errors import ConfigError
 from schemas.split import no_drops

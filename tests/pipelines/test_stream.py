@@ -16,9 +16,9 @@ from filters.verify.verdicts import Golds, judge, verdict_columns
 from filters.verify.verifier import VerifyItem
 from pipelines.build import run_build
 from pipelines.recipe import load_recipe
+from pipelines.road.steps import stream
+from pipelines.road.steps.stream import Beside
 from pipelines.stage import Build
-from pipelines.steps import stream
-from pipelines.steps.stream import Beside
 from pipelines.workspace import Workspace
 from schemas.answer import dump_answer
 from schemas.verdict import VERDICT, Verdict

@@ -17,9 +17,9 @@ from pipelines.decontaminate import sources_of
 from pipelines.evaluation_sets import evaluation_tables
 from pipelines.recipe import load_recipe
 from pipelines.release import SPLITS
+from pipelines.road.steps.split import latest_rows, released_sides
 from pipelines.stage import Build
 from pipelines.stages import road
-from pipelines.steps.split import latest_rows, released_sides
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 

@@ -12,8 +12,8 @@ from filters.stopping import StoppingRule
 from generators.engines import select
 from pipelines.build import records, run_build, up_to_date
 from pipelines.plan import make_plan
+from pipelines.road.steps.candidates import check_candidates
 from pipelines.stages import road
-from pipelines.steps.candidates import check_candidates
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Completion, Request
 from schemas.errors import ConfigError, TransientEngineError

@@ -3,10 +3,10 @@
 import polars as pl
 
 from pipelines.dedup import drop_duplicates
+from pipelines.road.steps.split import latest_rows
+from pipelines.road.steps.tables import samples, write
+from pipelines.road.steps.traces import verified
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.split import latest_rows
-from pipelines.steps.tables import samples, write
-from pipelines.steps.traces import verified
 
 
 def dedup_samples(build: Build, stage: Stage, road: Road) -> Outcome:

@@ -12,10 +12,10 @@ from generators import caption, rewrite
 from pipelines.ask import ask
 from pipelines.ordering import sorted_pieces, write_sorted
 from pipelines.recipe import Recipe
+from pipelines.road.steps.stream import Beside
+from pipelines.road.steps.tables import gold_facts, golds, judge_rows, samples, verify_responses
 from pipelines.row_groups import batches, whole_rows
 from pipelines.stage import Build, Outcome, Road, Stage, shards
-from pipelines.steps.stream import Beside
-from pipelines.steps.tables import gold_facts, golds, judge_rows, samples, verify_responses
 from schemas.split import Split, no_drops
 
 

@@ -13,8 +13,8 @@ from filters.select.clusters import CLUSTER
 from filters.select.quota import OTHERS
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
+from pipelines.road.steps.well_formed import formed_blind, formed_rollouts
 from pipelines.stage import Road, Stage
-from pipelines.steps.formed import formed_blind, formed_rollouts
 from schemas.errors import ConfigError
 
 

@@ -10,8 +10,8 @@ from filters.traces import score_rollouts as score
 from generators import rollouts
 from pipelines import waves
 from pipelines.ask import ask
+from pipelines.road.steps.tables import golds, judge_rows, samples, verify_responses, write
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.tables import golds, judge_rows, samples, verify_responses, write
 from pipelines.workspace import write_table
 from schemas.ids import canonical_json
 

@@ -17,13 +17,13 @@ from pipelines.recipe import Recipe
 from pipelines.regrade import Report
 from pipelines.release import Content, write_release
 from pipelines.release_rows import CONFIGS
+from pipelines.road.steps.candidates import student
+from pipelines.road.steps.decontaminate import evaluation_sets
+from pipelines.road.steps.rollouts import logged
+from pipelines.road.steps.round_trip import trained_on
+from pipelines.road.steps.tables import write
+from pipelines.road.steps.traces import answered, reasoned
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.candidates import student
-from pipelines.steps.decontaminate import evaluation_sets
-from pipelines.steps.rollouts import logged
-from pipelines.steps.round_trip import trained_on
-from pipelines.steps.tables import write
-from pipelines.steps.traces import answered, reasoned
 
 
 def release(build: Build, stage: Stage, road: Road) -> Outcome:

@@ -7,8 +7,8 @@ import polars as pl
 
 from pipelines.groups import assign_sides
 from pipelines.release import SPLITS, released
+from pipelines.road.steps.tables import samples, write
 from pipelines.stage import Build, Outcome, Road, Stage
-from pipelines.steps.tables import samples, write
 
 
 def split_samples(build: Build, stage: Stage, road: Road) -> Outcome:
