@@ -9,9 +9,8 @@ Some systems show the reasoner the gold answer (LLaVA-CoT, Reason-RFT, open-r1-m
 does so here; its traces carry `gold_visible`, and the check `reverify` asks whether their reasoning leads to the answer.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -20,17 +19,7 @@ from generators.outcomes import failure, said
 from generators.prompts import content, conversation, fields, images, knows, unseen
 from schemas.completion import Message, Request, Sampling
 from schemas.ids import content_id
-from schemas.reply import (
-    LAST_WORDS,
-    Found,
-    answer_section,
-    around_statement,
-    before_statement,
-    boxed_answer,
-    final_sentence,
-    part_reply,
-    stated_answer,
-)
+from schemas.reading import answer_pattern, read_reply, whole_sentences
 from schemas.section import Section
 from schemas.split import Split, split
 
@@ -78,13 +67,7 @@ class DistillConfig(Section):
     @field_validator("answer_pattern")
     @classmethod
     def _has_an_answer(cls, pattern: str | None) -> str | None:
-        try:
-            groups = re.compile(pattern or "(?P<answer>)").groupindex
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {pattern!r} ({error})") from None
-        if "answer" not in groups:
-            raise ValueError(f"{pattern!r} has no group named answer; write it as (?P<answer>...)")
-        return pattern
+        return answer_pattern(pattern)
 
     @property
     def gold_visible(self) -> bool:
@@ -137,63 +120,12 @@ def conclude_collect(answers: pl.DataFrame, config: DistillConfig) -> Split:
     return Split(parted.kept.select("id", "final", pl.col("completion_tokens").alias("tokens")), parted.dropped)
 
 
-class Reading(NamedTuple):
-    """A reply taken apart. `summary` is what it says beside thought and answer, `thinking` whether it marks its thoughts."""
-
-    reasoning: str
-    final: str | None
-    summary: str | None
-    thinking: bool
-
-
-def read_reply(
-    text: str | None, field: str | None, config: DistillConfig, *, cut: bool = False, prose: bool = False
-) -> Reading:
-    r"""Part a reply, and what its server put into a field of reasoning, into thought and answer.
-
-    The answer is the last `<answer>`, what the recipe's own pattern finds, the last `\\boxed{}`, what words introduce
-    ("the answer is", "**Answer:**"), and after a marked thought the last sentence; all of what is said, where answers are
-    `prose`. It is None in a reply that was `cut` off before it came to an answer that has an end of its own.
-    """
-    reply = part_reply(text, field)
-    thinking = bool(reply.thought or (field or "").strip())
-    if not reply.ended or (cut and not reply.thought):
-        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
-    found = _closed_answer(reply.said) if cut else _answer(reply.said, config)
-    if found is not None and not reply.thought:
-        # A server that took all of a reply for thinking: what is not its end may be a plan.
-        if thinking and reply.said[found.end :].strip(" \n.*$"):
-            return Reading(reply.said.strip(), None, None, thinking)
-        return Reading(before_statement(reply.said, found), found.answer or None, None, thinking)
-    if found is None and reply.thought and not cut:
-        final = reply.said.strip() if prose else final_sentence(reply.said)
-        found = Found(final, max(reply.said.rfind(final), 0), len(reply.said))
-    if found is None:
-        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
-    return Reading(reply.thought, found.answer or None, around_statement(reply.said, found) or None, thinking)
-
-
-def _answer(text: str, config: DistillConfig) -> Found | None:
-    found = answer_section(text)
-    if found is None and config.answer_pattern is not None:
-        end = None
-        for end in re.finditer(config.answer_pattern, text[-LAST_WORDS:], re.MULTILINE):  # noqa: B007 - the last one counts
-            pass
-        if end is not None:
-            begin = max(0, len(text) - LAST_WORDS)
-            found = Found((end["answer"] or "").strip(), begin + end.start(), begin + end.end())
-    return found or boxed_answer(text) or stated_answer(text)
-
-
-def _closed_answer(text: str) -> Found | None:
-    """An answer whose end is marked, so that it was whole before its reply was cut off."""
-    section = answer_section(text)
-    return section if section is not None and text.endswith("</answer>", 0, section.end) else boxed_answer(text)
-
-
 def _traces(answers: pl.DataFrame, config: DistillConfig) -> Split:
     columns = answers.select("text", "reasoning", "finish_reason", "prose").iter_rows()
-    replies = [read_reply(text, field, config, cut=end == "length", prose=prose) for text, field, end, prose in columns]
+    replies = [
+        read_reply(text, field, config.answer_pattern, cut=end == "length", prose=prose)
+        for text, field, end, prose in columns
+    ]
     ids = [trace_id(row[0], row[1]) for row in answers.select("id", "index").iter_rows()]
     rows = answers.with_columns(
         pl.col("id").alias("sample_id"),
@@ -239,11 +171,5 @@ def _text(config: DistillConfig, caption: str | None, question: str, answer: str
 
 def _unfinished(thought: str, thinking: bool) -> str:
     """The start of a reply that has thought so far; what marks its thoughts is told that they end here."""
-    whole = _whole_sentences(thought)
+    whole = whole_sentences(thought)
     return f"<think>\n{whole}\n</think>\n\n" if thinking else f"{whole} "
-
-
-def _whole_sentences(text: str) -> str:
-    """Cut a half sentence off the end of a truncated reply, so that the forced answer does not follow broken text."""
-    end = max(text.rfind("."), text.rfind("\n"))
-    return text[: end + 1].strip() if end > 0 else text.strip()

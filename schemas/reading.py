@@ -1,0 +1,90 @@
+"""A model's reply read as a trace: its thought, its answer, and what it says beside them.
+
+Traces, rollouts and whatever else holds a reply are read here, so that the same words give the same answer everywhere.
+"""
+
+import re
+from typing import NamedTuple
+
+from schemas.reply import (
+    LAST_WORDS,
+    Found,
+    answer_section,
+    around_statement,
+    before_statement,
+    boxed_answer,
+    final_sentence,
+    part_reply,
+    stated_answer,
+)
+
+
+class Reading(NamedTuple):
+    """A reply taken apart. `summary` is what it says beside thought and answer, `thinking` whether it marks its thoughts."""
+
+    reasoning: str
+    final: str | None
+    summary: str | None
+    thinking: bool
+
+
+def read_reply(
+    text: str | None, field: str | None, pattern: str | None = None, *, cut: bool = False, prose: bool = False
+) -> Reading:
+    r"""Part a reply, and what its server put into a field of reasoning, into thought and answer.
+
+    The answer is the last `<answer>`, what the recipe's own pattern finds, the last `\\boxed{}`, what words introduce
+    ("the answer is", "**Answer:**"), and after a marked thought the last sentence; all of what is said, where answers are
+    `prose`. It is None in a reply that was `cut` off before it came to an answer that has an end of its own.
+    """
+    reply = part_reply(text, field)
+    thinking = bool(reply.thought or (field or "").strip())
+    if not reply.ended or (cut and not reply.thought):
+        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
+    found = _closed_answer(reply.said) if cut else _answer(reply.said, pattern)
+    if found is not None and not reply.thought:
+        # A server that took all of a reply for thinking: what is not its end may be a plan.
+        if thinking and reply.said[found.end :].strip(" \n.*$"):
+            return Reading(reply.said.strip(), None, None, thinking)
+        return Reading(before_statement(reply.said, found), found.answer or None, None, thinking)
+    if found is None and reply.thought and not cut:
+        final = reply.said.strip() if prose else final_sentence(reply.said)
+        found = Found(final, max(reply.said.rfind(final), 0), len(reply.said))
+    if found is None:
+        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
+    return Reading(reply.thought, found.answer or None, around_statement(reply.said, found) or None, thinking)
+
+
+def _answer(text: str, pattern: str | None) -> Found | None:
+    found = answer_section(text)
+    if found is None and pattern is not None:
+        end = None
+        for end in re.finditer(pattern, text[-LAST_WORDS:], re.MULTILINE):  # noqa: B007 - the last one counts
+            pass
+        if end is not None:
+            begin = max(0, len(text) - LAST_WORDS)
+            found = Found((end["answer"] or "").strip(), begin + end.start(), begin + end.end())
+    return found or boxed_answer(text) or stated_answer(text)
+
+
+def _closed_answer(text: str) -> Found | None:
+    """An answer whose end is marked, so that it was whole before its reply was cut off."""
+    section = answer_section(text)
+    return section if section is not None and text.endswith("</answer>", 0, section.end) else boxed_answer(text)
+
+
+def whole_sentences(text: str) -> str:
+    """Cut a half sentence off the end of a truncated reply, so that what is forced next does not follow broken text."""
+    end = max(text.rfind("."), text.rfind("\n"))
+    return text[: end + 1].strip() if end > 0 else text.strip()
+
+
+def answer_pattern(pattern: str | None) -> str | None:
+    """The pattern, if it may be used to find answers. Raises ValueError, in a sentence, where it may not."""
+    try:
+        groups = re.compile(pattern or "(?P<answer>)").groupindex
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {pattern!r} ({error})") from None
+    if "answer" not in groups:
+        raise ValueError(f"{pattern!r} has no group named answer; write it as (?P<answer>...)")
+    return pattern
