@@ -135,7 +135,7 @@ class BareVllm:
         from vllm import LLM
 
         from generators.engines.prompting import ChatPrompts, ImageCache
-        from generators.engines.vllm_engine import sampling_params
+        from generators.engines.vllm.engine import sampling_params
         from generators.models import resolve
 
         where = resolve(config)

@@ -24,14 +24,14 @@ def make_engine(config: ModelConfig, media: MediaReader) -> Engine:
         ConfigError: no such model, a server without URL or key, or a missing package with its pip command.
     """
     if config.engine == "openai":
-        from generators.engines.openai_engine import OpenAIEngine
+        from generators.engines.openai.engine import OpenAIEngine
 
         return OpenAIEngine(config, media)
     if choose_local(config) == "vllm":
-        from generators.engines.vllm_engine import VllmEngine
+        from generators.engines.vllm.engine import VllmEngine
 
         return VllmEngine(config, media)
-    from generators.engines.transformers_engine import TransformersEngine
+    from generators.engines.transformers.engine import TransformersEngine
 
     return TransformersEngine(config, media)
 
@@ -62,7 +62,7 @@ def check_engine(config: ModelConfig) -> None:
         ConfigError: says what is wrong and the cure.
     """
     if config.engine == "openai":
-        from generators.engines.openai_engine import api_key
+        from generators.engines.openai.engine import api_key
 
         if not config.base_urls:
             raise ConfigError(f"the model '{config.model}' needs base_urls: one URL a server, each ending in /v1")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from generators.checks.masks import patch_mask
-from generators.engines.model_loading import load_model
-from generators.engines.prefix import EncodedPrompt
-from generators.engines.prompt_tensors import encode_prompt, shape_of, with_reply
 from generators.engines.prompting import ImageCache
+from generators.engines.transformers.model_loading import load_model
+from generators.engines.transformers.prefix import EncodedPrompt
+from generators.engines.transformers.prompt_tensors import encode_prompt, shape_of, with_reply
 from generators.signals.columns import HEADS, ColumnSums, register_watch
 from generators.signals.forward import final_attention, forward
 from generators.signals.patches import PatchConfig

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from generators.engines.model_loading import LoadedModel
-from generators.engines.prefix import EncodedPrompt
-from generators.engines.prompt_tensors import batch_extras
+from generators.engines.transformers.model_loading import LoadedModel
+from generators.engines.transformers.prefix import EncodedPrompt
+from generators.engines.transformers.prompt_tensors import batch_extras
 from schemas.errors import ConfigError
 
 

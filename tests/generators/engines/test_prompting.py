@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from generators.embedded import reference_folder
-from generators.engines.openai_chat import DataUrls, chat_messages
+from generators.engines.openai.chat import DataUrls, chat_messages
 from generators.engines.prompting import ChatPrompts, disarmed
 from generators.models import ResolvedModel
 from schemas.completion import ImagePart, Message, Request

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from generators.engines.model_loading import LoadedModel
-from generators.engines.prefix import EncodedPrompt
-from generators.engines.prompt_tensors import with_reply
+from generators.engines.transformers.model_loading import LoadedModel
+from generators.engines.transformers.prefix import EncodedPrompt
+from generators.engines.transformers.prompt_tensors import with_reply
 from generators.signals.columns import HEADS, ColumnSums, Heads, register_watch
 from generators.signals.forward import final_attention, forward
 from schemas.errors import ConfigError

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generators.engines.openai_errors import retry_after, scrub
+from generators.engines.openai.errors import retry_after, scrub
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from generators.engines.batch_decoder import BatchDecoder
-from generators.engines.decoding_thread import DecodingThread, Job
-from generators.engines.model_loading import LoadedModel, load_model
-from generators.engines.prefix import EncodedPrompt
-from generators.engines.prompt_tensors import encode_prompt
 from generators.engines.prompting import ImageCache
-from generators.engines.sequence import Sample
+from generators.engines.transformers.batch_decoder import BatchDecoder
+from generators.engines.transformers.decoding_thread import DecodingThread, Job
+from generators.engines.transformers.model_loading import LoadedModel, load_model
+from generators.engines.transformers.prefix import EncodedPrompt
+from generators.engines.transformers.prompt_tensors import encode_prompt
+from generators.engines.transformers.sequence import Sample
 from generators.models import identify
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from generators.engines.batch_decoder import Arrival, BatchDecoder
-from generators.engines.kv_cache import register_attention
-from generators.engines.prefix import EncodedPrompt, KnownPrefixes, common_prefix
-from generators.engines.sequence import Sample
+from generators.engines.transformers.batch_decoder import Arrival, BatchDecoder
+from generators.engines.transformers.kv_cache import register_attention
+from generators.engines.transformers.prefix import EncodedPrompt, KnownPrefixes, common_prefix
+from generators.engines.transformers.sequence import Sample
 from schemas.completion import Sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generators.engines.kv_cache import BatchCache
-from generators.engines.prefix import EncodedPrompt, KnownPrefixes, States
-from generators.engines.prompt_tensors import batch_extras, shape_of
-from generators.engines.sequence import Sample
-from generators.engines.token_sampling import SamplingRows, choose
+from generators.engines.transformers.kv_cache import BatchCache
+from generators.engines.transformers.prefix import EncodedPrompt, KnownPrefixes, States
+from generators.engines.transformers.prompt_tensors import batch_extras, shape_of
+from generators.engines.transformers.sequence import Sample
+from generators.engines.transformers.token_sampling import SamplingRows, choose
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from generators.engines.vllm_engine import VllmEngine
+from generators.engines.vllm.engine import VllmEngine
 from schemas.completion import Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, EngineDiedError

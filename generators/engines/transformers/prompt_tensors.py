@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from generators.engines.model_loading import LoadedModel
-from generators.engines.prefix import EncodedPrompt
+from generators.engines.transformers.model_loading import LoadedModel
+from generators.engines.transformers.prefix import EncodedPrompt
 from schemas.completion import Request
 from schemas.errors import PermanentEngineError
 

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from generators.engines.fleet import Fleet
 from generators.engines.indexes import seeded_runs
+from generators.engines.openai.fleet import Fleet
 from schemas.completion import Sampling
 from schemas.errors import TransientEngineError
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from generators.engines.fleet import BENCH_S, Fleet, Server
 from generators.engines.indexes import answered, for_all, seeded_runs
-from generators.engines.openai_chat import DataUrls, chat_messages, chat_parameters
-from generators.engines.openai_errors import Asked, engine_error, no_choices, scrub
-from generators.engines.openai_reply import choices_of, completions
+from generators.engines.openai.chat import DataUrls, chat_messages, chat_parameters
+from generators.engines.openai.errors import Asked, engine_error, no_choices, scrub
+from generators.engines.openai.fleet import BENCH_S, Fleet, Server
+from generators.engines.openai.reply import choices_of, completions
 from generators.models import identify
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig
@@ -102,7 +102,7 @@ class OpenAIEngine:
         """Completions for `indexes`, in one call with `n`; for some of them where a server gives fewer choices.
 
         Raises:
-            TransientEngineError, PermanentEngineError, FatalEngineError: see `openai_errors.engine_error`.
+            TransientEngineError, PermanentEngineError, FatalEngineError: see `errors.engine_error`.
         """
         if not self._clients:
             raise EngineDiedError("the engine is closed")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators.engines.kv_cache import register_attention
 from generators.engines.prompting import ChatPrompts
 from generators.engines.torch_build import broken_torchvision
+from generators.engines.transformers.kv_cache import register_attention
 from generators.models import resolve
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, MissingDependencyError

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generators.engines.openai_errors import Asked, no_choices, refusal, words
-from generators.engines.openai_reply import choices_of, completions
+from generators.engines.openai.errors import Asked, no_choices, refusal, words
+from generators.engines.openai.reply import choices_of, completions
 from schemas.completion import completion_fault
 from schemas.errors import EngineError
 

@@ -1,6 +1,6 @@
 import torch
 
-from generators.engines.kv_cache import BatchCache, shared_attention
+from generators.engines.transformers.kv_cache import BatchCache, shared_attention
 
 
 class Heads:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generators.engines.token_sampling import SamplingRows, choose
+from generators.engines.transformers.token_sampling import SamplingRows, choose
 from schemas.completion import Sampling
 
 

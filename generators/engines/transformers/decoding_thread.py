@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from generators.engines.batch_decoder import Arrival, BatchDecoder
-from generators.engines.prefix import EncodedPrompt
-from generators.engines.sequence import Sample
+from generators.engines.transformers.batch_decoder import Arrival, BatchDecoder
+from generators.engines.transformers.prefix import EncodedPrompt
+from generators.engines.transformers.sequence import Sample
 from schemas.completion import Completion
 from schemas.errors import EngineDiedError, EngineError
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generators.engines.sequence import Sample
+from generators.engines.transformers.sequence import Sample
 from schemas.completion import Sampling
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generators.engines.transformers_engine import TransformersEngine
+from generators.engines.transformers.engine import TransformersEngine
 from schemas.completion import Completion, Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, EngineDiedError

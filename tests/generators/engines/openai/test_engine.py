@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from generators.engines.openai_engine import OpenAIEngine
+from generators.engines.openai.engine import OpenAIEngine
 from schemas.completion import Completion, Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, CurateError, FatalEngineError, PermanentEngineError, TransientEngineError

@@ -1,0 +1,1 @@
+"""The engine that asks servers which speak OpenAI's protocol."""

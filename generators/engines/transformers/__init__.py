@@ -1,0 +1,1 @@
+"""The engine that runs a model of `transformers` in this process."""
