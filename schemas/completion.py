@@ -53,8 +53,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """The form that a reply must have: `choice` (JSON list of texts, one of which it is), `json` (a JSON schema that it meets),
-    `regex` (a regular expression that it matches, all of it)."""
+    """The form that a reply must have: `choice` (JSON list of texts, one of which it is), `json` (a JSON schema that it
+    meets), `regex` (a regular expression that it matches, all of it)."""
 
     kind: Literal["choice", "json", "regex"]
     value: str

@@ -66,12 +66,13 @@ class Beside:
     """Rows of another unit, or of a named step, that a step gets beside its own: those of the same samples.
 
     They have `id, sample_id, parent_id, made_by` and the columns of `reads`. `dropped` says whether the rows that a
-    step dropped are among them.
+    step dropped are among them, `gold_free` that none of them may come of a prompt that showed the gold.
     """
 
     of: str | tuple[str, ...]
     reads: Mapping[str, Read]
     dropped: bool = False
+    gold_free: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,11 @@ class StepType(Generic[C]):
     """One type of step. `version` is raised when a change of code changes what it gives.
 
     `of` is the unit that it works on where its section does not say so, `over` what it works on where that is not simply
-    `of` (a step that counts the rollouts of samples works on samples). `verdict` says that what it gives is a judgement
-    about its rows: it may read the gold, and shows it to nobody. `last` says that nothing may follow it. `summary` is one
-    line for `curate show`.
+    `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives, beside
+    its section and its reads, as JSON; it gets the running build. `verdict` says that what it gives is a judgement about its
+    rows: it may read the gold, and shows it to nobody; `golds` names those of its columns that are a gold. `last` says that
+    nothing but steps like it may follow; `closes` names a unit of which no rows may be made after it. `summary` is
+    one line for `curate show`.
     """
 
     name: str
@@ -202,5 +205,8 @@ class StepType(Generic[C]):
     over: Callable[[C, Known], str | tuple[str, ...]] | None = None
     scope: Callable[[C], Scope] = lambda config: "row"
     asks: Asks[C] | None = None
+    facts: Callable[[C, Any], Any] = lambda config, build: None
     verdict: bool = False
-    drops: bool = True
+    golds: frozenset[str] = frozenset()
+    last: bool = False
+    closes: str | None = None
