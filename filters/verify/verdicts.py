@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 
 from filters.verify.catalogue import KINDS
-from filters.verify.extract import answer_span
 from filters.verify.pool import VerifierPool
 from filters.verify.verifier import VerifyItem
 from schemas.answer import Answer, load_answer
+from schemas.answer_span import answer_span
 from schemas.verdict import VERDICT, Verdict
 
 _FIELDS = tuple(VERDICT)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filters.verify.catalogue import KINDS
-from filters.verify.extract import answer_span
 from filters.verify.gold import GoldUnparseableError, parse_gold, read_params
 from filters.verify.kind import NO_PARAMS, Kind, Outcome, Params, wrong
 from filters.verify.normalise import bare
 from schemas.answer import Answer
+from schemas.answer_span import answer_span
 from schemas.verdict import Verdict, unscored
 
 CHEAP_CHARS = 2000

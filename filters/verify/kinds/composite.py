@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from filters.verify.extract import answer_span, section
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.literal import NotLiteralError, read_literal
 from schemas.answer import Answer, CompositeAnswer
+from schemas.answer_span import answer_span, section
 from schemas.ids import canonical_json
 from schemas.section import Section
 from schemas.verdict import Verdict

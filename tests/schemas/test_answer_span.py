@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.verify.extract import answer_span, section
+from schemas.answer_span import answer_span, section
 from schemas.tags import TAG_SCHEMAS
 
 
