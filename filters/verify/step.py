@@ -1,0 +1,100 @@
+"""The step `verify`: does each response reach its sample's gold? It measures and drops nothing.
+
+A response that was cut off, or that holds no readable answer, is not a wrong answer. `correct` is what the verifier, and so
+the reward that a release ships, says of its text; `verdict` tells the five cases apart (`filters.difficulty`).
+"""
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from filters.difficulty import is_unread, verdict
+from filters.verify.pool import VerifierPool
+from filters.verify.verdicts import verdict_columns
+from schemas.errors import nearest
+from schemas.sample import ANSWER, VERIFIER
+from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
+from schemas.tags import TAG_SCHEMAS
+from schemas.verdict import VERDICT
+
+
+class VerifyConfig(StepConfig):
+    """Which column holds the responses, and how they give their answers."""
+
+    column: str | None = Field(
+        default=None, description="the column that holds the response; `final` where the rows have one, else `text`"
+    )
+    tags: str = Field(
+        default="plain",
+        description="the tag schema of the response; `<answer>` and `\\boxed{}` are read in any",
+    )
+
+    @field_validator("tags")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in TAG_SCHEMAS:
+            raise ValueError(f"there is no tag schema '{name}'.{nearest(name, TAG_SCHEMAS)}")
+        return name
+
+
+COLUMNS = {
+    "correct": pl.Boolean(),
+    "score": pl.Float64(),
+    "extracted": pl.String(),
+    "tier": pl.String(),
+    "explanation": pl.String(),
+    "no_answer": pl.Boolean(),
+    "verdict": pl.String(),
+}
+"""`correct` and `score` are null where no rule could tell. `no_answer`: nothing in the response reads as an answer of the
+gold's kind. `verdict` is `right`, `wrong`, `no_answer`, `truncated` or `unscored`."""
+
+GOLD = {
+    "answer": read("answer", ANSWER),
+    "verifier": read("verifier", VERIFIER),
+    "options": read("options", pl.List(pl.String()), optional=True),
+}
+"""What a response is judged by: columns of its sample."""
+
+
+def reads(config: VerifyConfig, known: Known) -> Reads:
+    """The response, the gold, and whether the response was cut off."""
+    column = config.column
+    if column is None:
+        column = "final" if "final" in known.types(config.of or "trace") else "text"
+    cut = read("finish_reason", pl.String(), optional=True)
+    return Reads({"response": read(column, pl.String()), "finish_reason": cut, **GOLD})
+
+
+def body(tables: Tables, config: VerifyConfig, context: Context) -> Out:
+    """A verdict for every row: `id` and `COLUMNS`."""
+    return Out(judged(tables.rows, context.verifiers(), config.tags).select("id", *COLUMNS))
+
+
+def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
+    """Rows (`response, finish_reason, answer, verifier, options`) with `COLUMNS`, in their order.
+
+    A row without a gold is unscored. A null response holds no answer.
+    """
+    golden = rows.filter(pl.col("answer").is_not_null())
+    scored = golden.with_columns(verdict_columns(golden, golden["response"].to_list(), pool, tags))
+    bare = rows.filter(pl.col("answer").is_null())
+    nothing = {name: pl.lit(None, dtype) for name, dtype in VERDICT.items()}
+    unscored = bare.with_columns(
+        **{**nothing, "tier": pl.lit("none"), "explanation": pl.lit("the row's sample has no gold answer")}
+    )
+    found = pl.concat([scored, unscored]).with_columns(no_answer=is_unread()).with_columns(verdict=verdict())
+    return rows.select("id").join(found, on="id", how="left", maintain_order="left", validate="1:1")
+
+
+STEP = StepType(
+    name="verify",
+    summary="judges responses by their samples' gold answers",
+    version=1,
+    config=VerifyConfig,
+    reads=reads,
+    gives=lambda config, known: Gives(COLUMNS),
+    body=body,
+    of="trace",
+    verdict=True,
+    drops=False,
+)
