@@ -29,7 +29,7 @@ import polars as pl
 from filters.select.rules.rap import RapConfig
 from filters.select.rules.variance import VarianceConfig
 from filters.select.select import SelectConfig, control, select
-from filters.traces import score_rollouts
+from filters.trace_verdicts import score_rollouts
 from filters.verify.pool import VerifierPool
 from generators import rollouts
 from generators.engines.select import make_engine

@@ -11,7 +11,7 @@ from filters.difficulty import DifficultyConfig
 from filters.select.clusters import ClusterConfig
 from filters.select.draw import DrawConfig
 from filters.select.select import clusters_wanted, how_drawn, rule_of
-from filters.select.traces import TracesConfig
+from filters.select.trace_choice import TracesConfig
 from filters.trace_quality import QualityConfig
 from generators.prompts import fields
 from pipelines.dedup import DedupConfig

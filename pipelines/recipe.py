@@ -10,9 +10,9 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from filters.checks.rules import CheckRules
 from filters.difficulty import DifficultyConfig
 from filters.preference import PreferenceConfig
-from filters.select.traces import TracesConfig
+from filters.select.trace_choice import TracesConfig
 from filters.trace_quality import QualityConfig
-from filters.traces import VerifyConfig
+from filters.trace_verdicts import VerifyConfig
 from filters.verify.judge import JudgeConfig
 from generators.caption import CaptionConfig
 from generators.checks.catalogue import CheckConfig, ChecksConfig

@@ -19,7 +19,7 @@ import polars as pl
 
 from filters.difficulty import DifficultyConfig, verdict_of
 from filters.stopping import Said, StoppingRule
-from filters.traces import verify_item
+from filters.trace_verdicts import verify_item
 from filters.verify.pool import VerifierPool
 from pipelines.ask import Paths, send, take, write_wanted
 from pipelines.driver import Call, Receipt

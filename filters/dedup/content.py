@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from filters.dedup.folded import folded
-from filters.dedup.marks import marks
+from filters.dedup.meaning_words import marks
+from filters.dedup.text_folding import folded
 from filters.dedup.words import content_words
 from schemas.ids import hash_text
 

@@ -4,7 +4,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.dedup.content import content
-from filters.dedup.former import FIXED, with_former
+from filters.dedup.earlier_release import FIXED, with_former
 from filters.dedup.quality import QualityConfig, quality_rank
 from filters.dedup.rule import dropped_pairs
 from schemas.section import Section

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from filters.dedup.former import FIXED
+from filters.dedup.earlier_release import FIXED
 from filters.dedup.greedy import Pairs, joined, no_pairs, walk
 from filters.dedup.hamming import LIMIT, hamming_pairs
 from filters.dedup.links import LIMIT as HELD

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from filters.dedup.former import FIXED
+from filters.dedup.earlier_release import FIXED
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import Rule, contestants, dropped_pairs
 from schemas.split import Split

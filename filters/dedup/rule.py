@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from filters.dedup.content import content
-from filters.dedup.former import FIXED, with_former
+from filters.dedup.earlier_release import FIXED, with_former
 from filters.dedup.quality import QualityConfig, quality_rank
 from schemas.section import Section
 from schemas.split import Split, split

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.dedup.content import text_keys
-from filters.dedup.former import FIXED
+from filters.dedup.earlier_release import FIXED
 from filters.dedup.greedy import Pairs
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import Rule, contestants

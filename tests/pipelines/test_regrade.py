@@ -13,7 +13,7 @@ import pytest
 
 from filters.difficulty import DifficultyConfig, is_unread, outcome, verdict
 from filters.regrade import count, reason
-from filters.traces import score_rollouts
+from filters.trace_verdicts import score_rollouts
 from filters.verify.contracts import JudgeContract
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.traces import score_rollouts
+from filters.trace_verdicts import score_rollouts
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import Golds, judge, verdict_columns

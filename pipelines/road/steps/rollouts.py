@@ -6,7 +6,7 @@ import polars as pl
 
 from filters.difficulty import VERDICTS, drop_unmeasured, is_unread, measure, outcome, verdict
 from filters.regrade import reason
-from filters.traces import score_rollouts as score
+from filters.trace_verdicts import score_rollouts as score
 from generators import rollouts
 from pipelines import waves
 from pipelines.ask import ask

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from filters.traces import stated_gold
+from filters.trace_verdicts import stated_gold
 from filters.verify.round_trip import GRADED_KINDS, RoundTrip, RoundTripConfig, misread
 from pipelines.road.steps.stream import Beside, pieces, with_progress
 from pipelines.road.steps.traces import verified

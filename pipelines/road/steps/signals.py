@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from filters.traces import stated_gold
+from filters.trace_verdicts import stated_gold
 from generators import rollouts
 from generators.signals.attention import COLUMN_SUMS, AttentionConfig, column_sums, log_psi, over_rollouts
 from generators.signals.likelihood import LOGPROBS, LikelihoodConfig, logprobs, mean_logprob

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from filters.traces import judge_questions
+from filters.trace_verdicts import judge_questions
 from filters.verify.pool import VerifierPool
 from pipelines.road.steps.stream import Beside, with_progress
 from pipelines.stage import Build, Outcome, Road, Stage, shards, write_split

@@ -3,9 +3,9 @@
 import polars as pl
 
 from filters.guessing import drop_guessed, guess_rates
-from filters.select.traces import COLUMNS, TracesConfig, pick_traces
+from filters.select.trace_choice import COLUMNS, TracesConfig, pick_traces
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces, mentions
-from filters.traces import contradictions, drop_judged_wrong, given, judge_traces, off_question
+from filters.trace_verdicts import contradictions, drop_judged_wrong, given, judge_traces, off_question
 from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite

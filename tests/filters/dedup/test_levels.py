@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.dedup.former import with_former
+from filters.dedup.earlier_release import with_former
 from filters.dedup.levels import Level, drop_by_levels
 from filters.dedup.rule import dropped_pairs
 from schemas.split import Split

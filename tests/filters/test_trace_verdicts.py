@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from filters.conclusions import conclusions
-from filters.traces import contradictions
+from filters.trace_verdicts import contradictions
 from filters.verify.pool import VerifierPool
 from schemas.answer import Answer, BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer, dump_answer
 

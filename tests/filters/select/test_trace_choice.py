@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.select.traces import TracesConfig, farthest, pick_traces
+from filters.select.trace_choice import TracesConfig, farthest, pick_traces
 
 SCHEMA = {"id": pl.String, "sample_id": pl.String, "index": pl.Int32, "tokens": pl.Int32, "reasoning": pl.String}
 

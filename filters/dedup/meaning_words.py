@@ -7,7 +7,7 @@ A paraphrase that reorders them is kept by mistake; a changed number is never dr
 
 import polars as pl
 
-from filters.dedup.folded import folded
+from filters.dedup.text_folding import folded
 
 _ONES = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from filters.dedup.marks import marks
+from filters.dedup.meaning_words import marks
 
 
 def _marks(text: str | None) -> str:
