@@ -12,10 +12,10 @@ import polars as pl
 from pydantic import Field
 
 from filters.children import children_of
-from filters.verify.extract import answer_span
 from filters.verify.step import GOLD
 from filters.verify.verdicts import Asked, Gold, Golds, judge
 from schemas.answer import TextAnswer
+from schemas.answer_span import answer_span
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 
@@ -94,5 +94,4 @@ STEP = StepType(
     of="sample",
     scope=lambda config: "sample",
     verdict=True,
-    drops=False,
 )

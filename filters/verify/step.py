@@ -21,17 +21,19 @@ class VerifyConfig(StepConfig):
     """Which column holds the responses, and how they give their answers."""
 
     column: str | None = Field(
-        default=None, description="the column that holds the response; `final` where the rows have one, else `text`"
+        default=None,
+        description="the column that holds the response; null: the `final` answer of traces, the `text` of all else and "
+        "wherever `tags` says how to read it",
     )
-    tags: str = Field(
-        default="plain",
-        description="the tag schema of the response; `<answer>` and `\\boxed{}` are read in any",
+    tags: str | None = Field(
+        default=None,
+        description="the tag schema of the response; `<answer>` and `\\boxed{}` are read in any; null: `plain`",
     )
 
     @field_validator("tags")
     @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in TAG_SCHEMAS:
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in TAG_SCHEMAS:
             raise ValueError(f"there is no tag schema '{name}'.{nearest(name, TAG_SCHEMAS)}")
         return name
 
@@ -57,17 +59,20 @@ GOLD = {
 
 
 def reads(config: VerifyConfig, known: Known) -> Reads:
-    """The response, the gold, and whether the response was cut off."""
-    column = config.column
-    if column is None:
-        column = "final" if "final" in known.types(config.of or "trace") else "text"
+    """The response, the gold, and whether the response was cut off.
+
+    Rollouts are judged by their whole text, because that is all that the reward is shown which a release ships with them.
+    """
+    of = config.of or "trace"
+    order = ("final", "text") if known.unit(of) == "trace" and config.tags is None else ("text", "final")
+    column = config.column or next((name for name in order if name in known.types(of)), order[0])
     cut = read("finish_reason", pl.String(), optional=True)
     return Reads({"response": read(column, pl.String()), "finish_reason": cut, **GOLD})
 
 
 def body(tables: Tables, config: VerifyConfig, context: Context) -> Out:
     """A verdict for every row: `id` and `COLUMNS`."""
-    return Out(judged(tables.rows, context.verifiers(), config.tags).select("id", *COLUMNS))
+    return Out(judged(tables.rows, context.verifiers(), config.tags or "plain").select("id", *COLUMNS))
 
 
 def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
@@ -96,5 +101,4 @@ STEP = StepType(
     body=body,
     of="trace",
     verdict=True,
-    drops=False,
 )

@@ -56,12 +56,15 @@ def test_a_sample_without_a_gold_is_unscored_and_no_rows_are_no_error(gold, cont
     assert judged([], gold, context).height == 0
 
 
-def test_the_response_is_the_final_answer_where_rows_have_one(known) -> None:
-    units = {"trace": {"final": pl.String(), "text": pl.String()}, "rollout": {"text": pl.String()}}
-    column = lambda config: STEP.reads(config, known(units)).rows["response"].ref  # noqa: E731
-    assert column(VerifyConfig()) == ("final",)
-    assert column(VerifyConfig(of="rollout")) == ("text",)
-    assert column(VerifyConfig(of="rollout", column="parent.answer_given")) == ("parent", "answer_given")
+def test_traces_are_judged_by_their_final_answer_and_rollouts_by_what_a_reward_is_shown(known) -> None:
+    reply = {"final": pl.String(), "text": pl.String()}
+    units = {"trace": reply, "rollout": reply, "draft": {"final": pl.String()}}
+    column = lambda **config: STEP.reads(VerifyConfig(**config), known(units)).rows["response"].ref  # noqa: E731
+    assert column() == ("final",)
+    assert column(tags="think_answer") == ("text",)
+    assert column(of="rollout") == ("text",)
+    assert column(of="draft") == ("final",)
+    assert column(of="rollout", column="parent.answer_given") == ("parent", "answer_given")
 
 
 def test_an_unknown_tag_schema_is_refused_with_the_nearest() -> None:
