@@ -32,3 +32,8 @@ def split(rows: pl.DataFrame, reason: pl.Expr, evidence: Mapping[str, pl.Expr] |
 def no_drops() -> pl.DataFrame:
     """The dropped table of a stage that keeps everything."""
     return pl.DataFrame(schema=DROPPED)
+
+
+def named(dropped: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Drops whose reasons begin with a step's own name, whatever its rule calls itself."""
+    return dropped.with_columns(reason=pl.col("reason").str.replace(r"^[^:]*:", f"{name}:".replace("$", "$$")))
