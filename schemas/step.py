@@ -131,12 +131,14 @@ class Out(NamedTuple):
     `rows` has `id` and all columns that the step gives. Every row that came in is in `rows` or in `drops`, unless the step
     gives no columns: then it may leave `rows` None, and keeps what it does not drop. A step that makes rows gives them an
     `id` and the `parent_id` of the row that each was made from; its `drops` are rows that it could not make, with the
-    `id` that they would have had and `parent_id`.
+    `id` that they would have had and `parent_id`. `notes` counts what the funnel says beside kept and dropped, such as
+    `{"undecided": 3}`; counts of buckets are added.
     """
 
     rows: pl.DataFrame | None = None
     drops: pl.DataFrame = pl.DataFrame(schema=DROPPED)
     tables: Mapping[str, pl.DataFrame] = {}
+    notes: Mapping[str, int] = {}
 
 
 class Context(Protocol):
