@@ -1,0 +1,91 @@
+"""The locked DuckDB that runs a recipe's SQL: in memory, one thread, no file, no network, no extension, no setting."""
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+MEMORY = 2 << 30
+"""Bytes that DuckDB may take for sorts, joins and groups. Rows lie outside of it, and so do texts and lists while a
+function makes them, which is why `functions` refuses the functions that make a large one from a small number."""
+
+_ODD = re.compile(r"\b(INTERVAL|BIT|UNION|VARIANT|BIGNUM|GEOMETRY|TIME WITH TIME ZONE|TIMETZ)\b")
+_WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
+
+
+def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The rows of a SELECT over `tables`, which stand under their names.
+
+    One thread, so that rows come in one order and floats are added in it. Whole numbers come as Int64, others as
+    Float64 (a literal such as `0.5` is a DECIMAL in DuckDB, and a sum of integers a HUGEINT). Raises `duckdb.Error`.
+    """
+    with _database(os.getpid()).cursor() as cursor:
+        for name, table in tables.items():
+            cursor.register(name, table.to_arrow())
+        cursor.execute(sql)
+        kinds = [str(column[1]) for column in cursor.description]
+        if odd := next((kind for kind in kinds if _ODD.search(kind)), None):
+            raise ValueError(f"gives {odd}, which tables do not hold; cast it to a text or a number")
+        return _plain(cursor.pl())
+
+
+def ask(sql: str, values: list[Any]) -> Any:
+    """The one value of a query that reads no table."""
+    with _database(os.getpid()).cursor() as cursor:
+        return cursor.execute(sql, values).fetchone()[0]
+
+
+def fetch(sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a query about DuckDB itself."""
+    with _database(os.getpid()).cursor() as cursor:
+        rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
+        return rows
+
+
+def words(error: Exception) -> str:
+    """What DuckDB says, in one line, without the kind of error and the advice that its own prompt gives."""
+    line = str(error).strip().split("\n")[0].split(" You might need")[0].split('. Use "SET')[0]
+    head, _, rest = line.partition(" Error: ")
+    return (rest if rest and head.replace(" ", "").isalpha() else line).rstrip(".!")
+
+
+def quoted(name: str) -> str:
+    """A name as SQL quotes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@cache
+def _database(process: int) -> Any:
+    """One database a process: opening one takes longer than typing a condition, and a fork must not share it."""
+    import duckdb
+
+    database = duckdb.connect(
+        config={
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": "",
+            "memory_limit": f"{MEMORY}B",
+            "threads": 1,
+        }
+    )
+    database.execute("SET GLOBAL TimeZone = 'UTC'")  # else times with a zone are read in that of this machine
+    database.execute("SET lock_configuration = true")
+    return database
+
+
+def _plain(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(
+        pl.col(name).cast(kind) for name, old in table.schema.items() if (kind := _plain_type(old)) is not None
+    )
+
+
+def _plain_type(kind: pl.DataType) -> pl.DataType | None:
+    if isinstance(kind, _WHOLE) or (isinstance(kind, pl.Decimal) and kind.scale == 0):
+        return pl.Int64()
+    return pl.Float64() if isinstance(kind, pl.Decimal | pl.Float32) else None
