@@ -46,6 +46,10 @@ class DriverConfig(Section):
     )
     max_restarts: int = Field(default=2, ge=0, description="restarts of a dead local engine")
     max_error_rate: float = Field(default=0.2, ge=0, le=1, description="above it (after 50 requests) the stage stops")
+    workers: int | None = Field(
+        default=None, ge=1, description="processes for verdicts and pure steps; null: one a core"
+    )
+    verify_seconds: float = Field(default=2.0, gt=0, description="what one verdict may take before it is unscored")
     memory: Size | None = Field(
         default=None,
         ge=64 << 20,
@@ -95,6 +99,15 @@ class Receipt:
     oldest: str = ""
     oldest_s: float = 0.0
     last_error: str = field(default="", repr=False)
+
+    def __add__(self, other: "Receipt") -> "Receipt":
+        """What two runs of the same step cost together. What is true of a moment (in flight, the oldest) is the later one's."""
+        sums = ("total", "samples", "errors", "unanswered", "again", "final", "retries", "truncated", "seconds")
+        added = {name: getattr(self, name) + getattr(other, name) for name in sums}
+        tokens = ("prompt_tokens", "completion_tokens")
+        added |= {name: _plus(getattr(self, name), [getattr(other, name)]) for name in tokens}
+        last = {name: getattr(other, name) or getattr(self, name) for name in ("terms", "oldest", "last_error")}
+        return Receipt(**added, **last, in_flight=other.in_flight, oldest_s=other.oldest_s)
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -43,12 +43,14 @@ class StepConfig(Section):
 class Read:
     """A column that a step reads. It has the type `dtype`, unless that is None: any.
 
-    Where it is `optional` and nothing before the step gives it, the step gets nulls.
+    Where it is `optional` and nothing before the step gives it, the step gets nulls. Prompts and SQL read it as `text`: a
+    gold is then read as it was published.
     """
 
     ref: Reference
     dtype: pl.DataType | None = None
     optional: bool = False
+    text: bool = False
 
 
 def read(name: str, dtype: pl.DataType | None = None, *, optional: bool = False) -> Read:
@@ -58,7 +60,7 @@ def read(name: str, dtype: pl.DataType | None = None, *, optional: bool = False)
 
 def reads_of(references: Iterable[Reference]) -> dict[str, Read]:
     """Reads by their own dotted names, which is what templates, conditions and SQL take their columns by."""
-    return {".".join(ref): Read(ref) for ref in sorted(references)}
+    return {".".join(ref): Read(ref, text=True) for ref in sorted(references)}
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ class Out(NamedTuple):
     `rows` has `id` and all columns that the step gives. Every row that came in is in `rows` or in `drops`, unless the step
     gives no columns: then it may leave `rows` None, and keeps what it does not drop. A step that makes rows gives them an
     `id` and the `parent_id` of the row that each was made from; its `drops` are rows that it could not make, with the
-    `id` that they would have had and `parent_id`. `notes` counts what the funnel says beside kept and dropped, such as
-    `{"undecided": 3}`; counts of buckets are added.
+    `id` that they would have had and `parent_id`. `tables` are kept beside (of samples, `retired` names those whose place
+    the rows take), `notes` are counts that a user should know of.
     """
 
     rows: pl.DataFrame | None = None
