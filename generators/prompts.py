@@ -15,9 +15,12 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def question_text(question: str, options: Sequence[str] | None) -> str:
     """The question, and its options on a line of their own: `A) red B) blue`."""
-    if not options:
-        return question
-    return question + "\n" + " ".join(f"{LETTERS[i]}) {option}" for i, option in enumerate(options))
+    return f"{question}\n{lettered(options)}" if options else question
+
+
+def lettered(options: Sequence[str]) -> str:
+    """Options with their letters: `A) red B) blue`."""
+    return " ".join(f"{LETTERS[i]}) {option}" for i, option in enumerate(options))
 
 
 def stem(question: str, options: Sequence[str]) -> str | None:
@@ -48,8 +51,15 @@ def content(row: Mapping[str, Any], template: str, suffix: str = "", **values: A
     A template that names the question twice shows the pictures where it names it first.
     """
     values["question"] = question_text(row["question"], row["options"])
-    text = template.format(**values) + suffix
-    shown, start = images(row), _start(template, values)
+    return among(row, template.format(**values) + suffix, _start(template, values))
+
+
+def among(row: Mapping[str, Any], text: str, start: int | None) -> tuple[str | ImagePart, ...]:
+    """A text that holds the row's question from `start` on, with each of its images where it stands in the question.
+
+    They stand before the text where `start` is None, and where they have no positions.
+    """
+    shown = images(row)
     if start is None or not positions(row):
         return (*shown, text)
     first, *pieces = cut(text, [start + position for position in positions(row)])
