@@ -39,7 +39,7 @@ import polars as pl
 from filters.stopping import Said, StoppingRule
 from pipelines.completions import CompletionsLog
 from pipelines.driver import Call, DriverConfig, drive
-from pipelines.waves import Waves
+from pipelines.road.adaptive import Waves
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Completion, Message, ModelIdentity, Request
 from schemas.ids import seeded
@@ -238,7 +238,7 @@ def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
     """Ask the reference VLM 48 times about each sample; then let the adaptive stage replay the first 16 of that log."""
     from pipelines.build import run_stages
     from pipelines.recipe import load_recipe
-    from pipelines.stage import Build
+    from pipelines.road.stage import Build
     from pipelines.workspace import Workspace
 
     recipe = workspace / "adaptive.yaml"
@@ -276,7 +276,7 @@ def costs(workspace: Path) -> list[dict[str, Any]]:
     """
     from pipelines.build import run_stages
     from pipelines.recipe import load_recipe
-    from pipelines.stage import Build
+    from pipelines.road.stage import Build
     from pipelines.workspace import Workspace
 
     rows = []

@@ -38,7 +38,7 @@ from generators.signals.forced import Forced, ForcedModel
 from pipelines.build import run_stages
 from pipelines.driver import Call, drive
 from pipelines.recipe import load_recipe
-from pipelines.stage import Build
+from pipelines.road.stage import Build
 from pipelines.workspace import Workspace
 from schemas.completion import Request, completion_key, prompt_key
 

@@ -35,8 +35,8 @@ from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
 from pipelines.report.origin import find_origin
 from pipelines.report.write import write_report
-from pipelines.stage import Build, run_stage, write_split
-from pipelines.stages import road
+from pipelines.road.stage import Build, run_stage, write_split
+from pipelines.road.stages import road
 from pipelines.workspace import Workspace, write_json, write_table
 from schemas.ids import chance, hash_text
 from schemas.sample import SAMPLE

@@ -1,4 +1,4 @@
-"""The Prefect flow: one task a stage, in the order that `pipelines.stages` gives.
+"""The Prefect flow: one task a stage, in the order that `pipelines.road.stages` gives.
 
 Prefect schedules, retries, observes and maps; it carries no data. A task takes the recipe, the path of the workspace and
 the name of a stage, and returns the path of the stage's folder, so the same flow runs on threads, Dask or Ray.
@@ -17,8 +17,8 @@ from flows.progress import Reporter
 from flows.push import pack, push
 from pipelines.build import release_path, run_build
 from pipelines.recipe import Recipe
-from pipelines.stage import Build, Road, Stage, run_stage
-from pipelines.stages import road
+from pipelines.road.stage import Build, Road, Stage, run_stage
+from pipelines.road.stages import road
 from pipelines.warnings import all_warnings
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError, MissingDependencyError, StageError

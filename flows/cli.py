@@ -91,7 +91,7 @@ def build(
     with sentences():
         from pipelines.build import records, records_before_error, release_path, up_to_date
         from pipelines.check import check
-        from pipelines.stages import road
+        from pipelines.road.stages import road
         from pipelines.warnings import all_warnings
         from schemas.errors import ConfigError, StageError
 
@@ -180,7 +180,7 @@ def validate(recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: Works
     """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
     with sentences():
         from pipelines.check import check
-        from pipelines.notes import notes
+        from pipelines.road.notes import notes
 
         job = load(recipe, set_, None, None, workspace)
         check(job)

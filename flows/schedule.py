@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.build import build_flow
 from flows.terminal import say, stop
-from pipelines.stage import Build
+from pipelines.road.stage import Build
 from schemas.errors import ConfigError
 
 

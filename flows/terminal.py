@@ -51,7 +51,7 @@ def _fail(message: str, code: int) -> None:
 
 def load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
     from pipelines.recipe import load_recipe
-    from pipelines.stage import Build
+    from pipelines.road.stage import Build
     from pipelines.workspace import Workspace
 
     return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.stage import Build, Road, Stage, run_stage
-from pipelines.stages import road
+from pipelines.road.stage import Build, Road, Stage, run_stage
+from pipelines.road.stages import road
 from schemas.errors import ConfigError
 
 Run = Callable[[Road, Stage], dict[str, Any]]

@@ -3,19 +3,19 @@
 from generators.encoders import EncoderConfig, Kind, check_encoder
 from generators.models import reads_images
 from pipelines.card import check_template
-from pipelines.decontaminate import facts, sources_of
-from pipelines.dedup import encoder_identities
-from pipelines.evaluation_sets import unread
-from pipelines.gate import check_gate
 from pipelines.recipe import Recipe
+from pipelines.road.decontaminate import facts, sources_of
+from pipelines.road.dedup import encoder_identities
+from pipelines.road.evaluation_sets import unread
+from pipelines.road.gate import check_gate
+from pipelines.road.selection import check_vectors
+from pipelines.road.selection import encoder_identities as selection_encoders
+from pipelines.road.stage import Build
 from pipelines.road.steps.candidates import check_candidates
-from pipelines.selection import check_vectors
-from pipelines.selection import encoder_identities as selection_encoders
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.read import check_source
 from pipelines.sources.scenes import ScenesSource
-from pipelines.stage import Build
 from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
 

@@ -14,9 +14,9 @@ from filters.select.select import clusters_wanted, how_drawn, rule_of
 from filters.select.trace_choice import TracesConfig
 from filters.trace_quality import QualityConfig
 from generators.prompts import fields
-from pipelines.dedup import DedupConfig
-from pipelines.groups import SplitSection
-from pipelines.selection import SelectSection, VectorsSection, encoders, reader
+from pipelines.road.dedup import DedupConfig
+from pipelines.road.groups import SplitSection
+from pipelines.road.selection import SelectSection, VectorsSection, encoders, reader
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from pipelines.groups import SplitSection
+from pipelines.road.groups import SplitSection
 from pipelines.warnings import cure_of
 from pipelines.workspace import is_trial
 from schemas.errors import StageError

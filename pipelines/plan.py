@@ -12,10 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.ask import write_wanted
-from pipelines.refusals import Refusals
-from pipelines.stage import Build, Road, Stage, count_rows
-from pipelines.stages import road
+from pipelines.road.ask import write_wanted
+from pipelines.road.refusals import Refusals
+from pipelines.road.stage import Build, Road, Stage, count_rows
+from pipelines.road.stages import road
 from pipelines.workspace import write_table
 
 

@@ -15,11 +15,11 @@ from typing import Any, Literal
 import polars as pl
 
 from filters.difficulty import is_unread, verdict, verdict_of
-from pipelines.ask import ask
+from pipelines.road.ask import ask
+from pipelines.road.stage import Asks, Build, Road, Stage, run_stage
+from pipelines.road.stages import ROAD, road
 from pipelines.road.steps.rollouts import scores
 from pipelines.road.steps.round_trip import trained_on
-from pipelines.stage import Asks, Build, Road, Stage, run_stage
-from pipelines.stages import ROAD, road
 from pipelines.workspace import Workspace
 from schemas.completion import Completion, ImagePart, Message, Request, completion_key, prompt_key
 from schemas.errors import CurateError

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.read_only import connect, lock, statement_kinds
-from pipelines.stages import ROAD
+from pipelines.road.stages import ROAD
 from pipelines.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 

@@ -22,16 +22,16 @@ from generators.models import is_template_file
 from generators.rewrite import RewriteConfig
 from generators.rollouts import RolloutsConfig
 from generators.signals.section import SignalsConfig
-from pipelines.decontaminate import DecontaminateSection
-from pipelines.dedup import DedupConfig
 from pipelines.driver import DriverConfig
 from pipelines.futile import check_futile
-from pipelines.groups import SplitSection
 from pipelines.ingest import IngestConfig
 from pipelines.inside import resolved_inside
 from pipelines.mistakes import Places, Where, mistakes, place_of
 from pipelines.release_rows import ReleaseConfig
-from pipelines.selection import SelectSection
+from pipelines.road.decontaminate import DecontaminateSection
+from pipelines.road.dedup import DedupConfig
+from pipelines.road.groups import SplitSection
+from pipelines.road.selection import SelectSection
 from pipelines.sources.source import Source
 from pipelines.workspace import BUILD_NAME, TRIAL
 from schemas.engine import ModelConfig

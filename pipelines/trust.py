@@ -4,10 +4,10 @@ import polars as pl
 
 from filters.verify import judge
 from filters.verify.selftest import COUNTS
-from pipelines.ask import ask
 from pipelines.build import run_stages
-from pipelines.stage import Asks, Build, Road, Stage
-from pipelines.stages import road
+from pipelines.road.ask import ask
+from pipelines.road.stage import Asks, Build, Road, Stage
+from pipelines.road.stages import road
 from schemas.errors import ConfigError
 
 

@@ -16,7 +16,7 @@ from pipelines.build import run_build
 from pipelines.completions import CompletionsLog
 from pipelines.preview import Arrival, Asked, Preview, Reply, Row
 from pipelines.recipe import load_recipe
-from pipelines.stage import Build
+from pipelines.road.stage import Build
 from pipelines.workspace import Workspace
 from schemas.completion import Message, Request
 

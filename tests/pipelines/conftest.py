@@ -12,7 +12,7 @@ import pytest
 from generators.scenes import iter_scenes, questions, render
 from pipelines.completions import CompletionsLog
 from pipelines.recipe import load_recipe
-from pipelines.stage import Build
+from pipelines.road.stage import Build
 from pipelines.workspace import Workspace
 
 RECIPE = """\

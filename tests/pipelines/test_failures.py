@@ -20,9 +20,9 @@ from pipelines.garbage import collect_garbage
 from pipelines.plan import make_plan
 from pipelines.query import run_query
 from pipelines.recipe import load_recipe
-from pipelines.refusals import terms
-from pipelines.stage import Build
-from pipelines.stages import road
+from pipelines.road.refusals import terms
+from pipelines.road.stage import Build
+from pipelines.road.stages import road
 from pipelines.workspace import Workspace
 from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig

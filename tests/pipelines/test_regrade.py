@@ -24,11 +24,11 @@ from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
 from pipelines.regrade import regrade
 from pipelines.release_rows import ReleaseConfig, record, schema
+from pipelines.road.stage import Build
+from pipelines.road.stages import road
 from pipelines.road.steps import release as steps
 from pipelines.rollout_rows import SCHEMA
 from pipelines.shards import Shards
-from pipelines.stage import Build
-from pipelines.stages import road
 from pipelines.workspace import Workspace
 from schemas.answer import dump_answer
 from schemas.errors import StageError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.stages import ROAD
+from pipelines.road.stages import ROAD
 from pipelines.warnings import CURES, MEANT, all_warnings, cure_of, warnings_of
 
 

@@ -13,8 +13,8 @@ from filters.select.clusters import CLUSTER
 from filters.select.quota import OTHERS
 from filters.select.select import SelectConfig, columns_read, rule_of
 from pipelines.recipe import Recipe
+from pipelines.road.stage import Road, Stage
 from pipelines.road.steps.well_formed import formed_blind, formed_rollouts
-from pipelines.stage import Road, Stage
 from schemas.errors import ConfigError
 
 
@@ -177,7 +177,7 @@ def check_candidates(recipe: Recipe) -> None:
     of_rule = rule_of(config).columns(config.rule)
     for column in columns_read(config):
         if column == CLUSTER:
-            continue  # selection's own, of its vectors (`pipelines.selection.check_vectors`)
+            continue  # selection's own, of its vectors (`pipelines.road.selection.check_vectors`)
         asker = f"select.rule '{config.rule.type}'" if column in of_rule else "select.quotas.by"
         provider = _provider(column)
         if provider is None:

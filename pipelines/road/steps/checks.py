@@ -13,11 +13,11 @@ from generators.checks.catalogue import ChecksConfig, variants
 from generators.checks.variant import VARIANT, Material, Setting, Told
 from pipelines.pictures import DerivedPictures
 from pipelines.recipe import Recipe
+from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.rollouts import scores
 from pipelines.road.steps.tables import gold_facts, samples, verify_responses, write
 from pipelines.road.steps.traces import verified
 from pipelines.row_groups import batches
-from pipelines.stage import Build, Outcome, Road, Stage, shards
 from pipelines.workspace import write_table
 from schemas.answer import load_answer
 from schemas.split import no_drops

@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.decontaminate import drop_evaluation_rows
+from pipelines.road.decontaminate import drop_evaluation_rows
+from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.tables import samples, write
-from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.workspace import write_table
 
 

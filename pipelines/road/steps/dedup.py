@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from pipelines.dedup import drop_duplicates
+from pipelines.road.dedup import drop_duplicates
+from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.split import latest_rows
 from pipelines.road.steps.tables import samples, write
 from pipelines.road.steps.traces import verified
-from pipelines.stage import Build, Outcome, Road, Stage
 
 
 def dedup_samples(build: Build, stage: Stage, road: Road) -> Outcome:

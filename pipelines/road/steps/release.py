@@ -12,18 +12,18 @@ from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
 from pipelines.driver import Receipt
 from pipelines.nonempty import check_not_empty, given_configs
-from pipelines.provenance import provenance
 from pipelines.recipe import Recipe
 from pipelines.regrade import Report
 from pipelines.release import Content, write_release
 from pipelines.release_rows import CONFIGS
+from pipelines.road.provenance import provenance
+from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.candidates import student
 from pipelines.road.steps.decontaminate import evaluation_sets
 from pipelines.road.steps.rollouts import logged
 from pipelines.road.steps.round_trip import trained_on
 from pipelines.road.steps.tables import write
 from pipelines.road.steps.traces import answered, reasoned
-from pipelines.stage import Build, Outcome, Road, Stage
 
 
 def release(build: Build, stage: Stage, road: Road) -> Outcome:

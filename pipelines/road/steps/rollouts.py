@@ -8,10 +8,10 @@ from filters.difficulty import VERDICTS, drop_unmeasured, is_unread, measure, ou
 from filters.regrade import reason
 from filters.trace_verdicts import score_rollouts as score
 from generators import rollouts
-from pipelines import waves
-from pipelines.ask import ask
+from pipelines.road import adaptive
+from pipelines.road.ask import ask
+from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.tables import golds, judge_rows, samples, verify_responses, write
-from pipelines.stage import Build, Outcome, Road, Stage
 from pipelines.workspace import write_table
 from schemas.ids import canonical_json
 
@@ -31,7 +31,7 @@ def roll_out(build: Build, stage: Stage, road: Road) -> Outcome:
     assert config is not None
     if config.adaptive is None:
         return ask(build, stage, road)
-    outcome = ask(build, stage, road, waves.ask_model, {"stops": pl.DataFrame(schema=waves.STOPS)})
+    outcome = ask(build, stage, road, adaptive.ask_model, {"stops": pl.DataFrame(schema=adaptive.STOPS)})
     asked, most = pl.scan_parquet(stops).select(pl.col("asked").sum(), pl.len() * config.n).collect().row(0)
     return replace(outcome, notes={"asked": asked, "of": most})
 
@@ -108,5 +108,5 @@ def _stops(road: Road, config: rollouts.RolloutsConfig) -> pl.DataFrame:
     """Where adaptive rollouts stopped (`id, model, in_band, stopped`); no rows where their number was fixed."""
     columns = ("id", "model", "in_band", "stopped")
     if config.adaptive is None:
-        return pl.DataFrame(schema=waves.STOPS).select(columns)
+        return pl.DataFrame(schema=adaptive.STOPS).select(columns)
     return road.table("rollouts", "stops").select(columns).collect()

@@ -4,9 +4,9 @@ import polars as pl
 
 from filters.trace_verdicts import stated_gold
 from filters.verify.round_trip import GRADED_KINDS, RoundTrip, RoundTripConfig, misread
+from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.stream import Beside, pieces, with_progress
 from pipelines.road.steps.traces import verified
-from pipelines.stage import Build, Outcome, Road, Stage, shards
 from schemas.split import no_drops
 
 

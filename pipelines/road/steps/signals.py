@@ -13,9 +13,9 @@ from generators.signals.attention import COLUMN_SUMS, AttentionConfig, column_su
 from generators.signals.likelihood import LOGPROBS, LikelihoodConfig, logprobs, mean_logprob
 from generators.signals.section import SignalsConfig
 from pipelines.driver import Receipt
+from pipelines.road.signals import Signal, Text, count_missing, read_signal
+from pipelines.road.stage import Build, Outcome, Road, Stage, write_split
 from pipelines.road.steps.tables import samples
-from pipelines.signals import Signal, Text, count_missing, read_signal
-from pipelines.stage import Build, Outcome, Road, Stage, write_split
 from pipelines.workspace import write_table
 from schemas.split import no_drops
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.groups import assign_sides
 from pipelines.release import SPLITS, released
+from pipelines.road.groups import assign_sides
+from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.tables import samples, write
-from pipelines.stage import Build, Outcome, Road, Stage
 
 
 def split_samples(build: Build, stage: Stage, road: Road) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from pipelines.driver import Receipt
-from pipelines.stage import Build, Stage
+from pipelines.road.stage import Build, Stage
 
 PIECE = 4096
 PIECE_BYTES = 16 << 20

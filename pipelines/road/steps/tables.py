@@ -6,8 +6,8 @@ import polars as pl
 
 from filters.trace_verdicts import judge_questions
 from filters.verify.pool import VerifierPool
+from pipelines.road.stage import Build, Outcome, Road, Stage, shards, write_split
 from pipelines.road.steps.stream import Beside, with_progress
-from pipelines.stage import Build, Outcome, Road, Stage, shards, write_split
 from schemas.split import Split, no_drops
 
 

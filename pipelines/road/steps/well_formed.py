@@ -2,8 +2,8 @@
 
 import polars as pl
 
+from pipelines.road.stage import Road
 from pipelines.road.steps.rollouts import scores
-from pipelines.stage import Road
 from schemas.tags import TAG_SCHEMAS, parse_tags
 
 

@@ -26,7 +26,7 @@ from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
 from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export
 from pipelines.recipe import load_recipe
-from pipelines.stage import Build
+from pipelines.road.stage import Build
 from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 

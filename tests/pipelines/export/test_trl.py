@@ -15,7 +15,7 @@ from pipelines.export.catalogue import exporter_of
 from pipelines.export.marks import escape
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
-from pipelines.stages import road
+from pipelines.road.stages import road
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries; ours are errors everywhere else
 

@@ -1,0 +1,147 @@
+"""Evaluation sets in the workspace: read once, kept as texts and hashes, their pictures and answers thrown away.
+
+    evaluation_sets/<key>.parquet      the questions of one source (schema `BENCHMARK`)
+
+The key covers the source's section and data, so a changed file or revision is another table. Where meanings are compared,
+the vectors of the pictures go to the embeddings log while the pictures are at hand; an encoder that comes later reads the
+source again.
+"""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table
+from filters.dedup.image_hash import HASH_VERSION, image_hashes
+from generators.encoders import EncoderConfig, make_image_encoder
+from pipelines.embeddings import EmbeddingsLog
+from pipelines.gallery import Gallery
+from pipelines.images import ImageFaultError
+from pipelines.media import MediaStore
+from pipelines.road.vectors import image_identity
+from pipelines.sources.huggingface import HuggingFaceSource
+from pipelines.sources.read import fingerprint, read_rows
+from pipelines.sources.section import SourceSection
+from pipelines.workspace import store_errors, write_table
+from schemas.errors import ConfigError
+from schemas.ids import content_id
+from schemas.sample import SAMPLE
+
+if TYPE_CHECKING:
+    from pipelines.road.stage import Build
+
+logger = logging.getLogger(__name__)
+
+VERSION = 3
+"""Raised when what is stored of an evaluation set changes."""
+
+UNREAD = {"kind": "image"}
+"""A picture that is there but cannot be read: its question is one about a picture all the same."""
+
+_DAY = 86_400
+
+Named = Sequence[tuple[str, SourceSection]]
+"""Sources, each with the name of the evaluation set that it is a part of."""
+
+
+def ready(names: Sequence[str]) -> list[tuple[str, SourceSection]]:
+    """The sources of ready entries. Raises ConfigError for a name that is none."""
+    adapter = TypeAdapter(HuggingFaceSource)
+    return [(name, adapter.validate_python(source)) for name in names for source in benchmark_sources(name)]
+
+
+def evaluation_tables(build: "Build", sources: Named, encoder: EncoderConfig | None) -> pl.DataFrame:
+    """The questions of all evaluation sets (schema `BENCHMARK`).
+
+    Sources that the workspace does not know yet are read, and so are those whose pictures have no vector of `encoder` in
+    the embeddings log. Raises ConfigError where one cannot be had.
+    """
+    return pl.concat([pl.DataFrame(schema=BENCHMARK), *(_table(build, *named, encoder) for named in sources)])
+
+
+def unread(build: "Build", sources: Named) -> list[SourceSection]:
+    """The sources that the workspace does not hold yet."""
+    return [source for name, source in sources if not _path(build, name, source).is_file()]
+
+
+def _path(build: "Build", name: str, source: SourceSection) -> Path:
+    key = content_id({"version": [VERSION, HASH_VERSION], "set": name, "source": fingerprint(source)})
+    return build.workspace.evaluation_sets / f"{key}.parquet"
+
+
+def _table(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+    path = _path(build, name, source)
+    table = pl.read_parquet(path) if path.is_file() else None
+    if table is None or not _has_vectors(build, table, encoder):
+        table = _read(build, name, source, encoder)
+        write_table(table, path)
+    return table
+
+
+def _has_vectors(build: "Build", table: pl.DataFrame, encoder: EncoderConfig | None) -> bool:
+    if encoder is None:
+        return True
+    log = EmbeddingsLog(build.workspace.embeddings)
+    return not len(log.missing(image_identity(build, encoder), shown(table)))
+
+
+def shown(table: pl.DataFrame) -> pl.Series:
+    """The distinct sha256 of an evaluation set's pictures, sorted."""
+    pictures = table.select(pl.col("pictures").explode(empty_as_null=False)).unnest("pictures")
+    return pictures["sha256"].drop_nulls().unique().sort()
+
+
+def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+    """Read a source with its pictures in a folder that is gone afterwards."""
+    folder = build.workspace.evaluation_sets
+    with store_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
+        media = MediaStore(Path(scratch) / "media")
+        rows = _samples(source, media, build)
+        if rows.is_empty():
+            raise ConfigError(f"The evaluation set '{name}' has no rows in {source.name}: nothing would be kept out.")
+        shas = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")["sha256"]
+        if unread := shas.null_count():
+            logger.warning("%s: %d of %d pictures cannot be read and are not compared", source.name, unread, len(shas))
+        images = shas.drop_nulls().unique().sort()
+        table = benchmark_table(name, rows, image_hashes(images, media))
+        if encoder is not None:
+            maker = make_image_encoder(encoder, media)
+            log = EmbeddingsLog(build.workspace.embeddings)
+            log.vectors(maker.identity, images, list, lambda: maker, Path(scratch) / "image.npy", replay=build.replay)
+    return table
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the pictures that a killed reader left behind; one that still reads is younger than a day."""
+    for left in folder.glob(".reading-*"):
+        if time.time() - left.stat().st_mtime > _DAY:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.DataFrame:
+    """All rows of a source as samples, answered or not; a picture that cannot be read is one without sha256."""
+    limits = build.recipe.ingest
+    parts = [pl.DataFrame(schema=SAMPLE)]
+    with Gallery(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as gallery:
+        for rows in read_rows(source, batch=limits.batch_rows):
+            taken = gallery.take([[image] for images in rows["images"].to_list() for image in images or ()])
+            found = iter([UNREAD if isinstance(each, ImageFaultError) else each[0].media for each in taken])
+            media_of = [[next(found) for _ in images or ()] for images in rows["images"].to_list()]
+            records = [
+                dict.fromkeys(SAMPLE)
+                | {"question": row["question"] or "", "options": row["options"] or [], "source": {"row": row["row"]}}
+                | {"id": content_id([source.name, row["row"]]), "media": shown}
+                for row, shown in zip(rows.iter_rows(named=True), media_of, strict=True)
+            ]
+            parts.append(pl.DataFrame(records, schema=SAMPLE))
+    return pl.concat(parts)

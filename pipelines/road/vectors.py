@@ -1,0 +1,93 @@
+"""The vectors that a stage compares: out of the embeddings log, by the encoders that the recipe names."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from filters.dedup.search import Search, Told, logged
+from filters.dedup.vectors import Vectors
+from generators.encoders import EncoderConfig, make_image_encoder, make_text_encoder
+from pipelines.embeddings import EmbeddingsLog
+from schemas.completion import ModelIdentity
+
+if TYPE_CHECKING:
+    from pipelines.road.stage import Build
+
+
+def text_identity(config: EncoderConfig) -> ModelIdentity:
+    """The identity of a text encoder; loads nothing."""
+    return make_text_encoder(config).identity
+
+
+def image_identity(build: "Build", config: EncoderConfig) -> ModelIdentity:
+    """The identity of an image encoder; loads nothing."""
+    return make_image_encoder(config, build.media).identity
+
+
+def text_vectors(build: "Build", config: EncoderConfig, texts: pl.DataFrame, out: Path) -> Vectors:
+    """The vectors of `key, text` (as of `filters.dedup.content.question_texts`), mapped from the file `out`."""
+    unique = texts.select("key", "text").unique("key").sort("key")
+    encoder = make_text_encoder(config)
+
+    def items(keys: Sequence[str]) -> list[Any]:
+        wanted = pl.DataFrame({"key": keys}, schema={"key": pl.String})
+        return wanted.join(unique, on="key", maintain_order="left")["text"].to_list()
+
+    log = EmbeddingsLog(build.workspace.embeddings)
+    return log.vectors(encoder.identity, unique["key"], items, lambda: encoder, out, replay=build.replay)
+
+
+def image_vectors(build: "Build", config: EncoderConfig, images: pl.Series, out: Path) -> Vectors:
+    """The vectors of images by sha256 (unique, sorted), mapped from the file `out`."""
+    encoder = make_image_encoder(config, build.media)
+    log = EmbeddingsLog(build.workspace.embeddings)
+    return log.vectors(encoder.identity, images, list, lambda: encoder, out, replay=build.replay)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Two files, for the matrix of texts and that of images, which are gone afterwards."""
+    paths = (folder / "text.npy", folder / "image.npy")
+    try:
+        yield paths
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+class Searches:
+    """Collects what each search says of itself, for the notes of a stage."""
+
+    def __init__(self) -> None:
+        self._found: list[Search] = []
+
+    @property
+    def told(self) -> Told:
+        """Give this to whoever searches."""
+
+        def tell(search: Search) -> None:
+            logged(search)
+            self._found.append(search)
+
+        return tell
+
+    def notes(self) -> list[dict[str, Any]]:
+        """One entry a kind of index: how many searches, their rows, the largest of them, the lowest recall measured."""
+        kinds = sorted({(s.choice.kind, s.choice.gpu) for s in self._found})
+        return [_summary([s for s in self._found if (s.choice.kind, s.choice.gpu) == kind]) for kind in kinds]
+
+
+def _summary(searches: Sequence[Search]) -> dict[str, Any]:
+    largest = max(searches, key=lambda s: s.choice.rows)
+    measured = [s.recall for s in searches if s.recall is not None]
+    return {
+        "index": largest.choice.kind,
+        "device": "GPU" if largest.choice.gpu else "CPU",
+        "searches": len(searches),
+        "rows": sum(s.choice.rows for s in searches),
+        "largest": str(largest.choice),
+        "recall": round(min(measured), 4) if measured else None,
+    }
