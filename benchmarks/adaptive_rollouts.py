@@ -37,9 +37,9 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.stopping import Said, StoppingRule
-from pipelines.completions import CompletionsLog
 from pipelines.driver import Call, DriverConfig, drive
 from pipelines.road.adaptive import Waves
+from pipelines.store.completions import CompletionsLog
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Completion, Message, ModelIdentity, Request
 from schemas.ids import seeded
@@ -239,7 +239,7 @@ def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
     from pipelines.build import run_stages
     from pipelines.recipe import load_recipe
     from pipelines.road.stage import Build
-    from pipelines.workspace import Workspace
+    from pipelines.store.workspace import Workspace
 
     recipe = workspace / "adaptive.yaml"
     workspace.mkdir(parents=True, exist_ok=True)
@@ -277,7 +277,7 @@ def costs(workspace: Path) -> list[dict[str, Any]]:
     from pipelines.build import run_stages
     from pipelines.recipe import load_recipe
     from pipelines.road.stage import Build
-    from pipelines.workspace import Workspace
+    from pipelines.store.workspace import Workspace
 
     rows = []
     for name, override in (

@@ -25,7 +25,7 @@ from generators.scenes import iter_scenes, render
 from generators.signals.attention import AttentionConfig, column_sums, log_psi
 from generators.signals.columns import HEADS
 from generators.signals.forced import Forced, ForcedModel
-from pipelines.media import MediaStore
+from pipelines.store.media import MediaStore
 from schemas.completion import ImagePart, Message, Request
 from schemas.engine import ModelConfig
 

@@ -22,10 +22,10 @@ import polars as pl
 from PIL import Image
 
 from pipelines.ingest import ingest
-from pipelines.media import MediaStore
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import ParquetSource
 from pipelines.sources.section import SourceSection
+from pipelines.store.media import MediaStore
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -65,7 +65,7 @@ def make(folder: Path, samples: int, text: int = TEXT, names: tuple[str, ...] = 
 def open_build(folder: Path, name: str, *overrides: str) -> Any:
     from pipelines.recipe import load_recipe
     from pipelines.road.stage import Build
-    from pipelines.workspace import Workspace
+    from pipelines.store.workspace import Workspace
 
     return Build(load_recipe(str(folder / f"{name}.yaml"), overrides), Workspace(folder / "out"), replay=True)
 
@@ -74,7 +74,7 @@ def fill_log(folder: Path, name: str, text: int) -> None:
     """Parts of the log with a reply of about `text` bytes to all that the recipe asks; three of four are right."""
     from pipelines.build import run_stages
     from pipelines.road.ask import write_wanted
-    from pipelines.workspace import write_table
+    from pipelines.store.workspace import write_table
     from schemas.completion import COMPLETION
 
     build = open_build(folder, name)
@@ -116,9 +116,9 @@ def reply(gold: str, key: str, text: int) -> str:
 
 def run(folder: Path, name: str, threads: int, *overrides: str) -> None:
     """Build in this process and print a JSON line a stage: seconds and the peak of this process so far."""
-    from pipelines import memory
     from pipelines.build import run_build
     from pipelines.road.stage import run_stage
+    from pipelines.store import memory
 
     memory.cores = lambda: threads
 
@@ -196,7 +196,7 @@ def tables(folder: Path, name: str) -> dict[str, str]:
 
 
 def rows_hash(path: Path) -> str:
-    from pipelines.row_groups import batches
+    from pipelines.store.row_groups import batches
 
     found = hashlib.sha256()
     for piece in batches(path, 1024):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.completions import WANTED, CompletionsLog
+from pipelines.store.completions import WANTED, CompletionsLog
 from schemas.completion import COMPLETION, completion_key
 
 PARTS = 20

@@ -39,7 +39,7 @@ from pipelines.build import run_stages
 from pipelines.driver import Call, drive
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.completion import Request, completion_key, prompt_key
 
 M = 5

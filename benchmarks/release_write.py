@@ -18,9 +18,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.media import MediaStore
 from pipelines.release import Content, write_release
 from pipelines.release_rows import ReleaseConfig
+from pipelines.store.media import MediaStore
 
 RESULTS = Path(__file__).parent / "results" / "release_write.json"
 REASONING = "The figure shows two right triangles that share a side, so their areas are as their bases. " * 12

@@ -31,13 +31,13 @@ from PIL import Image
 
 from filters.difficulty import DifficultyConfig, is_unread, measure
 from pipelines.card import publish_card
-from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
 from pipelines.report.origin import find_origin
 from pipelines.report.write import write_report
 from pipelines.road.stage import Build, run_stage, write_split
 from pipelines.road.stages import road
-from pipelines.workspace import Workspace, write_json, write_table
+from pipelines.store.media import MediaStore
+from pipelines.store.workspace import Workspace, write_json, write_table
 from schemas.ids import chance, hash_text
 from schemas.sample import SAMPLE
 

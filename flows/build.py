@@ -19,8 +19,8 @@ from pipelines.build import release_path, run_build
 from pipelines.recipe import Recipe
 from pipelines.road.stage import Build, Road, Stage, run_stage
 from pipelines.road.stages import road
+from pipelines.store.workspace import Workspace
 from pipelines.warnings import all_warnings
-from pipelines.workspace import Workspace
 from schemas.errors import ConfigError, MissingDependencyError, StageError
 
 RETRIES = 2

@@ -18,7 +18,7 @@ from pipelines import rollout_rows
 from pipelines.card import loadable, render_card
 from pipelines.manifest import check_files, read_manifest
 from pipelines.release_rows import CONFIGS
-from pipelines.workspace import is_trial, read_json
+from pipelines.store.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
 EXTRAS = ("control", "unfiltered")

@@ -30,9 +30,9 @@ def diff(
 ) -> None:
     """Say which rows came, went or changed between two releases, and why."""
     with sentences():
+        from pipelines.store.workspace import write_table
         from pipelines.versions import diff as compare
         from pipelines.versions import find_release
-        from pipelines.workspace import write_table
 
         found = compare(find_release(old, workspace), find_release(new, workspace))
         for key, before, after in found.settings:
@@ -154,8 +154,8 @@ def gc(
 ) -> None:
     """Remove what no build and no release needs. The completions log loses nothing."""
     with sentences():
-        from pipelines.garbage import collect_garbage
-        from pipelines.workspace import Workspace
+        from pipelines.store.garbage import collect_garbage
+        from pipelines.store.workspace import Workspace
 
         found = collect_garbage(Workspace(workspace), dry_run=dry_run)
         for garbage in found[:20]:

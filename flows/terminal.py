@@ -52,7 +52,7 @@ def _fail(message: str, code: int) -> None:
 def load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
     from pipelines.recipe import load_recipe
     from pipelines.road.stage import Build
-    from pipelines.workspace import Workspace
+    from pipelines.store.workspace import Workspace
 
     return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)
 
@@ -67,7 +67,7 @@ def text(table: Any) -> str:
 
 def say_trial(name: str) -> None:
     """Say what a trial is, where a build is one."""
-    from pipelines.workspace import TRIAL, is_trial
+    from pipelines.store.workspace import TRIAL, is_trial
 
     if is_trial(name):
         say(f"A trial (--limit or --seed): it is named {name}, and nothing of {name.removesuffix(TRIAL)} was changed.")

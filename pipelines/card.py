@@ -15,7 +15,7 @@ from pipelines import rollout_rows
 from pipelines.examples import PICTURES
 from pipelines.licences import licences
 from pipelines.manifest import read_manifest
-from pipelines.workspace import replacing, store_errors, write_json
+from pipelines.store.workspace import replacing, store_errors, write_json
 from schemas.errors import ConfigError
 
 TEMPLATE = Path(__file__).parent.parent / "data_cards" / "card.md.jinja"

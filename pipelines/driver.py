@@ -19,8 +19,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipelines.log_writer import LogWriter
-from pipelines.memory import Size
+from pipelines.store.log_writer import LogWriter
+from pipelines.store.memory import Size
 from schemas.completion import Completion, Request, completion_key
 from schemas.engine import Engine
 from schemas.errors import EngineDiedError, PermanentEngineError, StageError, TransientEngineError

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pipelines.recipe import find_recipe, load_recipe
-from pipelines.workspace import RECIPE_NAME, replacing
+from pipelines.store.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 
 _NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from pipelines.images import ImageFaultError, ImageLimits, Picture, decoding, read_picture
-from pipelines.inside import resolved_inside
-from pipelines.media import MediaStore
+from pipelines.store.allowed_paths import resolved_inside
+from pipelines.store.media import MediaStore
 from schemas.ids import canonical_json
 
 REMEMBERED = 100_000

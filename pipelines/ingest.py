@@ -24,10 +24,10 @@ from filters.verify.gold import GoldUnparseableError, parse_gold
 from pipelines.gallery import Gallery, Taken
 from pipelines.id_set import IdSet
 from pipelines.images import ImageFaultError, ImageLimits
-from pipelines.media import MediaStore
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import KINDS, SourceSection
 from pipelines.sources.values import NestedGoldError, is_place_only, is_two_options, place_of_option, read_answer
+from pipelines.store.media import MediaStore
 from schemas.answer import Answer, dump_answer
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id

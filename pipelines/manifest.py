@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.workspace import BUILD_NAME, read_json
+from pipelines.store.workspace import BUILD_NAME, read_json
 from schemas.errors import ConfigError
 
 _LABEL = re.compile(rf"{BUILD_NAME}/v[0-9]+")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from pipelines.road.groups import SplitSection
+from pipelines.store.workspace import is_trial
 from pipelines.warnings import cure_of
-from pipelines.workspace import is_trial
 from schemas.errors import StageError
 
 if TYPE_CHECKING:

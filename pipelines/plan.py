@@ -16,7 +16,7 @@ from pipelines.road.ask import write_wanted
 from pipelines.road.refusals import Refusals
 from pipelines.road.stage import Build, Road, Stage, count_rows
 from pipelines.road.stages import road
-from pipelines.workspace import write_table
+from pipelines.store.workspace import write_table
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipelines.road.stage import Asks, Build, Road, Stage, run_stage
 from pipelines.road.stages import ROAD, road
 from pipelines.road.steps.rollouts import scores
 from pipelines.road.steps.round_trip import trained_on
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.completion import Completion, ImagePart, Message, Request, completion_key, prompt_key
 from schemas.errors import CurateError
 from schemas.split import Split, no_drops

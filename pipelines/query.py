@@ -4,9 +4,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.read_only import connect, lock, statement_kinds
 from pipelines.road.stages import ROAD
-from pipelines.workspace import Workspace, is_trial
+from pipelines.store.read_only_sql import connect, lock, statement_kinds
+from pipelines.store.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 
 TABLES = {

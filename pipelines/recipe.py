@@ -25,7 +25,6 @@ from generators.signals.section import SignalsConfig
 from pipelines.driver import DriverConfig
 from pipelines.futile import check_futile
 from pipelines.ingest import IngestConfig
-from pipelines.inside import resolved_inside
 from pipelines.mistakes import Places, Where, mistakes, place_of
 from pipelines.release_rows import ReleaseConfig
 from pipelines.road.decontaminate import DecontaminateSection
@@ -33,7 +32,8 @@ from pipelines.road.dedup import DedupConfig
 from pipelines.road.groups import SplitSection
 from pipelines.road.selection import SelectSection
 from pipelines.sources.source import Source
-from pipelines.workspace import BUILD_NAME, TRIAL
+from pipelines.store.allowed_paths import resolved_inside
+from pipelines.store.workspace import BUILD_NAME, TRIAL
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, nearest
 from schemas.section import Section
@@ -171,7 +171,8 @@ def load_recipe(
 ) -> Recipe:
     """Read and check a recipe. `overrides` are `a.b=value` texts, values in YAML, list items by number.
 
-    With a limit or a seed that is not the file's own it is a trial, and its name says so (`pipelines.workspace.TRIAL`).
+    With a limit or a seed that is not the file's own it is a trial, and its name says so
+    (`pipelines.store.workspace.TRIAL`).
     Raises ConfigError with every mistake on a line of its own: file, line, key, what is wrong, the nearest valid name.
     """
     path = find_recipe(name)

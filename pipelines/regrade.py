@@ -16,7 +16,7 @@ from filters.verify.reward import reward
 from filters.verify.verifier import is_right, right_from
 from pipelines.release_rows import CONFIGS
 from pipelines.rollout_rows import NAME
-from pipelines.row_groups import batches
+from pipelines.store.row_groups import batches
 from schemas.errors import BUG, StageError
 from schemas.ids import chance
 

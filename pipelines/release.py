@@ -35,15 +35,15 @@ from pipelines.card import read_template, render_card
 from pipelines.croissant import describe
 from pipelines.examples import write_examples
 from pipelines.manifest import file_hash
-from pipelines.memory import Memory
-from pipelines.ordering import sorted_pieces
 from pipelines.regrade import Report, regrade
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
-from pipelines.row_groups import even
-from pipelines.scratch import SCRATCH
 from pipelines.shards import Shards
 from pipelines.statistics import statistics
-from pipelines.workspace import read_json, store_errors, write_json, write_table
+from pipelines.store.memory import Memory
+from pipelines.store.ordering import sorted_pieces
+from pipelines.store.row_groups import even
+from pipelines.store.scratch import SCRATCH
+from pipelines.store.workspace import read_json, store_errors, write_json, write_table
 from schemas.engine import MediaReader
 from schemas.errors import StoreError
 

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from pipelines.query import TABLES, open_tables
-from pipelines.workspace import Workspace, is_trial
+from pipelines.store.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 
 _AT_LENGTH = {"check_replies"}

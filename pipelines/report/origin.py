@@ -10,10 +10,10 @@ import yaml
 
 from filters.select.bands import BandConfig
 from pipelines.manifest import read_manifest
-from pipelines.media import MediaStore
 from pipelines.release_rows import CONFIGS
+from pipelines.store.media import MediaStore
+from pipelines.store.workspace import Workspace, read_json
 from pipelines.versions import find_release
-from pipelines.workspace import Workspace, read_json
 from schemas.errors import ConfigError
 
 _RECORD = ("stage", "unit", "rows_in", "kept", "dropped")

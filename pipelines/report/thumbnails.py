@@ -10,8 +10,8 @@ import polars as pl
 from PIL import Image
 
 from pipelines.images import decoding
-from pipelines.media import MediaStore
 from pipelines.report.origin import Origin
+from pipelines.store.media import MediaStore
 from schemas.errors import StoreError
 
 LARGE, SMALL = 320, 160

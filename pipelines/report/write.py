@@ -15,7 +15,7 @@ from pipelines.report.fates import NOT_MEASURED, band_names, census, fates
 from pipelines.report.origin import Origin
 from pipelines.report.page import packed, write_page
 from pipelines.report.thumbnails import inside, thumbnails
-from pipelines.workspace import replacing
+from pipelines.store.workspace import replacing
 from schemas.errors import ConfigError, StoreError
 
 SHOWN = 10_000

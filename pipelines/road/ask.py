@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipelines.completions import WANTED, check_columns, no_answers, wanted_rows
 from pipelines.driver import Call, Heard, Receipt, drive
-from pipelines.ordering import write_joined, write_sorted
 from pipelines.road.refusals import Refusals
 from pipelines.road.stage import Asks, Build, Outcome, Requests, Road, Shards, Stage, shards
-from pipelines.row_groups import batches
+from pipelines.store.completions import WANTED, check_columns, no_answers, wanted_rows
+from pipelines.store.ordering import write_joined, write_sorted
+from pipelines.store.row_groups import batches
 from schemas.completion import ModelIdentity, prompt_key
 from schemas.errors import StageError
 from schemas.split import no_drops, split

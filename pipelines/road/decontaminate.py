@@ -10,11 +10,11 @@ from filters.decontaminate.benchmarks import known_benchmarks
 from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_hits
 from filters.dedup.content import question_texts
 from generators.encoders import EncoderConfig
-from pipelines.hashes import HashLog, pictures
 from pipelines.road.evaluation_sets import Named, evaluation_tables, ready, shown
 from pipelines.road.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.sources.read import fingerprint
 from pipelines.sources.source import Source
+from pipelines.store.image_hashes import HashLog, pictures
 from schemas.section import Section
 from schemas.split import Split
 

@@ -21,15 +21,15 @@ from pydantic import TypeAdapter
 from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table
 from filters.dedup.image_hash import HASH_VERSION, image_hashes
 from generators.encoders import EncoderConfig, make_image_encoder
-from pipelines.embeddings import EmbeddingsLog
 from pipelines.gallery import Gallery
 from pipelines.images import ImageFaultError
-from pipelines.media import MediaStore
 from pipelines.road.vectors import image_identity
 from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.read import fingerprint, read_rows
 from pipelines.sources.section import SourceSection
-from pipelines.workspace import store_errors, write_table
+from pipelines.store.embeddings import EmbeddingsLog
+from pipelines.store.media import MediaStore
+from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 from schemas.sample import SAMPLE

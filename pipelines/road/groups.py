@@ -10,9 +10,9 @@ from filters.assign import AssignConfig, Ties, split_by_group
 from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, near_pairs
 from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
-from pipelines.hashes import HashLog, pictures
 from pipelines.road.dedup import Parted
 from pipelines.road.vectors import Searches, image_vectors, scratch, text_vectors
+from pipelines.store.image_hashes import HashLog, pictures
 from schemas.split import Split
 
 if TYPE_CHECKING:

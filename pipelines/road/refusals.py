@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from pipelines.failures import FailuresLog
-from pipelines.workspace import write_table
+from pipelines.store.failures import FailuresLog
+from pipelines.store.workspace import write_table
 from schemas.engine import ModelConfig
 from schemas.ids import content_id
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipelines.driver import Receipt
-from pipelines.keyed_log import KeyedLog
 from pipelines.road.stage import Build, count_rows, shards
-from pipelines.row_groups import batches
-from pipelines.workspace import write_table
+from pipelines.store.keyed_log import KeyedLog
+from pipelines.store.row_groups import batches
+from pipelines.store.workspace import write_table
 from schemas.errors import StageError
 from schemas.ids import content_id
 

@@ -19,16 +19,16 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.completions import CompletionsLog
 from pipelines.driver import Receipt
-from pipelines.media import MediaStore
-from pipelines.memory import Memory
 from pipelines.recipe import Recipe
 from pipelines.road.contents import are_whole, describe_tables
 from pipelines.road.refusals import asks_again
 from pipelines.road.watched import watched
-from pipelines.row_groups import TableWriter
-from pipelines.workspace import Workspace, read_json, replacing, store_errors, write_json, write_table
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.media import MediaStore
+from pipelines.store.memory import Memory
+from pipelines.store.row_groups import TableWriter
+from pipelines.store.workspace import Workspace, read_json, replacing, store_errors, write_json, write_table
 from schemas.completion import ModelIdentity, Request
 from schemas.errors import BUG, StageError
 from schemas.ids import content_id

@@ -10,7 +10,7 @@ import polars as pl
 from filters.dedup.search import Search, Told, logged
 from filters.dedup.vectors import Vectors
 from generators.encoders import EncoderConfig, make_image_encoder, make_text_encoder
-from pipelines.embeddings import EmbeddingsLog
+from pipelines.store.embeddings import EmbeddingsLog
 from schemas.completion import ModelIdentity
 
 if TYPE_CHECKING:

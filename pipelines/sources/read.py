@@ -15,10 +15,10 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.read_only import connect, lock, only_select
 from pipelines.sources.columns import nearest, projection, settled
 from pipelines.sources.schemas import statement
 from pipelines.sources.section import SourceSection, quoted
+from pipelines.store.read_only_sql import connect, lock, only_select
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 

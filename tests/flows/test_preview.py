@@ -13,11 +13,11 @@ from flows.story import _short
 from flows.terminal import printable
 from generators.scenes import iter_scenes, questions, render
 from pipelines.build import run_build
-from pipelines.completions import CompletionsLog
 from pipelines.preview import Arrival, Asked, Preview, Reply, Row
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
-from pipelines.workspace import Workspace
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.workspace import Workspace
 from schemas.completion import Message, Request
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -13,7 +13,7 @@ from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps.split import released_sides
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

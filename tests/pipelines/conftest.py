@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from generators.scenes import iter_scenes, questions, render
-from pipelines.completions import CompletionsLog
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
-from pipelines.workspace import Workspace
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.workspace import Workspace
 
 RECIPE = """\
 name: tiny

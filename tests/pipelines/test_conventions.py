@@ -20,11 +20,11 @@ from pydantic import ValidationError
 from filters.verify.verifier import verify
 from pipelines.images import FORMATS
 from pipelines.ingest import IngestConfig, ingest
-from pipelines.media import MediaStore
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.read import check_source, read_rows
 from pipelines.sources.section import SourceSection
 from pipelines.sources.values import read_answer, read_chat, read_images, read_options
+from pipelines.store.media import MediaStore
 from schemas.answer import load_answer
 from schemas.errors import ConfigError
 from schemas.split import Split

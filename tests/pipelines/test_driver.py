@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from flows.progress import line
-from pipelines.completions import CompletionsLog
 from pipelines.driver import Call, DriverConfig, Receipt, drive
+from pipelines.store.completions import CompletionsLog
 from schemas.completion import Completion, Message, ModelIdentity, Request, prompt_key
 from schemas.errors import (
     EngineDiedError,

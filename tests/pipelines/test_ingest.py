@@ -17,11 +17,11 @@ from PIL import Image
 import pipelines.gallery
 from pipelines.images import ImageLimits, Picture, read_picture
 from pipelines.ingest import IngestConfig, ingest
-from pipelines.media import MediaStore
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import JsonlSource, ParquetSource
 from pipelines.sources.scenes import ScenesSource
 from pipelines.sources.section import SourceSection
+from pipelines.store.media import MediaStore
 from schemas.answer import load_answer
 from schemas.errors import ConfigError, StoreError
 from schemas.sample import SAMPLE

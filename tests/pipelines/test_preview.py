@@ -10,7 +10,7 @@ from PIL import Image
 from pipelines.preview import Preview, preview, without_images
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.completion import Completion, ImagePart, Message, ModelIdentity, Request
 from schemas.errors import PermanentEngineError
 

@@ -20,7 +20,6 @@ from filters.verify.pool import VerifierPool
 from generators.prompts import Prompt
 from pipelines import regrade as regrading
 from pipelines.build import release_path, run_build
-from pipelines.media import MediaStore
 from pipelines.recipe import load_recipe
 from pipelines.regrade import regrade
 from pipelines.release_rows import ReleaseConfig, record, schema
@@ -29,7 +28,8 @@ from pipelines.road.stages import road
 from pipelines.road.steps import release as steps
 from pipelines.rollout_rows import SCHEMA
 from pipelines.shards import Shards
-from pipelines.workspace import Workspace
+from pipelines.store.media import MediaStore
+from pipelines.store.workspace import Workspace
 from schemas.answer import dump_answer
 from schemas.errors import StageError
 from schemas.ids import content_id

@@ -19,7 +19,7 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import polars as pl
-from pipelines.media import MediaStore
+from pipelines.store.media import MediaStore
 from pipelines.release import Content, write_release
 from pipelines.release_rows import ReleaseConfig
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from generators.prompts import Prompt
-from pipelines.media import MediaStore
 from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
+from pipelines.store.media import MediaStore
 
 ROW: dict[str, Any] = {
     **dict.fromkeys(schema("sft").names + schema("rl").names + schema("unfiltered").names),

@@ -15,12 +15,12 @@ from PIL import Image
 from pydantic import ValidationError
 
 from pipelines.ingest import ingest
-from pipelines.media import MediaStore
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.read import check_source
 from pipelines.sources.schemas import SCHEMAS
 from pipelines.sources.section import SourceSection
+from pipelines.store.media import MediaStore
 from schemas.answer import load_answer
 from schemas.errors import ConfigError
 from schemas.split import Split

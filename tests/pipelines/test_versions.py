@@ -10,16 +10,16 @@ import polars as pl
 import pytest
 
 from flows.push import pack
-from pipelines import garbage
 from pipelines.build import run_build
 from pipelines.card import publish_card
 from pipelines.export.rows import open_release
 from pipelines.fork import fork
-from pipelines.garbage import collect_garbage
 from pipelines.recipe import load_recipe
-from pipelines.scratch import SCRATCH, scratch
+from pipelines.store import garbage
+from pipelines.store.garbage import collect_garbage
+from pipelines.store.scratch import SCRATCH, scratch
+from pipelines.store.workspace import Workspace
 from pipelines.versions import diff, find_release, list_releases
-from pipelines.workspace import Workspace
 from schemas.errors import ConfigError, StoreError
 
 Copy = Callable[[Path], Path]

@@ -11,14 +11,14 @@ from filters.checks.measure import Evidence, measure_checks
 from filters.checks.score import drop_bad_golds, score_replies
 from generators.checks.catalogue import ChecksConfig, variants
 from generators.checks.variant import VARIANT, Material, Setting, Told
-from pipelines.pictures import DerivedPictures
 from pipelines.recipe import Recipe
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.rollouts import scores
 from pipelines.road.steps.tables import gold_facts, samples, verify_responses, write
 from pipelines.road.steps.traces import verified
-from pipelines.row_groups import batches
-from pipelines.workspace import write_table
+from pipelines.store.derived_images import DerivedPictures
+from pipelines.store.row_groups import batches
+from pipelines.store.workspace import write_table
 from schemas.answer import load_answer
 from schemas.split import no_drops
 

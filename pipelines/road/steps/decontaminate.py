@@ -7,7 +7,7 @@ import polars as pl
 from pipelines.road.decontaminate import drop_evaluation_rows
 from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.tables import samples, write
-from pipelines.workspace import write_table
+from pipelines.store.workspace import write_table
 
 
 def decontaminate_samples(build: Build, stage: Stage, road: Road) -> Outcome:

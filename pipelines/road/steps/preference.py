@@ -6,15 +6,15 @@ from pathlib import Path
 import polars as pl
 
 from filters.preference import draw_pairs, keep_paired
-from pipelines.memory import Memory
-from pipelines.ordering import in_order
 from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.rollouts import scores
 from pipelines.road.steps.round_trip import trained_on
 from pipelines.road.steps.tables import write
-from pipelines.row_groups import whole_rows
-from pipelines.scratch import scratch
-from pipelines.workspace import write_pieces
+from pipelines.store.memory import Memory
+from pipelines.store.ordering import in_order
+from pipelines.store.row_groups import whole_rows
+from pipelines.store.scratch import scratch
+from pipelines.store.workspace import write_pieces
 from schemas.tags import TAG_SCHEMAS, render_trace
 
 

@@ -12,7 +12,7 @@ from pipelines.road import adaptive
 from pipelines.road.ask import ask
 from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.tables import golds, judge_rows, samples, verify_responses, write
-from pipelines.workspace import write_table
+from pipelines.store.workspace import write_table
 from schemas.ids import canonical_json
 
 GOLD = ("answer", "verifier")

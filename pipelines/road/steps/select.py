@@ -8,14 +8,14 @@ from filters.select.comparison import COLUMNS, compare, covered
 from filters.select.diversity import diversity
 from filters.select.nearness import nearness
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
-from pipelines.ordering import write_sorted
 from pipelines.road import selection
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.candidates import candidates, diversity_measure, student
 from pipelines.road.steps.tables import samples, write
 from pipelines.road.vectors import Searches
-from pipelines.row_groups import batches, whole_rows
-from pipelines.workspace import write_table
+from pipelines.store.ordering import write_sorted
+from pipelines.store.row_groups import batches, whole_rows
+from pipelines.store.workspace import write_table
 from schemas.split import Split, no_drops, split
 
 

@@ -16,7 +16,7 @@ from pipelines.driver import Receipt
 from pipelines.road.signals import Signal, Text, count_missing, read_signal
 from pipelines.road.stage import Build, Outcome, Road, Stage, write_split
 from pipelines.road.steps.tables import samples
-from pipelines.workspace import write_table
+from pipelines.store.workspace import write_table
 from schemas.split import no_drops
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from filters.trace_verdicts import contradictions, drop_judged_wrong, given, jud
 from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
-from pipelines.ordering import sorted_pieces, write_sorted
 from pipelines.recipe import Recipe
 from pipelines.road.ask import ask
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.stream import Beside
 from pipelines.road.steps.tables import gold_facts, golds, judge_rows, samples, verify_responses
-from pipelines.row_groups import batches, whole_rows
+from pipelines.store.ordering import sorted_pieces, write_sorted
+from pipelines.store.row_groups import batches, whole_rows
 from schemas.split import Split, no_drops
 
 

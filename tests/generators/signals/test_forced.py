@@ -12,7 +12,7 @@ from generators.scenes import iter_scenes, questions, render
 from generators.signals.columns import HEADS, Heads
 from generators.signals.forced import Forced, ForcedModel, check_signals
 from generators.signals.patches import PatchConfig
-from pipelines.media import MediaStore
+from pipelines.store.media import MediaStore
 from schemas.completion import ImagePart, Message, Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError

@@ -27,7 +27,7 @@ from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
 TRAINERS = list(EXPORTERS)

@@ -20,8 +20,8 @@ from pipelines.road.contents import describe_tables
 from pipelines.road.stage import Build, Road
 from pipelines.road.stages import road
 from pipelines.road.steps.candidates import check_candidates
+from pipelines.store.workspace import Workspace, read_json, write_json, write_table
 from pipelines.why import story
-from pipelines.workspace import Workspace, read_json, write_json, write_table
 from schemas.errors import ConfigError
 
 RECIPE = """\

@@ -20,7 +20,7 @@ from pipelines.road.evaluation_sets import evaluation_tables
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps.split import latest_rows, released_sides
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
 RECIPE = """\

@@ -19,8 +19,8 @@ from pipelines.road.contents import table_content
 from pipelines.road.stage import Build, Outcome, Road, Stage, run_stage
 from pipelines.road.stages import ROAD, road
 from pipelines.road.steps.tables import samples, write
-from pipelines.scratch import SCRATCH
-from pipelines.workspace import Workspace, read_json, write_table
+from pipelines.store.scratch import SCRATCH
+from pipelines.store.workspace import Workspace, read_json, write_table
 from schemas.completion import Completion, ModelIdentity, Request
 from schemas.errors import ConfigError, StageError, TransientEngineError
 from schemas.ids import hash_text

@@ -10,7 +10,7 @@ from pipelines.plan import make_plan
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 
 RECIPE = """\
 name: judged

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from pipelines.build import records, run_build, up_to_date
-from pipelines.completions import CompletionsLog
 from pipelines.road.stages import road
+from pipelines.store.completions import CompletionsLog
 
 KILLS = 20
 SAMPLES = 120
@@ -25,7 +25,7 @@ from pathlib import Path
 from pipelines.build import run_build
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 folder = Path(sys.argv[1])
 run_build(Build(load_recipe(str(folder / "tiny.yaml"), ["models.vlm.concurrency=16"]), Workspace(folder / "out")))
 """

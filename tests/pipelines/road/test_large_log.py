@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines import memory, ordering
 from pipelines.road.stages import road
-from pipelines.scratch import SCRATCH
+from pipelines.store import memory, ordering
+from pipelines.store.scratch import SCRATCH
 
 FILE = Path(__file__).parents[3] / "benchmarks" / "large_log.py"
 SAMPLES, TEXT = 160, 16_000

@@ -20,10 +20,10 @@ from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 from pipelines.ingest import ingest
-from pipelines.media import MediaStore
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.sources.files import JsonlSource
+from pipelines.store.media import MediaStore
 from schemas.completion import ImagePart
 from schemas.marks import put_marks, take_marks
 from schemas.split import Split

@@ -15,7 +15,7 @@ from pipelines.build import run_build
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 
 Message = dict[str, Any]
 Serve = Callable[[Callable[[str], Message]], str]

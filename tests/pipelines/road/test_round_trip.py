@@ -18,8 +18,8 @@ from pipelines.preview import preview
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
+from pipelines.store.workspace import Workspace
 from pipelines.why import story
-from pipelines.workspace import Workspace
 from schemas.completion import Completion, ModelIdentity, Request
 from schemas.errors import ConfigError
 

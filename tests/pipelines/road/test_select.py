@@ -11,7 +11,7 @@ from filters.select.select import SelectConfig
 from pipelines.road.stage import Road, run_stage
 from pipelines.road.stages import road
 from pipelines.road.steps.candidates import candidates, check_candidates
-from pipelines.workspace import write_table
+from pipelines.store.workspace import write_table
 from schemas.errors import ConfigError
 from schemas.split import no_drops
 

@@ -13,9 +13,7 @@ from flows.push import pack
 from pipelines.build import run_build
 from pipelines.check import check
 from pipelines.ingest import IngestConfig, ingest
-from pipelines.media import MediaStore
 from pipelines.query import run_query
-from pipelines.read_only import connect, lock
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
@@ -23,8 +21,10 @@ from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.read import check_source, read_rows
 from pipelines.sources.scenes import ScenesSource
 from pipelines.sources.section import SourceSection
+from pipelines.store.media import MediaStore
+from pipelines.store.read_only_sql import connect, lock
+from pipelines.store.workspace import Workspace
 from pipelines.versions import find_release
-from pipelines.workspace import Workspace
 from schemas.errors import ConfigError
 from schemas.split import Split
 

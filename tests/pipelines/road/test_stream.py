@@ -19,7 +19,7 @@ from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.steps import stream
 from pipelines.road.steps.stream import Beside
-from pipelines.workspace import Workspace
+from pipelines.store.workspace import Workspace
 from schemas.answer import dump_answer
 from schemas.verdict import VERDICT, Verdict
 

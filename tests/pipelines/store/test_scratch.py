@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.scratch import SCRATCH, abandoned, scratch
+from pipelines.store.scratch import SCRATCH, abandoned, scratch
 
 HOLD = """
 import sys
 from pathlib import Path
-from pipelines.scratch import scratch
+from pipelines.store.scratch import scratch
 with scratch(Path(sys.argv[1])) as folder:
     (folder / "spilled").write_text("x")
     print(folder, flush=True)
@@ -22,7 +22,7 @@ with scratch(Path(sys.argv[1])) as folder:
 CROWD = """
 import sys
 from pathlib import Path
-from pipelines.scratch import scratch
+from pipelines.store.scratch import scratch
 for i in range(100):
     with scratch(Path(sys.argv[1])) as folder:
         (folder / "spilled").write_text("x")

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from pipelines.journalled import heal, write_part
-from pipelines.workspace import store_errors
+from pipelines.store.journalled import heal, write_part
+from pipelines.store.workspace import store_errors
 from schemas.json_row import fault
 
 Kind = Literal["refused", "unanswered"]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import memory
 from pipelines.driver import DriverConfig
-from pipelines.memory import Memory, free_memory, parse_size
+from pipelines.store import memory
+from pipelines.store.memory import Memory, free_memory, parse_size
 
 
 @pytest.mark.parametrize(

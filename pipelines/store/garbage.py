@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipelines.completions import CompletionsLog
-from pipelines.scratch import SCRATCH, abandoned
-from pipelines.workspace import Workspace, store_errors
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.scratch import SCRATCH, abandoned
+from pipelines.store.workspace import Workspace, store_errors
 from schemas.errors import ConfigError
 
 _SMALL = 32 << 20

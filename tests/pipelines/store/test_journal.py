@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import journal as journals
-from pipelines import journalled
-from pipelines.completions import WANTED, CompletionsLog, wanted_rows
-from pipelines.journal import Journal, dead_journals, read_lines, to_line
-from pipelines.workspace import Workspace
+from pipelines.store import journal as journals
+from pipelines.store import journalled
+from pipelines.store.completions import WANTED, CompletionsLog, wanted_rows
+from pipelines.store.journal import Journal, dead_journals, read_lines, to_line
+from pipelines.store.workspace import Workspace
 from schemas.completion import Completion, Message, ModelIdentity, Request, completion_fault, prompt_key
 from schemas.errors import StoreError
 
@@ -29,7 +29,7 @@ IDENTITY = ModelIdentity("model", "revision", "template")
 HEALER = """
 import sys
 from pathlib import Path
-from pipelines.completions import WANTED, CompletionsLog, wanted_rows
+from pipelines.store.completions import WANTED, CompletionsLog, wanted_rows
 
 log, stop = CompletionsLog(Path(sys.argv[1])), Path(sys.argv[2])
 Path(sys.argv[3]).touch()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.memory import Memory
-from pipelines.row_groups import batches, from_arrow, to_arrow
-from pipelines.scratch import scratch
-from pipelines.workspace import store_errors, write_pieces
+from pipelines.store.memory import Memory
+from pipelines.store.row_groups import batches, from_arrow, to_arrow
+from pipelines.store.scratch import scratch
+from pipelines.store.workspace import store_errors, write_pieces
 
 
 def in_order(pieces: Iterable[pl.DataFrame], by: Sequence[str], folder: Path, memory: Memory) -> Iterator[pl.DataFrame]:

@@ -6,9 +6,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.memory import Memory
-from pipelines.ordering import aligned, in_order, sorted_pieces, write_joined, write_sorted
-from pipelines.row_groups import batches
+from pipelines.store.memory import Memory
+from pipelines.store.ordering import aligned, in_order, sorted_pieces, write_joined, write_sorted
+from pipelines.store.row_groups import batches
 
 SMALL = Memory(1)
 """Runs of 1 MiB, the smallest ones that there are."""

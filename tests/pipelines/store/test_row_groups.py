@@ -7,9 +7,9 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import row_groups
-from pipelines.row_groups import TableWriter, batches, even, whole_rows
-from pipelines.workspace import write_table
+from pipelines.store import row_groups
+from pipelines.store.row_groups import TableWriter, batches, even, whole_rows
+from pipelines.store.workspace import write_table
 
 
 def write(path: Path, rows: pl.DataFrame, piece: int) -> Path:

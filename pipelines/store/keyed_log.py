@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.workspace import write_table
+from pipelines.store.workspace import write_table
 
 
 class KeyedLog:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from filters.dedup.image_hash import HASH_VERSION, HASHES, image_hashes
-from pipelines.workspace import naming_damage, write_table
+from pipelines.store.workspace import naming_damage, write_table
 from schemas.engine import MediaReader
 
 PART_IMAGES = 16_384

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.row_groups import batches, from_arrow
-from pipelines.workspace import write_table
+from pipelines.store.row_groups import batches, from_arrow
+from pipelines.store.workspace import write_table
 from schemas.completion import COMPLETION
 
 _ROWS = 1024

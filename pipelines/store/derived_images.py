@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipelines.media import MediaStore
+from pipelines.store.media import MediaStore
 from schemas.ids import canonical_json
 
 REMEMBERED = 65_536

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.failures import FAILURE, Kind, failure_fault
-from pipelines.journalled import Journalled
+from pipelines.store.failures import FAILURE, Kind, failure_fault
+from pipelines.store.journalled import Journalled
 from schemas.completion import COMPLETION, Completion, ModelIdentity, Request, completion_fault, completion_key
 from schemas.ids import canonical_json
 

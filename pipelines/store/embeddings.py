@@ -1,6 +1,6 @@
 """The embeddings log: each vector an encoder ever gave us, written once, by encoder identity and content key.
 
-Like the completions log, it is a set of immutable parts (`pipelines.keyed_log`). Vectors are stored
+Like the completions log, it is a set of immutable parts (`pipelines.store.keyed_log`). Vectors are stored
 as 16-bit floats, which moves a cosine by less than 0.001, and read back as one memory-mapped matrix.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from filters.dedup.vectors import Vectors
-from pipelines.keyed_log import KeyedLog
-from pipelines.workspace import naming_damage, store_errors
+from pipelines.store.keyed_log import KeyedLog
+from pipelines.store.workspace import naming_damage, store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
 from schemas.errors import StageError

@@ -23,7 +23,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.row_groups import TableWriter
+from pipelines.store.row_groups import TableWriter
 from schemas.errors import ConfigError, StoreError
 
 RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.workspace import replacing, store_errors
+from pipelines.store.workspace import replacing, store_errors
 from schemas.errors import StoreError
 from schemas.ids import hash_text
 

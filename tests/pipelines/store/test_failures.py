@@ -15,15 +15,15 @@ from flows.build import worth_retrying
 from flows.funnel import funnel_rows, funnel_table
 from flows.planned import plan_table
 from pipelines.build import records, release_path, run_build, up_to_date
-from pipelines.completions import CompletionsLog
-from pipelines.garbage import collect_garbage
 from pipelines.plan import make_plan
 from pipelines.query import run_query
 from pipelines.recipe import load_recipe
 from pipelines.road.refusals import terms
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
-from pipelines.workspace import Workspace
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.garbage import collect_garbage
+from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig
 from schemas.errors import CurateError, FatalEngineError, StageError, TransientEngineError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.completions import ANSWER_COLUMNS, WANTED, CompletionsLog, no_answers, wanted_rows
-from pipelines.memory import Memory
+from pipelines.store.completions import ANSWER_COLUMNS, WANTED, CompletionsLog, no_answers, wanted_rows
+from pipelines.store.memory import Memory
 from schemas.completion import COMPLETION, Completion, Message, ModelIdentity, Request, Sampling, prompt_key
 from schemas.errors import StageError, StoreError
 

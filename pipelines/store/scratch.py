@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.workspace import store_errors
+from pipelines.store.workspace import store_errors
 
 SCRATCH = ".scratch"
 

@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipelines.workspace import store_errors
+from pipelines.store.workspace import store_errors
 from schemas.errors import StoreError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.journal import Fault, Journal, dead_journals, read_lines, set_aside, to_line
-from pipelines.workspace import store_errors, write_table
+from pipelines.store.journal import Fault, Journal, dead_journals, read_lines, set_aside, to_line
+from pipelines.store.workspace import store_errors, write_table
 from schemas.ids import hash_text
 
 FLUSH_ROWS = 4096

@@ -1,8 +1,8 @@
 """The completions log: every completion a model ever gave us, written once, keyed by what was asked.
 
 Two layers. A *journal* takes each completion as one JSON line the moment it arrives, so that kill -9 loses only what
-was in flight. Every now and then the journal becomes an immutable parquet *part* (`pipelines.log_writer`). A journal left
-by a dead process is healed (a torn last line is cut) and turned into a part by whoever opens the log next.
+was in flight. Every now and then the journal becomes an immutable parquet *part* (`pipelines.store.log_writer`). A
+journal left by a dead process is healed (a torn last line is cut) and turned into a part by whoever opens the log next.
 
 Caching, resume and incremental builds are one anti-join: which wanted keys are missing?
 """
@@ -15,16 +15,16 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.failures import FailuresLog
-from pipelines.journal import read_lines
-from pipelines.journalled import heal
-from pipelines.log_writer import LogWriter
-from pipelines.memory import Memory
-from pipelines.ordering import aligned, in_order
-from pipelines.parts import NOWHERE, digests, join, read_places, together
-from pipelines.row_groups import batches, whole_rows
-from pipelines.scratch import scratch
-from pipelines.workspace import replacing
+from pipelines.store.failures import FailuresLog
+from pipelines.store.journal import read_lines
+from pipelines.store.journalled import heal
+from pipelines.store.log_writer import LogWriter
+from pipelines.store.memory import Memory
+from pipelines.store.ordering import aligned, in_order
+from pipelines.store.parts import NOWHERE, digests, join, read_places, together
+from pipelines.store.row_groups import batches, whole_rows
+from pipelines.store.scratch import scratch
+from pipelines.store.workspace import replacing
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
 from schemas.errors import BUG, StageError, StoreError
 from schemas.ids import hash_text

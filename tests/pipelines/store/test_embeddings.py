@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.embeddings import EmbeddingsLog
+from pipelines.store.embeddings import EmbeddingsLog
 from schemas.completion import ModelIdentity
 from schemas.errors import StageError, StoreError
 

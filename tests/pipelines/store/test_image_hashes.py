@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from filters.dedup.image_hash import HASHES, image_hash
-from pipelines.hashes import HashLog, pictures
+from pipelines.store.image_hashes import HashLog, pictures
 from schemas.errors import StoreError
 from schemas.sample import SAMPLE
 

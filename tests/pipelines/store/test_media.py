@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.media import MediaStore
+from pipelines.store.media import MediaStore
 from schemas.engine import MediaReader
 from schemas.errors import StoreError
 

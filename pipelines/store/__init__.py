@@ -1,0 +1,1 @@
+"""The workspace on disk: logs, media, tables, and how each file comes into being."""
