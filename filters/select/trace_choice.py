@@ -60,8 +60,7 @@ def pick_traces(traces: pl.DataFrame, config: TracesConfig, seed: int) -> Split:
     """
     if config.pick == "all":
         return Split(traces, no_drops())
-    placed = _diverse(traces, config.m) if config.pick == "diverse" else _by_length(traces, config, seed)
-    marked = traces.join(placed, on="id", how="left", maintain_order="left", validate="1:1")
+    marked = traces.join(places(traces, config, seed), on="id", how="left", maintain_order="left", validate="1:1")
     cause = {"length_weighted": "not_drawn", "diverse": "alike"}.get(config.pick, "longer")
     if config.pick == "shortest" and config.variant == "code":
         cause = "not_second_longest"
@@ -69,6 +68,11 @@ def pick_traces(traces: pl.DataFrame, config: TracesConfig, seed: int) -> Split:
     evidence = {name: pl.col(name) for name in ("sample_id", "tokens", "place")}
     parted = split(marked, reason, evidence)
     return Split(parted.kept.drop("place"), parted.dropped)
+
+
+def places(traces: pl.DataFrame, config: TracesConfig, seed: int) -> pl.DataFrame:
+    """`id, place` of traces (`COLUMNS`): 0 is picked first of its sample; null or missing is never picked."""
+    return _diverse(traces, config.m) if config.pick == "diverse" else _by_length(traces, config, seed)
 
 
 def _by_length(traces: pl.DataFrame, config: TracesConfig, seed: int) -> pl.DataFrame:
