@@ -1,7 +1,7 @@
 """The step `pick`: which of the rows of one parent stay, and which samples' right answers are more than guesses.
 
 All right traces by default, because OpenMMReasoner (arXiv 2511.16334) lost by picking; the published picks are those of
-`filters.select.trace_choice`. RACRO (arXiv 2506.04559) takes the description from which a reasoner is right most often.
+`filters.select.trace_choice`. RACRO (gyhdog99/RACRO2) takes the description from which a reasoner is right most often.
 """
 
 from typing import Any, Literal, Self
