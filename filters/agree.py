@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.children import children_of
-from filters.verify.step import GOLD
+from filters.verify.step import gold_reads
 from filters.verify.verdicts import Asked, Gold, Golds, judge
 from schemas.answer import TextAnswer
 from schemas.answer_span import answer_span
@@ -30,7 +30,8 @@ class AgreeConfig(StepConfig):
 
 def reads(config: AgreeConfig, known: Known) -> Reads:
     """The gold, whose kind says what is equal, and the answers of each step."""
-    return Reads(GOLD, {step: Beside(step, {"given": read(config.column, pl.String())}) for step in config.between})
+    golds = gold_reads(config.of or "sample", known)
+    return Reads(golds, {step: Beside(step, {"given": read(config.column, pl.String())}) for step in config.between})
 
 
 def body(tables: Tables, config: AgreeConfig, context: Context) -> Out:

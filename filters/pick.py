@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from filters.guessing import drop_guessed, guess_rates
 from filters.select.trace_choice import TracesConfig, places
+from filters.verify.step import of_sample
 from schemas.ids import chance
 from schemas.sample import ANSWER, SOURCE
 from schemas.split import named, no_drops, split
@@ -66,15 +67,16 @@ def reads(config: PickConfig, known: Known) -> Reads:
         rows["index"] = read("index", pl.Int32(), optional=True)
     if not config.beats_chance:
         return Reads(rows)
+    of = config.of or "trace"
     scored = {
         "correct": read("correct", pl.Boolean()),
         "no_answer": read("no_answer", pl.Boolean(), optional=True),
         "final": read("final", pl.String(), optional=True),
-        "answer": read("answer", ANSWER),
-        "options": read("options", pl.List(pl.String()), optional=True),
-        "source": read("source", SOURCE),
+        "answer": read(of_sample("answer", of, known), ANSWER),
+        "options": read(of_sample("options", of, known), pl.List(pl.String()), optional=True),
+        "source": read(of_sample("source", of, known), SOURCE),
     }
-    return Reads(rows, {"scored": Beside(config.of or "trace", scored, dropped=True)})
+    return Reads(rows, {"scored": Beside(of, scored, dropped=True)})
 
 
 def body(tables: Tables, config: PickConfig, context: Context) -> Out:

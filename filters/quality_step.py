@@ -13,7 +13,7 @@ from pydantic import Field
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces
 from filters.trace_verdicts import contradictions, given, off_question
 from filters.verify.gold import GoldUnparseableError, parse_gold
-from filters.verify.step import GOLD
+from filters.verify.step import gold_reads, of_sample
 from schemas.answer import TextAnswer, dump_answer
 from schemas.reply import only_states
 from schemas.sample import ANSWER, VERIFIER
@@ -52,6 +52,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
 
 def reads(config: QualityStepConfig, known: Known) -> Reads:
     """The trace, its sample's question and gold, the caption; lengths only have to be there where a limit asks for them."""
+    of = config.of or "trace"
     sized = config.min_tokens is not None or config.max_tokens is not None
     return Reads(
         {
@@ -60,9 +61,9 @@ def reads(config: QualityStepConfig, known: Known) -> Reads:
             "correct": read("correct", pl.Boolean(), optional=True),
             "tokens": read("tokens", pl.Int32(), optional=not sized),
             "finish_reason": read("finish_reason", pl.String(), optional=not config.truncated),
-            "question": read("question", pl.String()),
+            "question": read(of_sample("question", of, known), pl.String()),
             "caption": read(config.caption, pl.String(), optional=config.caption == "caption"),
-            **GOLD,
+            **gold_reads(of, known),
         }
     )
 

@@ -12,7 +12,7 @@ from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from schemas.errors import nearest
 from schemas.sample import ANSWER, VERIFIER
-from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
+from schemas.step import Context, Gives, Known, Out, Read, Reads, StepConfig, StepType, Tables, read
 from schemas.tags import TAG_SCHEMAS
 from schemas.verdict import VERDICT
 
@@ -50,12 +50,19 @@ COLUMNS = {
 """`correct` and `score` are null where no rule could tell. `no_answer`: nothing in the response reads as an answer of the
 gold's kind. `verdict` is `right`, `wrong`, `no_answer`, `truncated` or `unscored`."""
 
-GOLD = {
-    "answer": read("answer", ANSWER),
-    "verifier": read("verifier", VERIFIER),
-    "options": read("options", pl.List(pl.String()), optional=True),
-}
-"""What a response is judged by: columns of its sample."""
+
+def of_sample(name: str, of: str | tuple[str, ...], known: Known) -> str:
+    """How rows of `of` read a column of their sample, whatever they have of that name themselves."""
+    return name if known.unit(of) == "sample" else f"sample.{name}"
+
+
+def gold_reads(of: str | tuple[str, ...], known: Known) -> dict[str, Read]:
+    """What the responses in rows of `of` are judged by: `answer, verifier, options` of their samples."""
+    return {
+        "answer": read(of_sample("answer", of, known), ANSWER),
+        "verifier": read(of_sample("verifier", of, known), VERIFIER),
+        "options": read(of_sample("options", of, known), pl.List(pl.String()), optional=True),
+    }
 
 
 def reads(config: VerifyConfig, known: Known) -> Reads:
@@ -67,7 +74,7 @@ def reads(config: VerifyConfig, known: Known) -> Reads:
     order = ("final", "text") if known.unit(of) == "trace" and config.tags is None else ("text", "final")
     column = config.column or next((name for name in order if name in known.types(of)), order[0])
     cut = read("finish_reason", pl.String(), optional=True)
-    return Reads({"response": read(column, pl.String()), "finish_reason": cut, **GOLD})
+    return Reads({"response": read(column, pl.String()), "finish_reason": cut, **gold_reads(of, known)})
 
 
 def body(tables: Tables, config: VerifyConfig, context: Context) -> Out:

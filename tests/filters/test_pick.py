@@ -16,6 +16,10 @@ TYPES = {"id": pl.String, "sample_id": pl.String, "parent_id": pl.String, "made_
 READ = {"value": pl.Int32, "tokens": pl.Int32, "reasoning": pl.String, "index": pl.Int32}
 
 
+class Known:
+    unit = staticmethod(lambda of: of)
+
+
 def table(*rows, types=READ, **columns):
     """Rows r0, r1, … of (parent, value): the value stands for whatever the pick goes by."""
     full = [
@@ -30,7 +34,7 @@ def table(*rows, types=READ, **columns):
 
 def pick(rows, context, name="pick", seed=0, scored=None, **config):
     config = PickConfig(**config)
-    mine = [*TYPES, *STEP.reads(config, None).rows]
+    mine = [*TYPES, *STEP.reads(config, Known).rows]
     beside = {} if scored is None else {"scored": scored}
     out = STEP.body(Tables(rows.select(mine), beside, pl.DataFrame()), config, context(name, seed))
     assert out.rows is None
@@ -142,5 +146,5 @@ def test_a_pick_that_cannot_be_is_refused(config, message) -> None:
 def test_guesses_are_told_from_whole_sources_and_see_what_was_dropped() -> None:
     config = PickConfig(beats_chance=True)
     assert STEP.scope(config) == "all"
-    assert STEP.reads(config, None).beside["scored"].dropped
+    assert STEP.reads(config, Known).beside["scored"].dropped
     assert STEP.scope(PickConfig(take="random")) == "sample"

@@ -67,6 +67,13 @@ def test_traces_are_judged_by_their_final_answer_and_rollouts_by_what_a_reward_i
     assert column(of="rollout", column="parent.answer_given") == ("parent", "answer_given")
 
 
+def test_the_gold_is_the_samples_own_whatever_a_row_calls_its_answer(known) -> None:
+    units = {"trace": {"final": pl.String()}, "sample": {"text": pl.String()}}
+    refs = lambda of: STEP.reads(VerifyConfig(of=of), known(units)).rows["answer"].ref  # noqa: E731
+    assert refs("trace") == ("sample", "answer")
+    assert refs("sample") == ("answer",)
+
+
 def test_an_unknown_tag_schema_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValidationError, match="Did you mean 'think_answer'"):
         VerifyConfig(tags="think_anser")
