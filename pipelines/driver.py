@@ -101,7 +101,7 @@ class Receipt:
     last_error: str = field(default="", repr=False)
 
     def __add__(self, other: "Receipt") -> "Receipt":
-        """What two runs of the same step cost together. What is true of a moment (in flight, the oldest) is the later one's."""
+        """What two runs cost together. What is true of a moment (in flight, the oldest) is the later one's."""
         sums = ("total", "samples", "errors", "unanswered", "again", "final", "retries", "truncated", "seconds")
         added = {name: getattr(self, name) + getattr(other, name) for name in sums}
         tokens = ("prompt_tokens", "completion_tokens")

@@ -1,0 +1,167 @@
+"""Compile a recipe: resolve every name that its steps read, and refuse what could not mean what its author meant.
+
+What a step reads is compared here, once, with what the steps before it give. The order of work, freshness, the plan, the
+funnel, `curate why`, views and the card are derived from the outcome.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from filters.sql.expression import Condition
+from pipelines.compiler.names import Column, NameFault, Names, Node, Source, Types, tainted
+from pipelines.compiler.pipeline import Neighbours, Pipeline, Step
+from schemas.errors import ConfigError
+from schemas.step import Read, StepType, reads_of
+
+
+class Entry(NamedTuple):
+    """A step as a recipe writes it: its name, type and section, and where it stands (`file:line`)."""
+
+    name: str
+    type: StepType[Any]
+    config: Any
+    place: str
+
+
+class _Known:
+    """What step types may ask about the names before them (`schemas.step.Known`)."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def types(self, of: str | tuple[str, ...]) -> Mapping[str, pl.DataType]:
+        return Types(self._names, self._names.node(of))
+
+    def unit(self, of: str | tuple[str, ...]) -> str:
+        return self._names.node(of).unit
+
+    def parent(self, unit: str | tuple[str, ...]) -> str:
+        above = self._names.above(self._names.node(unit))
+        return above[0].unit if above else "sample"
+
+
+def compile_steps(entries: Sequence[Entry]) -> Pipeline:
+    """The pipeline of a recipe's steps, those that are implied first.
+
+    Raises ConfigError, one sentence with the place and the name of the step, for the first step that reads what nobody
+    gives, an ambiguous, outdated or tainted name, or stands where it cannot stand.
+    """
+    names, steps = Names(), list[Step]()
+    closed: dict[str, str] = {}
+    for number, entry in enumerate(entries):
+        try:
+            step = _step(names, number, entry)
+            _check_order(step, steps, closed)
+        except NameFault as fault:
+            raise ConfigError(f"{entry.place}: {entry.name}: {fault}") from None
+        except ValueError as error:
+            raise ConfigError(f"{entry.place}: {entry.name}: {error}") from None
+        steps.append(step)
+        if entry.type.closes is not None:
+            closed[entry.type.closes] = entry.name
+    return Pipeline(tuple(steps), names, tuple(_idle(steps)))
+
+
+def _check_order(step: Step, steps: Sequence[Step], closed: Mapping[str, str]) -> None:
+    if not step.type.last and (out := next((s for s in steps if s.type.last), None)):
+        raise NameFault(
+            f"it comes after '{out.name}', and what goes out is decided by then; move it before '{out.name}'."
+        )
+    if step.makes is not None and step.makes in closed:
+        raise NameFault(
+            f"it makes {step.makes} rows after '{closed[step.makes]}', which deals all of them to sides; move it before "
+            f"'{closed[step.makes]}'."
+        )
+
+
+def _step(names: Names, number: int, entry: Entry) -> Step:
+    type_, config = entry.type, entry.config
+    known = _Known(names)
+    node = _over(names, entry, known)
+    wanted = type_.reads(config, known)
+    sources = _resolve(names, node, wanted.rows)
+    where = Condition(config.where) if getattr(config, "where", None) else None
+    where_sources = {} if where is None else _resolve(names, node, reads_of(where.references))
+    if where is not None:
+        where.type({name: source.dtype for name, source in where_sources.items()})
+    beside = {}
+    for name, declared in wanted.beside.items():
+        found = names.node(declared.of)
+        if declared.gold_free:
+            _check_gold_free(names, found)
+        beside[name] = Neighbours(found, _resolve(names, found, declared.reads), declared)
+    gives = type_.gives(config, known)
+    step = Step(
+        name=entry.name,
+        number=number,
+        type=type_,
+        config=config,
+        place=entry.place,
+        node=node,
+        sources=sources,
+        beside=beside,
+        where=where,
+        where_sources=where_sources,
+        gives=dict(gives.columns),
+        makes=gives.makes,
+        gold_visible=not type_.verdict and tainted(names, (c for s in sources.values() for c in s.columns)),
+    )
+    golds = frozenset(gives.columns) & type_.golds
+    names.give(entry.name, node, gives, step.read, tainted=step.gold_visible, golds=golds)
+    return step
+
+
+def _over(names: Names, entry: Entry, known: _Known) -> Node:
+    """The rows that a step works on."""
+    if not names.makers:
+        return Node("sample", frozenset())
+    if entry.type.over is not None:
+        return names.node(entry.type.over(entry.config, known))
+    of = entry.config.of or entry.type.of
+    if of is None:
+        raise NameFault(f"`of` is missing: a unit ({', '.join(names.makers)}) or a step that makes rows.")
+    return names.node(of)
+
+
+def _resolve(names: Names, node: Node, reads: Mapping[str, Read]) -> dict[str, Source]:
+    found = {}
+    for alias, wanted in reads.items():
+        try:
+            source = names.find(node, wanted.ref, text=wanted.text)
+        except NameFault:
+            if wanted.optional and not names.has(node, wanted.ref):
+                source = Source(node, own=True, columns=(), dtype=wanted.dtype or pl.Null())
+            else:
+                raise
+        if wanted.dtype is not None and source.dtype != wanted.dtype:
+            raise NameFault(f"`{'.'.join(wanted.ref)}` is {source.dtype}, and it reads {wanted.dtype} there.")
+        found[alias] = source
+    return found
+
+
+def _check_gold_free(names: Names, node: Node) -> None:
+    for maker in sorted(node.makers):
+        if tainted(names, (c for c in names.facts if c.step == maker and c.unit == node.unit)):
+            raise NameFault(f"it counts rows of '{maker}', whose prompt shows the gold; that measures no difficulty.")
+
+
+def _idle(steps: Sequence[Step]) -> Iterable[str]:
+    """A sentence for each step that asks models for what nobody reads."""
+    for step in steps:
+        later = steps[step.number + 1 :]
+        used = any(column.step == step.name for other in later for column in other.read)
+        rows = step.makes and any(step.name in node.makers for other in later for node in _nodes(other))
+        if step.asks and not used and not rows:
+            yield f"{step.place}: {step.name}: nothing reads what it gives, and its completions cost what others cost."
+
+
+def _nodes(step: Step) -> Iterable[Node]:
+    yield step.node
+    yield from (neighbours.node for neighbours in step.beside.values())
+
+
+def columns_of(step: Step) -> list[Column]:
+    """The addresses that a step gives."""
+    return [Column(step.unit, step.name, name) for name in step.gives]

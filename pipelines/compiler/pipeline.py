@@ -1,0 +1,94 @@
+"""A compiled recipe: its steps in order, each with the columns that it reads and gives, resolved to who gives them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from pipelines.compiler.names import Column, Names, Node, Source
+from schemas.step import Beside, StepType
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Rows that a step gets beside its own, and where their columns come from."""
+
+    node: Node
+    sources: Mapping[str, Source]
+    declared: Beside
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a pipeline.
+
+    `node` holds the rows that it works on, `unit` is the unit of the rows that it writes: the same, or that which it makes.
+    `sources` are the columns of its rows by the names that its body uses, `where` the condition of its section with the
+    columns that the condition reads.
+    """
+
+    name: str
+    number: int
+    type: StepType[Any]
+    config: Any
+    place: str
+    node: Node
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    beside: Mapping[str, Neighbours] = field(default_factory=dict)
+    where: Any = None
+    where_sources: Mapping[str, Source] = field(default_factory=dict)
+    gives: Mapping[str, pl.DataType] = field(default_factory=dict)
+    makes: str | None = None
+    gold_visible: bool = False
+
+    @property
+    def unit(self) -> str:
+        return self.makes or self.node.unit
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks models."""
+        return self.type.asks is not None and bool(self.models)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The recipe's names of the models that it asks."""
+        return self.type.asks.models(self.config) if self.type.asks is not None else ()
+
+    def all_sources(self) -> Iterator[Source]:
+        """Every column that it reads, of its own rows and beside them."""
+        yield from self.sources.values()
+        yield from self.where_sources.values()
+        for neighbours in self.beside.values():
+            yield from neighbours.sources.values()
+
+    @property
+    def read(self) -> frozenset[Column]:
+        """The addresses that it reads."""
+        return frozenset(column for source in self.all_sources() for column in source.columns)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The steps of a recipe, and every name that they give."""
+
+    steps: tuple[Step, ...]
+    names: Names
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
+
+    def step(self, name: str) -> Step:
+        """Raises KeyError where there is none."""
+        found: Step = self._by_name[name]  # type: ignore[attr-defined]
+        return found
+
+    def before(self, step: Step) -> tuple[Step, ...]:
+        return self.steps[: step.number]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units that it makes, samples first."""
+        return tuple(self.names.makers)

@@ -1,0 +1,190 @@
+"""Ask models for what a step wants: what is wanted, what is missing, ask that; then what was answered, a bucket at a time.
+
+A step may ask again once answers are there (`Asks.more`), so asking goes in turns. Each turn is decided by the rows and by
+answers that stand in the log, and is walked again at replay. Prompts are rendered twice, once to know their keys and once to
+send those that are missing, because ten million rendered prompts do not fit in memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.compiler.pipeline import Step
+from pipelines.completions import WANTED, wanted_rows
+from pipelines.driver import Call, Receipt, drive
+from pipelines.refusals import Refusals
+from pipelines.run.build import Build
+from pipelines.workspace import write_table
+from schemas.completion import Request, prompt_key
+from schemas.errors import StageError
+
+ANSWERS = pl.Schema(
+    {
+        "id": pl.String(),
+        "model": pl.String(),
+        "turn": pl.Int32(),
+        "of": pl.Int32(),
+        "index": pl.Int32(),
+        "text": pl.String(),
+        "reasoning": pl.String(),
+        "finish_reason": pl.String(),
+        "tokens": pl.Int32(),
+        "error": pl.String(),
+    }
+)
+"""What a body knows of an answer (`schemas.step.Tables`)."""
+
+_REQUESTS = pl.Schema({"id": pl.String(), "row": pl.String(), "turn": pl.Int32(), "of": pl.Int32()})
+
+RowsOf = Callable[[int], pl.DataFrame]
+"""The rows of a bucket that a step asks about."""
+
+
+@dataclass
+class _Asked:
+    """What one bucket wants of one model: its requests, and the keys of their samples."""
+
+    requests: list[tuple[str, str, int, int]] = field(default_factory=list)
+    wanted: list[tuple[str, str, int, str]] = field(default_factory=list)
+
+    def add(self, request: Request, key: str, turn: int) -> None:
+        name = f"{len(self.requests):012d}"  # in order, so that answers come back in the order in which they were asked for
+        self.requests.append((name, request.id, turn, request.of))
+        self.wanted += [(name, prompt, index, sample) for _, prompt, index, sample in wanted_rows(request, key)]
+
+
+class Asking:
+    """One step asking about some buckets. `folder` is for its keys, which are removed again."""
+
+    def __init__(self, build: Build, step: Step, rows: RowsOf, buckets: list[int], folder: Path) -> None:
+        assert step.type.asks is not None
+        self._build, self._step, self._asks = build, step, step.type.asks
+        self._rows, self._buckets, self._folder = rows, buckets, folder
+        self._asked: dict[tuple[str, int], _Asked] = {}
+        self.receipts: dict[str, Receipt] = {}
+
+    def ask(self) -> None:
+        """Ask everything that the log does not hold, turn by turn."""
+        for model in self._step.models:
+            open_, turn = self._buckets, 0
+            total = Receipt()
+            while open_:
+                open_ = [bucket for bucket in open_ if self._want(model, bucket, turn)]
+                if open_:
+                    total += self._turn(model, open_, turn)
+                if self._asks.more is None:
+                    break
+                turn += 1
+            self.receipts[model] = total
+
+    def answers(self, bucket: int) -> pl.DataFrame:
+        """All answers of a bucket, in order of the rows' ids, then of models, turns and requests."""
+        found = [self._answers(model, bucket) for model in self._step.models]
+        return pl.concat([pl.DataFrame(schema=ANSWERS), *found]).sort("id", maintain_order=True)
+
+    def _requests(self, model: str, bucket: int, turn: int) -> Iterator[Request]:
+        rows = self._rows(bucket)
+        if turn == 0:
+            yield from self._asks.requests(rows, self._step.config)
+        elif self._asks.more is not None:
+            yield from self._asks.more(rows, self._answers(model, bucket), self._step.config)
+
+    def _want(self, model: str, bucket: int, turn: int) -> bool:
+        """Note what a bucket wants in a turn; whether it wants anything."""
+        identity, asked = self._build.identities[model], self._asked.setdefault((model, bucket), _Asked())
+        before = len(asked.requests)
+        for request in self._requests(model, bucket, turn):
+            asked.add(request, prompt_key(identity, request), turn)
+        return len(asked.requests) > before
+
+    def _turn(self, model: str, buckets: list[int], turn: int) -> Receipt:
+        """Ask one model what is missing of a turn."""
+        wanted, missing = self._folder / "wanted.parquet", self._folder / "missing.parquet"
+        try:
+            rows = [row for bucket in buckets for row in self._asked[model, bucket].wanted]
+            write_table(pl.DataFrame(rows, schema=WANTED, orient="row").unique("key", maintain_order=True), wanted)
+            self._build.log.heal()
+            refusals = Refusals(self._build, model, wanted)  # type: ignore[arg-type]
+            total = refusals.leave_out(missing, self._build.log.missing(wanted, missing))
+            if not total:
+                return Receipt(terms=refusals.terms)
+            left = dict(pl.read_parquet(missing, columns=["prompt_key", "indexes"]).iter_rows())
+            return self._send(model, total, self._calls(model, buckets, turn, left), refusals)
+        finally:
+            wanted.unlink(missing_ok=True)
+            missing.unlink(missing_ok=True)
+
+    def _calls(self, model: str, buckets: list[int], turn: int, left: dict[str, list[int]]) -> Iterator[Call]:
+        """The missing requests, rendered again. One that many rows share is sent once."""
+        identity = self._build.identities[model]
+        for bucket in buckets:
+            for request in self._requests(model, bucket, turn):
+                key = prompt_key(identity, request)
+                indexes = left.pop(key, None)
+                if indexes:
+                    yield Call(request, key, tuple(indexes))
+
+    def _send(self, model: str, total: int, calls: Iterator[Call], refusals: Refusals) -> Receipt:
+        """Raises StageError in a replay, which asks no model."""
+        build, name = self._build, self._step.name
+        if build.replay:
+            raise StageError(
+                f"Replay: {total} completions of step '{name}' are not in the log, and a replay asks no model. "
+                f"Run `curate build {build.recipe.name}` without --replay to ask for them."
+            )
+        from generators.engines.select import make_engine
+
+        engine = make_engine(build.recipe.models[model], build.media)
+        with build.log.writer(engine.identity, refusals.terms, build.run) as log:
+            return drive(
+                calls,
+                engine,
+                log,
+                build.recipe.driver,
+                total=total,
+                report=lambda receipt: build.progress(name, receipt),
+                before=refusals.before(),
+            )
+
+    def _answers(self, model: str, bucket: int) -> pl.DataFrame:
+        asked = self._asked.get((model, bucket))
+        if asked is None or not asked.requests:
+            return pl.DataFrame(schema=ANSWERS)
+        wanted, requests = self._folder / "wanted.parquet", self._folder / "requests.parquet"
+        try:
+            write_table(pl.DataFrame(asked.wanted, schema=WANTED, orient="row"), wanted)
+            write_table(pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row"), requests)
+            refusals = Refusals(self._build, model, wanted)  # type: ignore[arg-type]
+            found = list(refusals.told(self._build.log.answers(wanted, requests)))
+            self._note(model, refusals)
+        finally:
+            wanted.unlink(missing_ok=True)
+            requests.unlink(missing_ok=True)
+        if not found:
+            return pl.DataFrame(schema=ANSWERS)
+        answers = pl.concat(found).drop("id").rename({"row": "id", "completion_tokens": "tokens"})
+        return answers.with_columns(model=pl.lit(model)).select(pl.col(n).cast(t) for n, t in ANSWERS.items())
+
+    def _note(self, model: str, refusals: Refusals) -> None:
+        receipt = self.receipts.get(model)
+        if receipt is not None:
+            note = Receipt()
+            refusals.note(note)
+            receipt.again, receipt.final, receipt.terms = (
+                receipt.again + note.again,
+                receipt.final + note.final,
+                note.terms,
+            )
+
+
+def cut_off(step: Step, answers: Mapping[str, tuple[int, int]], share: float = 0.2) -> tuple[str, ...]:
+    """A sentence for each model of whose answers (`model: (cut, all)`) a good share ended at the limit of tokens."""
+    assert step.type.asks is not None
+    key = f"steps.{step.name}.{step.type.asks.limit}"
+    return tuple(
+        f"{cut:,} of {total:,} answers of '{model}' ({cut / total:.0%}) were cut off before they ended; raise {key}."
+        for model, (cut, total) in answers.items()
+        if cut and cut >= share * total
+    )

@@ -1,0 +1,99 @@
+"""One recipe in one workspace, being built: what its steps may use."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipelines.completions import CompletionsLog
+from pipelines.driver import DriverConfig, Receipt
+from pipelines.ingest import IngestConfig
+from pipelines.media import MediaStore
+from pipelines.memory import Memory
+from pipelines.sources.source import Source
+from pipelines.workspace import Workspace
+from schemas.completion import ModelIdentity
+from schemas.engine import ModelConfig
+
+Progress = Callable[[str, Receipt], None]
+"""Called with a step's name and its receipt while models answer, or rows go through it."""
+
+
+class Recipe(Protocol):
+    """What a build takes from a recipe beside its steps."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def models(self) -> Mapping[str, ModelConfig]: ...
+    @property
+    def driver(self) -> DriverConfig: ...
+    @property
+    def sources(self) -> tuple[Source, ...]: ...
+    @property
+    def ingest(self) -> IngestConfig: ...
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build of a recipe."""
+
+    recipe: Recipe
+    workspace: Workspace
+    progress: Progress = lambda step, receipt: None
+    replay: bool = False
+    retry_errors: bool = False
+    buckets: int | None = None
+    """How many buckets there are; None: as many as the samples need. The rows are the same for any number."""
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Stands for this build in the failures log, in all its steps and in all tries of them; part of no table."""
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.build(self.recipe.name)
+
+    @property
+    def seed(self) -> int:
+        return self.recipe.seed
+
+    @cached_property
+    def media(self) -> MediaStore:
+        return MediaStore(self.workspace.media)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What its tables may take."""
+        size = self.recipe.driver.memory
+        return Memory() if size is None else Memory(size)
+
+    @cached_property
+    def log(self) -> CompletionsLog:
+        return CompletionsLog(self.workspace.completions, self.memory)
+
+    @cached_property
+    def identities(self) -> Mapping[str, ModelIdentity]:
+        """The identity of each model of the recipe; loads none."""
+        from generators.models import identify
+
+        return {name: identify(config) for name, config in self.recipe.models.items()}
+
+    @cached_property
+    def _pool(self) -> Any:
+        from filters.verify.pool import VerifierPool
+
+        return VerifierPool(self.recipe.driver.workers, self.recipe.driver.verify_seconds)
+
+    def verifiers(self) -> Any:
+        """The pool of verifiers, whose processes start when first asked for; `close` stops them."""
+        return self._pool
+
+    def close(self) -> None:
+        """Stop what was started. A build that goes on starts it again."""
+        if "_pool" in self.__dict__:
+            self.__dict__.pop("_pool").close()

@@ -1,0 +1,38 @@
+"""What a body may use beside its rows, as the runner gives it."""
+
+from typing import Any
+
+from pipelines.compiler.pipeline import Step
+from pipelines.media import MediaStore
+from pipelines.run.build import Build
+from pipelines.run.record import Record
+from pipelines.store.current import Tables
+
+
+class StepContext:
+    """`schemas.step.Context`, and for whole-set and out steps the running build and its tables."""
+
+    def __init__(self, build: Build, step: Step, tables: Tables, record: Record) -> None:
+        self.build = build
+        self.step = step
+        self.tables = tables
+        self.record = record
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    @property
+    def seed(self) -> int:
+        return self.build.seed
+
+    @property
+    def media(self) -> MediaStore:
+        return self.build.media
+
+    @property
+    def gold_visible(self) -> bool:
+        return self.step.gold_visible
+
+    def verifiers(self) -> Any:
+        return self.build.verifiers()

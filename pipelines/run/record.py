@@ -1,0 +1,116 @@
+"""The record of a build: what each step wrote, a bucket at a time, and all that decided it; `build.json`.
+
+A bucket of a step is fresh while its fingerprint (its section, version and models) and its inputs (the contents of the
+columns that it read) are what they were. So a column that comes out the same wakes nobody, and one that does not wakes
+exactly its readers, whenever the build was stopped. The record is written after each step, last, so that what it names is
+there.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.run.build import Build
+from pipelines.store.current import Tables
+from pipelines.workspace import read_json, write_json
+from schemas.ids import content_id
+
+LAYOUT = 3
+"""Raised when the layout of step folders or of the record changes; every step is then computed again from the log."""
+
+NAME = "build.json"
+
+
+class Record:
+    """`build.json` of one build, and what may be told from it."""
+
+    def __init__(self, build: Build, pipeline: Pipeline, tables: Tables) -> None:
+        self._build = build
+        self._pipeline = pipeline
+        self._tables = tables
+        self._path = build.folder / NAME
+        found = read_json(self._path)
+        whole = isinstance(found, dict) and found.get("layout") == LAYOUT and isinstance(found.get("steps"), dict)
+        self._found: dict[str, Any] = found if whole else {"layout": LAYOUT, "buckets": None, "steps": {}}
+        self._fingerprints: dict[str, str] = {}
+
+    @property
+    def buckets(self) -> int:
+        return int(self._found["buckets"] or 0)
+
+    def start(self, buckets: int) -> None:
+        """Begin anew with so many buckets; nothing that was recorded counts any more."""
+        self._found = {"layout": LAYOUT, "buckets": buckets, "steps": {}}
+
+    def step(self, name: str) -> dict[str, Any] | None:
+        """What is recorded of a step, or None where it never finished a bucket."""
+        found = self._found["steps"].get(name)
+        return found if isinstance(found, dict) else None
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The records of the pipeline's steps, in order, of those that have one."""
+        return [found for step in self._pipeline.steps if (found := self.step(step.name)) is not None]
+
+    def put(self, step: Step, record: Mapping[str, Any]) -> None:
+        self._found["steps"][step.name] = dict(record)
+        known = {s.name for s in self._pipeline.steps}
+        self._found["steps"] = {name: found for name, found in self._found["steps"].items() if name in known}
+        write_json(self._found, self._path)
+
+    def fingerprint(self, step: Step) -> str:
+        """What decides the tables of a step beside all that it reads."""
+        known = self._fingerprints.get(step.name)
+        if known is None:
+            identities = self._build.identities
+            known = content_id(
+                {
+                    "layout": LAYOUT,
+                    "name": step.name,
+                    "type": step.type.name,
+                    "version": step.type.version,
+                    "config": step.config.model_dump(mode="json") if step.config is not None else None,
+                    "seed": self._build.seed,
+                    "models": [identities[model].to_json() for model in step.models],
+                    "gives": {name: str(dtype) for name, dtype in step.gives.items()},
+                    "gold_visible": step.gold_visible,
+                    "facts": step.type.facts(step.config, self._build),
+                }
+            )
+            self._fingerprints[step.name] = known
+        return known
+
+    def inputs(self, step: Step, bucket: int) -> str:
+        """The contents of all that a step reads in a bucket, as they are now. Drops where there are none do not count."""
+        found = {}
+        for giver, column in set(self._tables.addresses(step)):
+            record = self.step(giver)
+            table = (record or {}).get("buckets", {}).get(str(bucket), {})
+            content = table.get("contents", {}).get(column)
+            if content is not None:
+                found[f"{giver}.{column}"] = content
+        return content_id(found)
+
+    def is_fresh(self, step: Step, bucket: int) -> bool:
+        """Whether a bucket of a step is whole, and all that decided it is what it was."""
+        record = self.step(step.name)
+        if record is None or record["fingerprint"] != self.fingerprint(step):
+            return False
+        part = record["buckets"].get(str(bucket))
+        if part is None or part.get("unanswered") or part["inputs"] != self.inputs(step, bucket):
+            return False
+        folder = self._build.folder / step.name
+        return all(_size(folder / name) == size for name, size in part["files"].items())
+
+    def stale(self, step: Step) -> list[int]:
+        """The buckets of a step that have to be computed: all of them where it can only be computed as a whole."""
+        found = [bucket for bucket in range(self.buckets) if not self.is_fresh(step, bucket)]
+        whole = step.type.scope(step.config) == "all"
+        return list(range(self.buckets)) if found and whole else found
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,300 @@
+"""Run a pipeline: what is stale is computed again, in the order of the steps, a bucket at a time, and recorded."""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.driver import Receipt
+from pipelines.run.asking import ANSWERS, Asking, cut_off
+from pipelines.run.build import Build
+from pipelines.run.context import StepContext
+from pipelines.run.contracts import checked
+from pipelines.run.reading import read_sources
+from pipelines.run.record import Record
+from pipelines.store.current import Tables as StepTables
+from pipelines.store.step_tables import DROPS, RETIRED, ROWS, column_contents, part
+from pipelines.workspace import store_errors, write_table
+from schemas.errors import StageError
+from schemas.step import Out, Tables
+
+PIECE = 4096
+"""How many rows a body of scope `row` gets at a time."""
+
+
+@dataclass
+class Outcome:
+    """What one step did, over all the buckets that it worked on."""
+
+    rows_in: int = 0
+    passed: int = 0
+    undecided: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Runner:
+    """The steps of one pipeline in one build."""
+
+    def __init__(self, build: Build, pipeline: Pipeline) -> None:
+        self.build = build
+        self.pipeline = pipeline
+        self.tables = StepTables(pipeline, build.folder)
+        self.record = Record(build, pipeline, self.tables)
+
+    def stale(self) -> list[Step]:
+        """The steps that have work to do as things stand; what reads from them may have some then."""
+        if not self.record.buckets:
+            return list(self.pipeline.steps)
+        return [step for step in self.pipeline.steps if self.record.stale(step)]
+
+    def run(self, step: Step) -> dict[str, Any] | None:
+        """Bring one step up to date, if it is not, and return its record. Those before it must be."""
+        if step.number == 0:
+            if not self.record.buckets or self.record.stale(step):
+                read_sources(self.build, step, self.record)
+            return self.record.step(step.name)
+        stale = self.record.stale(step)
+        if stale:
+            self._run(step, stale)
+        return self.record.step(step.name)
+
+    def run_all(self) -> list[dict[str, Any]]:
+        """Bring every step up to date, in order, and return their records."""
+        try:
+            return [found for step in self.pipeline.steps if (found := self.run(step)) is not None]
+        finally:
+            self.build.close()
+
+    def _run(self, step: Step, stale: list[int]) -> None:
+        folder, started = self.build.folder / step.name, time.monotonic()
+        with store_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        context = StepContext(self.build, step, self.tables, self.record)
+        asking = Asking(self.build, step, lambda b: self._rows(step, b)[0], stale, folder) if step.asks else None
+        if asking is not None:
+            asking.ask()
+        before = self.record.step(step.name) or {}
+        same = before.get("fingerprint") == self.record.fingerprint(step)
+        done = Outcome(parts=dict(before["buckets"]) if same else {})
+        ends: Counter[tuple[str, str]] = Counter()
+        if step.type.scope(step.config) == "all":
+            self._whole(step, context, asking, done, ends)
+        else:
+            for bucket in stale:
+                self._bucket(step, bucket, context, asking, done, ends)
+        record = self._summary(step, done, asking, ends, time.monotonic() - started)
+        for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
+            del record["buckets"][name]
+        self.record.put(step, record)
+
+    def _rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, int, int]:
+        """The rows of a bucket that a step works on, and how many its `where` passes by, and leaves undecided."""
+        found = self.tables.current(step.node, {**step.sources, **step.where_sources}, bucket, step.number)
+        if step.where is None:
+            return found, 0, 0
+        meets = step.where.evaluate(found)
+        rows = found.filter(meets.fill_null(False)).select("id", "sample_id", "parent_id", "made_by", *_own(step))
+        return rows, found.height - rows.height, meets.null_count()
+
+    def _beside(self, step: Step, bucket: int) -> dict[str, pl.DataFrame]:
+        return {
+            name: self.tables.current(n.node, n.sources, bucket, step.number, dropped=n.declared.dropped)
+            for name, n in step.beside.items()
+        }
+
+    def _bucket(
+        self,
+        step: Step,
+        bucket: int,
+        context: StepContext,
+        asking: Asking | None,
+        done: Outcome,
+        ends: Counter[tuple[str, str]],
+    ) -> None:
+        inputs = self.record.inputs(step, bucket)
+        rows, passed, undecided = self._rows(step, bucket)
+        answers = asking.answers(bucket) if asking else pl.DataFrame(schema=ANSWERS)
+        _count_ends(answers, ends)
+        beside = self._beside(step, bucket)
+        whole = step.type.scope(step.config) != "row" or bool(beside) or asking is not None
+        pieces = [rows] if whole or rows.height <= PIECE else list(rows.iter_slices(PIECE))
+        outs = [step.type.body(Tables(piece, beside, answers), step.config, context) for piece in pieces]
+        out = outs[0] if len(outs) == 1 else _together(outs)
+        written, drops = checked(step, rows, out)
+        done.rows_in += rows.height
+        self._write(step, bucket, written, drops, out, inputs, (rows.height, passed, undecided), done, asking)
+
+    def _whole(
+        self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Counter[tuple[str, str]]
+    ) -> None:
+        """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
+        buckets = range(self.record.buckets)
+        inputs = {bucket: self.record.inputs(step, bucket) for bucket in buckets}
+        parts = {bucket: self._rows(step, bucket) for bucket in buckets}
+        rows = pl.concat([parts[b][0] for b in buckets]).sort("id")
+        home = pl.concat([parts[b][0].select("id", bucket=pl.lit(b, pl.Int32)) for b in buckets])
+        besides = [self._beside(step, bucket) for bucket in buckets]
+        beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
+        answers = pl.concat([asking.answers(b) for b in buckets]) if asking else pl.DataFrame(schema=ANSWERS)
+        _count_ends(answers, ends)
+        out = step.type.body(Tables(rows, beside, answers.sort("id", maintain_order=True)), step.config, context)
+        written, drops = checked(step, rows, out)
+        on = "id" if step.makes is None else "parent_id"
+        written = written.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
+        drops = drops.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
+        retired = out.tables.get(RETIRED)
+        for bucket in buckets:
+            mine = Out(
+                tables={}
+                if retired is None
+                else {RETIRED: retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")}
+            )
+            kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
+            counts = (parts[bucket][0].height, *parts[bucket][1:])
+            self._write(step, bucket, kept, gone, mine, inputs[bucket], counts, done, asking)
+        self._write_files(step, out)
+        done.notes.update(out.notes)
+
+    def _samples(self, bucket: int) -> pl.DataFrame:
+        return self.tables.made(self.pipeline.names.node("sample"), bucket).select("id")
+
+    def _write_files(self, step: Step, out: Out) -> None:
+        for name, table in out.tables.items():
+            if name != RETIRED:
+                write_table(table, self.build.folder / step.name / f"{name}.parquet")
+
+    def _write(
+        self,
+        step: Step,
+        bucket: int,
+        written: pl.DataFrame,
+        drops: pl.DataFrame,
+        out: Out,
+        inputs: str,
+        counts: tuple[int, int, int],
+        done: Outcome,
+        asking: Asking | None,
+    ) -> None:
+        folder = self.build.folder / step.name
+        tables = {ROWS: written, DROPS: drops}
+        contents = {"#dropped": column_contents(drops.select("id"))["id"]} if drops.height else {}
+        if step.makes:
+            written = written.select("id", "sample_id", "parent_id", *step.gives)
+            contents["#id"] = column_contents(written.select(key=pl.struct("id", "parent_id")))["key"]
+        tables[ROWS] = written
+        contents |= {name: column_contents(written.select("id", name))[name] for name in step.gives}
+        contents = {n: c if n.startswith("#") else _with_ids(c, written) for n, c in contents.items()}
+        if (retired := out.tables.get(RETIRED)) is not None:
+            tables[RETIRED] = retired
+            if retired.height:
+                contents["#retired"] = column_contents(retired.select("id"))["id"]
+        files = {}
+        for table, rows in tables.items():
+            path = part(folder, table, bucket)
+            write_table(rows, path)
+            files[path.name] = path.stat().st_size
+        reasons = drops.group_by("reason").len().sort("reason")
+        gone = self.tables.with_parent(step.node, bucket, step.number).height
+        done.notes.update(out.notes)
+        done.parts[str(bucket)] = {
+            "inputs": inputs,
+            "in": counts[0],
+            "passed": counts[1],
+            "undecided": counts[2],
+            "gone": gone,
+            "kept": written.height,
+            "dropped": dict(reasons.iter_rows()),
+            "contents": contents,
+            "files": files,
+            "notes": dict(out.notes),
+        }
+
+    def _summary(
+        self, step: Step, done: Outcome, asking: Asking | None, ends: Counter[tuple[str, str]], seconds: float
+    ) -> dict[str, Any]:
+        parts = list(done.parts.values())
+        dropped: Counter[str] = Counter()
+        for found in parts:
+            dropped.update(found["dropped"])
+        notes: Counter[str] = Counter()
+        for found in parts:
+            notes.update(found["notes"])
+        record: dict[str, Any] = {
+            "step": step.name,
+            "type": step.type.name,
+            "unit": step.unit,
+            "of": step.node.unit,
+            "makes": step.makes is not None,
+            "fingerprint": self.record.fingerprint(step),
+            **{fact: sum(found[fact] for found in parts) for fact in ("in", "passed", "undecided", "gone", "kept")},
+            "dropped": dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))),
+            "seconds": round(seconds, 3),
+            "notes": dict(notes) or dict(done.notes),
+            "warnings": [],
+            "buckets": done.parts,
+        }
+        if asking is not None:
+            left = sum(receipt.unanswered + receipt.again for receipt in asking.receipts.values())
+            for found in parts:
+                found["unanswered"] = left
+            totals: dict[str, tuple[int, int]] = {}
+            for (model, end), count in ends.items():
+                cut, every = totals.get(model, (0, 0))
+                totals[model] = (cut + count * (end == "length"), every + count * (end in ("length", "stop")))
+            record["warnings"] = list(cut_off(step, totals))
+            record["asked"] = {model: _cost(receipt) for model, receipt in asking.receipts.items()}
+            _check_one_answered(step, record, totals)
+        return record
+
+
+def _with_ids(content: str, rows: pl.DataFrame) -> str:
+    return f"{content}:{column_contents(rows.select('id'))['id']}"
+
+
+def _own(step: Step) -> Iterator[str]:
+    yield from (name for name in step.sources if name not in {"id", "sample_id", "parent_id", "made_by"})
+
+
+def _count_ends(answers: pl.DataFrame, ends: Counter[tuple[str, str]]) -> None:
+    for model, end, count in answers.group_by("model", "finish_reason").len().iter_rows():
+        ends[model, end or "none"] += count
+
+
+def _together(outs: Iterable[Out]) -> Out:
+    """The outcome of pieces, as that of all their rows."""
+    found = list(outs)
+    rows = None if found[0].rows is None else pl.concat([out.rows for out in found if out.rows is not None])
+    notes: Counter[str] = Counter()
+    for out in found:
+        notes.update(out.notes)
+    names = {name for out in found for name in out.tables}
+    tables = {name: pl.concat([out.tables[name] for out in found if name in out.tables]) for name in names}
+    return Out(rows, pl.concat([out.drops for out in found]), tables, dict(notes))
+
+
+def _cost(receipt: Receipt) -> dict[str, Any]:
+    facts = ("samples", "errors", "truncated", "retries", "prompt_tokens", "completion_tokens")
+    cost = {fact: getattr(receipt, fact) for fact in facts} | {"seconds": round(receipt.seconds, 3)}
+    return cost | {"refused": receipt.again + receipt.final, "terms": receipt.terms}
+
+
+def _check_one_answered(step: Step, record: Mapping[str, Any], totals: Mapping[str, tuple[int, int]]) -> None:
+    """Raise StageError where every request failed: that is a wrong recipe, not bad rows, and gives no release."""
+    if totals and not any(every for _, every in totals.values()):
+        raise StageError(f"Step '{step.name}' got no answer: all of its {record['in']:,} rows' requests failed.")
+
+
+def sweep(build: Build, pipeline: Pipeline) -> None:
+    """Remove the tables of steps that the recipe no longer has."""
+    known = {step.name for step in pipeline.steps}
+    folder: Path = build.folder
+    for found in folder.iterdir():
+        if found.is_dir() and found.name not in known:
+            shutil.rmtree(found)

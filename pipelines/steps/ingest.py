@@ -1,0 +1,77 @@
+"""The two steps that every recipe begins with: sources become samples, and every gold is put to its own verifier."""
+
+from typing import Any
+
+import polars as pl
+
+from filters.verify.pool import VerifierPool
+from filters.verify.selftest import OtherGolds, add_up, selftest
+from pipelines.run.reading import SAMPLE_COLUMNS
+from schemas.errors import BUG, StageError
+from schemas.sample import ANSWER, SOURCE, VERIFIER
+from schemas.split import Split
+from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
+
+
+def _facts(config: StepConfig, build: Any) -> Any:
+    from pipelines.sources.read import fingerprint
+
+    recipe = build.recipe
+    return [recipe.limit, recipe.ingest.model_dump(mode="json"), *map(fingerprint, recipe.sources)]
+
+
+def _not_called(tables: Tables, config: StepConfig, context: Context) -> Out:
+    raise StageError(f"Sources are read by the runner. {BUG}")
+
+
+INGEST = StepType(
+    name="ingest",
+    summary="reads the sources: each row becomes a sample, or a drop with its reason",
+    version=1,
+    config=StepConfig,
+    reads=lambda config, known: Reads(),
+    gives=lambda config, known: Gives(SAMPLE_COLUMNS, makes="sample"),
+    body=_not_called,
+    facts=_facts,
+    golds=frozenset({"answer"}),
+)
+
+
+def _test(tables: Tables, config: StepConfig, context: Context) -> Out:
+    """Put every gold to its own verifier, with what must be right and what must be wrong."""
+    rows = tables.rows
+    others = OtherGolds(context.seed)
+    others.add(rows)
+    pool: VerifierPool = context.verifiers()
+    tested = selftest(rows, others, context.seed, pool)
+    return Out(None, _drops(tested.split), {"verifiers": add_up([tested.counts])})
+
+
+def _drops(parted: Split) -> pl.DataFrame:
+    return parted.dropped
+
+
+_GOLDS = {
+    "source": read("source", SOURCE),
+    "options": read("options", pl.List(pl.String())),
+    "answer": read("answer", ANSWER),
+    "verifier": read("verifier", VERIFIER),
+}
+
+
+def _config(config: StepConfig, known: Known) -> Reads:
+    return Reads(_GOLDS)
+
+
+SELFTEST = StepType(
+    name="selftest",
+    summary="puts every gold to its own verifier; drops those that it does not accept",
+    version=1,
+    config=StepConfig,
+    of="sample",
+    reads=_config,
+    gives=lambda config, known: Gives(),
+    body=_test,
+    scope=lambda config: "all",
+    verdict=True,
+)

@@ -1,0 +1,194 @@
+"""Current values: the rows of a unit as a step sees them, the one way in which tables of steps are read.
+
+A row's value of a column is that of the last step, before the reader, that wrote this row. The overlay goes by presence,
+never by value, so a null that a step wrote counts, and no join loses a row. A row lives while nothing dropped it, nor the
+row that it was made from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.compiler.names import Column, Node, Source
+from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.store.step_tables import DROPS, RETIRED, ROWS, part
+
+_IDS = ("id", "sample_id", "parent_id")
+_NO_ROWS = pl.DataFrame(schema={**dict.fromkeys(_IDS, pl.String()), "made_by": pl.String()})
+
+
+class Tables:
+    """The tables of one build, a bucket at a time."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path) -> None:
+        self._pipeline = pipeline
+        self._folder = folder
+
+    def scan(self, step: str, table: str, bucket: int) -> pl.LazyFrame | None:
+        path = part(self._folder / step, table, bucket)
+        return pl.scan_parquet(path, glob=False) if path.is_file() else None
+
+    def current(
+        self,
+        node: Node,
+        sources: Mapping[str, Source],
+        bucket: int,
+        before: int,
+        *,
+        dropped: bool = False,
+    ) -> pl.DataFrame:
+        """The rows of `node` in one bucket, as the step numbered `before` sees them, in order of `id`.
+
+        Columns `id, sample_id, parent_id, made_by` and the `sources` by their names. With `dropped` also the rows that a
+        step dropped, though not those whose parents it did.
+        """
+        rows = self.made(node, bucket)
+        rows = rows.join(self._ids(node, bucket, before, dropped=dropped), on="id", how="semi", maintain_order="left")
+        wanted: dict[tuple[Node, bool], dict[str, Source]] = {}
+        for name, source in sources.items():
+            if source.base is not None:
+                rows = rows.with_columns(pl.col(source.base).alias(name))
+            elif not source.columns:
+                rows = rows.with_columns(pl.lit(None, source.dtype).alias(name))
+            else:
+                wanted.setdefault((source.node, source.own), {})[name] = source
+        for (home, own), named in wanted.items():
+            if own:
+                rows = self._with_values(rows, "id", named, bucket)
+            else:
+                rows = rows.with_columns(self._ancestors(rows, node, home, bucket).alias("__at"))
+                rows = self._with_values(rows, "__at", named, bucket).drop("__at")
+        return rows.select(*_NO_ROWS.columns, *(n for n in sources if n not in _NO_ROWS.columns))
+
+    def made(self, node: Node, bucket: int) -> pl.DataFrame:
+        """All rows that the makers of `node` made (`id, sample_id, parent_id, made_by`), in order of `id`."""
+        tables = [
+            table.select(*_IDS, made_by=pl.lit(maker))
+            for maker in sorted(node.makers)
+            if (table := self.scan(maker, ROWS, bucket)) is not None
+        ]
+        return pl.concat([_NO_ROWS.lazy(), *tables]).sort("id").collect()
+
+    def alive(self, node: Node, bucket: int, before: int) -> pl.DataFrame:
+        """The ids of the living rows."""
+        return self._ids(node, bucket, before, dropped=False)
+
+    def with_parent(self, node: Node, bucket: int, before: int) -> pl.DataFrame:
+        """The ids of rows that nothing dropped itself, but that went with what they were made from."""
+        own = self._undropped(node, bucket, before, retired=True)
+        return own.join(self.alive(node, bucket, before), on="id", how="anti")
+
+    def _ids(self, node: Node, bucket: int, before: int, *, dropped: bool) -> pl.DataFrame:
+        rows = self.made(node, bucket) if dropped else self._undropped(node, bucket, before, retired=True)
+        return self._of_living(rows, node, bucket, before)
+
+    def _of_living(self, rows: pl.DataFrame, node: Node, bucket: int, before: int) -> pl.DataFrame:
+        """Those of the rows whose parents live; samples of the sources have none."""
+        above = self._pipeline.names.above(node)
+        if not above or rows.is_empty():
+            return rows.select("id")
+        living = pl.concat(
+            [self._of_living(self._undropped(n, bucket, before, retired=False), n, bucket, before) for n in above]
+        )
+        own = rows.filter(pl.col("parent_id").is_null())
+        return pl.concat([own, rows.join(living, left_on="parent_id", right_on="id", how="semi")]).select("id")
+
+    def _undropped(self, node: Node, bucket: int, before: int, *, retired: bool) -> pl.DataFrame:
+        """The rows that no step before dropped; a retired sample is gone, and what was made of it lives on."""
+        rows = self.made(node, bucket)
+        for step in self._pipeline.steps[:before]:
+            tables = [DROPS] if step.makes is None and step.unit == node.unit else []
+            tables += [RETIRED] if retired and step.makes == node.unit == "sample" else []
+            for table in tables:
+                gone = self.scan(step.name, table, bucket)
+                if gone is not None:
+                    rows = rows.join(gone.select("id").collect(), on="id", how="anti", maintain_order="left")
+        return rows
+
+    def _with_values(self, rows: pl.DataFrame, on: str, sources: Mapping[str, Source], bucket: int) -> pl.DataFrame:
+        """`rows` with columns of the rows whose ids stand in `on`, read once for all that the same steps wrote."""
+        groups: dict[tuple[str, ...], dict[str, Source]] = {}
+        for name, source in sources.items():
+            groups.setdefault(tuple(c.step for c in source.columns), {})[name] = source
+        for steps, named in groups.items():
+            values = self._overlay(steps, named, bucket)
+            rows = rows.join(values, left_on=on, right_on="id", how="left", maintain_order="left")
+        return rows
+
+    def _overlay(self, steps: Sequence[str], named: Mapping[str, Source], bucket: int) -> pl.DataFrame:
+        """`id` and the named columns: of each row the values of the last of the steps that wrote it."""
+        tables: list[pl.DataFrame] = []
+        for place in range(len(steps)):
+            found = self.scan(steps[place], ROWS, bucket)
+            if found is not None:
+                columns = (_value(s.columns[place], s).alias(name) for name, s in named.items())
+                tables.append(found.select("id", *columns).collect())
+        schema = {"id": pl.String(), **{name: source.dtype for name, source in named.items()}}
+        if not tables:
+            return pl.DataFrame(schema=schema)
+        if len(tables) == 1:
+            return tables[0]
+        return pl.concat(tables).unique("id", keep="last", maintain_order=True)
+
+    def _ancestors(self, rows: pl.DataFrame, node: Node, home: Node, bucket: int) -> pl.Series:
+        """For each row the id of the nearest row of `home` that it was made from."""
+        wanted = self.made(home, bucket).select("id", found="id")
+        start = "sample_id" if home.unit == "sample" and node.unit != "sample" else "parent_id"
+        at = rows[start].alias("at")
+        parents = self._parents(node, bucket)
+        out = pl.Series("out", [None] * rows.height, dtype=pl.String)
+        for _ in range(len(self._pipeline.steps) + 1):
+            if not rows.height or at.null_count() == rows.height:
+                break
+            known = at.to_frame().join(wanted, left_on="at", right_on="id", how="left", maintain_order="left")["found"]
+            out = pl.select(pl.coalesce(out, known)).to_series()
+            at = pl.select(pl.when(out.is_null()).then(at)).to_series().alias("at")
+            at = (
+                at.to_frame()
+                .join(parents, left_on="at", right_on="id", how="left", maintain_order="left")["up"]
+                .alias("at")
+            )
+        return out
+
+    def _parents(self, node: Node, bucket: int) -> pl.DataFrame:
+        """The parents (`id, up`) of all rows that rows of `node` may have been made from."""
+        found, left = {node}, [node]
+        while left:
+            for above in self._pipeline.names.above(left.pop()):
+                if above not in found:
+                    found.add(above)
+                    left.append(above)
+        tables = [self.made(n, bucket).select("id", up="parent_id") for n in found]
+        return pl.concat(tables).unique("id")
+
+    def addresses(self, step: Step) -> Iterable[tuple[str, str]]:
+        """All on which a step's view depends: `(step, column)`, with `#id` for rows, `#dropped` and `#retired` for drops."""
+        nodes = {step.node, *(neighbours.node for neighbours in step.beside.values())}
+        for source in step.all_sources():
+            nodes.add(source.node)
+            for column in source.columns:
+                yield column.step, column.name
+        left = list(nodes)
+        while left:
+            for above in self._pipeline.names.above(left.pop()):
+                if above not in nodes:
+                    nodes.add(above)
+                    left.append(above)
+        makers: dict[str, set[str]] = {}
+        for node in nodes:
+            makers.setdefault(node.unit, set()).update(node.makers)
+        for maker in sorted(set().union(*makers.values())):
+            yield maker, "#id"
+        for other in self._pipeline.before(step):
+            if other.makes is None and other.node.makers & makers.get(other.unit, set()):
+                yield other.name, "#dropped"
+            if other.makes == "sample" and "sample" in makers:
+                yield other.name, "#retired"
+
+
+def _value(column: Column, source: Source) -> pl.Expr:
+    value = pl.col(column.name)
+    for field in source.path:
+        value = value.str.json_path_match(f"$.{field[1:]}") if field.startswith("$") else value.struct.field(field)
+    return value

@@ -1,0 +1,52 @@
+"""The tables of steps on disk: a folder a step, and in it parts, one a bucket.
+
+    builds/<recipe>/<step>/rows-0003.parquet      the rows that it wrote: `id` and the columns that it gives
+    builds/<recipe>/<step>/dropped-0003.parquet   the rows that it dropped: `id, parent_id, reason, evidence`
+    builds/<recipe>/<step>/retired-0003.parquet   samples whose place rows made of them have taken
+
+A bucket holds all rows that were made, through however many steps, from the samples whose ids fall into it. How many there
+are is decided once, when the sources are read, by how many samples there are; workers take buckets, they never make them.
+"""
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from schemas.split import DROPPED
+
+ROWS, DROPS, RETIRED = "rows", "dropped", "retired"
+SAMPLES_A_BUCKET = 2048
+"""How many samples a bucket holds at most, about: with all that is made from them they fit into a worker's memory."""
+
+STEP_DROPS = pl.Schema({**DROPPED, "parent_id": pl.String()})
+
+
+def buckets_for(samples: int) -> int:
+    """The number of buckets for so many samples, a power of two."""
+    count = 1
+    while count * SAMPLES_A_BUCKET < samples:
+        count *= 2
+    return count
+
+
+def bucket_of(ids: pl.Expr, buckets: int) -> pl.Expr:
+    """The bucket of samples of the sources, by their ids, which are hexadecimal digits of a hash."""
+    return ids.str.slice(0, 8).str.to_integer(base=16, dtype=pl.Int64) % buckets
+
+
+def part(folder: Path, table: str, bucket: int) -> Path:
+    return folder / f"{table}-{bucket:04d}.parquet"
+
+
+def column_contents(table: pl.DataFrame) -> dict[str, str]:
+    """A hash of each column, over the values in their order. It decides only what is computed again; it is no signature."""
+    return {name: _content(table[name]) for name in table.columns}
+
+
+def _content(column: pl.Series) -> str:
+    digest = hashlib.blake2b(str(column.dtype).encode(), digest_size=16)
+    digest.update(
+        column.to_frame().select(value=pl.struct(pl.all()).hash())["value"].to_numpy().astype("<u8").tobytes()
+    )
+    return digest.hexdigest()
