@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
-from pipelines.ingest import ingest
+from pipelines.ingest.ingest import ingest
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import ParquetSource
 from pipelines.sources.section import SourceSection

@@ -24,7 +24,7 @@ from generators.rollouts import RolloutsConfig
 from generators.signals.section import SignalsConfig
 from pipelines.driver import DriverConfig
 from pipelines.futile import check_futile
-from pipelines.ingest import IngestConfig
+from pipelines.ingest.ingest import IngestConfig
 from pipelines.mistakes import Places, Where, mistakes, place_of
 from pipelines.release_rows import ReleaseConfig
 from pipelines.road.decontaminate import DecontaminateSection

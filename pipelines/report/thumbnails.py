@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
-from pipelines.images import decoding
+from pipelines.ingest.image_file import decoding
 from pipelines.report.origin import Origin
 from pipelines.store.media import MediaStore
 from schemas.errors import StoreError

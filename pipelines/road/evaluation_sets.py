@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table
 from filters.dedup.image_hash import HASH_VERSION, image_hashes
 from generators.encoders import EncoderConfig, make_image_encoder
-from pipelines.gallery import Gallery
-from pipelines.images import ImageFaultError
+from pipelines.ingest.image_file import ImageFaultError
+from pipelines.ingest.image_loader import ImageLoader
 from pipelines.road.vectors import image_identity
 from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.read import fingerprint, read_rows
@@ -132,9 +132,9 @@ def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.Dat
     """All rows of a source as samples, answered or not; a picture that cannot be read is one without sha256."""
     limits = build.recipe.ingest
     parts = [pl.DataFrame(schema=SAMPLE)]
-    with Gallery(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as gallery:
+    with ImageLoader(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as loader:
         for rows in read_rows(source, batch=limits.batch_rows):
-            taken = gallery.take([[image] for images in rows["images"].to_list() for image in images or ()])
+            taken = loader.take([[image] for images in rows["images"].to_list() for image in images or ()])
             found = iter([UNREAD if isinstance(each, ImageFaultError) else each[0].media for each in taken])
             media_of = [[next(found) for _ in images or ()] for images in rows["images"].to_list()]
             records = [

@@ -2,7 +2,8 @@
 
 A schema is one or several layouts, because files of one name were published in several; the first whose columns are all
 there is taken. `{raw}` stands for the source's table, with the layout's optional columns as nulls where they are not there.
-Marks `<image>` that stand for images are read by `pipelines.ingest`; a chat is read by `pipelines.sources.values.read_chat`.
+Marks `<image>` that stand for images are read by `pipelines.ingest.ingest`; a chat is read by
+`pipelines.sources.values.read_chat`.
 """
 
 from collections.abc import Collection

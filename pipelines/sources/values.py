@@ -33,7 +33,7 @@ _VERBATIM = {"code", "json", "open"}
 
 _USERS, _MODELS = {"user", "human"}, {"assistant", "gpt", "model", "bot", "chatgpt"}
 Image = dict[str, Any]
-"""`bytes` or `path`, as `pipelines.gallery.Reference` has it."""
+"""`bytes` or `path`, as `pipelines.ingest.image_loader.Reference` has it."""
 
 
 class Chat(NamedTuple):

@@ -18,8 +18,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from filters.verify.verifier import verify
-from pipelines.images import FORMATS
-from pipelines.ingest import IngestConfig, ingest
+from pipelines.ingest.image_file import FORMATS
+from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.read import check_source, read_rows
 from pipelines.sources.section import SourceSection

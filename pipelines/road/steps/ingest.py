@@ -4,7 +4,7 @@ import polars as pl
 
 from filters.verify.pool import VerifierPool
 from filters.verify.selftest import OtherGolds, add_up, selftest
-from pipelines.ingest import ingest as ingest_sources
+from pipelines.ingest.ingest import ingest as ingest_sources
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.stream import pieces, with_progress
 from schemas.sample import SAMPLE

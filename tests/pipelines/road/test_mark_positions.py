@@ -19,7 +19,7 @@ from pipelines.build import release_path, run_build
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
-from pipelines.ingest import ingest
+from pipelines.ingest.ingest import ingest
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.sources.files import JsonlSource

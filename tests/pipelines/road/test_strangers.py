@@ -12,7 +12,7 @@ from PIL import Image
 from flows.push import pack
 from pipelines.build import run_build
 from pipelines.check import check
-from pipelines.ingest import IngestConfig, ingest
+from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.query import run_query
 from pipelines.recipe import load_recipe
 from pipelines.road.stage import Build

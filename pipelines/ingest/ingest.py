@@ -21,9 +21,9 @@ import polars as pl
 from pydantic import Field
 
 from filters.verify.gold import GoldUnparseableError, parse_gold
-from pipelines.gallery import Gallery, Taken
-from pipelines.id_set import IdSet
-from pipelines.images import ImageFaultError, ImageLimits
+from pipelines.ingest.id_set import IdSet
+from pipelines.ingest.image_file import ImageFaultError, ImageLimits
+from pipelines.ingest.image_loader import ImageLoader, Taken
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import KINDS, SourceSection
 from pipelines.sources.values import NestedGoldError, is_place_only, is_two_options, place_of_option, read_answer
@@ -106,8 +106,8 @@ def ingest(
         if share == 0:
             continue
         count = 0
-        with Gallery(source.image_folders, media, config.images, config.max_bytes, config.threads) as gallery:
-            steps = _Steps(source, gallery, golds)
+        with ImageLoader(source.image_folders, media, config.images, config.max_bytes, config.threads) as loader:
+            steps = _Steps(source, loader, golds)
             for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
                 count += rows.height
                 yield steps.split(rows)
@@ -119,9 +119,9 @@ def ingest(
 class _Steps:
     """The steps over one source's batches, with what they remember between batches."""
 
-    def __init__(self, source: SourceSection, gallery: Gallery, golds: Callable[..., str]) -> None:
+    def __init__(self, source: SourceSection, loader: ImageLoader, golds: Callable[..., str]) -> None:
         self._source = source
-        self._gallery = gallery
+        self._loader = loader
         self._golds = golds
         self._seen = IdSet()
         self._dropped: Counter[str] = Counter()
@@ -131,7 +131,7 @@ class _Steps:
         self._places = self._places or _has_places(rows, self._source.kind)
         drafts = [self._draft(row) for row in rows.iter_rows(named=True)]
         usable = [d for d in drafts if d.drop is None]
-        taken = self._gallery.take([d.row["images"] or [] for d in usable])
+        taken = self._loader.take([d.row["images"] or [] for d in usable])
         for draft, media in zip(usable, taken, strict=True):
             if isinstance(media, ImageFaultError):
                 draft.drop = _Drop(media.cause, **media.evidence)
@@ -247,7 +247,7 @@ class _Steps:
             {
                 "dropped": self._source.name,
                 **{name: row[name] for name in ("question", "answer", "kind", "options", "verifier_params", "meta")},
-                "images": [self._gallery.name(image) for image in row["images"] or []],
+                "images": [self._loader.name(image) for image in row["images"] or []],
             }
         )
         number = self._dropped[content]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from pipelines.ingest import ingest
+from pipelines.ingest.ingest import ingest
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.read import check_source
@@ -432,6 +432,6 @@ def test_a_hugging_face_source_takes_a_schema(tmp_path: Path) -> None:
 
 
 def test_the_docs_list_every_schema() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
     for name, schema in SCHEMAS.items():
         assert f"| `{name}` | {schema.published} |" in text

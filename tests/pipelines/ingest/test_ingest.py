@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import pipelines.gallery
-from pipelines.images import ImageLimits, Picture, read_picture
-from pipelines.ingest import IngestConfig, ingest
+import pipelines.ingest.image_loader
+from pipelines.ingest.image_file import ImageLimits, Picture, read_picture
+from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import JsonlSource, ParquetSource
 from pipelines.sources.scenes import ScenesSource
@@ -235,7 +235,7 @@ def test_an_image_of_many_rows_is_decoded_once(tmp_path: Path, monkeypatch: pyte
         decoded[data] += 1
         return read_picture(data, limits)
 
-    monkeypatch.setattr(pipelines.gallery, "read_picture", count)
+    monkeypatch.setattr(pipelines.ingest.image_loader, "read_picture", count)
     (tmp_path / "a.png").write_bytes(_png())
     (tmp_path / "bad.png").write_bytes(b"bad")
     rows = [{"question": str(i), "answer": "x", "image": "a.png" if i % 2 else "bad.png"} for i in range(40)]

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.id_set import IdSet
+from pipelines.ingest.id_set import IdSet
 from schemas.ids import hash_text
 
 _IDS = st.integers(0, 40).map(lambda number: hash_text(str(number)))

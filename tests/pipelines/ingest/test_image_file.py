@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from pipelines.images import ImageFaultError, ImageLimits, decoding, read_picture
+from pipelines.ingest.image_file import ImageFaultError, ImageLimits, decoding, read_picture
 
 _LIMIT = ImageLimits(1_000_000)
 

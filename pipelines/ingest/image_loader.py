@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
-from pipelines.images import ImageFaultError, ImageLimits, Picture, decoding, read_picture
+from pipelines.ingest.image_file import ImageFaultError, ImageLimits, Picture, decoding, read_picture
 from pipelines.store.allowed_paths import resolved_inside
 from pipelines.store.media import MediaStore
 from schemas.ids import canonical_json
@@ -45,7 +45,7 @@ class Taken:
     origin: str
 
 
-class Gallery:
+class ImageLoader:
     """Takes images for one source. A context manager: leaving it ends its threads."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Gallery:
         self._known: dict[str, Taken | ImageFaultError] = {}
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="decode")
 
-    def __enter__(self) -> "Gallery":
+    def __enter__(self) -> "ImageLoader":
         return self
 
     def __exit__(self, *error: object) -> None:
