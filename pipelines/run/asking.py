@@ -12,11 +12,11 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.compiler.pipeline import Step
-from pipelines.completions import WANTED, wanted_rows
 from pipelines.driver import Call, Receipt, drive
-from pipelines.refusals import Refusals
+from pipelines.road.refusals import Refusals
 from pipelines.run.build import Build
-from pipelines.workspace import write_table
+from pipelines.store.completions import WANTED, wanted_rows
+from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StageError
 

@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.completions import CompletionsLog
 from pipelines.driver import DriverConfig, Receipt
-from pipelines.ingest import IngestConfig
-from pipelines.media import MediaStore
-from pipelines.memory import Memory
+from pipelines.ingest.ingest import IngestConfig
 from pipelines.sources.source import Source
-from pipelines.workspace import Workspace
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.media import MediaStore
+from pipelines.store.memory import Memory
+from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from pipelines.compiler.pipeline import Step
-from pipelines.media import MediaStore
 from pipelines.run.build import Build
 from pipelines.run.record import Record
 from pipelines.store.current import Tables
+from pipelines.store.media import MediaStore
 
 
 class StepContext:

@@ -8,14 +8,14 @@ from typing import Any
 import polars as pl
 
 from pipelines.compiler.pipeline import Step
-from pipelines.ingest import ingest
-from pipelines.ordering import sorted_pieces
-from pipelines.row_groups import TableWriter, whole_rows
+from pipelines.ingest.ingest import ingest
 from pipelines.run.build import Build
 from pipelines.run.record import Record
-from pipelines.scratch import scratch
+from pipelines.store.ordering import sorted_pieces
+from pipelines.store.row_groups import TableWriter, whole_rows
+from pipelines.store.scratch import scratch
 from pipelines.store.step_tables import DROPS, ROWS, STEP_DROPS, bucket_of, buckets_for, column_contents, part
-from pipelines.workspace import store_errors, write_table
+from pipelines.store.workspace import store_errors, write_table
 from schemas.sample import SAMPLE
 from schemas.split import DROPPED
 

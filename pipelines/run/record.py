@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.store.current import Tables
-from pipelines.workspace import read_json, write_json
+from pipelines.store.workspace import read_json, write_json
 from schemas.ids import content_id
 
 LAYOUT = 3

@@ -20,7 +20,7 @@ from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables
 from pipelines.store.step_tables import DROPS, RETIRED, ROWS, column_contents, part
-from pipelines.workspace import store_errors, write_table
+from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import StageError
 from schemas.step import Out, Tables
 
