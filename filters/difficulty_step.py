@@ -1,0 +1,128 @@
+"""The step `difficulty`: how often replies are right, as counts on the rows that they answer (`filters.difficulty`).
+
+It counts all replies that were made, dropped or not. What leaves n is missing evidence: a reply that was cut off or holds no
+readable answer, unless the section calls those wrong, and one that nothing could score.
+"""
+
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from filters.children import children_of
+from filters.difficulty import APART, VERDICTS, DifficultyConfig, drop_unmeasured, measure, verdict
+from filters.sql.expression import Condition, ConditionText
+from schemas.errors import StageError
+from schemas.split import named
+from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read, reads_of
+
+
+class DifficultyStepConfig(DifficultyConfig, StepConfig):
+    """Whose replies are counted, on which rows, and what counts."""
+
+    to: str | None = Field(
+        default=None, description="the rows that get the counts: a unit; null: what the counted rows were made from"
+    )
+    correct: ConditionText = Field(
+        default="correct", description="which replies are right; where it is null, nobody could tell"
+    )
+    model: str | None = Field(default=None, description="count this model's replies; needed where several replied")
+    unmeasured: Literal["drop", "keep"] = Field(
+        default="drop", description="rows of which too few replies count: drop them, or keep them with what there is"
+    )
+
+
+COUNTS = ("k", "n", "asked", "wrong", *APART)
+RATES = (
+    "pass_rate", "low", "high", "variance", "variance_unbiased", "beta_low", "beta_high", "beta_mean", "mean_score",
+    "score_std", "score_variance_unbiased", "tokens", "tokens_correct",
+)  # fmt: skip
+_OPTIONAL = {
+    "model": pl.String(),
+    "finish_reason": pl.String(),
+    "no_answer": pl.Boolean(),
+    "score": pl.Float64(),
+    "tokens": pl.Int32(),
+}
+
+
+def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
+    """What it gives: `COUNTS`, `RATES` (`filters.difficulty.measure`), `pass_at_<t>`, and the `model` that was counted.
+
+    Of the replies that were `asked`, `n` count and `k` are right; `no_answer`, `truncated` and `unscored` are counted apart
+    from `wrong`, whether they count or not.
+    """
+    rates = (*RATES, *(f"pass_at_{tries}" for tries in config.pass_at))
+    return {"model": pl.String(), **dict.fromkeys(COUNTS, pl.Int32()), **dict.fromkeys(rates, pl.Float64())}
+
+
+def over(config: DifficultyStepConfig, known: Known) -> str | tuple[str, ...]:
+    """The rows that get the counts. Raises ValueError for rows that the counted ones do not belong to."""
+    of = config.of or "rollout"
+    parent = known.parent(known.unit(of))
+    if config.to is None:
+        return parent
+    if known.unit(config.to) not in {parent, "sample"}:
+        owners = " or ".join(dict.fromkeys((parent, "sample")))
+        raise ValueError(f"`to: {config.to}`: rows of {known.unit(of)} are made from {parent}; count them to {owners}")
+    return config.to
+
+
+def reads(config: DifficultyStepConfig, known: Known) -> Reads:
+    """Verdicts of the replies, dropped ones too; none may come of a prompt that showed the gold."""
+    of = config.of or "rollout"
+    right = Condition(config.correct)
+    right.type(known.types(of))
+    optional = {name: read(name, dtype, optional=True) for name, dtype in _OPTIONAL.items()}
+    counted = Beside(of, {**optional, **reads_of(right.references)}, dropped=True, gold_free=True)
+    return Reads(beside={"counted": counted})
+
+
+def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
+    """`id` and `columns` of every row of which enough replies count.
+
+    Reasons, after the step's name: `unmeasured` (none counts), `too_few` (fewer than `min_n`).
+    Raises StageError where replies of several models would be counted as one's.
+    """
+    replies = children_of(tables.rows, tables.beside["counted"])
+    replies = replies.with_columns(Condition(config.correct).evaluate(replies).alias("correct"), sample_id="owner")
+    replies = replies.filter(_counted(replies, config, context.name))
+    came_to = verdict().alias("came_to")
+    wrong = (pl.col("came_to") == "wrong").sum().cast(pl.Int32)
+    tallied = replies.with_columns(came_to).group_by(id="sample_id").agg(wrong=wrong)
+    measured = measure(replies, config).join(tallied, on="id", how="left", maintain_order="left", validate="1:1")
+    kept, dropped = drop_unmeasured(tables.rows.select("id"), measured, config)
+    if config.unmeasured == "keep":
+        kept, dropped = tables.rows.select("id").join(measured, on="id", how="left"), dropped.head(0)
+        kept = kept.with_columns(pl.col(COUNTS).fill_null(0))
+    found = dict(replies.select(came_to).group_by("came_to").len().iter_rows())
+    given = [pl.col(name).cast(dtype) for name, dtype in columns(config).items()]
+    notes: dict[str, int] = {name: found[name] for name in VERDICTS if name in found}
+    return Out(kept.select("id", *given), named(dropped, context.name), notes=notes)
+
+
+def _counted(replies: pl.DataFrame, config: DifficultyStepConfig, name: str) -> pl.Expr:
+    if config.model is not None:
+        return pl.col("model") == config.model
+    models = sorted(str(model) for model in replies["model"].unique())
+    if len(models) > 1:
+        raise StageError(
+            f"{name}: the replies are of {', '.join(models)}, and k of n is one model's. Say whose they are with "
+            f"`model: {models[0]}`, and count another's in a step of its own."
+        )
+    return pl.lit(True)
+
+
+STEP = StepType(
+    name="difficulty",
+    summary="counts how often replies are right, on the rows that they answer",
+    version=1,
+    config=DifficultyStepConfig,
+    reads=reads,
+    gives=lambda config, known: Gives(columns(config)),
+    body=body,
+    of="rollout",
+    over=over,
+    scope=lambda config: "sample",
+    verdict=True,
+)
