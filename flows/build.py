@@ -16,11 +16,11 @@ from flows.funnel import funnel_rows
 from flows.progress import Reporter
 from flows.push import pack, push
 from pipelines.build import release_path, run_build
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.stage import Build, Road, Stage, run_stage
 from pipelines.road.stages import road
+from pipelines.run.warnings import all_warnings
 from pipelines.store.workspace import Workspace
-from pipelines.warnings import all_warnings
 from schemas.errors import ConfigError, MissingDependencyError, StageError
 
 RETRIES = 2

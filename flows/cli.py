@@ -92,7 +92,7 @@ def build(
         from pipelines.build import records, records_before_error, release_path, up_to_date
         from pipelines.check import check
         from pipelines.road.stages import road
-        from pipelines.warnings import all_warnings
+        from pipelines.run.warnings import all_warnings
         from schemas.errors import ConfigError, StageError
 
         if replay and retry_errors:

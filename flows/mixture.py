@@ -32,7 +32,7 @@ def mixture(
     """Propose weights of sources from your own trial trainings, by MoDoMoDo's quadratic surrogate (arXiv 2505.24871)."""
     with sentences():
         from filters.select.mixture import MixtureConfig
-        from pipelines.trials import propose
+        from pipelines.recipe.mixture_trials import propose
 
         config = MixtureConfig(score=score, search=search)
         named = [name.strip() for name in sources.split(",")] if sources else []

@@ -173,7 +173,7 @@ def fork(
 ) -> None:
     """Start a new recipe from another: its own builds and releases, the same log, nothing asked twice."""
     with sentences():
-        from pipelines.fork import fork as copy
+        from pipelines.recipe.fork import fork as copy
 
         path = copy(recipe, name, out)
         say(f"Wrote {path}. Change what you like, then `curate plan {path}` says what is left to ask.")

@@ -3,7 +3,7 @@
 from generators.encoders import EncoderConfig, Kind, check_encoder
 from generators.models import reads_images
 from pipelines.card import check_template
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.decontaminate import facts, sources_of
 from pipelines.road.dedup import encoder_identities
 from pipelines.road.evaluation_sets import unread

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from pipelines.road.groups import SplitSection
+from pipelines.run.warnings import cure_of
 from pipelines.store.workspace import is_trial
-from pipelines.warnings import cure_of
 from schemas.errors import StageError
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe.recipe import Recipe
 
 
 class Given(NamedTuple):

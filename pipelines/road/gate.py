@@ -9,7 +9,7 @@ from schemas.errors import ConfigError
 from schemas.tags import TAG_SCHEMAS, thoughts
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe.recipe import Recipe
 
 
 def check_gate(recipe: "Recipe") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from filters.verify.reward import BUDGET_S
 from generators.prompts import same_prompt
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.gate import gate_notes
 from schemas.tags import TAG_SCHEMAS
 

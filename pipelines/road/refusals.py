@@ -22,8 +22,8 @@ from schemas.engine import ModelConfig
 from schemas.ids import content_id
 
 if TYPE_CHECKING:  # which build on this
-    from pipelines.driver import Receipt
     from pipelines.road.stage import Build
+    from pipelines.run.driver import Receipt
 
 
 def terms(config: ModelConfig) -> str:

@@ -19,7 +19,7 @@ from schemas.errors import ConfigError
 from schemas.section import Section
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe.recipe import Recipe
     from pipelines.road.stage import Build
 
 COLUMNS = ("id", "question", "options", "answer", "media")

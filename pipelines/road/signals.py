@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.driver import Receipt
 from pipelines.road.stage import Build, count_rows, shards
+from pipelines.run.driver import Receipt
 from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.row_groups import batches
 from pipelines.store.workspace import write_table

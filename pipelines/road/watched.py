@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:  # which build on this
-    from pipelines.recipe import Recipe
+    from pipelines.recipe.recipe import Recipe
     from pipelines.road.stage import Build
     from schemas.completion import ModelIdentity
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.compiler.pipeline import Step
-from pipelines.driver import Call, Receipt, drive
 from pipelines.road.refusals import Refusals
 from pipelines.run.build import Build
+from pipelines.run.driver import Call, Receipt, drive
 from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.driver import DriverConfig, Receipt
 from pipelines.ingest.ingest import IngestConfig
+from pipelines.run.driver import DriverConfig, Receipt
 from pipelines.sources.source import Source
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore

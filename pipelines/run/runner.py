@@ -11,11 +11,11 @@ from typing import Any
 import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
-from pipelines.driver import Receipt
 from pipelines.run.asking import ANSWERS, Asking, cut_off
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
+from pipelines.run.driver import Receipt
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables

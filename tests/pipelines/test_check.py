@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.check import check_recipe
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from schemas.errors import ConfigError
 
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipelines.nonempty import Given, check_not_empty, given_configs
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from schemas.errors import StageError
 
 DROPS = pl.DataFrame({"sample_id": [], "reason": []}, schema={"sample_id": pl.String, "reason": pl.String})

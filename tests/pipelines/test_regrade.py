@@ -20,7 +20,7 @@ from filters.verify.pool import VerifierPool
 from generators.prompts import Prompt
 from pipelines import regrade as regrading
 from pipelines.build import release_path, run_build
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from pipelines.regrade import regrade
 from pipelines.release_rows import ReleaseConfig, record, schema
 from pipelines.road.stage import Build

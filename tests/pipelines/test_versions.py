@@ -13,8 +13,8 @@ from flows.push import pack
 from pipelines.build import run_build
 from pipelines.card import publish_card
 from pipelines.export.rows import open_release
-from pipelines.fork import fork
-from pipelines.recipe import load_recipe
+from pipelines.recipe.fork import fork
+from pipelines.recipe.recipe import load_recipe
 from pipelines.store import garbage
 from pipelines.store.garbage import collect_garbage
 from pipelines.store.scratch import SCRATCH, scratch

@@ -12,7 +12,7 @@ from filters.select.bands import difficulty_band
 from filters.select.clusters import CLUSTER
 from filters.select.quota import OTHERS
 from filters.select.select import SelectConfig, columns_read, rule_of
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.stage import Road, Stage
 from pipelines.road.steps.well_formed import formed_blind, formed_rollouts
 from schemas.errors import ConfigError

@@ -11,7 +11,7 @@ from filters.checks.measure import Evidence, measure_checks
 from filters.checks.score import drop_bad_golds, score_replies
 from generators.checks.catalogue import ChecksConfig, variants
 from generators.checks.variant import VARIANT, Material, Setting, Told
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.rollouts import scores
 from pipelines.road.steps.tables import gold_facts, samples, verify_responses, write

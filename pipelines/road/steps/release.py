@@ -10,9 +10,8 @@ from filters.difficulty import enough
 from filters.guessing import verified_shares
 from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
-from pipelines.driver import Receipt
 from pipelines.nonempty import check_not_empty, given_configs
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.regrade import Report
 from pipelines.release import Content, write_release
 from pipelines.release_rows import CONFIGS
@@ -24,6 +23,7 @@ from pipelines.road.steps.rollouts import logged
 from pipelines.road.steps.round_trip import trained_on
 from pipelines.road.steps.tables import write
 from pipelines.road.steps.traces import answered, reasoned
+from pipelines.run.driver import Receipt
 
 
 def release(build: Build, stage: Stage, road: Road) -> Outcome:

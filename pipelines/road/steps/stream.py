@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipelines.driver import Receipt
 from pipelines.road.stage import Build, Stage
+from pipelines.run.driver import Receipt
 
 PIECE = 4096
 PIECE_BYTES = 16 << 20

@@ -9,7 +9,7 @@ from filters.trace_verdicts import contradictions, drop_judged_wrong, given, jud
 from filters.verify import judge as judges
 from filters.verify.pool import VerifierPool
 from generators import caption, rewrite
-from pipelines.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.ask import ask
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.stream import Beside

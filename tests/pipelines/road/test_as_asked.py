@@ -14,7 +14,7 @@ from filters.verify.reward import reward
 from generators import rollouts
 from generators.prompts import Prompt, asked, same_prompt, turns
 from pipelines.build import release_path, run_build
-from pipelines.recipe import Recipe, load_recipe
+from pipelines.recipe.recipe import Recipe, load_recipe
 from pipelines.release_rows import ReleaseConfig
 from pipelines.road.notes import notes
 from pipelines.road.stage import Build

@@ -15,7 +15,7 @@ from generators.scenes import iter_scenes, questions, render
 from pipelines.build import run_build
 from pipelines.plan import make_plan
 from pipelines.query import open_tables
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from pipelines.road.contents import describe_tables
 from pipelines.road.stage import Build, Road
 from pipelines.road.stages import road

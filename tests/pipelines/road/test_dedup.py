@@ -13,7 +13,7 @@ from PIL import Image
 from generators.scenes import iter_scenes, render
 from pipelines.build import run_build
 from pipelines.check import check
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from pipelines.release import SPLITS
 from pipelines.road.decontaminate import sources_of
 from pipelines.road.evaluation_sets import evaluation_tables

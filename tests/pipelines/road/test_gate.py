@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.check import check_recipe
-from pipelines.recipe import Recipe, load_recipe
+from pipelines.recipe.recipe import Recipe, load_recipe
 from pipelines.road.notes import notes
 from schemas.errors import ConfigError
 

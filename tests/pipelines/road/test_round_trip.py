@@ -15,7 +15,7 @@ from generators.models import identify
 from pipelines.build import run_build
 from pipelines.check import check_recipe
 from pipelines.preview import preview
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.store.workspace import Workspace

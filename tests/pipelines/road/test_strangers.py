@@ -14,7 +14,7 @@ from pipelines.build import run_build
 from pipelines.check import check
 from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.query import run_query
-from pipelines.recipe import load_recipe
+from pipelines.recipe.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.image_folder import ImageFolderSource

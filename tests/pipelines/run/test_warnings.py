@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipelines.road.stages import ROAD
-from pipelines.warnings import CURES, MEANT, all_warnings, cure_of, warnings_of
+from pipelines.run.warnings import CURES, MEANT, all_warnings, cure_of, warnings_of
 
 
 def record(stage: str = "verify", rows: int = 100, **more: Any) -> dict[str, Any]:

@@ -22,15 +22,15 @@ from generators.models import is_template_file
 from generators.rewrite import RewriteConfig
 from generators.rollouts import RolloutsConfig
 from generators.signals.section import SignalsConfig
-from pipelines.driver import DriverConfig
-from pipelines.futile import check_futile
 from pipelines.ingest.ingest import IngestConfig
-from pipelines.mistakes import Places, Where, mistakes, place_of
+from pipelines.recipe.mistakes import Places, Where, mistakes, place_of
+from pipelines.recipe.unused import check_unused
 from pipelines.release_rows import ReleaseConfig
 from pipelines.road.decontaminate import DecontaminateSection
 from pipelines.road.dedup import DedupConfig
 from pipelines.road.groups import SplitSection
 from pipelines.road.selection import SelectSection
+from pipelines.run.driver import DriverConfig
 from pipelines.sources.source import Source
 from pipelines.store.allowed_paths import resolved_inside
 from pipelines.store.workspace import BUILD_NAME, TRIAL
@@ -38,7 +38,7 @@ from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, nearest
 from schemas.section import Section
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 _MOST_KEYS = 100_000
 
@@ -99,7 +99,7 @@ class Recipe(Section):
             part = {"rollouts": "rollouts", "traces": "distill"}[self.preference.responses]
             raise ValueError(f"preference: pairs of {self.preference.responses} need a `{part}` section.")
         self._consistent_checks()
-        check_futile(self)
+        check_unused(self)
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:

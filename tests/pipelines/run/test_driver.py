@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from flows.progress import line
-from pipelines.driver import Call, DriverConfig, Receipt, drive
+from pipelines.run.driver import Call, DriverConfig, Receipt, drive
 from pipelines.store.completions import CompletionsLog
 from schemas.completion import Completion, Message, ModelIdentity, Request, prompt_key
 from schemas.errors import (

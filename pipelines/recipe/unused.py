@@ -19,7 +19,7 @@ from pipelines.road.groups import SplitSection
 from pipelines.road.selection import SelectSection, VectorsSection, encoders, reader
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe.recipe import Recipe
 
 
 class Part(NamedTuple):
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     cure: str
 
 
-def check_futile(recipe: "Recipe") -> None:
+def check_unused(recipe: "Recipe") -> None:
     """Raise ValueError for the first part that could do nothing, in a sentence that starts with its key."""
     for part in (*_of_traces(recipe), *_of_rollouts(recipe), *_of_dedup(recipe), *_of_select(recipe.select)):
         if part.asked and not part.read:

@@ -1,0 +1,1 @@
+"""Recipes: read, checked to the last key, and copied."""
