@@ -23,7 +23,7 @@ def questions(path: Path, rows: int = 12) -> Path:
 def tiny_build(root: Path, source: Path, *, buckets: int | None = None, **more: Any) -> Build:
     """A build of one source of numbers; `more` are attributes of the recipe."""
     section = {"type": "jsonl", "name": "sums", "path": str(source), "kind": "number"}
-    facts = {
+    facts: dict[str, Any] = {
         "name": "tiny",
         "seed": 0,
         "limit": None,
