@@ -1,7 +1,7 @@
-"""Which split a group belongs to: a pure function of its name and a salt, so that growing data moves no old row."""
+"""Which split a group belongs to: by its name and a salt, so that growing data moves no old row, or by what its rows are."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Self
 
 import polars as pl
@@ -38,10 +38,14 @@ class Ties(NamedTuple):
     near_media: pl.DataFrame | None = None
 
 
+Deal = Callable[[pl.DataFrame], pl.DataFrame]
+"""Takes `id, group` and gives `group, dealt`: the side of each group, or null where it has none."""
+
+
 def split_by_group(
     rows: pl.DataFrame,
     ties: Callable[[pl.DataFrame], Ties],
-    config: AssignConfig,
+    config: AssignConfig | Deal,
     released: pl.DataFrame | None = None,
 ) -> Split:
     """Give each row the side of its group; kept is `id, group, split`.
@@ -72,15 +76,42 @@ def side(group: str, config: AssignConfig) -> str:
     return "rl" if draw < config.holdout + config.rl else "sft"
 
 
-def assign_splits(groups: pl.DataFrame, config: AssignConfig, released: pl.DataFrame | None = None) -> Split:
+def by_shares(config: AssignConfig) -> Deal:
+    """Groups are dealt by their names, in the shares of `config`."""
+
+    def deal(groups: pl.DataFrame) -> pl.DataFrame:
+        names = groups.select(pl.col("group").unique())
+        return names.with_columns(dealt=pl.col("group").map_elements(lambda g: side(g, config), return_dtype=pl.String))
+
+    return deal
+
+
+def by_conditions(sides: Mapping[str, pl.Series | None], ids: pl.Series) -> Deal:
+    """A group gets the first of `sides` whose condition one of its rows meets; the side without a condition gets the others.
+
+    `sides` names a side's condition as true, false or null for each of `ids`; null meets nothing.
+    """
+
+    def deal(groups: pl.DataFrame) -> pl.DataFrame:
+        met = pl.DataFrame({"id": ids, **{name: column for name, column in sides.items() if column is not None}})
+        rows = groups.select("id", "group").join(met, on="id", how="left")
+        any_of = rows.group_by("group").agg(pl.col(name).fill_null(False).any() for name in met.columns[1:])
+        first = [pl.when(pl.col(name)).then(pl.lit(name)) for name in met.columns[1:]]
+        others = [pl.lit(name) for name, column in sides.items() if column is None]
+        return any_of.select("group", dealt=pl.coalesce(*first, *others, pl.lit(None, pl.String)))
+
+    return deal
+
+
+def assign_splits(groups: pl.DataFrame, config: AssignConfig | Deal, released: pl.DataFrame | None = None) -> Split:
     """Give each row of `groups` (`id, group`) its `split`; kept is `id, group, split`.
 
     `released` (`id, split`) holds the sides of earlier releases: those rows keep theirs, and so does the rest of their
     group. Where one group holds released rows of two sides, its new rows belong to both and are dropped as
     `split:bridges_groups` (evidence: the sides); `drop_bridges` first takes out just the rows that join them.
     """
-    names = groups.select(pl.col("group").unique())
-    dealt = names.with_columns(dealt=pl.col("group").map_elements(lambda g: side(g, config), return_dtype=pl.String))
+    deal = by_shares(config) if isinstance(config, AssignConfig) else config
+    dealt = deal(groups)
     rows = groups.select("id", "group").join(dealt, on="group", how="left", maintain_order="left")
     known = _released(released)
     rows = rows.join(known.rename({"split": "old"}), on="id", how="left", maintain_order="left")

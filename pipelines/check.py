@@ -6,7 +6,6 @@ from pipelines.card import check_template
 from pipelines.recipe.recipe import Recipe
 from pipelines.road.decontaminate import facts, sources_of
 from pipelines.road.dedup import encoder_identities
-from pipelines.road.evaluation_sets import unread
 from pipelines.road.gate import check_gate
 from pipelines.road.selection import check_vectors
 from pipelines.road.selection import encoder_identities as selection_encoders
@@ -16,6 +15,7 @@ from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.read import check_source
 from pipelines.sources.scenes import ScenesSource
+from pipelines.steps.evaluation_sets import unread
 from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
 

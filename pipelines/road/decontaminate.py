@@ -10,10 +10,10 @@ from filters.decontaminate.benchmarks import known_benchmarks
 from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_hits
 from filters.dedup.content import question_texts
 from generators.encoders import EncoderConfig
-from pipelines.road.evaluation_sets import Named, evaluation_tables, ready, shown
-from pipelines.road.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.sources.read import fingerprint
 from pipelines.sources.source import Source
+from pipelines.steps.evaluation_sets import Named, evaluation_tables, ready, shown
+from pipelines.steps.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from schemas.section import Section
 from schemas.split import Split
@@ -93,7 +93,7 @@ def drop_evaluation_rows(build: "Build", rows: pl.DataFrame, folder: Path) -> Fo
     config = build.recipe.decontaminate
     assert config is not None
     text, image = encoders(build)
-    entries = evaluation_tables(build, sources_of(config), image)
+    entries = evaluation_tables(build, sources_of(config), image, build.recipe.ingest)
     hashes = HashLog(build.workspace.hashes).hashes(pictures(rows), build.media)
     searches = Searches()
     with scratch(folder) as (text_file, image_file):

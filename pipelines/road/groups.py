@@ -11,7 +11,7 @@ from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, near_pairs
 from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
 from pipelines.road.dedup import Parted
-from pipelines.road.vectors import Searches, image_vectors, scratch, text_vectors
+from pipelines.steps.vectors import Searches, image_vectors, scratch, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from schemas.split import Split
 

@@ -12,7 +12,7 @@ import polars as pl
 from pipelines.road.decontaminate import encoders as away_encoders
 from pipelines.road.dedup import encoder_identities
 from pipelines.road.selection import encoder_identities as selection_encoders
-from pipelines.road.vectors import image_identity, text_identity
+from pipelines.steps.vectors import image_identity, text_identity
 from schemas.ids import hash_files
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from filters.select.joint import joint
 from filters.select.select import SelectConfig, clusters_wanted
 from generators.encoders import EncoderConfig
 from pipelines.road.decontaminate import Encoders
-from pipelines.road.vectors import image_identity, image_vectors, scratch, text_identity, text_vectors
+from pipelines.steps.vectors import image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.store.image_hashes import pictures
 from schemas.errors import ConfigError
 from schemas.section import Section

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+from pipelines.driver import DriverConfig
 from pydantic import TypeAdapter
 
-from pipelines.driver import DriverConfig
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.run.build import Build
 from pipelines.sources.source import Source

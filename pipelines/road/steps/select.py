@@ -12,7 +12,7 @@ from pipelines.road import selection
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.candidates import candidates, diversity_measure, student
 from pipelines.road.steps.tables import samples, write
-from pipelines.road.vectors import Searches
+from pipelines.steps.vectors import Searches
 from pipelines.store.ordering import write_sorted
 from pipelines.store.row_groups import batches, whole_rows
 from pipelines.store.workspace import write_table

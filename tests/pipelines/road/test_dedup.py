@@ -16,10 +16,10 @@ from pipelines.check import check
 from pipelines.recipe.recipe import load_recipe
 from pipelines.release import SPLITS
 from pipelines.road.decontaminate import sources_of
-from pipelines.road.evaluation_sets import evaluation_tables
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps.split import latest_rows, released_sides
+from pipelines.steps.evaluation_sets import evaluation_tables
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from filters.dedup.index import Choice, IndexConfig
 from filters.dedup.search import Search, searcher
-from pipelines.road.vectors import Searches
+from pipelines.steps.vectors import Searches
 
 
 def test_one_entry_a_kind_of_index() -> None:

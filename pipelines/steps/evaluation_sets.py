@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 from pydantic import TypeAdapter
@@ -23,19 +22,17 @@ from filters.dedup.image_hash import HASH_VERSION, image_hashes
 from generators.encoders import EncoderConfig, make_image_encoder
 from pipelines.ingest.image_file import ImageFaultError
 from pipelines.ingest.image_loader import ImageLoader
-from pipelines.road.vectors import image_identity
+from pipelines.ingest.ingest import IngestConfig
 from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.read import fingerprint, read_rows
 from pipelines.sources.section import SourceSection
+from pipelines.steps.vectors import Stores, image_identity
 from pipelines.store.embeddings import EmbeddingsLog
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 from schemas.sample import SAMPLE
-
-if TYPE_CHECKING:
-    from pipelines.road.stage import Build
 
 logger = logging.getLogger(__name__)
 
@@ -57,35 +54,41 @@ def ready(names: Sequence[str]) -> list[tuple[str, SourceSection]]:
     return [(name, adapter.validate_python(source)) for name in names for source in benchmark_sources(name)]
 
 
-def evaluation_tables(build: "Build", sources: Named, encoder: EncoderConfig | None) -> pl.DataFrame:
+def evaluation_tables(
+    build: Stores, sources: Named, encoder: EncoderConfig | None, limits: IngestConfig | None = None
+) -> pl.DataFrame:
     """The questions of all evaluation sets (schema `BENCHMARK`).
 
     Sources that the workspace does not know yet are read, and so are those whose pictures have no vector of `encoder` in
-    the embeddings log. Raises ConfigError where one cannot be had.
+    the embeddings log; `limits` says which images are read. Raises ConfigError where one cannot be had.
     """
-    return pl.concat([pl.DataFrame(schema=BENCHMARK), *(_table(build, *named, encoder) for named in sources)])
+    bounds = limits or IngestConfig()
+    tables = (_table(build, *named, encoder, bounds) for named in sources)
+    return pl.concat([pl.DataFrame(schema=BENCHMARK), *tables])
 
 
-def unread(build: "Build", sources: Named) -> list[SourceSection]:
+def unread(build: Stores, sources: Named) -> list[SourceSection]:
     """The sources that the workspace does not hold yet."""
     return [source for name, source in sources if not _path(build, name, source).is_file()]
 
 
-def _path(build: "Build", name: str, source: SourceSection) -> Path:
+def _path(build: Stores, name: str, source: SourceSection) -> Path:
     key = content_id({"version": [VERSION, HASH_VERSION], "set": name, "source": fingerprint(source)})
     return build.workspace.evaluation_sets / f"{key}.parquet"
 
 
-def _table(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+def _table(
+    build: Stores, name: str, source: SourceSection, encoder: EncoderConfig | None, limits: IngestConfig
+) -> pl.DataFrame:
     path = _path(build, name, source)
     table = pl.read_parquet(path) if path.is_file() else None
     if table is None or not _has_vectors(build, table, encoder):
-        table = _read(build, name, source, encoder)
+        table = _read(build, name, source, encoder, limits)
         write_table(table, path)
     return table
 
 
-def _has_vectors(build: "Build", table: pl.DataFrame, encoder: EncoderConfig | None) -> bool:
+def _has_vectors(build: Stores, table: pl.DataFrame, encoder: EncoderConfig | None) -> bool:
     if encoder is None:
         return True
     log = EmbeddingsLog(build.workspace.embeddings)
@@ -98,7 +101,9 @@ def shown(table: pl.DataFrame) -> pl.Series:
     return pictures["sha256"].drop_nulls().unique().sort()
 
 
-def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConfig | None) -> pl.DataFrame:
+def _read(
+    build: Stores, name: str, source: SourceSection, encoder: EncoderConfig | None, limits: IngestConfig
+) -> pl.DataFrame:
     """Read a source with its pictures in a folder that is gone afterwards."""
     folder = build.workspace.evaluation_sets
     with store_errors(folder):
@@ -106,7 +111,7 @@ def _read(build: "Build", name: str, source: SourceSection, encoder: EncoderConf
         _sweep(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
         media = MediaStore(Path(scratch) / "media")
-        rows = _samples(source, media, build)
+        rows = _samples(source, media, limits)
         if rows.is_empty():
             raise ConfigError(f"The evaluation set '{name}' has no rows in {source.name}: nothing would be kept out.")
         shas = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")["sha256"]
@@ -128,9 +133,8 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _samples(source: SourceSection, media: MediaStore, build: "Build") -> pl.DataFrame:
+def _samples(source: SourceSection, media: MediaStore, limits: IngestConfig) -> pl.DataFrame:
     """All rows of a source as samples, answered or not; a picture that cannot be read is one without sha256."""
-    limits = build.recipe.ingest
     parts = [pl.DataFrame(schema=SAMPLE)]
     with ImageLoader(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as loader:
         for rows in read_rows(source, batch=limits.batch_rows):

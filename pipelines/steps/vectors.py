@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -11,10 +11,22 @@ from filters.dedup.search import Search, Told, logged
 from filters.dedup.vectors import Vectors
 from generators.encoders import EncoderConfig, make_image_encoder, make_text_encoder
 from pipelines.store.embeddings import EmbeddingsLog
+from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
+from schemas.engine import MediaReader
 
-if TYPE_CHECKING:
-    from pipelines.road.stage import Build
+
+class Stores(Protocol):
+    """What a build keeps on disk, as far as rows are compared. `replay`: nothing new may be computed by a model."""
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+    @property
+    def media(self) -> MediaReader: ...
+
+    @property
+    def replay(self) -> bool: ...
 
 
 def text_identity(config: EncoderConfig) -> ModelIdentity:
@@ -22,12 +34,12 @@ def text_identity(config: EncoderConfig) -> ModelIdentity:
     return make_text_encoder(config).identity
 
 
-def image_identity(build: "Build", config: EncoderConfig) -> ModelIdentity:
+def image_identity(build: Stores, config: EncoderConfig) -> ModelIdentity:
     """The identity of an image encoder; loads nothing."""
     return make_image_encoder(config, build.media).identity
 
 
-def text_vectors(build: "Build", config: EncoderConfig, texts: pl.DataFrame, out: Path) -> Vectors:
+def text_vectors(build: Stores, config: EncoderConfig, texts: pl.DataFrame, out: Path) -> Vectors:
     """The vectors of `key, text` (as of `filters.dedup.content.question_texts`), mapped from the file `out`."""
     unique = texts.select("key", "text").unique("key").sort("key")
     encoder = make_text_encoder(config)
@@ -40,7 +52,7 @@ def text_vectors(build: "Build", config: EncoderConfig, texts: pl.DataFrame, out
     return log.vectors(encoder.identity, unique["key"], items, lambda: encoder, out, replay=build.replay)
 
 
-def image_vectors(build: "Build", config: EncoderConfig, images: pl.Series, out: Path) -> Vectors:
+def image_vectors(build: Stores, config: EncoderConfig, images: pl.Series, out: Path) -> Vectors:
     """The vectors of images by sha256 (unique, sorted), mapped from the file `out`."""
     encoder = make_image_encoder(config, build.media)
     log = EmbeddingsLog(build.workspace.embeddings)

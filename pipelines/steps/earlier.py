@@ -1,0 +1,67 @@
+"""What earlier releases of a recipe gave away: rows that once went out keep their side, and stay."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.release import released
+from pipelines.steps.set_context import SetBuild
+from pipelines.store.workspace import read_json
+
+UNSELECTED = "unfiltered"
+"""The folder of a release that holds all candidates of its selection."""
+
+BESIDE = frozenset({UNSELECTED, "control", "rollouts"})
+"""Folders of a release that hold more than its rows."""
+
+
+def released_sides(build: SetBuild, sides: Sequence[str]) -> pl.DataFrame | None:
+    """`id, side` of every sample that a release gave away, also as a candidate; its oldest side counts. None without one."""
+    found = [side for release in _releases(build) for side in [*_sides(release, sides), *_unselected(release, sides)]]
+    return pl.concat(found).unique("id", keep="first", maintain_order=True).collect() if found else None
+
+
+def latest_rows(build: SetBuild) -> pl.DataFrame | None:
+    """`id` of the samples of the latest release; None without one."""
+    releases = _releases(build)
+    folders = [p for p in sorted(releases[-1].iterdir()) if p.name not in BESIDE] if releases else []
+    found = [_samples(files).select("id") for p in folders if (files := sorted(p.glob("*.parquet")))]
+    return pl.concat(found).unique("id", maintain_order=True).collect() if found else None
+
+
+def latest_section(build: SetBuild, name: str) -> dict[str, Any] | None:
+    """The section of the step `name` in the recipe of the latest release, as its manifest has it."""
+    releases = _releases(build)
+    manifest = read_json(releases[-1] / "manifest.json") if releases else None
+    steps = (manifest or {}).get("recipe", {}).get("steps") or []
+    entries = (entry for entry in steps if isinstance(entry, dict) and len(entry) == 1)
+    for type_, section in (next(iter(entry.items())) for entry in entries):
+        if isinstance(section, dict) and (section.get("as") or type_) == name:
+            return section
+    return None
+
+
+def _releases(build: SetBuild) -> list[Path]:
+    return released(build.workspace.former(build.recipe.name))
+
+
+def _sides(release: Path, sides: Sequence[str]) -> list[pl.LazyFrame]:
+    parts = [(side, sorted((release / side).glob("*.parquet"))) for side in sides]
+    return [_samples(files).select("id", side=pl.lit(side)) for side, files in parts if files]
+
+
+def _unselected(release: Path, sides: Sequence[str]) -> list[pl.LazyFrame]:
+    files = sorted((release / UNSELECTED).glob("*.parquet"))
+    if not files:
+        return []
+    rows = _samples(files)
+    name = "side" if "side" in rows.collect_schema() else "split"
+    return [rows.select("id", side=name).filter(pl.col("side").is_in(sides))]
+
+
+def _samples(files: list[Path]) -> pl.LazyFrame:
+    """The rows of a config by the sample that they belong to: those of traces name it in `sample_id`."""
+    rows = pl.scan_parquet(files)
+    return rows.with_columns(id="sample_id") if "sample_id" in rows.collect_schema() else rows

@@ -1,0 +1,89 @@
+"""What steps over a whole set may use beside their rows: the logs of the workspace, the recipe's name, earlier releases."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Protocol, cast
+
+import polars as pl
+from pydantic import AfterValidator
+
+from generators.encoders import EncoderConfig, Kind, check_encoder
+from pipelines.ingest.ingest import IngestConfig
+from pipelines.steps.vectors import Searches, Stores
+from pipelines.store import scratch
+from schemas.errors import ConfigError
+from schemas.step import Context
+
+
+class SetRecipe(Protocol):
+    """The recipe, as far as these steps see it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ingest(self) -> IngestConfig: ...
+
+
+class SetBuild(Stores, Protocol):
+    """The build that a step runs in."""
+
+    @property
+    def recipe(self) -> SetRecipe: ...
+
+
+class SetContext(Context, Protocol):
+    """The context of a step type whose scope is `all` and that stands in `pipelines.steps`."""
+
+    @property
+    def build(self) -> SetBuild: ...
+
+
+def build_of(context: Context) -> SetBuild:
+    """The build behind a context. Steps of `pipelines.steps` alone ask for it."""
+    return cast(SetContext, context).build
+
+
+@contextmanager
+def matrices(build: SetBuild) -> Iterator[tuple[Path, Path]]:
+    """Two files of this process alone, for the matrix of texts and that of images; gone afterwards."""
+    with scratch.scratch(build.workspace.build(build.recipe.name)) as folder:
+        yield folder / "text.npy", folder / "image.npy"
+
+
+SEARCHES = pl.Schema(
+    {
+        "index": pl.String(),
+        "device": pl.String(),
+        "searches": pl.Int64(),
+        "rows": pl.Int64(),
+        "largest": pl.String(),
+        "recall": pl.Float64(),
+    }
+)
+
+
+def searches_table(searches: Searches) -> pl.DataFrame:
+    """How vectors were searched, a row a kind of index (`SEARCHES`)."""
+    return pl.DataFrame(searches.notes(), schema=SEARCHES)
+
+
+def named(dropped: pl.DataFrame, name: str) -> pl.DataFrame:
+    """`dropped` with the name of the step in front of each cause, whatever the rule calls itself."""
+    return dropped.with_columns(reason=pl.lit(f"{name}:") + pl.col("reason").str.split_exact(":", 1).struct[1])
+
+
+def _known(kind: Kind) -> AfterValidator:
+    def check(config: EncoderConfig) -> EncoderConfig:
+        try:
+            check_encoder(config, kind)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return config
+
+    return AfterValidator(check)
+
+
+TextEncoder = Annotated[EncoderConfig, _known("text")]
+ImageEncoder = Annotated[EncoderConfig, _known("image")]

@@ -1,0 +1,114 @@
+"""Dedup as a step: the same decisions as the rules themselves, its own name in front of each cause, releases go first."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from pipelines.road.dedup import drop_duplicates
+from pipelines.steps.dedup import STEP, DedupConfig
+from pipelines.store.workspace import Workspace
+
+ENCODERS = {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference-vlm"}}
+
+
+def facts(dropped: pl.DataFrame) -> list[tuple[str, str, str]]:
+    return sorted((id_, reason.partition(":")[2], evidence) for id_, reason, evidence in dropped.iter_rows())
+
+
+def test_it_decides_as_the_fixed_road_does(planted: Any, tmp_path: Path) -> None:
+    tables = planted.tables()
+    old, _ = drop_duplicates(planted.build, planted.rows, tmp_path, None)
+    out = STEP.body(tables, DedupConfig.model_validate(ENCODERS), planted.context("once"))
+    assert out.rows is None
+    assert facts(out.drops) == facts(old.dropped)
+    assert out.drops.height >= 16  # the twelve in capitals and the four in another encoding
+    assert set(out.drops["reason"]) <= {"once:exact", "once:text", "once:image_hash", "once:near"}
+    assert {"once:exact", "once:image_hash"} <= {*out.drops["reason"]}
+    assert out.tables["searches"].columns == ["index", "device", "searches", "rows", "largest", "recall"]
+
+
+def test_a_level_is_left_out_where_its_section_is_null(planted: Any) -> None:
+    config = DedupConfig(minhash=None, image_hash=None)
+    out = STEP.body(planted.tables(), config, planted.context("dedup"))
+    assert {*out.drops["reason"]} == {"dedup:exact"} and out.drops.height == 12
+
+
+def test_the_best_stays_by_the_columns_that_quality_names(planted: Any) -> None:
+    config = DedupConfig.model_validate(
+        {"exact": {"quality": {"by": ["n_right"]}}, "minhash": None, "image_hash": None}
+    )
+    is_capital = planted.rows.sort("id")["question"].str.to_uppercase() == planted.rows.sort("id")["question"]
+    out = STEP.body(planted.tables(is_capital.cast(pl.Int32).alias("n_right")), config, planted.context("dedup"))
+    gone = planted.rows.filter(pl.col("id").is_in(out.drops["id"].implode()))["question"]
+    assert gone.len() == 12 and (gone != gone.str.to_uppercase()).all()
+
+
+@pytest.fixture
+def released(planted: Any, tmp_path: Path) -> Callable[..., Any]:
+    """A build with one release, of these ids, made by this section of dedup."""
+
+    def make(ids: list[str], section: Any) -> Any:
+        workspace = Workspace(tmp_path)
+        folder = workspace.releases("tiny") / "v1"
+        (folder / "sft").mkdir(parents=True)
+        pl.DataFrame({"id": ["t1"], "sample_id": ids[:1]}).write_parquet(folder / "sft" / "a.parquet")
+        (folder / "rl").mkdir()
+        pl.DataFrame({"id": ids[1:]}, schema={"id": pl.String}).write_parquet(folder / "rl" / "a.parquet")
+        recipe = {"steps": ["verify", {"dedup": section}]}
+        (folder / "manifest.json").write_text(json.dumps({"recipe": recipe}))
+        build = planted.build
+        return SimpleNamespace(workspace=workspace, media=build.media, replay=False, recipe=build.recipe)
+
+    return make
+
+
+def test_rows_of_the_latest_release_stay_whatever_else_came(planted: Any, released: Callable[..., Any]) -> None:
+    config = DedupConfig(minhash=None, image_hash=None)
+    dropped = STEP.body(planted.tables(), config, planted.context("dedup")).drops["id"]
+    build = released(dropped.to_list(), None)
+    now = STEP.body(planted.tables(), config, planted.context("dedup", build)).drops["id"]
+    assert now.len() == 12 and not {*now} & {*dropped}
+
+
+def test_they_are_compared_with_each_other_under_other_rules_only(planted: Any, released: Callable[..., Any]) -> None:
+    section = {"minhash": None, "image_hash": None}
+    build = released(planted.rows["id"].to_list(), section)
+    same = STEP.body(planted.tables(), DedupConfig.model_validate(section), planted.context("dedup", build))
+    assert same.drops.is_empty()
+    other = DedupConfig.model_validate(section | {"exact": {"match_answer": False}})
+    assert STEP.body(planted.tables(), other, planted.context("dedup", build)).drops.height == 12
+    assert STEP.body(planted.tables(), other, planted.context("dedup_2", build)).drops.height == 12
+
+
+def test_it_reads_what_it_compares_and_the_columns_of_quality(known: Any) -> None:
+    reads = STEP.reads(DedupConfig(), known).rows
+    assert {*reads} == {"question", "options", "answer", "media", "source", "verified", "n_correct"}
+    assert reads["verified"].optional and not reads["media"].optional
+    asked = STEP.reads(DedupConfig.model_validate({"exact": {"quality": {"by": ["aesthetic"]}}}), known).rows[
+        "aesthetic"
+    ]
+    assert not asked.optional and asked.ref == ("aesthetic",)
+    assert STEP.gives(DedupConfig(), known).columns == {}
+    assert STEP.scope(DedupConfig()) == "all"
+
+
+def test_its_facts_are_the_identities_of_the_encoders(planted: Any) -> None:
+    assert STEP.facts(DedupConfig(), planted.build) == [None, None]
+    text, image = STEP.facts(DedupConfig.model_validate(ENCODERS), planted.build)
+    assert text["model"] == "all-minilm-l6-v2" and image["model"] == "reference-vlm"
+
+
+def test_an_empty_table_stays_one(planted: Any) -> None:
+    empty = planted.tables(rows=planted.rows.clear())
+    assert STEP.body(empty, DedupConfig.model_validate(ENCODERS), planted.context("dedup")).drops.is_empty()
+
+
+def test_a_model_that_is_no_encoder_is_refused_when_the_recipe_is_read() -> None:
+    with pytest.raises(ValidationError, match="'reference-vlm' is no text encoder"):
+        DedupConfig.model_validate({"text": {"model": "reference-vlm"}})

@@ -1,0 +1,160 @@
+"""Split as a step: the sides of the fixed road, sides by condition, groups that stay together and releases that bind."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from pipelines.road.groups import assign_sides
+from pipelines.steps.split import STEP, SplitConfig
+from pipelines.store.workspace import Workspace
+from schemas.step import Out, Tables
+
+ENCODERS = {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference-vlm"}}
+SHARES = {"sft": 0.5, "rl": 0.4, "holdout": 0.1}
+
+
+def run(planted: Any, tables: Tables, section: dict[str, Any], build: Any = None) -> Out:
+    out = STEP.body(tables, SplitConfig.model_validate(section), planted.context("sides", build))
+    assert out.rows is not None
+    assert out.rows.columns == ["id", "side", "group_id"]
+    assert sorted([*out.rows["id"], *out.drops["id"]]) == tables.rows["id"].to_list()
+    return out
+
+
+def texts(**sides: str | None) -> pl.DataFrame:
+    """Questions without media; equal first letters are a group that the source names."""
+    rows = [(id_, f"Question {id_}?", id_[0], cued) for id_, cued in sides.items()]
+    made = pl.DataFrame(rows, schema=["id", "question", "group_id", "mood"], orient="row")
+    return made.with_columns(
+        pl.Series("media", [[]] * made.height, pl.List(pl.Struct({"kind": pl.String, "sha256": pl.String}))),
+        pl.Series("options", [[]] * made.height, pl.List(pl.String)),
+        answer=pl.struct(kind=pl.lit("text"), raw="id", parsed="id"),
+        source=pl.struct(dataset=pl.lit("d")),
+        parent_id=pl.lit(None, pl.String),
+    )
+
+
+def sides_of(out: Out) -> dict[str, str]:
+    assert out.rows is not None
+    return dict(out.rows.select("id", "side").rows())
+
+
+@pytest.mark.parametrize(
+    "section", [SHARES, SHARES | ENCODERS, SHARES | ENCODERS | {"near_questions": {"text_threshold": 0.8}}]
+)
+def test_sides_and_groups_are_those_of_the_fixed_road(
+    tiny: SimpleNamespace, planted: Any, section: dict[str, Any], tmp_path: Path
+) -> None:
+    old_section = {name: value for name, value in section.items() if name not in ENCODERS}
+    dedup = {name: value for name, value in section.items() if name in ENCODERS}
+    build = tiny.make(planted.folder, f"split={json.dumps(old_section)}", f"dedup={json.dumps(dedup)}")
+    rows = planted.rows.sort("id")
+    old, _ = assign_sides(build, rows, tmp_path)
+    out = run(planted, planted.tables(), section)
+    assert out.rows is not None
+    assert out.rows.sort("id").rows() == old.kept.select("id", "split", "group").sort("id").rows()
+    images = rows.select("id", sha=pl.col("media").list.first().struct.field("sha256")).join(out.rows, on="id")
+    assert images.group_by("sha").agg(pl.col("side").n_unique())["side"].max() == 1
+
+
+def test_a_group_goes_to_the_first_side_that_one_of_its_rows_meets(planted: Any) -> None:
+    rows = texts(a1="aha", a2=None, b1=None, b2="calm", c1="aha", c2="hard", d1=None)
+    section = {"sides": {"hard": "mood = 'hard'", "rl": "mood = 'aha'", "sft": "else"}}
+    out = run(planted, planted.tables(rows=rows), section)
+    expected = {"a1": "rl", "a2": "rl", "b1": "sft", "b2": "sft", "c1": "hard", "c2": "hard", "d1": "sft"}
+    assert sides_of(out) == expected
+
+
+def test_a_group_that_meets_no_condition_drops_where_no_side_takes_the_rest(planted: Any) -> None:
+    rows = texts(a1="aha", b1=None, b2="calm")
+    out = run(planted, planted.tables(rows=rows), {"sides": {"rl": "mood = 'aha'"}})
+    assert sides_of(out) == {"a1": "rl"}
+    assert out.drops["reason"].to_list() == ["sides:no_side"] * 2
+    assert out.drops["evidence"].n_unique() == 1 and '"group"' in out.drops["evidence"][0]
+
+
+@pytest.fixture
+def released(planted: Any, tmp_path: Path) -> Any:
+    """A build whose first release gave these rows away."""
+
+    def make(**sides: list[str]) -> Any:
+        folder = Workspace(tmp_path).releases("tiny") / "v1"
+        for side, ids in sides.items():
+            (folder / side).mkdir(parents=True)
+            rows = pl.DataFrame({"id": ids})
+            rows = rows.with_columns(split=pl.lit("rl")) if side == "unfiltered" else rows
+            rows.write_parquet(folder / side / "a.parquet")
+        (folder / "manifest.json").write_text("{}")
+        build = planted.build
+        return SimpleNamespace(workspace=Workspace(tmp_path), media=build.media, replay=False, recipe=build.recipe)
+
+    return make
+
+
+def test_what_a_release_gave_away_keeps_its_side_and_so_does_its_group(planted: Any, released: Any) -> None:
+    rows = texts(a1="aha", a2=None, b1="aha", c1=None)
+    build = released(sft=["a1"], unfiltered=["c1"])
+    by_condition = run(planted, planted.tables(rows=rows), {"sides": {"rl": "mood = 'aha'", "sft": "else"}}, build)
+    assert sides_of(by_condition) == {"a1": "sft", "a2": "sft", "b1": "rl", "c1": "rl"}
+    by_share = run(planted, planted.tables(rows=rows), {"holdout": 1}, build)
+    assert sides_of(by_share) == {"a1": "sft", "a2": "sft", "b1": "holdout", "c1": "rl"}
+
+
+def test_a_row_that_would_join_two_sides_drops(planted: Any, released: Any) -> None:
+    rows = texts(a1=None, b1=None, a2=None).with_columns(question=pl.lit("Q?") + pl.col("id").str.slice(0, 1))
+    rows = pl.concat([rows, texts(b3=None).with_columns(question=pl.lit("Q?a"))])
+    out = run(planted, planted.tables(rows=rows), {"sft": 1}, released(sft=["a1"], rl=["b1"]))
+    assert sides_of(out) == {"a1": "sft", "a2": "sft", "b1": "rl"}
+    assert out.drops.rows() == [("b3", "sides:bridges_groups", '{"sides":["rl","sft"]}')]
+
+
+def test_a_released_row_that_was_dropped_since_binds_its_group(planted: Any, released: Any) -> None:
+    rows = texts(a1=None, a2=None, b1=None)
+    alive = planted.tables(rows=rows.filter(pl.col("id") != "a1"))
+    tables = Tables(alive.rows, {"samples": planted.tables(rows=rows).rows}, alive.answers)
+    assert sides_of(run(planted, tables, {"sft": 1}, released(rl=["a1"]))) == {"a2": "rl", "b1": "sft"}
+
+
+def test_it_reads_what_ties_rows_and_what_its_conditions_name(known: Any) -> None:
+    config = SplitConfig(sides={"rl": "aha.cued > 0", "sft": "else"})
+    reads = STEP.reads(config, known)
+    assert {*reads.rows} == {"aha.cued", "question", "options", "answer", "media", "source", "group_id"}
+    assert reads.rows["aha.cued"].ref == ("aha", "cued")
+    assert reads.beside["samples"].dropped
+    assert STEP.closes == "sample" and STEP.scope(config) == "all"
+
+
+def test_an_empty_table_stays_one(planted: Any) -> None:
+    out = run(planted, planted.tables(rows=planted.rows.clear()), SHARES | ENCODERS)
+    assert out.rows is not None and out.rows.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("section", "shares"),
+    [({}, (0.6, 0.35, 0.05)), ({"rl": 1}, (0, 1, 0)), ({"sft": 0.7, "holdout": 0.3}, (0.7, 0, 0.3))],
+)
+def test_a_share_that_is_not_given_is_none_where_another_is(section: Any, shares: tuple[float, ...]) -> None:
+    given = SplitConfig.model_validate(section).shares
+    assert (given.sft, given.rl, given.holdout) == shares
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"rl": 0.5}, "must be 1, not 0.5"),
+        ({"sides": {"rl": "k > 0"}, "sft": 0.5}, "either `sides`"),
+        ({"sides": {"rl": "else", "sft": "k > 0"}}, "`else` is the last"),
+        ({"sides": {"RL side": "k > 0"}}, "small letters"),
+        ({"sides": {"rl": "k >"}}, "cannot be parsed"),
+        ({"sides": {"rl": "random() > 0.5"}}, "random"),
+        ({"sides": {}}, "at least 1"),
+    ],
+)
+def test_a_mistake_is_one_sentence(section: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SplitConfig.model_validate(section)
