@@ -72,6 +72,7 @@ def _database(process: int) -> Any:
             "temp_directory": "",
             "memory_limit": f"{MEMORY}B",
             "threads": 1,
+            "ieee_floating_point_ops": False,  # nothing divided by nothing is null; as NaN it would exceed any number
         }
     )
     database.execute("SET GLOBAL TimeZone = 'UTC'")  # else times with a zone are read in that of this machine

@@ -62,7 +62,8 @@ def catalogue() -> Mapping[str, Function]:
     """DuckDB's functions by their names in small letters."""
     rows = fetch(
         "SELECT lower(function_name), list(DISTINCT function_type),"
-        " bool_and(coalesce(stability = 'CONSISTENT', true)), max(macro_definition), flatten(list(parameters))"
+        " bool_and(coalesce(stability = 'CONSISTENT', true)),"
+        " max(macro_definition) FILTER (function_type = 'macro'), flatten(list(parameters))"
         " FROM duckdb_functions() GROUP BY 1"
     )
     return {

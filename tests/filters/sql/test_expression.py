@@ -18,7 +18,7 @@ TYPES: dict[str, pl.DataType] = {
     "judge": pl.String(),
     "correct": pl.Boolean(),
     "words": pl.List(pl.String()),
-    "answer": pl.Struct({"kind": pl.String()}),
+    "verifier": pl.Struct({"id": pl.String()}),
 }
 
 CONDITIONS = {
@@ -31,7 +31,7 @@ CONDITIONS = {
     "list_contains(list_filter(words, lambda k: k <> judge), 'a')": {"words", "judge"},
     "len([k for k in words if k = judge]) > 0": {"words", "judge"},
     "(judge -> '$.a') IS NULL": {"judge"},
-    "(answer).kind IN ('choice', 'number')": {"answer"},
+    "(verifier).id IN ('choice', 'number')": {"verifier"},
     "judge LIKE '%a%' AND regexp_matches(judge, 'b+')": {"judge"},
     "CASE WHEN k > 1 THEN share < 0.5 END": {"k", "share"},
     "TRY_CAST(judge AS INTEGER) BETWEEN 1 AND 3": {"judge"},
@@ -105,7 +105,7 @@ REFUSED = {
 MISTYPED = {
     "difficulty.kk > 1": "`difficulty.kk > 1` reads difficulty.kk, which nothing gives. Did you mean 'difficulty.k'?",
     "Correct": "`Correct` reads Correct, which nothing gives. Did you mean 'correct'?",
-    "answer.kind = 'x'": "`answer.kind = 'x'` reads answer.kind, which nothing gives. A field of answer is (answer).kind.",
+    "verifier.id = 'x'": "`verifier.id = 'x'` reads verifier.id, which nothing gives. A field of verifier is (verifier).id.",
     "k": "`k` is no condition: it gives Int64; compare it with something",
     "NULL": "`NULL` is no condition: it gives Int64; compare it with something",
     "judge > 1": "`judge > 1` Cannot compare values of type VARCHAR and type INTEGER_LITERAL - an explicit cast is required",
@@ -172,6 +172,12 @@ def test_a_bare_column_keeps_its_type() -> None:
 def test_a_row_that_fails_is_undecided() -> None:
     frame = pl.DataFrame({"judge": ["3", "n/a", None, "1"]})
     assert Condition("judge::INTEGER > 2").evaluate(frame).to_list() == [True, None, None, False]
+
+
+def test_a_division_by_zero_is_undecided() -> None:
+    frame = pl.DataFrame({"k": [0, 1, 1], "n": [0, 0, 2]})
+    assert Condition("k / n >= 0.5").evaluate(frame).to_list() == [None, None, True]
+    assert Condition("k % n = 1").evaluate(frame).to_list() == [None, None, True]
 
 
 def test_no_column_still_has_a_value_a_row() -> None:
