@@ -55,7 +55,13 @@ class PickConfig(StepConfig):
 
 
 def reads(config: PickConfig, known: Known) -> Reads:
-    """What the rows are picked by; for guesses, the verdicts of all rows that there were, with their samples' golds."""
+    """What the rows are picked by; for guesses, the verdicts of all rows that there were, with their samples' golds.
+
+    Raises ValueError for samples, which have no siblings.
+    """
+    of = config.of or "trace"
+    if known.unit(of) == "sample":
+        raise ValueError("`of`: it picks among the rows made from one row; to choose among samples use `select`")
     rows: dict[str, Read] = {}
     if config.by is not None:
         rows["value"] = read(config.by)
@@ -67,7 +73,6 @@ def reads(config: PickConfig, known: Known) -> Reads:
         rows["index"] = read("index", pl.Int32(), optional=True)
     if not config.beats_chance:
         return Reads(rows)
-    of = config.of or "trace"
     scored = {
         "correct": read("correct", pl.Boolean()),
         "no_answer": read("no_answer", pl.Boolean(), optional=True),

@@ -148,3 +148,8 @@ def test_guesses_are_told_from_whole_sources_and_see_what_was_dropped() -> None:
     assert STEP.scope(config) == "all"
     assert STEP.reads(config, Known).beside["scored"].dropped
     assert STEP.scope(PickConfig(take="random")) == "sample"
+
+
+def test_samples_are_not_picked_among() -> None:
+    with pytest.raises(ValueError, match="use `select`"):
+        STEP.reads(PickConfig(of="sample", take="random"), Known)

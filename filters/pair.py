@@ -1,0 +1,157 @@
+"""The step `pair`: rows that are preferred beside rows that are not, as rows of their own, for DPO and its relatives.
+
+Two rows make a pair if they answer the same prompt, that is, were made from the same row, or if one goes on from the other
+(MPO's rejected half continues a chosen response without the image). Equal texts of a model count once; a text that is chosen
+once and rejected another time is on neither side, and so is what was cut off. All pairs that are left are made, or `cap`
+of them for each prompt.
+
+MPO / MMPR (`mmpr_data_pipeline_correctness_postprocess.py` of OpenGVLab/InternVL) makes all pairs of a right and a wrong
+response but those whose right answer is part of the wrong one (`guard: final_in_final`), and draws 15 for each question.
+LongPerceptualThoughts pairs each response once at most (`once`); MM-RLHF pairs ranked responses by their `margin`.
+"""
+
+from typing import Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from filters.pairing import SIDES, First, Guard, candidates, different, taken, unguarded
+from filters.sql.expression import Condition, ConditionText
+from schemas.ids import content_id
+from schemas.section import Section
+from schemas.step import Context, Gives, Known, Out, Read, Reads, StepConfig, StepType, Tables, read, reads_of
+
+
+class Margin(Section):
+    """By how much a chosen row is ahead."""
+
+    column: str = Field(description="a column of numbers")
+    at_least: float = Field(gt=0, description="how much more of it the chosen row has than the rejected one")
+
+
+class PairConfig(StepConfig):
+    """Which rows are paired, and how many pairs there may be."""
+
+    chosen: ConditionText | None = Field(
+        default=None, description="which rows are preferred; null: any, by the `margin`"
+    )
+    rejected: ConditionText | None = Field(
+        default=None, description="which rows are not preferred; null: any, by the `margin`"
+    )
+    column: str | None = Field(
+        default=None, description="the text of a row; null: `text`, or the column named like the step that made it"
+    )
+    cap: int | None = Field(default=None, ge=1, description="pairs of one prompt at most; null: all")
+    first: First = Field(
+        default="chance",
+        description="which pairs the cap leaves: drawn by chance, by id, or those of the widest margin",
+    )
+    once: bool = Field(default=False, description="a row is in one pair at most")
+    guard: Guard | None = Field(
+        default=None,
+        description="make no pair where the chosen row's answer is part of the rejected one's (`final_in_final`), or "
+        "stands as words of their own in its text (`final_in_text`)",
+    )
+    margin: Margin | None = None
+    across_models: bool = Field(
+        default=False, description="pair a row of one model with a row of another too, which also teaches who speaks"
+    )
+    truncated: bool = Field(default=False, description="pair replies that were cut off, too")
+
+    @model_validator(mode="after")
+    def _sides(self) -> Self:
+        if self.margin is None and None in (self.chosen, self.rejected):
+            raise ValueError("say which rows are `chosen` and which are `rejected`, or give a `margin`")
+        if self.first == "widest" and self.margin is None:
+            raise ValueError("`first: widest` goes by a margin; name its column in `margin`")
+        return self
+
+
+COLUMNS = dict.fromkeys(
+    ("chosen", "rejected", "chosen_id", "rejected_id", "chosen_model", "rejected_model"), pl.String()
+)
+
+
+def reads(config: PairConfig, known: Known) -> Reads:
+    """Texts, models and ends of the rows, and what conditions, guard and margin read.
+
+    Raises ValueError for a condition that is none, and a margin of anything but numbers.
+    """
+    assert config.of is not None
+    types = known.types(config.of)
+    named = config.of if isinstance(config.of, str) else config.of[0]
+    column = config.column or next((name for name in ("text", named) if name in types), "text")
+    rows = {
+        "_text": read(column, pl.String()),
+        "_model": read("model", pl.String(), optional=True),
+        "_end": read("finish_reason", pl.String(), optional=True),
+    }
+    if config.guard is not None:
+        rows["_final"] = read("final", pl.String())
+    if config.margin is not None:
+        rows["_value"] = _number(config.margin.column, types.get(config.margin.column))
+    for text in (config.chosen, config.rejected):
+        if text is not None:
+            condition = Condition(text)
+            condition.type(types)
+            rows |= reads_of(condition.references)
+    return Reads(rows)
+
+
+def _number(column: str, dtype: pl.DataType | None) -> Read:
+    if dtype is not None and not dtype.is_numeric():
+        raise ValueError(f"`margin`: the column {column} is {dtype}, and a margin is between numbers")
+    return read(column)
+
+
+def body(tables: Tables, config: PairConfig, context: Context) -> Out:
+    """The pairs: `id`, `parent_id` (the chosen row), `COLUMNS`, and `margin` where the section asks for one.
+
+    What guard and cap leave out is counted in the notes.
+    """
+    clear = config.margin is None
+    rows = different(_on_sides(tables.rows, config), across_models=config.across_models, clear=clear)
+    at_least = None if config.margin is None else config.margin.at_least
+    found = candidates(rows, across_models=config.across_models, at_least=at_least)
+    may = found if config.guard is None else found.filter(unguarded(found, rows, config.guard))
+    made_of = may.select("chosen_id", "rejected_id").iter_rows()
+    ids = [content_id(["pair", context.name, one, other]) for one, other in made_of]
+    may = may.with_columns(pl.Series("id", ids, dtype=pl.String))
+    seed = f"{context.name}:{context.seed}"
+    pairs = taken(may, first=config.first, once=config.once, cap=config.cap, seed=seed)
+    notes = {"guarded": found.height - may.height, "left_out": may.height - pairs.height}
+    for side in SIDES:
+        mine = rows.select(pl.col("text").alias(side), pl.col("model").alias(f"{side}_model"), id=pl.col("id"))
+        pairs = pairs.join(mine, left_on=f"{side}_id", right_on="id", how="left", validate="m:1")
+    notes = {name: count for name, count in notes.items() if count}
+    return Out(pairs.select("id", *_gives(config), parent_id="chosen_id"), notes=notes)
+
+
+def _on_sides(rows: pl.DataFrame, config: PairConfig) -> pl.DataFrame:
+    """The rows that can be on a side, with what the rule reads."""
+    read_as = ("text", "model", "end", "final", "value")
+    named = {name: pl.col(f"_{name}") for name in read_as if f"_{name}" in rows.columns}
+    chosen, rejected = (
+        pl.lit(True) if text is None else Condition(text).evaluate(rows).fill_null(False)
+        for text in (config.chosen, config.rejected)
+    )
+    there = pl.col("text").str.strip_chars().fill_null("") != ""
+    whole = pl.lit(True) if config.truncated else pl.col("end").fill_null("stop") != "length"
+    facts = rows.select("id", "sample_id", "parent_id", **named, chosen=chosen, rejected=rejected)
+    return facts.filter(there & whole & (pl.col("chosen") | pl.col("rejected")))
+
+
+def _gives(config: PairConfig) -> dict[str, pl.DataType]:
+    return COLUMNS | ({"margin": pl.Float64()} if config.margin is not None else {})
+
+
+STEP = StepType(
+    name="pair",
+    summary="makes pairs of a preferred row and one that is not",
+    version=1,
+    config=PairConfig,
+    reads=reads,
+    gives=lambda config, known: Gives(_gives(config), makes="pair"),
+    body=body,
+    scope=lambda config: "sample",
+)

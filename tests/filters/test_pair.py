@@ -1,0 +1,149 @@
+"""The step `pair`: what it makes of replies, and what it refuses."""
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from filters.pair import STEP, PairConfig
+from schemas.step import Tables
+
+TYPES = {
+    "id": pl.String,
+    "sample_id": pl.String,
+    "parent_id": pl.String,
+    "made_by": pl.String,
+    "_text": pl.String,
+    "_model": pl.String,
+    "_end": pl.String,
+    "_final": pl.String,
+    "_value": pl.Int32,
+    "correct": pl.Boolean,
+}
+
+
+def replies(*made, **more):
+    """Replies of one sample: (text, correct, more)."""
+    rows = [
+        {"id": f"r{i}", "sample_id": "s", "parent_id": "s", "made_by": "tries", "_model": "vlm", "_text": text,
+         "correct": correct, **more, **own}
+        for i, (text, correct, own) in enumerate(made)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=TYPES)
+
+
+def pair(rows, context, name="pair", seed=0, **config):
+    config = {"of": "tries", "chosen": "correct", "rejected": "NOT correct", **config}
+    config = PairConfig(**config)
+    if config.margin is None:
+        rows = rows.drop("_value")
+    out = STEP.body(Tables(rows, {}, pl.DataFrame()), config, context(name, seed))
+    given = STEP.gives(config, None)
+    assert given.makes == "pair"
+    assert dict(out.rows.schema) == {"id": pl.String, **given.columns, "parent_id": pl.String}
+    assert out.rows["parent_id"].to_list() == out.rows["chosen_id"].to_list()
+    return out
+
+
+THREE = replies(("right", True, {}), ("wrong", False, {}), ("wronger", False, {}))
+
+
+def test_a_pair_holds_both_texts_and_who_wrote_them(context) -> None:
+    out = pair(THREE, context)
+    assert out.rows.sort("rejected_id").drop("id", "parent_id").rows() == [
+        ("right", "wrong", "r0", "r1", "vlm", "vlm"),
+        ("right", "wronger", "r0", "r2", "vlm", "vlm"),
+    ]
+    assert out.notes == {}
+    assert pair(THREE, context, cap=1).notes == {"left_out": 1}
+
+
+def test_ids_are_of_what_was_paired_by_which_step(context) -> None:
+    ids = pair(THREE, context).rows["id"]
+    assert ids.is_unique().all()
+    assert set(ids) == set(pair(THREE, context, seed=7).rows["id"])
+    assert not set(ids) & set(pair(THREE, context, name="other").rows["id"])
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (("wrong", None, {}), "nobody could tell"),
+        (("wrong", False, {"_end": "length"}), "it was cut off"),
+        ((" ", False, {}), "it holds nothing"),
+        ((None, False, {}), "it holds nothing"),
+        (("right", False, {}), "it says what the right one says"),
+        (("wrong", False, {"_model": "other"}), "another model wrote it"),
+        (("wrong", False, {"parent_id": "other"}), "it answers another prompt"),
+    ],
+)
+def test_what_is_on_no_side(context, row, why) -> None:
+    assert pair(replies(("right", True, {}), row), context).rows.height == 0, why
+
+
+def test_cut_off_replies_and_those_of_other_models_are_paired_on_request(context) -> None:
+    made = replies(("right", True, {}), ("wrong", False, {"_end": "length", "_model": "small"}))
+    out = pair(made, context, truncated=True, across_models=True)
+    assert out.rows.select("chosen_model", "rejected_model").rows() == [("vlm", "small")]
+
+
+def test_a_guard_leaves_out_and_counts(context) -> None:
+    made = replies(("It is 4", True, {"_final": "4"}), ("Not 4 but 5", False, {"_final": "5"}), ("6", False, {}))
+    out = pair(made, context, guard="final_in_text")
+    assert (out.rows["rejected"].to_list(), out.notes) == (["6"], {"guarded": 1})
+    assert pair(made, context, guard="final_in_final").rows.height == 2
+
+
+def test_ranked_rows_are_paired_by_their_margin(context) -> None:
+    made = replies(*[(f"text {i}", None, {"_value": value}) for i, value in enumerate((9, 5, 4, None))])
+    out = pair(made, context, chosen=None, rejected=None, margin={"column": "score", "at_least": 2})
+    assert out.rows.select("chosen", "rejected", "margin").sort("rejected").rows() == [
+        ("text 0", "text 1", 4.0),
+        ("text 0", "text 2", 5.0),
+    ]
+
+
+def test_conditions_may_overlap_where_a_margin_tells_the_sides(context) -> None:
+    made = replies(*[(f"text {i}", None, {"_value": value}) for i, value in enumerate((9, 5, 1))])
+    made = made.with_columns(score="_value")
+    out = pair(made, context, chosen="score >= 5", rejected="score <= 5", margin={"column": "score", "at_least": 2})
+    assert sorted(out.rows.select("chosen", "rejected").rows()) == [
+        ("text 0", "text 1"), ("text 0", "text 2"), ("text 1", "text 2")
+    ]  # fmt: skip
+
+
+def test_rows_of_two_steps_are_told_apart_by_who_made_them(context) -> None:
+    made = replies(("whole", None, {}), ("blind", None, {"made_by": "blind", "parent_id": "r0"}))
+    out = pair(made, context, of=("tries", "blind"), chosen="made_by = 'tries'", rejected="made_by = 'blind'")
+    assert out.rows.select("chosen", "rejected").rows() == [("whole", "blind")]
+
+
+def test_no_rows_make_no_pairs(context) -> None:
+    assert pair(replies(), context, cap=3, guard="final_in_final").rows.height == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, "say which rows are `chosen`"),
+        ({"chosen": "correct"}, "say which rows are `chosen`"),
+        ({"chosen": "correct", "rejected": "NOT correct", "first": "widest"}, "goes by a margin"),
+        ({"margin": {"column": "score", "at_least": 0}}, "greater than 0"),
+    ],
+)
+def test_a_section_that_tells_no_sides_is_refused(config, message) -> None:
+    with pytest.raises(ValidationError, match=message):
+        PairConfig(of="trace", **config)
+
+
+def test_it_reads_what_its_section_names(known) -> None:
+    units = {"trace": {"text": pl.String(), "correct": pl.Boolean(), "score": pl.Int32()}, "described": {
+        "described": pl.String(), "k": pl.Int32()}}  # fmt: skip
+    sides = {"chosen": "correct", "rejected": "NOT correct"}
+    rows = lambda **config: STEP.reads(PairConfig(**config), known(units)).rows  # noqa: E731
+    assert set(rows(of="trace", **sides)) == {"_text", "_model", "_end", "correct"}
+    assert set(rows(of="trace", guard="final_in_final", **sides)) - set(rows(of="trace", **sides)) == {"_final"}
+    assert rows(of="described", chosen="k > 2", rejected="k < 1")["_text"].ref == ("described",)
+    with pytest.raises(ValueError, match="a margin is between numbers"):
+        rows(of="trace", margin={"column": "text", "at_least": 1})
+    with pytest.raises(ValueError, match="no condition"):
+        rows(of="trace", chosen="score", rejected="NOT correct")
