@@ -193,8 +193,10 @@ class StepType(Generic[C]):
     `of` is the unit that it works on where its section does not say so, `over` what it works on where that is not simply
     `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives, beside
     its section and its reads, as JSON; it gets the running build. `verdict` says that what it gives is a judgement about its
-    rows: it may read the gold, and shows it to nobody; `golds` names those of its columns that are a gold. `last` says that
-    nothing but steps like it may follow; `closes` names a unit of which no rows may be made after it. `summary` is
+    rows: it may read the gold, and shows it to nobody; `golds` names those of its columns that are a gold. `expand` gives
+    the section that a preset stands for. A body that `streams` reads the rows beside its own by itself, a bucket at a time,
+    through its context. `last` says that nothing but steps like it may follow; `closes` names a unit of which no rows may be
+    made after it. `summary` is
     one line for `curate show`.
     """
 
@@ -212,5 +214,7 @@ class StepType(Generic[C]):
     facts: Callable[[C, Any], Any] = lambda config, build: None
     verdict: bool = False
     golds: frozenset[str] = frozenset()
+    expand: Callable[[C], Any] | None = None
+    streams: bool = False
     last: bool = False
     closes: str | None = None
