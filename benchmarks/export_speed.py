@@ -23,8 +23,8 @@ from memory import peak_gb
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
-from pipelines.release_rows import schema
-from pipelines.shards import Shards
+from pipelines.release.parquet_shards import Shards
+from pipelines.release.rows import schema
 from schemas.ids import content_id
 
 RESULTS = Path(__file__).parent / "results"

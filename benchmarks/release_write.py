@@ -18,8 +18,8 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.release import Content, write_release
-from pipelines.release_rows import ReleaseConfig
+from pipelines.release.rows import ReleaseConfig
+from pipelines.release.write import Content, write_release
 from pipelines.store.media import MediaStore
 
 RESULTS = Path(__file__).parent / "results" / "release_write.json"

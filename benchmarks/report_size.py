@@ -30,8 +30,8 @@ import polars as pl
 from PIL import Image
 
 from filters.difficulty import DifficultyConfig, is_unread, measure
-from pipelines.card import publish_card
 from pipelines.recipe.recipe import load_recipe
+from pipelines.release.card import publish_card
 from pipelines.report.origin import find_origin
 from pipelines.report.write import write_report
 from pipelines.road.stage import Build, run_stage, write_split

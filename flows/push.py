@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipelines import rollout_rows
-from pipelines.card import loadable, render_card
-from pipelines.manifest import check_files, read_manifest
-from pipelines.release_rows import CONFIGS
+from pipelines.release import rollout_rows
+from pipelines.release.card import loadable, render_card
+from pipelines.release.manifest import check_files, read_manifest
+from pipelines.release.rows import CONFIGS
 from pipelines.store.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 

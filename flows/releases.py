@@ -14,7 +14,7 @@ releases_app = typer.Typer()
 def releases(workspace: WorkspaceOption = HERE) -> None:
     """List the releases of the workspace: version, content hash, rows of each config, size."""
     with sentences():
-        from pipelines.versions import list_releases
+        from pipelines.release.versions import list_releases
 
         found = list_releases(workspace)
         say(text(found) if found.height else f"{workspace} holds no release. `curate build RECIPE` makes one.")
@@ -30,9 +30,9 @@ def diff(
 ) -> None:
     """Say which rows came, went or changed between two releases, and why."""
     with sentences():
+        from pipelines.release.versions import diff as compare
+        from pipelines.release.versions import find_release
         from pipelines.store.workspace import write_table
-        from pipelines.versions import diff as compare
-        from pipelines.versions import find_release
 
         found = compare(find_release(old, workspace), find_release(new, workspace))
         for key, before, after in found.settings:
@@ -80,8 +80,8 @@ def card(
 ) -> None:
     """Render the data card of a release again, from its manifest alone."""
     with sentences():
-        from pipelines.card import check_template, publish_card
-        from pipelines.versions import find_release
+        from pipelines.release.card import check_template, publish_card
+        from pipelines.release.versions import find_release
 
         if template is not None:
             check_template(template)
@@ -104,7 +104,7 @@ def push(
     with sentences():
         from flows.push import find_token, pack
         from flows.push import push as send
-        from pipelines.versions import find_release
+        from pipelines.release.versions import find_release
 
         parcel = pack(find_release(release, workspace), repo, extras=extras)
         for name, rows in parcel.configs.items():

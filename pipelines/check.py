@@ -2,8 +2,8 @@
 
 from generators.encoders import EncoderConfig, Kind, check_encoder
 from generators.models import reads_images
-from pipelines.card import check_template
 from pipelines.recipe.recipe import Recipe
+from pipelines.release.card import check_template
 from pipelines.road.decontaminate import facts, sources_of
 from pipelines.road.dedup import encoder_identities
 from pipelines.road.gate import check_gate

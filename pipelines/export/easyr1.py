@@ -18,7 +18,7 @@ from pipelines.export.marks import check_marks, escape, marked_question
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row, UnfitError
 from pipelines.export.sheet import Draft, Exported, Sheet, embedded, gradable
-from pipelines.shards import IMAGES
+from pipelines.release.parquet_shards import IMAGES
 
 REWARD = '''
 

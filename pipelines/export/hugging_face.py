@@ -8,7 +8,7 @@ import pyarrow as pa
 from filters.verify.reward import ground_truth
 from pipelines.export.rows import Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Sheet, embedded, reply
-from pipelines.shards import IMAGES
+from pipelines.release.parquet_shards import IMAGES
 
 _TEXT = (
     "id",

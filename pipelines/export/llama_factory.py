@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipelines.export.marks import check_marks, escape, marked_question
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Sheet, Turns, reply, turns
-from pipelines.shards import TURNS
+from pipelines.release.parquet_shards import TURNS
 
 _TURN = pa.struct({"role": pa.string(), "content": pa.string()})
 _PATHS = pa.list_(pa.string())

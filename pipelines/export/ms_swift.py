@@ -18,7 +18,7 @@ from pipelines.export.marks import COMMON, check_marks, escape, marked_question
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Sheet, Turns, gradable, reply, turns
-from pipelines.shards import TURNS
+from pipelines.release.parquet_shards import TURNS
 
 MARKS = (*COMMON, "img", "bbox", "ref-object", "cot-process", "start-image")
 REWARD = '''

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from pipelines.manifest import check_files, read_manifest
-from pipelines.versions import find_release
+from pipelines.release.manifest import check_files, read_manifest
+from pipelines.release.versions import find_release
 from schemas.marks import cut
 
 BATCH = 64

@@ -16,7 +16,7 @@ from pipelines.export.marks import escape
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
 from pipelines.export.sheet import GOLD, Draft, Exported, Sheet, embedded, gold, reply, turns
-from pipelines.shards import IMAGES, PARTS, TURNS
+from pipelines.release.parquet_shards import IMAGES, PARTS, TURNS
 
 REWARD = '''
 

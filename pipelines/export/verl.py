@@ -17,7 +17,7 @@ from pipelines.export.marks import check_marks, escape, marked_question
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Sheet, embedded, gradable, reply, turns
-from pipelines.shards import IMAGES, TURNS
+from pipelines.release.parquet_shards import IMAGES, TURNS
 
 REWARD = '''
 

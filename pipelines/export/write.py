@@ -25,7 +25,7 @@ from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import reward_package
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
-from pipelines.shards import Shards, hub_schema
+from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.workspace import read_json, store_errors, write_json
 from schemas.errors import ConfigError
 from schemas.ids import content_id

@@ -25,7 +25,7 @@ from generators.signals.section import SignalsConfig
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.recipe.mistakes import Places, Where, mistakes, place_of
 from pipelines.recipe.unused import check_unused
-from pipelines.release_rows import ReleaseConfig
+from pipelines.release.rows import ReleaseConfig
 from pipelines.road.decontaminate import DecontaminateSection
 from pipelines.road.dedup import DedupConfig
 from pipelines.road.groups import SplitSection

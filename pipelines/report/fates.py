@@ -3,7 +3,7 @@
 import polars as pl
 
 from filters.select.bands import BandConfig, difficulty_band
-from pipelines.release import SPLITS
+from pipelines.release.write import SPLITS
 from pipelines.report.origin import Origin
 
 FATES = pl.Schema(

@@ -9,11 +9,11 @@ import polars as pl
 import yaml
 
 from filters.select.bands import BandConfig
-from pipelines.manifest import read_manifest
-from pipelines.release_rows import CONFIGS
+from pipelines.release.manifest import read_manifest
+from pipelines.release.rows import CONFIGS
+from pipelines.release.versions import find_release
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import Workspace, read_json
-from pipelines.versions import find_release
 from schemas.errors import ConfigError
 
 _RECORD = ("stage", "unit", "rows_in", "kept", "dropped")

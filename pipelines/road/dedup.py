@@ -13,7 +13,7 @@ from filters.dedup.image_hash import ImageHashConfig, drop_image_hash
 from filters.dedup.levels import Level, drop_by_levels
 from filters.dedup.minhash import MinHashConfig, drop_similar_text
 from generators.encoders import EncoderConfig
-from pipelines.release import released
+from pipelines.release.write import released
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from pipelines.store.workspace import read_json

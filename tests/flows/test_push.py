@@ -23,8 +23,8 @@ import pytest
 from filters.difficulty import DifficultyConfig
 from flows import push as pushing
 from flows.push import pack, push
-from pipelines.release import Content, write_release
-from pipelines.release_rows import ReleaseConfig
+from pipelines.release.rows import ReleaseConfig
+from pipelines.release.write import Content, write_release
 from schemas.errors import ConfigError, StoreError
 
 TOKEN = "hf_a-token-that-nobody-may-print"

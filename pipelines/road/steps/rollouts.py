@@ -57,7 +57,7 @@ def scores(road: Road) -> pl.LazyFrame:
 
 
 def logged(road: Road) -> pl.LazyFrame:
-    """Every rollout with its text and what it counts as: the columns of `pipelines.rollout_rows.SCHEMA`.
+    """Every rollout with its text and what it counts as: the columns of `pipelines.release.rollout_rows.SCHEMA`.
 
     In the order of the table of rollouts. Texts are streamed past the verdicts, which hold none.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.release import SPLITS, released
+from pipelines.release.write import SPLITS, released
 from pipelines.road.groups import assign_sides
 from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.tables import samples, write

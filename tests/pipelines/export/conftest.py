@@ -13,8 +13,8 @@ import pytest
 from filters.verify.gold import parse_gold
 from generators.prompts import Prompt
 from generators.scenes import iter_scenes, render
-from pipelines.release_rows import ReleaseConfig, record, schema
-from pipelines.shards import Shards
+from pipelines.release.parquet_shards import Shards
+from pipelines.release.rows import ReleaseConfig, record, schema
 from pipelines.store.media import MediaStore
 from schemas.answer import dump_answer
 from schemas.ids import content_id

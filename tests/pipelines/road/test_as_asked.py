@@ -15,7 +15,7 @@ from generators import rollouts
 from generators.prompts import Prompt, asked, same_prompt, turns
 from pipelines.build import release_path, run_build
 from pipelines.recipe.recipe import Recipe, load_recipe
-from pipelines.release_rows import ReleaseConfig
+from pipelines.release.rows import ReleaseConfig
 from pipelines.road.notes import notes
 from pipelines.road.stage import Build
 from pipelines.road.stages import road

@@ -14,7 +14,7 @@ from generators.scenes import iter_scenes, render
 from pipelines.build import run_build
 from pipelines.check import check
 from pipelines.recipe.recipe import load_recipe
-from pipelines.release import SPLITS
+from pipelines.release.write import SPLITS
 from pipelines.road.decontaminate import sources_of
 from pipelines.road.stage import Build
 from pipelines.road.stages import road

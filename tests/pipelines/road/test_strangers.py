@@ -15,6 +15,7 @@ from pipelines.check import check
 from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.query import run_query
 from pipelines.recipe.recipe import load_recipe
+from pipelines.release.versions import find_release
 from pipelines.road.stage import Build
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.image_folder import ImageFolderSource
@@ -24,7 +25,6 @@ from pipelines.sources.section import SourceSection
 from pipelines.store.media import MediaStore
 from pipelines.store.read_only_sql import connect, lock
 from pipelines.store.workspace import Workspace
-from pipelines.versions import find_release
 from schemas.errors import ConfigError
 from schemas.split import Split
 

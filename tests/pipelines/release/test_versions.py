@@ -11,15 +11,15 @@ import pytest
 
 from flows.push import pack
 from pipelines.build import run_build
-from pipelines.card import publish_card
 from pipelines.export.rows import open_release
 from pipelines.recipe.fork import fork
 from pipelines.recipe.recipe import load_recipe
+from pipelines.release.card import publish_card
+from pipelines.release.versions import diff, find_release, list_releases
 from pipelines.store import garbage
 from pipelines.store.garbage import collect_garbage
 from pipelines.store.scratch import SCRATCH, scratch
 from pipelines.store.workspace import Workspace
-from pipelines.versions import diff, find_release, list_releases
 from schemas.errors import ConfigError, StoreError
 
 Copy = Callable[[Path], Path]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from generators.prompts import Prompt
-from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
+from pipelines.release.rows import CONFIGS, ReleaseConfig, record, schema
 from pipelines.store.media import MediaStore
 
 ROW: dict[str, Any] = {

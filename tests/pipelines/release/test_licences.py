@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.licences import is_non_commercial, licences
+from pipelines.release.licences import is_non_commercial, licences
 
 
 def sources(**stated: str | None) -> list[dict[str, str | None]]:

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from filters.verify.graders import GRADERS
 from generators.prompts import Prompt, asked, places, shown, turns
-from pipelines.shards import IMAGES, TURNS, hub_schema
+from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from schemas.engine import MediaReader
 from schemas.marks import MARK, SPOKEN
 from schemas.section import Section

@@ -18,16 +18,16 @@ from filters.verify.contracts import JudgeContract
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
 from generators.prompts import Prompt
-from pipelines import regrade as regrading
 from pipelines.build import release_path, run_build
 from pipelines.recipe.recipe import load_recipe
-from pipelines.regrade import regrade
-from pipelines.release_rows import ReleaseConfig, record, schema
+from pipelines.release import regrade as regrading
+from pipelines.release.parquet_shards import Shards
+from pipelines.release.regrade import regrade
+from pipelines.release.rollout_rows import SCHEMA
+from pipelines.release.rows import ReleaseConfig, record, schema
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps import release as steps
-from pipelines.rollout_rows import SCHEMA
-from pipelines.shards import Shards
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import Workspace
 from schemas.answer import dump_answer
@@ -126,7 +126,7 @@ def _logged(release: Path) -> pl.LazyFrame:
 
 def test_every_kind_of_answer_is_graded_as_it_was_scored(tmp_path: Path) -> None:
     """The whole table of known cases: scored as a build scores rollouts, released, graded again."""
-    table = Path(__file__).parents[1] / "filters" / "verify" / "cases"
+    table = Path(__file__).parents[2] / "filters" / "verify" / "cases"
     cases = [
         json.loads(line) for path in sorted(table.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
     ]

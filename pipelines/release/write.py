@@ -30,15 +30,15 @@ import polars as pl
 
 from filters.verify.catalogue import KINDS
 from generators.prompts import Prompt
-from pipelines import rollout_rows
-from pipelines.card import read_template, render_card
-from pipelines.croissant import describe
-from pipelines.examples import write_examples
-from pipelines.manifest import file_hash
-from pipelines.regrade import Report, regrade
-from pipelines.release_rows import CONFIGS, ReleaseConfig, record, schema
-from pipelines.shards import Shards
-from pipelines.statistics import statistics
+from pipelines.release import rollout_rows
+from pipelines.release.card import read_template, render_card
+from pipelines.release.croissant import describe
+from pipelines.release.examples import write_examples
+from pipelines.release.manifest import file_hash
+from pipelines.release.parquet_shards import Shards
+from pipelines.release.regrade import Report, regrade
+from pipelines.release.rows import CONFIGS, ReleaseConfig, record, schema
+from pipelines.release.statistics import statistics
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
 from pipelines.store.row_groups import even
@@ -78,7 +78,7 @@ def write_release(
 ) -> Path:
     """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is.
 
-    Raises StageError where its own reward says of the rollouts what curation did not (`pipelines.regrade`).
+    Raises StageError where its own reward says of the rollouts what curation did not (`pipelines.release.regrade`).
     """
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines import rollout_rows
-from pipelines.release_rows import CONFIGS
+from pipelines.release import rollout_rows
+from pipelines.release.rows import CONFIGS
 
 
 def statistics(release: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines import rollout_rows
-from pipelines.card import loadable
-from pipelines.release_rows import schema
+from pipelines.release import rollout_rows
+from pipelines.release.card import loadable
+from pipelines.release.rows import schema
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",

@@ -12,11 +12,11 @@ from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
 from pipelines.build import run_build
-from pipelines.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
 from pipelines.check import check
 from pipelines.recipe.recipe import load_recipe
+from pipelines.release.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
+from pipelines.release.versions import find_release
 from pipelines.road.stages import ROAD
-from pipelines.versions import find_release
 from schemas.errors import ConfigError
 
 CARDS = TEMPLATE.parent

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.manifest import read_manifest
-from pipelines.release import released
-from pipelines.release_rows import CONFIGS
+from pipelines.release.manifest import read_manifest
+from pipelines.release.rows import CONFIGS
+from pipelines.release.write import released
 from schemas.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ are its model's `correct` rollouts of that `sample_id`, n all of them of which `
 
 import pyarrow as pa
 
-from pipelines.shards import hub_schema
+from pipelines.release.parquet_shards import hub_schema
 
 NAME = "rollouts"
 PURPOSE = "every reply that k of n was counted on"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.release import released
+from pipelines.release.write import released
 
 KILLS = 20
 CHILD = """
@@ -20,8 +20,8 @@ import json, sys
 from pathlib import Path
 import polars as pl
 from pipelines.store.media import MediaStore
-from pipelines.release import Content, write_release
-from pipelines.release_rows import ReleaseConfig
+from pipelines.release.write import Content, write_release
+from pipelines.release.rows import ReleaseConfig
 
 root, first = Path(sys.argv[1]), int(sys.argv[2])
 media = MediaStore(root / "media")

@@ -14,8 +14,8 @@ from filters.difficulty import DifficultyConfig
 from filters.regrade import count, disagreements, miscounted
 from filters.verify.reward import reward
 from filters.verify.verifier import is_right, right_from
-from pipelines.release_rows import CONFIGS
-from pipelines.rollout_rows import NAME
+from pipelines.release.rollout_rows import NAME
+from pipelines.release.rows import CONFIGS
 from pipelines.store.row_groups import batches
 from schemas.errors import BUG, StageError
 from schemas.ids import chance

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import rollout_rows
-from pipelines.examples import PICTURES
-from pipelines.licences import licences
-from pipelines.manifest import read_manifest
+from pipelines.release import rollout_rows
+from pipelines.release.examples import PICTURES
+from pipelines.release.licences import licences
+from pipelines.release.manifest import read_manifest
 from pipelines.store.workspace import replacing, store_errors, write_json
 from schemas.errors import ConfigError
 
-TEMPLATE = Path(__file__).parent.parent / "data_cards" / "card.md.jinja"
+TEMPLATE = Path(__file__).parents[2] / "data_cards" / "card.md.jinja"
 
 PURPOSES = {
     "sft": "cold start: a verified trace for each prompt",

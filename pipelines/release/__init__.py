@@ -1,0 +1,1 @@
+"""Releases: immutable folders of parquet, with a manifest, a card and numbers."""
