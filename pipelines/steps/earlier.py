@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.release import released
+from pipelines.release.write import released
 from pipelines.steps.set_context import SetBuild
 from pipelines.store.workspace import read_json
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
-from pipelines.driver import DriverConfig
 from pydantic import TypeAdapter
 
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.run.build import Build
+from pipelines.run.driver import DriverConfig
 from pipelines.sources.source import Source
 from pipelines.store.workspace import Workspace
 
