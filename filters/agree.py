@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.children import children_of
-from filters.verify.step import gold_reads
+from filters.reads import gold_reads
 from filters.verify.verdicts import Asked, Gold, Golds, judge
 from schemas.answer import TextAnswer
 from schemas.answer_span import answer_span

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from filters.children import children_of
 from filters.difficulty import APART, VERDICTS, DifficultyConfig, drop_unmeasured, measure, verdict
+from filters.reads import number
 from filters.sql.expression import Condition, ConditionText
 from schemas.errors import StageError
 from schemas.split import named
@@ -37,13 +38,7 @@ RATES = (
     "pass_rate", "low", "high", "variance", "variance_unbiased", "beta_low", "beta_high", "beta_mean", "mean_score",
     "score_std", "score_variance_unbiased", "tokens", "tokens_correct",
 )  # fmt: skip
-_OPTIONAL = {
-    "model": pl.String(),
-    "finish_reason": pl.String(),
-    "no_answer": pl.Boolean(),
-    "score": pl.Float64(),
-    "tokens": pl.Int32(),
-}
+_FACTS = {"model": pl.String(), "finish_reason": pl.String(), "no_answer": pl.Boolean()}
 
 
 def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
@@ -73,8 +68,9 @@ def reads(config: DifficultyStepConfig, known: Known) -> Reads:
     of = config.of or "rollout"
     right = Condition(config.correct)
     right.type(known.types(of))
-    optional = {name: read(name, dtype, optional=True) for name, dtype in _OPTIONAL.items()}
-    counted = Beside(of, {**optional, **reads_of(right.references)}, dropped=True, gold_free=True)
+    facts = {name: read(name, dtype, optional=True) for name, dtype in _FACTS.items()}
+    sizes = {name: number(name, of, known, optional=True) for name in ("score", "tokens")}
+    counted = Beside(of, {**facts, **sizes, **reads_of(right.references)}, dropped=True, gold_free=True)
     return Reads(beside={"counted": counted})
 
 

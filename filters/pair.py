@@ -16,10 +16,11 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from filters.pairing import SIDES, First, Guard, candidates, different, taken, unguarded
+from filters.reads import number
 from filters.sql.expression import Condition, ConditionText
 from schemas.ids import content_id
 from schemas.section import Section
-from schemas.step import Context, Gives, Known, Out, Read, Reads, StepConfig, StepType, Tables, read, reads_of
+from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read, reads_of
 
 
 class Margin(Section):
@@ -89,19 +90,13 @@ def reads(config: PairConfig, known: Known) -> Reads:
     if config.guard is not None:
         rows["_final"] = read("final", pl.String())
     if config.margin is not None:
-        rows["_value"] = _number(config.margin.column, types.get(config.margin.column))
+        rows["_value"] = number(config.margin.column, config.of, known)
     for text in (config.chosen, config.rejected):
         if text is not None:
             condition = Condition(text)
             condition.type(types)
             rows |= reads_of(condition.references)
     return Reads(rows)
-
-
-def _number(column: str, dtype: pl.DataType | None) -> Read:
-    if dtype is not None and not dtype.is_numeric():
-        raise ValueError(f"`margin`: the column {column} is {dtype}, and a margin is between numbers")
-    return read(column)
 
 
 def body(tables: Tables, config: PairConfig, context: Context) -> Out:

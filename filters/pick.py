@@ -10,8 +10,8 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from filters.guessing import drop_guessed, guess_rates
+from filters.reads import number, of_sample
 from filters.select.trace_choice import TracesConfig, places
-from filters.verify.step import of_sample
 from schemas.ids import chance
 from schemas.sample import ANSWER, SOURCE
 from schemas.split import named, no_drops, split
@@ -66,11 +66,11 @@ def reads(config: PickConfig, known: Known) -> Reads:
     if config.by is not None:
         rows["value"] = read(config.by)
     if config.take in _BY_LENGTH:
-        rows["tokens"] = read("tokens", pl.Int32())
+        rows["tokens"] = number("tokens", of, known)
     if config.take == "diverse":
         rows["reasoning"] = read("reasoning", pl.String())
     if config.take in {"first", "diverse"}:
-        rows["index"] = read("index", pl.Int32(), optional=True)
+        rows["index"] = number("index", of, known, optional=True)
     if not config.beats_chance:
         return Reads(rows)
     scored = {

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import polars as pl
 from pydantic import Field
 
+from filters.reads import gold_reads, number, of_sample
 from filters.trace_quality import QualityConfig, drop_poor, measure_traces
 from filters.trace_verdicts import contradictions, given, off_question
 from filters.verify.gold import GoldUnparseableError, parse_gold
-from filters.verify.step import gold_reads, of_sample
 from schemas.answer import TextAnswer, dump_answer
 from schemas.reply import only_states
 from schemas.sample import ANSWER, VERIFIER
@@ -59,7 +59,7 @@ def reads(config: QualityStepConfig, known: Known) -> Reads:
             "reasoning": read("reasoning", pl.String()),
             "final": read("final", pl.String()),
             "correct": read("correct", pl.Boolean(), optional=True),
-            "tokens": read("tokens", pl.Int32(), optional=not sized),
+            "tokens": number("tokens", of, known, optional=not sized),
             "finish_reason": read("finish_reason", pl.String(), optional=not config.truncated),
             "question": read(of_sample("question", of, known), pl.String()),
             "caption": read(config.caption, pl.String(), optional=config.caption == "caption"),

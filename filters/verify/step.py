@@ -8,11 +8,11 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from filters.difficulty import is_unread, verdict
+from filters.reads import gold_reads
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from schemas.errors import nearest
-from schemas.sample import ANSWER, VERIFIER
-from schemas.step import Context, Gives, Known, Out, Read, Reads, StepConfig, StepType, Tables, read
+from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 from schemas.tags import TAG_SCHEMAS
 from schemas.verdict import VERDICT
 
@@ -49,20 +49,6 @@ COLUMNS = {
 }
 """`correct` and `score` are null where no rule could tell. `no_answer`: nothing in the response reads as an answer of the
 gold's kind. `verdict` is `right`, `wrong`, `no_answer`, `truncated` or `unscored`."""
-
-
-def of_sample(name: str, of: str | tuple[str, ...], known: Known) -> str:
-    """How rows of `of` read a column of their sample, whatever they have of that name themselves."""
-    return name if known.unit(of) == "sample" else f"sample.{name}"
-
-
-def gold_reads(of: str | tuple[str, ...], known: Known) -> dict[str, Read]:
-    """What the responses in rows of `of` are judged by: `answer, verifier, options` of their samples."""
-    return {
-        "answer": read(of_sample("answer", of, known), ANSWER),
-        "verifier": read(of_sample("verifier", of, known), VERIFIER),
-        "options": read(of_sample("options", of, known), pl.List(pl.String()), optional=True),
-    }
 
 
 def reads(config: VerifyConfig, known: Known) -> Reads:

@@ -143,7 +143,7 @@ def test_it_reads_what_its_section_names(known) -> None:
     assert set(rows(of="trace", **sides)) == {"_text", "_model", "_end", "correct"}
     assert set(rows(of="trace", guard="final_in_final", **sides)) - set(rows(of="trace", **sides)) == {"_final"}
     assert rows(of="described", chosen="k > 2", rejected="k < 1")["_text"].ref == ("described",)
-    with pytest.raises(ValueError, match="a margin is between numbers"):
+    with pytest.raises(ValueError, match="a number is read there"):
         rows(of="trace", margin={"column": "text", "at_least": 1})
     with pytest.raises(ValueError, match="no condition"):
         rows(of="trace", chosen="score", rejected="NOT correct")

@@ -13,11 +13,12 @@ from schemas.sample import SOURCE
 from schemas.step import Tables
 
 TYPES = {"id": pl.String, "sample_id": pl.String, "parent_id": pl.String, "made_by": pl.String}
-READ = {"value": pl.Int32, "tokens": pl.Int32, "reasoning": pl.String, "index": pl.Int32}
+READ = {"value": pl.Int32(), "tokens": pl.Int32(), "reasoning": pl.String(), "index": pl.Int32()}
 
 
 class Known:
     unit = staticmethod(lambda of: of)
+    types = staticmethod(lambda of: READ)
 
 
 def table(*rows, types=READ, **columns):

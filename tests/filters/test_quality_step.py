@@ -122,11 +122,15 @@ def test_no_rows(quality) -> None:
 
 def test_lengths_have_to_be_there_only_where_a_limit_asks_for_them(known) -> None:
     def optional(**config):
-        return {name for name, one in STEP.reads(QualityStepConfig(**config), known()).rows.items() if one.optional}
+        return {
+            name
+            for name, one in STEP.reads(QualityStepConfig(**config), known({"trace": {}})).rows.items()
+            if one.optional
+        }
 
     assert optional() == {"correct", "tokens", "finish_reason", "caption", "options"}
     assert optional(max_tokens=10, truncated=True, caption="seen") == {"correct", "options"}
-    assert STEP.reads(QualityStepConfig(caption="seen"), known()).rows["caption"].ref == ("seen",)
+    assert STEP.reads(QualityStepConfig(caption="seen"), known({"trace": {}})).rows["caption"].ref == ("seen",)
 
 
 def test_limits_that_nothing_meets_are_refused() -> None:
