@@ -30,16 +30,10 @@ WORTH = ("select:quota", "select:covered", "select:budget")
 """Why a row that passes the rule is not taken."""
 
 
-class SelectConfig(Section):
+class Selection(Section):
     """What is worth training on, and how much of it."""
 
     rule: RuleConfig = Field(default_factory=VarianceConfig, description="what a sample is worth, and what is out")
-    model: str | None = Field(
-        default=None, description="whose rollouts measure the samples; null: the recipe's student"
-    )
-    without: tuple[str, ...] = Field(
-        default=(), description="flags of checks (blind, label_suspect, …): a sample with one of them is no candidate"
-    )
     budget: int | float | None = Field(
         default=None,
         gt=0,
@@ -56,11 +50,6 @@ class SelectConfig(Section):
     bands: BandConfig = Field(default=BandConfig(), description="difficulty bands, for quotas and for the comparison")
     order: OrderConfig | None = Field(
         default=None, description="the order in which a trainer meets the selected rows; null: by id, which is a hash"
-    )
-    splits: tuple[Literal["sft", "rl", "holdout"], ...] = Field(
-        default=("rl",),
-        min_length=1,
-        description="the splits to select in; others pass as they are (SFT keeps all verified traces)",
     )
 
     @field_validator("rule", "order", mode="before")
@@ -89,30 +78,46 @@ class SelectConfig(Section):
         return self
 
 
-def rule_of(config: SelectConfig) -> Rule:
+class SelectConfig(Selection):
+    """A selection on the fixed road: whose rollouts, which flags of checks, which splits."""
+
+    model: str | None = Field(
+        default=None, description="whose rollouts measure the samples; null: the recipe's student"
+    )
+    without: tuple[str, ...] = Field(
+        default=(), description="flags of checks (blind, label_suspect, …): a sample with one of them is no candidate"
+    )
+    splits: tuple[Literal["sft", "rl", "holdout"], ...] = Field(
+        default=("rl",),
+        min_length=1,
+        description="the splits to select in; others pass as they are (SFT keeps all verified traces)",
+    )
+
+
+def rule_of(config: Selection) -> Rule:
     """The rule that a config asks for."""
     return RULES[type(config.rule)]
 
 
-def how_drawn(config: SelectConfig) -> How:
+def how_drawn(config: Selection) -> How:
     """How the budget is spent: as the config says, else as the rule's source does."""
     return config.draw.how or rule_of(config).how
 
 
-def columns_read(config: SelectConfig) -> tuple[str, ...]:
+def columns_read(config: Selection) -> tuple[str, ...]:
     """The columns, beside `id`, that `select` and `control` want of their candidates."""
     quotas = config.quotas.by if config.quotas else ()
     order = ORDER_COLUMNS[type(config.order)] if config.order else ()
     return tuple(dict.fromkeys((*rule_of(config).columns(config.rule), *quotas, *order)))
 
 
-def clusters_wanted(config: SelectConfig) -> bool:
+def clusters_wanted(config: Selection) -> bool:
     """Whether quotas are by cluster, so that `select` and `control` want a column `cluster`."""
     return config.quotas is not None and CLUSTER in config.quotas.by
 
 
 def select(
-    rows: pl.DataFrame, config: SelectConfig, seed: int, vectors: Vectors | None = None, told: Told = logged
+    rows: pl.DataFrame, config: Selection, seed: int, vectors: Vectors | None = None, told: Told = logged
 ) -> Split:
     """Part candidates (`id` and `columns_read(config)`) by the rule, the budget and the quotas.
 
@@ -163,7 +168,7 @@ def select(
     return Split(kept.select(*rows.columns, "value", "rank", "weight", "order", "evidence"), parted.dropped)
 
 
-def control(rows: pl.DataFrame, kept: pl.DataFrame, config: SelectConfig, seed: int) -> pl.DataFrame:
+def control(rows: pl.DataFrame, kept: pl.DataFrame, config: Selection, seed: int) -> pl.DataFrame:
     """`id` of as many random candidates as were kept; with quotas, as many in each cell. Gates do not bind it.
 
     `rows` are the candidates, `kept` the ids selected (`id`). Drawn by hash, whatever the order of rows.
@@ -176,7 +181,7 @@ def control(rows: pl.DataFrame, kept: pl.DataFrame, config: SelectConfig, seed: 
     return draw(mixed, cells(chosen, by).rename({"available": "quota"}), by).to_frame("id")
 
 
-def _judged(rows: pl.DataFrame, config: SelectConfig, seed: int) -> tuple[pl.DataFrame, list[str]]:
+def _judged(rows: pl.DataFrame, config: Selection, seed: int) -> tuple[pl.DataFrame, list[str]]:
     """The rows with `value, cause, weight` and the rule's numbers, and the names of those numbers."""
     rule = rule_of(config)
     wanted = rule.columns(config.rule)
@@ -210,7 +215,7 @@ def _taken(
 def _covering(
     passing: pl.DataFrame,
     budget: int,
-    config: SelectConfig,
+    config: Selection,
     seed: int,
     quotas: pl.DataFrame | None,
     vectors: Vectors | None,

@@ -20,13 +20,12 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
-    named,
     searches_table,
 )
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from schemas.sample import SAMPLE
-from schemas.split import Split
+from schemas.split import Split, named
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 COMPARED = ("question", "options", "answer", "media", "source")

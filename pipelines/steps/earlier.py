@@ -35,11 +35,10 @@ def latest_section(build: SetBuild, name: str) -> dict[str, Any] | None:
     """The section of the step `name` in the recipe of the latest release, as its manifest has it."""
     releases = _releases(build)
     manifest = read_json(releases[-1] / "manifest.json") if releases else None
-    steps = (manifest or {}).get("recipe", {}).get("steps") or []
-    entries = (entry for entry in steps if isinstance(entry, dict) and len(entry) == 1)
-    for type_, section in (next(iter(entry.items())) for entry in entries):
-        if isinstance(section, dict) and (section.get("as") or type_) == name:
-            return section
+    for entry in (manifest or {}).get("recipe", {}).get("steps") or ():
+        type_, section = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+        if ((section or {}).get("as") or type_) == name:
+            return dict(section or {})
     return None
 
 

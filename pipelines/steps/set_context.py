@@ -69,11 +69,6 @@ def searches_table(searches: Searches) -> pl.DataFrame:
     return pl.DataFrame(searches.notes(), schema=SEARCHES)
 
 
-def named(dropped: pl.DataFrame, name: str) -> pl.DataFrame:
-    """`dropped` with the name of the step in front of each cause, whatever the rule calls itself."""
-    return dropped.with_columns(reason=pl.lit(f"{name}:") + pl.col("reason").str.split_exact(":", 1).struct[1])
-
-
 def _known(kind: Kind) -> AfterValidator:
     def check(config: EncoderConfig) -> EncoderConfig:
         try:

@@ -25,13 +25,12 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
-    named,
     searches_table,
 )
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from schemas.sample import SAMPLE
-from schemas.split import DROPPED
+from schemas.split import DROPPED, named
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read, reads_of
 
 COMPARED = ("question", "options", "answer", "media", "source", "group_id")
@@ -167,4 +166,5 @@ STEP = StepType(
     scope=lambda config: "all",
     facts=_facts,
     closes="sample",
+    verdict=True,
 )

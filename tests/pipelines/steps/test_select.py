@@ -1,0 +1,208 @@
+"""Select as a step: the choice of the fixed road, among the named sides, by the numbers of the named steps."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from filters.select.select import Selection, control, select
+from pipelines.road.stages import road
+from pipelines.run.build import Build
+from pipelines.steps.select import GIVEN, STEP, SelectConfig
+from schemas.step import Out, Tables
+
+RULES = [
+    {"budget": 0.5},
+    {"rule": "temporal_r1", "budget": 4},
+    {"rule": {"type": "kimi"}, "budget": 3},
+    {"budget": 6, "quotas": {"by": ["kind", "band"], "shares": "equal"}, "order": "easy_to_hard"},
+]
+
+
+def known(*columns: str) -> Any:
+    return SimpleNamespace(types=lambda of: dict.fromkeys(columns, pl.Int32()))
+
+
+def run(planted: Any, tables: Tables, section: dict[str, Any], name: str = "best") -> Out:
+    config = SelectConfig.model_validate(section)
+    out = STEP.body(tables, config, planted.context(name))
+    assert out.rows is not None
+    assert dict(out.rows.schema) == {"id": pl.String(), **GIVEN}
+    assert sorted([*out.rows["id"], *out.drops["id"]]) == tables.rows["id"].to_list()
+    return out
+
+
+def measured(planted: Any, **more: Any) -> Tables:
+    """All samples, of which the k-th is right k times of 27, on two sides."""
+    height = planted.rows.height
+    counts = {"k": pl.int_range(height, dtype=pl.Int32), "n": pl.lit(height - 1, pl.Int32)}
+    side = pl.when(pl.int_range(height) % 4 == 0).then(pl.lit("sft")).otherwise(pl.lit("rl"))
+    of = {"of_source": "source", "of_answer": "answer"}
+    tables: Tables = planted.tables(rows=planted.rows.sort("id").with_columns(**{**counts, "side": side, **of, **more}))
+    return tables
+
+
+@pytest.mark.parametrize("section", RULES)
+def test_the_choice_is_that_of_the_rule_among_the_named_sides(planted: Any, section: dict[str, Any]) -> None:
+    tables = measured(
+        planted, pass_rate=pl.int_range(28) / 27.0, mean_score=pl.int_range(28) / 27.0, score_std=pl.lit(0.1)
+    )
+    out = run(planted, tables, section)
+    candidates = tables.rows.filter(pl.col("side") == "rl")
+    assert out.rows is not None
+    kind = pl.col("answer").struct.field("kind")
+    cases = {"never": pl.col("k") == 0, "always": pl.col("k") == 27, "hard": pl.col("k") * 8 <= 2 * 27}
+    cases |= {"medium": pl.col("k") * 8 <= 5 * 27, "easy": pl.lit(True)}
+    band = pl.coalesce(pl.when(met).then(pl.lit(name)) for name, met in cases.items())
+    table = candidates.with_columns(kind=kind, band=band)
+    old = select(table, Selection.model_validate(section), 0)
+    taken = out.rows.drop_nulls("value")
+    columns = ["id", "value", "rank", "weight", "order", "evidence"]
+    assert taken.sort("id").rows() == old.kept.select(columns).sort("id").rows()
+    assert out.drops.sort("id").with_columns(pl.col("reason").str.replace("best", "select")).rows() == (
+        old.dropped.sort("id").rows()
+    )
+    assert set(out.rows.filter(pl.col("value").is_null())["id"]) == set(tables.rows.filter(side="sft")["id"])
+    assert out.tables["control"].equals(control(table, old.kept, Selection.model_validate(section), 0))
+
+
+def test_it_chooses_what_the_fixed_road_chooses(
+    tiny: SimpleNamespace, planted: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from pipelines.build import run_build
+
+    folder = tmp_path_factory.mktemp("selected")
+    tiny.write_source(folder, 16)
+    section = {"budget": 0.6}
+    overrides = (
+        "caption=null",
+        "distill=null",
+        "dedup=null",
+        "split={sft: 0.3, rl: 0.7, holdout: 0}",
+        "verify.workers=1",
+    )
+    lenient = "difficulty={truncated: wrong, no_answer: wrong}"
+    build = tiny.make(folder, *overrides, lenient, "select={budget: 0.6}")
+    run_build(build)
+    plan = road(build)
+    samples = plan.table("ingest").collect()
+    sides = plan.table("split").select("id", side="split").collect()
+    counts = plan.table("difficulty", "measures").select("id", "k", "n", "pass_rate", "variance").collect()
+    rows = samples.join(sides, on="id").join(counts, on="id").with_columns(of_source="source", of_answer="answer")
+    out = run(planted, planted.tables(rows=rows), section, "select")
+    assert out.rows is not None
+    old = plan.table("select").collect()
+    new = out.rows.rename({"training_order": "order"}).select(old.columns)
+    assert new.sort("id").equals(old.sort("id"))
+    assert out.drops.sort("id").equals(plan.table("select", "dropped").collect().sort("id"))
+    assert out.drops.height and old["value"].count()
+    assert out.tables["control"].equals(plan.table("select", "control").collect())
+
+
+def test_all_samples_are_candidates_where_nothing_splits(planted: Any) -> None:
+    tables = measured(planted)
+    out = run(planted, tables._replace(rows=tables.rows.drop("side")), {"budget": 5})
+    assert out.rows is not None and out.rows.height == 5 and out.rows["value"].null_count() == 0
+
+
+def test_no_control_is_drawn_where_none_is_wished(planted: Any) -> None:
+    assert "control" not in run(planted, measured(planted), {"control": None}).tables
+
+
+def test_a_sample_of_which_no_reply_counts_is_unmeasured(planted: Any) -> None:
+    tables = measured(planted, n=pl.when(pl.int_range(28) < 4).then(0).otherwise(27).cast(pl.Int32))
+    out = run(planted, tables, {"sides": ["rl", "sft"]})
+    assert out.drops["reason"].to_list().count("best:unmeasured") == 4
+
+
+def test_a_flagged_sample_is_no_candidate(planted: Any) -> None:
+    flags = pl.when(pl.int_range(28) < 8).then(pl.lit(["blind"])).otherwise(pl.lit([], pl.List(pl.String)))
+    out = run(planted, measured(planted, flags=flags), {"without": ["label_suspect", "blind"]})
+    assert out.drops["reason"].to_list().count("best:blind") == 6  # two of the eight are on the side that passes
+
+
+def test_rap_reads_both_difficulties_by_the_names_of_their_steps(planted: Any) -> None:
+    section = {"rule": {"type": "rap", "lambda_a": None}, "k": "seen", "blind": "text_only"}
+    reads = STEP.reads(SelectConfig.model_validate(section), known("side")).rows
+    addresses = {name: ".".join(column.ref) for name, column in reads.items()}
+    assert addresses == {
+        "k": "seen.k",
+        "n": "seen.n",
+        "k_text": "text_only.k",
+        "n_text": "text_only.n",
+        "of_source": "source",
+        "of_answer": "answer",
+        "side": "side",
+    }
+    tables = measured(planted, k_text=pl.lit(3, pl.Int32), n_text=pl.lit(27, pl.Int32))
+    out = run(planted, tables, section)
+    assert set(out.drops["reason"]) == {"best:cde", "best:too_easy"}
+
+
+def test_it_reads_what_its_rule_and_quotas_name_and_what_it_compares_where_that_is_there() -> None:
+    section = {"quotas": {"by": ["skill", "band", "source"]}, "columns": {"skill": "label.skill"}, "without": ["blind"]}
+    reads = STEP.reads(SelectConfig.model_validate(section), known("pass_rate", "tokens")).rows
+    addresses = {name: ".".join(column.ref) for name, column in reads.items()}
+    assert addresses == {
+        "k": "k",
+        "n": "n",
+        "skill": "label.skill",
+        "of_source": "source",
+        "of_answer": "answer",
+        "pass_rate": "pass_rate",
+        "tokens": "tokens",
+        "flags": "flags",
+    }
+
+
+def test_what_it_gives_needs_no_quotes(planted: Any) -> None:
+    import duckdb
+
+    rows = run(planted, measured(planted), {"budget": 3}).rows
+    assert rows is not None
+    with duckdb.connect() as database:
+        database.register("chosen", rows.to_arrow())
+        assert database.sql(f"SELECT {', '.join(rows.columns)} FROM chosen WHERE rank < 3").pl().height == 3
+
+
+def test_clusters_and_coverage_compare_vectors(planted: Any) -> None:
+    encoder = {"text": {"model": "all-minilm-l6-v2"}}
+    section = {
+        "budget": 6,
+        "quotas": {"by": ["cluster"], "shares": "equal"},
+        "clusters": {"clusters": 3},
+        "vectors": encoder,
+    }
+    out = run(planted, measured(planted), section)
+    assert out.tables["clusters"].height == 21 and out.tables["clusters"]["cluster"].n_unique() == 3
+    covering = run(planted, measured(planted), {"budget": 6, "coverage": {"method": "k_center"}, "vectors": encoder})
+    assert covering.rows is not None and covering.rows["value"].count() == 6
+    assert "mean nearness" in " ".join(covering.tables["comparison"]["figure"])
+    assert STEP.facts(SelectConfig.model_validate(section), planted.build)[0]["model"] == "all-minilm-l6-v2"
+    assert STEP.facts(SelectConfig(), planted.build) is None
+
+
+def test_an_empty_table_stays_one(planted: Any) -> None:
+    tables = measured(planted)
+    out = run(planted, tables._replace(rows=tables.rows.clear()), {"budget": 3})
+    assert out.rows is not None and out.rows.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"coverage": {"method": "k_center"}, "budget": 3}, "coverage compares candidates"),
+        ({"quotas": {"by": ["cluster"]}}, "quotas.by: .cluster. compares"),
+        ({"model": "vlm"}, "model"),
+        ({"budget": 1.5}, "a share up to 1.0"),
+    ],
+)
+def test_a_mistake_is_one_sentence(section: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SelectConfig.model_validate(section)
+
+
+def test_the_running_build_is_all_that_it_needs() -> None:
+    assert {"recipe", "workspace", "replay", "media"} <= {*dir(Build), *Build.__dataclass_fields__}
