@@ -86,5 +86,5 @@ LOOPS = ["yes ", "Verdict: ", "Verdict: yes. ", "Verdict: yes or ", "*", " ", "\
 
 @pytest.mark.parametrize("text", LOOPS)
 def test_a_model_in_a_loop_ends(text: str) -> None:
-    """What grew with the square of a reply would take hours here."""
-    assert read_choice(text * 50_000, YES_NO) in (None, "yes")
+    """What grew with the square of a reply would take minutes here."""
+    assert read_choice(text * 20_000, YES_NO) in (None, "yes")
