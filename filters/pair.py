@@ -51,7 +51,7 @@ class PairConfig(StepConfig):
     guard: Guard | None = Field(
         default=None,
         description="make no pair where the chosen row's answer is part of the rejected one's (`final_in_final`), or "
-        "stands as words of their own in its text (`final_in_text`)",
+        "occurs as words of their own in its text (`final_in_text`)",
     )
     margin: Margin | None = None
     across_models: bool = Field(

@@ -14,7 +14,7 @@ SIDES = ("chosen", "rejected")
 
 
 def different(rows: pl.DataFrame, *, across_models: bool, clear: bool) -> pl.DataFrame:
-    """Rows (`id, parent_id, model, text`, booleans `chosen, rejected`) of which each text stands once on a side.
+    """Rows (`id, parent_id, model, text`, booleans `chosen, rejected`) of which each text is on a side once.
 
     Equal texts of one prompt and model are one; the first by id stays. With `clear`, a text that is chosen once and
     rejected another time is on neither side.

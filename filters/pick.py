@@ -122,7 +122,7 @@ def _guesses(scored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _places(rows: pl.DataFrame, config: PickConfig, context: Context) -> pl.DataFrame:
-    """`id, place`: where each row stands among those of its parent."""
+    """`id, place`: the place of each row among those of its parent."""
     if config.take in {"shortest", "second_longest", "length_weighted", "diverse"}:
         choice: dict[str, Any] = {"pick": config.take, "m": config.most, "base": config.base}
         if config.take == "second_longest":

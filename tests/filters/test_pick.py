@@ -22,7 +22,7 @@ class Known:
 
 
 def table(*rows, types=READ, **columns):
-    """Rows r0, r1, … of (parent, value): the value stands for whatever the pick goes by."""
+    """Rows r0, r1, … of (parent, value): the value is whatever the pick goes by."""
     full = [
         {
             "id": f"r{i}", "sample_id": f"s{parent}", "parent_id": parent, "value": value, "tokens": value, "index": value,

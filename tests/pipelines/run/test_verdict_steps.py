@@ -28,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def replies(unit: str, name: str, n: int, said: str, **columns: str) -> list[tuple[str, dict[str, Any]]]:
-    """Rows of `unit` made by `name` that say `said`; `place` is the number of a reply."""
+    """Rows of `unit` made by `name` that say `said`."""
     made = {
         "text": said,
         "final": said,
