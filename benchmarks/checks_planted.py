@@ -28,7 +28,7 @@ import polars as pl
 
 from filters.checks.significance import lower_bound
 from generators.scenes import COLOURS, SHAPES, iter_scenes, questions, render
-from pipelines.query import open_tables
+from pipelines.explain.query import open_tables
 from schemas.ids import seeded
 
 RESULTS = Path(__file__).parent / "results"

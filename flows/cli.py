@@ -90,7 +90,7 @@ def build(
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
     with sentences():
         from pipelines.build import records, records_before_error, release_path, up_to_date
-        from pipelines.check import check
+        from pipelines.preflight import check
         from pipelines.road.stages import road
         from pipelines.run.warnings import all_warnings
         from schemas.errors import ConfigError, StageError
@@ -138,8 +138,8 @@ def preview(
 
         from flows.preview import show
         from flows.progress import Reporter
-        from pipelines.check import check
-        from pipelines.preview import preview as try_out
+        from pipelines.explain.preview import preview as try_out
+        from pipelines.preflight import check
 
         reporter = Reporter()
         job = load(recipe, set_, number, seed, workspace, progress=reporter)
@@ -167,8 +167,8 @@ def plan(
         from rich.console import Console
 
         from flows.planned import plan_table
-        from pipelines.check import check_recipe
         from pipelines.plan import make_plan
+        from pipelines.preflight import check_recipe
 
         job = load(recipe, set_, limit, seed, workspace)
         check_recipe(job.recipe)
@@ -179,7 +179,7 @@ def plan(
 def validate(recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: WorkspaceOption = HERE) -> None:
     """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
     with sentences():
-        from pipelines.check import check
+        from pipelines.preflight import check
         from pipelines.road.notes import notes
 
         job = load(recipe, set_, None, None, workspace)
@@ -196,7 +196,7 @@ def why(id: str, workspace: WorkspaceOption = HERE) -> None:
         from rich.console import Console
 
         from flows.story import tell
-        from pipelines.why import story
+        from pipelines.explain.why import story
 
         tell(story(workspace, id), Console())
 
@@ -209,7 +209,7 @@ def query(
 ) -> None:
     """Ask the tables of a build in SQL: samples, captions, traces, rollouts, difficulty, dropped, completions, …"""
     with sentences():
-        from pipelines.query import run_query
+        from pipelines.explain.query import run_query
 
         say(run_query(workspace, sql, recipe))
 
@@ -220,7 +220,7 @@ def verify_selftest(
 ) -> None:
     """Put every gold answer to its own verifier: itself = right; another row's, nothing, a refusal, all options = wrong."""
     with sentences():
-        from pipelines.trust import selftest_verifiers
+        from pipelines.calibration import selftest_verifiers
 
         say(text(selftest_verifiers(load(recipe, set_, limit, None, workspace))))
 
@@ -232,11 +232,11 @@ def calibrate_judge(
     """Put right and wrong answers to the recipe's judge; report agreement, false accepts and false rejects."""
     with sentences():
         from flows.progress import Reporter
-        from pipelines import trust
+        from pipelines import calibration
 
         reporter = Reporter()
         try:
-            say(text(trust.calibrate_judge(load(recipe, set_, limit, None, workspace, progress=reporter))))
+            say(text(calibration.calibrate_judge(load(recipe, set_, limit, None, workspace, progress=reporter))))
         finally:
             reporter.close()
 
@@ -258,7 +258,7 @@ def schedule(
     with sentences():
         from flows.push import check_name, check_pictures, check_trial, find_token
         from flows.schedule import serve
-        from pipelines.check import check
+        from pipelines.preflight import check
         from schemas.errors import ConfigError
 
         if push_to is not None:

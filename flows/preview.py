@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from flows.terminal import printable
-from pipelines.preview import Arrival, Asked, Preview, Row
+from pipelines.explain.preview import Arrival, Asked, Preview, Row
 from schemas.completion import ImagePart, Message
 
 SHOWN = 600

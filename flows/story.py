@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.terminal import printable
-from pipelines.why import Story
+from pipelines.explain.why import Story
 
 _SHOWN = 600
 

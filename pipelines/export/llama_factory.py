@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.export.marks import check_marks, escape, marked_question
+from pipelines.export.image_tokens import check_marks, escape, marked_question
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Sheet, Turns, reply, turns
 from pipelines.release.parquet_shards import TURNS

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.hugging_face import packed
-from pipelines.export.marks import COMMON, check_marks, escape, marked_question
+from pipelines.export.image_tokens import COMMON, check_marks, escape, marked_question
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Sheet, Turns, gradable, reply, turns

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.export.hugging_face import packed
-from pipelines.export.marks import check_marks, escape
+from pipelines.export.image_tokens import check_marks, escape
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Sheet, gradable

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.export.marks import escape
+from pipelines.export.image_tokens import escape
 from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
 from pipelines.export.sheet import GOLD, Draft, Exported, Sheet, embedded, gold, reply, turns

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from pipelines.build import records, records_before_error, release_path, run_build, up_to_date
+from pipelines.explain.why import story
 from pipelines.road.stages import road
 from pipelines.road.steps import select
-from pipelines.why import story
 from schemas.errors import StageError
 from schemas.split import Split, no_drops
 

@@ -21,7 +21,7 @@ from generators.scenes import iter_scenes, render
 from pipelines.build import run_build
 from pipelines.export import write
 from pipelines.export.catalogue import EXPORTERS, exporter_of
-from pipelines.export.marks import check_marks, escape, marked_question
+from pipelines.export.image_tokens import check_marks, escape, marked_question
 from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
 from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export

@@ -11,7 +11,7 @@ import pytest
 
 from generators.embedded import reference_folder
 from pipelines.export.catalogue import exporter_of
-from pipelines.export.marks import COMMON, escape
+from pipelines.export.image_tokens import COMMON, escape
 from pipelines.export.ms_swift import MARKS
 from pipelines.export.rows import open_release
 from pipelines.export.write import export

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.build import release_path, run_build
 from pipelines.export.catalogue import exporter_of
-from pipelines.export.marks import escape
+from pipelines.export.image_tokens import escape
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 from pipelines.road.stages import road

@@ -17,7 +17,7 @@ from filters.verify.reward import reply_in
 from generators.embedded import reference_folder
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.easyr1 import format_prompt
-from pipelines.export.marks import escape
+from pipelines.export.image_tokens import escape
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 

@@ -12,7 +12,7 @@ from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
 from pipelines.build import run_build
-from pipelines.check import check
+from pipelines.preflight import check
 from pipelines.recipe.recipe import load_recipe
 from pipelines.release.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
 from pipelines.release.versions import find_release

@@ -13,15 +13,15 @@ from filters.select.select import SelectConfig
 from generators.checks.catalogue import CheckConfig
 from generators.scenes import iter_scenes, questions, render
 from pipelines.build import run_build
+from pipelines.explain.query import open_tables
+from pipelines.explain.why import story
 from pipelines.plan import make_plan
-from pipelines.query import open_tables
 from pipelines.recipe.recipe import load_recipe
 from pipelines.road.contents import describe_tables
 from pipelines.road.stage import Build, Road
 from pipelines.road.stages import road
 from pipelines.road.steps.candidates import check_candidates
 from pipelines.store.workspace import Workspace, read_json, write_json, write_table
-from pipelines.why import story
 from schemas.errors import ConfigError
 
 RECIPE = """\

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.build import run_build
-from pipelines.query import open_tables
+from pipelines.explain.query import open_tables
 from pipelines.road.selection import check_vectors, encoder_identities, encoders
 from pipelines.road.stages import road
 from schemas.errors import ConfigError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.check import check_recipe
+from pipelines.preflight import check_recipe
 from pipelines.recipe.recipe import Recipe, load_recipe
 from pipelines.road.notes import notes
 from schemas.errors import ConfigError

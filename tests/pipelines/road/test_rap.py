@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines.build import run_build
-from pipelines.check import check
+from pipelines.preflight import check
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps.well_formed import formed_blind, formed_rollouts

@@ -13,13 +13,13 @@ from filters.verify import graders
 from generators.engines import select
 from generators.models import identify
 from pipelines.build import run_build
-from pipelines.check import check_recipe
-from pipelines.preview import preview
+from pipelines.explain.preview import preview
+from pipelines.explain.why import story
+from pipelines.preflight import check_recipe
 from pipelines.recipe.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.store.workspace import Workspace
-from pipelines.why import story
 from schemas.completion import Completion, ModelIdentity, Request
 from schemas.errors import ConfigError
 

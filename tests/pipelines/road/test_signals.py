@@ -10,8 +10,8 @@ import pytest
 
 from generators.signals.forced import ForcedModel
 from pipelines.build import run_build
+from pipelines.explain.query import open_tables
 from pipelines.plan import make_plan
-from pipelines.query import open_tables
 from pipelines.road.stage import Build, run_stage
 from pipelines.road.stages import road
 from schemas.errors import ConfigError, StageError

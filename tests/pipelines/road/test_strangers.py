@@ -11,9 +11,9 @@ from PIL import Image
 
 from flows.push import pack
 from pipelines.build import run_build
-from pipelines.check import check
+from pipelines.explain.query import run_query
 from pipelines.ingest.ingest import IngestConfig, ingest
-from pipelines.query import run_query
+from pipelines.preflight import check
 from pipelines.recipe.recipe import load_recipe
 from pipelines.release.versions import find_release
 from pipelines.road.stage import Build

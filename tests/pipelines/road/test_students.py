@@ -11,11 +11,11 @@ import pytest
 
 from filters.difficulty import VERDICTS, DifficultyConfig
 from pipelines.build import release_path, run_build
+from pipelines.explain.query import open_tables
+from pipelines.explain.why import story
 from pipelines.plan import make_plan
-from pipelines.query import open_tables
 from pipelines.recipe.recipe import load_recipe
 from pipelines.road.stages import road
-from pipelines.why import story
 from schemas.errors import ConfigError
 
 TWO = (

@@ -15,8 +15,8 @@ from flows.build import worth_retrying
 from flows.funnel import funnel_rows, funnel_table
 from flows.planned import plan_table
 from pipelines.build import records, release_path, run_build, up_to_date
+from pipelines.explain.query import run_query
 from pipelines.plan import make_plan
-from pipelines.query import run_query
 from pipelines.recipe.recipe import load_recipe
 from pipelines.road.refusals import terms
 from pipelines.road.stage import Build

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.query import TABLES, open_tables
+from pipelines.explain.query import TABLES, open_tables
 from pipelines.store.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines.trust import calibrate_judge, selftest_verifiers
+from pipelines.calibration import calibrate_judge, selftest_verifiers
 from schemas.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.check import check_recipe
+from pipelines.preflight import check_recipe
 from pipelines.recipe.recipe import load_recipe
 from schemas.errors import ConfigError
 

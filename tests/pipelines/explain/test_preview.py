@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.preview import Preview, preview, without_images
+from pipelines.explain.preview import Preview, preview, without_images
 from pipelines.recipe.recipe import load_recipe
 from pipelines.road.stage import Build
 from pipelines.store.workspace import Workspace
