@@ -19,13 +19,19 @@ _LABEL = re.compile(
 )
 """What introduces a choice, at the start of a line or sentence: "Verdict:", "The answer is", `{"label":`."""
 
-_END = re.compile(r"[*_`\"'”’)\]} \t]*(?:$|\n|[.,;:!?—–()]|\s-\s)")
+_END = re.compile(r"[*_`\"'”’)\]} \t]*(?:$|\n|[.,;:!—–()]|\s-\s)")
 """What may follow a choice where it is the whole of a statement."""
 
 _STATEMENT = 200
 """Characters behind a label that are read for the choice, and for another one beside it."""
 
 Form = tuple[str, ...]
+
+
+_OF_A_NOUN = re.compile(
+    r"no[ \t]+(?!(?:because|since|as|but|and|or|if|wait|sorry|it|they|the|this|that)\b)[^\W\d_]", re.IGNORECASE
+)
+"""The "no" of "there is no difference", which is not the choice."""
 
 
 def reads_as(text: str) -> Form:
@@ -92,16 +98,22 @@ def _first(text: str, known: Mapping[Form, str]) -> tuple[str, int] | None:
 
 def _named(text: str, known: Mapping[Form, str]) -> set[str | None]:
     """All choices that a text mentions. Those of one letter count as they are written, because "a" is a word."""
-    raw = _TOKEN.findall(text)
-    words = [word.casefold() for word in raw]
+    tokens = list(_TOKEN.finditer(text))
+    words = [token.group().casefold() for token in tokens]
     longest, at, named = max(map(len, known)), 0, set[str | None]()
     while at < len(words):
         for count in range(min(longest, len(words) - at), 0, -1):
             choice = known.get(tuple(words[at : at + count]))
-            if choice is not None and (len(choice.strip()) > 1 or choice.strip() == raw[at]):
-                named.add(choice)
+            if choice is not None:
+                named |= {choice} if _is_meant(choice, tokens[at], text) else set()
                 at += count
                 break
         else:
             at += 1
     return named
+
+
+def _is_meant(choice: str, token: re.Match[str], text: str) -> bool:
+    if len(choice.strip()) == 1:
+        return token.group() == choice.strip()
+    return reads_as(choice) != ("no",) or not _OF_A_NOUN.match(text, token.start())
