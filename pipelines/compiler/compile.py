@@ -4,13 +4,13 @@ What a step reads is compared here, once, with what the steps before it give. Th
 funnel, `curate why`, views and the card are derived from the outcome.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from filters.sql.expression import Condition
-from pipelines.compiler.names import Column, NameFault, Names, Node, Source, Types, tainted
+from pipelines.compiler.names import SHORT, Column, NameFault, Names, Node, Source, Types, tainted
 from pipelines.compiler.pipeline import Neighbours, Pipeline, Step
 from schemas.errors import ConfigError
 from schemas.step import Read, StepType, reads_of
@@ -106,11 +106,16 @@ def _step(names: Names, number: int, entry: Entry) -> Step:
         where_sources=where_sources,
         gives=dict(gives.columns),
         makes=gives.makes,
-        gold_visible=not type_.verdict and tainted(names, (c for s in sources.values() for c in s.columns)),
+        gold_visible=not type_.verdict and tainted(names, _shown(sources.values())),
     )
     golds = frozenset(gives.columns) & type_.golds
     names.give(entry.name, node, gives, step.read, tainted=step.gold_visible, golds=golds)
     return step
+
+
+def _shown(sources: Iterable[Source]) -> Iterator[Column]:
+    """The columns that could show a step the gold; of what kind an answer is says nothing of it."""
+    return (column for source in sources if source.path != SHORT["kind"][1:] for column in source.columns)
 
 
 def _over(names: Names, entry: Entry, known: _Known) -> Node:

@@ -13,6 +13,7 @@ from filters.verify.catalogue import KINDS
 from filters.verify.gold import GoldUnparseableError, parse_gold
 from filters.verify.verifier import VerifyItem, settle, state_of, verify
 from schemas.answer import Answer, ChoiceAnswer
+from schemas.reply import thinks
 
 CASES = [
     json.loads(line)
@@ -130,7 +131,7 @@ def test_a_gold_is_read_or_refused_and_what_is_read_states_itself(kind: str, tex
         return
     assert gold.raw == text
     stated = state_of(gold, kind, params)
-    if "<" in stated or "\\box" in stated or KINDS[kind].judged:
+    if "<" in stated or thinks(stated) or "\\box" in stated or KINDS[kind].judged:
         return
     verdict = settle(VerifyItem(f"<answer>{stated}</answer>", gold, kind, params))
     assert verdict is None or verdict.score == 1.0, (gold, stated, verdict)
