@@ -52,14 +52,26 @@ def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
 
 
 def over(config: DifficultyStepConfig, known: Known) -> str | tuple[str, ...]:
-    """The rows that get the counts. Raises ValueError for rows that the counted ones do not belong to."""
+    """The rows that get the counts: those of `to` that the counted ones were made from, or all samples.
+
+    Raises ValueError for rows that the counted ones were not made from, and where they were made from several units.
+    """
     of = config.of or "rollout"
-    parent = known.parent(known.unit(of))
+    parents = known.parents(of)
+    unit = known.unit(of)
+    made_from = " and ".join(parents) or "nothing that replies could be counted on"
     if config.to is None:
-        return parent
-    if known.unit(config.to) not in {parent, "sample"}:
-        owners = " or ".join(dict.fromkeys((parent, "sample")))
-        raise ValueError(f"`to: {config.to}`: rows of {known.unit(of)} are made from {parent}; count them to {owners}")
+        if len(parents) != 1:
+            raise ValueError(
+                f"rows of {unit} are made from {made_from}; say which are counted on with `to`, or name a step"
+            )
+        return next(iter(parents.values()))
+    if config.to in parents:
+        return parents[config.to]
+    if known.unit(config.to) not in {"sample", *parents}:
+        raise ValueError(
+            f"`to: {config.to}`: rows of {unit} are made from {made_from}; count them on those or on sample"
+        )
     return config.to
 
 

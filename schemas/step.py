@@ -112,6 +112,9 @@ class Known(Protocol):
     def parent(self, unit: str) -> str:
         """The unit that rows of `unit` are made from; that of samples is `sample`."""
 
+    def parents(self, of: str | tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+        """What rows of `of` were made from: by unit, the steps that made those rows; nothing for samples of sources."""
+
 
 class Tables(NamedTuple):
     """What a body gets. `rows` has `id, sample_id, parent_id, made_by` and the columns of its reads, in order of `id`.

@@ -41,6 +41,9 @@ class _Known:
         above = self._names.above(self._names.node(unit))
         return above[0].unit if above else "sample"
 
+    def parents(self, of: str | tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+        return {node.unit: tuple(sorted(node.makers)) for node in self._names.above(self._names.node(of))}
+
 
 def compile_steps(entries: Sequence[Entry]) -> Pipeline:
     """The pipeline of a recipe's steps, those that are implied first.

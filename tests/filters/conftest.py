@@ -36,7 +36,7 @@ class Columns:
     """What the compiler knows: the columns of units, and of what they are made."""
 
     units: Mapping[str, Mapping[str, pl.DataType]] = field(default_factory=dict)
-    parents: Mapping[str, str] = field(default_factory=dict)
+    above: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
     def types(self, of: str | tuple[str, ...]) -> Mapping[str, pl.DataType]:
         return self.units[of if isinstance(of, str) else of[0]]
@@ -45,7 +45,11 @@ class Columns:
         return of if isinstance(of, str) else of[0]
 
     def parent(self, unit: str) -> str:
-        return self.parents.get(unit, "sample")
+        return self.above.get(unit, "sample")
+
+    def parents(self, of: str | tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+        parent = self.above.get(self.unit(of), "sample")
+        return {one: (f"made_{one}",) for one in ((parent,) if isinstance(parent, str) else parent)}
 
 
 @pytest.fixture(scope="session")

@@ -135,10 +135,15 @@ def test_every_reply_is_counted_once(made, strict) -> None:
 def test_it_works_on_what_the_counted_rows_were_made_from(known) -> None:
     units = {name: {"correct": pl.Boolean(), "final": pl.String()} for name in ("rollout", "described")}
     here = known(units, {"rollout": "description"})
-    assert STEP.over(DifficultyStepConfig(), here) == "description"
+    assert STEP.over(DifficultyStepConfig(), here) == ("made_description",)
+    assert STEP.over(DifficultyStepConfig(to="description"), here) == ("made_description",)
     assert STEP.over(DifficultyStepConfig(to="sample"), here) == "sample"
-    with pytest.raises(ValueError, match="count them to description or sample"):
+    with pytest.raises(ValueError, match="made from description; count them on those or on sample"):
         STEP.over(DifficultyStepConfig(to="trace"), here)
+    several = known(units, {"rollout": ("description", "sample")})
+    assert STEP.over(DifficultyStepConfig(to="sample"), several) == ("made_sample",)
+    with pytest.raises(ValueError, match="made from description and sample; say which"):
+        STEP.over(DifficultyStepConfig(), several)
     counted = STEP.reads(DifficultyStepConfig(), here).beside["counted"]
     assert counted.dropped and counted.gold_free
     assert {name for name, one in counted.reads.items() if not one.optional} == {"correct"}

@@ -113,6 +113,23 @@ def test_two_students_are_two_difficulties_with_addresses(tmp_path: Path, source
     assert found.select("difficulty.k", "text_only.k").unique().rows() == [(2, 0)]
 
 
+def test_only_rows_that_were_replied_to_are_counted_on(tmp_path: Path, source: Path) -> None:
+    steps = [
+        ("make", {"as": "described", "makes": "description", "n": 2, "column": "draft_of"}),
+        ("make", {"as": "drawn", "makes": "description", "n": 1, "column": "draft_of"}),
+        *replies("rollout", "solved", 2, "answer"),
+        ("verify", {"of": "solved"}),
+        ("difficulty", {"of": "solved", "to": "description"}),
+        ("difficulty", {"as": "whole", "of": "solved", "to": "sample"}),
+    ]
+    steps[2][1]["of"] = "described"
+    runner = run(tmp_path, source, *steps)
+    counts = rows(runner, "description", "made_by", "k", "n").select("made_by", "k", "n")
+    assert counts.unique().sort("made_by").rows() == [("described", 2, 2), ("drawn", None, None)]
+    assert record(runner, "difficulty")["dropped"] == {}
+    assert rows(runner, "sample", "whole.k")["whole.k"].unique().to_list() == [4]
+
+
 def test_answers_of_two_steps_are_compared_on_their_sample(tmp_path: Path, source: Path) -> None:
     steps = [
         *replies("trace", "a1", 1, "answer"),
