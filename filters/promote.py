@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from filters.reads import of_sample
 from filters.verify.gold import GoldUnparseableError, read_params
 from filters.verify.pool import VerifierPool
 from filters.verify.regold import ANSWER_KINDS, drop_untrue, regold
@@ -126,13 +127,13 @@ def _retired(samples: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _reads(config: PromoteConfig, known: Known) -> Reads:
     assert config.of is not None
-    sample = "" if known.unit(config.of) == "sample" else "sample."
     columns = {"question": config.question, "answer": config.answer}
     optional = {"options": config.options, "kind": config.kind_from}
-    inherited = {name: sample + name for name in INHERITED}
+    inherited = {name: of_sample(name, config.of, known) for name in INHERITED}
+    asked = of_sample("question", config.of, known)
     named = columns | {name: column for name, column in optional.items() if column} | inherited
     types = {"options": pl.List(pl.String()), **{name: SAMPLE[name] for name in INHERITED}}
-    return Reads({n: read(c, types.get(n, pl.String())) for n, c in {**named, "asked": f"{sample}question"}.items()})
+    return Reads({n: read(c, types.get(n, pl.String())) for n, c in {**named, "asked": asked}.items()})
 
 
 def _gives(config: PromoteConfig, known: Known) -> Gives:

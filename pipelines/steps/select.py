@@ -67,7 +67,7 @@ class SelectConfig(StepConfig, Selection, Measured):
 def _reads(config: SelectConfig, known: Known) -> Reads:
     types = known.types(config.of or "sample")
     columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
-    columns |= {"side": read("side", pl.String())} if "side" in types else {}
+    columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
     columns |= {"flags": read("flags", pl.List(pl.String()))} if config.without else {}
     return Reads(columns | ({name: read(name) for name in SHOWN} if config.compares else {}))
 

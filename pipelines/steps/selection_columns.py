@@ -52,7 +52,8 @@ def reads(
 ) -> dict[str, Read]:
     """The reads of the columns `names`, and of those of `optional` that are `known`."""
     wanted = {column for name in names for column in _inputs(name)}
-    beside = {column for name in optional for column in _inputs(name) if measured.address(column) in known}
+    readable = set(known)  # asking for one that may not be read any more would be refused
+    beside = {column for name in optional for column in _inputs(name) if measured.address(column) in readable}
     own = {f"of_{OF_ROW[name]}" for name in (*names, *optional) if name in OF_ROW}
     return {column: read(measured.address(column)) for column in sorted(wanted | beside)} | {
         column: read(column.removeprefix("of_")) for column in sorted(own)

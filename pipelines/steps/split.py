@@ -128,7 +128,10 @@ def _reads(config: SplitConfig, known: Known) -> Reads:
 
 
 def _body(tables: Tables, config: SplitConfig, context: Context) -> Out:
-    """Rows that a release gave away bind their groups also where a step has dropped them since."""
+    """Each row's `side`, and as `split_group` the group that it went there with, which no two sides share.
+
+    Rows that a release gave away bind their groups also where a step has dropped them since.
+    """
     build, searches = build_of(context), Searches()
     sides = [*config.sides] if config.sides else [*SHARES]
     released = released_sides(build, sides)
@@ -144,7 +147,7 @@ def _body(tables: Tables, config: SplitConfig, context: Context) -> Out:
     none = kept.filter(pl.col("split").is_null())
     stray = none.select("id", reason=pl.lit("split:no_side"), evidence=pl.struct("group").struct.json_encode())
     dropped = pl.concat([found.dropped, stray.cast(dict(DROPPED))])  # type: ignore[arg-type]
-    made = kept.drop_nulls("split").select("id", side="split", group_id="group")
+    made = kept.drop_nulls("split").select("id", side="split", split_group="group")
     return Out(made, named(dropped, context.name), {"searches": searches_table(searches)})
 
 
@@ -160,7 +163,7 @@ STEP = StepType(
     version=1,
     config=SplitConfig,
     reads=_reads,
-    gives=lambda config, known: Gives({"side": pl.String(), "group_id": pl.String()}),
+    gives=lambda config, known: Gives({"side": pl.String(), "split_group": pl.String()}),
     body=_body,
     of="sample",
     scope=lambda config: "all",

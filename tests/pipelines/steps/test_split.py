@@ -18,10 +18,14 @@ ENCODERS = {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference
 SHARES = {"sft": 0.5, "rl": 0.4, "holdout": 0.1}
 
 
+def nothing_known() -> Any:
+    return SimpleNamespace()
+
+
 def run(planted: Any, tables: Tables, section: dict[str, Any], build: Any = None) -> Out:
     out = STEP.body(tables, SplitConfig.model_validate(section), planted.context("sides", build))
     assert out.rows is not None
-    assert out.rows.columns == ["id", "side", "group_id"]
+    assert out.rows.columns == ["id", *STEP.gives(SplitConfig(), nothing_known()).columns]
     assert sorted([*out.rows["id"], *out.drops["id"]]) == tables.rows["id"].to_list()
     return out
 
