@@ -1,6 +1,6 @@
 """Traces of teachers that see, that read captions, and that are shown worked examples."""
 
-from asked import IMAGE, converse, run, table
+from asked import IMAGE, Reply, converse, run, table
 
 from generators.presets.distill import STEP, DistillConfig
 from schemas.completion import ImagePart, Sampling
@@ -24,7 +24,7 @@ def test_a_teacher_that_sees_nothing_reads_the_caption() -> None:
 
 
 def test_a_reply_without_an_answer_is_a_trace_without_one() -> None:
-    said = ["It is red. So the answer is red.", {"text": "It is", "finish_reason": "length"}, ""]
+    said: list[Reply] = ["It is red. So the answer is red.", {"text": "It is", "finish_reason": "length"}, ""]
     out = run(STEP, table(ROW), DistillConfig(model="m", n=3), lambda r, i: said[i])
     assert out.rows is not None
     assert out.rows.sort("index").select("index", "final", "finish_reason").rows() == [
