@@ -1,18 +1,13 @@
 """The step `tally`: columns of a row that count what was made from it, such as how many of its traces are right."""
 
-from collections import ChainMap
-from collections.abc import Mapping
-
 import polars as pl
 from pydantic import Field, model_validator
 
 from filters.children import children_of
 from filters.sql.aggregate import Aggregate, AggregateText
 from filters.sql.expression import ColumnName
-from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, reads_of
-
-_OWN = {name: pl.String() for name in ("id", "sample_id", "parent_id", "made_by")}
-"""What all rows beside a step have."""
+from filters.sql.own import beyond_own, with_own
+from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables
 
 
 class TallyConfig(StepConfig):
@@ -54,13 +49,12 @@ def over(config: TallyConfig, known: Known) -> str:
 def reads(config: TallyConfig, known: Known) -> Reads:
     """The columns of the aggregates, of the counted rows, whether something dropped them or not."""
     references = {ref for aggregate in config.aggregates.values() for ref in aggregate.references}
-    named = {name: read for name, read in reads_of(references).items() if name not in _OWN}
-    return Reads(beside={"counted": Beside(config.counted, named, dropped=True)})
+    return Reads(beside={"counted": Beside(config.counted, beyond_own(references), dropped=True)})
 
 
 def gives(config: TallyConfig, known: Known) -> Gives:
     """The columns with their types. Raises ValueError where an aggregate has none over the columns that there are."""
-    types: Mapping[str, pl.DataType] = ChainMap(_OWN, known.types(config.counted))  # type: ignore[arg-type]
+    types = with_own(known.types(config.counted))
     return Gives({column: aggregate.type(types) for column, aggregate in config.aggregates.items()})
 
 

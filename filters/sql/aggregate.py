@@ -14,36 +14,12 @@ from pydantic import AfterValidator
 from filters.sql import parse
 from filters.sql.engine import quoted, run
 from filters.sql.functions import is_aggregate
+from filters.sql.ordered import EXACT, SERIAL, known_aggregate, ordered, over_list
 from filters.sql.parse import Node, walk
 from filters.sql.parsed import Parsed, checked
 from filters.sql.pure import check
-from schemas.errors import nearest
 from schemas.step import Reference
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-EXACT = _names(
-    "count count_star count_if countif min max bool_and bool_or bit_and bit_or bit_xor median mad quantile quantile_cont "
-    "quantile_disc"
-)
-"""The same in any order of the rows."""
-
-ORDERED = _names("first last any_value arbitrary list array_agg string_agg group_concat listagg")
-SERIAL = _names(
-    "sum avg mean fsum favg kahan_sum sumkahan product stddev stddev_pop stddev_samp variance var_pop var_samp sem skewness "
-    "kurtosis kurtosis_pop entropy mode"
-)
-"""Add floats, or choose the first of equals."""
-
-_INSTEAD = {
-    **dict.fromkeys(("arg_max", "argmax", "max_by"), "first(column ORDER BY other DESC)"),
-    **dict.fromkeys(("arg_min", "argmin", "min_by"), "first(column ORDER BY other)"),
-    "approx_count_distinct": "count(DISTINCT column)",
-    "approx_quantile": "quantile_cont(column, 0.5)",
-}
 _GROUP, _ID = " group", " id"
 """Columns beside those of the SQL, by names that nobody writes."""
 
@@ -114,10 +90,7 @@ class Aggregate(Parsed):
 
 
 def _check_part(node: Node) -> None:
-    name = str(node["function_name"]).lower()
-    if name not in EXACT | ORDERED | SERIAL:
-        hint = f"; use {_INSTEAD[name]}" if name in _INSTEAD else nearest(name, EXACT | ORDERED | SERIAL, 0.7)
-        raise ValueError(f"calls {name}(), which is no aggregate of a tally{hint}")
+    name = known_aggregate(node)
     for inner in walk([node["children"], node["filter"], node["order_bys"]]):
         if inner["class"] == "FUNCTION" and is_aggregate(inner["function_name"]):
             raise ValueError(f"calls {inner['function_name']}() within {name}(); an aggregate counts rows, not groups")
@@ -130,19 +103,9 @@ def _in_order(node: Node) -> Node:
         return node
     # Of distinct values there is no row, and so no id: their order is their own.
     last = node["children"][0] if node["distinct"] else {**_REFERENCE, "column_names": [_ID]}
-    orders = [] if name in SERIAL else node["order_bys"]["orders"]
-    orders = [*orders, {"type": "ORDER_DEFAULT", "null_order": "ORDER_DEFAULT", "expression": last}]
-    ordered = {**node, "order_bys": {"type": "ORDER_MODIFIER", "orders": orders}}
-    if name in ORDERED:
-        return ordered
-    listed = {**ordered, "function_name": "list", "children": node["children"][:1]}
-    plain = {"filter": None, "distinct": False, "order_bys": {"type": "ORDER_MODIFIER", "orders": []}}
-    return {
-        **node,
-        **plain,
-        "function_name": "list_aggregate",
-        "children": [listed, _text(name), *node["children"][1:]],
-    }
+    return (
+        over_list(node, last) if name in SERIAL else {**node, "order_bys": ordered(node["order_bys"]["orders"], last)}
+    )
 
 
 def _tried(node: Node) -> Node:
@@ -151,11 +114,6 @@ def _tried(node: Node) -> Node:
     orders = [{**order, "expression": parse.tried(order["expression"])} for order in node["order_bys"]["orders"]]
     kept = node["filter"] and parse.tried(node["filter"])
     return {**node, "children": children, "filter": kept, "order_bys": {**node["order_bys"], "orders": orders}}
-
-
-def _text(value: str) -> Node:
-    constant = {"type": {"id": "VARCHAR", "type_info": None}, "is_null": False, "value": value}
-    return {"class": "CONSTANT", "type": "VALUE_CONSTANT", "alias": "", "query_location": 0, "value": constant}
 
 
 _REFERENCE: Node = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "query_location": 0}

@@ -112,7 +112,12 @@ def written(node: Mapping[str, Any]) -> str:
     """An expression as SQL."""
     bare = json.loads(_bare())
     bare["statements"][0]["node"]["select_list"] = [node]
-    return str(ask("SELECT json_deserialize_sql(?)", [json.dumps(bare)])).removeprefix("SELECT ")
+    return as_sql(bare).removeprefix("SELECT ")
+
+
+def as_sql(tree: Node) -> str:
+    """The tree of a SELECT as SQL."""
+    return str(ask("SELECT json_deserialize_sql(?)", [json.dumps(tree)]))
 
 
 @cache

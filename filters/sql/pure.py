@@ -13,11 +13,14 @@ _HOLDS = {
     "DEFAULT": "holds DEFAULT, which means nothing here",
 }
 
+_IN_SELECT = {"SUBQUERY": "holds a subquery in an expression; join it, or SEMI JOIN it for IN and EXISTS", "WINDOW": ""}
 
-def check(tree: Node, aggregates: bool = False) -> None:
+
+def check(tree: Node, aggregates: bool = False, windows: bool = False) -> None:
     """Raise ValueError, with the end of a sentence, for what reads other rows or gives another value next time."""
     for node in walk(tree):
-        if why := _HOLDS.get(node["class"]) or volatile(node):
+        held = {**_HOLDS, **_IN_SELECT} if windows else _HOLDS
+        if why := held.get(node["class"]) or volatile(node):
             raise ValueError(why)
         if node["class"] == "FUNCTION" and not aggregates and is_aggregate(node["function_name"]):
             raise ValueError(f"calls {node['function_name']}(), which counts over rows; that is a step of type tally")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.sql.aggregate import EXACT, ORDERED, SERIAL, Aggregate
+from filters.sql.aggregate import Aggregate
 from filters.sql.functions import is_aggregate
+from filters.sql.ordered import EXACT, ORDERED, SERIAL
 
 FRAME = pl.DataFrame(
     {
@@ -66,10 +67,10 @@ REFUSED = {
     "count(*) FILTER (random() > 0.5)": "calls random()",
     "list(s ORDER BY random())": "calls random()",
     "approx_count_distinct(s)": "use count(DISTINCT column)",
-    "reservoir_quantile(x, 0.5)": "is no aggregate of a tally",
+    "reservoir_quantile(x, 0.5)": "is no aggregate of recipes",
     "arg_max(s, x)": "use first(column ORDER BY other DESC)",
-    "corr(x, x)": "is no aggregate of a tally",
-    "histogram(s)": "is no aggregate of a tally",
+    "corr(x, x)": "is no aggregate of recipes",
+    "histogram(s)": "is no aggregate of recipes",
     "geomean(x)": "which is exp(avg(ln(x)))",
     "string_agg(repeat(s, 1000000000), '')": "with a size",
 }
