@@ -237,7 +237,7 @@ rollouts: {model: vlm, n: 48, sampling: {temperature: 1.0, max_tokens: 16}, tags
 def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
     """Ask the reference VLM 48 times about each sample; then let the adaptive stage replay the first 16 of that log."""
     from pipelines.build import run_stages
-    from pipelines.recipe.recipe import load_recipe
+    from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
     from pipelines.store.workspace import Workspace
 
@@ -275,7 +275,7 @@ def costs(workspace: Path) -> list[dict[str, Any]]:
     that short, prompts are the bill, and waves should be large.
     """
     from pipelines.build import run_stages
-    from pipelines.recipe.recipe import load_recipe
+    from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
     from pipelines.store.workspace import Workspace
 

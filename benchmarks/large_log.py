@@ -63,7 +63,7 @@ def make(folder: Path, samples: int, text: int = TEXT, names: tuple[str, ...] = 
 
 
 def open_build(folder: Path, name: str, *overrides: str) -> Any:
-    from pipelines.recipe.recipe import load_recipe
+    from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
     from pipelines.store.workspace import Workspace
 

@@ -36,7 +36,7 @@ from generators.engines.select import make_engine
 from generators.signals.attention import AttentionConfig, column_sums, log_psi
 from generators.signals.forced import Forced, ForcedModel
 from pipelines.build import run_stages
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.run.driver import Call, drive
 from pipelines.store.workspace import Workspace

@@ -30,7 +30,7 @@ import polars as pl
 from PIL import Image
 
 from filters.difficulty import DifficultyConfig, is_unread, measure
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.release.card import publish_card
 from pipelines.report.origin import find_origin
 from pipelines.report.write import write_report

@@ -50,7 +50,7 @@ def _fail(message: str, code: int) -> None:
 
 
 def load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
-    from pipelines.recipe.recipe import load_recipe
+    from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
     from pipelines.store.workspace import Workspace
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from pipelines.recipe.recipe import find_recipe, load_recipe
+from pipelines.recipe.load import find_recipe, load_recipe
 from pipelines.store.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 

@@ -4,7 +4,7 @@ Nobody would miss what such a section was meant to do, so the recipe is refused 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from filters.checks.rules import CheckRules
 from filters.difficulty import DifficultyConfig
@@ -14,12 +14,8 @@ from filters.select.select import clusters_wanted, how_drawn, rule_of
 from filters.select.trace_choice import TracesConfig
 from filters.trace_quality import QualityConfig
 from generators.prompts import fields
-from pipelines.road.dedup import DedupConfig
-from pipelines.road.groups import SplitSection
-from pipelines.road.selection import SelectSection, VectorsSection, encoders, reader
-
-if TYPE_CHECKING:
-    from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.sections import DedupConfig, SelectSection, SplitSection, VectorsSection, reader, select_encoders
 
 
 class Part(NamedTuple):
@@ -32,7 +28,7 @@ class Part(NamedTuple):
     cure: str
 
 
-def check_unused(recipe: "Recipe") -> None:
+def check_unused(recipe: Recipe) -> None:
     """Raise ValueError for the first part that could do nothing, in a sentence that starts with its key."""
     for part in (*_of_traces(recipe), *_of_rollouts(recipe), *_of_dedup(recipe), *_of_select(recipe.select)):
         if part.asked and not part.read:
@@ -42,7 +38,7 @@ def check_unused(recipe: "Recipe") -> None:
     _check_least(recipe)
 
 
-def _of_traces(recipe: "Recipe") -> Iterator[Part]:
+def _of_traces(recipe: Recipe) -> Iterator[Part]:
     made, picks = recipe.distill is not None, recipe.traces
     told = "caption" in fields((recipe.distill.prompt if recipe.distill else None) or "")
     why, cure = "its {caption} is filled by captions, and the recipe writes none", "add a `caption` section"
@@ -61,7 +57,7 @@ def _of_traces(recipe: "Recipe") -> Iterator[Part]:
     yield Part("traces.m", picks.m != TracesConfig().m, picks.pick != "all", "traces.pick is all", "set traces.pick")
 
 
-def _of_rollouts(recipe: "Recipe") -> Iterator[Part]:
+def _of_rollouts(recipe: Recipe) -> Iterator[Part]:
     rolled, answered = recipe.rollouts is not None, bool(recipe.rollouts or recipe.distill)
     why, cure = "the recipe asks for no answers", "add a `rollouts` or a `distill` section"
     yield Part("judge", recipe.judge is not None, answered, why, cure)
@@ -71,7 +67,7 @@ def _of_rollouts(recipe: "Recipe") -> Iterator[Part]:
     yield Part("check_rules", recipe.check_rules != CheckRules(), bool(recipe.checks), why, cure)
 
 
-def _of_dedup(recipe: "Recipe") -> Iterator[Part]:
+def _of_dedup(recipe: Recipe) -> Iterator[Part]:
     """Meanings are compared where there is an encoder of questions; pictures only beside them, or in a selection.
 
     A `text: null` that is written down leaves meanings out on purpose, whatever else is set for them.
@@ -84,7 +80,7 @@ def _of_dedup(recipe: "Recipe") -> Iterator[Part]:
     asked = near is not None and near != SplitSection().near_questions
     yield Part("split.near_questions", asked, text, none, "set it")
     compared = away is not None and away.embeddings and (away.text or dedup.text) is not None
-    read = text or compared or (dedup.image is not None and encoders(recipe).image == dedup.image)
+    read = text or compared or (dedup.image is not None and select_encoders(recipe.select, dedup).image == dedup.image)
     why = "pictures are compared beside questions, and dedup.text is not set"
     yield Part("dedup.image", dedup.image is not None, read, why, "set it too")
     if away is not None:
@@ -106,7 +102,7 @@ def _of_select(config: SelectSection | None) -> Iterator[Part]:
     yield Part("select.draw.by_value", asked, how == "mixture", why, cure)
 
 
-def _check_pairs(recipe: "Recipe") -> None:
+def _check_pairs(recipe: Recipe) -> None:
     """Raise ValueError where no prompt can have a right response and a wrong one."""
     config = recipe.preference
     if config is None:
@@ -122,7 +118,7 @@ def _check_pairs(recipe: "Recipe") -> None:
         )
 
 
-def _check_window(recipe: "Recipe") -> None:
+def _check_window(recipe: Recipe) -> None:
     """Raise ValueError where the rule passes no number of right rollouts out of n."""
     config, rolled = recipe.select, recipe.rollouts
     if config is None or rolled is None:
@@ -135,7 +131,7 @@ def _check_window(recipe: "Recipe") -> None:
         )
 
 
-def _check_least(recipe: "Recipe") -> None:
+def _check_least(recipe: Recipe) -> None:
     """Raise ValueError where no sample can have as many rollouts as `difficulty.min_n` wants."""
     rolled, least = recipe.rollouts, recipe.difficulty.min_n
     if rolled is None or least is None:

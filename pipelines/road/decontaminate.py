@@ -1,55 +1,21 @@
 """Decontamination in a build: which evaluation sets, compared by what, and what was found."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
-from pydantic import Field, model_validator
 
-from filters.decontaminate.benchmarks import known_benchmarks
-from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_hits
+from filters.decontaminate.contaminated import contaminated, drop_hits
 from filters.dedup.content import question_texts
-from generators.encoders import EncoderConfig
+from pipelines.recipe.sections import DecontaminateSection, Encoders
 from pipelines.sources.read import fingerprint
-from pipelines.sources.source import Source
 from pipelines.steps.evaluation_sets import Named, evaluation_tables, ready, shown
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
-from schemas.section import Section
 from schemas.split import Split
 
 if TYPE_CHECKING:
     from pipelines.road.stage import Build
-
-
-class DecontaminateSection(Section):
-    """Against which evaluation sets, by name or as sources of one's own, and what counts as a hit."""
-
-    against: tuple[str, ...] = Field(default=(), description="ready entries, such as MathVista or MMMU")
-    sources: tuple[Source, ...] = Field(default=(), description="other evaluation sets: files, folders or hub ids")
-    rule: DecontaminateConfig = DecontaminateConfig()
-    text: EncoderConfig | None = Field(default=None, description="encoder of questions; dedup's where not given")
-    image: EncoderConfig | None = Field(default=None, description="encoder of images; dedup's where not given")
-    embeddings: bool = Field(default=True, description="compare meanings, where there is an encoder of questions")
-
-    @model_validator(mode="after")
-    def _named(self) -> Self:
-        for name in self.against:
-            if name not in known_benchmarks():
-                raise ValueError(f"no evaluation set '{name}'; ready entries: {', '.join(known_benchmarks())}")
-        names = [*self.against, *(source.name for source in self.sources)]
-        if not names:
-            raise ValueError("name evaluation sets in 'against', or give 'sources' of your own")
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two evaluation sets are named '{twice[0]}'")
-        return self
-
-
-class Encoders(NamedTuple):
-    """The encoders that meanings are compared by, if any."""
-
-    text: EncoderConfig | None
-    image: EncoderConfig | None
 
 
 class Found(NamedTuple):

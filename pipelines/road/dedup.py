@@ -4,39 +4,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
-from pydantic import Field
 
 from filters.dedup.content import question_texts
-from filters.dedup.embedding import NearConfig, drop_near
-from filters.dedup.exact import ExactConfig, drop_exact
-from filters.dedup.image_hash import ImageHashConfig, drop_image_hash
+from filters.dedup.embedding import drop_near
+from filters.dedup.exact import drop_exact
+from filters.dedup.image_hash import drop_image_hash
 from filters.dedup.levels import Level, drop_by_levels
-from filters.dedup.minhash import MinHashConfig, drop_similar_text
-from generators.encoders import EncoderConfig
+from filters.dedup.minhash import drop_similar_text
+from pipelines.recipe.sections import DedupConfig
 from pipelines.release.write import released
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from pipelines.store.workspace import read_json
-from schemas.section import Section
 from schemas.split import Split
 
 if TYPE_CHECKING:
     from pipelines.road.stage import Build
-
-
-class DedupConfig(Section):
-    """What counts as a twin, level by level; null leaves a level out. Meanings are compared where there is an encoder."""
-
-    exact: ExactConfig = ExactConfig()
-    minhash: MinHashConfig | None = Field(default=MinHashConfig(), description="nearly the same words, the same media")
-    image_hash: ImageHashConfig | None = Field(
-        default=ImageHashConfig(), description="the same question about the same picture in another encoding or size"
-    )
-    text: EncoderConfig | None = Field(
-        default=None, description="encoder of questions; null: meanings are not compared"
-    )
-    image: EncoderConfig | None = Field(default=None, description="encoder of images; needed where rows have images")
-    near: NearConfig = NearConfig()
 
 
 class Parted(NamedTuple):

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pydantic import Field
 
-from filters.assign import AssignConfig, Ties, split_by_group
+from filters.assign import Ties, split_by_group
 from filters.dedup.content import question_texts
-from filters.dedup.embedding import NearConfig, near_pairs
-from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
+from filters.dedup.embedding import near_pairs
+from filters.dedup.image_hash import same_image_pairs
 from pipelines.road.dedup import Parted
 from pipelines.steps.vectors import Searches, image_vectors, scratch, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
@@ -17,23 +16,6 @@ from schemas.split import Split
 
 if TYPE_CHECKING:
     from pipelines.road.stage import Build
-
-
-class NearQuestions(NearConfig):
-    """When two questions are so near that one side must hold both; they need not have the same answer."""
-
-    match_answer: bool = False
-
-
-class SplitSection(AssignConfig):
-    """The shares of the sides, and what ties rows together beside a shared medium, group or parent."""
-
-    near_questions: NearQuestions | None = Field(
-        default=NearQuestions(), description="near questions share a group, where `dedup` has a `text` encoder"
-    )
-    same_pictures: ImageHashConfig | None = Field(
-        default=ImageHashConfig(), description="pictures that differ in encoding or size only share a group"
-    )
 
 
 def assign_sides(

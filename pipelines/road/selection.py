@@ -1,22 +1,18 @@
 """The vectors of selection in a build: what coverage and clusters compare, and by which encoders."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from filters.dedup.content import question_texts
 from filters.dedup.vectors import Vectors
 from filters.select.joint import joint
-from filters.select.select import SelectConfig, clusters_wanted
-from generators.encoders import EncoderConfig
-from pipelines.road.decontaminate import Encoders
+from pipelines.recipe.sections import reader, select_encoders
 from pipelines.steps.vectors import image_identity, image_vectors, scratch, text_identity, text_vectors
 from pipelines.store.image_hashes import pictures
 from schemas.errors import ConfigError
-from schemas.section import Section
 
 if TYPE_CHECKING:
     from pipelines.recipe.recipe import Recipe
@@ -26,44 +22,9 @@ COLUMNS = ("id", "question", "options", "answer", "media")
 """What `row_vectors` reads."""
 
 
-class VectorsSection(Section):
-    """What makes two candidates alike, for coverage and for clusters."""
-
-    by: tuple[Literal["text", "image"], ...] | None = Field(
-        default=None, min_length=1, description="compare questions, pictures or both; null: all that has an encoder"
-    )
-    text: EncoderConfig | None = Field(default=None, description="encoder of questions; dedup's where not given")
-    image: EncoderConfig | None = Field(default=None, description="encoder of images; dedup's where not given")
-    text_share: float = Field(default=0.5, ge=0, le=1, description="weight of the question where both are compared")
-
-
-class SelectSection(SelectConfig):
-    """What is worth training on, how much of it, and what makes two samples alike."""
-
-    vectors: VectorsSection = VectorsSection()
-
-
-def reader(config: SelectConfig) -> str | None:
-    """The part of a selection that compares vectors, by its place in the recipe; None where none does."""
-    if config.coverage is not None:
-        return "select.coverage"
-    return "select.quotas.by: [cluster]" if clusters_wanted(config) else None
-
-
-def encoders(recipe: "Recipe") -> Encoders:
-    """The section's own encoders, else those of `dedup`, of what is compared; none where nothing is."""
-    config, dedup = recipe.select, recipe.dedup
-    if config is None or reader(config) is None:
-        return Encoders(None, None)
-    by = config.vectors.by or ("text", "image")
-    text = config.vectors.text or (dedup.text if dedup else None)
-    image = config.vectors.image or (dedup.image if dedup else None)
-    return Encoders(text if "text" in by else None, image if "image" in by else None)
-
-
 def encoder_identities(build: "Build") -> list[dict[str, str]] | None:
     """The identities of the encoders that selection compares by; None where it compares nothing. Loads none."""
-    found = encoders(build.recipe)
+    found = select_encoders(build.recipe.select, build.recipe.dedup)
     text = [text_identity(found.text).to_json()] if found.text else []
     image = [image_identity(build, found.image).to_json()] if found.image else []
     return [*text, *image] or None
@@ -75,7 +36,7 @@ def check_vectors(recipe: "Recipe") -> None:
     asker = reader(config) if config else None
     if config is None or asker is None:
         return
-    found = encoders(recipe)
+    found = select_encoders(recipe.select, recipe.dedup)
     wanted = config.vectors.by or (() if found.text or found.image else ("text",))
     for kind in wanted:
         if getattr(found, kind) is None:
@@ -92,7 +53,7 @@ def row_vectors(build: "Build", rows: pl.DataFrame, folder: Path) -> Vectors:
     """
     if rows.is_empty():
         return Vectors(rows["id"], np.zeros((0, 1), dtype=np.float32))
-    text, image = encoders(build.recipe)
+    text, image = select_encoders(build.recipe.select, build.recipe.dedup)
     picture = pl.element().struct.field("kind").fill_null("image") == "image"
     shown = pl.col("media").fill_null([]).list.eval(pl.element().struct.field("sha256").filter(picture).drop_nulls())
     keys, images = rows.select("id", image_keys=shown), pictures(rows)

@@ -14,7 +14,7 @@ from flows.terminal import printable
 from generators.scenes import iter_scenes, questions, render
 from pipelines.build import run_build
 from pipelines.explain.preview import Arrival, Asked, Preview, Reply, Row
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.workspace import Workspace

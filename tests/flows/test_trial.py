@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from pipelines.build import run_build
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps.split import released_sides

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from generators.scenes import iter_scenes, questions, render
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.workspace import Workspace

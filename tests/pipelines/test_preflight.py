@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.preflight import check_recipe
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from schemas.errors import ConfigError
 
 

@@ -11,10 +11,10 @@ from filters.guessing import verified_shares
 from filters.select.bands import BandConfig, difficulty_band
 from generators.prompts import Prompt, same_prompt
 from pipelines.recipe.recipe import Recipe
-from pipelines.release.empty_configs import check_not_empty, given_configs
 from pipelines.release.regrade import Report
 from pipelines.release.rows import CONFIGS
 from pipelines.release.write import Content, write_release
+from pipelines.road.empty_configs import check_not_empty, given_configs
 from pipelines.road.provenance import provenance
 from pipelines.road.stage import Build, Outcome, Road, Stage
 from pipelines.road.steps.candidates import student

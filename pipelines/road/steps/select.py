@@ -8,6 +8,7 @@ from filters.select.comparison import COLUMNS, compare, covered
 from filters.select.diversity import diversity
 from filters.select.nearness import nearness
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
+from pipelines.recipe.sections import reader
 from pipelines.road import selection
 from pipelines.road.stage import Build, Outcome, Road, Stage, shards
 from pipelines.road.steps.candidates import candidates, diversity_measure, student
@@ -87,7 +88,7 @@ def _unflagged(rows: pl.DataFrame, without: tuple[str, ...], road: Road) -> Spli
 def _vectors(build: Build, stage: Stage, road: Road, eligible: pl.DataFrame) -> Vectors | None:
     """The vectors of the candidates, where the recipe compares any."""
     config = build.recipe.select
-    if config is None or selection.reader(config) is None:
+    if config is None or reader(config) is None:
         return None
     told = samples(road, stage, selection.COLUMNS).join(eligible.lazy().select("id"), on="id", how="semi").sort("id")
     return selection.row_vectors(build, told.collect(), build.folder(stage))

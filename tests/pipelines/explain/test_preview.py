@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipelines.explain.preview import Preview, preview, without_images
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.store.workspace import Workspace
 from schemas.completion import Completion, ImagePart, Message, ModelIdentity, Request

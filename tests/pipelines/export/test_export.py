@@ -25,7 +25,7 @@ from pipelines.export.image_tokens import check_marks, escape, marked_question
 from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
 from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError

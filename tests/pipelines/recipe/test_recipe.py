@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.recipe.recipe import RECIPES, load_recipe
+from pipelines.recipe.load import RECIPES, load_recipe
 from schemas.errors import ConfigError
 
 GOOD = """\

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from schemas.errors import ConfigError
 
 BARE = """\

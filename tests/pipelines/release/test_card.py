@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from pipelines.build import run_build
 from pipelines.preflight import check
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.release.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
 from pipelines.release.versions import find_release
 from pipelines.road.stages import ROAD

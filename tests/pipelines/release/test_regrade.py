@@ -19,7 +19,7 @@ from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
 from generators.prompts import Prompt
 from pipelines.build import release_path, run_build
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.release import regrade as regrading
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import regrade

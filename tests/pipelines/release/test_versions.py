@@ -13,7 +13,7 @@ from flows.push import pack
 from pipelines.build import run_build
 from pipelines.export.rows import open_release
 from pipelines.recipe.fork import fork
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.release.card import publish_card
 from pipelines.release.versions import diff, find_release, list_releases
 from pipelines.store import garbage

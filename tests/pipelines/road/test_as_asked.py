@@ -14,7 +14,8 @@ from filters.verify.reward import reward
 from generators import rollouts
 from generators.prompts import Prompt, asked, same_prompt, turns
 from pipelines.build import release_path, run_build
-from pipelines.recipe.recipe import Recipe, load_recipe
+from pipelines.recipe.load import load_recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.release.rows import ReleaseConfig
 from pipelines.road.notes import notes
 from pipelines.road.stage import Build

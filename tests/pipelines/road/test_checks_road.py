@@ -16,7 +16,7 @@ from pipelines.build import run_build
 from pipelines.explain.query import open_tables
 from pipelines.explain.why import story
 from pipelines.plan import make_plan
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.contents import describe_tables
 from pipelines.road.stage import Build, Road
 from pipelines.road.stages import road

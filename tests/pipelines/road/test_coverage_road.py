@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.build import run_build
 from pipelines.explain.query import open_tables
-from pipelines.road.selection import check_vectors, encoder_identities, encoders
+from pipelines.recipe.sections import select_encoders
+from pipelines.road.selection import check_vectors, encoder_identities
 from pipelines.road.stages import road
 from schemas.errors import ConfigError
 
@@ -65,12 +66,13 @@ def test_the_stage_says_how_it_searched_and_what_coverage_gained(finished: Path,
 
 
 def test_encoders_are_those_of_dedup_unless_named(finished: Path, tiny: SimpleNamespace) -> None:
-    text, image = encoders(tiny.make(finished, *LEAN, SELECT).recipe)
+    recipe = tiny.make(finished, *LEAN, SELECT).recipe
+    text, image = select_encoders(recipe.select, recipe.dedup)
     assert text is not None
     assert image is not None
     assert (text.model, image.model) == ("all-minilm-l6-v2", "reference-vlm")
     alone = tiny.make(finished, *LEAN, SELECT, "select.vectors.by=[image]")
-    assert encoders(alone.recipe).text is None
+    assert select_encoders(alone.recipe.select, alone.recipe.dedup).text is None
     found = encoder_identities(alone)
     assert found is not None
     assert [told["model"] for told in found] == ["reference-vlm"]

@@ -13,7 +13,7 @@ from PIL import Image
 from generators.scenes import iter_scenes, render
 from pipelines.build import run_build
 from pipelines.preflight import check
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.release.write import SPLITS
 from pipelines.road.decontaminate import sources_of
 from pipelines.road.stage import Build

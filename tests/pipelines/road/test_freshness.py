@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.build import records, release_path, run_build, up_to_date
 from pipelines.plan import make_plan
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.contents import table_content
 from pipelines.road.stage import Build, Outcome, Road, Stage, run_stage
 from pipelines.road.stages import ROAD, road

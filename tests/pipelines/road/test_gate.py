@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.preflight import check_recipe
-from pipelines.recipe.recipe import Recipe, load_recipe
+from pipelines.recipe.load import load_recipe
+from pipelines.recipe.recipe import Recipe
 from pipelines.road.notes import notes
 from schemas.errors import ConfigError
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from pipelines.build import run_build
 from pipelines.plan import make_plan
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.store.workspace import Workspace

@@ -23,7 +23,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from pipelines.build import run_build
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.store.workspace import Workspace
 folder = Path(sys.argv[1])

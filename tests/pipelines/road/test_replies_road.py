@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.build import run_build
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.store.workspace import Workspace

@@ -16,7 +16,7 @@ from pipelines.build import run_build
 from pipelines.explain.preview import preview
 from pipelines.explain.why import story
 from pipelines.preflight import check_recipe
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.store.workspace import Workspace

@@ -14,7 +14,7 @@ from pipelines.build import run_build
 from pipelines.explain.query import run_query
 from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.preflight import check
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.release.versions import find_release
 from pipelines.road.stage import Build
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource

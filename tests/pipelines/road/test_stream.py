@@ -15,7 +15,7 @@ from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import Golds, judge, verdict_columns
 from filters.verify.verifier import VerifyItem
 from pipelines.build import run_build
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.steps import stream
 from pipelines.road.steps.stream import Beside

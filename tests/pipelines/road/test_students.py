@@ -14,7 +14,7 @@ from pipelines.build import release_path, run_build
 from pipelines.explain.query import open_tables
 from pipelines.explain.why import story
 from pipelines.plan import make_plan
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.stages import road
 from schemas.errors import ConfigError
 

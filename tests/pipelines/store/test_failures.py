@@ -17,7 +17,7 @@ from flows.planned import plan_table
 from pipelines.build import records, release_path, run_build, up_to_date
 from pipelines.explain.query import run_query
 from pipelines.plan import make_plan
-from pipelines.recipe.recipe import load_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.road.refusals import terms
 from pipelines.road.stage import Build
 from pipelines.road.stages import road

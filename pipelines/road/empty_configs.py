@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from pipelines.road.groups import SplitSection
+from pipelines.recipe.sections import SplitSection
 from pipelines.run.warnings import cure_of
 from pipelines.store.workspace import is_trial
 from schemas.errors import StageError

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from pipelines.recipe.recipe import load_recipe
-from pipelines.release.empty_configs import Given, check_not_empty, given_configs
+from pipelines.recipe.load import load_recipe
+from pipelines.road.empty_configs import Given, check_not_empty, given_configs
 from schemas.errors import StageError
 
 DROPS = pl.DataFrame({"sample_id": [], "reason": []}, schema={"sample_id": pl.String, "reason": pl.String})
