@@ -4,6 +4,7 @@ WeThink (arXiv 2506.07905) writes questions from descriptions of an image and ha
 show the same media and stay in the group of the sample that they come from, so that no split parts them.
 """
 
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import polars as pl
@@ -133,7 +134,8 @@ def _reads(config: PromoteConfig, known: Known) -> Reads:
     asked = of_sample("question", config.of, known)
     named = columns | {name: column for name, column in optional.items() if column} | inherited
     types = {"options": pl.List(pl.String()), **{name: SAMPLE[name] for name in INHERITED}}
-    return Reads({n: read(c, types.get(n, pl.String())) for n, c in {**named, "asked": asked}.items()})
+    reads = {n: read(c, types.get(n, pl.String())) for n, c in {**named, "asked": asked}.items()}
+    return Reads(reads | {"answer": replace(reads["answer"], text=True)})
 
 
 def _gives(config: PromoteConfig, known: Known) -> Gives:

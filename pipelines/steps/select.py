@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
+from filters.checks.measure import FLAGS
 from filters.dedup.vectors import Vectors
 from filters.select.clusters import CLUSTER, clustered
 from filters.select.comparison import COLUMNS as COMPARED
@@ -21,6 +22,7 @@ from pipelines.steps.row_vectors import VectorsConfig, row_vectors
 from pipelines.steps.selection_columns import Measured
 from pipelines.steps.set_context import SetBuild, build_of, searches_table
 from pipelines.steps.vectors import Searches, image_identity, text_identity
+from schemas.errors import nearest
 from schemas.split import Split, named, no_drops, split
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
@@ -39,7 +41,8 @@ class SelectConfig(StepConfig, Selection, Measured):
     """What is worth training on, and how much of it; by whose numbers; and among which samples."""
 
     without: tuple[str, ...] = Field(
-        default=(), description="flags of checks (blind, label_suspect, …): a sample with one of them is no candidate"
+        default=(),
+        description="flags of checks (blind, label_suspect, …): a sample with one of them (in `flags`) is no candidate",
     )
     sides: tuple[str, ...] = Field(
         default=("rl",),
@@ -58,6 +61,14 @@ class SelectConfig(StepConfig, Selection, Measured):
             raise ValueError(f"{asker} compares candidates, so name an encoder in `vectors.text` or `vectors.image`")
         return self
 
+    @model_validator(mode="after")
+    def _flags(self) -> Self:
+        known = sorted({flag for flags in FLAGS.values() for flag in flags})
+        for flag in self.without if "flags" not in self.columns else ():
+            if flag not in known:
+                raise ValueError(f"'{flag}' is no flag of a check; there are {', '.join(known)}.{nearest(flag, known)}")
+        return self
+
     @property
     def compares(self) -> bool:
         """Whether vectors of the candidates are compared."""
@@ -68,7 +79,7 @@ def _reads(config: SelectConfig, known: Known) -> Reads:
     types = known.types(config.of or "sample")
     columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
     columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
-    columns |= {"flags": read("flags", pl.List(pl.String()))} if config.without else {}
+    columns |= {"flags": read(config.address("flags"), pl.List(pl.String()))} if config.without else {}
     return Reads(columns | ({name: read(name) for name in SHOWN} if config.compares else {}))
 
 

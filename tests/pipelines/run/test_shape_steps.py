@@ -141,6 +141,13 @@ def test_samples_retire_that_new_ones_take_the_place_of(tmp_path: Path, source: 
     assert found.filter(variant="orig")["question"].to_list() == ["What is 2 + 2?"]  # whose draft has no usable gold
 
 
+def test_a_new_question_can_keep_the_gold_of_its_sample(tmp_path: Path, source: Path) -> None:
+    steps = [*DRAFTS[:2], ("promote", {"as": "qa", "of": "draft", "question": "new_question", "kind": "number"})]
+    found = rows(run(tmp_path, source, *steps), "qa", "question", "answer")
+    asked = dict(found.select("question", "answer").rows())
+    assert len(asked) == 12 and asked["Twice What is 3 + 3?"] == "6"
+
+
 def test_what_was_measured_before_a_split_is_not_outdated_by_it(tmp_path: Path, source: Path) -> None:
     steps = [*DRAFTS, ("split", {"rl": 1}), ("cut", {"of": "sample", "when": "question = '' OR group_id = ''"})]
     assert record(run(tmp_path, source, *steps), "cut")["dropped"] == {}
@@ -150,9 +157,9 @@ def test_what_was_measured_before_a_split_is_not_outdated_by_it(tmp_path: Path, 
     ("steps", "said"),
     [
         ([("split", {"rl": 1}), *DRAFTS], "it makes sample rows after 'split'"),
-        ([("split", {"sides": {"rl": "cued > 0"}})], "cued"),
-        ([("select", {})], "`?k`?"),
-        ([("trim", {"words": 0.5})], "trace"),
+        ([("split", {"sides": {"rl": "cued > 0"}})], "reads `cued`, and no step"),
+        ([("select", {})], "reads `k`, and no step"),
+        ([("trim", {"words": 0.5})], "nothing before it makes 'trace'"),
         (
             [*DRAFTS[:2], ("promote", {"of": "draft", "question": "new_questio", "answer": "new_answer"})],
             "new_question",

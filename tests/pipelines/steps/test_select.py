@@ -157,6 +157,11 @@ def test_it_reads_what_its_rule_and_quotas_name_and_what_it_compares_where_that_
     }
 
 
+def test_flags_of_ones_own_are_read_where_the_section_says() -> None:
+    section = {"without": ["mine"], "columns": {"flags": "review.flags"}}
+    assert STEP.reads(SelectConfig.model_validate(section), known()).rows["flags"].ref == ("review", "flags")
+
+
 def test_what_it_gives_needs_no_quotes(planted: Any) -> None:
     import duckdb
 
@@ -197,6 +202,7 @@ def test_an_empty_table_stays_one(planted: Any) -> None:
         ({"quotas": {"by": ["cluster"]}}, "quotas.by: .cluster. compares"),
         ({"model": "vlm"}, "model"),
         ({"budget": 1.5}, "a share up to 1.0"),
+        ({"without": ["blnd"]}, "Did you mean 'blind'"),
     ],
 )
 def test_a_mistake_is_one_sentence(section: dict[str, Any], said: str) -> None:
