@@ -122,7 +122,7 @@ class StayingEngine:
 
 def drive_all(requests: Sequence[Request], engine: Engine) -> Receipt:
     """Through the driver into a fresh log."""
-    calls: Iterator[Call] = iter([Call(r, prompt_key(engine.identity, r), tuple(range(r.n))) for r in requests])
+    calls: Iterator[Call] = iter([Call(r, prompt_key(engine.identity, r), tuple(r.indexes)) for r in requests])
     total = sum(r.n for r in requests)
     with tempfile.TemporaryDirectory() as scratch, CompletionsLog(Path(scratch)).writer(engine.identity) as log:
         return drive(calls, engine, log, DriverConfig(), total=total)

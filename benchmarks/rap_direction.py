@@ -87,7 +87,7 @@ def replies(build: Build, rows: pl.DataFrame, *, seen: bool) -> pl.DataFrame:
     missing = {
         prompt: Call(r, prompt, wanted)
         for r, prompt in keys
-        if (wanted := tuple(i for i in range(r.n) if completion_key(prompt, i) not in known))
+        if (wanted := tuple(i for i in r.indexes if completion_key(prompt, i) not in known))
     }
     if missing:
         with build.log.writer(identity) as log:
@@ -100,7 +100,7 @@ def replies(build: Build, rows: pl.DataFrame, *, seen: bool) -> pl.DataFrame:
                 total=total,
             )
     every = pl.DataFrame(
-        [(r.id, i, completion_key(prompt, i)) for r, prompt in keys for i in range(r.n)],
+        [(r.id, i, completion_key(prompt, i)) for r, prompt in keys for i in r.indexes],
         schema=["sample_id", "index", "key"],
         orient="row",
     )

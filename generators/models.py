@@ -145,6 +145,29 @@ def chat_template_text(given: str) -> str:
         raise ConfigError(f"args.chat_template names a file that cannot be read: {given}") from error
 
 
+def known_template(config: ModelConfig) -> str | None:
+    """The chat template of a model as far as this machine knows it, by the recipe, the model's folder or the local cache of
+    the hub; None where it does not, as for a server. Asks nobody."""
+    given = config.args.get("chat_template")
+    if given is not None:
+        return chat_template_text(str(given))
+    if config.engine == "openai":
+        return None
+    if config.model in EMBEDDED and config.model != REFERENCE_VLM:
+        return gguf_chat_template(smollm2_gguf())
+    folder = _folder(config.model) or _cached_snapshot(config)
+    found = None if folder is None else _template_in(folder)
+    return found if found is None or isinstance(found, str) else json.dumps(found)
+
+
+def _cached_snapshot(config: ModelConfig) -> Path | None:
+    """Where the local cache of the hub holds a model, if it does."""
+    home = _hub_cache() / f"models--{config.model.replace('/', '--')}"
+    revision = config.revision or "main"
+    ref = home / "refs" / revision
+    return home / "snapshots" / (ref.read_text().strip() if ref.is_file() else revision)
+
+
 def is_template_file(given: str) -> bool:
     """Whether `args.chat_template` names a file, rather than being the template."""
     return "\n" not in given and "{" not in given

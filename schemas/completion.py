@@ -14,6 +14,7 @@ KEY_VERSION = 1
 """Raised only when the meaning of a key changes; every stored completion is then asked again."""
 
 FinishReason = Literal["stop", "length", "error"]
+ConstraintKind = Literal["choice", "json", "regex"]
 
 
 class Sampling(Section):
@@ -56,7 +57,7 @@ class Constraint:
     """The form that a reply must have: `choice` (JSON list of texts, one of which it is), `json` (a JSON schema that it
     meets), `regex` (a regular expression that it matches, all of it)."""
 
-    kind: Literal["choice", "json", "regex"]
+    kind: ConstraintKind
     value: str
 
     def to_json(self) -> dict[str, str]:
@@ -79,6 +80,11 @@ class Request:
     first: int = 0
     of: int = 0
     constraint: Constraint | None = None
+
+    @property
+    def indexes(self) -> range:
+        """The samples that are wanted."""
+        return range(self.first, self.first + self.n)
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from schemas.completion import Completion, ModelIdentity, Request
+from schemas.completion import Completion, ConstraintKind, ModelIdentity, Request
 from schemas.section import Section
 
 EngineName = Literal["auto", "transformers", "vllm", "openai"]
@@ -30,6 +30,16 @@ class ModelConfig(Section):
     timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request, all of it")
     price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
     price_out: float = Field(default=0.0, ge=0, description="US dollars a million completion tokens")
+    thinking: bool | None = Field(
+        default=None,
+        description="whether it thinks before it answers: then its replies are held to no form. By default what its chat "
+        "template and name say",
+    )
+    structured: tuple[ConstraintKind, ...] | None = Field(
+        default=None,
+        description="forms that replies can be held to: by default all with a local engine, and json with openai; a vLLM "
+        "server also takes choice and regex; [] holds replies to none",
+    )
     args: dict[str, Any] = Field(default_factory=dict, description="passed to the engine's library as they are")
 
 

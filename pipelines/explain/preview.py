@@ -171,7 +171,7 @@ def _asked(build: Build, plan: Road, stage: Stage) -> Iterator[tuple[str, Asked]
         answers = _answers(build, model, requests)
         for request in requests:
             replies = []
-            for index in range(request.n):
+            for index in request.indexes:
                 known = answers.get((request.id, index))
                 extracted, verdict = outcomes.get((request.id, model, index), (None, None))
                 if known is None:
@@ -187,7 +187,7 @@ def _answers(build: Build, model: str, requests: list[Request]) -> dict[tuple[st
     identity = build.identities[model]
     wanted: dict[str, list[tuple[str, int]]] = {}
     for request in requests:
-        for index in range(request.n):
+        for index in request.indexes:
             wanted.setdefault(completion_key(prompt_key(identity, request), index), []).append((request.id, index))
     found = build.log.scan().filter(pl.col("key").is_in(list(wanted))).sort("created_at").collect()
     answers = {}

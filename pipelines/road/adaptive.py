@@ -119,7 +119,7 @@ def _settle(answers: Iterable[pl.DataFrame], rule: StoppingRule, model: str, lis
 
 def _still_open(paths: Paths, stops: Path) -> tuple[int, int]:
     """Write the open samples, one a prompt, to `needy`; return how many, and how many rollouts they may need at most."""
-    prompts = pl.scan_parquet(paths.wanted).filter(pl.col("index") == 0).select("id", "prompt_key")
+    prompts = pl.scan_parquet(paths.wanted).select("id", "prompt_key").unique()
     open_ = pl.scan_parquet(stops).filter(pl.col("stopped") == "unanswered").select("id", "said")
     rows = open_.join(prompts, on="id").sort("id").unique("prompt_key", keep="first", maintain_order=True)
     write_table(rows.drop("prompt_key").sort("id"), paths.missing)
@@ -136,7 +136,7 @@ def _needy(
     for batch in batches(needy):
         rows = {row["id"]: row for row in batch.select("id", "answer", "verifier", "options", "said").to_dicts()}
         for request in requests(batch, section):
-            yield rows[request.id], Call(request, prompt_key(identity, request), tuple(range(request.n)))
+            yield rows[request.id], Call(request, prompt_key(identity, request), tuple(request.indexes))
 
 
 class Waves:
@@ -165,7 +165,7 @@ class Waves:
         row, whole = self._live[call.request.id]
         said = self._listen(row, [(answer.finish_reason, answer.text) for answer in answers])
         for answer, what in zip(answers, said, strict=True):
-            row["said"][answer.index] = what
+            row["said"][answer.index - whole.request.first] = what
         if answers and self._rule.walk(row["said"]).stopped == "unanswered":
             self._next.append(self._wave(row, whole))
             return 0
@@ -174,7 +174,7 @@ class Waves:
 
     def _wave(self, row: dict[str, Any], whole: Call) -> Call:
         until = self._rule.walk(row["said"]).asked
-        wanted = tuple(i for i in whole.indexes[:until] if row["said"][i] == "missing")
+        wanted = tuple(i for i in whole.indexes[:until] if row["said"][i - whole.request.first] == "missing")
         return Call(whole.request, whole.prompt, wanted)
 
 
@@ -184,8 +184,9 @@ def _collect(
     """Let the stage read the answers that its samples asked for; a log may hold more."""
     assert stage.asks is not None
     asked = pl.read_parquet(stops, columns=["id", "asked"])
+    place = pl.col("index") - pl.col("index").min().over("id")
     for batch in answers:
-        known = batch.join(asked, on="id", maintain_order="left").filter(pl.col("index") < pl.col("asked"))
+        known = batch.join(asked, on="id", maintain_order="left").filter(place < pl.col("asked"))
         take(stage.asks, section, model, known.drop("asked"), parts)
 
 

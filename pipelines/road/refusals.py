@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # which build on this
 def terms(config: ModelConfig) -> str:
     """A hash of what a refusal may depend on beside the model and the prompt: where it is asked, by which arguments."""
     told = config.model_dump(mode="json", include={"engine", "args", "api_key_env"})
+    if config.structured is not None:
+        told["structured"] = sorted(config.structured)
     return content_id({**told, "base_urls": sorted(map(_without_user, config.base_urls))})
 
 

@@ -181,7 +181,7 @@ class CompletionsLog:
 
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:
     """The rows of WANTED for one request."""
-    return [(request.id, prompt, i, completion_key(prompt, i)) for i in range(request.n)]
+    return [(request.id, prompt, i, completion_key(prompt, i)) for i in request.indexes]
 
 
 ANSWER = pl.Schema(

@@ -4,6 +4,7 @@ import base64
 from collections import OrderedDict
 from typing import Any
 
+from generators.engines.constraints import server_parameters
 from schemas.completion import Message, Request, Sampling
 from schemas.engine import MediaReader
 from schemas.errors import PermanentEngineError
@@ -61,8 +62,9 @@ def _message(message: Message, urls: DataUrls) -> dict[str, Any]:
 def chat_parameters(request: Request, args: dict[str, Any], limit_name: str) -> dict[str, Any]:
     """Everything of a call but messages, model, n and seed. `args` of the recipe come last and win.
 
-    What the API does not know (top-k, min-p, repetition penalty, template options, continuing the last turn) travels in
-    `extra_body`, in vLLM's names, and only where it is used: other servers may refuse unknown fields.
+    What the API does not know (top-k, min-p, repetition penalty, template options, continuing the last turn, choices and
+    regular expressions as forms) travels in `extra_body`, in vLLM's names, and only where it is used: other servers may
+    refuse unknown fields.
     """
     sampling = request.sampling
     named: dict[str, Any] = {"temperature": sampling.temperature, limit_name: sampling.max_tokens}
@@ -73,6 +75,10 @@ def chat_parameters(request: Request, args: dict[str, Any], limit_name: str) -> 
     if sampling.logprobs:
         named["logprobs"] = True
     extra = _extra(sampling)
+    if request.constraint is not None:
+        known, own_names = server_parameters(request.constraint)
+        named |= known
+        extra |= own_names
     if request.prefix:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
     own = dict(args)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from generators.engines.capability import form_fault
 from generators.engines.indexes import answered, for_all, seeded_runs
 from generators.engines.openai.chat import DataUrls, chat_messages, chat_parameters
 from generators.engines.openai.errors import Asked, engine_error, no_choices, scrub
@@ -102,10 +103,13 @@ class OpenAIEngine:
         """Completions for `indexes`, in one call with `n`; for some of them where a server gives fewer choices.
 
         Raises:
+            PermanentEngineError: the server cannot hold a reply to the form that the request asks for.
             TransientEngineError, PermanentEngineError, FatalEngineError: see `errors.engine_error`.
         """
         if not self._clients:
             raise EngineDiedError("the engine is closed")
+        if request.constraint is not None and (fault := form_fault(self._config, request.constraint)):
+            raise PermanentEngineError(fault)
         messages = chat_messages(request, self._urls)
         runs = seeded_runs(indexes, request.sampling)
         done = await answered(self._run(request, messages, run, seed) for run, seed in runs)

@@ -89,9 +89,9 @@ class BatchDecoder:
 
         assert self._rows is not None
         with torch.inference_mode():
+            allowed, done = self._allowed()
             chances = [s.chance() for s in self.samples]
-            tokens, logprobs = choose(self._logits, self._rows, chances, self._seen)
-            done: list[Sample] = []
+            tokens, logprobs = choose(self._logits, self._rows, chances, self._seen, allowed)
             for i, sample in enumerate(self.samples):
                 if sample.finish is None:
                     sample.push(tokens[i], logprobs[i] if logprobs else None)
@@ -102,6 +102,25 @@ class BatchDecoder:
             else:
                 self._forward(self._compact(tokens))
         return done
+
+    def _allowed(self) -> tuple[Any, list[Sample]]:
+        """The tokens that each sequence may go on with (None where no reply has a given form), and the sequences that end
+        because none leads on."""
+        import torch
+
+        open_ = [s for s in self.samples if s.finish is None]
+        masks = [s.allowed() for s in self.samples]
+        done = [s for s in open_ if s.finish is not None]
+        if all(mask is None for mask in masks):
+            return None, done
+        width = self._logits.shape[1]
+        allowed = torch.ones((len(masks), width), dtype=torch.bool)
+        for row, mask in zip(allowed, masks, strict=True):
+            if mask is not None:
+                known = torch.from_numpy(mask[:width])
+                row[: len(known)] = known
+                row[len(known) :] = False
+        return allowed.to(self._logits.device), done
 
     def drop(self, samples: Sequence[Sample]) -> None:
         """Give up samples that nobody waits for any more."""

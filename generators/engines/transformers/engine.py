@@ -14,6 +14,7 @@ from dataclasses import replace
 from generators.engines.prompting import ImageCache
 from generators.engines.transformers.batch_decoder import BatchDecoder
 from generators.engines.transformers.decoding_thread import DecodingThread, Job
+from generators.engines.transformers.matchers import Matcher, Matchers
 from generators.engines.transformers.model_loading import LoadedModel, load_model
 from generators.engines.transformers.prefix import EncodedPrompt
 from generators.engines.transformers.prompt_tensors import encode_prompt
@@ -42,6 +43,7 @@ class TransformersEngine:
         self._encoder: ThreadPoolExecutor | None = None
         self._decoding: DecodingThread | None = None
         self._loaded: LoadedModel | None = None
+        self._matchers: Matchers | None = None
         self._arriving = 0
 
     async def start(self) -> None:
@@ -56,6 +58,8 @@ class TransformersEngine:
         budget = PREFILL_TOKENS["cpu" if loaded.model.device.type == "cpu" else "gpu"]
         decoder = BatchDecoder(loaded.model, loaded.pad, loaded.shares_prefix, budget)
         self._loaded = loaded
+        vocabulary = loaded.prompts.config.get_text_config().vocab_size
+        self._matchers = Matchers(loaded.prompts.tokenizer, vocabulary, loaded.ends)
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="curate-encode")
         self._decoding = DecodingThread(decoder, self.concurrency, lambda: self._arriving)
 
@@ -63,7 +67,8 @@ class TransformersEngine:
         """One completion for each of `indexes`; the prompt and its pictures are computed once for all of them.
 
         Raises:
-            PermanentEngineError: too long, unreadable picture, or refused by the chat template.
+            PermanentEngineError: too long, unreadable picture, a form that cannot be enforced, or refused by the chat
+                template.
             EngineDiedError: the model failed (out of memory, …); `start` it again.
         """
         decoding, loaded = self._decoding, self._loaded
@@ -74,12 +79,15 @@ class TransformersEngine:
         loop = asyncio.get_running_loop()
         self._arriving += 1
         try:
-            prompt = await loop.run_in_executor(self._encoder, self._encode, request, loaded)
+            prompt, matchers = await loop.run_in_executor(self._encoder, self._prepare, request, len(indexes), loaded)
         finally:
             self._arriving -= 1
         limit = min(request.sampling.max_tokens, loaded.context - len(prompt.ids))
         tokenizer = loaded.prompts.tokenizer
-        samples = [Sample(i, prompt.ids, request.sampling, limit, tokenizer, loaded.ends) for i in indexes]
+        samples = [
+            Sample(index, prompt.ids, request.sampling, limit, tokenizer, loaded.ends, matcher)
+            for index, matcher in zip(indexes, matchers, strict=True)
+        ]
         job = Job(prompt, samples, loop.create_future())
         decoding.submit(job)
         return await job.future
@@ -98,6 +106,12 @@ class TransformersEngine:
             self._loaded = replace(self._loaded, model=None)
         del decoding
         gc.collect()
+
+    def _prepare(self, request: Request, n: int, loaded: LoadedModel) -> tuple[EncodedPrompt, list[Matcher | None]]:
+        """The prompt, and a matcher for each of `n` samples where the reply has a form."""
+        form, matchers = request.constraint, self._matchers
+        made = [None if form is None or matchers is None else matchers.matcher(form) for _ in range(n)]
+        return self._encode(request, loaded), made
 
     def _encode(self, request: Request, loaded: LoadedModel) -> EncodedPrompt:
         return encode_prompt(request, loaded, [self._images.load(sha) for sha in request.images])

@@ -36,7 +36,11 @@ class SamplingRows:
 
 
 def choose(
-    logits: "Tensor", rows: SamplingRows, uniforms: Sequence[float], seen: "Tensor | None"
+    logits: "Tensor",
+    rows: SamplingRows,
+    uniforms: Sequence[float],
+    seen: "Tensor | None",
+    allowed: "Tensor | None" = None,
 ) -> tuple[list[int], list[float] | None]:
     """The next token of each sequence, and the log-probability that the bare model gave it (where any row wants it).
 
@@ -46,11 +50,15 @@ def choose(
         uniforms: one number in [0, 1) a sequence; the token is where the cumulative distribution passes it, so a
             sequence's text depends on its own numbers only, not on which others share the batch.
         seen: `(sequences, vocabulary)`, true for tokens of prompt and reply so far; only needed with a penalty.
+        allowed: `(sequences, vocabulary)`, true for tokens that the form of the reply allows; at least one a row. The others
+            are out before top-k and top-p look; the log-probability stays that of all tokens.
     """
     raw = logits.float()
     scores = raw
     if rows.any_penalty and seen is not None:
         scores = scores.where(~seen, (scores / rows.penalty).where(scores > 0, scores * rows.penalty))
+    if allowed is not None:
+        scores = scores.where(allowed, float("-inf"))
     chosen = scores.argmax(dim=-1)
     if not rows.all_greedy:
         chosen = chosen.where(rows.temperature.squeeze(1) == 0, _draw(scores, rows, uniforms))

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from generators.engines.indexes import answered, for_all, seeded_runs
 from generators.engines.prompting import ChatPrompts, ImageCache
 from generators.engines.torch_build import broken_torchvision
 from generators.models import identify, resolve
-from schemas.completion import Completion, FinishReason, Request, Sampling
+from schemas.completion import Completion, Constraint, FinishReason, Request, Sampling
 from schemas.engine import MediaReader, ModelConfig
 from schemas.errors import ConfigError, EngineDiedError, FatalEngineError, MissingDependencyError, PermanentEngineError
 
@@ -73,6 +74,7 @@ class VllmEngine:
             options = {"max_num_seqs": self._config.concurrency, "disable_log_stats": True} | {
                 name: value for name, value in args.items() if name not in OWN_ARGS
             }
+            options["structured_outputs_config"] = _structured_config(options.get("structured_outputs_config"))
             engine_args = AsyncEngineArgs(model=where.path_or_id, revision=where.revision, **options)
             self._engine = AsyncLLM.from_engine_args(engine_args)
         except ConfigError:
@@ -92,7 +94,7 @@ class VllmEngine:
             raise EngineDiedError("the engine is closed")
         prompt = await asyncio.to_thread(self._prompt, request)
         runs = seeded_runs(indexes, request.sampling)
-        done = await answered(self._generate(prompt, request.sampling, run, seed) for run, seed in runs)
+        done = await answered(self._generate(prompt, request, run, seed) for run, seed in runs)
         return for_all(done, indexes, request.sampling)
 
     async def close(self) -> None:
@@ -110,7 +112,7 @@ class VllmEngine:
         return prompt
 
     async def _generate(
-        self, prompt: dict[str, Any], sampling: Sampling, indexes: list[int], seed: int | None
+        self, prompt: dict[str, Any], request: Request, indexes: list[int], seed: int | None
     ) -> list[Completion]:
         from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -120,7 +122,7 @@ class VllmEngine:
         try:
             stream = engine.generate(
                 await _rendered(engine, prompt),
-                sampling_params(sampling, len(indexes), seed),
+                sampling_params(request.sampling, len(indexes), seed, request.constraint),
                 request_id=f"curate-{next(self._calls)}",
                 tokenization_kwargs=TOKENIZATION,
             )
@@ -140,7 +142,7 @@ class VllmEngine:
             raise EngineDiedError("vLLM ended a request without an answer")
         prompt_tokens = len(final.prompt_token_ids or ())
         outputs = sorted(final.outputs, key=lambda o: o.index)
-        return [_completion(o, i, prompt_tokens, sampling) for o, i in zip(outputs, indexes, strict=True)]
+        return [_completion(o, i, prompt_tokens, request.sampling) for o, i in zip(outputs, indexes, strict=True)]
 
 
 async def _rendered(engine: Any, prompt: dict[str, Any]) -> Any:
@@ -156,7 +158,7 @@ async def _rendered(engine: Any, prompt: dict[str, Any]) -> Any:
     return rendered
 
 
-def sampling_params(sampling: Sampling, n: int, seed: int | None) -> Any:
+def sampling_params(sampling: Sampling, n: int, seed: int | None, constraint: Constraint | None = None) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -172,7 +174,25 @@ def sampling_params(sampling: Sampling, n: int, seed: int | None) -> Any:
         seed=seed,
         logprobs=0 if sampling.logprobs else None,
         output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=None if constraint is None else _structured(constraint),
     )
+
+
+def _structured(constraint: Constraint) -> Any:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    value = constraint.value if constraint.kind == "regex" else json.loads(constraint.value)
+    return StructuredOutputsParams(**{constraint.kind: value})
+
+
+def _structured_config(given: Any) -> Any:
+    """How vLLM enforces forms: by xgrammar, its own first choice, and without blanks in JSON; a recipe may choose.
+
+    Not by guidance: there a tag that the model has as one token fails (see `engines.transformers.matchers`).
+    """
+    from vllm.config.structured_outputs import StructuredOutputsConfig
+
+    return StructuredOutputsConfig(**(given or {"backend": "xgrammar", "disable_any_whitespace": True}))
 
 
 def _completion(output: Any, index: int, prompt_tokens: int, sampling: Sampling) -> Completion:

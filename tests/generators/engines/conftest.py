@@ -127,6 +127,9 @@ def vllm_server() -> Iterator[str]:
     command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64"]
     # Left to guess, vLLM joins the parts of a message by a line break that the template does not have.
     command += ["--chat-template-content-format", "openai"]
+    # Without these, JSON may hold blanks, in which a small model gets lost.
+    command += ["--structured-outputs-config.backend", "xgrammar"]
+    command += ["--structured-outputs-config.disable_any_whitespace", "true"]
     quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
     env = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1"} | quiet
     server = subprocess.Popen(

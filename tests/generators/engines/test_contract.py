@@ -1,14 +1,17 @@
 """What every engine promises, asserted alike over transformers, vLLM in-process and a vLLM server behind `openai`."""
 
 import asyncio
+import json
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from generators.embedded import reference_folder
 from generators.engines.select import make_engine
-from schemas.completion import Completion, Request
+from schemas.completion import Completion, Constraint, Request
 from schemas.engine import Engine, ModelConfig
 from schemas.errors import EngineDiedError, PermanentEngineError
 
@@ -22,6 +25,7 @@ Ask = Callable[..., Request]
 def config_of(kind: str, request: pytest.FixtureRequest) -> ModelConfig:
     common: dict[str, Any] = {"model": "reference-vlm", "engine": kind, "concurrency": 32}
     if kind == "openai":
+        common["structured"] = ["choice", "json", "regex"]
         return ModelConfig(**common, base_urls=(request.getfixturevalue("vllm_server"),), api_key_env="NO_SUCH_KEY")
     eager = {"enforce_eager": True} if kind == "vllm" else {}
     return ModelConfig(**common, args={"dtype": "float32", **eager})
@@ -137,6 +141,56 @@ def test_a_prefix_is_the_start_of_the_reply(engine: Engine, run: Any, ask: Ask, 
     (forced,) = run(engine.complete(ask(CAPTION, media.red, temperature=0, max_tokens=40, prefix="9 shapes:"), [0]))
     assert forced.text != whole.text
     assert not forced.text.startswith("9 shapes:")
+
+
+COUNTED = {
+    "type": "object",
+    "properties": {
+        "color": {"type": "string", "maxLength": 24},
+        "count": {"type": "integer", "maximum": 99, "minimum": 0},
+    },
+    "required": ["color", "count"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("temperature", [0, 1.3])
+@pytest.mark.parametrize(
+    ("kind", "value", "pattern"),
+    [
+        ("choice", '["yes", "no", "yes, but"]', "yes|no|yes, but"),
+        ("regex", "Score: ([0-9]|10)", "Score: ([0-9]|10)"),
+        ("regex", "<answer>[A-D]</answer>", "<answer>[A-D]</answer>"),
+        ("json", json.dumps(COUNTED), None),
+    ],
+)
+def test_a_reply_has_the_form_that_was_asked_for(
+    engine: Engine, run: Any, ask: Ask, media: Any, kind: Any, value: str, pattern: str | None, temperature: float
+) -> None:
+    asked = ask(CAPTION, media.red, temperature=temperature, max_tokens=120, seed=3)
+    request = replace(asked, constraint=Constraint(kind, value))
+    done = run(engine.complete(request, range(20)))
+    assert sorted(c.index for c in done) == list(range(20))
+    for one in done:
+        assert (one.finish_reason, one.error) == ("stop", None)
+        if pattern is not None:
+            assert re.fullmatch(pattern, one.text), one.text
+            continue
+        said = json.loads(one.text)
+        assert set(said) == {"color", "count"}
+        assert len(said["color"]) <= 24
+        assert 0 <= said["count"] <= 99
+
+
+def test_a_form_holds_for_what_follows_a_prefix(engine: Engine, run: Any, ask: Ask, media: Any) -> None:
+    asked = ask(CAPTION, media.red, temperature=1, max_tokens=20, seed=3, prefix="The score is ")
+    done = run(engine.complete(replace(asked, constraint=Constraint("regex", "[0-9] of 9")), range(4)))
+    assert all(re.fullmatch("[0-9] of 9", c.text) for c in done), done
+
+
+def test_a_form_that_none_can_enforce_is_permanent(engine: Engine, run: Any, ask: Ask) -> None:
+    with pytest.raises(PermanentEngineError):
+        run(engine.complete(replace(ask(CAPTION), constraint=Constraint("regex", "(")), [0]))
 
 
 def test_the_picture_decides(engine: Engine, run: Any, ask: Ask, media: Any) -> None:

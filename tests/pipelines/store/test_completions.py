@@ -1,5 +1,6 @@
 """The completions log: nothing that was answered is lost, nothing is asked twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def wanted(path: Path, *requests: Request) -> Path:
 def answer(log: CompletionsLog, *requests: Request) -> None:
     with log.writer(IDENTITY) as writer:
         for r in requests:
-            writer.append(r, prompt_key(IDENTITY, r), [Completion(i, f"{r.id}-{i}", "stop") for i in range(r.n)])
+            writer.append(r, prompt_key(IDENTITY, r), [Completion(i, f"{r.id}-{i}", "stop") for i in r.indexes])
 
 
 def test_all_is_missing_from_an_empty_log(tmp_path: Path) -> None:
@@ -49,6 +50,13 @@ def test_raising_n_misses_exactly_the_new_samples(tmp_path: Path) -> None:
     answer(log, request("a", n=8))
     assert log.missing(wanted(tmp_path / "w", request("a", n=16)), tmp_path / "m") == 8
     assert pl.read_parquet(tmp_path / "m")["indexes"].to_list() == [list(range(8, 16))]
+
+
+def test_samples_may_begin_at_any_index(tmp_path: Path) -> None:
+    log = CompletionsLog(tmp_path / "log")
+    answer(log, request("a", n=4))
+    assert log.missing(wanted(tmp_path / "w", replace(request("a", n=4), first=2)), tmp_path / "m") == 2
+    assert pl.read_parquet(tmp_path / "m")["indexes"].to_list() == [[4, 5]]
 
 
 def test_a_prompt_that_rows_share_is_missing_once(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from generators.engines.openai.engine import OpenAIEngine
-from schemas.completion import Completion, Request
+from schemas.completion import Completion, Constraint, Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, CurateError, FatalEngineError, PermanentEngineError, TransientEngineError
 
@@ -477,3 +478,44 @@ def test_an_address_without_v1_is_asked_about(server: Scripted, complete: Any, a
     server.url = server.url.removesuffix("/v1")
     with pytest.raises(FatalEngineError, match=r"Not Found Is the URL right\?.*below /v1"):
         complete([server], ask("hello"))
+
+
+@pytest.mark.parametrize(
+    ("form", "sent"),
+    [
+        (Constraint("choice", '["yes", "no"]'), {"structured_outputs": {"choice": ["yes", "no"]}}),
+        (Constraint("regex", "[0-9]"), {"structured_outputs": {"regex": "[0-9]"}}),
+        (
+            Constraint("json", '{"type": "object", "additionalProperties": false}'),
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {
+                        "name": "reply",
+                        "schema": {"type": "object", "additionalProperties": False},
+                        "strict": True,
+                    },
+                }
+            },
+        ),
+    ],
+)
+def test_a_form_travels_as_the_server_knows_it(
+    server: Scripted, complete: Any, ask: Ask, form: Constraint, sent: dict[str, Any]
+) -> None:
+    kinds = ("choice", "json", "regex")
+    complete([server], replace(ask("hello", top_k=3), constraint=form), structured=kinds)
+    complete([server], ask("hello"), structured=kinds)
+    held, free = server.calls
+    assert {name: held[name] for name in sent} == sent
+    assert held["top_k"] == 3
+    assert not {"structured_outputs", "response_format"} & set(free)
+
+
+def test_a_form_that_a_server_is_not_known_to_enforce_is_refused_before_it_is_asked(
+    server: Scripted, complete: Any, ask: Ask
+) -> None:
+    request = replace(ask("hello"), constraint=Constraint("choice", '["yes", "no"]'))
+    with pytest.raises(PermanentEngineError, match=r"held to json, not to choice; add choice to `structured`"):
+        complete([server], request)
+    assert server.calls == []

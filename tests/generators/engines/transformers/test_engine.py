@@ -1,14 +1,17 @@
 """What the transformers engine does beyond the contract: what it saves, and how it dies."""
 
 import asyncio
+import json
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from generators.engines.transformers.engine import TransformersEngine
-from schemas.completion import Completion, Request
+from schemas.completion import Completion, Constraint, Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, EngineDiedError
 
@@ -180,3 +183,77 @@ def test_unloadable_models_are_config_errors(tmp_path: Path, tiny_llama: Path, m
         run(TransformersEngine(ModelConfig(model=str(folder)), media).start())
     with pytest.raises(ConfigError, match="cannot load"):
         run(TransformersEngine(ModelConfig(model=str(tiny_llama), args={"no_such_argument": 1}), media).start())
+
+
+FORMS = (
+    None,
+    Constraint("choice", '["a circle", "a square", "a circle, and"]'),
+    Constraint("regex", "[0-9]{1,3} shapes"),
+    Constraint(
+        "json", '{"type": "object", "properties": {"a": {"type": "string", "maxLength": 9}}, "required": ["a"]}'
+    ),
+)
+
+
+@pytest.mark.parametrize("temperature", [0, 1.0])
+def test_free_and_held_replies_share_a_batch_and_do_not_depend_on_it(
+    engine: Any, run: Any, ask: Ask, temperature: float
+) -> None:
+    requests = [
+        replace(
+            ask(SHOTS + f"number {i}?", temperature=temperature, seed=5, max_tokens=20, repetition_penalty=1 + i % 2),
+            constraint=FORMS[i % len(FORMS)],
+        )
+        for i in range(24)
+    ]
+    batch = [done[0].text for done in together(engine, requests, run)]
+    assert batch == [run(engine.complete(request, [0]))[0].text for request in requests]
+    for text, request in zip(batch, requests, strict=True):
+        if request.constraint is not None and request.constraint.kind == "regex":
+            assert re.fullmatch("[0-9]{1,3} shapes", text)
+    held = replace(requests[0], constraint=FORMS[2])
+    assert run(engine.complete(held, [0]))[0].text != batch[0]
+
+
+def test_log_probabilities_under_a_form_are_of_the_bare_model(engine: Any, run: Any, ask: Ask) -> None:
+    """What the form left the model no choice about is no more likely for it."""
+    request = replace(
+        ask("hello", temperature=0, logprobs=True), constraint=Constraint("choice", '["how many shapes"]')
+    )
+    (done,) = run(engine.complete(request, [0]))
+    assert done.text == "how many shapes"
+    assert sum(done.logprobs) < -5
+
+
+SCORED = {
+    "type": "object",
+    "properties": {"objects": {"type": "string", "maxLength": 40}, "count": {"enum": [0, 1, 2, 3]}},
+    "required": ["objects", "count"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.slow  # a minute: the model is converted and loaded
+def test_a_language_model_of_135_million_parameters_always_parses(run: Any, ask: Ask, media: Any) -> None:
+    made = TransformersEngine(ModelConfig(model="smollm2-135m-instruct", engine="transformers"), media)
+    forms = (
+        Constraint("json", json.dumps(SCORED)),
+        Constraint("choice", '["yes", "no"]'),
+        Constraint("regex", "Score: ([0-9]|10)/10"),
+    )
+    requests = [
+        replace(
+            ask(f"There are {i} red dogs. Describe them.", temperature=i % 2, seed=i, max_tokens=60), constraint=form
+        )
+        for form in forms
+        for i in range(20)
+    ]
+    run(made.start())
+    texts = [done[0].text for done in together(made, requests, run)]
+    run(made.close())
+    for text in texts[:20]:
+        said = json.loads(text)
+        assert set(said) == {"objects", "count"}
+        assert said["count"] in (0, 1, 2, 3)
+    assert all(text in ("yes", "no") for text in texts[20:40])
+    assert all(re.fullmatch("Score: ([0-9]|10)/10", text) for text in texts[40:])

@@ -1,14 +1,16 @@
 """What only vLLM does: its engine lives in another process, which can die."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import pytest
 
 from generators.engines.vllm.engine import VllmEngine
-from schemas.completion import Request
+from schemas.completion import Constraint, Request
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, EngineDiedError
 
@@ -53,3 +55,23 @@ def test_an_unknown_argument_is_a_config_error(media: Any, run: Any) -> None:
     engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", args={"no_such_field": 1}), media)
     with pytest.raises(ConfigError, match="no_such_field"):
         run(engine.start())
+
+
+def test_json_under_a_form_is_compact_and_a_recipe_may_choose_otherwise(
+    media: Any, run: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
+    request = replace(
+        ask("Describe the image.", media.red, temperature=1.5, seed=1, max_tokens=64),
+        constraint=Constraint("json", json.dumps(schema)),
+    )
+    texts = {}
+    for chosen in ({}, {"structured_outputs_config": {"backend": "guidance"}}):
+        args = {"dtype": "float32", "enforce_eager": True, **chosen}
+        engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", concurrency=8, args=args), media)
+        run(engine.start())
+        texts[bool(chosen)] = [c.text for c in run(engine.complete(request, range(20)))]
+        run(engine.close())
+    assert set(texts[False]) <= {'{"a":1}', '{"a":2}'}
+    assert any(" " in text or "\n" in text for text in texts[True])
