@@ -28,6 +28,8 @@ def test_the_wheel_holds_the_five_packages_and_the_card_template_and_nothing_els
 def test_the_wheel_carries_recipes_weights_and_template(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert "pipelines/recipes/quickstart.yaml" in names
+    recipes = ROOT / "pipelines" / "recipes"
+    assert {file.relative_to(ROOT).as_posix() for file in recipes.rglob("*") if file.is_file()} <= set(names)
     assert "data_cards/card.md.jinja" in names
     assert {f"pipelines/report/assets/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
     assert "generators/reference/weights/model.safetensors" in names

@@ -14,18 +14,23 @@ Places = dict[Where, str]
 """Where each key was given, by its path of keys: `file:line`, or the option that set it."""
 
 
-def mistakes(model: type[BaseModel], errors: Iterable[Mapping[str, Any]], lines: Places, path: Path) -> list[str]:
+def mistakes(
+    model: type[BaseModel], errors: Iterable[Mapping[str, Any]], lines: Places, path: Path, under: Where = ()
+) -> list[str]:
     """A sentence for each mistake among pydantic's `errors` about `model`, which may tell one several times.
+
+    `under` are the keys above what `model` describes, where that is a part of the recipe; `lines` are by whole paths.
 
     A value that fits no alternative of a union is told once for each, and a list with a bad item is called too short. Both
     show as errors at the same key, or at a key and below it; the deepest ones say what is meant.
     """
     found: dict[Where, tuple[type[BaseModel] | None, list[Mapping[str, Any]]]] = {}
     for error in errors:
-        where, holder = _locate(model, tuple(error["loc"]))
+        below, holder = _locate(model, tuple(error["loc"]))
+        where = (*under, *below)
         found.setdefault(where, (holder, []))[1].append(error)
     deepest = [w for w in found if not any(len(o) > len(w) and o[: len(w)] == w for o in found)]
-    return [_sentence(where, *found[where], lines, path) for where in deepest]
+    return [_sentence(where, *found[where], lines, path, whole=where == under) for where in deepest]
 
 
 def place_of(message: str, lines: Places, path: Path) -> str:
@@ -36,9 +41,14 @@ def place_of(message: str, lines: Places, path: Path) -> str:
 
 
 def _sentence(
-    where: Where, holder: type[BaseModel] | None, errors: Sequence[Mapping[str, Any]], lines: Places, path: Path
+    where: Where,
+    holder: type[BaseModel] | None,
+    errors: Sequence[Mapping[str, Any]],
+    lines: Places,
+    path: Path,
+    whole: bool,
 ) -> str:
-    """What is wrong at one key."""
+    """What is wrong at one key, or with the `whole` of what is described."""
     literal = next((e for e in errors if e["type"] == "literal_error" and isinstance(e["input"], str)), None)
     first = literal or errors[0]
     kind, given, context = first["type"], first["input"], first.get("ctx", {})
@@ -48,7 +58,7 @@ def _sentence(
     place = next((lines[told[:n]] for n in range(len(told), 0, -1) if told[:n] in lines), str(path))
     key = ".".join(str(k) for k in where)
     if kind == "extra_forbidden":
-        fields = ("type",) if first["type"] == "union_tag_not_found" else holder.model_fields if holder else ()
+        fields = ("type",) if first["type"] == "union_tag_not_found" else _keys(holder) if holder else ()
         return f"{place}: unknown key '{key}'.{nearest(str(where[-1]), fields)}"
     if kind == "missing":
         return f"{place}: '{key}' is missing."
@@ -60,7 +70,14 @@ def _sentence(
     message = " or ".join(dict.fromkeys(_plain(error) for error in errors)).replace(" or input should be ", " or ")
     if not key:
         return f"{place_of(message, lines, path)}: {message}"
+    if whole and first["type"] == "value_error":
+        return f"{place}: {key}: {message}"
     return f"{place}: '{key}': {message} (given: {given!r})."
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """The keys of a model, as recipes write them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 _PLAIN = {

@@ -1,0 +1,37 @@
+"""The recipes that come with curate, one file a variant: `recipes/<family>/<system>.yaml`."""
+
+from pathlib import Path
+
+from schemas.errors import ConfigError, nearest
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def recipe_names(folder: Path = RECIPES) -> dict[str, Path]:
+    """The recipes below a folder, by the names that they are asked for: `system`, or `family/system`.
+
+    A name that two families share stands for none of them.
+    """
+    files = sorted(folder.rglob("*.yaml"))
+    stems = [file.stem for file in files]
+    short = {file.stem: file for file in files if stems.count(file.stem) == 1}
+    return short | {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
+def find_recipe(name: str, folder: Path = RECIPES) -> Path:
+    """The file of a recipe: a path, or the name of one that comes with curate. Raises ConfigError where there is none."""
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise ConfigError(f"There is no recipe file '{name}'.")
+        return path
+    known = recipe_names(folder)
+    if name in known:
+        return known[name]
+    shared = sorted(full for full in known if full.endswith(f"/{name}"))
+    if shared:
+        raise ConfigError(f"There are {len(shared)} recipes '{name}'; name its family too: {' or '.join(shared)}.")
+    stems = sorted(stem for stem in known if "/" not in stem)
+    raise ConfigError(
+        f"There is no recipe '{name}'.{nearest(name, known)} Recipes here: {', '.join(stems)}; or give a path."
+    )

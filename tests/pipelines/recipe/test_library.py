@@ -1,0 +1,54 @@
+# ruff: noqa: E501  (a sentence is exact and stays on its line)
+"""Recipes by name, from families of folders."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.recipe.library import RECIPES, find_recipe, recipe_names
+from schemas.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("quickstart", "cold_start/vlaa_thinking", "cold_start/vision_r1", "rl/vision_r1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text("name: x")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("quickstart", "quickstart.yaml"),
+        ("vlaa_thinking", "cold_start/vlaa_thinking.yaml"),
+        ("cold_start/vlaa_thinking", "cold_start/vlaa_thinking.yaml"),
+        ("rl/vision_r1", "rl/vision_r1.yaml"),
+    ],
+)
+def test_a_recipe_is_found_by_its_name_in_any_family(folder: Path, name: str, file: str) -> None:
+    assert find_recipe(name, folder) == folder / file
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("vision_r1", "There are 2 recipes 'vision_r1'; name its family too: cold_start/vision_r1 or rl/vision_r1."),
+        ("vlaa_thinkin", "There is no recipe 'vlaa_thinkin'. Did you mean 'vlaa_thinking'? Recipes here: quickstart, vlaa_thinking; or give a path."),
+        ("no/such.yaml", "There is no recipe file 'no/such.yaml'."),
+    ],
+)  # fmt: skip
+def test_a_name_that_stands_for_no_recipe_is_one_sentence(folder: Path, name: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_recipe(name, folder)
+    assert str(caught.value) == sentence
+
+
+def test_a_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").write_text("name: x")
+    assert find_recipe("quickstart") == Path("quickstart")
+
+
+def test_the_quickstart_comes_with_curate() -> None:
+    assert recipe_names()["quickstart"] == RECIPES / "quickstart.yaml"
