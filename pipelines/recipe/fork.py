@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from pipelines.recipe.load import find_recipe, load_recipe
+from pipelines.recipe.library import find_recipe
+from pipelines.recipe.load import load_recipe
 from pipelines.store.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 

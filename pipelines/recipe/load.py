@@ -1,38 +1,21 @@
 """Recipes as files: found, read with the place of every key, given what the command line says, and checked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from generators.models import is_template_file
-from pipelines.recipe.mistakes import Places, Where, mistakes
+from pipelines.recipe.library import find_recipe
+from pipelines.recipe.mistakes import Places, mistakes
+from pipelines.recipe.own_files import read_text
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.unused import check_unused
+from pipelines.recipe.yaml12 import read_yaml
 from pipelines.store.allowed_paths import resolved_inside
 from pipelines.store.workspace import TRIAL
-from schemas.errors import ConfigError, nearest
-
-RECIPES = Path(__file__).parents[1] / "recipes"
-
-_MOST_KEYS = 100_000
-
-
-def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with curate."""
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
-        if not path.is_file():
-            raise ConfigError(f"There is no recipe file '{name}'.")
-        return path
-    known = sorted(p.stem for p in RECIPES.glob("*.yaml"))
-    if name not in known:
-        raise ConfigError(
-            f"There is no recipe '{name}'.{nearest(name, known)} Recipes here: {', '.join(known)}; or give a path."
-        )
-    return RECIPES / f"{name}.yaml"
+from schemas.errors import ConfigError
 
 
 def load_recipe(
@@ -45,17 +28,7 @@ def load_recipe(
     Raises ConfigError with every mistake on a line of its own: file, line, key, what is wrong, the nearest valid name.
     """
     path = find_recipe(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines = _lines(node, path)  # which also bounds what aliases stand for, before they are written out
-        tree = _values(text)
-    except RecursionError:
-        raise ConfigError(f"{path}: not a recipe: it is nested too deeply, or an alias holds itself.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    tree, lines = read_yaml(read_text(path, str(path))[0], lambda line: f"{path}:{line}")
     if not isinstance(tree, dict):
         held = "nothing" if tree is None else f"a {type(tree).__name__}"
         raise ConfigError(f"{path}: a recipe is a mapping of sections; this file holds {held}.")
@@ -121,65 +94,13 @@ def _is_trial(lines: Places) -> bool:
     return any(where[-1] in {"limit", "seed"} and (len(where) == 1 or where[0] == "sources") for where in decided)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose every mistake is a YAMLError with its place; PyYAML lets those of Python's own readers through."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep=deep)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"'{str(node.value)[:40]}' is no value of the type {kind}; put it in quotes",
-                node.start_mark,
-            ) from None
-
-
-def _values(text: str) -> Any:
-    """What a YAML text holds. Raises YAMLError, or RecursionError where it is nested too deeply."""
-    return yaml.load(text, Loader=_Loader)
-
-
-def _lines(node: yaml.Node | None, path: Path) -> Places:
-    """Where each key stands: `file:line` by path of keys. A key given twice is an error; YAML would keep the last."""
-    places: Places = {}
-
-    def walk(node: yaml.Node | None, where: Where) -> None:
-        if len(places) > _MOST_KEYS:  # a few lines of aliases of aliases stand for more than any machine holds
-            raise ConfigError(
-                f"{path}: not a recipe: it has more than {_MOST_KEYS:,} keys and items once its aliases are written out."
-            )
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                here = (*where, key.value)
-                place = f"{path}:{key.start_mark.line + 1}"
-                if here in places:
-                    raise ConfigError(f"{place}: '{key.value}' is given twice, first at {places[here]}.")
-                places[here] = place
-                walk(value, here)
-        elif isinstance(node, yaml.SequenceNode):
-            for number, value in enumerate(node.value):
-                places[(*where, number)] = f"{path}:{value.start_mark.line + 1}"
-                walk(value, (*where, number))
-
-    walk(node, ())
-    return places
-
-
 def _override(tree: dict[str, Any], lines: Places, override: str) -> None:
     """Apply one `a.b=value` to the tree."""
     name, found, value = override.partition("=")
     if not found or not name:
         raise ConfigError(f"--set {override}: write it as key=value, for example --set rollouts.n=16.")
     keys: list[str | int] = [int(k) if k.isdigit() else k for k in name.split(".")]
-    try:
-        new = _values(value)
-    except RecursionError:
-        raise ConfigError(f"--set {override[:80]}: not valid YAML: it is nested too deeply.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    new, inner = read_yaml(value, lambda line: f"--set {override[:80]}")
     target: Any = tree
     for place, key in enumerate(keys):
         inside = ".".join(map(str, keys[:place]))
@@ -198,13 +119,4 @@ def _override(tree: dict[str, Any], lines: Places, override: str) -> None:
     for length in range(1, len(keys)):
         lines.setdefault(tuple(keys[:length]), f"--set {override}")
     lines[tuple(keys)] = f"--set {override}"
-    for inner in _keys(new):
-        lines[(*keys, *inner)] = f"--set {override}"
-
-
-def _keys(value: Any, levels: int = 10) -> Iterator[Where]:
-    """The path of every key and item below a value."""
-    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in below if levels else ():
-        yield (key,)
-        yield from ((key, *more) for more in _keys(inner, levels - 1))
+    lines.update({(*keys, *below): place for below, place in inner.items()})

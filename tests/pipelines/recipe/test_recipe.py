@@ -1,11 +1,11 @@
 """The recipe: every mistake is one sentence with file, line and the nearest valid name."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from pipelines.recipe.load import RECIPES, load_recipe
+from pipelines.recipe.library import RECIPES
+from pipelines.recipe.load import load_recipe
 from schemas.errors import ConfigError
 
 GOOD = """\
@@ -67,11 +67,8 @@ def test_the_recipes_that_come_along_load(path: Path) -> None:
         ("name: tiny", "name: Tiny Set", "'name': string should match pattern"),
         ("name: tiny", "name: tiny\nname: other", "tiny.yaml:2: 'name' is given twice, first at"),
         ("name: tiny", "name: [tiny", "not valid YAML"),
-        ("name: tiny", "name: tiny\ndescription: 2026-13-45", "tiny.yaml:2: not valid YAML: '2026-13-45' is no value of"),
-        ("name: tiny", "name: tiny\nseed: !!int four", "tiny.yaml:2: not valid YAML: 'four' is no value of the type int"),
-        ("name: tiny", "name: tiny\nseed: !!bool four", "tiny.yaml:2: not valid YAML: 'four' is no value of the type bool"),
-        ("name: tiny", "name: tiny\nseed: !!timestamp x", "tiny.yaml:2: not valid YAML: 'x' is no value of the type timest"),
-        ("name: tiny", "name: tiny\nseed: " + "9" * 5000, "tiny.yaml:2: not valid YAML: '999"),
+        ("name: tiny", "name: tiny\nseed: !!int four", "tiny.yaml:2: the tag !!int is not read;"),
+        ("name: tiny", "name: tiny\nseed: " + "9" * 5000, "tiny.yaml:2: '9999999999999999999999999999999999999999…"),
         ("name: tiny", "name: " + "a" * 300, "'name': string should have at most 100 characters"),
         ("  n: 4", "  prompt: '{question:>9999999999}'", "written as {question}, without a format after it"),
         ("  n: 4", "  sampling: {temperature: .inf}", "'rollouts.sampling.temperature': input should be a finite number"),
@@ -124,8 +121,7 @@ def test_overrides_reach_every_value(tmp_path: Path) -> None:
         ("rollouts.nn=16", "--set rollouts.nn=16: unknown key 'rollouts.nn'. Did you mean 'n'?"),
         ("rollouts.n", "write it as key=value"),
         ("sources.4.limit=1", "there is nothing at '4'"),
-        ("rollouts.n=2026-13-45", "--set rollouts.n=2026-13-45: not valid YAML: '2026-13-45' is no value of the type"),
-        ("seed=!!int x", "--set seed=!!int x: not valid YAML: 'x' is no value of the type int"),
+        ("seed=!!int x", "--set seed=!!int x: the tag !!int is not read;"),
         ("rollouts={n: 0, model: vlm}", "--set rollouts={n: 0, model: vlm}: 'rollouts.n': input should be greater"),
         ("rollouts.n=many", "--set rollouts.n=many: 'rollouts.n': input should be a valid integer"),
         ("sources.0.limit.x=1", "there is nothing at 'x'; 'sources.0.limit' is 5."),
@@ -163,14 +159,6 @@ def test_a_folder_does_not_hide_a_recipe_of_that_name(tmp_path: Path, monkeypatc
     (tmp_path / "quickstart").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load_recipe("quickstart").name == "quickstart"
-
-
-@pytest.mark.timeout(20)
-def test_endless_merges_are_one_sentence(tmp_path: Path) -> None:
-    """Nine lines that stand for nine to the power of nine mappings."""
-    lines = ["a: &a {x: 1}"] + [f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}" for a, b in pairwise("abcdefghij")]
-    with pytest.raises(ConfigError, match="more than 100,000 keys"):
-        load_recipe(write(tmp_path, "\n".join(lines)))
 
 
 @pytest.mark.parametrize(
