@@ -47,7 +47,7 @@ _NO_SENTENCE = re.compile(
 
 
 class Pattern(Section):
-    """A regular expression (Rust's syntax: no look-around, no back-references) that matches what stands between steps."""
+    """A regular expression (Rust's syntax: no look-around, no back-references) that matches what separates steps."""
 
     pattern: str = Field(min_length=1, max_length=LONGEST_PATTERN)
 
@@ -68,7 +68,7 @@ class SegmentConfig(StepConfig):
 
     column: str = Field(default="text", description="the text that is split")
     split_at: Literal["blank_line", "newline", "sentence", "step_tag"] | Pattern = Field(
-        default="blank_line", description="what stands between two steps, by name or as `{pattern: …}`"
+        default="blank_line", description="what separates two steps, by name or as `{pattern: …}`"
     )
     most: int = Field(default=12, ge=1, le=1000, description="more steps than that are put together, evenly")
 

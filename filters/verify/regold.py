@@ -36,7 +36,7 @@ REGOLD = pl.Schema(
         "evidence": pl.String(),
     }
 )
-"""A row's new question and gold, as a sample holds them; or the cause why it has none, and what it said (JSON)."""
+"""A row's new question and gold, as a sample holds them; or the cause why it has none, with its texts (JSON)."""
 
 
 def regold(
@@ -83,23 +83,23 @@ _Row = tuple[str, Sequence[str], Mapping[str, str | None], Mapping[str, str], st
 def _regold(
     question: str | None, raw: str | None, options: Sequence[str | None], kind: str, params: Mapping[str, Any]
 ) -> _Row:
-    asked, said = (question or "").strip(), (raw or "").strip()
+    asked, gold = (question or "").strip(), (raw or "").strip()
     offered = tuple(option for option in options if option is not None)
     cause, parsed, error = None, None, None
     if not asked:
         cause = "no_question"
-    elif not said:
+    elif not gold:
         cause = "no_answer"
     elif len(offered) < len(options):
         cause = "null_option"
     else:
         try:
-            parsed = _parsed(kind, said, offered, params)
+            parsed = _parsed(kind, gold, offered, params)
         except GoldUnparseableError as unread:
             error = str(unread)
             cause = "gold_outside_options" if kind == "choice" and offered else "unparsable_gold"
-    facts = {"question": asked[:SHOWN], "answer": said[:SHOWN], "kind": kind, **({"error": error} if error else {})}
-    answer = {"kind": kind, "raw": said, "parsed": parsed}
+    facts = {"question": asked[:SHOWN], "answer": gold[:SHOWN], "kind": kind, **({"error": error} if error else {})}
+    answer = {"kind": kind, "raw": gold, "parsed": parsed}
     verifier = {"id": kind, "params": canonical_json(params)}
     return asked, list(offered), answer, verifier, cause, json.dumps(facts, ensure_ascii=False)
 

@@ -94,19 +94,19 @@ def _body(tables: Tables, config: SelectConfig, context: Context) -> Out:
         eligible = clustered(eligible.with_columns(key="id"), vectors, config.clusters, seed).drop("key")
         beside["clusters"] = eligible.select("id", CLUSTER)
     table = eligible.select("id", *columns_read(config))
-    parted = select(table, config, seed, vectors, searches.told)
+    chosen = select(table, config, seed, vectors, searches.told)
     if config.control is not None:
-        beside["control"] = control(table, parted.kept, config, seed)
-        beside["comparison"] = _compared(eligible, parted, beside["control"], vectors, seed)
+        beside["control"] = control(table, chosen.kept, config, seed)
+        beside["comparison"] = _compared(eligible, chosen, beside["control"], vectors, seed)
     others = rows.filter(~is_candidate).select("id")
-    kept = pl.concat([parted.kept.rename({"order": "training_order"}), others], how="diagonal")
+    kept = pl.concat([chosen.kept.rename({"order": "training_order"}), others], how="diagonal")
     made = kept.select("id", *(pl.col(name).cast(dtype) for name, dtype in GIVEN.items()))
-    dropped = named(pl.concat([parted.dropped, flagged]), context.name)
+    dropped = named(pl.concat([chosen.dropped, flagged]), context.name)
     return Out(made, dropped, beside | {"searches": searches_table(searches)})
 
 
 def _unflagged(rows: pl.DataFrame, without: tuple[str, ...]) -> Split:
-    """Part off the samples that a check has flagged: `select:<flag>`, by the first of the flags as they are listed."""
+    """Separate the samples that a check has flagged: `select:<flag>`, by the first of the flags as they are listed."""
     if not without:
         return Split(rows, no_drops())
     has = [pl.when(pl.col("flags").list.contains(flag)).then(pl.lit(f"select:{flag}")) for flag in without]
@@ -114,14 +114,14 @@ def _unflagged(rows: pl.DataFrame, without: tuple[str, ...]) -> Split:
 
 
 def _compared(
-    eligible: pl.DataFrame, parted: Split, beside: pl.DataFrame, vectors: Vectors | None, seed: int
+    eligible: pl.DataFrame, chosen: Split, beside: pl.DataFrame, vectors: Vectors | None, seed: int
 ) -> pl.DataFrame:
     """Candidates, selected and control side by side; with vectors also how well each covers what is worth taking."""
-    compared = compare(eligible, parted.kept["id"], beside["id"])
+    compared = compare(eligible, chosen.kept["id"], beside["id"])
     if vectors is None:
         return compared
-    worth = pl.concat([parted.kept["id"], parted.dropped.filter(pl.col("reason").is_in(WORTH))["id"]])
-    near = (nearness(vectors, worth, ids, seed) for ids in (parted.kept["id"], beside["id"]))
+    worth = pl.concat([chosen.kept["id"], chosen.dropped.filter(pl.col("reason").is_in(WORTH))["id"]])
+    near = (nearness(vectors, worth, ids, seed) for ids in (chosen.kept["id"], beside["id"]))
     return pl.concat([compared, covered(*near)])
 
 

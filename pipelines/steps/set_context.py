@@ -34,7 +34,7 @@ class SetBuild(Stores, Protocol):
 
 
 class SetContext(Context, Protocol):
-    """The context of a step type whose scope is `all` and that stands in `pipelines.steps`."""
+    """The context of a step type whose scope is `all` and whose file is in `pipelines/steps`."""
 
     @property
     def build(self) -> SetBuild: ...

@@ -161,13 +161,13 @@ def test_it_reads_the_columns_that_it_is_told_of_and_gives_a_sample() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({}, "name the rows"),
         ({"of": "written", "kind": "numbr"}, "Did you mean 'number'"),
         ({"of": "written", "params": {"tolerance": 1}}, "parameter tolerance of text"),
     ],
 )
-def test_a_mistake_is_one_sentence(config: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_mistake_is_one_sentence(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         PromoteConfig(**config)

@@ -1,4 +1,4 @@
-"""The steps of a text: what stands between them, how many there are, and the text before each."""
+"""The steps of a text: what separates them, how many there are, and the text before each."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -71,7 +71,7 @@ def test_it_reads_what_it_compares(known: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({}, "name evaluation sets"),
         ({"against": ["MathVisto"]}, "Did you mean 'MathVista'"),
@@ -79,6 +79,6 @@ def test_it_reads_what_it_compares(known: Any) -> None:
         ({"against": ["MathVista"], "image": {"model": "reference-vlm"}}, "name an encoder in 'text' too"),
     ],
 )
-def test_a_mistake_is_one_sentence(config: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_mistake_is_one_sentence(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         DecontaminateConfig.model_validate(config)

@@ -196,7 +196,7 @@ def test_an_empty_table_stays_one(planted: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ({"coverage": {"method": "k_center"}, "budget": 3}, "coverage compares candidates"),
         ({"quotas": {"by": ["cluster"]}}, "quotas.by: .cluster. compares"),
@@ -205,8 +205,8 @@ def test_an_empty_table_stays_one(planted: Any) -> None:
         ({"without": ["blnd"]}, "Did you mean 'blind'"),
     ],
 )
-def test_a_mistake_is_one_sentence(section: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_mistake_is_one_sentence(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         SelectConfig.model_validate(section)
 
 

@@ -148,7 +148,7 @@ def test_a_share_that_is_not_given_is_none_where_another_is(section: Any, shares
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ({"rl": 0.5}, "must be 1, not 0.5"),
         ({"sides": {"rl": "k > 0"}, "sft": 0.5}, "either `sides`"),
@@ -159,6 +159,6 @@ def test_a_share_that_is_not_given_is_none_where_another_is(section: Any, shares
         ({"sides": {}}, "at least 1"),
     ],
 )
-def test_a_mistake_is_one_sentence(section: Any, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_mistake_is_one_sentence(section: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         SplitConfig.model_validate(section)

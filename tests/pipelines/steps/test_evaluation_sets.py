@@ -1,0 +1,82 @@
+"""Evaluation sets are read once, and kept without their images and answers."""
+
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from filters.decontaminate.benchmarks import BENCHMARK
+from pipelines.ingest.ingest import IngestConfig
+from pipelines.sources.source import Source
+from pipelines.steps.evaluation_sets import evaluation_tables, ready, shown, unread
+from pipelines.store.media import MediaStore
+from pipelines.store.workspace import Workspace
+from schemas.errors import ConfigError
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Any:
+    workspace = Workspace(tmp_path / "out")
+    return SimpleNamespace(workspace=workspace, media=MediaStore(workspace.media), replay=False)
+
+
+def exam(folder: Path, *rows: dict[str, Any]) -> list[tuple[str, Any]]:
+    (folder / "exam.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    section = {"type": "jsonl", "name": "exam", "path": str(folder / "exam.jsonl")}
+    return [("exam", TypeAdapter(Source).validate_python(section))]
+
+
+def asked(folder: Path, question: str, colour: tuple[int, int, int]) -> dict[str, Any]:
+    image = folder / f"{question}.png"
+    Image.new("RGB", (16, 16), colour).save(image)
+    return {"question": question, "answer": "", "image": str(image)}
+
+
+def test_a_set_is_read_once_and_none_of_its_images_is_kept(build: Any, tmp_path: Path) -> None:
+    rows = [
+        asked(tmp_path, "red", (255, 0, 0)),
+        asked(tmp_path, "blue", (0, 0, 255)),
+        {"question": "Why?", "answer": "x"},
+    ]
+    sources = exam(tmp_path, *rows)
+    assert len(unread(build, sources)) == 1
+    table = evaluation_tables(build, sources, None)
+    assert table.schema == BENCHMARK and table.height == 3 and len(shown(table)) == 2
+    assert unread(build, sources) == []
+    for image in tmp_path.glob("*.png"):
+        image.unlink()
+    assert evaluation_tables(build, sources, None).equals(table)
+    kept = [path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert kept == [".parquet"]
+
+
+def test_another_file_is_another_set(build: Any, tmp_path: Path) -> None:
+    evaluation_tables(build, exam(tmp_path, {"question": "Why?", "answer": "x"}), None)
+    assert len(unread(build, exam(tmp_path, {"question": "How?", "answer": "x"}))) == 1
+
+
+def test_an_image_beyond_the_limits_is_not_compared_and_its_question_is(
+    build: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        table = evaluation_tables(
+            build, exam(tmp_path, asked(tmp_path, "red", (9, 9, 9))), None, IngestConfig(min_side=20)
+        )
+    assert table["pictures"].list.len().to_list() == [1] and len(shown(table)) == 0
+    assert "1 of 1 pictures cannot be read" in caplog.text
+
+
+def test_a_set_without_rows_keeps_nothing_out_and_is_an_error(build: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exam"):
+        evaluation_tables(build, exam(tmp_path), None)
+
+
+def test_ready_entries_are_sources() -> None:
+    assert {name for name, _ in ready(["MathVista"])} == {"MathVista"}
+    with pytest.raises((ConfigError, ValidationError)):
+        ready(["MathVisto"])
