@@ -100,7 +100,7 @@ def trim(rows: pl.DataFrame, config: TrimConfig) -> pl.DataFrame:
 
 
 def _places(text: str, cues: Sequence[Cue]) -> Iterator[tuple[int, int]]:
-    """Start and end of each cue in a text, in order. A cue is literal text; where it begins or ends with a letter, a word does too."""
+    """Start and end of each cue in a text. A cue is literal; where it begins or ends with a letter, a word does too."""
     patterns = [
         (r"\b" if cue[0].isalnum() else "") + re.escape(cue) + (r"\b" if cue[-1].isalnum() else "")
         for cue in sorted((cue.strip() for cue in cues), key=len, reverse=True)

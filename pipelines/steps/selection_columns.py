@@ -65,7 +65,7 @@ def _inputs(name: str) -> tuple[str, ...]:
 
 
 def with_columns(rows: pl.DataFrame, bands: BandConfig) -> pl.DataFrame:
-    """`rows` with `band` and the columns of `OF_ROW`, where their inputs are there; counts out of none are null: not measured."""
+    """`rows` with `band` and the columns of `OF_ROW`, where their inputs are; counts out of none are null."""
     for k, n in PAIRS.values():
         if k in rows.columns and n in rows.columns:
             rows = rows.with_columns(pl.when(pl.col(n) > 0).then(pl.col(c)).alias(c) for c in (k, n))
