@@ -54,7 +54,8 @@ def body(tables: Tables, config: DropConfig, context: Context) -> Out:
         dropped.append(gone.select("id", reason, _evidence(gone, condition).alias("evidence")).cast(DROPPED))
         kept = ~verdict.fill_null(False)
         rows, undecided = rows.filter(kept), (undecided | verdict.is_null()).filter(kept)
-    return Out(drops=pl.concat(dropped).sort("id"), notes={"undecided": int(undecided.sum())})
+    count = int(undecided.sum())
+    return Out(drops=pl.concat(dropped).sort("id"), notes={"undecided": count} if count else {})
 
 
 def _evidence(rows: pl.DataFrame, condition: Condition) -> pl.Expr:

@@ -13,6 +13,13 @@ MEMORY = 2 << 30
 function makes them, which is why `functions` refuses the functions that make a large one from a small number."""
 
 _ODD = re.compile(r"\b(INTERVAL|BIT|UNION|VARIANT|BIGNUM|GEOMETRY|TIME WITH TIME ZONE|TIMETZ)\b")
+_KINDS: Mapping[pl.DataType, str] = {
+    pl.String(): "VARCHAR",
+    pl.Boolean(): "BOOLEAN",
+    pl.Int32(): "INTEGER",
+    pl.Int64(): "BIGINT",
+    pl.Float64(): "DOUBLE",
+}
 _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
@@ -23,9 +30,14 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     Float64 (a literal such as `0.5` is a DECIMAL in DuckDB, and a sum of integers a HUGEINT). Raises `duckdb.Error`.
     """
     with _database(os.getpid()).cursor() as cursor:
+        literal = dict[str, str]()
         for name, table in tables.items():
-            cursor.register(name, table.to_arrow())
-        cursor.execute(sql)
+            if sql.startswith("SELECT") and table.is_empty() and (columns := _columns(table)):
+                literal[name] = f"SELECT {columns} LIMIT 0"
+            else:
+                cursor.register(name, table.to_arrow())
+        named = ", ".join(f"{quoted(name)} AS ({select})" for name, select in literal.items())
+        cursor.execute(f"WITH {named} {sql}" if named else sql)
         kinds = [str(column[1]) for column in cursor.description]
         if odd := next((kind for kind in kinds if _ODD.search(kind)), None):
             raise ValueError(f"gives {odd}, which tables do not hold; cast it to a text or a number")
@@ -78,6 +90,21 @@ def _database(process: int) -> Any:
     database.execute("SET GLOBAL TimeZone = 'UTC'")  # else times with a zone are read in that of this machine
     database.execute("SET lock_configuration = true")
     return database
+
+
+def _columns(table: pl.DataFrame) -> str | None:
+    """The columns of a table without rows as SQL, which DuckDB reads faster than Arrow; None for a rare type."""
+    kinds = {name: _kind(dtype) for name, dtype in table.schema.items()}
+    if None in kinds.values():
+        return None
+    return ", ".join(f"NULL::{kind} AS {quoted(name)}" for name, kind in kinds.items())
+
+
+def _kind(dtype: pl.DataType) -> str | None:
+    if isinstance(dtype, pl.List):
+        inner = _kind(dtype.inner)  # type: ignore[arg-type]
+        return inner and f"{inner}[]"
+    return _KINDS.get(dtype)
 
 
 def _plain(table: pl.DataFrame) -> pl.DataFrame:

@@ -119,7 +119,8 @@ def test_a_condition_names_its_columns_and_is_boolean(text: str) -> None:
     condition = Condition(text)
     assert {".".join(reference) for reference in condition.references} == CONDITIONS[text]
     assert condition.type(TYPES) == pl.Boolean()
-    assert condition.evaluate(pl.DataFrame(schema=TYPES)).dtype == pl.Boolean()
+    for rows in (0, 2):
+        assert condition.evaluate(pl.DataFrame(schema=TYPES).clear(rows)).dtype == pl.Boolean()
 
 
 @pytest.mark.parametrize("text", REFUSED)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.sql import engine
 from filters.sql.select import Select
 
 TEXT = pl.String()
@@ -242,29 +241,3 @@ def test_a_value_that_fails_is_a_sentence_with_the_cure() -> None:
     tables = {"rows": _table([{**EMPTY, "sample_id": "a", "k": 1, "judge": "n/a"}], "r")}
     with pytest.raises(ValueError, match=r"Could not convert string 'n/a' to INT32.*TRY_CAST gives null there"):
         Select("SELECT id, judge::INTEGER AS n FROM rows").run(tables)
-
-
-def test_too_many_rows_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MEMORY", 32 << 20)
-    engine._database.cache_clear()
-    rows = pl.DataFrame({"id": [f"{n:032}" for n in range(2500)]})
-    try:
-        with pytest.raises(ValueError, match="needs more memory than SQL of a recipe gets"):
-            Select("SELECT DISTINCT a.id AS a, b.id AS b FROM rows a, rows b").run({"rows": rows})
-    finally:
-        engine._database.cache_clear()
-
-
-def test_the_connection_is_locked_whatever_is_asked_of_it() -> None:
-    for sql in (
-        "SELECT * FROM read_text('/etc/passwd')",
-        "SELECT * FROM '/etc/passwd'",
-        "COPY (SELECT 1) TO 'written.csv'",
-        "ATTACH 'other.db'",
-        "SET threads = 8",
-        "SET enable_external_access = true",
-        "INSTALL httpfs",
-        "LOAD httpfs",
-    ):
-        with pytest.raises(Exception, match=r"disabled|locked|does not exist"):
-            engine.run(sql, {})

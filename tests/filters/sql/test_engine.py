@@ -1,0 +1,102 @@
+"""The database that runs a recipe's SQL: locked, of one thread, with the types of tables."""
+
+import os
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from filters.sql import engine
+from filters.sql.select import Select
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "COPY (SELECT 1) TO 'written.csv'",
+        "ATTACH 'other.db'",
+        "SET threads = 8",
+        "SET enable_external_access = true",
+        "RESET lock_configuration",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+    ],
+)
+def test_it_is_locked_whatever_is_asked_of_it(sql: str) -> None:
+    with pytest.raises(Exception, match=r"disabled|locked|does not exist"):
+        engine.run(sql, {})
+
+
+def test_it_sees_no_variable_of_the_program() -> None:
+    frame = pl.DataFrame({"k": [1]})  # DuckDB would find it by its name
+    with pytest.raises(Exception, match="frame does not exist"):
+        engine.run("SELECT k FROM frame", {"rows": frame})
+
+
+def test_too_many_rows_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MEMORY", 32 << 20)
+    engine._database.cache_clear()
+    rows = pl.DataFrame({"id": [f"{n:032}" for n in range(2500)]})
+    try:
+        with pytest.raises(ValueError, match="needs more memory than SQL of a recipe gets"):
+            Select("SELECT DISTINCT a.id AS a, b.id AS b FROM rows a, rows b").run({"rows": rows})
+    finally:
+        engine._database.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("1", pl.Int64()),
+        ("1::HUGEINT", pl.Int64()),
+        ("1::TINYINT", pl.Int64()),
+        ("0.5", pl.Float64()),
+        ("0.5::FLOAT", pl.Float64()),
+        ("1::UBIGINT", pl.UInt64()),
+        ("[0.5]", pl.List(pl.Decimal(2, 1))),
+        ("'a'", pl.String()),
+        ("true", pl.Boolean()),
+        ("DATE '2020-01-01'", pl.Date()),
+    ],
+)
+def test_numbers_have_the_types_of_tables(sql: str, kind: pl.DataType) -> None:
+    assert engine.run(f"SELECT {sql} AS a", {}).schema["a"] == kind
+
+
+def test_a_table_without_rows_has_the_types_of_one_with_rows() -> None:
+    kinds = {
+        "text": pl.String(),
+        "flag": pl.Boolean(),
+        "small": pl.Int32(),
+        "k": pl.Int64(),
+        "x": pl.Float64(),
+        "words": pl.List(pl.String()),
+        "lists": pl.List(pl.List(pl.Int64())),
+        "struct": pl.Struct({"id": pl.String()}),
+        "day": pl.Date(),
+        "side": pl.Enum(["a"]),
+    }
+    empty = pl.DataFrame(schema=kinds)
+    for columns in (list(kinds), [name for name in kinds if name not in {"struct", "day", "side"}]):
+        sql = f"SELECT {', '.join(columns)} FROM rows"
+        none, one = (engine.run(sql, {"rows": empty.select(columns).clear(n)}) for n in (0, 1))
+        assert none.schema == one.schema and (none.height, one.height) == (0, 1)
+
+
+def test_times_with_a_zone_are_read_as_utc_on_any_machine() -> None:
+    code = (
+        "import polars as pl; from filters.sql.expression import Expression;"
+        "print(Expression(\"hour(t::TIMESTAMPTZ)\").evaluate(pl.DataFrame({'t': ['2020-01-01 10:00:00+00']})).item())"
+    )
+    env = {**os.environ, "TZ": "Asia/Tokyo"}
+    shown = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "10"
+
+
+def test_duckdb_is_not_imported_with_the_steps() -> None:
+    code = "import sys, filters.drop, filters.tally, filters.sql_step; print('duckdb' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False"
