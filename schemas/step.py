@@ -51,6 +51,7 @@ class Read:
     dtype: pl.DataType | None = None
     optional: bool = False
     text: bool = False
+    unseen: bool = False
 
 
 def read(name: str, dtype: pl.DataType | None = None, *, optional: bool = False) -> Read:
@@ -67,13 +68,15 @@ def reads_of(references: Iterable[Reference]) -> dict[str, Read]:
 class Beside:
     """Rows of another unit, or of a named step, that a step gets beside its own: those of the same samples.
 
-    They have `id, sample_id, parent_id, made_by` and the columns of `reads`. `dropped` says whether the rows that a
-    step dropped are among them, `gold_free` that none of them may come of a prompt that showed the gold.
+    They have `id, sample_id, parent_id, made_by` and the columns of `reads`. `dropped` says whether the rows that a step
+    dropped are among them, `gone` whether those are too that went with what they were made from; `gold_free` that none of
+    them may come of a prompt that showed the gold.
     """
 
     of: str | tuple[str, ...]
     reads: Mapping[str, Read]
     dropped: bool = False
+    gone: bool = False
     gold_free: bool = False
 
 
@@ -184,7 +187,7 @@ class Asks(Generic[C]):
 
     models: Callable[[C], tuple[str, ...]]
     requests: Callable[[pl.DataFrame, C], Iterator[Request]]
-    more: Callable[[pl.DataFrame, pl.DataFrame, C], Iterator[Request]] | None = None
+    more: "Callable[[pl.DataFrame, pl.DataFrame, C, Context], Iterator[Request]] | None" = None
     most: Callable[[C], int | None] = lambda config: getattr(config, "n", 1)
     limit: str = "sampling.max_tokens"
 

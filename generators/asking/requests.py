@@ -19,6 +19,7 @@ from generators.template import PromptFile, Template, asked
 from schemas.completion import Constraint, Message, Request, Sampling
 from schemas.errors import ConfigError
 from schemas.reply_shape import constraint
+from schemas.step import Context
 
 
 class Put(NamedTuple):
@@ -82,7 +83,9 @@ def requests(rows: pl.DataFrame, config: AskConfig) -> Iterator[Request]:
         yield Request(row["id"], messages, config.sampling, n=config.n, prefix=prefix, constraint=form)
 
 
-def more(rows: pl.DataFrame, answers: pl.DataFrame, config: AskConfig) -> Iterator[Request]:
+def more(
+    rows: pl.DataFrame, answers: pl.DataFrame, config: AskConfig, context: Context | None = None
+) -> Iterator[Request]:
     """What the answers of a model so far call for: the next sample of a reply that was not readable, or a forced conclusion.
 
     A sample that the model was not reached for calls for nothing: the next build asks for that one again.

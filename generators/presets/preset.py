@@ -55,7 +55,7 @@ def preset(
         asks=Asks(
             models=lambda section: expand(section).models,
             requests=requests or as_it_is,
-            more=lambda rows, answers, section: more_replies(rows, answers, expand(section)),
+            more=lambda rows, answers, section, context: more_replies(rows, answers, expand(section), context),
             most=most or (lambda section: contract.most(expand(section))),
         ),
         verdict=verdict,

@@ -86,7 +86,9 @@ def requests(rows: pl.DataFrame, config: RewriteConfig) -> Iterator[Request]:
     return reply_requests(rows, whole) if whole else iter(())
 
 
-def more(rows: pl.DataFrame, answers: pl.DataFrame, config: RewriteConfig) -> Iterator[Request]:
+def more(
+    rows: pl.DataFrame, answers: pl.DataFrame, config: RewriteConfig, context: Context | None = None
+) -> Iterator[Request]:
     """The next try of each rewriting that cannot be read."""
     whole = expand(config)
     return more_replies(rows, answers, whole) if whole else iter(())

@@ -25,11 +25,19 @@ class Entry(NamedTuple):
     place: str
 
 
-class _Known:
-    """What step types may ask about the names before them (`schemas.step.Known`)."""
+class Before:
+    """What step types may ask about what is before them (`schemas.step.Known`); out steps also ask for the steps."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, steps: Sequence[Step]) -> None:
         self._names = names
+        self.steps = tuple(steps)
+
+    def node(self, of: str | tuple[str, ...]) -> Node:
+        return self._names.node(of)
+
+    def own(self, node: Node) -> dict[str, pl.DataType]:
+        """The columns that rows have of their own, by short names."""
+        return self._names.own(node)
 
     def types(self, of: str | tuple[str, ...]) -> Mapping[str, pl.DataType]:
         return Types(self._names, self._names.node(of))
@@ -53,9 +61,9 @@ def compile_steps(entries: Sequence[Entry]) -> Pipeline:
     """
     names, steps = Names(), list[Step]()
     closed: dict[str, str] = {}
-    for number, entry in enumerate(entries):
+    for entry in entries:
         try:
-            step = _step(names, number, entry)
+            step = _step(names, steps, entry)
             _check_order(step, steps, closed)
         except NameFault as fault:
             raise ConfigError(f"{entry.place}: {entry.name}: {fault}") from None
@@ -79,9 +87,9 @@ def _check_order(step: Step, steps: Sequence[Step], closed: Mapping[str, str]) -
         )
 
 
-def _step(names: Names, number: int, entry: Entry) -> Step:
+def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
     type_, config = entry.type, entry.config
-    known = _Known(names)
+    known = Before(names, steps)
     node = _over(names, entry, known)
     wanted = type_.reads(config, known)
     sources = _resolve(names, node, wanted.rows)
@@ -98,7 +106,7 @@ def _step(names: Names, number: int, entry: Entry) -> Step:
     gives = type_.gives(config, known)
     step = Step(
         name=entry.name,
-        number=number,
+        number=len(steps),
         type=type_,
         config=config,
         place=entry.place,
@@ -109,19 +117,21 @@ def _step(names: Names, number: int, entry: Entry) -> Step:
         where_sources=where_sources,
         gives=dict(gives.columns),
         makes=gives.makes,
-        gold_visible=not type_.verdict and tainted(names, _shown(sources.values())),
+        gold_visible=not type_.verdict and tainted(names, _shown(sources, wanted.rows)),
     )
     golds = frozenset(gives.columns) & type_.golds
     names.give(entry.name, node, gives, step.read, tainted=step.gold_visible, golds=golds)
     return step
 
 
-def _shown(sources: Iterable[Source]) -> Iterator[Column]:
+def _shown(sources: Mapping[str, Source], reads: Mapping[str, Read]) -> Iterator[Column]:
     """The columns that could show a step the gold; of what kind an answer is says nothing of it."""
-    return (column for source in sources if source.path != SHORT["kind"][1:] for column in source.columns)
+    for name, source in sources.items():
+        if source.path != SHORT["kind"][1:] and not reads[name].unseen:
+            yield from source.columns
 
 
-def _over(names: Names, entry: Entry, known: _Known) -> Node:
+def _over(names: Names, entry: Entry, known: Before) -> Node:
     """The rows that a step works on."""
     if not names.makers:
         return Node("sample", frozenset())

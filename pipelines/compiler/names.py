@@ -272,6 +272,16 @@ class Names:
         nodes = [node, *(n for level in self._levels(node) for n in level)]
         return any(self.columns(n, ref[0]) for n in nodes) or (len(ref) > 1 and ref[0] in self.steps)
 
+    def own(self, node: Node) -> dict[str, pl.DataType]:
+        """The columns that the rows themselves have and that their short names read, as they are."""
+        found: dict[str, pl.DataType] = {}
+        for name in dict.fromkeys(
+            c.name for c, f in self.facts.items() if c.unit == node.unit and f.covers & node.makers
+        ):
+            with suppress(NameFault):
+                found[name] = self._find(node, (name,)).dtype
+        return found
+
     def give(
         self,
         step: str,

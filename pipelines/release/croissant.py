@@ -1,13 +1,13 @@
 """Croissant metadata of a release: the card for machines (MLCommons Croissant 1.0, http://mlcommons.org/croissant/1.0)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipelines.release import rollout_rows
 from pipelines.release.card import loadable
-from pipelines.release.rows import schema
+from pipelines.release.configs import schema_in
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -46,7 +46,9 @@ _CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 
-_TYPES = {pa.string(): "sc:Text", pa.int32(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean"}
+_TYPES = {pa.string(): "sc:Text", pa.int32(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean",
+          pa.int64(): "sc:Integer", pa.int16(): "sc:Integer", pa.int8(): "sc:Integer", pa.uint32(): "sc:Integer",
+          pa.uint64(): "sc:Integer", pa.float32(): "sc:Float"}  # fmt: skip
 _SAID_OF = {
     "correct": "what a rollout counts as: right, wrong, or null for no evidence",
     "id": "content hash of the sample: the same sample has the same id in every release",
@@ -91,7 +93,7 @@ _SAID_OF = {
 }
 
 
-def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def describe(manifest: Mapping[str, Any], release: Path) -> dict[str, Any]:
     """Croissant JSON-LD: every parquet file with its hash, and a record set for each config that has rows."""
     recipe = manifest["recipe"]
     configs = list(loadable(manifest))
@@ -108,7 +110,8 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "url": next((s["url"] for s in recipe["sources"] if s.get("url")), "https://pypi.org/project/datasets"),
         "distribution": [_file(file) for file in files],
         "recordSet": [
-            _record_set(name, [f["path"] for f in files if f["path"].startswith(f"{name}/")]) for name in configs
+            _record_set(release, name, [f["path"] for f in files if f["path"].startswith(f"{name}/")])
+            for name in configs
         ],
     }
 
@@ -125,8 +128,8 @@ def _file(file: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record_set(config: str, paths: list[str]) -> dict[str, Any]:
-    fields = rollout_rows.SCHEMA if config == rollout_rows.NAME else schema(config)
+def _record_set(release: Path, config: str, paths: list[str]) -> dict[str, Any]:
+    fields = schema_in(release, config)
     return {
         "@type": "cr:RecordSet",
         "@id": config,
@@ -144,12 +147,18 @@ def _field(config: str, field: pa.Field, path: str) -> dict[str, Any]:
         "@type": "cr:Field",
         "@id": f"{config}/{field.name}",
         "name": field.name,
-        "description": _SAID_OF[field.name],
-        "dataType": "sc:Text" if pa.types.is_struct(inner) else _TYPES[inner],
+        "description": _SAID_OF.get(field.name, f"the column `{field.name}` of the recipe"),
+        "dataType": "sc:Text" if pa.types.is_struct(inner) else _TYPES.get(inner, "sc:Text"),
         "source": source,
     }
     if pa.types.is_struct(inner):
-        part = "bytes" if field.name == "images" else "content"
-        found |= {"source": {**source, "transform": {"jsonPath": part}}}
+        part = (
+            "bytes"
+            if field.name == "images"
+            else "content"
+            if repeated and inner.get_field_index("content") >= 0
+            else None
+        )
+        found |= {"source": {**source, "transform": {"jsonPath": part}}} if part else {}
         found |= {"dataType": "sc:ImageObject" if part == "bytes" else "sc:Text"}
     return found | ({"repeated": True} if repeated else {})

@@ -14,8 +14,8 @@ from filters.difficulty import DifficultyConfig
 from filters.regrade import count, disagreements, miscounted
 from filters.verify.reward import reward
 from filters.verify.verifier import is_right, right_from
+from pipelines.release.configs import configs_in
 from pipelines.release.rollout_rows import NAME
-from pipelines.release.rows import CONFIGS
 from pipelines.store.row_groups import batches
 from schemas.errors import BUG, StageError
 from schemas.ids import chance
@@ -26,8 +26,8 @@ BATCH = 1024
 _GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
 Report = Callable[[int, int], None]
 """Told how many rollouts were graded, of how many."""
-_OTHERWISE = ("sft", "preference")
-"""Configs whose rows may state the tag schema of what they train on instead of the measured one."""
+_OTHERWISE = ("completion", "chosen")
+"""Columns of configs whose rows may state the tag schema of what they train on instead of the measured one."""
 
 
 def regrade(
@@ -67,18 +67,17 @@ def _drawn(logged: pl.LazyFrame, seed: int, most: int) -> tuple[pl.DataFrame, in
 def _golds(release: Path, drawn: pl.DataFrame, measured: str) -> pl.DataFrame:
     """What the drawn samples' rows tell a reward: `sample_id` and `_GOLD`, once for each way in which any row states it."""
     tables = []
-    for name, rows in _configs(release):
-        of_rollouts = rows if name not in _OTHERWISE else rows.filter(pl.col("tags") == measured)
+    for _, rows in _configs(release):
+        trains = any(column in rows.collect_schema() for column in _OTHERWISE)
+        of_rollouts = rows.filter(pl.col("tags") == measured) if trains else rows
         tables.append(of_rollouts.select(*_GOLD, sample_id="id"))
     found = pl.concat(tables).join(drawn.lazy(), on="sample_id", how="semi")
     return found.unique(maintain_order=True).collect()
 
 
 def _configs(release: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
-    for name in CONFIGS:
-        files = sorted((release / name).glob("*.parquet"))
-        if files:
-            yield name, pl.scan_parquet(files)
+    for name in configs_in(release):
+        yield name, pl.scan_parquet(sorted((release / name).glob("*.parquet")))
 
 
 def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -> dict[str, int]:

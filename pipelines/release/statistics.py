@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.release import rollout_rows
-from pipelines.release.rows import CONFIGS
+from pipelines.release.configs import configs_in
 
 
 def statistics(release: Path) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def statistics(release: Path) -> dict[str, Any]:
 
     Reads the parquet below `release` lazily and no picture at all.
     """
-    found = [name for name in CONFIGS if any((release / name).glob("*.parquet"))]
+    found = configs_in(release)
     configs = {name: _config(release / name) for name in found}
     if "control" in found:
         configs["control"]["in_splits"] = _in_splits(
@@ -83,10 +83,12 @@ def _pictures(folder: Path) -> int:
 
 def _pass_rates(release: Path, configs: list[str]) -> dict[str, list[dict[str, int]]]:
     """How many samples had k right of n, by the model that was measured; each sample of any config once."""
-    names = [name for name in configs if name in {"unfiltered", "sft", "rl", "holdout"}]
+    names = sorted(configs, key=lambda name: name != "unfiltered")  # which holds all that was measured
+    found_tables = (pl.scan_parquet(release / name / "*.parquet") for name in names)
     tables = [
-        pl.scan_parquet(release / n / "*.parquet").select("id", "model", "n", "k").filter(pl.col("n").is_not_null())
-        for n in names
+        table.select("id", "model", "n", "k").filter(pl.col("n").is_not_null())
+        for table in found_tables
+        if {"model", "n", "k"} <= table.collect_schema().keys()
     ]
     if not tables:
         return {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.release.configs import configs_in, in_order
 from pipelines.release.manifest import read_manifest
 from pipelines.release.rows import CONFIGS
 from pipelines.release.write import released
@@ -77,7 +78,8 @@ def diff(old: Path, new: Path) -> Difference:
     Rows are matched by id (and by the number of the trace or pair). A row that went says which stage dropped it in `new`,
     or where it stands now; a row that came, what had dropped it in `old`; a changed row names the columns.
     """
-    tables = {name: (_hashes(old / name), _hashes(new / name)) for name in CONFIGS if name != "unfiltered"}
+    names = in_order(dict.fromkeys([*configs_in(old), *configs_in(new)]))
+    tables = {name: (_hashes(old / name), _hashes(new / name)) for name in names if name != "unfiltered"}
     sides = tuple(_places({name: pair[which] for name, pair in tables.items()}) for which in (0, 1))
     drops = tuple(_fates(path / "dropped.parquet") for path in (old, new))
     found = []

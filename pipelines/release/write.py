@@ -32,12 +32,13 @@ from filters.verify.catalogue import KINDS
 from generators.prompts import Prompt
 from pipelines.release import rollout_rows
 from pipelines.release.card import read_template, render_card
+from pipelines.release.configs import Shape, in_order
 from pipelines.release.croissant import describe
 from pipelines.release.examples import write_examples
 from pipelines.release.manifest import file_hash
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import Report, regrade
-from pipelines.release.rows import CONFIGS, ReleaseConfig, record, schema
+from pipelines.release.rows import ReleaseConfig, record, schema
 from pipelines.release.statistics import statistics
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
@@ -61,7 +62,9 @@ class Content:
     each config are put (those of a config that is not named: as the bare question), and the rollouts that k of n was
     counted on (columns of `rollout_rows.SCHEMA`; None: nobody was asked).
 
-    `by` names the columns that put the rows of a config in order; those of one that is not there come as they are.
+    `by` names the columns that put the rows of a config in order; those of one that is not there come as they are. `shapes`
+    says how rows become records, where that is not by the name of the config; `measured` what the rollouts were counted by
+    (`pipelines.release.regrade`), where the recipe of the manifest does not say it.
     """
 
     tables: dict[str, pl.LazyFrame]
@@ -71,6 +74,8 @@ class Content:
     rollouts: pl.LazyFrame | None = None
     by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    measured: Mapping[str, Any] | None = None
 
 
 def write_release(
@@ -88,7 +93,11 @@ def write_release(
         scratch.mkdir()
         try:
             files = _write_files(content, config, media, scratch)
-            graded = None if content.rollouts is None else regrade(scratch, content.manifest["recipe"], report=report)
+            graded = (
+                None
+                if content.rollouts is None
+                else regrade(scratch, content.measured or content.manifest["recipe"], report=report)
+            )
             digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
             same = next((p for p in released(folder) if _content(p) == digest), None)
             if same is not None:
@@ -109,7 +118,7 @@ def write_release(
                 "files": files,
             }
             (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
-            write_json(describe(manifest), scratch / "croissant.json")
+            write_json(describe(manifest, scratch), scratch / "croissant.json")
             write_json(manifest, scratch / "manifest.json")
             os.sync()  # one for all files: syncing 20,000 pictures one by one takes minutes
             scratch.rename(target)
@@ -148,9 +157,7 @@ def _content(release: Path) -> str | None:
 
 
 def _write_files(content: Content, config: ReleaseConfig, media: MediaReader, root: Path) -> list[dict[str, Any]]:
-    files = [
-        file for name in CONFIGS if name in content.tables for file in _write_config(name, content, config, media, root)
-    ]
+    files = [file for name in in_order(content.tables) for file in _write_config(name, content, config, media, root)]
     if content.rollouts is not None:
         files += _write_rollouts(content.rollouts, root)
     write_table(content.dropped, root / "dropped.parquet")
@@ -163,12 +170,14 @@ def _write_config(
 ) -> Iterator[dict[str, Any]]:
     """Write one config as parquet shards; yield what the manifest says of each."""
     table, by = content.tables[name], content.by.get(name)
-    prompt = content.prompts.get(name, Prompt())
+    prompt, shape = content.prompts.get(name, Prompt()), content.shapes.get(name)
+    if shape is None:
+        shape = Shape(schema(name), lambda row: record(name, row, prompt, config, media))
     as_they_come = table.collect_batches(chunk_size=ROW_GROUP, maintain_order=True)
     pieces = iter(as_they_come) if by is None else sorted_pieces(table, by, root, content.memory)
-    with Shards(root / name, schema(name)) as shards:
+    with Shards(root / name, shape.schema) as shards:
         for piece in even(pieces, ROW_GROUP):
-            shards.write([record(name, row, prompt, config, media) for row in piece.iter_rows(named=True)])
+            shards.write([shape.record(row) for row in piece.iter_rows(named=True)])
             if config.images == "reference":
                 _place_images(piece, media, root / "images")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)

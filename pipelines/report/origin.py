@@ -9,8 +9,8 @@ import polars as pl
 import yaml
 
 from filters.select.bands import BandConfig
+from pipelines.release.configs import configs_in
 from pipelines.release.manifest import read_manifest
-from pipelines.release.rows import CONFIGS
 from pipelines.release.versions import find_release
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import Workspace, read_json
@@ -64,7 +64,7 @@ class Origin:
 
     def configs(self) -> list[tuple[str, pl.LazyFrame]]:
         """Every config of the release that has a table."""
-        return [(name, table) for name in CONFIGS if (table := self.config(name)) is not None]
+        return [(name, table) for name in configs_in(self.release) if (table := self.config(name)) is not None]
 
     def dropped(self) -> pl.LazyFrame:
         """Every row that a stage dropped: `stage, unit, id, sample_id, reason, evidence`."""

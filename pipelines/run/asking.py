@@ -19,6 +19,7 @@ from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StageError
+from schemas.step import Context
 
 ANSWERS = pl.Schema(
     {
@@ -58,9 +59,11 @@ class _Asked:
 class Asking:
     """One step asking about some buckets. `folder` is for its keys, which are removed again."""
 
-    def __init__(self, build: Build, step: Step, rows: RowsOf, buckets: list[int], folder: Path) -> None:
+    def __init__(
+        self, build: Build, step: Step, context: Context, rows: RowsOf, buckets: list[int], folder: Path
+    ) -> None:
         assert step.type.asks is not None
-        self._build, self._step, self._asks = build, step, step.type.asks
+        self._build, self._step, self._asks, self._context = build, step, step.type.asks, context
         self._rows, self._buckets, self._folder = rows, buckets, folder
         self._asked: dict[tuple[str, int], _Asked] = {}
         self.receipts: dict[str, Receipt] = {}
@@ -89,7 +92,7 @@ class Asking:
         if turn == 0:
             yield from self._asks.requests(rows, self._step.config)
         elif self._asks.more is not None:
-            yield from self._asks.more(rows, self._answers(model, bucket), self._step.config)
+            yield from self._asks.more(rows, self._answers(model, bucket), self._step.config, self._context)
 
     def _want(self, model: str, bucket: int, turn: int) -> bool:
         """Note what a bucket wants in a turn; whether it wants anything."""

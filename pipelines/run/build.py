@@ -39,6 +39,9 @@ class Recipe(Protocol):
     @property
     def ingest(self) -> IngestConfig: ...
 
+    def to_json(self) -> dict[str, Any]:
+        """All that decides a release, for its manifest: no folder, server or key of this machine."""
+
 
 @dataclass(frozen=True)
 class Build:

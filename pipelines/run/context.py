@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from pipelines.compiler.pipeline import Step
+import polars as pl
+
+from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.run.record import Record
 from pipelines.store.current import Tables
@@ -17,6 +19,20 @@ class StepContext:
         self.step = step
         self.tables = tables
         self.record = record
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return self.tables.pipeline
+
+    @property
+    def buckets(self) -> range:
+        return range(self.record.buckets)
+
+    def beside(self, name: str, bucket: int) -> pl.DataFrame:
+        """The rows beside the step's own, of one bucket: for bodies that stream."""
+        found = self.step.beside[name]
+        which = {"dropped": found.declared.dropped, "gone": found.declared.gone}
+        return self.tables.current(found.node, found.sources, bucket, self.step.number, **which)
 
     @property
     def name(self) -> str:

@@ -77,7 +77,9 @@ class Runner:
         with store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         context = StepContext(self.build, step, self.tables, self.record)
-        asking = Asking(self.build, step, lambda b: self._rows(step, b)[0], stale, folder) if step.asks else None
+        asking = (
+            Asking(self.build, step, context, lambda b: self._rows(step, b)[0], stale, folder) if step.asks else None
+        )
         if asking is not None:
             asking.ask()
         before = self.record.step(step.name) or {}
@@ -103,12 +105,6 @@ class Runner:
         rows = found.filter(meets.fill_null(False)).select("id", "sample_id", "parent_id", "made_by", *_own(step))
         return rows, found.height - rows.height, meets.null_count()
 
-    def _beside(self, step: Step, bucket: int) -> dict[str, pl.DataFrame]:
-        return {
-            name: self.tables.current(n.node, n.sources, bucket, step.number, dropped=n.declared.dropped)
-            for name, n in step.beside.items()
-        }
-
     def _bucket(
         self,
         step: Step,
@@ -122,7 +118,7 @@ class Runner:
         rows, passed, undecided = self._rows(step, bucket)
         answers = asking.answers(bucket) if asking else pl.DataFrame(schema=ANSWERS)
         _count_ends(answers, ends)
-        beside = self._beside(step, bucket)
+        beside = {name: context.beside(name, bucket) for name in step.beside}
         whole = step.type.scope(step.config) != "row" or bool(beside) or asking is not None
         pieces = [rows] if whole or rows.height <= PIECE else list(rows.iter_slices(PIECE))
         outs = [step.type.body(Tables(piece, beside, answers), step.config, context) for piece in pieces]
@@ -140,8 +136,10 @@ class Runner:
         parts = {bucket: self._rows(step, bucket) for bucket in buckets}
         rows = pl.concat([parts[b][0] for b in buckets]).sort("id")
         home = pl.concat([parts[b][0].select("id", bucket=pl.lit(b, pl.Int32)) for b in buckets])
-        besides = [self._beside(step, bucket) for bucket in buckets]
-        beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
+        beside = {}
+        if not step.type.streams:
+            besides = [{name: context.beside(name, bucket) for name in step.beside} for bucket in buckets]
+            beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
         answers = pl.concat([asking.answers(b) for b in buckets]) if asking else pl.DataFrame(schema=ANSWERS)
         _count_ends(answers, ends)
         out = step.type.body(Tables(rows, beside, answers.sort("id", maintain_order=True)), step.config, context)

@@ -22,7 +22,7 @@ class Tables:
     """The tables of one build, a bucket at a time."""
 
     def __init__(self, pipeline: Pipeline, folder: Path) -> None:
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._folder = folder
 
     def scan(self, step: str, table: str, bucket: int) -> pl.LazyFrame | None:
@@ -37,14 +37,18 @@ class Tables:
         before: int,
         *,
         dropped: bool = False,
+        gone: bool = False,
     ) -> pl.DataFrame:
         """The rows of `node` in one bucket, as the step numbered `before` sees them, in order of `id`.
 
         Columns `id, sample_id, parent_id, made_by` and the `sources` by their names. With `dropped` also the rows that a
-        step dropped, though not those whose parents it did.
+        step dropped, though not those whose parents it did; with `gone` also these.
         """
         rows = self.made(node, bucket)
-        rows = rows.join(self._ids(node, bucket, before, dropped=dropped), on="id", how="semi", maintain_order="left")
+        if not (dropped and gone):
+            rows = rows.join(
+                self._ids(node, bucket, before, dropped=dropped), on="id", how="semi", maintain_order="left"
+            )
         wanted: dict[tuple[Node, bool], dict[str, Source]] = {}
         for name, source in sources.items():
             if source.base is not None:
@@ -85,7 +89,7 @@ class Tables:
 
     def _of_living(self, rows: pl.DataFrame, node: Node, bucket: int, before: int) -> pl.DataFrame:
         """Those of the rows whose parents live; samples of the sources have none."""
-        above = self._pipeline.names.above(node)
+        above = self.pipeline.names.above(node)
         if not above or rows.is_empty():
             return rows.select("id")
         living = pl.concat(
@@ -97,7 +101,7 @@ class Tables:
     def _undropped(self, node: Node, bucket: int, before: int, *, retired: bool) -> pl.DataFrame:
         """The rows that no step before dropped; a retired sample is gone, and what was made of it lives on."""
         rows = self.made(node, bucket)
-        for step in self._pipeline.steps[:before]:
+        for step in self.pipeline.steps[:before]:
             tables = [DROPS] if step.makes is None and step.unit == node.unit else []
             tables += [RETIRED] if retired and step.makes == node.unit == "sample" else []
             for table in tables:
@@ -138,7 +142,7 @@ class Tables:
         at = rows[start].alias("at")
         parents = self._parents(node, bucket)
         out = pl.Series("out", [None] * rows.height, dtype=pl.String)
-        for _ in range(len(self._pipeline.steps) + 1):
+        for _ in range(len(self.pipeline.steps) + 1):
             if not rows.height or at.null_count() == rows.height:
                 break
             known = at.to_frame().join(wanted, left_on="at", right_on="id", how="left", maintain_order="left")["found"]
@@ -155,7 +159,7 @@ class Tables:
         """The parents (`id, up`) of all rows that rows of `node` may have been made from."""
         found, left = {node}, [node]
         while left:
-            for above in self._pipeline.names.above(left.pop()):
+            for above in self.pipeline.names.above(left.pop()):
                 if above not in found:
                     found.add(above)
                     left.append(above)
@@ -171,7 +175,7 @@ class Tables:
                 yield column.step, column.name
         left = list(nodes)
         while left:
-            for above in self._pipeline.names.above(left.pop()):
+            for above in self.pipeline.names.above(left.pop()):
                 if above not in nodes:
                     nodes.add(above)
                     left.append(above)
@@ -180,7 +184,7 @@ class Tables:
             makers.setdefault(node.unit, set()).update(node.makers)
         for maker in sorted(set().union(*makers.values())):
             yield maker, "#id"
-        for other in self._pipeline.before(step):
+        for other in self.pipeline.before(step):
             if other.makes is None and other.node.makers & makers.get(other.unit, set()):
                 yield other.name, "#dropped"
             if other.makes == "sample" and "sample" in makers:

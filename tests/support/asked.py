@@ -63,8 +63,10 @@ def converse(
             turns.append(requests)
             mine = pl.concat([mine, pl.DataFrame(new, schema=ANSWERS)]).sort("id", maintain_order=True)
             assert step.asks.more is not None
-            requests = list(step.asks.more(rows, mine, config))
-            assert requests == list(step.asks.more(rows, mine, config)), "a replay asks for something else"
+            requests = list(step.asks.more(rows, mine, config, Named(step.name)))
+            assert requests == list(step.asks.more(rows, mine, config, Named(step.name))), (
+                "a replay asks for something else"
+            )
         most = step.asks.most(config)
         assert most is None or mine.is_empty() or mine.group_by("id").len()["len"].max() <= most  # type: ignore[operator]
         answers.append(mine)

@@ -1,0 +1,39 @@
+"""The configs of a release on disk, and how a row of one becomes what stands in its parquet."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.release import rollout_rows
+from pipelines.release.rows import CONFIGS
+
+_OTHERS = {rollout_rows.NAME, "images", "pictures"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The Arrow schema of a config, and the record that a row of its table becomes."""
+
+    schema: pa.Schema
+    record: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of configs in the order in which cards list them: the well-known first, then as they come."""
+    given = list(names)
+    return [name for name in CONFIGS if name in given] + [name for name in given if name not in CONFIGS]
+
+
+def configs_in(release: Path) -> list[str]:
+    """The configs whose rows a release holds, `rollouts` aside."""
+    found = sorted(path.name for path in release.iterdir() if path.is_dir() and any(path.glob("part-*.parquet")))
+    return in_order(name for name in found if name not in _OTHERS)
+
+
+def schema_in(release: Path, config: str) -> pa.Schema:
+    """The schema of a config, from its first file."""
+    return pq.read_schema(min((release / config).glob("part-*.parquet")))

@@ -1,0 +1,277 @@
+"""The step `release`: the configs of the recipe are written as an immutable version that trainers load as it is."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+
+from filters.difficulty import DifficultyConfig, outcome, verdict
+from filters.regrade import reason
+from filters.sql.expression import Condition
+from pipelines.compiler.compile import Before
+from pipelines.compiler.pipeline import Step
+from pipelines.release.configs import Shape
+from pipelines.release.regrade import Report
+from pipelines.release.rows import ReleaseConfig as Look
+from pipelines.release.write import Content, write_release
+from pipelines.run.context import StepContext
+from pipelines.run.driver import Receipt
+from pipelines.steps.release_config import ReleaseConfig
+from pipelines.steps.release_manifest import manifest_of
+from pipelines.steps.release_plan import LOGGED, Planned, children_beside, measured_by, measured_tags, plan, rollouts_of
+from pipelines.steps.release_rows import (
+    Gate,
+    Prompter,
+    order_of,
+    record,
+    rows_of,
+    schema_of,
+    shown_in,
+    with_texts,
+)
+from pipelines.store.row_groups import TableWriter
+from pipelines.store.scratch import scratch
+from schemas.errors import StageError
+from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables, reads_of
+
+ROLLOUTS = "rollouts"
+
+
+def _reads(config: ReleaseConfig, known: Known) -> Reads:
+    before = cast(Before, known)
+    beside: dict[str, Beside] = {}
+    for planned in plan(config, before):
+        beside[planned.name] = planned.beside
+        beside.update(children_beside(planned))
+    measured = measured_by(config, before)
+    if measured is not None:
+        right = Condition(measured.config.correct)
+        logged = {**LOGGED, **reads_of(right.references)}
+        beside[ROLLOUTS] = Beside(rollouts_of(measured), logged, dropped=True, gone=True, gold_free=True)
+    return Reads(beside=beside)
+
+
+def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
+    """Write the release. A sample without a row in any config is dropped (`release:no_row`)."""
+    running = cast(StepContext, context)
+    before = Before(running.pipeline.names, running.pipeline.before(running.step))
+    planned, measured = plan(config, before), measured_by(config, before)
+    build = running.build
+    gate = Gate(config.trainer, build.seed)
+    with scratch(build.folder / running.name) as room:
+        for bucket in running.buckets:
+            gate.look_at(_golds(planned, running, bucket))
+        written = _write_rows(planned, running, gate, room)
+        trained = [written[one.name] for one in planned if one.selected_by is None]
+        kept = pl.concat([pl.scan_parquet(path).select(id="sample_id") for path in trained]).unique().collect()
+        bare = tables.rows.join(kept, on="id", how="anti", maintain_order="left")
+        drops = bare.select("id", reason=pl.lit(f"{running.name}:no_row"), evidence=pl.lit("{}"))
+        everything = pl.concat([_all_drops(running), _own_drops(running, gate, drops)])
+        counts = {name: int(pl.scan_parquet(path).select(pl.len()).collect().item()) for name, path in written.items()}
+        _check_not_empty(planned, config, counts, everything, trial=build.recipe.name.endswith(".trial"))
+        rollouts = None if measured is None else _logged(running, measured, _sampled(written), room)
+        content = Content(
+            tables={name: pl.scan_parquet(path) for name, path in written.items()},
+            dropped=everything.lazy(),
+            manifest=manifest_of(running, config, planned, measured, tables.rows.height, drops),
+            rollouts=rollouts,
+            by={one.name: order_of(one) for one in planned},
+            memory=build.memory,
+            shapes={one.name: _shape(one, config, running) for one in planned},
+            measured=None if measured is None else _counted_by(running, measured, config, before),
+        )
+        look = Look(trainer=config.trainer, images=config.images, card=config.card)
+        path = write_release(content, look, build.media, build.workspace.releases(build.recipe.name), _report(running))
+    return Out(None, drops, {"version": pl.DataFrame({"version": [path.name]})})
+
+
+def _sampled(written: Mapping[str, Path]) -> pl.DataFrame:
+    """The samples that any config holds, control and unfiltered among them."""
+    return pl.concat([pl.scan_parquet(path).select(id="sample_id") for path in written.values()]).unique().collect()
+
+
+def _golds(planned: tuple[Planned, ...], context: StepContext, bucket: int) -> pl.DataFrame:
+    """The golds of all rows of a bucket, each once: `sample_id, answer, verifier`."""
+    found = [rows_of(one, context, bucket).select("sample_id", "answer", "verifier") for one in planned]
+    return pl.concat(found).unique("sample_id", maintain_order=True)
+
+
+def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, room: Path) -> dict[str, Path]:
+    """The rows of every config, with their solutions and texts, as a table each."""
+    writers: dict[str, TableWriter] = {}
+    paths = {one.name: room / f"{one.name}.parquet" for one in planned}
+    try:
+        for bucket in context.buckets:
+            solutions, released = gate.solutions(_golds(planned, context, bucket)), list[pl.DataFrame]()
+            for one in planned:
+                rows = rows_of(one, context, bucket).join(solutions, on="sample_id", how="inner", maintain_order="left")
+                if one.holds == "completions":
+                    rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
+                if one.selected_by is None:
+                    released.append(rows.select(id="sample_id").unique())
+                if one.name == "unfiltered":
+                    rows = rows.with_columns(released=pl.col("sample_id").is_in(pl.concat(released)["id"].implode()))
+                if one.name not in writers:
+                    writers[one.name] = TableWriter(paths[one.name], rows.schema).__enter__()
+                writers[one.name].add(rows)
+    finally:
+        for writer in writers.values():
+            writer.__exit__(None, None, None)
+    for one in planned:
+        if one.section.limit is not None:
+            first = pl.read_parquet(paths[one.name]).sort(order_of(one), nulls_last=True).head(one.section.limit)
+            first.write_parquet(paths[one.name])
+    return paths
+
+
+def _shape(planned: Planned, config: ReleaseConfig, context: StepContext) -> Shape:
+    prompter, media = Prompter(planned), context.media
+
+    def image(sha256: str) -> dict[str, Any]:
+        name = media.path(sha256).name
+        if config.images == "reference":
+            return {"bytes": None, "path": f"images/{name}"}
+        return {"bytes": media.read(sha256), "path": name}
+
+    def made(row: Mapping[str, Any]) -> dict[str, Any]:
+        messages = prompter(row)
+        return record(planned, row, messages, [image(sha256) for sha256 in shown_in(messages)])
+
+    return Shape(schema_of(planned), made)
+
+
+def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: Path) -> pl.LazyFrame:
+    """Every rollout that k of n was counted on, with what it counts as (columns of `rollout_rows.SCHEMA`)."""
+    counted, right = measured.config, Condition(measured.config.correct)
+    path, writer = room / "logged.parquet", None
+    try:
+        for bucket in context.buckets:
+            rows = context.beside(ROLLOUTS, bucket)
+            rows = rows.with_columns(right.evaluate(rows).alias("correct"))
+            counts = outcome(counted).alias("correct")
+            rows = rows.with_columns(counts, verdict=verdict(), reason=reason())
+            if counted.model is not None:
+                rows = rows.filter(pl.col("model") == counted.model)
+            columns = (
+                "sample_id",
+                "model",
+                "index",
+                "text",
+                "finish_reason",
+                "verdict",
+                "correct",
+                "score",
+                "tier",
+                "reason",
+            )
+            rows = rows.join(samples.select(sample_id="id"), on="sample_id", how="semi").sort(
+                "sample_id", "model", "index", "id"
+            )
+            if writer is None:
+                writer = TableWriter(path, rows.select(columns).schema).__enter__()
+            writer.add(rows.select(columns))
+    finally:
+        if writer is not None:
+            writer.__exit__(None, None, None)
+    return pl.scan_parquet(path)
+
+
+def _counted_by(context: StepContext, measured: Step, config: ReleaseConfig, before: Before) -> dict[str, Any]:
+    """What `regrade` counts by: the seed, the tag schema of the rollouts, and what counts."""
+    counting = {name: getattr(measured.config, name) for name in DifficultyConfig.model_fields}
+    return {
+        "seed": context.seed,
+        "rollouts": {"tags": measured_tags(measured, before)},
+        "difficulty": DifficultyConfig.model_validate(counting).model_dump(mode="json"),
+    }
+
+
+_DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")
+
+
+def _all_drops(context: StepContext) -> pl.DataFrame:
+    """Every drop of the build, in the order of the steps."""
+    found = [pl.DataFrame(schema=dict.fromkeys(_DROPS, pl.String()))]
+    for step in context.pipeline.before(context.step):
+        for bucket in context.buckets:
+            for table in ("dropped", "retired"):
+                drops = context.tables.scan(step.name, table, bucket)
+                if drops is not None:
+                    found.append(_with_sample(drops.collect(), step, context, bucket))
+    return pl.concat(found)
+
+
+def _with_sample(drops: pl.DataFrame, step: Step, context: StepContext, bucket: int) -> pl.DataFrame:
+    """Drops with the sample that each row belonged to."""
+    of = step.node if step.node.makers else None
+    known = (
+        context.tables.made(of, bucket)
+        if of is not None
+        else pl.DataFrame(schema={"id": pl.String, "sample_id": pl.String})
+    )
+    on = "id" if step.makes is None or "parent_id" not in drops.columns else "parent_id"
+    joined = drops.join(known.select(pl.col("id").alias(on), "sample_id"), on=on, how="left", maintain_order="left")
+    named = joined.with_columns(
+        step=pl.lit(step.name), unit=pl.lit(step.unit), sample_id=pl.coalesce("sample_id", "id")
+    )
+    return named.select(_DROPS)
+
+
+def _own_drops(context: StepContext, gate: Gate, drops: pl.DataFrame) -> pl.DataFrame:
+    mine = drops.with_columns(unit=pl.lit("sample"), sample_id="id")
+    both = pl.concat([gate.dropped(context.name), mine.select("id", "reason", "evidence", "unit", "sample_id")])
+    return both.with_columns(step=pl.lit(context.name)).select(_DROPS)
+
+
+def _check_not_empty(
+    planned: tuple[Planned, ...], config: ReleaseConfig, counts: Mapping[str, int], drops: pl.DataFrame, *, trial: bool
+) -> None:
+    """Raise StageError for a config that came out empty, unless the recipe allows it or this is a trial of a few rows."""
+    for one in planned:
+        if counts[one.name] or trial or one.name in config.allow_empty or one.selected_by is not None:
+            continue
+        causes = drops.group_by("reason").len("n").sort("n", "reason", descending=[True, False]).head(3).rows()
+        because = f" Most were dropped as {', '.join(f'{reason} ({n:,})' for reason, n in causes)}." if causes else ""
+        raise StageError(
+            f"The config '{one.name}' is empty.{because} Nothing was released. If it may be empty, set "
+            f"allow_empty: [{one.name}] in its section."
+        )
+
+
+def _report(context: StepContext) -> Report:
+    """Tells the build's progress how many rollouts were graded again, of how many."""
+    started = time.monotonic()
+
+    def report(done: int, of: int) -> None:
+        receipt = Receipt(total=of, samples=done, seconds=time.monotonic() - started)
+        context.build.progress(context.name, receipt)
+
+    return report
+
+
+def release_path(context_folder: Path, releases: Path) -> Path | None:
+    """The folder of the release that a build's step wrote; None where there is none, or it is gone."""
+    try:
+        version = pl.read_parquet(context_folder / "version.parquet")["version"][0]
+    except (FileNotFoundError, pl.exceptions.PolarsError):
+        return None
+    path = releases / str(version)
+    return path if (path / "manifest.json").is_file() else None
+
+
+STEP = StepType(
+    name="release",
+    summary="writes an immutable version: a config for each kind of row that goes out",
+    version=1,
+    config=ReleaseConfig,
+    reads=_reads,
+    gives=lambda config, known: Gives(),
+    body=_body,
+    of="sample",
+    scope=lambda config: "all",
+    verdict=True,
+    streams=True,
+    last=True,
+)

@@ -1,0 +1,186 @@
+"""What a release says of itself, from the records of the steps before it. No clock, no machine, no path of either."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from filters.difficulty import DifficultyConfig
+from generators.template import Template
+from pipelines.compiler.compile import Before
+from pipelines.compiler.pipeline import Step
+from pipelines.release.provenance import made_by, source_content
+from pipelines.run.context import StepContext
+from pipelines.steps.release_config import ReleaseConfig
+from pipelines.steps.release_plan import Planned, ask_of, measured_tags, rollouts_of
+
+FACTS = ("step", "type", "unit", "of", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
+"""What the funnel of a release says of a step."""
+
+
+def manifest_of(
+    context: StepContext,
+    config: ReleaseConfig,
+    planned: tuple[Planned, ...],
+    measured: Step | None,
+    rows_in: int,
+    drops: pl.DataFrame,
+) -> dict[str, Any]:
+    """The part of the manifest that the recipe and its steps decide."""
+    build = context.build
+    recipe = build.recipe.to_json()
+    steps = context.pipeline.before(context.step)
+    records = [record for step in steps if (record := context.record.step(step.name))]
+    last = {"step": context.name, "type": "release", "unit": "sample", "of": "sample", "in": rows_in}
+    last |= {"passed": 0, "undecided": 0, "gone": 0, "kept": rows_in - drops.height, "notes": {}}
+    reasons = dict(drops.group_by("reason").len().sort("reason").iter_rows())
+    return {
+        "recipe": recipe,
+        "models": {name: identity.to_json() for name, identity in build.identities.items()},
+        "sources": _sources(context),
+        "encoders": _encoders(context),
+        **made_by(),
+        "evaluation_sets": _evaluation_sets(context),
+        "selection": _selection(context),
+        "measured": _measured(measured, planned, context),
+        "counting": None if measured is None else _counting(measured),
+        "checks_of_answers": _checked(context),
+        "facts": _facts(context),
+        "configs": {one.name: _config(one) for one in planned},
+        "images": config.images,
+        "steps": [{fact: record[fact] for fact in FACTS} for record in records] + [{**last, "dropped": reasons}],
+    }
+
+
+def _config(planned: Planned) -> dict[str, Any]:
+    return {
+        "of": planned.node.unit,
+        "holds": planned.holds,
+        "sides": planned.sides,
+        "tags": planned.tags,
+        "measured_by": None if planned.measured is None else planned.measured.name,
+        "asked_by": None if planned.put.asked_by is None else planned.put.asked_by.name,
+        "where": None if planned.where is None else planned.where.text,
+    }
+
+
+def _sources(context: StepContext) -> list[dict[str, Any]]:
+    """Each source with its licence and address, how many rows were read, and a hash of what they say."""
+    node = context.pipeline.names.node("ingest")
+    source = {"source": context.pipeline.names.find(node, ("source",))}
+    first = context.pipeline.steps[0].number + 1
+    rows = [context.tables.current(node, source, bucket, first).select("id", "source") for bucket in context.buckets]
+    content = {row["dataset"]: row for row in source_content(pl.concat(rows).lazy()).iter_rows(named=True)}
+    found = []
+    for section in context.build.recipe.sources:
+        known = content.get(section.name, {"rows": 0, "content": None})
+        facts = {"name": section.name, "type": section.type, "license": section.license, "url": section.url}
+        found.append({**facts, "rows": known["rows"], "content": known["content"]})
+    return found
+
+
+def _encoders(context: StepContext) -> list[dict[str, Any]]:
+    """The identities of the encoders whose vectors decided something, as their steps name them."""
+    found: list[dict[str, Any]] = []
+    for step in context.pipeline.before(context.step):
+        found += [one for one in _identities(step.type.facts(step.config, context.build)) if one not in found]
+    return found
+
+
+def _identities(facts: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(facts, dict) and {"model", "revision"} <= facts.keys():
+        yield facts
+    elif isinstance(facts, dict | list | tuple):
+        for inner in facts.values() if isinstance(facts, dict) else facts:
+            yield from _identities(inner)
+
+
+def _evaluation_sets(context: StepContext) -> Any:
+    return _table_notes(context, "decontaminate", "evaluation_sets")
+
+
+def _table_notes(context: StepContext, type_: str, table: str) -> Any:
+    for step in context.pipeline.before(context.step):
+        path = context.build.folder / step.name / f"{table}.parquet"
+        if step.type.name == type_ and path.is_file():
+            return pl.read_parquet(path).to_dicts()
+    return None
+
+
+def _selection(context: StepContext) -> Any:
+    """How the selection compares with its control."""
+    return _table_notes(context, "select", "comparison") or []
+
+
+def _measured(measured: Step | None, planned: tuple[Planned, ...], context: StepContext) -> dict[str, Any] | None:
+    """The prompt and the tag schema of the rollouts, and whether the release's prompts are the same."""
+    if measured is None:
+        return None
+    step = context.pipeline.step(rollouts_of(measured)[0])
+    asked = ask_of(step)
+    tags = measured_tags(measured, Before(context.pipeline.names, context.pipeline.before(context.step)))
+    carry = [one for one in planned if one.measured is not None]
+    return {
+        "by": measured.name,
+        "step": step.name,
+        "system": asked.system,
+        "prompt": asked.prompt,
+        "tags": tags,
+        "prompts_as_asked": all(_same(one, step) for one in carry),
+        "other_tags": sorted({one.tags for one in carry if one.tags != tags}),
+    }
+
+
+def _same(planned: Planned, step: Step) -> bool:
+    if planned.put.asked_by is not None:
+        return planned.put.asked_by.name == step.name
+    asked = ask_of(step)
+    same = isinstance(asked.prompt, str) and Template(asked.prompt) == planned.put.prompt
+    return same and asked.system is None and planned.put.system is None and not asked.shots
+
+
+def _counting(measured: Step) -> dict[str, Any]:
+    config = measured.config
+    return {
+        name: getattr(config, name)
+        for name in ("truncated", "no_answer", "min_n")
+        if name in DifficultyConfig.model_fields
+    }
+
+
+def _facts(context: StepContext) -> dict[str, Any]:
+    """What a card says of the recipe by the types of its steps."""
+    steps = context.pipeline.before(context.step)
+    by_type: dict[str, list[Step]] = {}
+    for step in steps:
+        by_type.setdefault(step.type.name, []).append(step)
+    teachers = sorted({model for step in by_type.get("distill", []) for model in step.models})
+    rule = next((getattr(step.config, "rule", None) for step in by_type.get("select", [])), None)
+    return {
+        "teachers": teachers,
+        "captions": any(c.name == "caption" for step in by_type.get("distill", []) for c in step.read),
+        "rule": getattr(rule, "type", rule if isinstance(rule, str) else None),
+        "steps": {name: len(found) for name, found in by_type.items()},
+    }
+
+
+def _checked(context: StepContext) -> dict[str, Any]:
+    """Verdicts by the tier that gave them, and how many replies were cut off, a line for each step that verifies."""
+    found = {}
+    for step in context.pipeline.before(context.step):
+        if step.type.name != "verify":
+            continue
+        tiers: dict[str, int] = {}
+        cut = rows = 0
+        for bucket in context.buckets:
+            table = context.tables.scan(step.name, "rows", bucket)
+            if table is None:
+                continue
+            counted = table.select("tier", "verdict").collect()
+            rows += counted.height
+            cut += counted.filter(pl.col("verdict") == "truncated").height
+            for tier, count in counted.group_by("tier").len().iter_rows():
+                tiers[tier or "none"] = tiers.get(tier or "none", 0) + count
+        named: Mapping[str, int] = dict(sorted(tiers.items(), key=lambda pair: (-pair[1], pair[0])))
+        found[step.name] = {"rows": rows, "truncated": cut, "tiers": named}
+    return found

@@ -1,0 +1,270 @@
+"""What a release will hold, decided from the recipe alone: for each config its rows and how its prompts are put."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from filters.select.bands import BandConfig
+from filters.sql.expression import Condition
+from generators.asking.config import AskConfig
+from generators.template import Template, needed
+from pipelines.compiler.compile import Before
+from pipelines.compiler.names import Node
+from pipelines.compiler.pipeline import Step
+from pipelines.steps.release_config import ConfigSection, ReleaseConfig
+from pipelines.steps.split import SHARES, SplitConfig
+from schemas.reply_row import REPLY
+from schemas.sample import ANSWER, MEDIA, SOURCE, VERIFIER
+from schemas.step import Beside, Read, read, reads_of
+
+HOLDOUT = "holdout"
+BASE = {
+    "question": read("question", pl.String()),
+    "options": read("options", pl.List(pl.String()), optional=True),
+    "answer": read("answer", ANSWER),
+    "verifier": read("verifier", VERIFIER),
+    "media": read("media", pl.List(MEDIA)),
+    "source": read("source", SOURCE),
+    "group_id": read("group_id", pl.String(), optional=True),
+    "split_group": read("split_group", pl.String(), optional=True),
+}
+"""What every row of a release carries."""
+
+SELECTED = {"value": pl.Float64(), "weight": pl.Float64(), "training_order": pl.Int32()}
+"""What `select` says of a sample, where there is one."""
+
+COMPLETION = {f"reply_{name}": Read((name,), dtype) for name, dtype in REPLY.items() if name != "finish_reason"}
+PAIR = {f"pair_{name}": read(name, pl.String()) for name in ("chosen", "rejected", "chosen_model", "rejected_model")}
+LOGGED = {
+    "model": read("model", pl.String()),
+    "index": read("index", pl.Int32()),
+    "text": read("text", pl.String()),
+    "finish_reason": read("finish_reason", pl.String()),
+    "correct": read("correct", pl.Boolean()),
+    "score": read("score", pl.Float64()),
+    "tier": read("tier", pl.String()),
+    "explanation": read("explanation", pl.String()),
+    "no_answer": read("no_answer", pl.Boolean()),
+}
+"""What the config `rollouts` is made of."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """How a prompt is put: by the step that asked it, whose section decides every turn; else by templates of the release."""
+
+    asked_by: Step | None = None
+    prompt: Template = field(default_factory=lambda: Template("{{ question }}"))
+    system: Template | None = None
+
+    @property
+    def config(self) -> AskConfig | None:
+        return None if self.asked_by is None else ask_of(self.asked_by)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One config: its rows, what they hold (`prompts`, `completions`, `pairs`), the sides that they are of, and the
+    `difficulty` that they carry."""
+
+    name: str
+    section: ConfigSection
+    node: Node
+    holds: str
+    sides: tuple[str, ...] | None
+    put: Put
+    tags: str
+    measured: Step | None
+    where: Condition | None
+    columns: Mapping[str, pl.DataType]
+    children: Mapping[str, Mapping[str, pl.DataType]]
+    bands: BandConfig
+    selected_by: str | None = None
+    """Of `control` and `unfiltered`: the step that selected, whose candidates they are."""
+
+    @property
+    def beside(self) -> Beside:
+        """What it reads of its rows."""
+        found = dict(BASE)
+        if self.measured is not None:
+            name = self.measured.name
+            found |= {"model": read(f"{name}.model"), "k": read(f"{name}.k"), "n": read(f"{name}.n")}
+        found |= {name: read(name, dtype, optional=True) for name, dtype in SELECTED.items()}
+        found |= {"completions": COMPLETION, "pairs": PAIR}.get(self.holds, {})
+        if self.sides is not None:
+            found["side"] = read("side", pl.String())
+        found |= self._prompt_reads()
+        if self.where is not None:
+            found |= reads_of(self.where.references)
+        named = [*self.section.columns, *([self.section.order] if self.section.order else [])]
+        return Beside(
+            self.section.of,
+            dropped=self.selected_by is not None,
+            reads=found | reads_of({tuple(name.split(".")) for name in named}),
+        )
+
+    def _prompt_reads(self) -> dict[str, Read]:
+        step = self.put.asked_by
+        if step is None:
+            return {
+                n: r for n, r in reads_of(needed(self.put.prompt, self.put.system, sees=True)).items() if n not in BASE
+            }
+        wanted = step.type.reads(step.config, NOTHING).rows
+        return {name: found for name, found in wanted.items() if name not in BASE}
+
+
+class _Nothing:
+    """Asks read by their templates alone, whatever is known before them."""
+
+    def types(self, of: Any) -> Mapping[str, pl.DataType]:
+        return {}
+
+    def unit(self, of: Any) -> str:
+        return "sample"
+
+    def parent(self, unit: Any) -> str:
+        return "sample"
+
+    def parents(self, of: Any) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+
+NOTHING = _Nothing()
+
+
+def ask_of(step: Step) -> AskConfig:
+    """The section of `ask` that an asking step stands for."""
+    found = step.config if step.type.expand is None else step.type.expand(step.config)
+    assert isinstance(found, AskConfig)
+    return found
+
+
+def plan(config: ReleaseConfig, before: Before) -> tuple[Planned, ...]:
+    """The configs of a release, and its extras last. Raises NameFault or ValueError for one whose rows nobody makes."""
+    measured, chosen = measured_by(config, before), _selecting(before)
+    found = [_planned(name, section, config, before, measured) for name, section in config.configs.items()]
+    if chosen is not None:
+        found += [_extra(name, config, before, measured, chosen) for name in config.extras]
+    return tuple(found)
+
+
+def _extra(name: str, config: ReleaseConfig, before: Before, measured: Step | None, chosen: Step) -> Planned:
+    """What a random choice would have taken (`control`), or all that was there before selection (`unfiltered`)."""
+    same = next((section for section in config.configs.values() if section.of == "sample"), ConfigSection(of="sample"))
+    section = ConfigSection(of="sample", prompt=same.prompt, system=same.system, tags=same.tags)
+    planned = _planned(name, section, config, before, measured)
+    return replace(planned, selected_by=chosen.name)
+
+
+def _selecting(before: Before) -> Step | None:
+    return next((step for step in reversed(before.steps) if step.type.name == "select"), None)
+
+
+def measured_by(config: ReleaseConfig, before: Before) -> Step | None:
+    """The `difficulty` whose k of n the rows carry: as the section says, else as `select` reads it, else the first."""
+    found = [step for step in before.steps if step.type.name == "difficulty"]
+    if config.measured_by is not None:
+        named = next((step for step in found if step.name == config.measured_by), None)
+        if named is None:
+            names = ", ".join(step.name for step in found) or "none"
+            raise ValueError(f"measured_by: no difficulty is named '{config.measured_by}'; there are: {names}")
+        return named
+    chosen = _selecting(before)
+    reads = getattr(chosen.config, "k", None) if chosen is not None else None
+    return next((step for step in found if step.name == reads), found[0] if found else None)
+
+
+def rollouts_of(measured: Step) -> tuple[str, ...]:
+    """The steps that made what a difficulty counts."""
+    return tuple(sorted(next(iter(measured.beside.values())).node.makers))
+
+
+def sides_of(before: Before) -> tuple[str, ...] | None:
+    """The sides to which samples are dealt; None without `split`."""
+    for step in before.steps:
+        if isinstance(step.config, SplitConfig):
+            return tuple(step.config.sides) if step.config.sides else SHARES
+    return None
+
+
+def _planned(
+    name: str, section: ConfigSection, config: ReleaseConfig, before: Before, measured: Step | None
+) -> Planned:
+    node, types = before.node(section.of), before.types(section.of)
+    holds = "pairs" if "chosen" in types else "completions" if node.unit != "sample" and "final" in types else "prompts"
+    if node.unit != "sample" and holds == "prompts":
+        raise ValueError(
+            f"{name}.of: rows of {node.unit} hold neither a reply nor a pair; release what they were made from, `with: "
+            f"[{node.unit}]`"
+        )
+    all_sides = sides_of(before)
+    sides = None
+    if all_sides is not None:
+        sides = (name,) if name in all_sides else tuple(side for side in all_sides if side != HOLDOUT)
+    where = section.where
+    if where is None and name == "sft" and "correct" in types:
+        where = "correct"
+    mine = measured if measured is not None and f"{measured.name}.k" in types else None
+    put = _put(section, holds, node, before, mine)
+    scored = measured_tags(mine, before) if mine is not None and holds != "completions" else None
+    schema = section.tags or scored or config.tags
+    return Planned(
+        name=name,
+        section=section,
+        node=node,
+        holds=holds,
+        sides=sides,
+        put=put,
+        tags=schema,
+        measured=mine,
+        where=None if where is None else Condition(where),
+        columns={column: types[column] for column in section.columns},
+        children={unit: dict(before.own(before.node(unit))) for unit in section.with_},
+        bands=getattr(chosen.config, "bands", BandConfig()) if (chosen := _selecting(before)) else BandConfig(),
+    )
+
+
+def _put(section: ConfigSection, holds: str, node: Node, before: Before, measured: Step | None) -> Put:
+    """As the section says; else as the student was asked whose replies were counted; else, for replies, as they were asked,
+    where the model was shown what the row shows; else the bare question."""
+    system = None if section.system is None else Template(section.system) if section.system else None
+    if section.prompt is not None:
+        assert isinstance(section.prompt, str)
+        return Put(None, Template(section.prompt), system)
+    steps = {step.name: step for step in before.steps}
+    asked = [steps[name] for name in rollouts_of(measured)] if measured is not None else []
+    if not asked and holds == "completions":
+        makers = [steps[name] for name in sorted(node.makers)]
+        asked = [step for step in makers if step.type.asks is not None and _shows_the_row(ask_of(step))][:1]
+    if asked and section.system is None:
+        return Put(asked[0])
+    if asked:
+        prompt = ask_of(asked[0]).prompt
+        assert isinstance(prompt, str)
+        return Put(None, Template(prompt), system)
+    return Put(None, system=system)
+
+
+def _shows_the_row(config: AskConfig) -> bool:
+    """Whether a prompt shows a model the row's images and nothing beside its question."""
+    assert isinstance(config.prompt, str)
+    return "media" in config.shown and Template(config.prompt).references <= {("question",), ("options",)}
+
+
+def measured_tags(measured: Step, before: Before) -> str:
+    """The tag schema that the counted replies were scored in: that of the step which gives what is counted as right."""
+    steps = {step.name: step for step in before.steps}
+    counted = next(iter(measured.beside.values()))
+    for source in counted.sources.values():
+        for column in source.columns:
+            if column.name == "correct" and steps[column.step].type.name == "verify":
+                return str(getattr(steps[column.step].config, "tags", None) or "plain")
+    return "plain"
+
+
+def children_beside(planned: Planned) -> Iterator[tuple[str, Beside]]:
+    """The rows that a config's rows carry as lists."""
+    for unit, columns in planned.children.items():
+        yield f"{planned.name}/{unit}", Beside(unit, {name: read(name, dtype) for name, dtype in columns.items()})

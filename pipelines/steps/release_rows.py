@@ -1,0 +1,250 @@
+"""The rows of a release, a bucket at a time: which there are, what the trainer's grader says of them, how each reads."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from filters.select.bands import difficulty_band
+from filters.trace_verdicts import stated_gold
+from filters.verify.round_trip import GRADED_KINDS, RoundTrip, RoundTripConfig, misread
+from generators.asking.requests import Asking
+from generators.prompts import places, shown, turns
+from generators.template import asked
+from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
+from pipelines.run.context import StepContext
+from pipelines.steps.release_plan import SELECTED, Planned
+from pipelines.store.step_tables import DROPS, ROWS
+from schemas.completion import Message
+from schemas.marks import MARK, SPOKEN
+from schemas.split import DROPPED
+from schemas.tags import TAG_SCHEMAS, render_trace
+
+_NUMBERS = {"model": pl.String(), "k": pl.Int32(), "n": pl.Int32()}
+_SELECTED = {"value": "value", "weight": "weight", "training_order": "order"}
+"""The names that a release gives to what `select` says; `order` needs quotes in SQL, so only a release has it."""
+
+
+@dataclass
+class Gate:
+    """The trainer's own grader, asked about golds and completions; without one every row passes.
+
+    `solution` is the gold in the spelling that the grader reads. It judges the rows of a config, never a sample.
+    """
+
+    trainer: str | None
+    seed: int
+    drops: list[pl.DataFrame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._grader = (
+            None if self.trainer is None else RoundTrip(RoundTripConfig(trainer=self.trainer, seed=self.seed))
+        )
+
+    def look_at(self, golds: pl.DataFrame) -> None:
+        """Take golds (`answer, verifier`) as wrong answers to other rows, before any is judged."""
+        if self._grader is not None:
+            self._grader.look_at(_stated(golds.filter(_graded()))["stated"].to_list())
+
+    def solutions(self, golds: pl.DataFrame) -> pl.DataFrame:
+        """`sample_id, solution` of the golds (`sample_id, answer, verifier`) that the grader reads, or that none would."""
+        stated = _stated(golds).with_columns(id="sample_id")
+        plain = stated.select("sample_id", solution=pl.format("${}$", "stated"))
+        if self._grader is None:
+            return plain
+        tried = stated.filter(_graded()).select("id", "stated", answer=pl.col("answer").struct.field("parsed"))
+        parted = self._grader.golds(tried)
+        self.drops.append(parted.dropped.with_columns(unit=pl.lit("sample"), sample_id="id"))
+        others = plain.join(tried.select(sample_id="id"), on="sample_id", how="anti")
+        return pl.concat([parted.kept.select(sample_id="id", solution="solution"), others])
+
+    def completions(self, rows: pl.DataFrame, tags: str, unit: str) -> pl.DataFrame:
+        """The completions (`id, sample_id, text, solution, answer`) that the grader reads as we do, or cannot read."""
+        if self._grader is None or self.trainer is None:
+            return rows
+        read = GRADED_KINDS.difference(misread(self.trainer, tags))
+        kind = pl.col("answer").struct.field("kind").is_in(list(read))
+        parted = self._grader.traces(rows.filter(kind).select("id", "sample_id", "text", "solution"))
+        gone = parted.dropped.join(rows.select("id", "sample_id"), on="id", how="left")
+        self.drops.append(gone.with_columns(unit=pl.lit(unit)))
+        return rows.join(parted.dropped, on="id", how="anti", maintain_order="left")
+
+    def dropped(self, name: str) -> pl.DataFrame:
+        """What did not pass: `id, reason, evidence, unit, sample_id`."""
+        schema = {**DROPPED, "unit": pl.String(), "sample_id": pl.String()}
+        found = pl.concat([pl.DataFrame(schema=schema), *(d.select(list(schema)) for d in self.drops)])
+        return found.with_columns(
+            reason=pl.lit(f"{name}:") + pl.col("reason").str.replace(":", "_", literal=True)
+        ).unique(["id", "reason"], maintain_order=True)
+
+
+def _stated(rows: pl.DataFrame) -> pl.DataFrame:
+    golds = [stated_gold(*row) for row in rows.select("answer", "verifier").iter_rows()]
+    return rows.with_columns(pl.Series("stated", golds, dtype=pl.String))
+
+
+def _graded() -> pl.Expr:
+    return pl.col("answer").struct.field("kind").is_in(list(GRADED_KINDS))
+
+
+def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
+    """The rows of a config in one bucket: those of its sides that meet its condition, with lists of their children."""
+    rows = context.beside(planned.name, bucket)
+    if planned.selected_by is not None:
+        rows = rows.join(_candidates(planned, context, bucket), on="id", how="semi", maintain_order="left")
+    if planned.sides is not None:
+        rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
+    if planned.where is not None:
+        rows = rows.filter(planned.where.evaluate(rows).fill_null(False))
+    band = difficulty_band(pl.col("k"), pl.col("n"), planned.bands) if planned.measured else pl.lit(None, pl.String)
+    rows = rows.with_columns(band=band)
+    for unit in planned.children:
+        below = context.beside(f"{planned.name}/{unit}", bucket)
+        columns = list(planned.children[unit])
+        by = ["place"] if "place" in columns else ["id"]
+        nested = below.sort(by).group_by("parent_id", maintain_order=True).agg(pl.struct(columns).alias(unit))
+        rows = rows.join(nested, left_on="id", right_on="parent_id", how="left", maintain_order="left")
+    return rows
+
+
+def _candidates(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
+    """The ids of what a selection's control took, or of all that it chose from."""
+    name = planned.selected_by
+    assert name is not None
+    if planned.name == "control":
+        path = context.build.folder / name / "control.parquet"
+        return pl.read_parquet(path, columns=["id"]) if path.is_file() else pl.DataFrame(schema={"id": pl.String})
+    found = [context.tables.scan(name, table, bucket) for table in (ROWS, DROPS)]
+    return pl.concat([table.select("id").collect() for table in found if table is not None])
+
+
+def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
+    """Completions as they are written: thought and answer in the config's tags; the reply as it came where it gives none.
+
+    A reply that came in those tags already is left as it is.
+    """
+    schema = TAG_SCHEMAS[planned.tags]
+    texts = [
+        text if final is None else render_trace(schema, reasoning or "", final)
+        for text, reasoning, final in rows.select("reply_text", "reply_reasoning", "reply_final").iter_rows()
+    ]
+    return rows.with_columns(pl.Series("text", texts, dtype=pl.String))
+
+
+def order_of(planned: Planned) -> tuple[str, ...]:
+    """The columns that put a config's rows in order."""
+    first = planned.section.order or ("training_order" if planned.holds == "prompts" else None)
+    rest = ("sample_id", "reply_index", "id") if planned.holds == "completions" else ("sample_id", "id")
+    return (*((first,) if first else ()), *rest)
+
+
+def schema_of(planned: Planned) -> pa.Schema:
+    """The Arrow schema of a config, with the metadata by which `datasets` knows that `images` are images."""
+    replies = {"completions": ("completion",), "pairs": ("chosen", "rejected")}.get(planned.holds, ())
+    fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS, **dict.fromkeys(replies, TURNS)}
+    fields |= {"images": IMAGES, "image_positions": pa.list_(pa.int32())}
+    text = ("solution", "answer", "verifier", "verifier_params")
+    fields |= {**dict.fromkeys(text, pa.string()), "options": pa.list_(pa.string())}
+    fields |= dict.fromkeys(("tags", "dataset", "source_row", "license", "group"), pa.string())
+    fields |= {name: arrow_type(dtype) for name, dtype in facts_of(planned).items()}
+    return hub_schema(fields)
+
+
+def facts_of(planned: Planned) -> dict[str, pl.DataType]:
+    """What a row says beside prompt, reply, answer and images."""
+    found: dict[str, pl.DataType] = dict(_NUMBERS)
+    found |= {"band": pl.String(), **{_SELECTED[name]: dtype for name, dtype in SELECTED.items()}}
+    if planned.holds != "prompts":
+        found["row"] = pl.String()
+    if planned.holds == "completions":
+        found |= {"teacher": pl.String(), "index": pl.Int32(), "gold_visible": pl.Boolean()}
+    if planned.holds == "pairs":
+        found |= {"chosen_model": pl.String(), "rejected_model": pl.String()}
+    if planned.sides is not None:
+        found["side"] = pl.String()
+    if planned.name == "unfiltered":
+        found["released"] = pl.Boolean()
+    found |= dict(planned.columns)
+    return found | {unit: pl.List(pl.Struct(dict(columns))) for unit, columns in planned.children.items()}
+
+
+def arrow_type(dtype: pl.DataType) -> pa.DataType:
+    """The Arrow type of a polars type, with strings as `datasets` has them."""
+    if isinstance(dtype, pl.List):
+        return pa.list_(arrow_type(pl.Series(dtype=dtype.inner).dtype))
+    if isinstance(dtype, pl.Struct):
+        return pa.struct({f.name: arrow_type(pl.Series(dtype=f.dtype).dtype) for f in dtype.fields})
+    if dtype == pl.String:
+        return pa.string()
+    return pl.Series(dtype=dtype).to_arrow().type
+
+
+class Prompter:
+    """Puts rows: as a step asked them, with all its turns, or by the templates of the release."""
+
+    def __init__(self, planned: Planned) -> None:
+        config = planned.put.config
+        self._asking = None if config is None else Asking(config)
+        self._put = planned.put
+
+    def __call__(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
+        if self._asking is not None:
+            return self._asking.put(row).messages
+        return asked(row, self._put.prompt, self._put.system, sees=True)
+
+
+def record(
+    planned: Planned, row: Mapping[str, Any], messages: tuple[Message, ...], images: list[Any]
+) -> dict[str, Any]:
+    """One row of a config as trainers read it; `images` are those of `shown_in(messages)`, as they are stored.
+
+    `<image>` in a text would be taken for an image, so it is written `[image]`.
+    """
+    answer = row["answer"]
+    found = {
+        "id": row["sample_id"],
+        "prompt": [{**turn, "content": plain(turn["content"])} for turn in turns(messages)],
+        "images": images,
+        "image_positions": places(messages),
+        "solution": row["solution"] or f"${answer['raw']}$",
+        "answer": answer["parsed"],
+        "verifier": row["verifier"]["id"],
+        "verifier_params": row["verifier"]["params"],
+        "options": row["options"] or [],
+        "tags": planned.tags,
+        "dataset": row["source"]["dataset"],
+        "source_row": row["source"]["row"],
+        "license": row["source"]["license"],
+        "group": row["split_group"] or row["group_id"],
+        **{name: row.get(name) for name in _NUMBERS},
+        "band": row["band"],
+        **{out: row[name] for name, out in _SELECTED.items()},
+    }
+    if planned.holds != "prompts":
+        found["row"] = row["id"]
+    if planned.holds == "completions":
+        found["completion"] = [{"role": "assistant", "content": plain(row["text"])}]
+        found |= {"teacher": row["reply_model"], "index": row["reply_index"], "gold_visible": row["reply_gold_visible"]}
+    if planned.holds == "pairs":
+        found |= {
+            side: [{"role": "assistant", "content": plain(row[f"pair_{side}"])}] for side in ("chosen", "rejected")
+        }
+        found |= {name: row[f"pair_{name}"] for name in ("chosen_model", "rejected_model")}
+    if planned.sides is not None:
+        found["side"] = row["side"]
+    if planned.name == "unfiltered":
+        found["released"] = row["released"]
+    found |= {name: row[name] for name in planned.columns}
+    return found | {unit: row[unit] or [] for unit in planned.children}
+
+
+def plain(text: str) -> str:
+    """Marks of images in brackets of the same length, so that positions in the text hold."""
+    return text.replace(MARK, SPOKEN)
+
+
+def shown_in(messages: tuple[Message, ...]) -> Iterator[str]:
+    """The hashes of the images that messages show, in order."""
+    return (part.sha256 for part in shown(messages))
