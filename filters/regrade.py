@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from filters.difficulty import DifficultyConfig, outcome, verdict
-from filters.verify.verifier import TOLERANCE
+from filters.verify.verifiers import TOLERANCE
 
 _OPEN = ("timeout", "crash")
 

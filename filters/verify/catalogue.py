@@ -7,7 +7,7 @@ from filters.verify.kinds.boolean import BOOLEAN
 from filters.verify.kinds.boxes import BOXES
 from filters.verify.kinds.choice import CHOICE
 from filters.verify.kinds.code import CODE
-from filters.verify.kinds.composite import COMPOSITE
+from filters.verify.kinds.composite import composite
 from filters.verify.kinds.equation import EQUATION
 from filters.verify.kinds.expression import EXPRESSION
 from filters.verify.kinds.functions import FUNCTIONS
@@ -22,10 +22,14 @@ from filters.verify.kinds.prose import OPEN
 from filters.verify.kinds.spans import SPANS
 from filters.verify.kinds.text import TEXT
 from filters.verify.kinds.track import TRACK
+from filters.verify.verifiers import Verifiers
 
-_ALL = (
+_ALONE = (
     CHOICE, NUMBER, EXPRESSION, EQUATION, BOOLEAN, TEXT, SET, BOXES, POINTS, MASK, SPANS, TRACK, ORDER, GRID, ACTION,
-    FUNCTIONS, JSON, CODE, OPEN, COMPOSITE, ABSTAIN,
+    FUNCTIONS, JSON, CODE, OPEN,
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALONE}
+VERIFIERS = Verifiers(KINDS)
+# A part of a composite may be a composite: it is judged by the same catalogue, which holds it from here on.
+KINDS |= {kind.name: kind for kind in (composite(VERIFIERS), ABSTAIN)}

@@ -1,12 +1,14 @@
 """Answers of several parts: weighted sums, products, minima, and gates that zero the whole."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field
 
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.literal import NotLiteralError, read_literal
+from filters.verify.verifiers import Verifiers, VerifyItem
 from schemas.answer import Answer, CompositeAnswer
 from schemas.answer_span import answer_span, section
 from schemas.ids import canonical_json
@@ -35,10 +37,8 @@ class CompositeParams(Params):
     )
 
 
-def read_gold(raw: str, options: Sequence[str], params: CompositeParams) -> CompositeAnswer:
+def read_gold(verifiers: Verifiers, raw: str, options: Sequence[str], params: CompositeParams) -> CompositeAnswer:
     """A JSON object of parts, each `{"kind": …, "raw": …}`."""
-    from filters.verify.gold import parse_gold  # the catalogue that it reads holds this file
-
     try:
         value = read_literal(raw)
     except NotLiteralError as error:
@@ -47,7 +47,7 @@ def read_gold(raw: str, options: Sequence[str], params: CompositeParams) -> Comp
         raise GoldUnparseableError('not a JSON object of parts {"kind": …, "raw": …}')
     parts: dict[str, Answer] = {}
     for name, part in value.items():
-        parts[name] = parse_gold(part["kind"], part["raw"], options=options, params=_settings(params, name).params)
+        parts[name] = verifiers.parse_gold(part["kind"], part["raw"], options, _settings(params, name).params)
     return CompositeAnswer(raw=raw, parts=parts)
 
 
@@ -59,22 +59,22 @@ def _settings(params: CompositeParams, name: str) -> PartParams:
     return params.parts.get(name, PartParams())
 
 
-def judge(response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams) -> Outcome:
+def judge(
+    verifiers: Verifiers, response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams
+) -> Outcome:
     """Each part is judged by its own verifier; one that is unscored leaves the whole unscored."""
-    from filters.verify.verifier import verify_item  # the catalogue that it reads holds this file
-
     spans = _spans(response, gold, params)
-    return _together(spans, {n: verify_item(_item(n, spans, gold, options, params)) for n in gold.parts}, params)
+    return _together(spans, {n: verifiers.verify(_item(n, spans, gold, options, params)) for n in gold.parts}, params)
 
 
-def settle(response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams) -> Outcome | None:
+def settle(
+    verifiers: Verifiers, response: str, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams
+) -> Outcome | None:
     """None as soon as one part has to be judged where it can be stopped."""
-    from filters.verify.verifier import settle as settle_item
-
     spans = _spans(response, gold, params)
     verdicts: dict[str, Verdict] = {}
     for name in gold.parts:
-        verdict = settle_item(_item(name, spans, gold, options, params))
+        verdict = verifiers.settle(_item(name, spans, gold, options, params))
         if verdict is None:
             return None
         verdicts[name] = verdict
@@ -83,9 +83,7 @@ def settle(response: str, gold: CompositeAnswer, options: Sequence[str], params:
 
 def _item(
     name: str, spans: Mapping[str, str], gold: CompositeAnswer, options: Sequence[str], params: CompositeParams
-) -> Any:
-    from filters.verify.verifier import VerifyItem
-
+) -> VerifyItem:
     setting = _settings(params, name)
     return VerifyItem(spans.get(name, ""), gold.parts[name], setting.verifier, setting.params, options, "plain")
 
@@ -131,30 +129,32 @@ def _whole(scores: Mapping[str, float], params: CompositeParams) -> float:
     return sum(weights[name] * score for name, score in scores.items()) / total if total else 0.0
 
 
-def state(gold: CompositeAnswer, params: CompositeParams) -> str:
+def state(verifiers: Verifiers, gold: CompositeAnswer, params: CompositeParams) -> str:
     """A response that states every part."""
-    from filters.verify.verifier import state_of
-
-    stated = {n: state_of(p, _settings(params, n).verifier, _settings(params, n).params) for n, p in gold.parts.items()}
+    stated = {
+        n: verifiers.state(p, _settings(params, n).verifier, _settings(params, n).params) for n, p in gold.parts.items()
+    }
     if params.layout == "json":
         return f"<answer>{canonical_json(stated)}</answer>"
     return "\n".join(f"<{name}>{text}</{name}>" for name, text in stated.items())
 
 
-COMPOSITE = Kind(
-    name="composite",
-    params=CompositeParams,
-    read_gold=read_gold,
-    judge=judge,
-    settle=settle,
-    metrics={
-        "sum": Metric("Σ weight · score / Σ weight, 0 when a gate is closed", "VideoChat-R1, letter and spans"),
-        "product": Metric("product of the scores, 0 when a gate is closed", "PixelThink, length × accuracy"),
-        "min": Metric("smallest score, 0 when a gate is closed", "all parts must be right"),
-    },
-    gold_forms='`{"answer": {"kind": "choice", "raw": "B"}, "glue": {"kind": "spans", "raw": "[3, 9]"}}`',
-    response_forms="one tagged section a part (`<answer>` for the part `answer`), or a JSON object of parts",
-    show=lambda gold: canonical_json({name: part.raw for name, part in gold.parts.items()})[:300],
-    state=state,
-    whole=True,
-)
+def composite(verifiers: Verifiers) -> Kind:
+    """The kind whose parts are judged by `verifiers`, which may come to hold this one too: a part may have parts."""
+    return Kind(
+        name="composite",
+        params=CompositeParams,
+        read_gold=partial(read_gold, verifiers),
+        judge=partial(judge, verifiers),
+        settle=partial(settle, verifiers),
+        metrics={
+            "sum": Metric("Σ weight · score / Σ weight, 0 when a gate is closed", "VideoChat-R1, letter and spans"),
+            "product": Metric("product of the scores, 0 when a gate is closed", "PixelThink, length × accuracy"),
+            "min": Metric("smallest score, 0 when a gate is closed", "all parts must be right"),
+        },
+        gold_forms='`{"answer": {"kind": "choice", "raw": "B"}, "glue": {"kind": "spans", "raw": "[3, 9]"}}`',
+        response_forms="one tagged section a part (`<answer>` for the part `answer`), or a JSON object of parts",
+        show=lambda gold: canonical_json({name: part.raw for name, part in gold.parts.items()})[:300],
+        state=partial(state, verifiers),
+        whole=True,
+    )

@@ -1,0 +1,155 @@
+"""Golds read and responses judged by whatever kinds are given: the catalogue, or what a composite's parts may be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from filters.verify.kind import NO_PARAMS, GoldUnparseableError, Kind, Outcome, Params, wrong
+from filters.verify.normalise import bare
+from schemas.answer import Answer
+from schemas.answer_span import answer_span
+from schemas.verdict import Verdict, unscored
+
+CHEAP_CHARS = 2000
+"""Spans up to this length are judged at once by kinds whose work is small; longer ones where they can be stopped."""
+TOLERANCE = 1e-9
+"""Scores that differ by less are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyItem:
+    """One response to be judged. `verifier` is a kind, or `kind:metric`; None means the gold's own kind."""
+
+    response: str
+    gold: Answer
+    verifier: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    options: Sequence[str] = ()
+    tags: str = "think_answer"
+
+
+@dataclass(frozen=True)
+class Verifiers:
+    """Answer kinds by name, and what can be asked of them."""
+
+    kinds: Mapping[str, Kind]
+    _defaults: dict[str, Params] = field(default_factory=dict)
+
+    def parse_gold(self, kind: str, raw: str, options: Sequence[str], params: Mapping[str, Any] | Params) -> Answer:
+        """The answer of `kind` that `raw` states, with `raw` kept beside it.
+
+        Raises `GoldUnparseableError` when it states none, or when kind or parameters are unknown.
+        """
+        if kind not in self.kinds:
+            raise GoldUnparseableError(f"no answer kind {kind!r}; there are {', '.join(sorted(self.kinds))}")
+        if not raw.strip():
+            raise GoldUnparseableError("the answer is empty")
+        try:
+            settings = params if isinstance(params, Params) else self.read_params(kind, params)
+            return self.kinds[kind].read_gold(raw, tuple(options), settings)
+        except ValidationError as error:
+            raise GoldUnparseableError(f"{raw[:80]!r} is no {kind}: {error.errors()[0]['msg']}") from error
+        except (RecursionError, OverflowError) as error:
+            raise GoldUnparseableError(f"{raw[:80]!r} is no {kind}: {error}") from error
+
+    def read_params(self, kind: str, params: Mapping[str, Any]) -> Params:
+        """The kind's parameters, checked. Raises `GoldUnparseableError` for an unknown name or a value out of range."""
+        try:
+            return self.kinds[kind].params.model_validate(dict(params))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(p) for p in first["loc"])
+            raise GoldUnparseableError(f"parameter {place} of {kind}: {first['msg']}") from error
+
+    def verify(self, item: VerifyItem) -> Verdict:
+        """The verdict on an item. Never raises: what goes wrong inside is an unscored verdict that says so."""
+        return self._guarded(item, cheap=False) or unscored("no verdict")
+
+    def settle(self, item: VerifyItem) -> Verdict | None:
+        """The verdict where it costs little and is sure to end; None where the item belongs in a process of its own."""
+        return self._guarded(item, cheap=True)
+
+    def state(self, gold: Answer, verifier: str | None, params: Mapping[str, Any]) -> str:
+        """The gold as a response would state it: the text of its answer span, or all sections of a composite.
+
+        Raises `ValueError` where verifier or parameters do not fit the gold.
+        """
+        name, _, metric = (verifier or gold.kind).partition(":")
+        if name not in self.kinds:
+            raise GoldUnparseableError(f"there is no verifier {verifier!r}")
+        settings = self._params(self.kinds[name], params, metric)
+        if gold.kind != name:
+            gold = self.parse_gold(name, gold.raw, (), settings)
+        return self.kinds[name].state(gold, settings)
+
+    def right_from(self, verifier: str, params: Mapping[str, Any] = NO_PARAMS) -> float:
+        """The score from which an answer is right. Raises `ValueError` where there is no such verifier or metric."""
+        name, _, metric = verifier.partition(":")
+        if name not in self.kinds or (metric and metric not in self.kinds[name].metrics):
+            raise GoldUnparseableError(f"there is no verifier {verifier!r}")
+        return _threshold(self.kinds[name], self._params(self.kinds[name], params, metric))
+
+    def _guarded(self, item: VerifyItem, cheap: bool) -> Verdict | None:
+        try:
+            return self._verify(item, cheap)
+        except GoldUnparseableError as error:
+            return unscored(f"the gold cannot be used: {error}")
+        except Exception as error:  # a verdict is owed for every row, whatever a model wrote
+            return unscored(f"{type(error).__name__}: {str(error)[:200]}")
+
+    def _verify(self, item: VerifyItem, cheap: bool) -> Verdict | None:
+        name, _, metric = (item.verifier or item.gold.kind).partition(":")
+        kind = self.kinds.get(name)
+        if kind is None or (metric and metric not in kind.metrics):
+            return unscored(f"there is no verifier {item.verifier!r}")
+        params = self._params(kind, item.params, metric)
+        gold = item.gold
+        if gold.kind != name:
+            if cheap and kind.settle is not None:
+                return None  # even reading such a gold can take its time
+            gold = self.parse_gold(name, gold.raw, item.options, params)
+        span = item.response if kind.whole else answer_span(item.response, item.tags)
+        shown = kind.show(gold)
+        if span is None:
+            return Verdict(0.0, False, None, "the response holds no answer", "rule", shown)
+        if kind.string_tier and bare(span) == bare(gold.raw):
+            return Verdict(1.0, True, span, "the gold's own words", "string", shown, shown)
+        outcome = _judge(kind, span, gold, item, params, cheap)
+        return None if outcome is None else _verdict(kind, outcome, span, shown, params)
+
+    def _params(self, kind: Kind, given: Mapping[str, Any], metric: str) -> Params:
+        if not given and not metric:
+            if kind.name not in self._defaults:
+                self._defaults[kind.name] = kind.params()
+            return self._defaults[kind.name]
+        return self.read_params(kind.name, {**given, "metric": metric} if metric else given)
+
+
+def is_right(score: float, threshold: float) -> bool:
+    """Whether a score reaches the one from which an answer is right, but for what rounding takes away."""
+    return score >= threshold - TOLERANCE
+
+
+def _judge(kind: Kind, span: str, gold: Answer, item: VerifyItem, params: Params, cheap: bool) -> Outcome | None:
+    try:
+        if not cheap:
+            return kind.judge(span, gold, item.options, params)
+        if kind.settle is not None:
+            return kind.settle(span, gold, item.options, params)
+        return kind.judge(span, gold, item.options, params) if len(span) <= CHEAP_CHARS else None
+    except RecursionError:
+        return wrong("nested too deeply to be an answer")
+
+
+def _verdict(kind: Kind, outcome: Outcome, span: str, shown: str, params: Params) -> Verdict:
+    if outcome.score is None:
+        return Verdict(None, None, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
+    score = min(1.0, max(0.0, outcome.score))
+    correct = is_right(score, _threshold(kind, params))
+    return Verdict(score, correct, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
+
+
+def _threshold(kind: Kind, params: Params) -> float:
+    return params.threshold if params.threshold is not None else kind.metrics[params.metric].threshold
