@@ -75,7 +75,7 @@ def _own(key: str, value: Any, folder: Path | None, places: Places, files: dict[
         text, files[path] = read_text(path, f"{at}.file: '{name}'")
         return text
     template = last == "chat_template" and isinstance(value, str) and is_template_file(value)
-    card = last == "card" and isinstance(value, str) and "release" in dotted.split(".")
+    card = last == "card" and isinstance(value, str) and where[0] in {"steps", "insert", "set"}
     if folder is not None and (template or card):
         return str(own_file(value, folder, at))
     return with_own_files(value, folder, places, files, where)

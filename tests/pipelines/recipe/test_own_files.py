@@ -35,12 +35,12 @@ def test_other_keys_and_other_mappings_stay(load: Load) -> None:
 def test_a_template_of_a_model_and_a_card_are_found_from_the_folder(load: Load, tmp_path: Path) -> None:
     text = (
         "name: t\nmodels: {m: {model: a, args: {chat_template: chat.jinja}}, n: {model: b, args: {chat_template: '{{ x }}'}}}\n"
-        "sources: [{type: scenes, name: s}]\nsteps:\n- release: {card: card.md}\n- dedup: {card: other}\n"
+        "sources: [{type: scenes, name: s}]\nsteps:\n- release: {card: card.md}\n- quality: {note: card}\n"
     )
     document = load(text, whole=True)
     assert document.models["m"].args == {"chat_template": str(tmp_path / "chat.jinja")}
     assert document.models["n"].args == {"chat_template": "{{ x }}"}
-    assert [step.section for step in document.steps] == [{"card": str(tmp_path / "card.md")}, {"card": "other"}]
+    assert [step.section for step in document.steps] == [{"card": str(tmp_path / "card.md")}, {"note": "card"}]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,17 @@ def test_a_file_that_may_not_be_read_is_one_sentence(
     (tmp_path / "large.j2").write_bytes(b"a" * (2**20 + 1))
     (tmp_path / "latin.j2").write_bytes(b"caf\xe9")
     assert refusal(f"- ask: {{prompt: {{file: {name}}}}}") == sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["set: {steps.out.card: ../x}", "set: {steps.out: {card: ../x}}", "set: {models.m.args.chat_template: ../x}",
+     "set: {models.m.args: {chat_template: ../x}}", "insert: {after: out, steps: [{release: {card: ../x}}]}"],
+)  # fmt: skip
+def test_a_change_of_a_base_names_no_file_elsewhere(refusal: Refusal, tmp_path: Path, change: str) -> None:
+    base = "name: b\nmodels: {m: {model: a}}\nsources: [{type: scenes, name: s}]\nsteps: [{release: {as: out}}]\n"
+    (tmp_path / "base.yaml").write_text(base)
+    assert "'../x' lies outside the recipe's folder" in refusal(f"name: t\nextends: base.yaml\n{change}", whole=True)
 
 
 def test_a_file_of_one_megabyte_is_read(load: Load, tmp_path: Path) -> None:
