@@ -10,7 +10,7 @@ import polars as pl
 
 MEMORY = 2 << 30
 """Bytes that DuckDB may take for sorts, joins and groups. Rows lie outside of it, and so do texts and lists while a
-function makes them, which is why `functions` refuses the functions that make a large one from a small number."""
+function makes them, which is why `sizes` refuses the functions that make a large one from a small number."""
 
 _ODD = re.compile(r"\b(INTERVAL|BIT|UNION|VARIANT|BIGNUM|GEOMETRY|TIME WITH TIME ZONE|TIMETZ)\b")
 _KINDS: Mapping[pl.DataType, str] = {

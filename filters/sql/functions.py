@@ -1,9 +1,7 @@
 """Which of DuckDB's functions a recipe may call: those that give the same value for the same rows, today and tomorrow.
 
 DuckDB's own catalogue says which are volatile; a macro is judged by what it calls. What the catalogue calls consistent
-although it reads the clock, the machine or the version is named here, and so are functions that make a text or a list of
-any size from a small number: DuckDB's memory limit does not count those (version 1.5 gives `repeat('a', 1000000000)` its
-gigabyte under a limit of 512 MB).
+although it reads the clock, the machine or the version is named here.
 """
 
 import re
@@ -13,10 +11,8 @@ from typing import NamedTuple
 
 from filters.sql.engine import fetch
 from filters.sql.parse import Node, parse, walk
+from filters.sql.sizes import constant, too_large
 from schemas.errors import nearest
-
-MOST = 10_000
-"""The largest size that `repeat(text, size)` and its like may be given, and the widest field of `format`."""
 
 CLOCK = frozenset({"current_localtime", "current_localtimestamp"})
 """Called consistent in DuckDB's catalogue, and no more so than `now()`. So is `age` with one argument."""
@@ -36,18 +32,8 @@ APPROXIMATE = re.compile("approx_|reservoir_")
 ROWS = frozenset({"unnest", "generate_subscripts", "regexp_split_to_table"})
 """Make several rows of one."""
 
-REDUCE = frozenset({"list_reduce", "array_reduce", "reduce"})
-SIZES: Mapping[str, slice] = {
-    **dict.fromkeys(("repeat", "lpad", "rpad", "list_resize", "array_resize"), slice(1, 2)),
-    **dict.fromkeys(("range", "generate_series"), slice(None)),
-}
-"""Functions whose arguments (which) say how large their value is."""
-
-LENGTHS = frozenset({"len", "length", "strlen", "array_length", "char_length", "character_length", "list_count"})
 BY_NAME = frozenset(f"{kind}{verb}" for kind in ("list_", "array_", "") for verb in ("aggregate", "aggr")) - {"aggr"}
 """Functions that apply the aggregate that their second argument names to a list."""
-
-FORMATS = frozenset({"format", "printf"})
 
 
 class Function(NamedTuple):
@@ -88,7 +74,9 @@ def refusal(node: Node) -> str | None:
     if known is None:
         callable_ = (other for other, it in catalogue().items() if it.stable and not SYSTEM.fullmatch(other))
         return f"calls {name}(), which DuckDB does not have.{nearest(name, callable_)}"
-    return _impure(name, known, node) or _arguments(name, node)
+    if name in BY_NAME and not _listed(node["children"]):
+        return f"calls {name}() without the name of an aggregate that is exact, such as 'sum'"
+    return _impure(name, known, node) or too_large(name, node["children"])
 
 
 def _impure(name: str, known: Function, node: Node) -> str | None:
@@ -108,8 +96,8 @@ def _impure(name: str, known: Function, node: Node) -> str | None:
 
 def _listed(children: list[Node]) -> bool:
     """Whether the aggregate that a list goes through is one that gives the same value for the same list."""
-    name = children[1]["value"].get("value") if len(children) > 1 and children[1]["class"] == "CONSTANT" else None
-    return isinstance(name, str) and is_aggregate(name) and not APPROXIMATE.match(name.lower())
+    name = constant(children[1]) if len(children) > 1 else None
+    return name is not None and is_aggregate(name) and not APPROXIMATE.match(name.lower())
 
 
 @cache
@@ -125,40 +113,3 @@ def _of_macro(name: str) -> str | None:
         if node["class"] == "FUNCTION" and (why := refusal(node)):
             return why
     return None
-
-
-def _arguments(name: str, node: Node) -> str | None:
-    children = node["children"]
-    if name in BY_NAME and not _listed(children):
-        return f"calls {name}() without the name of an aggregate that is exact, such as 'sum'"
-    if name in REDUCE:
-        return f"calls {name}(), whose value may double with each item; use list_sum, list_max and their like"
-    if name in SIZES:
-        if not all(map(_bounded, children[SIZES[name]])):
-            return f"calls {name}() with a size that is not a number up to {MOST:,} or the length of a column"
-        within = {
-            str(n["function_name"]).lower() for child in children for n in walk(child) if n["class"] == "FUNCTION"
-        }
-        if deeper := sorted(within & SIZES.keys()):
-            return f"calls {deeper[0]}() within {name}(), whose sizes multiply"
-    if name in FORMATS and (not children or not _plain_format(children[0])):
-        return f"calls {name}() with a format that is no plain text with widths up to {MOST:,}"
-    return None
-
-
-def _bounded(node: Node) -> bool:
-    """Whether a size is a small number, or comes from the lengths of what the row holds."""
-    if node["class"] == "CONSTANT":
-        value = node["value"].get("value")
-        return node["value"]["is_null"] or (isinstance(value, int) and abs(value) <= MOST)
-    if node["class"] != "FUNCTION":
-        return False
-    name = str(node["function_name"]).lower()
-    return name in LENGTHS or (name in {"+", "-", "//"} and all(map(_bounded, node["children"])))
-
-
-def _plain_format(node: Node) -> bool:
-    value = node["value"].get("value") if node["class"] == "CONSTANT" else None
-    if not isinstance(value, str) or re.search(r"%[^a-zA-Z%]*\*|\{[^{}]*:[^{}]*\{", value):
-        return False
-    return all(int(digits) <= MOST for digits in re.findall(r"\d+", value))

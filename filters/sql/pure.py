@@ -2,6 +2,7 @@
 
 from filters.sql.functions import is_aggregate, refusal
 from filters.sql.parse import Node, walk
+from filters.sql.sizes import sized
 
 _CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 _HOLDS = {
@@ -22,6 +23,8 @@ def check(tree: Node, aggregates: bool = False, windows: bool = False) -> None:
         held = {**_HOLDS, **_IN_SELECT} if windows else _HOLDS
         if why := held.get(node["class"]) or volatile(node):
             raise ValueError(why)
+        if node["class"] == "LAMBDA" and (inner := sized(node["expr"])):
+            raise ValueError(f"calls {inner[0]}() for each item of a list, whose sizes multiply")
         if node["class"] == "FUNCTION" and not aggregates and is_aggregate(node["function_name"]):
             raise ValueError(f"calls {node['function_name']}(), which counts over rows; that is a step of type tally")
 
