@@ -44,7 +44,7 @@ class AskConfig(StepConfig):
     )
     reply: Reply = Field(default="text", description="the form of a reply, which decides the columns that it gives")
     constrain: bool = Field(
-        default=True, description="whether decoding is held to that form; false for models that think before they reply"
+        default=True, description="whether decoding is held to that form; models that think before they reply never are"
     )
     gives: dict[str, str] | None = Field(
         default=None,

@@ -1,10 +1,12 @@
 """Which forms the engine of a model can hold replies to, known before anything is loaded or asked."""
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 
 from generators.engines.constraints import grammar_fault, strict_fault
 from generators.models import known_template
-from schemas.completion import Constraint, ConstraintKind
+from schemas.completion import Constraint, ConstraintKind, Request
 from schemas.engine import ModelConfig
 
 KINDS: tuple[ConstraintKind, ...] = ("choice", "json", "regex")
@@ -38,6 +40,13 @@ def thinks(config: ModelConfig) -> bool:
 def constrains(config: ModelConfig) -> frozenset[ConstraintKind]:
     """The kinds of constraint that a model's replies are held to; none for models that think: thoughts have no form."""
     return frozenset() if thinks(config) else _possible(config)
+
+
+def held_to(kinds: Collection[ConstraintKind], request: Request) -> Request:
+    """The request as it is put to a model that is held to `kinds`: without its constraint where that is another. The reply
+    is then read as it comes."""
+    form = request.constraint
+    return request if form is None or form.kind in kinds else replace(request, constraint=None)
 
 
 def form_fault(config: ModelConfig, constraint: Constraint) -> str | None:

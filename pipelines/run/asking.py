@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from generators.engines.capability import constrains, held_to
 from pipelines.compiler.pipeline import Step
 from pipelines.road.refusals import Refusals
 from pipelines.run.build import Build
@@ -88,11 +89,15 @@ class Asking:
         return pl.concat([pl.DataFrame(schema=ANSWERS), *found]).sort("id", maintain_order=True)
 
     def _requests(self, model: str, bucket: int, turn: int) -> Iterator[Request]:
-        rows = self._rows(bucket)
+        rows, kinds = self._rows(bucket), constrains(self._build.recipe.models[model])
         if turn == 0:
-            yield from self._asks.requests(rows, self._step.config)
+            found = self._asks.requests(rows, self._step.config)
         elif self._asks.more is not None:
-            yield from self._asks.more(rows, self._answers(model, bucket), self._step.config, self._context)
+            found = self._asks.more(rows, self._answers(model, bucket), self._step.config, self._context)
+        else:
+            return
+        for request in found:
+            yield held_to(kinds, request)
 
     def _want(self, model: str, bucket: int, turn: int) -> bool:
         """Note what a bucket wants in a turn; whether it wants anything."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from generators.engines.capability import constrains, form_fault, thinks
-from schemas.completion import Constraint
+from generators.engines.capability import constrains, form_fault, held_to, thinks
+from schemas.completion import Constraint, Request
 from schemas.engine import ModelConfig
 
 ALL = {"choice", "json", "regex"}
@@ -97,3 +97,10 @@ def test_asking_what_a_model_can_loads_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_request_loses_a_constraint_that_its_model_is_not_held_to() -> None:
+    request = Request("row", (), constraint=YES_NO)
+    assert held_to({"choice"}, request) is request
+    assert held_to({"json"}, request) == Request("row", ())
+    assert held_to(frozenset(), Request("row", ())) == Request("row", ())

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from generators.engines.transformers import matchers as module
 from generators.engines.transformers.matchers import Matcher, Matchers
@@ -16,6 +17,8 @@ from generators.engines.transformers.token_sampling import SamplingRows, choose
 from generators.reference.architecture import END, train_tokenizer
 from schemas.completion import Completion, Constraint, Sampling
 from schemas.errors import PermanentEngineError
+from schemas.reply_shape import Reply, constraint, parse
+from schemas.tags import TAG_SCHEMAS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -243,3 +246,32 @@ def test_the_end_token_is_the_models_own(tokenizer: Any) -> None:
     assert allowed is not None
     assert allowed[other]
     assert allowed[tokenizer.eos_token_id]
+
+
+SHAPES: list[Any] = [{"tags": name} for name in TAG_SCHEMAS]
+SHAPES += [
+    {"choice": ["keep", "reject"]},
+    {"choice": ["A", "B", "A and B"]},
+    {"score": [0, 9]},
+    {"score": [0.0, 1.0]},
+    {"fields": {"label": "str", "sure": "bool", "boxes": ["float"]}},
+    {"fields": {"kind": {"choice": ["a", "b"]}, "grade": {"score": [1, 5]}, "count": "int", "share": "float"}},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: str(next(iter(shape.values())))[:30])
+def test_a_reply_held_to_the_shape_of_a_step_is_read_by_that_step(
+    matchers: Matchers, tokenizer: Any, shape: dict[str, Any]
+) -> None:
+    wanted = TypeAdapter(Reply).validate_python(shape)
+    form = constraint(wanted, longest=120)
+    if form is None:
+        return
+    read = 0
+    for seed in range(20):
+        done = reply(matchers, tokenizer, form, seed, limit=1000)
+        assert done.error is None
+        if done.finish_reason == "stop":
+            assert parse(wanted, done.text) is not None, done.text
+            read += 1
+    assert read >= 15
