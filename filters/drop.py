@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import polars as pl
+from polars import selectors as cs
 from pydantic import Field, StringConstraints
 
 from filters.sql.expression import Condition, ConditionText
@@ -63,8 +64,8 @@ def _evidence(rows: pl.DataFrame, condition: Condition) -> pl.Expr:
     names = sorted(".".join(reference) for reference in condition.references)
     if not names:
         return pl.lit("{}")
-    texts = pl.col(name for name in names if rows.schema[name] == pl.String)
-    shown = rows.select(names).with_columns(texts.str.head(LONGEST_EVIDENCE))
+    shown = rows.select(names)
+    shown = shown.with_columns(cs.binary().bin.encode("hex")).with_columns(cs.string().str.head(LONGEST_EVIDENCE))
     return pl.lit(shown.to_struct().struct.json_encode())
 
 

@@ -32,8 +32,8 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     with _database(os.getpid()).cursor() as cursor:
         literal = dict[str, str]()
         for name, table in tables.items():
-            if sql.startswith("SELECT") and table.is_empty() and (columns := _columns(table)):
-                literal[name] = f"SELECT {columns} LIMIT 0"
+            if sql.startswith("SELECT") and _is_null(table) and (columns := _columns(table)):
+                literal[name] = f"SELECT {columns} LIMIT {table.height}"
             else:
                 cursor.register(name, table.to_arrow())
         named = ", ".join(f"{quoted(name)} AS ({select})" for name, select in literal.items())
@@ -92,8 +92,12 @@ def _database(process: int) -> Any:
     return database
 
 
+def _is_null(table: pl.DataFrame) -> bool:
+    return table.is_empty() or (table.height == 1 and all(column.null_count() for column in table))
+
+
 def _columns(table: pl.DataFrame) -> str | None:
-    """The columns of a table without rows as SQL, which DuckDB reads faster than Arrow; None for a rare type."""
+    """The columns of a table without values as SQL, which DuckDB reads faster than Arrow; None for a rare type."""
     kinds = {name: _kind(dtype) for name, dtype in table.schema.items()}
     if None in kinds.values():
         return None

@@ -23,9 +23,11 @@ class Expression(Parsed):
     def type(self, schema: Mapping[str, pl.DataType]) -> pl.DataType:
         """The type of its values over columns of these types, by dotted name.
 
-        Raises ValueError for a column that is not there, with the nearest name, and for what DuckDB refuses.
+        Raises ValueError for a column that is not there, with the nearest name, for what DuckDB refuses, and for what fails
+        where all columns are null, such as `'k' > 1`: that is the SQL's fault, and no row's.
         """
-        return self._evaluate(pl.DataFrame(schema={name: schema[name] for name in self._names(schema)}), 0).dtype
+        nulls = pl.DataFrame(schema={name: schema[name] for name in self._names(schema)}).clear(1)
+        return self._evaluate(nulls, 1, lenient=False).dtype
 
     def evaluate(self, frame: pl.DataFrame) -> pl.Series:
         """Its value for each row, in the order of the rows; columns are named by dotted reference, `difficulty.k`.
@@ -34,11 +36,11 @@ class Expression(Parsed):
         """
         return self._evaluate(frame.select(self._names(frame.schema)), frame.height)
 
-    def _evaluate(self, frame: pl.DataFrame, height: int) -> pl.Series:
+    def _evaluate(self, frame: pl.DataFrame, height: int, lenient: bool = True) -> pl.Series:
         if self._tree["class"] == "COLUMN_REF":
             return frame.to_series().alias("value")
         rows = frame if frame.width else pl.select(pl.repeat(True, height).alias("row"))
-        return self._run(lambda sql: run(sql, {"rows": rows})).to_series()
+        return self._run(lambda sql: run(sql, {"rows": rows}), lenient).to_series()
 
     def _read(self, text: str) -> frozenset[Reference]:
         self._tree = parse.parse(text)
@@ -61,8 +63,8 @@ class Condition(Expression):
         """True, false or null for each row, in the order of the rows."""
         return super().evaluate(frame)
 
-    def _evaluate(self, frame: pl.DataFrame, height: int) -> pl.Series:
-        values = super()._evaluate(frame, height)
+    def _evaluate(self, frame: pl.DataFrame, height: int, lenient: bool = True) -> pl.Series:
+        values = super()._evaluate(frame, height, lenient)
         if values.dtype != pl.Boolean():
             raise self.error(f"is no condition: it gives {values.dtype}; compare it with something")
         return values

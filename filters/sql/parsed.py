@@ -34,14 +34,16 @@ class Parsed:
         """A SELECT over the table `rows`; lenient: in which a row whose values make it fail has no value."""
         raise NotImplementedError
 
-    def _run(self, query: Callable[[str], pl.DataFrame]) -> pl.DataFrame:
-        """What `query` makes of the SELECT, or else of the lenient one."""
+    def _run(self, query: Callable[[str], pl.DataFrame], lenient: bool = True) -> pl.DataFrame:
+        """What `query` makes of the SELECT, or else, because of the values of some row, of the lenient one."""
         import duckdb
 
         try:
             try:
                 return query(self._write(False))
             except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+                if not lenient:
+                    raise
                 try:
                     return query(self._write(True))
                 except duckdb.Error:

@@ -1,6 +1,7 @@
 """The step `drop`: the first true cause drops a row, null drops none."""
 
 import json
+from datetime import date
 
 import polars as pl
 import pytest
@@ -47,6 +48,22 @@ def test_the_order_of_the_causes_decides(context) -> None:
 def test_a_long_text_is_evidence_by_its_beginning(context) -> None:
     out = drop(context, rows(("x" * 1000, 1, None)), {"long": "length(judge) > 500"})
     assert json.loads(out.drops["evidence"][0]) == {"judge": "x" * 200}
+
+
+@pytest.mark.parametrize(
+    ("value", "condition", "shown"),
+    [
+        ([1, 2], "len(value) = 2", [1, 2]),
+        ({"id": "x"}, "(value).id = 'x'", {"id": "x"}),
+        (date(2020, 1, 1), "value > '2019-01-01'", "2020-01-01"),
+        (b"\x00\xff", "octet_length(value) = 2", "00ff"),
+        (float("nan"), "isnan(value)", None),
+    ],
+)
+def test_evidence_of_any_type_is_json(context, value, condition, shown) -> None:
+    table = rows(("no", 0, None)).with_columns(pl.Series("value", [value]))
+    out = drop(context, table, {"found": condition})
+    assert json.loads(out.drops["evidence"].item()) == {"value": shown}
 
 
 def test_no_rows_and_a_condition_without_columns(context) -> None:

@@ -111,6 +111,10 @@ MISTYPED = {
     "k": "`k` is no condition: it gives Int64; compare it with something",
     "NULL": "`NULL` is no condition: it gives Int64; compare it with something",
     "judge > 1": "`judge > 1` Cannot compare values of type VARCHAR and type INTEGER_LITERAL - an explicit cast is required",
+    "'k' > 1": "`'k' > 1` Could not convert string 'k' to INT32",
+    "k > 'k'": "`k > 'k'` Could not convert string 'k' to INT64",
+    "judge = 'x' OR 'abc'::INTEGER > k": "`judge = 'x' OR 'abc'::INTEGER > k` Could not convert string 'abc' to INT32",
+    "regexp_matches(judge, '(')": "`regexp_matches(judge, '(')` missing ): (",
     "k::foo": "`k::foo` Type with name foo does not exist",
     "INTERVAL 1 DAY": "`INTERVAL 1 DAY` gives INTERVAL, which tables do not hold; cast it to a text or a number",
 }
