@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.road.ask import write_wanted
-from pipelines.road.refusals import Refusals
 from pipelines.road.stage import Build, Road, Stage, count_rows
 from pipelines.road.stages import road
+from pipelines.run.refusals import Refusals
 from pipelines.store.workspace import write_table
 
 

@@ -59,7 +59,7 @@ class TransientEngineError(EngineError):
 
 class PermanentEngineError(EngineError):
     """This request was refused as it is (too long, filtered, a broken image). The refusal goes into the failures log;
-    `pipelines.road.refusals` decides whether a later build asks again."""
+    `pipelines.run.refusals` decides whether a later build asks again."""
 
 
 class FatalEngineError(EngineError):

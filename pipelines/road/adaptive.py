@@ -22,9 +22,9 @@ from filters.stopping import Said, StoppingRule
 from filters.trace_verdicts import verify_item
 from filters.verify.pool import VerifierPool
 from pipelines.road.ask import Paths, send, take, write_wanted
-from pipelines.road.refusals import Refusals
 from pipelines.road.stage import Build, Requests, Shards, Stage, shards
 from pipelines.run.driver import Call, Receipt
+from pipelines.run.refusals import Refusals
 from pipelines.store.ordering import write_joined
 from pipelines.store.row_groups import batches
 from pipelines.store.workspace import write_table

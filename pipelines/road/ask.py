@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipelines.road.refusals import Refusals
 from pipelines.road.stage import Asks, Build, Outcome, Requests, Road, Shards, Stage, shards
 from pipelines.run.driver import Call, Heard, Receipt, drive
+from pipelines.run.refusals import Refusals
 from pipelines.store.completions import WANTED, check_columns, no_answers, wanted_rows
 from pipelines.store.ordering import write_joined, write_sorted
 from pipelines.store.row_groups import batches

@@ -21,9 +21,9 @@ import polars as pl
 
 from pipelines.recipe.recipe import Recipe
 from pipelines.road.contents import are_whole, describe_tables
-from pipelines.road.refusals import asks_again
 from pipelines.road.watched import watched
 from pipelines.run.driver import Receipt
+from pipelines.run.refusals import asks_again
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore
 from pipelines.store.memory import Memory

@@ -13,9 +13,9 @@ import polars as pl
 
 from generators.engines.capability import constrains, held_to
 from pipelines.compiler.pipeline import Step
-from pipelines.road.refusals import Refusals
 from pipelines.run.build import Build
 from pipelines.run.driver import Call, Receipt, drive
+from pipelines.run.refusals import Refusals
 from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
@@ -114,7 +114,7 @@ class Asking:
             rows = [row for bucket in buckets for row in self._asked[model, bucket].wanted]
             write_table(pl.DataFrame(rows, schema=WANTED, orient="row").unique("key", maintain_order=True), wanted)
             self._build.log.heal()
-            refusals = Refusals(self._build, model, wanted)  # type: ignore[arg-type]
+            refusals = Refusals(self._build, model, wanted)
             total = refusals.leave_out(missing, self._build.log.missing(wanted, missing))
             if not total:
                 return Receipt(terms=refusals.terms)
@@ -164,7 +164,7 @@ class Asking:
         try:
             write_table(pl.DataFrame(asked.wanted, schema=WANTED, orient="row"), wanted)
             write_table(pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row"), requests)
-            refusals = Refusals(self._build, model, wanted)  # type: ignore[arg-type]
+            refusals = Refusals(self._build, model, wanted)
             found = list(refusals.told(self._build.log.answers(wanted, requests)))
             self._note(model, refusals)
         finally:

@@ -80,7 +80,7 @@ class Receipt:
 
     Times are seconds of wall-clock from the first request. Tokens are None once one answer came without a count. `again`
     counts refusals that the next build asks about once more, `final` those that stand, both under the same `terms`
-    (`pipelines.road.refusals`).
+    (`pipelines.run.refusals`).
     """
 
     total: int = 0

@@ -1,7 +1,7 @@
 """The failures log: what models refused, or could not be reached for, in their last words. A failure is no answer.
 
 It stands beside the completions and is written the same way. From it alone follows whether a refused sample is asked
-again (`pipelines.road.refusals`), and what a dropped row says of it.
+again (`pipelines.run.refusals`), and what a dropped row says of it.
 """
 
 from pathlib import Path

@@ -18,7 +18,7 @@ LONGEST_ERROR = 2000
 class LogWriter:
     """Use it as a context manager.
 
-    `terms` stands for the server that is asked and its limits, `run` for the build: see `pipelines.road.refusals`.
+    `terms` stands for the server that is asked and its limits, `run` for the build: see `pipelines.run.refusals`.
     """
 
     def __init__(self, root: Path, identity: ModelIdentity, terms: str = "", run: str = "") -> None:

@@ -18,9 +18,9 @@ from pipelines.build import records, release_path, run_build, up_to_date
 from pipelines.explain.query import run_query
 from pipelines.plan import make_plan
 from pipelines.recipe.load import load_recipe
-from pipelines.road.refusals import terms
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
+from pipelines.run.refusals import terms
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.garbage import collect_garbage
 from pipelines.store.workspace import Workspace

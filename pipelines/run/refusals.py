@@ -11,19 +11,41 @@ recipe, the build fails, and whoever runs it again has changed something.
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import polars as pl
 
+from pipelines.run.driver import DriverConfig, Receipt
+from pipelines.store.completions import CompletionsLog
 from pipelines.store.failures import FailuresLog
 from pipelines.store.workspace import write_table
 from schemas.engine import ModelConfig
 from schemas.ids import content_id
 
-if TYPE_CHECKING:  # which build on this
-    from pipelines.road.stage import Build
-    from pipelines.run.driver import Receipt
+
+class Terms(Protocol):
+    """What a recipe says of models and of how hard to try."""
+
+    @property
+    def models(self) -> Mapping[str, ModelConfig]: ...
+    @property
+    def driver(self) -> DriverConfig: ...
+
+
+class Asker(Protocol):
+    """A build, as far as refusals go."""
+
+    @property
+    def recipe(self) -> Terms: ...
+    @property
+    def log(self) -> CompletionsLog: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def replay(self) -> bool: ...
+    @property
+    def retry_errors(self) -> bool: ...
 
 
 def terms(config: ModelConfig) -> str:
@@ -49,7 +71,7 @@ def asks_again(asked: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mode
 class Refusals:
     """What the failures log knows of the samples that one stage wants of one model (`wanted`: their keys)."""
 
-    def __init__(self, build: "Build", model: str, wanted: Path) -> None:
+    def __init__(self, build: Asker, model: str, wanted: Path) -> None:
         config = build.recipe.models[model]
         self.terms = terms(config)
         self._log: FailuresLog = build.log.failures
@@ -100,7 +122,7 @@ class Refusals:
             yield both.with_columns(error=words, finish_reason=finish).select(piece.columns)
         self._standing = (again, final)
 
-    def note(self, receipt: "Receipt") -> None:
+    def note(self, receipt: Receipt) -> None:
         """Put into a receipt how many refusals stand in the answers that were `told`: to be asked again, and final."""
         receipt.again, receipt.final = self._standing
         receipt.terms = self.terms
