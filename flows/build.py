@@ -104,10 +104,10 @@ def with_runner(runner: str) -> Callable[..., list[dict[str, Any]]]:
     """The flow on a task runner: `threads`, `dask` or `ray`."""
     if runner == "threads":
         return build_flow
-    return build_flow.with_options(task_runner=_runner(runner))
+    return build_flow.with_options(task_runner=task_runner(runner))
 
 
-def _runner(name: str) -> TaskRunner[Any]:
+def task_runner(name: str) -> TaskRunner[Any]:
     if name not in {"dask", "ray"}:
         raise ConfigError(f"--runner: there is no runner '{name}'; there are threads, dask and ray.")
     try:

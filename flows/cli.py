@@ -17,8 +17,10 @@ from flows.terminal import (
     RecipeArgument,
     SeedOption,
     SetOption,
+    TrustOption,
     WorkspaceOption,
     load,
+    of_steps,
     say,
     say_trial,
     sentences,
@@ -86,6 +88,7 @@ def build(
         bool, typer.Option("--retry-errors", help="Ask again, once, about rows that models refused for good.")
     ] = False,
     runner: Annotated[str, typer.Option(help="threads, dask or ray")] = "threads",
+    trust: TrustOption = False,
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
     with sentences():
@@ -97,6 +100,12 @@ def build(
 
         if replay and retry_errors:
             raise ConfigError("--replay asks no model, and --retry-errors asks again; choose one.")
+        if of_steps(recipe):
+            from flows import steps_commands
+
+            asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
+            steps_commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner)
+            return
         job = load(recipe, set_, limit, seed, workspace, replay=replay, retry_errors=retry_errors)
         if up_to_date(job):
             plan = road(job)
@@ -176,9 +185,16 @@ def plan(
 
 
 @app.command()
-def validate(recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: WorkspaceOption = HERE) -> None:
+def validate(
+    recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: WorkspaceOption = HERE, trust: TrustOption = False
+) -> None:
     """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
     with sentences():
+        if of_steps(recipe):
+            from flows import steps_commands
+
+            steps_commands.validate({"name": recipe, "set": set_, "trust": trust}, workspace)
+            return
         from pipelines.preflight import check
         from pipelines.road.notes import notes
 

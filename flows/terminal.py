@@ -17,6 +17,7 @@ LimitOption = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option(help="A trial with another seed than the recipe's.")]
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
+TrustOption = Annotated[bool, typer.Option("--trust", help="Run the recipe's own code (`uses`). Read it first.")]
 NOTHING: list[str] = []
 HERE = Path("curate_out")
 
@@ -55,6 +56,13 @@ def load(recipe: str, set_: list[str], limit: int | None, seed: int | None, work
     from pipelines.store.workspace import Workspace
 
     return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)
+
+
+def of_steps(recipe: str) -> bool:
+    """Whether a recipe is a list of steps."""
+    from pipelines.job import has_steps
+
+    return has_steps(recipe)
 
 
 def text(table: Any) -> str:

@@ -84,6 +84,16 @@ class Document(Section):
         """The sha256 of each file whose text is part of the recipe."""
         return self._files
 
+    def to_json(self) -> dict[str, Any]:
+        """All that decides a release, for its manifest: no server, key or pace of this machine."""
+        found = self.model_dump(mode="json", by_alias=True, exclude={"steps", "uses", "driver"})
+        for model in found["models"].values():
+            for fact in ("base_urls", "concurrency", "timeout_s"):
+                model.pop(fact, None)
+        found["uses"] = [use.name for use in self.uses]
+        found["steps"] = [{entry.type: dict(entry.section)} for entry in self.steps]
+        return found
+
     def placed(self, message: str) -> str:
         """A sentence that starts with a dotted key, with that key's place before it."""
         return f"{place_of(message, self._places, self._path)}: {message}"

@@ -18,6 +18,8 @@ from pipelines.release.manifest import read_manifest
 from pipelines.store.workspace import replacing, store_errors, write_json
 from schemas.errors import ConfigError
 
+STEPS_TEMPLATE = Path(__file__).parents[2] / "data_cards" / "steps_card.md.jinja"
+"""The template of releases whose recipes are lists of steps."""
 TEMPLATE = Path(__file__).parents[2] / "data_cards" / "card.md.jinja"
 
 PURPOSES = {
@@ -33,7 +35,7 @@ PURPOSES = {
 _MANIFEST = (
     "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
     "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge", "sources",
-    "encoders", "commit", "code_hash", "libraries",
+    "encoders", "commit", "code_hash", "libraries", "steps", "facts", "counting", "configs", "images",
 )  # fmt: skip
 NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed", "non_commercial")
 """What a template may use."""
@@ -79,7 +81,8 @@ def render_card(
     }
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
-    return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or TEMPLATE), label, names)}"
+    ours = STEPS_TEMPLATE if "steps" in manifest else TEMPLATE
+    return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or ours), label, names)}"
 
 
 def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -92,7 +95,7 @@ def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
     """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its pictures beside it."""
-    manifest = read_manifest(release, "recipe", "statistics", "stages", "examples")
+    manifest = read_manifest(release, "recipe", "statistics", "examples")
     name = manifest["name"]
     shown = [Path(picture).name for example in manifest["examples"] for picture in example["pictures"]]
     with store_errors(folder):

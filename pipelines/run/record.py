@@ -30,10 +30,15 @@ class Record:
         self._pipeline = pipeline
         self._tables = tables
         self._path = build.folder / NAME
+        self._fingerprints: dict[str, str] = {}
+        self._found: dict[str, Any] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Read the record again, as another process may have written it."""
         found = read_json(self._path)
         whole = isinstance(found, dict) and found.get("layout") == LAYOUT and isinstance(found.get("steps"), dict)
-        self._found: dict[str, Any] = found if whole else {"layout": LAYOUT, "buckets": None, "steps": {}}
-        self._fingerprints: dict[str, str] = {}
+        self._found = found if whole else {"layout": LAYOUT, "buckets": None, "steps": {}}
 
     @property
     def buckets(self) -> int:
@@ -51,6 +56,10 @@ class Record:
     def steps(self) -> list[dict[str, Any]]:
         """The records of the pipeline's steps, in order, of those that have one."""
         return [found for step in self._pipeline.steps if (found := self.step(step.name)) is not None]
+
+    def forget(self, step: Step) -> None:
+        """Have a step computed again."""
+        self._found["steps"].pop(step.name, None)
 
     def put(self, step: Step, record: Mapping[str, Any]) -> None:
         self._found["steps"][step.name] = dict(record)

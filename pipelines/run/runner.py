@@ -1,11 +1,9 @@
 """Run a pipeline: what is stale is computed again, in the order of the steps, a bucket at a time, and recorded."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -287,12 +285,3 @@ def _check_one_answered(step: Step, record: Mapping[str, Any], totals: Mapping[s
     """Raise StageError where every request failed: that is a wrong recipe, not bad rows, and gives no release."""
     if totals and not any(every for _, every in totals.values()):
         raise StageError(f"Step '{step.name}' got no answer: all of its {record['in']:,} rows' requests failed.")
-
-
-def sweep(build: Build, pipeline: Pipeline) -> None:
-    """Remove the tables of steps that the recipe no longer has."""
-    known = {step.name for step in pipeline.steps}
-    folder: Path = build.folder
-    for found in folder.iterdir():
-        if found.is_dir() and found.name not in known:
-            shutil.rmtree(found)

@@ -1,0 +1,97 @@
+"""The Prefect flow of a recipe of steps: one task a step, in the order of the recipe.
+
+Prefect schedules, retries, observes and maps; it carries no data. A task takes where the recipe is, the path of the
+workspace and the name of a step, so the same flow runs on threads, Dask or Ray.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+
+from flows.build import RETRIES, RETRY_DELAY_S, push_task, task_runner, worth_retrying
+from flows.progress import Reporter
+from flows.steps_funnel import funnel_rows
+from pipelines.compiler.pipeline import Step
+from pipelines.job import Job, compile_recipe, open_job
+from pipelines.run.runner import Runner
+
+
+def job_of(recipe: dict[str, Any], workspace: str, **how: Any) -> Job:
+    """The job of a recipe as flows pass it: `name` (or path), `set`, `limit`, `seed` and `trust`."""
+    overrides = recipe.get("set") or ()
+    options = {name: recipe.get(name) for name in ("limit", "seed")}
+    compiled = compile_recipe(recipe["name"], overrides, trust=bool(recipe.get("trust")), **options)
+    return open_job(compiled, Path(workspace), **how)
+
+
+@task(name="step", task_run_name="{step}", persist_result=False)
+def step_task(recipe: dict[str, Any], workspace: str, step: str, how: dict[str, Any]) -> str:
+    """Bring one step up to date; `how` are fields of the `Build`. Returns the path of the step's folder."""
+    reporter = Reporter()
+    job = job_of(recipe, workspace, progress=reporter, **how)
+    try:
+        job.runner.run(job.compiled.pipeline.step(step))
+    finally:
+        reporter.close()
+        job.build.close()
+    return str(job.build.folder / step)
+
+
+@flow(name="curate-build", flow_run_name="{recipe[name]}", persist_result=False, validate_parameters=False)
+def build_flow(
+    recipe: dict[str, Any],
+    workspace: str,
+    replay: bool = False,
+    runner: str = "threads",
+    push_to: str | None = None,
+    public: bool = False,
+    retry_errors: bool = False,
+) -> list[dict[str, Any]]:
+    """Build a recipe; returns the records of its steps and leaves the funnel, and what they warn of, as a table artifact.
+
+    With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
+    """
+    job = job_of(recipe, workspace, replay=replay, retry_errors=retry_errors)
+    how = {"replay": replay, "retry_errors": retry_errors, "run": job.build.run}
+
+    def run(running: Runner, step: Step) -> None:
+        if step.number and not running.record.stale(step):
+            return
+        named = step_task.with_options(
+            name=step.name,
+            retries=RETRIES if step.asks else 0,
+            retry_delay_seconds=RETRY_DELAY_S,
+            retry_condition_fn=worth_retrying,
+        )
+        if runner == "threads":
+            named(recipe, workspace, step.name, how)  # in this thread, so that Ctrl-C reaches the driver
+        else:
+            named.submit(recipe, workspace, step.name, how).result()
+        running.record.read()
+
+    records = job.run(run)
+    create_table_artifact(
+        key=f"curate-{job.build.recipe.name}".replace("_", "-").replace(".", "-"),
+        table=funnel_rows(records),
+        description="\n\n".join(
+            [f"Funnel of {job.build.recipe.name}: rows in, kept, and dropped by reason", *all_warnings(records)]
+        ),
+    )
+    if push_to is not None and job.release is not None:
+        push_task(str(job.release), push_to, public)
+    return records
+
+
+def all_warnings(records: list[dict[str, Any]]) -> list[str]:
+    """What a user should know of a build: each sentence with the name of its step."""
+    return [f"{record['step']}: {sentence}" for record in records for sentence in record["warnings"]]
+
+
+def with_runner(runner: str) -> Callable[..., list[dict[str, Any]]]:
+    """The flow on a task runner: `threads`, `dask` or `ray`."""
+    if runner == "threads":
+        return build_flow
+    return build_flow.with_options(task_runner=task_runner(runner))

@@ -1,0 +1,50 @@
+"""What the commands do for a recipe of steps."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.terminal import say, say_trial, warn
+
+
+def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> None:
+    """`curate build`: only what is missing is asked, only what is stale is computed."""
+    from flows.steps_build import all_warnings, job_of, with_runner
+    from pipelines.steps_preflight import check
+    from schemas.errors import StageError
+
+    job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
+    warn(list(job.compiled.pipeline.warnings))
+    name = job.build.recipe.name
+    if job.up_to_date():
+        say(f"{name} is up to date: {job.release or job.build.folder}")
+        say_trial(name)
+        return
+    check(job)
+    from rich.console import Console
+
+    from flows.server import watch_server
+    from flows.steps_funnel import funnel_table
+
+    watch_server()
+    try:
+        with_runner(runner)(recipe, str(workspace), replay, runner, retry_errors=retry_errors)
+    except StageError:
+        warn(all_warnings(job.runner.record.steps()))
+        raise
+    records = job.records()
+    Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records))
+    warn(all_warnings(records))
+    say(f"Release: {job.release}" if job.release else f"Tables: {job.build.folder}")
+    say_trial(name)
+
+
+def validate(recipe: dict[str, Any], workspace: Path) -> None:
+    """`curate validate`: a recipe to the last key and name; starts nothing."""
+    from flows.steps_build import job_of
+    from pipelines.steps_preflight import check
+
+    job = job_of(recipe, str(workspace))
+    check(job)
+    warn(list(job.compiled.pipeline.warnings))
+    say(f"{recipe['name']} is valid: {len(job.compiled.pipeline.steps)} steps.")

@@ -1,0 +1,135 @@
+"""A recipe to build: read, typed and compiled, in a workspace."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.compiler.compile import Entry, compile_steps
+from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.recipe.document import Document, load_document
+from pipelines.recipe.extensions import load_uses
+from pipelines.recipe.library import find_recipe
+from pipelines.recipe.own_files import read_text
+from pipelines.recipe.typed import typed_steps
+from pipelines.recipe.yaml12 import read_yaml
+from pipelines.run.build import Build
+from pipelines.run.runner import Runner
+from pipelines.steps.catalogue import TYPES, step_types
+from pipelines.steps.ingest import INGEST, SELFTEST
+from pipelines.store.workspace import Workspace
+from schemas.errors import ConfigError
+from schemas.step import StepConfig
+
+Run = Callable[[Runner, Step], Any]
+"""How one step is brought up to date."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A recipe with the pipeline that its steps make."""
+
+    document: Document
+    pipeline: Pipeline
+
+
+def has_steps(name: str) -> bool:
+    """Whether a recipe is a list of steps. Raises ConfigError where there is no such recipe, or it is no YAML."""
+    path = find_recipe(name)
+    tree, _ = read_yaml(read_text(path, str(path))[0], lambda line: f"{path}:{line}")
+    return isinstance(tree, dict) and ("steps" in tree or "extends" in tree)
+
+
+def compile_recipe(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    trust: bool = False,
+    limit: int | None = None,
+    seed: int | None = None,
+) -> Compiled:
+    """Read a recipe and compile its steps. `overrides` are `key=value` texts; with `trust` it may run code of its own.
+
+    Raises ConfigError, each mistake on a line with its place.
+    """
+    document = load_document(name, overrides, trust=trust, limit=limit, seed=seed)
+    known = dict.fromkeys(TYPES)
+    own = load_uses(document, known) if document.uses else {}
+    found = step_types(entry.type for entry in document.steps) | own
+    typed = typed_steps(document, {**known, **found})  # type: ignore[dict-item]  # names of those not loaded, for hints
+    first = document.places.get(("sources",), str(document.path))
+    implied = [Entry(type_.name, type_, StepConfig(), first) for type_ in (INGEST, SELFTEST)]
+    steps = [Entry(step.entry.name, step.type, step.config, step.entry.place) for step in typed]
+    return Compiled(document, compile_steps([*implied, *steps]))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A compiled recipe in a workspace."""
+
+    compiled: Compiled
+    build: Build
+
+    @property
+    def runner(self) -> Runner:
+        return Runner(self.build, self.compiled.pipeline)
+
+    @property
+    def release(self) -> Path | None:
+        """The folder of the release that the build wrote; None where it wrote none, or it is gone."""
+        from pipelines.steps.release import release_path
+
+        for step in self.compiled.pipeline.steps:
+            if step.type.name == "release":
+                name = self.build.recipe.name
+                return release_path(self.build.folder / step.name, self.build.workspace.releases(name))
+        return None
+
+    @property
+    def releases(self) -> bool:
+        """Whether the recipe has a step that releases."""
+        return any(step.type.name == "release" for step in self.compiled.pipeline.steps)
+
+    def up_to_date(self) -> bool:
+        """Whether there is nothing to do: every table is fresh and the release is there. Loads no model."""
+        return not self.runner.stale() and (self.release is not None or not self.releases)
+
+    def run(self, run: Run = lambda runner, step: runner.run(step)) -> list[dict[str, Any]]:
+        """Bring every step up to date, in order, and return their records; `run` is how one step is run."""
+        build, pipeline = self.build, self.compiled.pipeline
+        build.workspace.prepare(build.recipe.name)
+        with build.workspace.lock(build.recipe.name):
+            runner = self.runner
+            sweep(build, pipeline)
+            try:
+                for step in pipeline.steps:
+                    if step.type.name == "release" and self.release is None:
+                        runner.record.forget(step)
+                    run(runner, step)
+            finally:
+                build.close()
+            return Runner(build, pipeline).record.steps()
+
+    def records(self) -> list[dict[str, Any]]:
+        """What is recorded of every step. Raises ConfigError where the recipe was never built here."""
+        found = self.runner.record.steps()
+        if not found:
+            name = self.build.recipe.name
+            raise ConfigError(
+                f"'{name}' has not been built in {self.build.workspace.root}. Run `curate build {name}` first."
+            )
+        return found
+
+
+def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
+    """The job of a compiled recipe in a workspace; `more` are fields of its `Build`."""
+    return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
+
+
+def sweep(build: Build, pipeline: Pipeline) -> None:
+    """Remove the tables of steps that the recipe no longer has."""
+    known = {step.name for step in pipeline.steps}
+    for found in build.folder.iterdir():
+        if found.is_dir() and found.name not in known:
+            shutil.rmtree(found)

@@ -1,0 +1,31 @@
+"""What can be known to fail before anything starts: engines, models, sources, encoders, templates, the workspace."""
+
+from pipelines.job import Job
+from schemas.errors import ConfigError
+
+
+def check(job: Job) -> None:
+    """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
+    from generators.engines.select import check_engine
+    from pipelines.release.card import check_template
+    from pipelines.sources.read import check_source
+
+    build, pipeline = job.build, job.compiled.pipeline
+    for source in build.recipe.sources:
+        check_source(source)
+    asked = {model for step in pipeline.steps for model in step.models}
+    for name, config in build.recipe.models.items():
+        if name in asked:
+            check_engine(config)
+    _ = build.identities
+    for step in pipeline.steps:
+        try:
+            step.type.facts(step.config, build)  # which names encoders and evaluation sets
+            card = getattr(step.config, "card", None)
+            if step.type.name == "release" and card is not None:
+                check_template(card)
+        except ConfigError as error:
+            if type(error) is not ConfigError:
+                raise
+            raise ConfigError(f"{step.place}: {step.name}: {error}") from None
+    build.workspace.prepare(build.recipe.name)
