@@ -17,6 +17,7 @@ from pipelines.run.build import Build
 from pipelines.run.driver import Call, Receipt, drive
 from pipelines.run.refusals import Refusals
 from pipelines.store.completions import WANTED, wanted_rows
+from pipelines.store.prompts import PromptWriter
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StageError
@@ -39,6 +40,15 @@ ANSWERS = pl.Schema(
 """What a body knows of an answer (`schemas.step.Tables`)."""
 
 _REQUESTS = pl.Schema({"id": pl.String(), "row": pl.String(), "turn": pl.Int32(), "of": pl.Int32()})
+
+ASKED = pl.Schema(
+    {
+        **{name: ANSWERS[name] for name in ("id", "model", "turn", "of", "index")},
+        "key": pl.String(),
+        "prompt_key": pl.String(),
+    }
+)
+"""A sample that was wanted: of which row (`id`) and model, and the keys under which the logs hold prompt and reply."""
 
 RowsOf = Callable[[int], pl.DataFrame]
 """The rows of a bucket that a step asks about."""
@@ -88,6 +98,19 @@ class Asking:
         found = [self._answers(model, bucket) for model in self._step.models]
         return pl.concat([pl.DataFrame(schema=ANSWERS), *found]).sort("id", maintain_order=True)
 
+    def asked(self, bucket: int) -> pl.DataFrame:
+        """What was asked about the rows of a bucket, a row for each sample that was wanted: columns of ASKED, in the order
+        of `answers`."""
+        found = [pl.DataFrame(schema=ASKED)]
+        for model in self._step.models:
+            asked = self._asked.get((model, bucket), _Asked())
+            wanted = pl.DataFrame(asked.wanted, schema=WANTED, orient="row")
+            requests = pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row")
+            both = wanted.join(requests, on="id", how="left", maintain_order="left")
+            both = both.drop("id").rename({"row": "id"}).with_columns(model=pl.lit(model))
+            found.append(both.select(list(ASKED)))
+        return pl.concat(found).sort("id", maintain_order=True)
+
     def _requests(self, model: str, bucket: int, turn: int) -> Iterator[Request]:
         rows, kinds = self._rows(bucket), constrains(self._build.recipe.models[model])
         if turn == 0:
@@ -114,24 +137,37 @@ class Asking:
             rows = [row for bucket in buckets for row in self._asked[model, bucket].wanted]
             write_table(pl.DataFrame(rows, schema=WANTED, orient="row").unique("key", maintain_order=True), wanted)
             self._build.log.heal()
+            self._build.prompts.heal()
             refusals = Refusals(self._build, model, wanted)
             total = refusals.leave_out(missing, self._build.log.missing(wanted, missing))
             if not total:
                 return Receipt(terms=refusals.terms)
             left = dict(pl.read_parquet(missing, columns=["prompt_key", "indexes"]).iter_rows())
-            return self._send(model, total, self._calls(model, buckets, turn, left), refusals)
+            with self._build.prompts.writer() as prompts:
+                known = self._build.prompts.known(left)
+                return self._send(model, total, self._calls(model, buckets, turn, left, prompts, known), refusals)
         finally:
             wanted.unlink(missing_ok=True)
             missing.unlink(missing_ok=True)
 
-    def _calls(self, model: str, buckets: list[int], turn: int, left: dict[str, list[int]]) -> Iterator[Call]:
-        """The missing requests, rendered again. One that many rows share is sent once."""
+    def _calls(
+        self,
+        model: str,
+        buckets: list[int],
+        turn: int,
+        left: dict[str, list[int]],
+        prompts: PromptWriter,
+        known: set[str],
+    ) -> Iterator[Call]:
+        """The missing requests, rendered again; one that many rows share is sent once. Each is written down before it is."""
         identity = self._build.identities[model]
         for bucket in buckets:
             for request in self._requests(model, bucket, turn):
                 key = prompt_key(identity, request)
                 indexes = left.pop(key, None)
                 if indexes:
+                    if key not in known:
+                        prompts.append(request, key)
                     yield Call(request, key, tuple(indexes))
 
     def _send(self, model: str, total: int, calls: Iterator[Call], refusals: Refusals) -> Receipt:

@@ -13,6 +13,7 @@ from pipelines.sources.source import Source
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore
 from pipelines.store.memory import Memory
+from pipelines.store.prompts import PromptsLog
 from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig
@@ -78,6 +79,10 @@ class Build:
     @cached_property
     def log(self) -> CompletionsLog:
         return CompletionsLog(self.workspace.completions, self.memory)
+
+    @cached_property
+    def prompts(self) -> PromptsLog:
+        return PromptsLog(self.workspace.prompts)
 
     @cached_property
     def identities(self) -> Mapping[str, ModelIdentity]:

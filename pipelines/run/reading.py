@@ -63,7 +63,7 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
             for number in set(range(record.buckets)) - found:
                 _put(folder, name, number, empty, parts)
     total = sum(found["kept"] for found in parts.values())
-    record.put(step, _summary(step, record, parts, dropped, total, time.monotonic() - started))
+    record.put(step, _summary(build, step, record, parts, dropped, total, time.monotonic() - started))
 
 
 def _put(folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[str, dict[str, Any]]) -> None:
@@ -82,11 +82,17 @@ def _put(folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[
 
 
 def _summary(
-    step: Step, record: Record, parts: dict[str, dict[str, Any]], dropped: Counter[str], total: int, seconds: float
+    build: Build,
+    step: Step,
+    record: Record,
+    parts: dict[str, dict[str, Any]],
+    dropped: Counter[str],
+    total: int,
+    seconds: float,
 ) -> dict[str, Any]:
     for found in parts.values():
         found |= {"inputs": record.inputs(step, 0), "in": found["kept"] + sum(found["dropped"].values())}
-        found |= {"passed": 0, "undecided": 0, "gone": 0, "notes": {}}
+        found |= {"run": build.run, "passed": 0, "undecided": 0, "gone": 0, "notes": {}}
     return {
         "step": step.name,
         "type": step.type.name,
@@ -101,6 +107,7 @@ def _summary(
         "kept": total,
         "dropped": dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))),
         "seconds": round(seconds, 3),
+        "run": build.run,
         "notes": {},
         "warnings": [],
         "buckets": parts,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.compiler.describe import describe
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.store.current import Tables
@@ -46,7 +47,7 @@ class Record:
 
     def start(self, buckets: int) -> None:
         """Begin anew with so many buckets; nothing that was recorded counts any more."""
-        self._found = {"layout": LAYOUT, "buckets": buckets, "steps": {}}
+        self._found = {"layout": LAYOUT, "buckets": buckets, "pipeline": describe(self._pipeline), "steps": {}}
 
     def step(self, name: str) -> dict[str, Any] | None:
         """What is recorded of a step, or None where it never finished a bucket."""
@@ -66,6 +67,13 @@ class Record:
         known = {s.name for s in self._pipeline.steps}
         self._found["steps"] = {name: found for name, found in self._found["steps"].items() if name in known}
         write_json(self._found, self._path)
+
+    def describe(self) -> None:
+        """Keep what the pipeline is, for those who look at the build later and have no recipe."""
+        found = describe(self._pipeline)
+        if self._found.get("pipeline") != found:
+            self._found["pipeline"] = found
+            write_json(self._found, self._path)
 
     def fingerprint(self, step: Step) -> str:
         """What decides the tables of a step beside all that it reads."""

@@ -17,7 +17,7 @@ from pipelines.run.driver import Receipt
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables
-from pipelines.store.step_tables import DROPS, RETIRED, ROWS, column_contents, part
+from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS, column_contents, part
 from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import StageError
 from schemas.step import Out, Tables
@@ -55,6 +55,7 @@ class Runner:
     def run(self, step: Step) -> dict[str, Any] | None:
         """Bring one step up to date, if it is not, and return its record. Those before it must be."""
         if step.number == 0:
+            self.record.describe()
             if not self.record.buckets or self.record.stale(step):
                 read_sources(self.build, step, self.record)
             return self.record.step(step.name)
@@ -187,6 +188,8 @@ class Runner:
         tables[ROWS] = written
         contents |= {name: column_contents(written.select("id", name))[name] for name in step.gives}
         contents = {n: c if n.startswith("#") else _with_ids(c, written) for n, c in contents.items()}
+        if asking is not None:
+            tables[REQUESTED] = asking.asked(bucket)
         if (retired := out.tables.get(RETIRED)) is not None:
             tables[RETIRED] = retired
             if retired.height:
@@ -201,6 +204,7 @@ class Runner:
         done.notes.update(out.notes)
         done.parts[str(bucket)] = {
             "inputs": inputs,
+            "run": self.build.run,
             "in": counts[0],
             "passed": counts[1],
             "undecided": counts[2],
@@ -232,6 +236,7 @@ class Runner:
             **{fact: sum(found[fact] for found in parts) for fact in ("in", "passed", "undecided", "gone", "kept")},
             "dropped": dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))),
             "seconds": round(seconds, 3),
+            "run": self.build.run,
             "notes": dict(notes) or dict(done.notes),
             "warnings": [],
             "buckets": done.parts,

@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from pipelines.store.journalled import heal, write_part
-from pipelines.store.workspace import store_errors
+from pipelines.store.journalled_log import JournalledLog
 from schemas.json_row import fault
 
 Kind = Literal["refused", "unanswered"]
@@ -40,32 +39,8 @@ def failure_fault(row: Any) -> str | None:
     return wrong
 
 
-class FailuresLog:
-    """Read side of the log under `root`."""
+class FailuresLog(JournalledLog):
+    """Read side of the log in `folder`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def heal(self) -> int:
-        """See `CompletionsLog.heal`."""
-        return heal(self.root, FAILURE, failure_fault)
-
-    def scan(self) -> pl.LazyFrame:
-        """All parts as one lazy table."""
-        parts = self._parts()
-        return pl.scan_parquet(parts, schema=FAILURE) if parts else pl.LazyFrame(schema=FAILURE)
-
-    def join_parts(self, below: int) -> int:
-        """See `CompletionsLog.join_parts`."""
-        small = [p for p in self._parts() if p.stat().st_size < below]
-        if len(small) < 2:
-            return 0
-        with store_errors(self.root):
-            joined = write_part(pl.read_parquet(small), self.root)
-            for path in small:
-                if path != joined:  # which is among them where a kill came between the two steps before
-                    path.unlink()
-        return len(small)
-
-    def _parts(self) -> list[Path]:
-        return sorted(self.root.glob("part-*.parquet"))
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, FAILURE, failure_fault)

@@ -1,7 +1,7 @@
-"""What a workspace no longer needs: leftovers of killed processes, media that nothing names, a log in too many parts.
+"""What a workspace no longer needs: leftovers of killed processes, media that nothing names, logs in too many parts.
 
-The completions log loses no row: it is the memory that everything else is made from. What a release or a build names is
-never touched.
+The logs lose no row: they are the memory that everything else is made from. What a release or a build names is never
+touched.
 """
 
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.store.completions import CompletionsLog
+from pipelines.store.prompts import PromptsLog
 from pipelines.store.scratch import SCRATCH, abandoned
 from pipelines.store.workspace import Workspace, store_errors
 from schemas.errors import ConfigError
@@ -30,7 +31,7 @@ class Garbage:
 
 
 def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garbage]:
-    """Find what is not needed and, unless `dry_run`, remove it and join the log's small parts.
+    """Find what is not needed and, unless `dry_run`, remove it and join the logs' small parts.
 
     No build runs or starts meanwhile. Raises ConfigError where one is running, or there is no workspace.
     """
@@ -47,6 +48,7 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
             log = CompletionsLog(workspace.completions)
             log.join_parts(_SMALL)
             log.failures.join_parts(_SMALL)
+            PromptsLog(workspace.prompts).join_parts(_SMALL)
         return found
 
 

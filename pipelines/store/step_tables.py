@@ -3,6 +3,7 @@
     builds/<recipe>/<step>/rows-0003.parquet      the rows that it wrote: `id` and the columns that it gives
     builds/<recipe>/<step>/dropped-0003.parquet   the rows that it dropped: `id, parent_id, reason, evidence`
     builds/<recipe>/<step>/retired-0003.parquet   samples whose place rows made of them have taken
+    builds/<recipe>/<step>/asked-0003.parquet     what it asked models, by the keys of the logs
 
 A bucket holds all rows that were made, through however many steps, from the samples whose ids fall into it. How many there
 are is decided once, when the sources are read, by how many samples there are; workers take buckets, they never make them.
@@ -15,7 +16,7 @@ import polars as pl
 
 from schemas.split import DROPPED
 
-ROWS, DROPS, RETIRED = "rows", "dropped", "retired"
+ROWS, DROPS, RETIRED, REQUESTED = "rows", "dropped", "retired", "asked"
 SAMPLES_A_BUCKET = 2048
 """How many samples a bucket holds at most, about: with all that is made from them they fit into a worker's memory."""
 

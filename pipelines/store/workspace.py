@@ -2,6 +2,7 @@
 
     media/                      images, once each, by content hash
     log/completions/            the completions log
+    log/prompts/                what models were asked, once each, by prompt key
     log/embeddings/             the embeddings log
     log/signals/                the signals log: attentions and likelihoods
     log/hashes/                 perceptual hashes of images
@@ -78,6 +79,10 @@ class Workspace:
     @property
     def completions(self) -> Path:
         return self.root / "log" / "completions"
+
+    @property
+    def prompts(self) -> Path:
+        return self.root / "log" / "prompts"
 
     @property
     def embeddings(self) -> Path:

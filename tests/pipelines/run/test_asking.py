@@ -49,3 +49,26 @@ def test_a_model_that_is_held_to_no_such_form_answers_freely(tmp_path: Path, mod
     texts = runner.build.log.scan().select(pl.col("text")).collect()["text"].to_list()
     assert texts
     assert not set(texts) & {"small", "large"}
+
+
+def test_what_was_asked_is_kept_once_a_prompt(tmp_path: Path) -> None:
+    runner = asked(tmp_path, {"makes": "trace", "n": 2, "sampling": {"max_tokens": 4, "temperature": 1.0}})
+    requested = pl.read_parquet(runner.build.folder / "size" / "asked-0000.parquet")
+    assert (requested.height, requested["prompt_key"].n_unique()) == (12, 6)
+    prompts = runner.build.prompts.messages(requested["prompt_key"])
+    assert runner.build.prompts.scan().collect().height == prompts.height == 6
+    assert set(prompts["messages"].str.json_path_match("$[0].content[0].text")) == {
+        f"What is {n} + {n}?" for n in range(6)
+    }
+    assert set(requested["key"]) == set(runner.build.log.scan().select("key").collect()["key"])
+    more = asked(tmp_path, {"makes": "trace", "n": 3, "sampling": {"max_tokens": 4, "temperature": 1.0}})
+    assert more.build.prompts.scan().collect().height == 6
+
+
+def test_the_record_tells_this_run_from_those_before(tmp_path: Path) -> None:
+    section = {"reply": {"choice": ["small", "large"]}}
+    first, again = asked(tmp_path, section), asked(tmp_path, section)
+    record = again.record.step("size")
+    assert record is not None
+    assert record["run"] == first.build.run != again.build.run
+    assert {part["run"] for part in record["buckets"].values()} == {first.build.run}

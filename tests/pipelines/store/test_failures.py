@@ -392,7 +392,7 @@ def test_gc_keeps_what_failures_say(tmp_path: Path, server: Server) -> None:
     log = make(tmp_path, server).log.failures
     before = log.scan().collect()
     collect_garbage(Workspace(tmp_path / "out"))
-    assert len(list(log.root.glob("part-*"))) == 1
+    assert len(list(log.folder.glob("part-*"))) == 1
     assert log.scan().collect().sort("created_at", "key").equals(before.sort("created_at", "key"))
     assert "maximum context" in run_query(tmp_path / "out", "SELECT DISTINCT error FROM failures")
 
