@@ -112,11 +112,13 @@ class Asking:
         return pl.concat(found).sort("id", maintain_order=True)
 
     def _requests(self, model: str, bucket: int, turn: int) -> Iterator[Request]:
+        """What a bucket asks of a model in a turn, by the answers of the turns before it: the same before it and after."""
         rows, kinds = self._rows(bucket), constrains(self._build.recipe.models[model])
         if turn == 0:
             found = self._asks.requests(rows, self._step.config)
         elif self._asks.more is not None:
-            found = self._asks.more(rows, self._answers(model, bucket), self._step.config, self._context)
+            known = self._answers(model, bucket).filter(pl.col("turn") < turn)
+            found = self._asks.more(rows, known, self._step.config, self._context)
         else:
             return
         for request in found:
