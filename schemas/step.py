@@ -179,10 +179,10 @@ C = TypeVar("C", bound=StepConfig)
 class Asks(Generic[C]):
     """What a step asks of models: requests for its rows, and more once answers are there.
 
-    `requests` yields the first requests of each row; `more` gets the rows and all their answers so far (as in `Tables`)
-    and yields the next ones, until it yields none. Both are pure: they are walked again at replay, and an answer that is in
-    the log is never asked for again. Each model of `models` is asked everything. `most` is how many completions of each
-    model a row needs at most (None: not known before its answers are). `limit` is the key that limits their length.
+    `requests` yields the first requests of each row, if any; `more` gets the rows and all their answers so far (as in
+    `Tables`) and yields the next ones, until it yields none. Both are pure: they are walked again at replay, and an answer
+    that is in the log is never asked for again. Each model of `models` is asked everything. `most` is how many completions
+    of each model a row needs at most (None: not known before its answers are). `limit` is the key that limits their length.
     """
 
     models: Callable[[C], tuple[str, ...]]
@@ -198,12 +198,11 @@ class StepType(Generic[C]):
 
     `of` is the unit that it works on where its section does not say so, `over` what it works on where that is not simply
     `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives, beside
-    its section and its reads, as JSON; it gets the running build. `verdict` says that what it gives is a judgement about its
-    rows: it may read the gold, and shows it to nobody; `golds` names those of its columns that are a gold. `expand` gives
-    the section that a preset stands for. A body that `streams` reads the rows beside its own by itself, a bucket at a time,
-    through its context. `last` says that nothing but steps like it may follow; `closes` names a unit of which no rows may be
-    made after it. `summary` is
-    one line for `curate show`.
+    its section and its reads, as JSON; it gets the running build. `before` is what else of the steps before it does.
+    `verdict` says that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds`
+    names those of its columns that are a gold. `expand` gives the section that a preset stands for. A body that `streams`
+    reads the rows beside its own by itself, a bucket at a time, through its context. `last` says that nothing but steps like
+    it may follow; `closes` names a unit of which no rows may be made after it. `summary` is one line for `curate show`.
     """
 
     name: str
@@ -218,6 +217,7 @@ class StepType(Generic[C]):
     scope: Callable[[C], Scope] = lambda config: "row"
     asks: Asks[C] | None = None
     facts: Callable[[C, Any], Any] = lambda config, build: None
+    before: Callable[[C, Known], Any] = lambda config, known: None
     verdict: bool = False
     golds: frozenset[str] = frozenset()
     expand: Callable[[C], Any] | None = None

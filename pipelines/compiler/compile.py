@@ -117,6 +117,7 @@ def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
         where_sources=where_sources,
         gives=dict(gives.columns),
         makes=gives.makes,
+        before=type_.before(config, known),
         gold_visible=not type_.verdict and tainted(names, _shown(sources, wanted.rows)),
     )
     golds = frozenset(gives.columns) & type_.golds

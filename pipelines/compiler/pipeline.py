@@ -25,7 +25,7 @@ class Step:
 
     `node` holds the rows that it works on, `unit` is the unit of the rows that it writes: the same, or that which it makes.
     `sources` are the columns of its rows by the names that its body uses, `where` the condition of its section with the
-    columns that the condition reads.
+    columns that the condition reads. `before` is what decides it of the steps before it, beside those columns.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Step:
     gives: Mapping[str, pl.DataType] = field(default_factory=dict)
     makes: str | None = None
     gold_visible: bool = False
+    before: Any = None
 
     @property
     def unit(self) -> str:

@@ -85,11 +85,12 @@ class Asking:
             open_, turn = self._buckets, 0
             total = Receipt()
             while open_:
-                open_ = [bucket for bucket in open_ if self._want(model, bucket, turn)]
-                if open_:
-                    total += self._turn(model, open_, turn)
+                wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
+                if wanting:
+                    total += self._turn(model, wanting, turn)
                 if self._asks.more is None:
                     break
+                open_ = wanting if turn else open_  # a step may leave all that it asks to `more`
                 turn += 1
             self.receipts[model] = total
 
@@ -198,7 +199,7 @@ class Asking:
         asked = self._asked.get((model, bucket))
         if asked is None or not asked.requests:
             return pl.DataFrame(schema=ANSWERS)
-        wanted, requests = self._folder / "wanted.parquet", self._folder / "requests.parquet"
+        wanted, requests = self._folder / "answered.parquet", self._folder / "requests.parquet"  # a turn has its own
         try:
             write_table(pl.DataFrame(asked.wanted, schema=WANTED, orient="row"), wanted)
             write_table(pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row"), requests)

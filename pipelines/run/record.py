@@ -91,6 +91,7 @@ class Record:
                     "models": [identities[model].to_json() for model in step.models],
                     "gives": {name: str(dtype) for name, dtype in step.gives.items()},
                     "gold_visible": step.gold_visible,
+                    "before": step.before,
                     "facts": step.type.facts(step.config, self._build),
                 }
             )

@@ -16,6 +16,7 @@ TYPES: dict[str, str] = {
     "label": "generators.presets.label:STEP",
     "verify": "filters.verify.step:STEP",
     "difficulty": "filters.difficulty_step:STEP",
+    "step_score": "pipelines.steps.step_score:STEP",
     "agree": "filters.agree:STEP",
     "quality": "filters.quality_step:STEP",
     "drop": "filters.drop:STEP",

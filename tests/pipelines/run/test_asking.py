@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from scripted_engine import Scripted
 from tiny_build import questions, tiny_build
 
 from generators.ask import STEP as ASK
@@ -72,3 +73,10 @@ def test_the_record_tells_this_run_from_those_before(tmp_path: Path) -> None:
     assert record is not None
     assert record["run"] == first.build.run != again.build.run
     assert {part["run"] for part in record["buckets"].values()} == {first.build.run}
+
+
+def test_what_answers_call_for_is_sent_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Scripted(lambda request, index: "small" if index == 2 else "?").install(monkeypatch)
+    tried = {"reply": {"choice": ["small", "large"]}, "tries": 4, "sampling": {"temperature": 1.0}}
+    assert counts(asked(tmp_path, tried)) == (6, 0)
+    assert sorted(index for _, index in engine.asked) == [0] * 6 + [1] * 6 + [2] * 6

@@ -1,0 +1,49 @@
+"""How rows were asked: the section of the step whose replies they are, for steps that put the same prompt once more."""
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from generators.asking.config import AskConfig
+from pipelines.compiler.compile import Before
+from pipelines.compiler.pipeline import Step
+from pipelines.run.context import StepContext
+from schemas.step import Context, Known
+
+
+def steps_before(known: Known) -> tuple[Step, ...]:
+    """The steps before the one that asks the compiler."""
+    return cast(Before, known).steps
+
+
+def makers(of: str | tuple[str, ...], known: Known) -> frozenset[str]:
+    """The steps that made the rows of `of`."""
+    return cast(Before, known).node(of).makers
+
+
+def running_step(context: Context) -> tuple[Step, tuple[Step, ...]]:
+    """The step whose body runs, and those before it."""
+    running = cast(StepContext, context)
+    return running.step, running.pipeline.before(running.step)
+
+
+def makers_above(makers: Iterable[str], steps: Sequence[Step]) -> frozenset[str]:
+    """The steps that made the rows of which `makers` made theirs."""
+    return frozenset().union(*(step.node.makers for step in steps if step.name in makers))
+
+
+def asked_by(makers: Iterable[str], steps: Sequence[Step]) -> tuple[str, AskConfig]:
+    """The step that asked for the rows of `makers`, and its section as one of `ask`.
+
+    Raises ValueError, in a sentence, where several steps made them, or one that asks no model.
+    """
+    found = [step for step in steps if step.name in makers]
+    if len(found) != 1:
+        names = " and ".join(f"'{step.name}'" for step in found) or "no step"
+        raise ValueError(
+            f"{names} made the rows, so no one prompt is theirs; write `prompt`, or name one step with `of`"
+        )
+    [step] = found
+    section = step.type.expand(step.config) if step.type.expand is not None else step.config
+    if not isinstance(section, AskConfig):
+        raise ValueError(f"'{step.name}', which made the rows, asked no model; write the `prompt` that they answer")
+    return step.name, section
