@@ -206,6 +206,23 @@ def validate(
 
 
 @app.command()
+def show(
+    recipe: RecipeArgument,
+    set_: SetOption = NOTHING,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="Print the recipe with what each preset of `ask` stands for.")
+    ] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid graph.")] = False,
+    trust: TrustOption = False,
+) -> None:
+    """Show the pipeline that a recipe compiles to: what each step works on, reads, gives and asks. Starts nothing."""
+    with sentences():
+        from flows import steps_commands
+
+        steps_commands.show({"name": recipe, "set": set_, "trust": trust}, expand=expand, mermaid=mermaid)
+
+
+@app.command()
 def why(id: str, workspace: WorkspaceOption = HERE) -> None:
     """Tell the whole story of one row: what it is, what models said of it, what each stage decided and why."""
     with sentences():

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flows.terminal import say, say_trial, warn
+from flows.terminal import of_steps, say, say_trial, warn
 
 
 def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> None:
@@ -48,3 +48,36 @@ def validate(recipe: dict[str, Any], workspace: Path) -> None:
     check(job)
     warn(list(job.compiled.pipeline.warnings))
     say(f"{recipe['name']} is valid: {len(job.compiled.pipeline.steps)} steps.")
+
+
+def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
+    """`curate show`: the pipeline that a recipe compiles to."""
+    from pipelines.job import compile_recipe
+    from schemas.errors import ConfigError
+
+    if expand and mermaid:
+        raise ConfigError("--expand prints a recipe, and --mermaid a graph; choose one.")
+    if not of_steps(recipe["name"]):
+        raise ConfigError(
+            f"{recipe['name']} is a recipe of the old spelling, without `steps`, and has no pipeline to show."
+        )
+    compiled = compile_recipe(recipe["name"], recipe["set"], trust=recipe["trust"])
+    if expand:
+        from pipelines.recipe.dump import dump_document
+        from pipelines.recipe.expand import expanded
+
+        say(dump_document(expanded(compiled.document, compiled.pipeline)).rstrip("\n"))
+        return
+    if mermaid:
+        from pipelines.explain.mermaid import mermaid as graph
+
+        say(graph(compiled.pipeline))
+        return
+    from rich.console import Console
+
+    from flows.show import outline_table
+    from pipelines.explain.outline import outline
+
+    lines = outline(compiled.pipeline)
+    Console(width=None if sys.stdout.isatty() else 80).print(outline_table(compiled.document.name, lines))
+    warn(list(compiled.pipeline.warnings))

@@ -200,9 +200,10 @@ class StepType(Generic[C]):
     `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives, beside
     its section and its reads, as JSON; it gets the running build. `before` is what else of the steps before it does.
     `verdict` says that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds`
-    names those of its columns that are a gold. `expand` gives the section that a preset stands for. A body that `streams`
-    reads the rows beside its own by itself, a bucket at a time, through its context. `last` says that nothing but steps like
-    it may follow; `closes` names a unit of which no rows may be made after it. `summary` is one line for `curate show`.
+    names those of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few
+    words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
+    beside its own by itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow;
+    `closes` names a unit of which no rows may be made after it. `summary` is one line for `curate show`.
     """
 
     name: str
@@ -221,6 +222,7 @@ class StepType(Generic[C]):
     verdict: bool = False
     golds: frozenset[str] = frozenset()
     expand: Callable[[C], Any] | None = None
+    adds: str = ""
     streams: bool = False
     last: bool = False
     closes: str | None = None

@@ -52,4 +52,13 @@ def with_images(rows: pl.DataFrame, config: AskConfig) -> pl.DataFrame:
     return rows.filter(pl.any_horizontal(s.fill_null(False) for s in shows))
 
 
-STEP = preset("caption", "puts images into words", CaptionConfig, expand, of="sample", body=body, requests=requests)
+STEP = preset(
+    "caption",
+    "puts images into words",
+    CaptionConfig,
+    expand,
+    of="sample",
+    body=body,
+    requests=requests,
+    adds="asks about no row without an image, and gives it null",
+)

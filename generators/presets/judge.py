@@ -110,4 +110,5 @@ STEP = preset(
     requests=requests,
     most=lambda config: most(expand(config)) * config.votes,
     verdict=True,
+    adds="makes one opinion of all votes, and its verdict shows the gold to nobody",
 )

@@ -34,10 +34,11 @@ def preset(
     requests: Requests[C] | None = None,
     most: Callable[[C], int] | None = None,
     verdict: bool = False,
+    adds: str = "",
 ) -> StepType[C]:
     """A step type that asks and gives what `expand(config)` does.
 
-    `body`, first `requests` and how many completions a row needs at `most` may be its own.
+    `body`, first `requests` and how many completions a row needs at `most` may be its own; `adds` then says what they do.
     """
 
     def as_it_is(rows: pl.DataFrame, section: C) -> Iterator[Request]:
@@ -60,4 +61,5 @@ def preset(
         ),
         verdict=verdict,
         expand=expand,
+        adds=adds,
     )

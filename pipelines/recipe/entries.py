@@ -90,7 +90,8 @@ def _named(step: StepDraft) -> StepDraft:
         raise ConfigError(
             f"{place}: {given!r} is no name of a step: lower-case letters, digits and _, a letter first, at most 64."
         )
-    taken = "a unit" if step.name in UNITS and step.name != step.type else None
+    makes = step.section.get("makes")  # a step that makes a unit's rows may have its name, as `rollout` has
+    taken = "a unit" if step.name in UNITS and step.name not in {step.type, makes} else None
     taken = "reserved" if step.name in RESERVED else taken
     if taken is not None:
         raise ConfigError(f"{place}: a step cannot be named '{step.name}': that name is {taken}. Choose another `as`.")
