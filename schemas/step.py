@@ -179,10 +179,11 @@ C = TypeVar("C", bound=StepConfig)
 class Asks(Generic[C]):
     """What a step asks of models: requests for its rows, and more once answers are there.
 
-    `requests` yields the first requests of each row, if any; `more` gets the rows and all their answers so far (as in
-    `Tables`) and yields the next ones, until it yields none. Both are pure: they are walked again at replay, and an answer
-    that is in the log is never asked for again. Each model of `models` is asked everything. `most` is how many completions
-    of each model a row needs at most (None: not known before its answers are). `limit` is the key that limits their length.
+    `requests` yields the first requests of each row, if any; `more` gets the rows and all answers of one model to
+    them so far (as in `Tables`, whose `of` counts the answers of a row and model from 0) and yields the next ones,
+    until it yields none. Both are pure: they are walked again at replay, and an answer that is in the log is never
+    asked for again. Each model of `models` is asked everything. `most` is how many completions of each model a row
+    needs at most (None: not known before its answers are). `limit` is the key that limits their length.
     """
 
     models: Callable[[C], tuple[str, ...]]
