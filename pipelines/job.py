@@ -17,7 +17,7 @@ from pipelines.recipe.yaml12 import read_yaml
 from pipelines.run.build import Build
 from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
-from pipelines.steps.ingest import INGEST, SELFTEST
+from pipelines.steps.ingest import INGEST, SELFTEST, ingest_config
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 from schemas.step import StepConfig
@@ -59,7 +59,10 @@ def compile_recipe(
     found = step_types(entry.type for entry in document.steps) | own
     typed = typed_steps(document, {**known, **found})  # type: ignore[dict-item]  # names of those not loaded, for hints
     first = document.places.get(("sources",), str(document.path))
-    implied = [Entry(type_.name, type_, StepConfig(), first) for type_ in (INGEST, SELFTEST)]
+    implied = [
+        Entry("ingest", INGEST, ingest_config(document.sources), first),
+        Entry("selftest", SELFTEST, StepConfig(), first),
+    ]
     steps = [Entry(step.entry.name, step.type, step.config, step.entry.place) for step in typed]
     return Compiled(document, compile_steps([*implied, *steps]))
 

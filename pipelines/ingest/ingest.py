@@ -2,8 +2,9 @@
 
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
 looked for: `row_empty`, `conversation_unparseable`, `question_empty`, `answer_missing`, `options_unparseable`,
-`mark_count` (marks `<image>` in another number than images), `mark_in_option` (where an image cannot stand),
-`params_unparseable`, `meta_unparseable`, `kind_unknown`, `gold_nested` (several values, or an object, where one is said),
+`column_unparseable` (one of the source's `columns` has not its type), `mark_count` (marks `<image>` in another number than
+images), `mark_in_option` (where an image cannot stand), `params_unparseable`, `meta_unparseable`, `kind_unknown`,
+`gold_nested` (several values, or an object, where one is said),
 `gold_ambiguous` (a number that is one option's text and another's place), `gold_outside_options`, `gold_unparseable`,
 `remote_image` (images are not downloaded), `image_outside` (not in the source's folders), `image_missing`, `image_empty`,
 `image_too_large`, `image_too_small`, `image_too_long`, `image_truncated`, `image_broken`, `copy` (this source gave the same
@@ -12,7 +13,7 @@ content before), each after `ingest:`.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -24,6 +25,7 @@ from filters.verify.gold import GoldUnparseableError, parse_gold
 from pipelines.ingest.id_set import IdSet
 from pipelines.ingest.image_file import ImageFaultError, ImageLimits
 from pipelines.ingest.image_loader import ImageLoader, Taken
+from pipelines.sources.given import PREFIX, dtypes
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import KINDS, SourceSection
 from pipelines.sources.values import NestedGoldError, is_place_only, is_two_options, place_of_option, read_answer
@@ -91,7 +93,8 @@ def ingest(
     seed: int = 0,
     parse: GoldParser = parse_gold,
 ) -> Iterator[Split]:
-    """Yield samples (schema `SAMPLE`) and dropped rows (`DROPPED`), source by source, a batch at a time, in order.
+    """Yield samples (schema `SAMPLE`, then the `columns` of the sources) and dropped rows (`DROPPED`), source by source,
+    a batch at a time, in order.
 
     When a batch is yielded its images are durable in `media`. `limit` bounds all sources together: each may take an
     even share of what those before it have left; how a source picks its rows stands in `pipelines.sources.read`.
@@ -99,6 +102,7 @@ def ingest(
     """
     config = config or IngestConfig()
     _check_names(sources)
+    kept = dtypes(source.columns for source in sources)
     golds = lru_cache(maxsize=65_536)(partial(_gold, parse))
     left = limit
     for place, source in enumerate(sources):
@@ -107,7 +111,7 @@ def ingest(
             continue
         count = 0
         with ImageLoader(source.image_folders, media, config.images, config.max_bytes, config.threads) as loader:
-            steps = _Steps(source, loader, golds)
+            steps = _Steps(source, loader, golds, kept)
             for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
                 count += rows.height
                 yield steps.split(rows)
@@ -119,8 +123,11 @@ def ingest(
 class _Steps:
     """The steps over one source's batches, with what they remember between batches."""
 
-    def __init__(self, source: SourceSection, loader: ImageLoader, golds: Callable[..., str]) -> None:
+    def __init__(
+        self, source: SourceSection, loader: ImageLoader, golds: Callable[..., str], columns: Mapping[str, pl.DataType]
+    ) -> None:
         self._source = source
+        self._columns = columns
         self._loader = loader
         self._golds = golds
         self._seen = IdSet()
@@ -142,7 +149,7 @@ class _Steps:
         for draft, is_new in zip(usable, self._seen.add([d.id for d in usable]), strict=True):
             if not is_new:
                 draft.drop = _Drop("copy", of=draft.id)
-        kept = _samples([d for d in drafts if d.drop is None], self._source)
+        kept = _samples([d for d in drafts if d.drop is None], self._source, self._columns)
         gone = [self._gone(d, d.drop) for d in drafts if d.drop is not None]
         return Split(kept, pl.DataFrame(gone, schema=DROPPED, orient="row"))
 
@@ -168,6 +175,8 @@ class _Steps:
         if not row["options_ok"] or None in (row["options"] or ()):
             given = row["options_text"] if row["options_text"] is not None else canonical_json(row["options"])
             raise _Drop("options_unparseable", options=given[:_SHOWN])
+        if row["odd"] is not None:
+            raise _Drop("column_unparseable", column=row["odd"], type=self._source.columns[row["odd"]])
         if self._source.marks == "images":
             self._read_marks(draft)
         draft.params = _json_text("params_unparseable", row["verifier_params"], dict) or "{}"
@@ -303,7 +312,7 @@ def _json_text(cause: str, text: str | None, wanted: type) -> str | None:
     return spelled
 
 
-def _samples(drafts: Sequence[_Draft], source: SourceSection) -> pl.DataFrame:
+def _samples(drafts: Sequence[_Draft], source: SourceSection, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """The kept rows. Structs are put together from flat columns: polars is slow at reading rows of dicts."""
     rows = [d.row for d in drafts]
     texts = {
@@ -321,15 +330,16 @@ def _samples(drafts: Sequence[_Draft], source: SourceSection) -> pl.DataFrame:
     }
     options = pl.Series("options", [row["options"] or [] for row in rows], pl.List(pl.String))
     flat = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String)).with_columns(options, _media(drafts))
+    own = [pl.Series(name, [row.get(PREFIX + name) for row in rows], dtype) for name, dtype in columns.items()]
     said = {"dataset": source.name, "split": source.split, "license": source.license, "url": source.url}
-    columns = flat.with_columns(
+    whole = flat.with_columns(
         source=pl.struct(*(pl.lit(v, pl.String).alias(k) for k, v in said.items()), "row"),
         parent_id=pl.lit(None, pl.String),
         variant=pl.lit("orig"),
         answer=pl.struct("kind", "raw", "parsed"),
         verifier=pl.struct(pl.col("kind").alias("id"), "params"),
     )
-    return columns.select(pl.col(name).cast(kind) for name, kind in SAMPLE.items())
+    return whole.select([pl.col(name).cast(kind) for name, kind in SAMPLE.items()]).with_columns(own)
 
 
 def _media(drafts: Sequence[_Draft]) -> pl.Series:

@@ -35,9 +35,12 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
     with scratch(folder) as room:
         kept, gone = room / "kept.parquet", room / "gone.parquet"
         samples = 0
-        with TableWriter(kept, SAMPLE) as taken, TableWriter(gone, DROPPED) as drops:
+        with (
+            TableWriter(kept, pl.Schema({"id": pl.String(), **step.gives, "parent_id": pl.String()})) as taken,
+            TableWriter(gone, DROPPED) as drops,
+        ):
             for parted in ingest(recipe.sources, build.media, recipe.ingest, limit=recipe.limit, seed=recipe.seed):
-                taken.add(parted.kept)
+                taken.add(parted.kept.select("id", *step.gives, "parent_id"))
                 drops.add(parted.dropped)
                 samples += parted.kept.height
                 dropped.update(parted.dropped["reason"])
@@ -58,15 +61,17 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
             for piece in whole_rows(sorted_pieces(placed, ("bucket", "id"), room, build.memory), "bucket"):
                 for mine in piece.partition_by("bucket", maintain_order=True):
                     number = int(mine["bucket"][0])
-                    _put(folder, name, number, mine.drop("bucket"), parts)
+                    _put(folder, name, number, mine.drop("bucket"), parts, step)
                     found.add(number)
             for number in set(range(record.buckets)) - found:
-                _put(folder, name, number, empty, parts)
+                _put(folder, name, number, empty, parts, step)
     total = sum(found["kept"] for found in parts.values())
     record.put(step, _summary(build, step, record, parts, dropped, total, time.monotonic() - started))
 
 
-def _put(folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[str, dict[str, Any]]) -> None:
+def _put(
+    folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[str, dict[str, Any]], step: Step
+) -> None:
     path, found = part(folder, table, bucket), parts[str(bucket)]
     write_table(rows, path)
     found["files"][path.name] = path.stat().st_size
@@ -77,7 +82,7 @@ def _put(folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[
     ids = column_contents(rows.select("id"))["id"]
     found["contents"] = {
         "#id": ids,
-        **{n: f"{c}:{ids}" for n, c in column_contents(rows.select(list(SAMPLE_COLUMNS))).items()},
+        **{n: f"{c}:{ids}" for n, c in column_contents(rows.select(list(step.gives))).items()},
     }
 
 

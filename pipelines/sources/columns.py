@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from pipelines.sources.given import PREFIX, Type, given
 from pipelines.sources.values import NONE, read_chat, read_images, read_options
 from schemas.errors import ConfigError
 
@@ -40,10 +41,12 @@ ROW = pl.Schema(
         "options_ok": pl.Boolean(),
         "images": _IMAGES,
         "unread": pl.String(),
+        "odd": pl.String(),
     }
 )
 """What `pipelines.sources.read` yields. `answer_json` is the answer as JSON where it was published as no text.
-`options_ok` is false where `options_text` holds no list of texts, `unread` a conversation that is none."""
+`options_ok` is false where `options_text` holds no list of texts, `unread` a conversation that is none, `odd` names one of
+the source's `columns` that has not its type in this row. Those columns follow, their names after `given.PREFIX`."""
 
 _FOUND = ("images_text", "conversation")
 """Texts that `settled` reads into columns of `ROW`."""
@@ -55,13 +58,16 @@ They are read as texts, so that an integer where an image or options should be d
 _STRUCT = "{{'bytes': {}, 'path': {}}}"
 
 
-def projection(source: str, columns: Mapping[str, str], *, selected: bool) -> str:
+def projection(
+    source: str, columns: Mapping[str, str], *, selected: bool, kept: Mapping[str, Type] | None = None
+) -> str:
     """The SELECT list that turns columns (name → DuckDB type) into `ROW`. ConfigError says what is wrong and near.
 
-    `selected`: the user wrote the SELECT, so a column with nearly the name of one we read is a mistake.
+    `selected`: the user wrote the SELECT, so a column with nearly the name of one we read is a mistake. `kept` are the
+    columns that samples keep, with their types (`pipelines.sources.given`).
     """
     found = {name.lower(): (name, kind) for name, kind in columns.items()}
-    _check_names(source, list(columns), selected)
+    _check_names(source, [name for name in columns if name.lower() not in (kept or {})], selected)
     parts = {name: _text(source, *found[name]) for name in _TEXTS if name in found}
     parts |= {name: _json(*found[name]) for name in _JSONS if name in found}
     parts.setdefault("row", "CAST(row_number() OVER () - 1 AS VARCHAR)")
@@ -77,7 +83,8 @@ def projection(source: str, columns: Mapping[str, str], *, selected: bool) -> st
     types = {"options": "VARCHAR[]", "images": "STRUCT(bytes BLOB, path VARCHAR)[]"}
     for name in (*ROW, *_FOUND):
         parts.setdefault(name, f"CAST(NULL AS {types.get(name, 'VARCHAR')})")
-    names = [name for name in (*ROW, *_FOUND) if name not in ("options_ok", "unread")]
+    parts |= (own := given(source, kept or {}, found))
+    names = [name for name in dict.fromkeys((*ROW, *_FOUND, *own)) if name not in ("options_ok", "unread")]
     return ", ".join(f'{parts[name]} AS "{name}"' for name in names)
 
 
@@ -103,7 +110,8 @@ def settled(rows: pl.DataFrame) -> pl.DataFrame:
         images = shown if images is None else images.zip_with(images.is_not_null(), shown)
     if images is not None:
         columns["images"] = rows["images"].zip_with(rows["images"].is_not_null(), images)
-    return rows.with_columns(**columns).select([pl.col(name).cast(kind) for name, kind in ROW.items()])
+    own = [name for name in rows.columns if name.startswith(PREFIX)]
+    return rows.with_columns(**columns).select(*(pl.col(name).cast(kind) for name, kind in ROW.items()), *own)
 
 
 def _named_images(texts: pl.Series) -> pl.Series | None:

@@ -39,7 +39,7 @@ def check_source(source: SourceSection) -> dict[str, str]:
     """The columns (name → DuckDB type) that the SELECT gives. Raises the ConfigError that reading would."""
     with _connected(source) as connection:
         columns = _describe(connection, source, _inner(connection, source))
-        projection(source.name, columns, selected=source.select is not None)
+        projection(source.name, columns, selected=source.select is not None, kept=source.columns)
         return columns
 
 
@@ -53,7 +53,8 @@ def read_rows(
     bounds = [n for n in (source.limit, limit) if n is not None]
     with _connected(source) as connection:
         inner = _inner(connection, source)
-        listed = projection(source.name, _describe(connection, source, inner), selected=source.select is not None)
+        columns = _describe(connection, source, inner)
+        listed = projection(source.name, columns, selected=source.select is not None, kept=source.columns)
         source.feed(connection)
         query = f"SELECT {listed} FROM ({inner}\n)"
         if bounds:

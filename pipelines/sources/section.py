@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
+from pipelines.sources.given import Columns
 from pipelines.sources.schemas import known_schema
 from schemas.answer import Answer
 from schemas.section import Section
@@ -31,6 +32,9 @@ class SourceSection(Section):
     )
     select: str | None = Field(default=None, description="DuckDB SELECT … FROM raw that names the columns")
     limit: int | None = Field(default=None, ge=1, description="at most so many rows of this source")
+    columns: Columns = Field(
+        default={}, description="columns that samples keep, each with its type: {caption: str, responses: [str]}"
+    )
     kind: str = Field(default="text", description="answer kind of rows whose column 'kind' is absent or null")
     index_base: Literal[0, 1] | None = Field(
         default=None, description="answers of choices are numbers of options, counted from here; they become letters"

@@ -25,6 +25,7 @@ TYPES: dict[str, str] = {
     "segment": "filters.segment:STEP",
     "pick": "filters.pick:STEP",
     "pair": "filters.pair:STEP",
+    "unfold": "filters.unfold:STEP",
     "promote": "filters.promote:STEP",
     "sql": "filters.sql_step:STEP",
     "dedup": "pipelines.steps.dedup:STEP",

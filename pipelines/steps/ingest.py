@@ -1,12 +1,16 @@
 """The two steps that every recipe begins with: sources become samples, and every gold is put to its own verifier."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from filters.verify.pool import VerifierPool
 from filters.verify.selftest import OtherGolds, add_up, selftest
 from pipelines.run.reading import SAMPLE_COLUMNS
+from pipelines.sources.given import dtypes
+from pipelines.sources.section import SourceSection
 from schemas.errors import BUG, StageError
 from schemas.sample import ANSWER, SOURCE, VERIFIER
 from schemas.split import Split
@@ -24,13 +28,31 @@ def _not_called(tables: Tables, config: StepConfig, context: Context) -> Out:
     raise StageError(f"Sources are read by the runner. {BUG}")
 
 
+class IngestConfig(StepConfig):
+    """The columns that samples keep of their sources beside those that all have, each with its type."""
+
+    columns: dict[str, Any] = Field(default_factory=dict)
+
+
+def ingest_config(sources: Iterable[SourceSection]) -> IngestConfig:
+    """The section of the step, by the sources. Raises ConfigError where two give a column of one name different types."""
+    every = [source.columns for source in sources]
+    dtypes(every)
+    return IngestConfig(columns={name: type_ for columns in every for name, type_ in columns.items()})
+
+
+def _gives(config: StepConfig, known: Known) -> Gives:
+    own = config.columns if isinstance(config, IngestConfig) else {}
+    return Gives({**SAMPLE_COLUMNS, **dtypes([own])}, makes="sample")
+
+
 INGEST = StepType(
     name="ingest",
     summary="reads the sources: each row becomes a sample, or a drop with its reason",
     version=1,
     config=StepConfig,
     reads=lambda config, known: Reads(),
-    gives=lambda config, known: Gives(SAMPLE_COLUMNS, makes="sample"),
+    gives=_gives,
     body=_not_called,
     facts=_facts,
     golds=frozenset({"answer"}),
