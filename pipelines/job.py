@@ -127,6 +127,8 @@ class Job:
 
 def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
     """The job of a compiled recipe in a workspace; `more` are fields of its `Build`."""
+    for source in compiled.document.sources:
+        source.locate(workspace / "releases")
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
 
 

@@ -75,6 +75,9 @@ class SourceSection(Section):
         """`image_folders` where the recipe names none."""
         return ()
 
+    def locate(self, releases: Path) -> None:
+        """Find what lies among the releases of a workspace, before anything is read. Raises ConfigError."""
+
     @abstractmethod
     def attach(self, connection: Any, scratch: Path) -> None:
         """Make the table `raw` in a DuckDB connection; its rows need not be there yet. `scratch` is a folder for copies

@@ -8,9 +8,17 @@ from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.image_folder import ImageFolderSource
+from pipelines.sources.release import ReleaseSource
 from pipelines.sources.scenes import ScenesSource
 
 Source = Annotated[
-    HuggingFaceSource | ParquetSource | JsonlSource | CsvSource | ImageFolderSource | EasyVqaSource | ScenesSource,
+    HuggingFaceSource
+    | ParquetSource
+    | JsonlSource
+    | CsvSource
+    | ImageFolderSource
+    | EasyVqaSource
+    | ScenesSource
+    | ReleaseSource,
     Field(discriminator="type"),
 ]

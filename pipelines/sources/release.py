@@ -1,0 +1,120 @@
+"""An earlier release as a source: the next round of a recipe, or another recipe, goes on from what went out."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue, PrivateAttr, field_validator
+
+from pipelines.sources.section import SMALL, SourceSection, quoted
+from pipelines.store.workspace import BUILD_NAME, read_json
+from schemas.errors import ConfigError, nearest
+
+_VERSION = re.compile(rf"(?P<recipe>{BUILD_NAME})@(?P<version>v[1-9]\d*)")
+
+_TURN = "list_extract(list_filter(prompt, turn -> turn.role = 'user'), -1).content"
+_PIECE = """substring(turn, coalesce(image_positions[i], 0) + 1,
+    coalesce(image_positions[i + 1], length(turn)) - coalesce(image_positions[i], 0))"""
+_MARKED = f"array_to_string(list_transform(range(len(image_positions) + 1), i -> {_PIECE}), '<image>')"
+_LETTERED = "list_transform(range(1, len(options) + 1), i -> chr(64 + CAST(i AS INTEGER)) || ') ' || options[i])"
+_BARE = f"""CASE WHEN len(options) = 0 THEN {_MARKED}
+    ELSE replace({_MARKED}, chr(10) || array_to_string({_LETTERED}, ' '), '') END"""
+"""The question of a row: its last turn without the list of options, with a mark where each image stands."""
+
+
+_SAID = {
+    "completion": """list({'text': list_extract(completion, -1).content, 'model': teacher} ORDER BY "row")""",
+    "chosen": """flatten(list([{'text': list_extract(chosen, -1).content, 'model': chosen_model, 'preferred': true},
+        {'text': list_extract(rejected, -1).content, 'model': rejected_model, 'preferred': false}] ORDER BY "row"))""",
+}
+"""What all rows of a sample say, by the column that tells completions from pairs."""
+
+
+class ReleaseSource(SourceSection):
+    """Rows of one config of a release, as samples: question, gold, verifier, options, images and group as they went out.
+
+    `question` is the last user turn of the prompt, as the student was put it (or a column `question`, where the release
+    has one); `row` is the id that the sample had. All other columns of the release can be named in `select` and kept by
+    `columns`, such as `solution: str`. Of a sample with several completions or pairs there is one row, whose `responses` are
+    all of them (`columns: {responses: [{text: str, model: str}]}`, of pairs also `preferred: bool`), for `unfold`.
+    """
+
+    type: Literal["release"] = "release"
+    path: str = Field(description="RECIPE@vN in the workspace, or the folder of a release")
+    config: str = Field(default="rl", description="which config of it is read")
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @field_validator("path")
+    @classmethod
+    def _one_version(cls, path: str) -> str:
+        if re.fullmatch(BUILD_NAME, path) and not Path(path).is_dir():
+            raise ValueError(
+                f"'{path}' names no version; write one, such as {path}@v1, so that no recipe reads what it is about to make"
+            )
+        return path
+
+    def locate(self, releases: Path) -> None:
+        """Find the release among those of a workspace. Raises ConfigError where it is not there."""
+        match = _VERSION.fullmatch(self.path)
+        folder = releases / match["recipe"] / match["version"] if match else Path(self.path).expanduser()
+        if not (folder / "manifest.json").is_file():
+            made = sorted(f"{p.parent.parent.name}@{p.parent.name}" for p in releases.glob("*/v*/manifest.json"))
+            there = (
+                f" There are {', '.join(made[:10])}." if made else " There is none here yet; build the earlier recipe."
+            )
+            raise ConfigError(
+                f"Source '{self.name}': there is no release '{self.path}'.{nearest(self.path, made)}"
+                + (there if match else "")
+            )
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """The release's folder. Raises ConfigError where it has not been found."""
+        if self._folder is None:
+            self.locate(Path())
+        assert self._folder is not None
+        return self._folder
+
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.folder,)
+
+    def files(self) -> list[str]:
+        found = sorted(str(path) for path in (self.folder / self.config).glob("*.parquet"))
+        if not found:
+            held = sorted({path.parent.name for path in self.folder.glob("*/*.parquet")})
+            raise ConfigError(
+                f"Source '{self.name}': {self.path} has no config '{self.config}'.{nearest(self.config, held)} "
+                f"It has {', '.join(held)}."
+            )
+        return found
+
+    def attach(self, connection: Any, scratch: Path) -> None:
+        connection.execute(
+            f"CREATE VIEW released AS SELECT * FROM read_parquet([{', '.join(map(quoted, self.files()))}])"
+        )
+        names = {name for name, *_ in connection.execute("DESCRIBE released").fetchall()}
+        held = next((said for column, said in _SAID.items() if column in names), None)
+        rows = f"SELECT *, {_TURN} AS turn FROM released"
+        if held is not None:  # one row a sample, with all that was said to it
+            said = f'SELECT id AS of, {held} AS responses, min("row") AS one FROM released GROUP BY id'
+            rows = f'SELECT r.*, responses FROM ({rows}) r JOIN ({said}) ON id = of AND "row" = one'
+        given = {"answer": "answer ->> '$.raw'", "kind": "answer ->> '$.kind'", '"row"': "id"}
+        if "question" not in names:
+            given["question"] = _BARE
+        hidden = ["turn", *(name for name in ("answer", "row", "index") if name in names)]
+        columns = ", ".join(f"{value} AS {name}" for name, value in given.items())
+        connection.execute(
+            f"CREATE VIEW raw AS SELECT * EXCLUDE ({', '.join(map(_quoted, hidden))}), {columns} FROM ({rows})"
+        )
+
+    def stamp(self) -> JsonValue:
+        return [self.config, str((read_json(self.folder / "manifest.json") or {}).get("content"))]
+
+    def is_small(self) -> bool:
+        return sum(Path(file).stat().st_size for file in self.files()) <= SMALL
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
