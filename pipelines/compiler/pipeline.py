@@ -57,12 +57,16 @@ class Step:
         """The recipe's names of the models that it asks."""
         return self.type.asks.models(self.config) if self.type.asks is not None else ()
 
+    def named_sources(self) -> Iterator[tuple[str, Source]]:
+        """Every column that it reads, of its own rows and beside them, by a name that tells where it is read."""
+        yield from self.sources.items()
+        yield from ((f"where {name}", source) for name, source in self.where_sources.items())
+        for beside, neighbours in self.beside.items():
+            yield from ((f"{beside} {name}", source) for name, source in neighbours.sources.items())
+
     def all_sources(self) -> Iterator[Source]:
-        """Every column that it reads, of its own rows and beside them."""
-        yield from self.sources.values()
-        yield from self.where_sources.values()
-        for neighbours in self.beside.values():
-            yield from neighbours.sources.values()
+        """The sources of `named_sources`."""
+        return (source for _, source in self.named_sources())
 
     @property
     def read(self) -> frozenset[Column]:

@@ -1,5 +1,6 @@
 """The first step: sources become samples, dealt to buckets by their ids."""
 
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -47,6 +48,7 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
         needed = build.buckets or buckets_for(samples)
         if record.buckets < needed or build.buckets not in (None, record.buckets):
             record.start(needed)
+            _clear(build.folder, but=step.name)
         parts: dict[str, dict[str, Any]] = {}
         tables = {
             ROWS: pl.scan_parquet(kept).with_columns(sample_id="id", parent_id=pl.lit(None, pl.String)),
@@ -67,6 +69,16 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
                 _put(folder, name, number, empty, parts, step)
     total = sum(found["kept"] for found in parts.values())
     record.put(step, _summary(build, step, record, parts, dropped, total, time.monotonic() - started))
+
+
+def _clear(folder: Path, but: str) -> None:
+    """Remove the tables of all steps, whose parts are those of another number of buckets; scratch of `but` stays."""
+    for found in folder.iterdir():
+        if found.is_dir() and found.name != but:
+            shutil.rmtree(found)
+        elif found.is_dir():
+            for old in found.glob("*-*.parquet"):
+                old.unlink()
 
 
 def _put(

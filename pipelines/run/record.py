@@ -6,13 +6,15 @@ exactly its readers, whenever the build was stopped. The record is written after
 there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipelines.compiler.describe import describe
+from pipelines.compiler.names import Source
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
+from pipelines.run.refusals import asks_again
 from pipelines.store.current import Tables
 from pipelines.store.workspace import read_json, write_json
 from schemas.ids import content_id
@@ -62,6 +64,20 @@ class Record:
         """Have a step computed again."""
         self._found["steps"].pop(step.name, None)
 
+    def begin(self, step: Step, buckets: Iterable[int]) -> dict[str, Any]:
+        """Forget what is about to be written anew, so that what a kill leaves half done is not taken for what it was.
+
+        Returns the records of the buckets that stay.
+        """
+        found = self.step(step.name)
+        if found is None:
+            return {}
+        same = found["fingerprint"] == self.fingerprint(step)
+        gone = {str(bucket) for bucket in buckets}
+        found["buckets"] = {name: part for name, part in found["buckets"].items() if same and name not in gone}
+        write_json(self._found, self._path)
+        return dict(found["buckets"])
+
     def put(self, step: Step, record: Mapping[str, Any]) -> None:
         self._found["steps"][step.name] = dict(record)
         known = {s.name for s in self._pipeline.steps}
@@ -92,6 +108,7 @@ class Record:
                     "gives": {name: str(dtype) for name, dtype in step.gives.items()},
                     "gold_visible": step.gold_visible,
                     "before": step.before,
+                    "reads": {name: _addresses(source) for name, source in step.named_sources()},
                     "facts": step.type.facts(step.config, self._build),
                 }
             )
@@ -114,6 +131,11 @@ class Record:
         record = self.step(step.name)
         if record is None or record["fingerprint"] != self.fingerprint(step):
             return False
+        if self._build.buckets not in (None, self.buckets):
+            return False
+        models, asked = self._build.recipe.models, record.get("asked", {})
+        if asks_again(asked, models, retry=self._build.retry_errors):
+            return False
         part = record["buckets"].get(str(bucket))
         if part is None or part.get("unanswered") or part["inputs"] != self.inputs(step, bucket):
             return False
@@ -125,6 +147,10 @@ class Record:
         found = [bucket for bucket in range(self.buckets) if not self.is_fresh(step, bucket)]
         whole = step.type.scope(step.config) == "all"
         return list(range(self.buckets)) if found and whole else found
+
+
+def _addresses(source: Source) -> list[str]:
+    return [*(f"{column.step}.{column.name}" for column in source.columns), *source.path]
 
 
 def _size(path: Path) -> int | None:

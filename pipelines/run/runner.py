@@ -81,11 +81,10 @@ class Runner:
         )
         if asking is not None:
             asking.ask()
-        before = self.record.step(step.name) or {}
-        same = before.get("fingerprint") == self.record.fingerprint(step)
-        done = Outcome(parts=dict(before["buckets"]) if same else {})
+        whole = step.type.scope(step.config) == "all"
+        done = Outcome(parts=self.record.begin(step, range(self.record.buckets) if whole else stale))
         ends: Counter[tuple[str, str]] = Counter()
-        if step.type.scope(step.config) == "all":
+        if whole:
             self._whole(step, context, asking, done, ends)
         else:
             for bucket in stale:
@@ -251,7 +250,8 @@ class Runner:
                 totals[model] = (cut + count * (end == "length"), every + count * (end in ("length", "stop")))
             record["warnings"] = list(cut_off(step, totals))
             record["asked"] = {model: _cost(receipt) for model, receipt in asking.receipts.items()}
-            _check_one_answered(step, record, totals)
+            if not record["kept"]:
+                _check_one_answered(step, record, totals)
         return record
 
 

@@ -203,3 +203,41 @@ def test_empty_buckets_have_their_columns(tmp_path: Path, source: Path) -> None:
     table = pl.read_parquet(tmp_path / "builds" / "tiny" / "a" / "rows-0063.parquet")
     assert table.schema == {"id": pl.String, "x": pl.Int64}
     assert len(rows(runner, "sample", "x")) == 12
+
+
+def test_what_a_kill_left_half_written_is_not_taken_for_what_it_was(tmp_path: Path, source: Path) -> None:
+    """A part is written anew with as many bytes, and the build dies before it can be recorded; then the recipe goes back."""
+
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    old, new = pipeline(give("a", x="'1'"), give("b", y="x")), pipeline(give("a", x="'2'"), give("b", y="x"))
+    run(tmp_path, source, old)
+    runner = Runner(tiny_build(tmp_path, source), new)
+
+    def put(*_: Any) -> None:
+        raise Killed
+
+    runner.record.put = put  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        runner.run_all()
+    again = run(tmp_path, source, old)
+    assert {x for (x,) in rows(again, "sample", "x").values()} == {"1"}
+
+
+def test_another_number_of_buckets_leaves_no_part_of_the_old_one(tmp_path: Path, source: Path) -> None:
+    steps = pipeline(give("a", x="question"), ("make", {"n": 2}))
+    run(tmp_path, source, steps, buckets=8)
+    one = run(tmp_path, source, steps, buckets=2)
+    assert len(rows(one, "trace", "text")) == 24
+    assert sorted(p.name for p in (tmp_path / "builds" / "tiny" / "make").glob("rows-*")) == [
+        "rows-0000.parquet",
+        "rows-0001.parquet",
+    ]
+
+
+def test_a_name_that_comes_to_mean_another_column_makes_its_reader_stale(tmp_path: Path, source: Path) -> None:
+    two = (give("a", x="question"), give("b", x="answer"))
+    run(tmp_path, source, pipeline(*two, give("c", y="a.x", z="b.x")))
+    other = Runner(tiny_build(tmp_path, source), pipeline(*two, give("c", y="b.x", z="a.x")))
+    assert [step.name for step in other.stale()] == ["c"]
