@@ -4,6 +4,8 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.explain.step_build import RECORD, StepBuild
+from pipelines.explain.views import open_views
 from pipelines.road.stages import ROAD
 from pipelines.store.read_only_sql import connect, lock, statement_kinds
 from pipelines.store.workspace import Workspace, is_trial
@@ -51,6 +53,8 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     Raises ConfigError where there is no build, or several and none is named.
     """
     folder = find_build(workspace, recipe)
+    if (folder / RECORD).is_file():
+        return open_views(Workspace(workspace), StepBuild(folder))
     db: duckdb.DuckDBPyConnection = connect()
     for view, (stage, table) in TABLES.items():
         path = folder / stage / f"{table}.parquet"
@@ -90,7 +94,9 @@ def _rollout_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def find_build(workspace: Path, recipe: str | None) -> Path:
     """The folder of the build that is meant."""
-    found = sorted(p.name for p in (workspace / "builds").glob("*") if any(p.glob("*/stage.json")))
+    found = sorted(
+        p.name for p in (workspace / "builds").glob("*") if (p / RECORD).is_file() or any(p.glob("*/stage.json"))
+    )
     products = [name for name in found if not is_trial(name)] or found
     if recipe is None and len(products) == 1:
         return workspace / "builds" / products[0]
@@ -119,7 +125,8 @@ def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
         )
     try:
         with open_tables(workspace, recipe) as db:
-            lock(db, folders=[find_build(workspace, recipe), Workspace(workspace).completions])
+            logs = [Workspace(workspace).completions, Workspace(workspace).prompts]
+            lock(db, folders=[find_build(workspace, recipe), *logs])
             answer = db.sql(sql)
             return "" if answer is None else str(answer)
     except duckdb.Error as error:

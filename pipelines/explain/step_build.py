@@ -1,0 +1,119 @@
+"""A build of steps as it lies on disk, read by what its record says: no recipe and no compiler is needed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.store.step_tables import part
+from pipelines.store.workspace import is_trial, read_json
+
+RECORD = "build.json"
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """What a build knows of one of its steps: see `pipelines.compiler.describe`."""
+
+    number: int
+    name: str
+    type: str
+    unit: str
+    makes: bool
+    of: str
+    makers: frozenset[str]
+    where: str | None
+    gives: tuple[str, ...]
+    models: tuple[str, ...]
+    gold_visible: bool
+
+    def works_on(self, unit: str, made_by: str) -> bool:
+        """Whether rows that `made_by` made are among those that the step works on."""
+        return self.of == unit and made_by in self.makers
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a unit at the end of the pipeline; the last of `steps` that wrote a row gives its value."""
+
+    name: str
+    column: str
+    steps: tuple[str, ...]
+
+
+class StepBuild:
+    """The tables and records in `folder`. Steps that have not run yet have no tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        found = read_json(folder / RECORD)
+        self._found: dict[str, Any] = found if isinstance(found, dict) else {}
+
+    @cached_property
+    def steps(self) -> tuple[StepFacts, ...]:
+        return tuple(_facts(number, step) for number, step in enumerate(self._pipeline["steps"]))
+
+    @cached_property
+    def units(self) -> dict[str, tuple[Column, ...]]:
+        """The columns of the rows of each unit, by their short names, or by addresses where those are not enough."""
+        return {
+            unit: tuple(Column(c["name"], c["column"], tuple(c["steps"])) for c in columns)
+            for unit, columns in self._pipeline["units"].items()
+        }
+
+    @property
+    def _pipeline(self) -> dict[str, Any]:
+        return self._found.get("pipeline") or {"steps": [], "units": {}}
+
+    def record(self, step: str) -> dict[str, Any] | None:
+        found = self._found.get("steps", {}).get(step)
+        return found if isinstance(found, dict) else None
+
+    def buckets(self, step: str) -> list[int]:
+        return sorted(int(bucket) for bucket in (self.record(step) or {}).get("buckets", {}))
+
+    def parts(self, step: str, table: str) -> list[Path]:
+        """The files of a step's table, of the buckets that its record names."""
+        paths = (part(self.folder / step, table, bucket) for bucket in self.buckets(step))
+        return [path for path in paths if path.is_file()]
+
+    def table(self, step: str, table: str, bucket: int) -> pl.DataFrame | None:
+        path = part(self.folder / step, table, bucket)
+        return pl.read_parquet(path, glob=False) if bucket in self.buckets(step) and path.is_file() else None
+
+
+def step_builds(workspace: Path) -> Iterator[StepBuild]:
+    """The builds of steps in a workspace, trials last."""
+    found = [p.parent for p in (workspace / "builds").glob(f"*/{RECORD}")]
+    for folder in sorted(found, key=lambda p: (is_trial(p.name), p.name)):
+        yield StepBuild(folder)
+
+
+def plural(unit: str, count: int = 2) -> str:
+    """The name of several rows of a unit: samples, critiques, boxes, summaries."""
+    if count == 1:
+        return unit
+    if unit.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{unit}es"
+    return f"{unit[:-1]}ies" if unit.endswith("y") and unit[-2:-1] not in "aeiou" else f"{unit}s"
+
+
+def _facts(number: int, step: dict[str, Any]) -> StepFacts:
+    of = step["of"]
+    return StepFacts(
+        number,
+        step["name"],
+        step["type"],
+        step["unit"],
+        step["makes"],
+        of["unit"],
+        frozenset(of["makers"]),
+        step["where"],
+        tuple(step["gives"]),
+        tuple(step["models"]),
+        step["gold_visible"],
+    )

@@ -1,0 +1,137 @@
+"""SQL over a build of steps: a view for each unit, for each step and for what the logs hold, on the parquet files.
+
+    samples, traces, …     the living rows of a unit: their ids, `made_by`, and all columns as the last step wrote them
+    <step>                 the rows that a step wrote, as it wrote them; `<step>_rows` where a view has its name already
+    <step>_dropped         the rows that it dropped: `id, parent_id, reason, evidence`
+    dropped                all drops: `step, unit, id, parent_id, reason, evidence`
+    asked                  what was asked of models, of which row, and the keys of prompt and reply
+    completions, failures, prompts    the logs, of all builds of the workspace
+
+A value is that of the last step that wrote the row, by presence; a null that a step wrote counts. A column whose short name
+is ambiguous or outdated at the end of the pipeline has its address as its name: "step.column".
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipelines.explain.step_build import Column, StepBuild, StepFacts, plural
+from pipelines.store.read_only_sql import connect
+from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS
+from pipelines.store.workspace import Workspace
+
+_LOGS = ("completions", "failures", "prompts", "dropped", "asked")
+
+
+def open_views(workspace: Workspace, build: StepBuild) -> Any:
+    """A DuckDB connection with the views of a build. The caller closes it, and locks it before foreign SQL runs."""
+    db = connect()
+    for name, query in views(workspace, build).items():
+        db.execute(f"CREATE VIEW {_name(name)} AS {query}")
+    return db
+
+
+def views(workspace: Workspace, build: StepBuild) -> dict[str, str]:
+    """The SQL of all views, by name, in the order in which they can be made."""
+    found: dict[str, str] = {}
+    ran = [step for step in build.steps if build.parts(step.name, ROWS)]
+    units = {unit: plural(unit) for unit in build.units if any(s.makes and s.unit == unit for s in ran)}
+    taken = {*units.values(), *_LOGS}
+    for step in ran:
+        found[f"{step.name}_rows" if step.name in taken else step.name] = _files(build.parts(step.name, ROWS))
+        if drops := build.parts(step.name, DROPS):
+            found.setdefault(f"{step.name}_dropped", _files(drops))
+    found["dropped"] = _union(_drops(build, ran)) or (
+        'SELECT NULL::VARCHAR AS step, NULL::VARCHAR AS unit, NULL::VARCHAR AS "id", NULL::VARCHAR AS parent_id, '
+        "NULL::VARCHAR AS reason, NULL::VARCHAR AS evidence WHERE false"
+    )
+    asked = ((s, build.parts(s.name, REQUESTED)) for s in ran)
+    if query := _union(f"SELECT {_text(s.name)} AS step, * FROM ({_files(paths)})" for s, paths in asked if paths):
+        found["asked"] = query
+    for unit, name in units.items():
+        found[name] = _unit(build, ran, unit)
+    return found | _logs(workspace)
+
+
+def _drops(build: StepBuild, steps: Iterable[StepFacts]) -> Iterator[str]:
+    for step in steps:
+        if paths := build.parts(step.name, DROPS):
+            facts = f"{_text(step.name)} AS step, {_text(step.unit)} AS unit"
+            yield f"SELECT {facts}, id, parent_id, reason, evidence FROM ({_files(paths)})"
+
+
+def _gone(build: StepBuild, steps: list[StepFacts]) -> str:
+    """The ids of rows that a step dropped, and of all that was made of them."""
+    gates = [s for s in steps if not s.makes and build.parts(s.name, DROPS)]
+    made = _union(f"SELECT id, parent_id FROM ({_files(build.parts(s.name, ROWS))})" for s in steps if s.makes)
+    drops = _union(f"SELECT id FROM ({_files(build.parts(s.name, DROPS))})" for s in gates)
+    if not drops or not made:
+        return "SELECT NULL::VARCHAR AS id WHERE false"
+    return (
+        f"WITH RECURSIVE made AS ({made}), gone(id) AS ({drops} UNION "
+        "SELECT made.id FROM made JOIN gone ON made.parent_id = gone.id) SELECT id FROM gone"
+    )
+
+
+def _unit(build: StepBuild, steps: list[StepFacts], unit: str) -> str:
+    """The living rows of a unit with their current values."""
+    makers = [s for s in steps if s.makes and s.unit == unit]
+    rows = _union(
+        f"SELECT id, sample_id, parent_id, {_text(s.name)} AS made_by FROM ({_files(build.parts(s.name, ROWS))})"
+        for s in makers
+    )
+    gone = [f"SELECT id FROM ({_gone(build, steps)})"]
+    gone += [f"SELECT id FROM ({_files(paths)})" for s in makers if (paths := build.parts(s.name, RETIRED))]
+    ran = {step.name for step in steps}
+    selects, joins = ["made.*"], []
+    groups: dict[tuple[str, ...], list[Column]] = {}
+    for column in build.units[unit]:
+        groups.setdefault(tuple(step for step in column.steps if step in ran), []).append(column)
+    for place, (givers, columns) in enumerate(groups.items()):
+        if givers:
+            selects += [f"v{place}.{_name(c.name)}" for c in columns]
+            joins.append(f"LEFT JOIN ({_overlay(build, givers, columns)}) v{place} ON v{place}.id = made.id")
+    return (
+        f"SELECT {', '.join(selects)} FROM ({rows}) made {' '.join(joins)} "
+        f"WHERE made.id NOT IN (SELECT id FROM ({' UNION ALL '.join(gone)}) WHERE id IS NOT NULL)"
+    )
+
+
+def _overlay(build: StepBuild, givers: tuple[str, ...], columns: list[Column]) -> str:
+    """`id` and columns, of each row the values of the last giver that wrote it."""
+    named = ", ".join(f"{_name(c.column)} AS {_name(c.name)}" for c in columns)
+    tables = [
+        f"SELECT id, {named}, {place} AS __step FROM ({_files(build.parts(giver, ROWS))})"
+        for place, giver in enumerate(givers)
+    ]
+    last = "" if len(givers) == 1 else " QUALIFY row_number() OVER (PARTITION BY id ORDER BY __step DESC) = 1"
+    return f"SELECT * EXCLUDE (__step) FROM ({' UNION ALL BY NAME '.join(tables)}){last}"
+
+
+def _logs(workspace: Workspace) -> dict[str, str]:
+    completions, prompts = workspace.completions, workspace.prompts
+    found = {}
+    for name, folder, columns in (
+        ("completions", completions, "*"),
+        ("failures", completions / "failures", "*"),
+        ("prompts", prompts, "DISTINCT ON (key) key AS prompt_key, messages, prefix, constraint"),
+    ):
+        if any(folder.glob("part-*.parquet")):
+            found[name] = f"SELECT {columns} FROM read_parquet({_text(str(folder / 'part-*.parquet'))})"
+    return found
+
+
+def _files(paths: Iterable[Path]) -> str:
+    return f"SELECT * FROM read_parquet([{', '.join(_text(str(path)) for path in paths)}])"
+
+
+def _union(queries: Iterable[str]) -> str:
+    return " UNION ALL ".join(queries)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _name(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
