@@ -223,11 +223,21 @@ def show(
 
 
 @app.command()
-def why(id: str, workspace: WorkspaceOption = HERE) -> None:
-    """Tell the whole story of one row: what it is, what models said of it, what each stage decided and why."""
+def why(
+    id: str,
+    workspace: WorkspaceOption = HERE,
+    recipe: Annotated[str | None, typer.Option(help="Which build, where several have the row.")] = None,
+) -> None:
+    """Tell the story of one row of any unit: what was asked, what models replied, what each step decided and why."""
     with sentences():
         from rich.console import Console
 
+        from flows.row_story import tell_row
+        from pipelines.explain.story import row_story
+
+        if (found := row_story(workspace, id, recipe)) is not None:
+            tell_row(found, Console())
+            return
         from flows.story import tell
         from pipelines.explain.why import story
 
@@ -240,7 +250,7 @@ def query(
     workspace: WorkspaceOption = HERE,
     recipe: Annotated[str | None, typer.Option(help="Which build, where the workspace holds several.")] = None,
 ) -> None:
-    """Ask the tables of a build in SQL: samples, captions, traces, rollouts, difficulty, dropped, completions, …"""
+    """Ask the tables of a build in SQL: a view for each unit and each step, dropped, asked, prompts, completions, …"""
     with sentences():
         from pipelines.explain.query import run_query
 

@@ -1,0 +1,63 @@
+"""Where a row stands in the release that a build wrote."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from pipelines.explain.rows import Found, parents
+from pipelines.explain.step_build import StepBuild
+from pipelines.store.workspace import Workspace
+
+_BESIDE = frozenset({"rollouts", "images", "pictures"})
+"""Folders of a release that are no configs."""
+
+
+class Place(NamedTuple):
+    """A config of a release that holds a row, or with `own` False only rows of its sample."""
+
+    release: Path
+    config: str
+    own: bool
+
+
+def places(workspace: Workspace, build: StepBuild, row: Found) -> list[Place]:
+    """The configs of the build's release that the row stands in; only what its latest release step wrote is looked at."""
+    line = [row, *parents(build, row)]
+    samples = [one.id for one in line if one.unit == "sample"]
+    return [place for release in _releases(workspace, build) for place in _in(release, row, samples[:1])]
+
+
+def refusals(workspace: Workspace, build: StepBuild, row: Found) -> Iterator[dict[str, Any]]:
+    """Why a release step left the row out although it was alive: rows of its table of drops (`step, reason, evidence`)."""
+    for release in _releases(workspace, build):
+        path = release / "dropped.parquet"
+        if path.is_file():
+            drops = pl.scan_parquet(path, glob=False)
+            if "step" in drops.collect_schema():
+                out = [step.name for step in build.steps if step.type == "release"]
+                mine = drops.filter((pl.col("id") == row.id) & pl.col("step").is_in(out)).collect()
+                yield from mine.iter_rows(named=True)
+
+
+def _releases(workspace: Workspace, build: StepBuild) -> Iterator[Path]:
+    for step in build.steps:
+        path = build.folder / step.name / "version.parquet"
+        if step.type == "release" and build.record(step.name) is not None and path.is_file():
+            release = workspace.releases(build.name) / str(pl.read_parquet(path)["version"][0])
+            if release.is_dir():
+                yield release
+
+
+def _in(release: Path, row: Found, samples: list[str]) -> Iterator[Place]:
+    for folder in sorted(p for p in release.iterdir() if p.is_dir() and p.name not in _BESIDE):
+        parts = sorted(folder.glob("*.parquet"))
+        if not parts:
+            continue
+        rows = pl.scan_parquet(parts)
+        columns = rows.collect_schema()
+        if "row" in columns and rows.filter(pl.col("row") == row.id).select("id").head(1).collect().height:
+            yield Place(release, folder.name, own=True)
+        elif rows.filter(pl.col("id").is_in(samples)).select("id").head(1).collect().height:
+            yield Place(release, folder.name, own=row.unit == "sample")
