@@ -51,6 +51,14 @@ def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
     return {"model": pl.String(), **dict.fromkeys(COUNTS, pl.Int32()), **dict.fromkeys(rates, pl.Float64())}
 
 
+STOPPED = {"in_band": pl.Boolean(), "stopped": pl.String()}
+"""What replies say of the rows that they answer, where asking stopped as soon as the answers decided; given on as it is."""
+
+
+def _stopped(of: str | tuple[str, ...], known: Known) -> dict[str, pl.DataType]:
+    return STOPPED if set(STOPPED) <= set(known.types(of)) else {}
+
+
 def over(config: DifficultyStepConfig, known: Known) -> str | tuple[str, ...]:
     """The rows that get the counts: those of `to` that the counted ones were made from, or all samples.
 
@@ -82,6 +90,7 @@ def reads(config: DifficultyStepConfig, known: Known) -> Reads:
     right.type(known.types(of))
     facts = {name: read(name, dtype, optional=True) for name, dtype in _FACTS.items()}
     sizes = {name: number(name, of, known, optional=True) for name in ("score", "tokens")}
+    facts |= {name: read(name, dtype) for name, dtype in _stopped(of, known).items()}
     counted = Beside(of, {**facts, **sizes, **reads_of(right.references)}, dropped=True, gold_free=True)
     return Reads(beside={"counted": counted})
 
@@ -99,12 +108,16 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     wrong = (pl.col("came_to") == "wrong").sum().cast(pl.Int32)
     tallied = replies.with_columns(came_to).group_by(id="sample_id").agg(wrong=wrong)
     measured = measure(replies, config).join(tallied, on="id", how="left", maintain_order="left", validate="1:1")
+    if "in_band" in replies.columns:
+        ended = replies.group_by(id="sample_id").agg(pl.col(name).drop_nulls().first() for name in STOPPED)
+        measured = measured.join(ended, on="id", how="left", maintain_order="left", validate="1:1")
     kept, dropped = drop_unmeasured(tables.rows.select("id"), measured, config)
     if config.unmeasured == "keep":
         kept, dropped = tables.rows.select("id").join(measured, on="id", how="left"), dropped.head(0)
         kept = kept.with_columns(pl.col(COUNTS).fill_null(0))
     found = dict(replies.select(came_to).group_by("came_to").len().iter_rows())
-    given = [pl.col(name).cast(dtype) for name, dtype in columns(config).items()]
+    every = columns(config) | (STOPPED if "in_band" in replies.columns else {})
+    given = [pl.col(name).cast(dtype) for name, dtype in every.items()]
     notes: dict[str, int] = {name: found[name] for name in VERDICTS if name in found}
     return Out(kept.select("id", *given), named(dropped, context.name), notes=notes)
 
@@ -127,7 +140,7 @@ STEP = StepType(
     version=1,
     config=DifficultyStepConfig,
     reads=reads,
-    gives=lambda config, known: Gives(columns(config)),
+    gives=lambda config, known: Gives({**columns(config), **_stopped(config.of or "rollout", known)}),
     body=body,
     of="rollout",
     over=over,

@@ -9,7 +9,7 @@ comes in the `Context`. Rows are joined by id, never by order.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import polars as pl
@@ -44,7 +44,7 @@ class Read:
     """A column that a step reads. It has the type `dtype`, unless that is None: any.
 
     Where it is `optional` and nothing before the step gives it, the step gets nulls. Prompts and SQL read it as `text`: a
-    gold is then read as it was published.
+    gold is then read as it was published. One that is `unseen` decides what is asked, and is shown to no model.
     """
 
     ref: Reference
@@ -57,6 +57,11 @@ class Read:
 def read(name: str, dtype: pl.DataType | None = None, *, optional: bool = False) -> Read:
     """A read by the dotted name that recipes write."""
     return Read(tuple(name.split(".")), dtype, optional)
+
+
+def hidden(reads: Mapping[str, Read]) -> dict[str, Read]:
+    """What a step decides by and shows to no model: `reads` under the names `gold:<name>`, beside what its prompts read."""
+    return {f"gold:{name}": replace(one, unseen=True) for name, one in reads.items()}
 
 
 def reads_of(references: Iterable[Reference]) -> dict[str, Read]:

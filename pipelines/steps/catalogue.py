@@ -9,7 +9,7 @@ TYPES: dict[str, str] = {
     "ask": "generators.ask:STEP",
     "caption": "generators.presets.caption:STEP",
     "distill": "generators.presets.distill:STEP",
-    "rollout": "generators.presets.rollout:STEP",
+    "rollout": "pipelines.steps.rollout:STEP",
     "judge": "generators.presets.judge:STEP",
     "rewrite": "generators.presets.rewrite:STEP",
     "critique": "generators.presets.critique:STEP",

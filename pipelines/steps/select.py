@@ -20,6 +20,7 @@ from pipelines.steps import selection_columns
 from pipelines.steps.row_vectors import COLUMNS as SHOWN
 from pipelines.steps.row_vectors import VectorsConfig, row_vectors
 from pipelines.steps.selection_columns import Measured
+from pipelines.steps.selection_window import check_adaptive
 from pipelines.steps.set_context import SetBuild, build_of, searches_table
 from pipelines.steps.vectors import Searches, image_identity, text_identity
 from schemas.errors import nearest
@@ -77,6 +78,8 @@ class SelectConfig(StepConfig, Selection, Measured):
 
 def _reads(config: SelectConfig, known: Known) -> Reads:
     types = known.types(config.of or "sample")
+    if {"k", "n"} & set(columns_read(config)):
+        check_adaptive(config, config.k, known)
     columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
     columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
     columns |= {"flags": read(config.address("flags"), pl.List(pl.String()))} if config.without else {}

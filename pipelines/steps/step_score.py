@@ -10,7 +10,6 @@ section calls it wrong.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -33,7 +32,7 @@ from schemas.completion import Request, Sampling
 from schemas.ids import canonical_json
 from schemas.reply_shape import Form, Reply
 from schemas.split import DROPPED
-from schemas.step import Asks, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
+from schemas.step import Asks, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
 
 GIVES = {"right": pl.Int32(), "tried": pl.Int32(), "score": pl.Float64(), "step_right": pl.Boolean()}
 """Of the continuations of a segment `tried` could be judged and `right` of them reach the gold; `score` is their ratio,
@@ -126,8 +125,7 @@ def _reads(config: StepScoreConfig, known: Known) -> Reads:
     """What the prompt shows, the text so far, and the gold, which the model is not shown."""
     found = dict(contract.reads(_before(config, known), known).rows)
     found |= {"place": read("place", pl.Int32()), "kind": read("kind", pl.String(), optional=True)}
-    golds = {f"gold:{name}": replace(one, unseen=True) for name, one in gold_reads(config.of or _OF, known).items()}
-    return Reads(found | golds)
+    return Reads(found | hidden(gold_reads(config.of or _OF, known)))
 
 
 def more(rows: pl.DataFrame, answers: pl.DataFrame, config: StepScoreConfig, context: Context) -> Iterator[Request]:

@@ -1,5 +1,7 @@
 """No column that steps give needs quotes in SQL."""
 
+from types import SimpleNamespace
+
 import duckdb
 import pytest
 
@@ -20,7 +22,7 @@ from filters.verify import step as verify
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_columns_can_be_written_bare(step, config) -> None:
-    names = step.gives(step.config(**config), None).columns
+    names = step.gives(step.config(**config), SimpleNamespace(types=lambda of: {})).columns
     values = ", ".join(f"1 AS {name}" for name in names) or "1 AS none_given"
     found = duckdb.sql(f"SELECT {', '.join(names) or 'none_given'} FROM (SELECT {values})")
     assert found.columns == list(names or ["none_given"])

@@ -22,7 +22,7 @@ RULES = [
 
 
 def known(*columns: str) -> Any:
-    return SimpleNamespace(types=lambda of: dict.fromkeys(columns, pl.Int32()))
+    return SimpleNamespace(steps=(), types=lambda of: dict.fromkeys(columns, pl.Int32()))
 
 
 def run(planted: Any, tables: Tables, section: dict[str, Any], name: str = "best") -> Out:
