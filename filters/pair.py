@@ -149,4 +149,5 @@ STEP = StepType(
     gives=lambda config, known: Gives(_gives(config), makes="pair"),
     body=body,
     scope=lambda config: "sample",
+    fan=lambda config: config.cap,
 )

@@ -155,5 +155,6 @@ STEP = StepType(
     gives=_gives,
     body=_body,
     scope=lambda config: "sample",
+    fan=lambda config: 1,
     golds=frozenset({"answer"}),
 )

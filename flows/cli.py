@@ -170,9 +170,16 @@ def plan(
     limit: LimitOption = None,
     seed: SeedOption = None,
     workspace: WorkspaceOption = HERE,
+    trust: TrustOption = False,
 ) -> None:
-    """Show what a build would do: stages, missing keys, requests, estimated tokens and time. Asks nothing."""
+    """Show what a build would do: what is stale, what is to be asked, and what that costs at most. Asks nothing."""
     with sentences():
+        if of_steps(recipe):
+            from flows import steps_commands
+
+            asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
+            steps_commands.plan(asked_for, workspace)
+            return
         from rich.console import Console
 
         from flows.planned import plan_table

@@ -50,6 +50,23 @@ def validate(recipe: dict[str, Any], workspace: Path) -> None:
     say(f"{recipe['name']} is valid: {len(job.compiled.pipeline.steps)} steps.")
 
 
+def plan(recipe: dict[str, Any], workspace: Path) -> None:
+    """`curate plan`: what a build would do, and what it would cost."""
+    from flows.steps_build import job_of
+    from pipelines.steps_plan import make_plan
+    from pipelines.steps_preflight import check_recipe
+
+    job = job_of(recipe, str(workspace))
+    check_recipe(job)
+    planned = make_plan(job)
+    from rich.console import Console
+
+    from flows.steps_planned import plan_table
+
+    warn(list(job.compiled.pipeline.warnings))
+    Console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
+
+
 def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
     """`curate show`: the pipeline that a recipe compiles to."""
     from pipelines.job import compile_recipe

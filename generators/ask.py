@@ -5,7 +5,7 @@ All steps that ask models are this one with settings of their own (`generators.p
 
 from generators.asking.body import body
 from generators.asking.config import AskConfig
-from generators.asking.contract import gives, most, reads
+from generators.asking.contract import fan, gives, most, reads
 from generators.asking.requests import more, requests
 from schemas.step import Asks, StepType
 
@@ -19,4 +19,5 @@ STEP = StepType(
     body=body,
     of="sample",
     asks=Asks(models=lambda config: config.models, requests=requests, more=more, most=most),
+    fan=fan,
 )

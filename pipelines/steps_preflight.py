@@ -4,6 +4,10 @@ from pipelines.job import Job
 from schemas.errors import ConfigError
 
 
+def check_recipe(job: Job) -> None:
+    """Raise ConfigError for what the recipe alone tells."""
+
+
 def check(job: Job) -> None:
     """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
     from generators.engines.select import check_engine

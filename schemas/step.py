@@ -209,7 +209,8 @@ class StepType(Generic[C]):
     names those of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few
     words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
     beside its own by itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow;
-    `closes` names a unit of which no rows may be made after it. `summary` is one line for `curate show`.
+    `closes` names a unit of which no rows may be made after it. `fan` is how many rows it makes of each row at most (None:
+    not known before it has run). `summary` is one line for `curate show`.
     """
 
     name: str
@@ -229,6 +230,7 @@ class StepType(Generic[C]):
     golds: frozenset[str] = frozenset()
     expand: Callable[[C], Any] | None = None
     adds: str = ""
+    fan: Callable[[C], int | None] = lambda config: None
     streams: bool = False
     last: bool = False
     closes: str | None = None

@@ -38,6 +38,11 @@ def gives(config: AskConfig, known: Known) -> Gives:
     return Gives(columns, replaces=frozenset(config.gives or ()))
 
 
+def fan(config: AskConfig) -> int:
+    """Rows that a row becomes at most, with `makes`."""
+    return config.n * len(config.models)
+
+
 def most(config: AskConfig) -> int:
     """Completions of each model that a row needs at most."""
     return config.n * (config.tries + (config.conclude is not None))

@@ -62,4 +62,5 @@ def preset(
         verdict=verdict,
         expand=expand,
         adds=adds,
+        fan=lambda section: contract.fan(expand(section)),
     )

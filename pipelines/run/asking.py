@@ -6,8 +6,10 @@ send those that are missing, because ten million rendered prompts do not fit in 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -67,6 +69,13 @@ class _Asked:
         self.wanted += [(name, prompt, index, sample) for _, prompt, index, sample in wanted_rows(request, key)]
 
 
+class Missing(NamedTuple):
+    """How many completions a model is yet to be asked for: exactly, or at most. None: nobody can tell."""
+
+    samples: int | None
+    exact: bool
+
+
 class Asking:
     """One step asking about some buckets. `folder` is for its keys, which are removed again."""
 
@@ -93,6 +102,39 @@ class Asking:
                 open_ = wanting if turn else open_  # a step may leave all that it asks to `more`
                 turn += 1
             self.receipts[model] = total
+
+    def missing(self) -> dict[str, Missing]:
+        """What a build would ask of each model. Asks nothing, and writes only into `folder`.
+
+        What calls for another turn is known as far as its answers are there; beyond that it is an upper bound.
+        """
+        return {model: self._missing(model, self._build.log.journalled()) for model in self._step.models}
+
+    def _missing(self, model: str, journalled: pl.DataFrame) -> Missing:
+        open_, turn, most, prompts = self._buckets, 0, self._asks.most(self._step.config), 0
+        while open_:
+            wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
+            with self._keys(model, wanting) as (wanted, missing):
+                keys = pl.read_parquet(wanted)
+                write_table(keys.join(journalled, on="key", how="anti"), wanted)
+                count = self._build.log.missing(wanted, missing)
+                count = Refusals(self._build, model, wanted).leave_out(missing, count)
+                waits = pl.read_parquet(wanted, columns=["key"]).height < keys.height
+            if turn == 0:
+                prompts = keys["prompt_key"].n_unique() or sum(self._rows(bucket).height for bucket in self._buckets)
+            if self._asks.more is None or (turn == 0 and self._at_most(model, most)):
+                return Missing(count, True)
+            if count or waits:  # what follows depends on answers that are not there, or not in the log's parts yet
+                return Missing(None if most is None else max(most * prompts - (keys.height - count), count), False)
+            open_ = wanting if turn else open_
+            turn += 1
+        return Missing(0, True)
+
+    def _at_most(self, model: str, most: int | None) -> bool:
+        """Whether the requests so far want all that their rows may want."""
+        asked = [self._asked[model, bucket] for bucket in self._buckets]
+        requests = sum(len(found.requests) for found in asked)
+        return most is not None and 0 < most * requests <= sum(len(found.wanted) for found in asked)
 
     def answers(self, bucket: int) -> pl.DataFrame:
         """All answers of a bucket, in order of the rows' ids, then of models, turns and requests."""
@@ -135,10 +177,7 @@ class Asking:
 
     def _turn(self, model: str, buckets: list[int], turn: int) -> Receipt:
         """Ask one model what is missing of a turn."""
-        wanted, missing = self._folder / "wanted.parquet", self._folder / "missing.parquet"
-        try:
-            rows = [row for bucket in buckets for row in self._asked[model, bucket].wanted]
-            write_table(pl.DataFrame(rows, schema=WANTED, orient="row").unique("key", maintain_order=True), wanted)
+        with self._keys(model, buckets) as (wanted, missing):
             self._build.log.heal()
             self._build.prompts.heal()
             refusals = Refusals(self._build, model, wanted)
@@ -149,6 +188,15 @@ class Asking:
             with self._build.prompts.writer() as prompts:
                 known = self._build.prompts.known(left)
                 return self._send(model, total, self._calls(model, buckets, turn, left, prompts, known), refusals)
+
+    @contextmanager
+    def _keys(self, model: str, buckets: list[int]) -> Iterator[tuple[Path, Path]]:
+        """Files of the keys that some buckets want, each once, and of those that are missing; gone afterwards."""
+        wanted, missing = self._folder / "wanted.parquet", self._folder / "missing.parquet"
+        try:
+            rows = [row for bucket in buckets for row in self._asked[model, bucket].wanted]
+            write_table(pl.DataFrame(rows, schema=WANTED, orient="row").unique("key", maintain_order=True), wanted)
+            yield wanted, missing
         finally:
             wanted.unlink(missing_ok=True)
             missing.unlink(missing_ok=True)

@@ -4,12 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
-from pipelines.run.asking import ANSWERS, Asking, cut_off
+from pipelines.run.asking import ANSWERS, Asking, Missing, cut_off
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
@@ -76,9 +77,7 @@ class Runner:
         with store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         context = StepContext(self.build, step, self.tables, self.record)
-        asking = (
-            Asking(self.build, step, context, lambda b: self._rows(step, b)[0], stale, folder) if step.asks else None
-        )
+        asking = self.asking(step, context, stale, folder) if step.asks else None
         if asking is not None:
             asking.ask()
         whole = step.type.scope(step.config) == "all"
@@ -93,6 +92,14 @@ class Runner:
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
         self.record.put(step, record)
+
+    def asking(self, step: Step, context: StepContext, buckets: list[int], folder: Path) -> Asking:
+        """A step that asks models about the rows of some buckets; `folder` is for its keys."""
+        return Asking(self.build, step, context, lambda bucket: self._rows(step, bucket)[0], buckets, folder)
+
+    def missing(self, step: Step, buckets: list[int], folder: Path) -> dict[str, Missing]:
+        """How many completions a build would ask of each of a step's models. All steps before it have to be fresh."""
+        return self.asking(step, StepContext(self.build, step, self.tables, self.record), buckets, folder).missing()
 
     def _rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, int, int]:
         """The rows of a bucket that a step works on, and how many its `where` passes by, and leaves undecided."""

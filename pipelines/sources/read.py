@@ -43,6 +43,23 @@ def check_source(source: SourceSection) -> dict[str, str]:
         return columns
 
 
+def count_rows(source: SourceSection, limit: int | None = None) -> int | None:
+    """How many rows a source gives at most, without keeping any; None where they would have to be fetched to be counted.
+
+    Raises ConfigError as `check_source` does.
+    """
+    bounds = [n for n in (source.limit, limit) if n is not None]
+    plain = source.select is None and source.schema is None
+    found = source.length() if plain else None
+    if found is None and not source.is_far():
+        with _connected(source) as connection:
+            inner = _inner(connection, source)
+            _describe(connection, source, inner)
+            source.feed(connection)
+            found = int(connection.sql(f"SELECT count(*) FROM ({inner}\n)").fetchone()[0])
+    return min([n for n in (found, *bounds) if n is not None], default=None)
+
+
 def read_rows(
     source: SourceSection, *, limit: int | None = None, seed: int = 0, batch: int = 1024
 ) -> Iterator[pl.DataFrame]:

@@ -46,14 +46,22 @@ class ScenesSource(SourceSection):
     def is_small(self) -> bool:
         return self.n <= 5000
 
+    def length(self) -> int:
+        return sum(len(asked) for _, asked in self._asked())
+
     def _rows(self) -> Iterator[dict[str, Any]]:
+        for scene, asked in self._asked():
+            yield from _rows_of(scene, asked)
+
+    def _asked(self) -> Iterator[tuple[scenes.Scene, list[tuple[int, scenes.SceneQuestion]]]]:
+        """The scenes, with what is asked about each."""
         for scene in scenes.iter_scenes(self.split, self.n, self.seed, self.levels):
             asked = [q for q in enumerate(scenes.questions(scene)) if self.tasks is None or q[1].task in self.tasks]
             if self.per_scene is not None:
                 drawn = sorted(asked, key=lambda q: hash_text(f"{self.seed}:{scene.id}:{q[0]}"))[: self.per_scene]
                 asked = sorted(drawn, key=lambda q: q[0])
             if asked:
-                yield from _rows_of(scene, asked)
+                yield scene, asked
 
 
 def _rows_of(scene: scenes.Scene, asked: list[tuple[int, scenes.SceneQuestion]]) -> Iterator[dict[str, Any]]:

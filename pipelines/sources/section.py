@@ -90,6 +90,14 @@ class SourceSection(Section):
         """The files and addresses that `raw` reads while a SELECT runs; it can open no others."""
         return []
 
+    def length(self) -> int | None:
+        """How many rows `raw` has, where that is told without reading them; None where they have to be counted."""
+        return None
+
+    def is_far(self) -> bool:
+        """Whether its rows have to be fetched before they can be counted."""
+        return False
+
     @abstractmethod
     def stamp(self) -> JsonValue:
         """What changes when the data changes, found without reading them."""
