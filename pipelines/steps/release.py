@@ -24,6 +24,7 @@ from pipelines.steps.release_plan import LOGGED, Planned, children_beside, measu
 from pipelines.steps.release_rows import (
     Gate,
     Prompter,
+    marked,
     order_of,
     record,
     rows_of,
@@ -108,6 +109,7 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
             for one in planned:
                 rows = rows_of(one, context, bucket).join(solutions, on="sample_id", how="inner", maintain_order="left")
                 if one.holds == "completions":
+                    rows = gate.unmarked(rows, marked(one, rows), one.node.unit)
                     rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
                 if one.selected_by is None:
                     released.append(rows.select(id="sample_id").unique())

@@ -81,6 +81,12 @@ class Planned:
     columns: Mapping[str, pl.DataType]
     children: Mapping[str, Mapping[str, pl.DataType]]
     bands: BandConfig
+    verified: bool = False
+    """Of completions: whether a step has verified them, so that those that are right are known."""
+    controlled_by: str | None = None
+    """Of prompts: the step that selected, beside whose choice there is a random control."""
+    as_given: bool = False
+    """Of completions: whether the replies came in the config's tags already, and are left as they are."""
     selected_by: str | None = None
     """Of `control` and `unfiltered`: the step that selected, whose candidates they are."""
 
@@ -93,6 +99,8 @@ class Planned:
             found |= {"model": read(f"{name}.model"), "k": read(f"{name}.k"), "n": read(f"{name}.n")}
         found |= {name: read(name, dtype, optional=True) for name, dtype in SELECTED.items()}
         found |= {"completions": COMPLETION, "pairs": PAIR}.get(self.holds, {})
+        if self.verified:
+            found["reply_correct"] = read("correct", pl.Boolean())
         if self.sides is not None:
             found["side"] = read("side", pl.String())
         found |= self._prompt_reads()
@@ -207,9 +215,10 @@ def _planned(
     if where is None and name == "sft" and "correct" in types:
         where = "correct"
     mine = measured if measured is not None and f"{measured.name}.k" in types else None
-    put = _put(section, holds, node, before, mine)
+    put, chosen = _put(section, holds, node, before, mine), _selecting(before)
     scored = measured_tags(mine, before) if mine is not None and holds != "completions" else None
-    schema = section.tags or scored or config.tags
+    written = _written_in(node, before) if holds == "completions" else None
+    schema = section.tags or scored or written or config.tags
     return Planned(
         name=name,
         section=section,
@@ -221,8 +230,11 @@ def _planned(
         measured=mine,
         where=None if where is None else Condition(where),
         columns={column: types[column] for column in section.columns},
+        controlled_by=chosen.name if chosen is not None and holds == "prompts" else None,
+        verified=holds == "completions" and "correct" in set(types),
+        as_given=written is not None and written == schema,
         children={unit: dict(before.own(before.node(unit))) for unit in section.with_},
-        bands=getattr(chosen.config, "bands", BandConfig()) if (chosen := _selecting(before)) else BandConfig(),
+        bands=BandConfig() if chosen is None else getattr(chosen.config, "bands", BandConfig()),
     )
 
 
@@ -245,6 +257,20 @@ def _put(section: ConfigSection, holds: str, node: Node, before: Before, measure
         assert isinstance(prompt, str)
         return Put(None, Template(prompt), system)
     return Put(None, system=system)
+
+
+def _written_in(node: Node, before: Before) -> str | None:
+    """The tag schema that all the steps which made these replies asked for; None where they asked for none, or several."""
+    steps = {step.name: step for step in before.steps}
+    asked = {_form_tags(steps[name]) for name in node.makers}
+    return asked.pop() if len(asked) == 1 else None
+
+
+def _form_tags(step: Step) -> str | None:
+    if step.type.asks is None:
+        return None
+    found = getattr(ask_of(step).reply, "tags", None)
+    return found if isinstance(found, str) else None
 
 
 def _shows_the_row(config: AskConfig) -> bool:

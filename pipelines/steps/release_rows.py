@@ -60,6 +60,12 @@ class Gate:
         others = plain.join(tried.select(sample_id="id"), on="sample_id", how="anti")
         return pl.concat([parted.kept.select(sample_id="id", solution="solution"), others])
 
+    def unmarked(self, rows: pl.DataFrame, marked: pl.Series, unit: str) -> pl.DataFrame:
+        """The completions whose thoughts are free of marks; the others drop as `tags`."""
+        gone = rows.filter(marked).select("id", "sample_id", reason=pl.lit("tags"), evidence=pl.lit("{}"))
+        self.drops.append(gone.with_columns(unit=pl.lit(unit)))
+        return rows.filter(~marked)
+
     def completions(self, rows: pl.DataFrame, tags: str, unit: str) -> pl.DataFrame:
         """The completions (`id, sample_id, text, solution, answer`) that the grader reads as we do, or cannot read."""
         if self._grader is None or self.trainer is None:
@@ -98,6 +104,9 @@ def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame
         rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
     if planned.where is not None:
         rows = rows.filter(planned.where.evaluate(rows).fill_null(False))
+    if planned.controlled_by is not None:
+        taken = _control(planned.controlled_by, context)["id"]
+        rows = rows.with_columns(control=pl.col("id").is_in(taken.implode()))
     band = difficulty_band(pl.col("k"), pl.col("n"), planned.bands) if planned.measured else pl.lit(None, pl.String)
     rows = rows.with_columns(band=band)
     for unit in planned.children:
@@ -114,23 +123,40 @@ def _candidates(planned: Planned, context: StepContext, bucket: int) -> pl.DataF
     name = planned.selected_by
     assert name is not None
     if planned.name == "control":
-        path = context.build.folder / name / "control.parquet"
-        return pl.read_parquet(path, columns=["id"]) if path.is_file() else pl.DataFrame(schema={"id": pl.String})
+        return _control(name, context)
     found = [context.tables.scan(name, table, bucket) for table in (ROWS, DROPS)]
     return pl.concat([table.select("id").collect() for table in found if table is not None])
 
 
-def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
-    """Completions as they are written: thought and answer in the config's tags; the reply as it came where it gives none.
+def _control(step: str, context: StepContext) -> pl.DataFrame:
+    """The ids that the random control of a selection took."""
+    path = context.build.folder / step / "control.parquet"
+    return pl.read_parquet(path, columns=["id"]) if path.is_file() else pl.DataFrame(schema={"id": pl.String})
 
-    A reply that came in those tags already is left as it is.
-    """
+
+def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
+    """Completions as they are written (`text`): thought and answer in the config's tags, a right answer in the gold's own
+    spelling; the reply as it came where it gives no answer, or came in those tags already."""
     schema = TAG_SCHEMAS[planned.tags]
+    right = rows["reply_correct"] if planned.verified else pl.Series([None] * rows.height, dtype=pl.Boolean)
+    given = rows.select("reply_text", "reply_reasoning", "reply_final", "answer", "verifier")
     texts = [
-        text if final is None else render_trace(schema, reasoning or "", final)
-        for text, reasoning, final in rows.select("reply_text", "reply_reasoning", "reply_final").iter_rows()
+        text
+        if final is None or planned.as_given
+        else render_trace(schema, reasoning or "", stated_gold(answer, verifier) if correct else final)
+        for (text, reasoning, final, answer, verifier), correct in zip(given.iter_rows(), right, strict=True)
     ]
     return rows.with_columns(pl.Series("text", texts, dtype=pl.String))
+
+
+def marked(planned: Planned, rows: pl.DataFrame) -> pl.Series:
+    """Whether a thought holds the marks of the schema that it is to be written in: no reader could tell them apart."""
+    schema = TAG_SCHEMAS[planned.tags]
+    marks = [tag for section in schema.sections for tag in (section.open, section.close) if tag]
+    if planned.as_given or not marks:
+        return pl.Series([False] * rows.height, dtype=pl.Boolean)
+    inside = pl.col("reply_reasoning").str.contains_any(marks) & pl.col("reply_final").is_not_null()
+    return rows.select(inside.fill_null(False)).to_series()
 
 
 def order_of(planned: Planned) -> tuple[str, ...]:
@@ -164,6 +190,8 @@ def facts_of(planned: Planned) -> dict[str, pl.DataType]:
         found |= {"chosen_model": pl.String(), "rejected_model": pl.String()}
     if planned.sides is not None:
         found["side"] = pl.String()
+    if planned.controlled_by is not None:
+        found["control"] = pl.Boolean()
     if planned.name == "unfiltered":
         found["released"] = pl.Boolean()
     found |= dict(planned.columns)
@@ -234,6 +262,8 @@ def record(
         found |= {name: row[f"pair_{name}"] for name in ("chosen_model", "rejected_model")}
     if planned.sides is not None:
         found["side"] = row["side"]
+    if planned.controlled_by is not None:
+        found["control"] = row["control"]
     if planned.name == "unfiltered":
         found["released"] = row["released"]
     found |= {name: row[name] for name in planned.columns}
