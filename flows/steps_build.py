@@ -75,7 +75,7 @@ def build_flow(
     records = job.run(run)
     create_table_artifact(
         key=f"curate-{job.build.recipe.name}".replace("_", "-").replace(".", "-"),
-        table=funnel_rows(records),
+        table=funnel_rows(records, job.build.run),
         description="\n\n".join(
             [f"Funnel of {job.build.recipe.name}: rows in, kept, and dropped by reason", *all_warnings(records)]
         ),

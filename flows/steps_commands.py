@@ -33,7 +33,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
         warn(all_warnings(job.runner.record.steps()))
         raise
     records = job.records()
-    Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records))
+    Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records, job.runner.record.run))
     warn(all_warnings(records))
     say(f"Release: {job.release}" if job.release else f"Tables: {job.build.folder}")
     say_trial(name)

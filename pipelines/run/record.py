@@ -49,7 +49,7 @@ class Record:
 
     def start(self, buckets: int) -> None:
         """Begin anew with so many buckets; nothing that was recorded counts any more."""
-        self._found = {"layout": LAYOUT, "buckets": buckets, "pipeline": describe(self._pipeline), "steps": {}}
+        self._found = {"layout": LAYOUT, "buckets": buckets, **self._facts(), "steps": {}}
 
     def step(self, name: str) -> dict[str, Any] | None:
         """What is recorded of a step, or None where it never finished a bucket."""
@@ -84,12 +84,21 @@ class Record:
         self._found["steps"] = {name: found for name, found in self._found["steps"].items() if name in known}
         write_json(self._found, self._path)
 
-    def describe(self) -> None:
-        """Keep what the pipeline is, for those who look at the build later and have no recipe."""
-        found = describe(self._pipeline)
-        if self._found.get("pipeline") != found:
-            self._found["pipeline"] = found
+    @property
+    def run(self) -> str | None:
+        """The latest build that began; parts and records of steps name the one that computed them."""
+        found = self._found.get("run")
+        return found if isinstance(found, str) else None
+
+    def open(self) -> None:
+        """Note that this build has begun, and what its pipeline is: those who look at it later have no recipe."""
+        facts = self._facts()
+        if self._found | facts != self._found:
+            self._found |= facts
             write_json(self._found, self._path)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"run": self._build.run, "pipeline": describe(self._pipeline)}
 
     def fingerprint(self, step: Step) -> str:
         """What decides the tables of a step beside all that it reads."""

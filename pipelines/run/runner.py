@@ -56,7 +56,7 @@ class Runner:
     def run(self, step: Step) -> dict[str, Any] | None:
         """Bring one step up to date, if it is not, and return its record. Those before it must be."""
         if step.number == 0:
-            self.record.describe()
+            self.record.open()
             if not self.record.buckets or self.record.stale(step):
                 read_sources(self.build, step, self.record)
             return self.record.step(step.name)
@@ -221,6 +221,8 @@ class Runner:
             "files": files,
             "notes": dict(out.notes),
         }
+        if asking is not None:
+            done.parts[str(bucket)]["requested"] = tables[REQUESTED]["key"].n_unique()
 
     def _summary(
         self, step: Step, done: Outcome, asking: Asking | None, ends: Counter[tuple[str, str]], seconds: float
