@@ -39,6 +39,11 @@ class Before:
         """The columns that rows have of their own, by short names."""
         return self._names.own(node)
 
+    def changed_by(self, step: Step) -> str | None:
+        """The step that replaced what the columns of `step` depend on, if one did: they are outdated."""
+        given = (self._names.facts[column] for column in columns_of(step))
+        return next((facts.outdated for facts in given if facts.outdated is not None), None)
+
     def types(self, of: str | tuple[str, ...]) -> Mapping[str, pl.DataType]:
         return Types(self._names, self._names.node(of))
 

@@ -27,6 +27,7 @@ TYPES: dict[str, str] = {
     "pair": "filters.pair:STEP",
     "unfold": "filters.unfold:STEP",
     "promote": "filters.promote:STEP",
+    "restate": "pipelines.steps.restate:STEP",
     "sql": "filters.sql_step:STEP",
     "dedup": "pipelines.steps.dedup:STEP",
     "decontaminate": "pipelines.steps.decontaminate:STEP",

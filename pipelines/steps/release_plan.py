@@ -171,8 +171,18 @@ def _selecting(before: Before) -> Step | None:
 
 
 def measured_by(config: ReleaseConfig, before: Before) -> Step | None:
-    """The `difficulty` whose k of n the rows carry: as the section says, else as `select` reads it, else the first."""
-    found = [step for step in before.steps if step.type.name == "difficulty"]
+    """The `difficulty` whose k of n the rows carry: as the section says, else as `select` reads it, else the first.
+
+    One that was measured before a later step changed the question or its gold belongs to no row that goes out.
+    """
+    every = [step for step in before.steps if step.type.name == "difficulty"]
+    found = [step for step in every if before.changed_by(step) is None]
+    old = next((step for step in every if step not in found and step.name == config.measured_by), None)
+    if old is not None:
+        raise ValueError(
+            f"measured_by: '{old.name}' measured before '{before.changed_by(old)}' changed what it depends on; measure "
+            f"again after '{before.changed_by(old)}', and name that"
+        )
     if config.measured_by is not None:
         named = next((step for step in found if step.name == config.measured_by), None)
         if named is None:
