@@ -1,10 +1,13 @@
 """A new recipe on the same log: what both recipes ask is asked once."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pipelines.recipe.library import find_recipe
-from pipelines.recipe.load import load_recipe
+from pipelines.recipe.own_files import own_file, read_text
+from pipelines.recipe.yaml12 import read_yaml
 from pipelines.store.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 
@@ -14,9 +17,13 @@ _NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)
 def fork(recipe: str, name: str, folder: Path) -> Path:
     """Copy a recipe, comments and all, to `folder/name.yaml` under its new name; returns the file.
 
-    Raises ConfigError where the name is no recipe name or the recipe's own, or where the file is there already.
+    Prompts that are files of their own come along. Raises ConfigError where the name is no recipe name or the recipe's own,
+    or where a file is there already.
     """
-    if load_recipe(recipe).name == name:
+    source = find_recipe(recipe)
+    text, _ = read_text(source, str(source))
+    tree, _ = read_yaml(text, lambda line: f"{source}:{line}")
+    if isinstance(tree, dict) and tree.get("name") == name:
         raise ConfigError(
             f"{recipe} is named '{name}' already, and both would share their builds; choose another name."
         )
@@ -25,9 +32,31 @@ def fork(recipe: str, name: str, folder: Path) -> Path:
             f"'{name}' cannot name a recipe: lower-case letters, digits, - and _, starting with a letter or digit."
         )
     target = folder / f"{name}.yaml"
-    if target.exists():
-        raise ConfigError(f"{target} is there already; choose another name or remove it.")
-    text = find_recipe(recipe).read_text(encoding="utf-8")
-    with replacing(target) as path:
-        path.write_text(_NAME.sub(f"name: {name}", text, count=1), encoding="utf-8")
+    beside = {folder / file: own_file(file, source.parent, str(source)) for file in dict.fromkeys(_files(tree))}
+    for path in (target, *beside):
+        if path.exists() and path.resolve() not in {old.resolve() for old in beside.values()}:
+            raise ConfigError(f"{path} is there already; choose another name or remove it.")
+    for path, old in beside.items():
+        if path.resolve() != old.resolve():
+            _write(path, read_text(old, f"{source}: '{old.name}'")[0])
+    _write(target, _NAME.sub(f"name: {name}", text, count=1))
     return target
+
+
+def _files(tree: Any) -> Iterator[str]:
+    """The files that prompts of a recipe name, and its own Python files."""
+    if isinstance(tree, dict):
+        if tree.keys() == {"file"} and isinstance(tree["file"], str):
+            yield tree["file"]
+        for key, value in tree.items():
+            if key == "uses" and isinstance(value, list):
+                yield from (name for name in value if isinstance(name, str) and name.endswith(".py"))
+            yield from _files(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _files(value)
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,53 @@
+"""A recipe started from another, with the files that it names."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.recipe.fork import fork
+from schemas.errors import ConfigError
+
+RECIPE = """name: base   # a comment stays
+models: {m: {model: smollm2-135m-instruct}}
+sources: [{type: jsonl, name: rows, path: rows.jsonl}]
+steps:
+  - ask: {model: m, prompt: {file: prompts/ask.j2}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "ask.j2").write_text("{{ question }}")
+    (tmp_path / "base.yaml").write_text(RECIPE)
+    return tmp_path / "base.yaml"
+
+
+def test_prompts_in_files_come_along(recipe: Path, tmp_path: Path) -> None:
+    path = fork(str(recipe), "mine", tmp_path / "other")
+    text = path.read_text()
+    assert text.startswith("name: mine") and "# a comment stays" in text and text.endswith(RECIPE.split("\n", 1)[1])
+    assert (tmp_path / "other" / "prompts" / "ask.j2").read_text() == "{{ question }}"
+
+
+def test_a_fork_beside_its_recipe_shares_the_files(recipe: Path, tmp_path: Path) -> None:
+    assert fork(str(recipe), "mine", tmp_path).is_file()
+    with pytest.raises(ConfigError, match="is there already"):
+        fork(str(recipe), "mine", tmp_path)
+
+
+def test_a_recipe_cannot_have_files_of_elsewhere_copied(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path.parent / "secret.j2").write_text("secret")
+    recipe.write_text(RECIPE.replace("prompts/ask.j2", "../secret.j2"))
+    with pytest.raises(ConfigError, match="outside"):
+        fork(str(recipe), "mine", tmp_path / "other")
+    assert not (tmp_path / "secret.j2").exists()
+
+
+def test_what_is_there_already_is_left_alone(recipe: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "prompts"
+    other.mkdir(parents=True)
+    (other / "ask.j2").write_text("mine")
+    with pytest.raises(ConfigError, match=r"ask.j2 is there already"):
+        fork(str(recipe), "mine", tmp_path / "other")
+    assert (other / "ask.j2").read_text() == "mine"
