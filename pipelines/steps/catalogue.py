@@ -19,6 +19,7 @@ TYPES: dict[str, str] = {
     "step_score": "pipelines.steps.step_score:STEP",
     "agree": "filters.agree:STEP",
     "quality": "filters.quality_step:STEP",
+    "signals": "pipelines.steps.signals:STEP",
     "drop": "filters.drop:STEP",
     "tally": "filters.tally:STEP",
     "trim": "filters.trim:STEP",

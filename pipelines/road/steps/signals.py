@@ -12,10 +12,10 @@ from generators import rollouts
 from generators.signals.attention import COLUMN_SUMS, AttentionConfig, column_sums, log_psi, over_rollouts
 from generators.signals.likelihood import LOGPROBS, LikelihoodConfig, logprobs, mean_logprob
 from generators.signals.section import SignalsConfig
-from pipelines.road.signals import Signal, Text, count_missing, read_signal
 from pipelines.road.stage import Build, Outcome, Road, Stage, write_split
 from pipelines.road.steps.tables import samples
 from pipelines.run.driver import Receipt
+from pipelines.run.signals import Signal, Text, count_missing, read_signal
 from pipelines.store.workspace import write_table
 from schemas.split import no_drops
 

@@ -87,7 +87,7 @@ def test_a_stop_loses_nothing_that_was_computed(
     tiny: SimpleNamespace, done: Path, copy_of: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = copy_of(done)
-    monkeypatch.setattr("pipelines.road.signals.CHUNK", 2)
+    monkeypatch.setattr("pipelines.run.signals.CHUNK", 2)
     build = tiny.make(done, *LEAN, "signals={model: vlm, likelihood: {end: false}}", out=out)
     counts: list[int] = []
     real = ForcedModel.likelihood

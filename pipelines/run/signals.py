@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from pipelines.road.stage import Build, count_rows, shards
+from pipelines.road.stage import count_rows, shards
 from pipelines.run.driver import Receipt
 from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.row_groups import batches
-from pipelines.store.workspace import write_table
+from pipelines.store.workspace import Workspace, write_table
+from schemas.completion import ModelIdentity
 from schemas.errors import StageError
 from schemas.ids import content_id
 
@@ -35,6 +36,28 @@ FLUSH_SECONDS = 30.0
 
 WANTED = pl.Schema({"id": pl.String, "index": pl.Int32, "variant": pl.String, "key": pl.String})
 """What a stage wants to know: a signal of one text of a sample. `variant` names what the model was shown."""
+
+
+class Named(Protocol):
+    """The recipe, as far as signals see it."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Build(Protocol):
+    """What a build lends to those who read signals."""
+
+    @property
+    def recipe(self) -> Named: ...
+    @property
+    def workspace(self) -> Workspace: ...
+    @property
+    def identities(self) -> Mapping[str, ModelIdentity]: ...
+    @property
+    def replay(self) -> bool: ...
+    @property
+    def progress(self) -> Callable[[str, Receipt], None]: ...
 
 
 @dataclass(frozen=True, slots=True)

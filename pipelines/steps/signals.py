@@ -1,0 +1,232 @@
+"""The step `signals`: what a model's insides say of each row: attention over its replies, likelihood of the answer.
+
+The model reads the row's prompt as its rollouts were asked for, and a text behind it: a reply that was made, or the gold.
+What it computes lies in the signals log (`pipelines.run.signals`), so other thresholds and reductions compute nothing again.
+RAP's attention-confidence estimator (arXiv 2506.04755) reads `log_psi`; `reliance` is the likelihood form of PAPO's patch
+masking (arXiv 2507.06448).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import polars as pl
+from pydantic import field_validator
+
+from filters.reads import gold_reads
+from filters.trace_verdicts import stated_gold
+from generators.asking import contract
+from generators.asking.config import AskConfig
+from generators.asking.requests import Asking, Put
+from generators.rendering import RenderError
+from generators.signals.attention import COLUMN_SUMS, AttentionConfig, column_sums, log_psi, over_rollouts
+from generators.signals.likelihood import LOGPROBS, LikelihoodConfig, logprobs, mean_logprob
+from generators.signals.section import SignalsConfig
+from pipelines.run.build import Build
+from pipelines.run.context import StepContext
+from pipelines.run.signals import Signal, Text, read_signal
+from pipelines.steps.as_asked import asked_by, makers, steps_before
+from pipelines.store.scratch import scratch
+from pipelines.store.workspace import write_table
+from schemas.completion import Request
+from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
+
+if TYPE_CHECKING:
+    from generators.signals.forced import ForcedModel
+
+GIVES = {
+    "log_psi": pl.Float64(),
+    "replies": pl.Int32(),
+    "logprob": pl.Float64(),
+    "logprob_masked": pl.Float64(),
+    "reliance": pl.Float64(),
+    "signal_error": pl.String(),
+}
+"""`log_psi`: RAP's attention over-concentration, natural log, over `replies` replies; `logprob`: mean log-probability a
+token with the image; `reliance`: the same less that with patches masked. Null where the section names no such signal, or
+there is no text; `signal_error` is the first sentence on a text that the model could not read."""
+
+_REPLIES = "replies"
+_WHOLE, _MASKED = "whole", "masked"
+
+
+class SignalsStepConfig(SignalsConfig, StepConfig):
+    """Which model is read, and on whose rollouts (`of`)."""
+
+    @field_validator("model")
+    @classmethod
+    def _one(cls, model: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not isinstance(model, str):
+            raise ValueError("rows have the signals of one model; read another in a step of its own")
+        return model
+
+
+def _of(config: SignalsStepConfig) -> str | tuple[str, ...]:
+    return config.of or "rollout"
+
+
+def _over(config: SignalsStepConfig, known: Known) -> str | tuple[str, ...]:
+    """The rows that the rollouts answer. Raises ValueError where they answer rows of several units."""
+    parents = known.parents(_of(config))
+    if len(parents) != 1:
+        raise ValueError(f"its rows are made from {' and '.join(parents) or 'nothing'}; name one step with `of`")
+    return next(iter(parents.values()))
+
+
+def _own(config: SignalsStepConfig, known: Known) -> AskConfig:
+    return asked_by(makers(_of(config), known), steps_before(known))[1]
+
+
+def _reads(config: SignalsStepConfig, known: Known) -> Reads:
+    """What the prompt shows, the gold, and the replies. Raises ValueError for a model that made none of the replies."""
+    own = _own(config, known)
+    if config.reads_replies and config.model not in own.models:
+        raise ValueError(f"it reads replies of '{config.model}', and they are of {', '.join(own.models)}")
+    over = _over(config, known)
+    columns = {
+        "model": read("model", pl.String()),
+        "index": read("index", pl.Int32()),
+        "text": read("text", pl.String()),
+    }
+    replies = Beside(_of(config), columns, dropped=True)
+    return Reads({**contract.reads(own, known).rows, **hidden(gold_reads(over, known))}, {_REPLIES: replies})
+
+
+def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
+    """`id` and `GIVES` of every row; none is dropped."""
+    running = cast(StepContext, context)
+    build, engine = running.build, _Loaded(running.build, str(config.model))
+    neighbours = running.step.beside[_REPLIES]
+    asking = Asking(asked_by(neighbours.node.makers, running.pipeline.before(running.step))[1])
+    found = tables.rows.select("id")
+    with scratch(build.folder / running.name) as folder:
+        for signal in _signals(config, asking):
+            rows, out = folder / "rows.parquet", folder / f"{signal.name}.parquet"
+            write_table(_texts_of(tables.rows, running, signal, config), rows)
+            read_signal(build, running.name, str(config.model), signal, rows, out, engine)
+            by_row = _by_row(signal, out, config)
+            found = found.join(by_row, on="id", how="left", maintain_order="left", validate="1:1")
+    errors = [pl.col(name) for name in found.columns if name.startswith("error_")]
+    found = found.with_columns(signal_error=pl.coalesce(errors))
+    given = ((pl.col(n) if n in found.columns else pl.lit(None)).cast(dtype).alias(n) for n, dtype in GIVES.items())
+    return Out(found.select("id", *given))
+
+
+def _texts_of(rows: pl.DataFrame, context: StepContext, signal: Signal, config: SignalsStepConfig) -> pl.DataFrame:
+    """What a signal is read on: rows with a `said` and its `index`, by id. A bucket of replies is in memory at a time."""
+    if signal.name == "likelihood" and config.likelihood is not None and config.likelihood.of == "gold":
+        return rows.with_columns(index=pl.lit(0, pl.Int32), said=pl.lit(None, pl.String)).sort("id")
+    found = []
+    for bucket in context.buckets:
+        replies = context.beside(_REPLIES, bucket).filter(model=config.model)
+        said = replies.select("index", id="parent_id", said="text")
+        if signal.name == "attention" and config.attention is not None and config.attention.rollouts == "first":
+            said = said.group_by("id").agg(pl.all().sort_by(pl.col("said") == "", "index").first())
+        found.append(rows.join(said, on="id"))
+    return pl.concat(found).sort("id", "index")
+
+
+def _signals(config: SignalsStepConfig, asking: Asking) -> Iterator[Signal]:
+    if config.attention is not None:
+        yield _attention(config.attention, asking)
+    if config.likelihood is not None:
+        yield _likelihood(config.likelihood, asking)
+
+
+def _attention(config: AttentionConfig, asking: Asking) -> Signal:
+    def texts(rows: pl.DataFrame) -> Iterator[Text]:
+        from generators.signals.forced import Forced
+
+        for row, request in _asked(rows, asking, whole=True):
+            yield Text(row["id"], row["index"], _WHOLE, Forced(request, row["said"]))
+
+    return Signal(
+        "attention",
+        {"window": config.window},
+        COLUMN_SUMS,
+        texts,
+        lambda model, forced: column_sums(model.attention(forced, config.window)),
+        lambda values: log_psi(values, config),
+    )
+
+
+def _likelihood(config: LikelihoodConfig, asking: Asking) -> Signal:
+    def texts(rows: pl.DataFrame) -> Iterator[Text]:
+        from generators.signals.forced import Forced
+
+        for row, request in _asked(rows, asking, whole=config.of == "rollouts"):
+            text = row["said"]
+            if config.of == "gold":
+                if row["gold:answer"] is None:
+                    continue
+                text = config.template.replace("{answer}", stated_gold(row["gold:answer"], row["gold:verifier"]))
+            yield Text(row["id"], row["index"], _WHOLE, Forced(request, text))
+            if config.mask is not None and request.images:
+                yield Text(row["id"], row["index"], _MASKED, Forced(request, text, config.mask))
+
+    return Signal(
+        "likelihood",
+        {"end": config.end},
+        LOGPROBS,
+        texts,
+        lambda model, forced: logprobs(model.likelihood(forced, end=config.end)),
+        mean_logprob,
+    )
+
+
+def _asked(rows: pl.DataFrame, asking: Asking, *, whole: bool) -> Iterator[tuple[dict[str, Any], Request]]:
+    """Each row with the request that its rollouts answer; a `whole` reply has the words that it was made to begin with."""
+    for row in rows.iter_rows(named=True):
+        try:
+            put: Put = asking.put(row)
+        except RenderError:
+            continue
+        yield row, Request(row["id"], put.messages, asking.config.sampling, prefix="" if whole else put.prefix)
+
+
+def _by_row(signal: Signal, path: Path, config: SignalsStepConfig) -> pl.DataFrame:
+    """One row an id from one row a text."""
+    texts = pl.scan_parquet(path)
+    error = pl.col("error").drop_nulls().first().alias(f"error_{signal.name}")
+    if signal.name == "attention":
+        assert config.attention is not None
+        replies = pl.col("log_psi").count().cast(pl.Int32)
+        return texts.group_by("id").agg(over_rollouts(config.attention), replies.alias("replies"), error).collect()
+    whole, masked = (pl.col("logprob").filter(pl.col("variant") == v).mean() for v in (_WHOLE, _MASKED))
+    return (
+        texts.group_by("id")
+        .agg(whole.alias("logprob"), masked.alias("logprob_masked"), (whole - masked).alias("reliance"), error)
+        .collect()
+    )
+
+
+class _Loaded:
+    """The model, loaded when it is first asked for; all signals share it."""
+
+    def __init__(self, build: Build, name: str) -> None:
+        self._build, self._name = build, name
+        self._held: ForcedModel | None = None
+
+    def __call__(self) -> "ForcedModel":
+        if self._held is None:
+            from generators.signals.forced import ForcedModel
+
+            self._held = ForcedModel(self._build.recipe.models[self._name], self._build.media)
+        return self._held
+
+
+STEP = StepType(
+    name="signals",
+    summary="reads attention over replies, or the likelihood of answers, off a model",
+    version=1,
+    config=SignalsStepConfig,
+    reads=_reads,
+    gives=lambda config, known: Gives(GIVES),
+    body=body,
+    over=_over,
+    scope=lambda config: "all",
+    facts=lambda config, build: build.identities[config.model].to_json(),
+    before=lambda config, known: _own(config, known).model_dump(mode="json"),
+    verdict=True,
+    streams=True,
+)

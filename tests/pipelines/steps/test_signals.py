@@ -1,0 +1,137 @@
+"""The step `signals` with the real reference model: what it reads, what it computes once, what it refuses."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+from scripted_engine import MODEL
+from step_types import TYPES, pipeline
+from tiny_build import tiny_build
+
+from filters import difficulty_step
+from filters.verify import step as verify
+from generators.presets import distill
+from generators.signals.forced import ForcedModel
+from pipelines.run.runner import Runner
+from pipelines.steps import rollout, select, signals
+from schemas.errors import ConfigError, StageError
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SHORT = {"temperature": 1.0, "max_tokens": 4}
+ROLLOUT = ("rollout", {"model": "vlm", "n": 2, "sampling": SHORT, "system": "Count."})
+SIGNALS = ("signals", {"model": "vlm", "attention": {}, "likelihood": {}})
+ROWS = 6
+
+
+@pytest.fixture(autouse=True)
+def _types(monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (rollout.STEP, signals.STEP, select.STEP, verify.STEP, difficulty_step.STEP, distill.STEP):
+        monkeypatch.setitem(TYPES, step.name, step)
+
+
+def run(root: Path, source: Path, *steps: Any, **more: Any) -> Runner:
+    build = tiny_build(root, source, buckets=2, models={"vlm": MODEL}, **more)
+    object.__setattr__(build, "replay", more.get("replay", False))
+    runner = Runner(build, pipeline(*steps))
+    runner.run_all()
+    return runner
+
+
+def table(runner: Runner, unit: str, *columns: str) -> pl.DataFrame:
+    node = runner.pipeline.names.node(unit)
+    sources = {name: runner.pipeline.names.find(node, (name,), text=True) for name in columns}
+    return pl.concat([runner.tables.current(node, sources, bucket, 99) for bucket in range(2)]).sort("id")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Questions about images, of which one is about none."""
+    folder, lines = tmp_path_factory.mktemp("source"), []
+    for number in range(ROWS):
+        Image.new("RGB", (64, 64), (40 * number, 90, 200)).save(folder / f"{number}.png")
+        image = {"image": [f"{number}.png"]} if number else {"image": []}
+        lines.append({**image, "question": f"How many shapes are there beside {number}?", "answer": str(number)})
+    path = folder / "shapes.jsonl"
+    pl.DataFrame(lines).write_ndjson(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    with pytest.MonkeyPatch.context() as patch:
+        for step in (rollout.STEP, signals.STEP):
+            patch.setitem(TYPES, step.name, step)
+        return run(tmp_path_factory.mktemp("out"), source, ROLLOUT, SIGNALS)
+
+
+def test_every_row_has_its_signals_and_none_is_dropped(done: Runner) -> None:
+    found = table(done, "sample", *signals.GIVES)
+    replies = table(done, "rollout", "text").filter(pl.col("text") != "")
+    assert found.height == ROWS
+    assert found["signal_error"].null_count() == ROWS
+    assert set(found.filter(pl.col("log_psi").is_not_null())["id"]) == set(replies["sample_id"])
+    assert found["replies"].drop_nulls().to_list() == found["log_psi"].is_not_null().cast(int).to_list()
+    assert (found["logprob"] < 0).all()
+    assert found["reliance"].null_count() == 1, "one question has no image to mask"
+    seen = found.drop_nulls("reliance")
+    assert seen["reliance"].to_list() == pytest.approx((seen["logprob"] - seen["logprob_masked"]).to_list())
+
+
+def test_the_log_is_the_memory(done: Runner, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other sigmas and reductions load no model; what is not in the log is refused in a replay."""
+
+    def no_model(self: Any, *args: Any) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(ForcedModel, "__init__", no_model)
+    root, before = done.build.workspace.root, table(done, "sample", *signals.GIVES)
+    other = ("signals", {"model": "vlm", "attention": {"sigma": 4.0, "span": "all", "heads": "mean"}, "likelihood": {}})
+    changed = table(run(root, source, ROLLOUT, other, name="other"), "sample", *signals.GIVES)
+    assert changed["log_psi"].to_list() != before["log_psi"].to_list()
+    assert changed["reliance"].to_list() == before["reliance"].to_list()
+    assert table(run(root, source, ROLLOUT, SIGNALS, name="again"), "sample", *signals.GIVES).equals(before)
+    lacking = ("signals", {"model": "vlm", "attention": {"span": "window", "span_tokens": 3}})
+    with pytest.raises(StageError, match="values of signal 'attention' are not in the log"):
+        run(root, source, ROLLOUT, lacking, name="replayed", replay=True)
+
+
+def test_the_likelihood_of_replies_is_read_behind_the_prompt_that_they_answer(done: Runner, source: Path) -> None:
+    section = ("signals", {"model": "vlm", "likelihood": {"of": "rollouts", "mask": None}})
+    runner = run(done.build.workspace.root, source, ROLLOUT, section, name="replies")
+    found = table(runner, "sample", "logprob", "reliance", "log_psi")
+    spoke = set(table(runner, "rollout", "text").filter(pl.col("text") != "")["sample_id"])
+    assert spoke <= set(found.drop_nulls("logprob")["id"])
+    assert found["reliance"].null_count() == found["log_psi"].null_count() == ROWS
+
+
+def test_rap_reads_the_attention() -> None:
+    blind = ("rollout", {**ROLLOUT[1], "as": "blind", "sees": "nothing"})
+    counted = ("difficulty", {"of": "rollout"}), ("difficulty", {"as": "k_blind", "of": "blind"})
+    rule = {"type": "rap", "lambda_a": 0.5}
+    chosen = ("select", {"rule": rule, "k": "difficulty", "blind": "k_blind"})
+    found = pipeline(ROLLOUT, blind, ("verify", {"of": "rollout"}), ("verify", {"as": "v2", "of": "blind"}),
+                     *counted, ("signals", {**SIGNALS[1], "of": "rollout"}), chosen)  # fmt: skip
+    assert any(column.step == "signals" and column.name == "log_psi" for column in found.step("select").read)
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (
+            (ROLLOUT, ("signals", {"model": "teacher", "attention": {}})),
+            "it reads replies of 'teacher', and they are of vlm",
+        ),
+        ((("make", {"makes": "rollout"}), SIGNALS), "'make', which made the rows, asked no model"),
+        (
+            (("rollout", {**ROLLOUT[1], "as": "one"}), ("rollout", {**ROLLOUT[1], "as": "more"}), SIGNALS),
+            "'one' and 'more' made the rows",
+        ),
+    ],
+)
+def test_what_it_cannot_read_is_refused(steps: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        pipeline(*steps)
