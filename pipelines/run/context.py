@@ -1,5 +1,6 @@
 """What a body may use beside its rows, as the runner gives it."""
 
+from collections.abc import Collection
 from typing import Any
 
 import polars as pl
@@ -28,11 +29,12 @@ class StepContext:
     def buckets(self) -> range:
         return range(self.record.buckets)
 
-    def beside(self, name: str, bucket: int) -> pl.DataFrame:
-        """The rows beside the step's own, of one bucket: for bodies that stream."""
+    def beside(self, name: str, bucket: int, only: Collection[str] | None = None) -> pl.DataFrame:
+        """The rows beside the step's own, of one bucket, with all columns or `only` some: for bodies that stream."""
         found = self.step.beside[name]
         which = {"dropped": found.declared.dropped, "gone": found.declared.gone}
-        return self.tables.current(found.node, found.sources, bucket, self.step.number, **which)
+        sources = {n: source for n, source in found.sources.items() if only is None or n in only}
+        return self.tables.current(found.node, sources, bucket, self.step.number, **which)
 
     @property
     def name(self) -> str:

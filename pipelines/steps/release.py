@@ -24,6 +24,7 @@ from pipelines.steps.release_plan import LOGGED, Planned, children_beside, measu
 from pipelines.steps.release_rows import (
     Gate,
     Prompter,
+    golds_of,
     marked,
     order_of,
     record,
@@ -95,7 +96,7 @@ def _sampled(written: Mapping[str, Path]) -> pl.DataFrame:
 
 def _golds(planned: tuple[Planned, ...], context: StepContext, bucket: int) -> pl.DataFrame:
     """The golds of all rows of a bucket, each once: `sample_id, answer, verifier`."""
-    found = [rows_of(one, context, bucket).select("sample_id", "answer", "verifier") for one in planned]
+    found = [golds_of(one, context, bucket) for one in planned]
     return pl.concat(found).unique("sample_id", maintain_order=True)
 
 

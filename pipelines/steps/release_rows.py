@@ -96,14 +96,8 @@ def _graded() -> pl.Expr:
 
 
 def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
-    """The rows of a config in one bucket: those of its sides that meet its condition, with lists of their children."""
-    rows = context.beside(planned.name, bucket)
-    if planned.selected_by is not None:
-        rows = rows.join(_candidates(planned, context, bucket), on="id", how="semi", maintain_order="left")
-    if planned.sides is not None:
-        rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
-    if planned.where is not None:
-        rows = rows.filter(planned.where.evaluate(rows).fill_null(False))
+    """The rows of a config in one bucket, with lists of their children."""
+    rows = _chosen(context.beside(planned.name, bucket), planned, context, bucket)
     if planned.controlled_by is not None:
         taken = _control(planned.controlled_by, context)["id"]
         rows = rows.with_columns(control=pl.col("id").is_in(taken.implode()))
@@ -115,6 +109,24 @@ def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame
         by = ["place"] if "place" in columns else ["id"]
         nested = below.sort(by).group_by("parent_id", maintain_order=True).agg(pl.struct(columns).alias(unit))
         rows = rows.join(nested, left_on="id", right_on="parent_id", how="left", maintain_order="left")
+    return rows
+
+
+def golds_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
+    """The golds of a config's rows in one bucket: `sample_id, answer, verifier`. Reads no long text for them."""
+    asked = () if planned.where is None else (".".join(ref) for ref in planned.where.references)
+    rows = context.beside(planned.name, bucket, only={"answer", "verifier", "side", *asked})
+    return _chosen(rows, planned, context, bucket).select("sample_id", "answer", "verifier")
+
+
+def _chosen(rows: pl.DataFrame, planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
+    """The rows of a config's sides that meet its condition."""
+    if planned.selected_by is not None:
+        rows = rows.join(_candidates(planned, context, bucket), on="id", how="semi", maintain_order="left")
+    if planned.sides is not None:
+        rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
+    if planned.where is not None:
+        rows = rows.filter(planned.where.evaluate(rows).fill_null(False))
     return rows
 
 
