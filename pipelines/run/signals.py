@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from pipelines.road.stage import count_rows, shards
 from pipelines.run.driver import Receipt
 from pipelines.store.keyed_log import KeyedLog
-from pipelines.store.row_groups import batches
+from pipelines.store.row_groups import TableWriter, batches
 from pipelines.store.workspace import Workspace, write_table
 from schemas.completion import ModelIdentity
 from schemas.errors import StageError
@@ -123,7 +122,7 @@ def read_signal(
         # Texts that many rows share (a one-word answer, many times) have one row that stands for them.
         stands = pl.scan_parquet(wanted).unique("key", keep="first", maintain_order=True)
         write_table(log.missing(stands), missing)
-        receipt.total = count_rows(missing)
+        receipt.total = int(pl.scan_parquet(missing).select(pl.len()).collect().item())
         if receipt.total and build.replay:
             raise StageError(
                 f"Replay: {receipt.total} values of signal '{signal.name}' are not in the log, and a replay computes none. "
@@ -146,11 +145,10 @@ def _log(build: Build, model: str, signal: Signal) -> KeyedLog:
 
 
 def _write_wanted(signal: Signal, rows: Path, out: Path) -> None:
-    with shards(out.parent, out.stem) as parts:
+    with TableWriter(out, WANTED) as table:
         for batch in batches(rows):
             found = [(t.id, t.index, t.variant, signal_key(signal, t.forced)) for t in signal.texts(batch)]
-            parts.add(out.stem, pl.DataFrame(found, schema=WANTED, orient="row"))
-        parts.finish(out.stem, pl.DataFrame(schema=WANTED))
+            table.add(pl.DataFrame(found, schema=WANTED, orient="row"))
 
 
 def _texts(signal: Signal, rows: Path, missing: Path) -> Iterator[tuple[str, "Forced"]]:
@@ -209,12 +207,9 @@ def _reduced(signal: Signal, log: KeyedLog, wanted: Path, out: Path) -> None:
     nothing = pl.DataFrame(schema={"key": pl.String, **signal.stored})
     every = out.with_name(f"{out.stem}-all.parquet")
     try:
-        with shards(out.parent, out.stem) as parts:
+        with TableWriter(every, _with_errors(signal, nothing).schema) as table:
             for path in log.parts():
-                parts.add(
-                    every.stem, _with_errors(signal, pl.scan_parquet(path).join(keys, on="key", how="semi").collect())
-                )
-            parts.finish(every.stem, _with_errors(signal, nothing))
+                table.add(_with_errors(signal, pl.scan_parquet(path).join(keys, on="key", how="semi").collect()))
         # Two processes may have computed the same; the part that sorts first counts, so that a replay gives the same.
         write_table(pl.scan_parquet(every).unique("key", keep="first", maintain_order=True), out)
     finally:
