@@ -24,6 +24,7 @@ def _row(record: Mapping[str, Any], run: str | None) -> dict[str, Any]:
     return {
         "step": record["step"],
         "rows": record["unit"],
+        "of": record["of"],
         "in": record["in"],
         "kept": record["kept"],
         "dropped": sum(record["dropped"].values()),
@@ -73,7 +74,7 @@ def funnel_table(records: Sequence[Mapping[str, Any]], run: str | None = None) -
         asked = f"{row['asked']:,}" if row["asked"] else ""
         table.add_row(row["step"], row["rows"], *numbers, reasons, asked, tokens, seconds)
         if row["gone"]:
-            table.add_row("", row["rows"], f"{row['gone']:,}", "", "", "gone with what they were made from")
+            table.add_row("", row["of"], f"{row['gone']:,}", "", "", "gone with what they were made from")
     return table
 
 

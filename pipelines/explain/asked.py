@@ -90,7 +90,7 @@ def _replies(log: Path, asked: pl.DataFrame) -> dict[str, Reply]:
 def _exchange(model: str, prompt: dict[str, Any] | None) -> Exchange:
     if prompt is None:
         return Exchange(model, None, "", None, [])
-    constraint = None if prompt["constraint"] is None else json.loads(prompt["constraint"])
+    constraint = None if prompt["form"] is None else json.loads(prompt["form"])
     return Exchange(model, json.loads(prompt["messages"]), prompt["prefix"], constraint, [])
 
 

@@ -114,7 +114,7 @@ def _logs(workspace: Workspace) -> dict[str, str]:
     for name, folder, columns in (
         ("completions", completions, "*"),
         ("failures", completions / "failures", "*"),
-        ("prompts", prompts, "DISTINCT ON (key) key AS prompt_key, messages, prefix, constraint"),
+        ("prompts", prompts, "DISTINCT ON (key) key AS prompt_key, messages, prefix, form"),
     ):
         if any(folder.glob("part-*.parquet")):
             found[name] = f"SELECT {columns} FROM read_parquet({_text(str(folder / 'part-*.parquet'))})"

@@ -24,26 +24,27 @@ PROMPT = pl.Schema(
         "key": pl.String(),
         "messages": pl.String(),
         "prefix": pl.String(),
-        "constraint": pl.String(),
+        "form": pl.String(),
         "created_at": pl.Datetime("us", "UTC"),
     }
 )
 """A prompt. `key` is the prompt key of its completions; `messages` is a JSON list of messages as they were sent, each
-`{role, content: [{text} | {image: sha256}]}`; `constraint` is JSON, or null where the reply could have any form."""
+`{role, content: [{text} | {image: sha256}]}`; `form` is the constraint that the
+reply was held to, as JSON `{kind, value}`, or null where it could have any form."""
 
 ASKED = pl.Schema(
     {
         "prompt_key": pl.String(),
         "messages": pl.String(),
         "prefix": pl.String(),
-        "constraint": pl.String(),
+        "form": pl.String(),
     }
 )
 
 
 def prompt_fault(row: Any) -> str | None:
     """What keeps a line of a journal from being a row of the log, as a clause; None where it is one."""
-    return fault(row, PROMPT, {"constraint"})
+    return fault(row, PROMPT, {"form"})
 
 
 class PromptsLog(JournalledLog):
@@ -92,7 +93,7 @@ class PromptWriter:
             "key": key,
             "messages": _json([message.to_json() for message in request.messages]),
             "prefix": _well_formed(request.prefix),
-            "constraint": None if constraint is None else _json(constraint.to_json()),
+            "form": None if constraint is None else _json(constraint.to_json()),
             "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         }
         self._rows.append([row])

@@ -15,6 +15,7 @@ from flows.cli import app
 from flows.row_story import tell_row
 from generators.ask import STEP as ASK
 from pipelines.compiler.compile import Entry, compile_steps
+from pipelines.explain.query import open_tables
 from pipelines.explain.story import RowStory, row_story
 from pipelines.run.runner import Runner
 from pipelines.steps.ingest import INGEST
@@ -128,6 +129,15 @@ def test_what_was_asked_and_replied_is_told_with_how_it_was_read(built: Runner) 
     words = " ".join(printed(story).split())
     assert "asked m user: What is 1 + 1?" in words
     assert f"tokens): {reply.text} read as size: {reply.text}" in words
+
+
+def test_queries_join_what_was_asked_with_the_logs(built: Runner) -> None:
+    with open_tables(built.build.workspace.root) as db:
+        names = {name for (name,) in db.sql("SHOW TABLES").fetchall()}
+        joined = "FROM asked JOIN prompts USING (prompt_key) JOIN completions USING (key)"
+        found = db.sql(f"SELECT step, count(*), count(form) {joined} GROUP BY step ORDER BY step").fetchall()
+    assert {"samples", "traces", "segments", "size", "size_dropped", "asked", "prompts", "completions"} <= names
+    assert found == [("size", 4, 4), ("trace", 12, 0)]
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])

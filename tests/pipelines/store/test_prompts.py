@@ -41,7 +41,7 @@ def test_a_prompt_is_kept_as_it_was_sent(tmp_path: Path) -> None:
     [found] = log.messages(["k", "unknown"]).to_dicts()
     assert (found["prompt_key"], found["prefix"]) == ("k", "So")
     assert json.loads(found["messages"]) == [message.to_json() for message in REQUEST.messages]
-    assert json.loads(found["constraint"]) == {"kind": "choice", "value": '["1", "2"]'}
+    assert json.loads(found["form"]) == {"kind": "choice", "value": '["1", "2"]'}
     assert log.known(["k", "unknown"]) == {"k"}
 
 
