@@ -92,10 +92,6 @@ def build(
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
     with sentences():
-        from pipelines.build import records, records_before_error, release_path, up_to_date
-        from pipelines.preflight import check
-        from pipelines.road.stages import road
-        from pipelines.run.warnings import all_warnings
         from schemas.errors import ConfigError, StageError
 
         if replay and retry_errors:
@@ -106,6 +102,11 @@ def build(
             asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
             steps_commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner)
             return
+        from pipelines.build import records, records_before_error, release_path, up_to_date
+        from pipelines.preflight import check
+        from pipelines.road.stages import road
+        from pipelines.run.warnings import all_warnings
+
         job = load(recipe, set_, limit, seed, workspace, replay=replay, retry_errors=retry_errors)
         if up_to_date(job):
             plan = road(job)

@@ -5,7 +5,6 @@ workspace and the name of a step, so the same flow runs on threads, Dask or Ray.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -13,18 +12,10 @@ from prefect.artifacts import create_table_artifact
 
 from flows.build import RETRIES, RETRY_DELAY_S, push_task, task_runner, worth_retrying
 from flows.progress import Reporter
-from flows.steps_funnel import funnel_rows
+from flows.steps_funnel import all_warnings, funnel_rows
+from flows.steps_job import job_of
 from pipelines.compiler.pipeline import Step
-from pipelines.job import Job, compile_recipe, open_job
 from pipelines.run.runner import Runner
-
-
-def job_of(recipe: dict[str, Any], workspace: str, **how: Any) -> Job:
-    """The job of a recipe as flows pass it: `name` (or path), `set`, `limit`, `seed` and `trust`."""
-    overrides = recipe.get("set") or ()
-    options = {name: recipe.get(name) for name in ("limit", "seed")}
-    compiled = compile_recipe(recipe["name"], overrides, trust=bool(recipe.get("trust")), **options)
-    return open_job(compiled, Path(workspace), **how)
 
 
 @task(name="step", task_run_name="{step}", persist_result=False)
@@ -83,11 +74,6 @@ def build_flow(
     if push_to is not None and job.release is not None:
         push_task(str(job.release), push_to, public)
     return records
-
-
-def all_warnings(records: list[dict[str, Any]]) -> list[str]:
-    """What a user should know of a build: each sentence with the name of its step."""
-    return [f"{record['step']}: {sentence}" for record in records for sentence in record["warnings"]]
 
 
 def with_runner(runner: str) -> Callable[..., list[dict[str, Any]]]:

@@ -9,9 +9,7 @@ from flows.terminal import of_steps, say, say_trial, warn
 
 def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> None:
     """`curate build`: only what is missing is asked, only what is stale is computed."""
-    from flows.steps_build import all_warnings, job_of, with_runner
-    from pipelines.steps_preflight import check
-    from schemas.errors import StageError
+    from flows.steps_job import job_of
 
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
     warn(list(job.compiled.pipeline.warnings))
@@ -20,11 +18,15 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
         say(f"{name} is up to date: {job.release or job.build.folder}")
         say_trial(name)
         return
+    from pipelines.steps_preflight import check
+
     check(job)
     from rich.console import Console
 
     from flows.server import watch_server
-    from flows.steps_funnel import funnel_table
+    from flows.steps_build import with_runner
+    from flows.steps_funnel import all_warnings, funnel_table
+    from schemas.errors import StageError
 
     watch_server()
     try:
@@ -41,7 +43,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
 def validate(recipe: dict[str, Any], workspace: Path) -> None:
     """`curate validate`: a recipe to the last key and name; starts nothing."""
-    from flows.steps_build import job_of
+    from flows.steps_job import job_of
     from pipelines.steps_preflight import check
 
     job = job_of(recipe, str(workspace))
@@ -52,7 +54,7 @@ def validate(recipe: dict[str, Any], workspace: Path) -> None:
 
 def plan(recipe: dict[str, Any], workspace: Path) -> None:
     """`curate plan`: what a build would do, and what it would cost."""
-    from flows.steps_build import job_of
+    from flows.steps_job import job_of
     from pipelines.steps_plan import make_plan
     from pipelines.steps_preflight import check_recipe
 

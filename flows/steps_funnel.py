@@ -82,3 +82,8 @@ def _tokens(asked: Iterable[Mapping[str, Any]]) -> int | None:
     """Tokens of all models of a step; None where a server did not count them."""
     counts = [cost[kind] for cost in asked for kind in ("prompt_tokens", "completion_tokens")]
     return None if None in counts else sum(counts)
+
+
+def all_warnings(records: list[dict[str, Any]]) -> list[str]:
+    """What a user should know of a build: each sentence with the name of its step."""
+    return [f"{record['step']}: {sentence}" for record in records for sentence in record["warnings"]]

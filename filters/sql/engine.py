@@ -44,10 +44,11 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return _plain(cursor.pl())
 
 
-def ask(sql: str, values: list[Any]) -> Any:
-    """The one value of a query that reads no table."""
+def ask(function: str, text: str) -> Any:
+    """What a function of DuckDB says of a text. As a literal: for a parameter DuckDB would import pandas, half a second."""
+    literal = "'" + text.replace("'", "''") + "'"
     with _database(os.getpid()).cursor() as cursor:
-        return cursor.execute(sql, values).fetchone()[0]
+        return cursor.execute(f"SELECT {function}({literal})").fetchone()[0]
 
 
 def fetch(sql: str) -> list[tuple[Any, ...]]:

@@ -26,7 +26,7 @@ def statement(text: str) -> Node:
     if len(text) > LONGEST:
         raise ValueError(f"has {len(text):,} characters, and {LONGEST:,} are the most")
     try:
-        tree: Node = json.loads(ask("SELECT json_serialize_sql(?)", [text]))
+        tree: Node = json.loads(ask("json_serialize_sql", text))
     except duckdb.Error as error:
         raise ValueError(f"cannot be parsed: {words(error)}") from None
     except RecursionError:
@@ -117,12 +117,12 @@ def written(node: Mapping[str, Any]) -> str:
 
 def as_sql(tree: Node) -> str:
     """The tree of a SELECT as SQL."""
-    return str(ask("SELECT json_deserialize_sql(?)", [json.dumps(tree)]))
+    return str(ask("json_deserialize_sql", json.dumps(tree)))
 
 
 @cache
 def _bare() -> str:
-    return str(ask("SELECT json_serialize_sql('SELECT 1')", []))
+    return str(ask("json_serialize_sql", "SELECT 1"))
 
 
 def tried(node: Node) -> Node:
