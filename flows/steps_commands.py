@@ -12,15 +12,17 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     from flows.steps_job import job_of
 
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
-    warn(list(job.compiled.pipeline.warnings))
     name = job.build.recipe.name
     if job.up_to_date():
+        warn(list(job.compiled.pipeline.warnings))
         say(f"{name} is up to date: {job.release or job.build.folder}")
         say_trial(name)
         return
+    from pipelines.step_checks import notes
     from pipelines.steps_preflight import check
 
     check(job)
+    warn(notes(job.compiled))
     from rich.console import Console
 
     from flows.server import watch_server
@@ -44,28 +46,29 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 def validate(recipe: dict[str, Any], workspace: Path) -> None:
     """`curate validate`: a recipe to the last key and name; starts nothing."""
     from flows.steps_job import job_of
+    from pipelines.step_checks import notes
     from pipelines.steps_preflight import check
 
     job = job_of(recipe, str(workspace))
     check(job)
-    warn(list(job.compiled.pipeline.warnings))
+    warn(notes(job.compiled))
     say(f"{recipe['name']} is valid: {len(job.compiled.pipeline.steps)} steps.")
 
 
 def plan(recipe: dict[str, Any], workspace: Path) -> None:
     """`curate plan`: what a build would do, and what it would cost."""
     from flows.steps_job import job_of
+    from pipelines.step_checks import check_steps, notes
     from pipelines.steps_plan import make_plan
-    from pipelines.steps_preflight import check_recipe
 
     job = job_of(recipe, str(workspace))
-    check_recipe(job)
+    check_steps(job.compiled)
     planned = make_plan(job)
     from rich.console import Console
 
     from flows.steps_planned import plan_table
 
-    warn(list(job.compiled.pipeline.warnings))
+    warn(notes(job.compiled))
     Console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
 
 

@@ -4,16 +4,14 @@ from pipelines.job import Job
 from schemas.errors import ConfigError
 
 
-def check_recipe(job: Job) -> None:
-    """Raise ConfigError for what the recipe alone tells."""
-
-
 def check(job: Job) -> None:
     """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
     from generators.engines.select import check_engine
     from pipelines.release.card import check_template
     from pipelines.sources.read import check_source
+    from pipelines.step_checks import check_steps
 
+    check_steps(job.compiled)
     build, pipeline = job.build, job.compiled.pipeline
     for source in build.recipe.sources:
         check_source(source)

@@ -229,7 +229,7 @@ class StepType(Generic[C]):
     verdict: bool = False
     golds: frozenset[str] = frozenset()
     expand: Callable[[C], Any] | None = None
-    adds: str = ""
+    adds: Callable[[C], str] = lambda config: ""
     fan: Callable[[C], int | None] = lambda config: None
     streams: bool = False
     last: bool = False

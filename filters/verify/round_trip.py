@@ -24,7 +24,7 @@ from schemas.answer import load_answer
 from schemas.ids import seeded
 from schemas.section import Section
 from schemas.split import Split, split
-from schemas.tags import TAG_SCHEMAS, render_trace
+from schemas.tags import TAG_SCHEMAS, render, thoughts
 
 GRADED_KINDS = frozenset(("choice", "number", "expression"))
 """Kinds that trainers' own graders can judge. For all others a release's own reward function has to be used."""
@@ -53,7 +53,8 @@ def misread(trainer: str, tags: str) -> tuple[str, ...]:
     if tags == SUITS_ALL:
         return ()
     grader, schema = GRADERS[trainer], TAG_SCHEMAS[tags]
-    tries = {kind: render_trace(schema, "It can be seen in the image.", gold) for kind, gold in _CANONICAL.items()}
+    said = dict.fromkeys(thoughts(schema), "It can be seen in the image.")
+    tries = {kind: render(schema, {**said, schema.answer: gold}) for kind, gold in _CANONICAL.items()}
     return tuple(
         kind
         for kind, gold in _CANONICAL.items()

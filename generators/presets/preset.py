@@ -61,6 +61,6 @@ def preset(
         ),
         verdict=verdict,
         expand=expand,
-        adds=adds,
+        adds=lambda section: adds,
         fan=lambda section: contract.fan(expand(section)),
     )

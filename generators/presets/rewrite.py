@@ -164,5 +164,7 @@ STEP = StepType(
         most=lambda config: config.tries if config.model else 0,
     ),
     expand=lambda config: expand(config) or config,
-    adds="puts the mended reasoning into the reply, and drops one in which more than `max_changed` words differ",
+    adds=lambda config: (
+        "puts the mended reasoning into the reply, and drops one in which more than `max_changed` words differ"
+    ),
 )

@@ -24,7 +24,7 @@ def _expanded(entry: Entry, step: Step) -> Entry:
     if asked is None:
         return entry
     section: dict[str, Any] = asked.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"as": entry.name}
-    if step.type.adds:
+    if step.type.adds(step.config):
         known = {field.alias or name for name, field in step.type.config.model_fields.items()}
         section = {key: value for key, value in section.items() if key in known} | dict(entry.section)
         if entry.name == step.type.name:

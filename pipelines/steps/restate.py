@@ -139,5 +139,5 @@ STEP = StepType(
     verdict=True,  # the gold is shown to who writes the question, and not to who answers it
     golds=frozenset({"answer"}),
     expand=expand,
-    adds="reads the answer as a gold, puts it to its own verifier, and drops rows whose gold fails",
+    adds=lambda config: "reads the answer as a gold, puts it to its own verifier, and drops rows whose gold fails",
 )

@@ -176,4 +176,6 @@ STEP = StepType(
     of="sample",
     asks=Asks(models=BASE.asks.models, requests=requests, more=more, most=BASE.asks.most),
     expand=expand,
+    adds=lambda config: "" if config.adaptive is None else "asks a sample until its answers so far decide",
+    fan=BASE.fan,
 )

@@ -24,6 +24,7 @@ STEPS = {
     "distill of several": "- distill: {as: both, model: [m, other], n: 3, sampling: {temperature: 0.5}}",
     "rollout": "- rollout: {model: m, where: question <> 'x', n: 4}",
     "rollout in tags": "- rollout: {as: rolled, model: m, tags: think_answer, system: Use tags.}",
+    "rollout that stops early": "- rollout: {model: m, n: 4, adaptive: {band: [1, 2]}}",
     "judge": "- distill: {model: m}\n- judge: {model: other, where: final IS NOT NULL}",
     "judge that sees": "- distill: {model: m}\n- judge: {model: m, sees: media, votes: 3, sampling: {temperature: 1.0}}",
     "critique": "- distill: {model: m}\n- critique: {model: other, n: 2}",
@@ -92,4 +93,5 @@ def test_a_preset_that_does_more_says_all_that_it_asks(tmp_path: Path, name: str
     found = {step.name: step for step in expanded(before.document, before.pipeline).steps}[name]
     assert found.type == name
     assert "prompt" in found.section
-    assert before.pipeline.step(name).type.adds
+    step = before.pipeline.step(name)
+    assert step.type.adds(step.config)

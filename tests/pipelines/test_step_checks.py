@@ -1,0 +1,134 @@
+"""What a compiled recipe tells of itself: each mistake with its line, before a model is looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from filters.verify.graders import GRADERS
+from filters.verify.round_trip import GRADED_KINDS, misread
+from pipelines.job import Compiled, compile_recipe
+from pipelines.step_checks import check_steps, notes
+from schemas.errors import ConfigError
+from schemas.tags import TAG_SCHEMAS
+
+RECIPE = """\
+name: checked
+models:
+  vlm: {model: reference-vlm}
+  reasoner: {model: smollm2-135m-instruct}
+  server: {model: some/llm, engine: openai, base_urls: ["http://localhost:1/v1"]}
+sources:
+  - {type: scenes, n: 4}
+steps:
+  - caption: {model: vlm}
+  - distill: {model: reasoner, sees: nothing, prompt: "{{ caption }} {{ question }}"}
+  - verify
+  - ask: {as: topic, model: reasoner, sees: nothing, prompt: "{{ caption }}", reply: {choice: [shapes, other]}}
+  - rollout: {model: vlm, n: 4}
+  - verify: {as: scored, of: rollout}
+  - difficulty
+  - dedup: {text: {model: all-minilm-l6-v2}, image: {model: reference-vlm}}
+  - select: {rule: variance}
+  - release: {sft: {of: trace, columns: [topic]}, rl: {of: sample}}
+"""
+
+
+def compiled(folder: Path, *overrides: str) -> Compiled:
+    (folder / "r.yaml").write_text(RECIPE)
+    return compile_recipe(str(folder / "r.yaml"), overrides)
+
+
+def refused(folder: Path, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_steps(compiled(folder, *overrides))
+    return str(caught.value)
+
+
+def test_a_recipe_without_a_mistake_passes_and_has_nothing_to_note(tmp_path: Path) -> None:
+    recipe = compiled(tmp_path)
+    check_steps(recipe)
+    assert notes(recipe) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("steps.caption.model=reasoner", "r.yaml:9: caption: every row has images, and 'reasoner' reads text only"),
+        ("steps.rollout.model=[vlm, reasoner]", "r.yaml:13: rollout: every row has images, and 'reasoner' reads text"),
+        ("steps.topic.sees=media", "r.yaml:12: topic: every row has images, and 'reasoner' reads text only"),
+        (
+            "steps.distill.prompt='{{ question }}'",
+            "r.yaml:10: distill: every row has images, and a model that sees nothing has to read of them",
+        ),
+        ("steps.dedup.image=null", "r.yaml:16: dedup: the rows of source 'scenes' have images, so `image` is needed"),
+        (
+            "steps.rollout.n=1",
+            "r.yaml:17: select: rule variance lets no number of right replies out of 1 pass, and 'rollout' asks for n: 1",
+        ),
+        (
+            "steps.release={sft: {of: trace}, tags: plain, trainer: trl}",
+            "release: trl's own grader reads no choice, number or expression answer in 'sft'",
+        ),
+        (
+            "steps.release={cold: {of: trace}, tags: staged, trainer: verl}",
+            "release: verl's own grader reads no choice, number or expression answer in 'cold'",
+        ),
+    ],
+)
+def test_what_no_row_could_make_good_is_refused_with_its_line(tmp_path: Path, override: str, sentence: str) -> None:
+    assert sentence in refused(tmp_path, override)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    assert len(refused(tmp_path, "steps.caption.model=reasoner", "steps.dedup.image=null").splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (
+            "sources.scenes={type: jsonl, name: texts, path: texts.jsonl}",
+            "steps.caption.model=reasoner",
+            "steps.dedup.image=null",
+        ),
+        ("steps.distill.prompt='{{ question }}'", "steps.distill.sees=media", "steps.distill.model=vlm"),
+        ("steps.caption.model=server",),
+        ("steps.rollout.sees=nothing",),
+        ("steps.rollout.n=1", "steps.select.rule=univg_r1"),
+        ("steps.release={rl: {of: sample}, tags: plain, trainer: trl}",),
+        ("steps.release={sft: {of: trace}, tags: plain, trainer: null}",),
+    ],
+    ids=[
+        "rows may have none",
+        "it sees them",
+        "a server may",
+        "a blind student",
+        "no window",
+        "no completions",
+        "no grader",
+    ],
+)
+def test_what_may_well_be_meant_is_let_pass(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    check_steps(compiled(tmp_path, *overrides))
+
+
+def test_a_form_that_a_server_is_not_held_to_is_noted(tmp_path: Path) -> None:
+    server = compiled(tmp_path, "steps.topic.model=server")
+    check_steps(server)
+    [note] = notes(server)
+    assert "r.yaml:12: topic: replies of the model 'some/llm' are held to json, not to choice; add choice to" in note
+    assert "read as they come" in note
+    for free in ("steps.topic.constrain=false", "models.server.thinking=true", "models.server.structured=[choice]"):
+        assert notes(compiled(tmp_path, "steps.topic.model=server", free)) == []
+
+
+def test_a_grader_that_nobody_named_is_noted(tmp_path: Path) -> None:
+    [note] = notes(compiled(tmp_path, "steps.release.tags=plain"))
+    assert "it is asked about none of them, and golds alone" in note
+    assert notes(compiled(tmp_path, "steps.release.sft.tags=thought_solution")) == []
+
+
+@pytest.mark.parametrize("tags", TAG_SCHEMAS)
+def test_any_layout_of_completions_can_be_put_to_any_grader(tags: str) -> None:
+    for trainer in GRADERS:
+        assert set(misread(trainer, tags)) <= GRADED_KINDS
