@@ -1,5 +1,7 @@
 """SQL over every table of a build: DuckDB views on the parquet files, nothing loaded until it is asked for."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import duckdb
@@ -41,6 +43,9 @@ TABLES = {
     "released": ("release", "kept"),
 }
 """Views by name: the stage and the table behind each."""
+
+_SHOWN = 200
+"""Rows of an answer on a terminal."""
 
 _READING = {"SELECT", "CREATE"}
 """Statements of a query. DuckDB parses PIVOT into a CREATE (of an enum, in memory) and a SELECT."""
@@ -128,9 +133,17 @@ def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
             logs = [Workspace(workspace).completions, Workspace(workspace).prompts]
             lock(db, folders=[find_build(workspace, recipe), *logs])
             answer = db.sql(sql)
-            return "" if answer is None else str(answer)
+            return "" if answer is None else _shown(answer)
     except duckdb.Error as error:
         raise ConfigError(f"The query failed: {error}") from None
+
+
+def _shown(answer: duckdb.DuckDBPyRelation) -> str:
+    """An answer as DuckDB shows it, with more rows than its twenty, so that a list of tables is whole."""
+    out = StringIO()
+    with redirect_stdout(out):
+        answer.show(max_rows=_SHOWN)
+    return out.getvalue()
 
 
 def _quote(value: Path | str) -> str:

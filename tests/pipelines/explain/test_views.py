@@ -93,6 +93,13 @@ def test_a_query_reads_the_build_and_nothing_else(built: Runner, tmp_path: Path)
             run_query(root, sql)
 
 
+def test_a_list_of_tables_is_shown_whole(built: Runner) -> None:
+    root = built.build.workspace.root
+    shown = run_query(root, "SHOW TABLES") + run_query(root, "SELECT unnest(range(1000, 1100))")
+    assert all(name in shown for name in ask(built, "SHOW TABLES")["name"])
+    assert all(str(number) in shown for number in range(1000, 1100))
+
+
 @pytest.mark.parametrize(
     ("unit", "many"), [("sample", "samples"), ("box", "boxes"), ("summary", "summaries"), ("essay", "essays")]
 )
