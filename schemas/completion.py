@@ -69,7 +69,8 @@ class Request:
     """One question to a model for row `id`, wanted `n` times (sample indexes `first` … `first + n - 1`).
 
     `prefix` forces the start of the reply; the completion's text is what follows it. `of` is, in a later turn of a step, the
-    place in the row's earlier answers that this one goes on from. `constraint` is the form that the reply must have.
+    place in the row's earlier answers that this one goes on from, or what else tells it apart. `model` is the one of the
+    step's models that is asked; None: each of them. `constraint` is the form that the reply must have.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Request:
     first: int = 0
     of: int = 0
     constraint: Constraint | None = None
+    model: str | None = None
 
     @property
     def indexes(self) -> range:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from generators.prompts import Prompt, asked, known_fields, positions, unseen
 from generators.rollouts import RolloutsConfig
+from generators.template import Template
 from schemas.answer import Answer, dump_answer
 from schemas.completion import ImagePart, Message, Sampling
 from schemas.ids import canonical_json, content_id
@@ -81,6 +82,18 @@ class Material:
         return tuple(m for m in self.media if m["kind"] == "image")
 
 
+class Put(NamedTuple):
+    """A variant of the sample `id` before it is put: its question, options and media, and what changes its prompt."""
+
+    id: str
+    question: str
+    options: tuple[str, ...]
+    media: Sequence[Media]
+    system: str | None
+    prompt: str | None
+    values: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all checks of a build share."""
@@ -88,6 +101,8 @@ class Setting:
     rollouts: RolloutsConfig
     pictures: Pictures
     seed: int = 0
+    put: "Callable[[Put], Sequence[Message]] | None" = None
+    """How a variant is put to a model; None: as `rollouts` asks."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +148,12 @@ class Check(Section):
     @field_validator("prompt")
     @classmethod
     def _known_fields(cls, prompt: str | None) -> str | None:
-        return None if prompt is None else known_fields(prompt, cls.prompt_fields)
+        if prompt is None or "{{" not in prompt:
+            return None if prompt is None else known_fields(prompt, cls.prompt_fields)
+        for ref in Template(prompt).references:
+            if len(ref) > 1 or ref[0] not in cls.prompt_fields:
+                raise ValueError(f"this prompt may read {', '.join(cls.prompt_fields)}, and no `{'.'.join(ref)}`")
+        return prompt
 
     needs: ClassVar[frozenset[str]] = frozenset()
     """Stages whose tables it reads, beyond samples."""
@@ -161,9 +181,13 @@ def render(check: Check, sample: Material, setting: Setting, change: Change) -> 
     shown = sample.media if change.media is None else change.media
     options = sample.options if change.options is None else change.options
     question, media = _placed(sample, change.question, shown)
-    system = rollouts.system if check.system is None else check.system
-    prompt = Prompt(system, change.prompt or check.prompt or rollouts.prompt)
-    turns = asked({"question": question, "options": options, "media": media}, prompt, **change.values)
+    if setting.put is not None:
+        put = Put(sample.id, question, options, media, check.system, change.prompt or check.prompt, change.values)
+        turns = setting.put(put)
+    else:
+        system = rollouts.system if check.system is None else check.system
+        prompt = Prompt(system, change.prompt or check.prompt or rollouts.prompt)
+        turns = asked({"question": question, "options": options, "media": media}, prompt, **change.values)
     answer = change.answer or sample.answer
     return {
         "id": content_id(["variant", sample.id, check.label, change.base]),

@@ -16,6 +16,7 @@ import polars as pl
 from generators.engines.capability import constrains, held_to
 from pipelines.compiler.pipeline import Step
 from pipelines.run.build import Build
+from pipelines.run.context import StepContext
 from pipelines.run.driver import Call, Receipt, drive
 from pipelines.run.refusals import Refusals
 from pipelines.store.completions import WANTED, wanted_rows
@@ -23,7 +24,6 @@ from pipelines.store.prompts import PromptWriter
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StageError
-from schemas.step import Context
 
 ANSWERS = pl.Schema(
     {
@@ -80,7 +80,7 @@ class Asking:
     """One step asking about some buckets. `folder` is for its keys, which are removed again."""
 
     def __init__(
-        self, build: Build, step: Step, context: Context, rows: RowsOf, buckets: list[int], folder: Path
+        self, build: Build, step: Step, context: StepContext, rows: RowsOf, buckets: list[int], folder: Path
     ) -> None:
         assert step.type.asks is not None
         self._build, self._step, self._asks, self._context = build, step, step.type.asks, context
@@ -161,11 +161,12 @@ class Asking:
             found = self._asks.requests(rows, self._step.config)
         elif self._asks.more is not None:
             known = self._answers(model, bucket).filter(pl.col("turn") < turn)
-            found = self._asks.more(rows, known, self._step.config, self._context)
+            found = self._asks.more(rows, known, self._step.config, self._context.at(bucket))
         else:
             return
         for request in found:
-            yield held_to(kinds, request)
+            if request.model in (None, model):
+                yield held_to(kinds, request)
 
     def _want(self, model: str, bucket: int, turn: int) -> bool:
         """Note what a bucket wants in a turn; whether it wants anything."""

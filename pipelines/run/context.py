@@ -20,6 +20,13 @@ class StepContext:
         self.step = step
         self.tables = tables
         self.record = record
+        self.bucket: int | None = None
+
+    def at(self, bucket: int) -> "StepContext":
+        """The same, for who asks about the rows of one bucket."""
+        found = StepContext(self.build, self.step, self.tables, self.record)
+        found.bucket = bucket
+        return found
 
     @property
     def pipeline(self) -> Pipeline:

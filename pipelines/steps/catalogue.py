@@ -19,6 +19,7 @@ TYPES: dict[str, str] = {
     "step_score": "pipelines.steps.step_score:STEP",
     "agree": "filters.agree:STEP",
     "quality": "filters.quality_step:STEP",
+    "checks": "pipelines.steps.checks:STEP",
     "signals": "pipelines.steps.signals:STEP",
     "drop": "filters.drop:STEP",
     "tally": "filters.tally:STEP",

@@ -1,0 +1,326 @@
+"""The step `checks`: rows are asked once more with something changed, and flagged by what that does to the answers.
+
+Without the images, with masked ones, with shuffled options, from a caption alone, without reasoning, and so on
+(`generators.checks`): each variant is put to a model as the rows' rollouts were, judged against its own gold, and compared
+with chance and with the rollouts (`filters.checks`). Nothing is dropped: the flags are a column for `drop` and `select`.
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from filters.checks.measure import Evidence, measure_checks
+from filters.checks.rules import CheckRules
+from filters.checks.score import score_replies
+from filters.difficulty import Counted, DifficultyConfig, is_unread, measure
+from filters.reads import gold_reads
+from filters.verify.step import judged
+from generators.asking import contract
+from generators.asking.config import AskConfig
+from generators.checks.catalogue import CheckConfig, ChecksConfig
+from generators.checks.catalogue import requests as put
+from generators.checks.variant import Told
+from generators.rollouts import RolloutsConfig
+from pipelines.run.context import StepContext
+from pipelines.steps.as_asked import asked_by, makers, steps_before
+from pipelines.steps.check_variants import OTHERS, make_variants, rollouts_of, tags_of
+from pipelines.store.derived_images import DerivedPictures
+from schemas.completion import Request
+from schemas.ids import content_id
+from schemas.sample import ANSWER, MEDIA
+from schemas.split import Split
+from schemas.step import Asks, Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
+
+_COUNTS = {"k": pl.Int32(), "n": pl.Int32(), "gain": pl.Float64(), "p": pl.Float64(), "certainty": pl.Float64()}
+GIVES = {
+    "flags": pl.List(pl.String()),
+    "blind": pl.Boolean(),
+    "label_suspect": pl.Boolean(),
+    **{f"{name}_{short}": dtype for short in ("text", "grey") for name, dtype in _COUNTS.items()},
+    "k_guess": pl.Int32(),
+    "n_guess": pl.Int32(),
+}
+"""`flags` are those of `filters.checks.measure.FLAGS`, sorted; `blind` is null where no check hides the images,
+`label_suspect` where none votes. `k_text` of `n_text` answers are right without images, `k_grey` with grey ones, `k_guess`
+of those of a `guess`; `gain`, `p` and `certainty` are what `filters.checks` makes of them."""
+
+_ROLLOUT = {
+    "model": read("model", pl.String()),
+    "index": read("index", pl.Int32()),
+    "text": read("text", pl.String()),
+    "finish_reason": read("finish_reason", pl.String()),
+    "tokens": read("tokens", pl.Int32(), optional=True),
+}
+_TRACE = {
+    "index": read("index", pl.Int32()),
+    "reasoning": read("reasoning", pl.String()),
+    "final": read("final", pl.String()),
+    "gold_visible": read("gold_visible", pl.Boolean()),
+}
+
+
+class ChecksStepConfig(StepConfig):
+    """Which checks, of what, and when their numbers become flags."""
+
+    model: str = Field(
+        min_length=1, description="a name from `models`: the student, who is asked where a check names none"
+    )
+    checks: tuple[CheckConfig, ...] = Field(min_length=1)
+    rollouts: str = Field(
+        default="rollout", description="the student's rollouts: what variants change and are held against"
+    )
+    traces: str = Field(default="trace", description="the traces that `reverify` concludes from")
+    caption: str = Field(
+        default="caption", description="the column that `caption_only` puts in the place of the images"
+    )
+    n: int = Field(default=8, ge=1, description="answers a variant, where a check names no number")
+    rules: CheckRules = CheckRules()
+    truncated: Counted = Field(default="unscored", description="an answer that was cut off: wrong, or no evidence")
+    no_answer: Counted = Field(default="unscored", description="an unreadable answer: wrong, or no evidence")
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "ChecksStepConfig":
+        labels = [check.label for check in self.checks]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two checks are named '{twice}'; give one of them another `name`")
+        return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((check.model or self.model) for check in self.checks if check.type != "vote"))
+
+    def needs(self, what: str) -> bool:
+        return any(what in check.needs for check in self.checks)
+
+    @property
+    def claims(self) -> bool:
+        """Whether golds of other rows are drawn from."""
+        return any(check.type == "question_form" for check in self.checks)
+
+    @property
+    def counting(self) -> DifficultyConfig:
+        return DifficultyConfig(truncated=self.truncated, no_answer=self.no_answer)
+
+    @property
+    def most(self) -> int:
+        """The most completions that a row may need of one model."""
+        plain = RolloutsConfig(model=self.model, n=self.n)
+        return sum(check.calls(plain) for check in self.checks)
+
+
+def _own(config: ChecksStepConfig, known: Known) -> AskConfig:
+    own = asked_by(makers(config.rollouts, known), steps_before(known))[1]
+    if config.model not in own.models:
+        raise ValueError(
+            f"`model: {config.model}` is no student of '{config.rollouts}'; those are {', '.join(own.models)}"
+        )
+    if own.shown not in ((), ("media",)):
+        raise ValueError(
+            f"the students of '{config.rollouts}' see {', '.join(own.shown)}; variants are made of `media` alone"
+        )
+    return own
+
+
+def _reads(config: ChecksStepConfig, known: Known) -> Reads:
+    of = config.of or "sample"
+    found = dict(contract.reads(_own(config, known), known).rows) | hidden(gold_reads(of, known))
+    found |= {"question": read("question", pl.String()), "media": read("media", pl.List(MEDIA), optional=True)}
+    found["options"] = read("options", pl.List(pl.String()), optional=True)
+    found |= {"check:source": read("source"), "check:meta": read("meta", pl.String(), optional=True)}
+    if config.needs("caption"):
+        found["check:caption"] = read(config.caption, pl.String())
+    beside = {"rollouts": Beside(config.rollouts, _ROLLOUT, dropped=True)}
+    if config.needs("verify"):
+        beside["traces"] = Beside(config.traces, _TRACE)
+    if config.claims:
+        beside["golds"] = Beside("sample", {"answer": read("answer", ANSWER), "source": read("source")}, dropped=True)
+    return Reads(found, beside)
+
+
+class _Checking:
+    """The checks of a running step."""
+
+    def __init__(self, config: ChecksStepConfig, context: Context) -> None:
+        self.config, self.context = config, cast(StepContext, context)
+        step = self.context.step
+        self.own = asked_by(step.beside["rollouts"].node.makers, self.context.pipeline.before(step))[1]
+        rollouts = rollouts_of(self.own, config.model, config.n)
+        self.checks = ChecksConfig(checks=config.checks, rollouts=rollouts)
+        self.pictures = DerivedPictures(self.context.build.media)
+
+    def variants(self, rows: pl.DataFrame, bucket: int, others: pl.DataFrame) -> Split:
+        """What is asked about the rows of a bucket, in order of their ids."""
+        rows = rows.sort("id").with_columns(dataset=_dataset("check:source"), kind=_kind("gold:answer"))
+        rows = rows.join(others, on=["dataset", "kind"], how="left", maintain_order="left")
+        told = _told(self._replies(rows, bucket), self._traces(bucket))
+        made = make_variants(rows, told, self.checks, self.own, self.pictures, self.context.seed)
+        self.context.build.media.flush()
+        return made
+
+    def others(self) -> pl.DataFrame:
+        """`dataset, kind, check:others`: the most common golds of each source and kind, of all samples."""
+        schema = {"dataset": pl.String, "kind": pl.String, "gold": pl.String}
+        found = [pl.DataFrame(schema=schema)]
+        for bucket in self.context.buckets if self.config.claims else ():
+            golds = self.context.beside("golds", bucket).filter(pl.col("answer").is_not_null())
+            gold = pl.col("answer").struct.field("raw")
+            found.append(golds.select(dataset=_dataset("source"), kind=_kind("answer"), gold=gold))
+        counted = pl.concat(found).group_by("dataset", "kind", "gold").len()
+        counted = counted.sort("len", "gold", descending=[True, False])
+        return counted.group_by("dataset", "kind").agg(pl.col("gold").head(OTHERS).sort().alias("check:others"))
+
+    def rollouts(self, rows: pl.DataFrame, bucket: int) -> pl.DataFrame:
+        """The rows' rollouts with what rules say of them: columns of `VERDICT`, `sample_id` for the row's id."""
+        golds = rows.select("id", **{name: f"gold:{name}" for name in ("answer", "verifier", "options")})
+        made = self.context.beside("rollouts", bucket).filter(pl.col("finish_reason").is_in(["stop", "length"]))
+        mine = made.drop("sample_id").join(golds.rename({"id": "parent_id"}), on="parent_id", how="inner")
+        asked = mine.rename({"parent_id": "sample_id"}).with_columns(response="text").sort("id")
+        return judged(asked, self.context.verifiers(), tags_of(self.own))
+
+    def _replies(self, rows: pl.DataFrame, bucket: int) -> pl.DataFrame | None:
+        if not self.config.needs("rollouts"):
+            return None
+        return self.rollouts(rows, bucket).filter(finish_reason="stop", model=self.config.model)
+
+    def _traces(self, bucket: int) -> pl.DataFrame | None:
+        return self.context.beside("traces", bucket) if self.config.needs("verify") else None
+
+
+def _dataset(column: str) -> pl.Expr:
+    return pl.col(column).struct.field("dataset")
+
+
+def _kind(column: str) -> pl.Expr:
+    return pl.col(column).struct.field("kind")
+
+
+def _told(replies: pl.DataFrame | None, traces: pl.DataFrame | None) -> dict[str, dict[str, list[Told]]]:
+    """What models said of each row, in the order of the indexes."""
+    found: dict[str, dict[str, list[Told]]] = {}
+    if replies is not None:
+        for of, index, text, answer in replies.sort("sample_id", "index").select(
+            "sample_id", "index", "text", "parsed_response"
+        ).iter_rows():  # fmt: skip
+            found.setdefault(of, {}).setdefault("replies", []).append(Told(str(index), text, answer))
+    if traces is not None:
+        columns = ("parent_id", "id", "reasoning", "final", "gold_visible")
+        for of, id_, thought, final, shown in traces.sort("parent_id", "index", "id").select(columns).iter_rows():
+            told = Told(id_, thought or "", final, bool(shown))
+            found.setdefault(of, {}).setdefault("traces", []).append(told)
+    return found
+
+
+def more(rows: pl.DataFrame, answers: pl.DataFrame, config: ChecksStepConfig, context: Context) -> Iterator[Request]:
+    """Every variant of the rows, once. `of` is the place of a variant among those of its row."""
+    if answers.height:
+        return
+    checking = _Checking(config, context)
+    assert checking.context.bucket is not None
+    made = checking.variants(rows, checking.context.bucket, checking.others()).kept
+    places = _placed(made).select("id", "sample_id", "place", "model")
+    known = {id_: (of, place, model) for id_, of, place, model in places.iter_rows()}
+    for request in put(made, checking.checks):
+        of, place, model = known[request.id]
+        yield Request(of, request.messages, request.sampling, n=request.n, prefix=request.prefix, of=place, model=model)
+
+
+def _placed(variants: pl.DataFrame) -> pl.DataFrame:
+    """Variants with their `place` among those of their row."""
+    return variants.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int32).over("sample_id"))
+
+
+def body(tables: Tables, config: ChecksStepConfig, context: Context) -> Out:
+    """`id` and `GIVES` of every row.
+
+    Tables beside: `results` (a row for each row and check), `variants`, and `refused` (what could not be asked, and why).
+    """
+    checking = _Checking(config, context)
+    others, kept, refused, replies, rollouts = checking.others(), [], [], [], []
+    for bucket in checking.context.buckets:
+        here = checking.context.tables.made(checking.context.step.node, bucket).select("id")
+        rows = tables.rows.join(here, on="id", how="semi")
+        made = checking.variants(rows, bucket, others)
+        asked = _placed(made.kept)
+        replies.append(_judged(asked, tables.answers, checking))
+        rollouts.append(checking.rollouts(rows, bucket).drop("response", "text", "answer", "verifier", "options"))
+        kept.append(asked.drop("messages", "media", "place"))
+        refused.append(made.dropped)
+    found = _evidence(tables.rows, pl.concat(kept), pl.concat(replies), pl.concat(rollouts), config)
+    measured = measure_checks(found, config.rules, config.counting)
+    guesses = measured.results.filter(type="guess").sort("check", "id").unique("id", keep="first", maintain_order=True)
+    guesses = guesses.select("id", k_guess="k", n_guess="n")
+    every = measured.samples.join(guesses, on="id", how="left", maintain_order="left")
+    every = tables.rows.select("id").join(every, on="id", how="left", maintain_order="left")
+    every = every.with_columns(flags=pl.col("flags").fill_null([]))
+    gone = pl.concat(refused)
+    notes = {"variants": found.variants.height, "refused": gone.height}
+    beside = {"results": measured.results, "variants": measured.variants, "refused": gone}
+    return Out(every.select("id", *(pl.col(n).cast(t) for n, t in GIVES.items())), tables=beside, notes=notes)
+
+
+def _judged(variants: pl.DataFrame, answers: pl.DataFrame, checking: _Checking) -> pl.DataFrame:
+    """The answers to variants with their verdicts, without their texts."""
+    asked = variants.select("sample_id", "place", "check", "model", "prefix", "answer", "verifier", "options", "tags",
+                            variant_id="id")  # fmt: skip
+    had = answers.filter(pl.col("finish_reason").is_in(["stop", "length"])).rename({"id": "sample_id", "of": "place"})
+    mine = had.join(asked, on=["sample_id", "place", "model"], how="inner").sort("variant_id", "index")
+    ids = [content_id(["reply", *row]) for row in mine.select("variant_id", "index").iter_rows()]
+    rows = mine.with_columns(pl.Series("id", ids, dtype=pl.String)).drop("place", "turn", "reasoning", "error")
+    return score_replies(rows, checking.context.verifiers()).kept.drop("text")
+
+
+def _evidence(
+    rows: pl.DataFrame, variants: pl.DataFrame, replies: pl.DataFrame, rollouts: pl.DataFrame, config: ChecksStepConfig
+) -> Evidence:
+    """What there is to measure. Rows without a gold are no evidence."""
+    gold = pl.col("gold:answer").struct
+    facts = {"dataset": _dataset("check:source"), "kind": gold.field("kind"), "gold": gold.field("raw")}
+    golden = rows.filter(pl.col("gold:answer").is_not_null())
+    samples = golden.select("id", "question", "options", **facts, parsed=gold.field("parsed")).sort("id")
+    base = measure(rollouts.with_columns(no_answer=is_unread()), config.counting).select("id", "k", "n", "model")
+    votes = any(check.type == "vote" for check in config.checks)
+    voting = rollouts.filter(finish_reason="stop", model=config.model)
+    types = [(c.label, c.type, getattr(c, "rule", None) or getattr(c, "expect", None)) for c in config.checks]
+    schema = {"check": pl.String, "type": pl.String, "rule": pl.String}
+    return Evidence(
+        samples=samples,
+        base=base,
+        rollouts=voting if votes else None,
+        student=config.model,
+        variants=variants,
+        replies=replies,
+        checks=pl.DataFrame(types, schema=schema, orient="row"),
+    )
+
+
+def _facts(config: ChecksStepConfig, build: Any) -> Any:
+    """What decides derived images beside the section."""
+    from PIL import __version__
+
+    return __version__
+
+
+STEP = StepType(
+    name="checks",
+    summary="asks once more with something changed, and flags rows by what that does to the answers",
+    version=1,
+    config=ChecksStepConfig,
+    reads=_reads,
+    gives=lambda config, known: Gives(GIVES),
+    body=body,
+    of="sample",
+    scope=lambda config: "all",
+    asks=Asks(
+        models=lambda config: config.models,
+        requests=lambda rows, config: iter(()),
+        more=more,
+        most=lambda config: config.most,
+    ),
+    facts=_facts,
+    before=lambda config, known: _own(config, known).model_dump(mode="json"),
+    verdict=True,
+    streams=True,
+)

@@ -1,0 +1,163 @@
+"""The step `checks` with the real reference model, and with replies that are known."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from scripted_engine import MODEL, Scripted, question_of
+from step_types import TYPES, pipeline
+from tiny_build import tiny_build
+
+from filters.checks.measure import FLAGS
+from generators.presets import caption, distill
+from generators.scenes import iter_scenes, questions, render
+from pipelines.run.runner import Runner
+from pipelines.sources.source import Source
+from pipelines.steps import checks, rollout, select
+from schemas.completion import ImagePart, Request
+from schemas.errors import ConfigError
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ROWS = 8
+SHORT = {"temperature": 1.0, "max_tokens": 6}
+ROLLOUT = ("rollout", {"model": "vlm", "n": 2, "sampling": SHORT})
+ALL: list[dict[str, Any]] = [
+    {"type": "text_only"}, {"type": "grey_image"}, {"type": "patch_mask"}, {"type": "evidence_mask"},
+    {"type": "random_mask"}, {"type": "option_shuffle", "replies": 2}, {"type": "caption_only", "n": 1},
+    {"type": "drop_cot"}, {"type": "frame_shuffle"}, {"type": "question_form", "n": 1},
+    {"type": "guess", "model": "small", "n": 3}, {"type": "reverify", "traces": "all"}, {"type": "vote"},
+]  # fmt: skip
+BEFORE = (
+    ("caption", {"model": "vlm", "sampling": {"temperature": 0.0, "max_tokens": 24}}),
+    ("distill", {"model": "vlm", "sampling": {"temperature": 0.0, "max_tokens": 8}}),
+)
+
+
+@pytest.fixture(autouse=True)
+def _types(monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (rollout.STEP, checks.STEP, select.STEP, caption.STEP, distill.STEP):
+        monkeypatch.setitem(TYPES, step.name, step)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Questions about scenes, half of them with options; two images at every fourth."""
+    folder, rows = tmp_path_factory.mktemp("source"), []
+    for i, scene in enumerate(iter_scenes("curate", ROWS, seed=5, levels=(1,))):
+        render(scene).save(folder / f"{i}.png")
+        found = questions(scene)
+        asked = next((q for q in found if q.kind == ("choice" if i % 2 else "text")), found[0])
+        box = scene.objects[0]
+        around = [box.x - box.radius, box.y - box.radius, box.x + box.radius, box.y + box.radius]
+        row: dict[str, Any] = {"question": asked.stem, "answer": asked.answer, "kind": asked.kind}
+        row |= {"image": [f"{i}.png"] if i % 4 else [f"{i}.png", f"{(i + 1) % ROWS}.png"]}
+        row |= {"options": list(asked.options)} if asked.options else {}
+        rows.append(row | {"meta": json.dumps({"evidence": [around]})})
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def run(root: Path, source: Path, *steps: Any, buckets: int = 2, **more: Any) -> Runner:
+    small = MODEL.model_copy(update={"args": {"max_model_len": 512}})
+    given = TypeAdapter(Source).validate_python({"type": "jsonl", "name": "scenes", "path": str(source)})
+    facts = {"models": {"vlm": MODEL, "small": small}, "sources": (given,), **more}
+    build = tiny_build(root, source, buckets=buckets, **{k: v for k, v in facts.items() if k != "sources"})
+    object.__setattr__(build.recipe, "sources", (given,))
+    runner = Runner(build, pipeline(*steps))
+    runner.run_all()
+    return runner
+
+
+def table(runner: Runner, *columns: str) -> pl.DataFrame:
+    node = runner.pipeline.names.node("sample")
+    sources = {name: runner.pipeline.names.find(node, (name,), text=True) for name in columns}
+    found = [runner.tables.current(node, sources, bucket, 99) for bucket in range(runner.record.buckets)]
+    return pl.concat(found).sort("id")
+
+
+def beside(runner: Runner, name: str) -> pl.DataFrame:
+    return pl.read_parquet(runner.build.folder / "checks" / f"{name}.parquet")
+
+
+def test_every_check_of_the_reference_model_says_something(tmp_path: Path, source: Path) -> None:
+    steps: Any = (*BEFORE, ROLLOUT, ("checks", {"model": "vlm", "checks": ALL, "n": 2}))
+    runner = run(tmp_path, source, *steps)
+    results = beside(runner, "results")
+    assert set(results["check"]) == {check["type"] for check in ALL} - {"vote"}, "a vote asks nobody"
+    found = table(runner, *checks.GIVES)
+    assert found["label_suspect"].null_count() < found.height
+    assert set(found.explode("flags")["flags"].drop_nulls()) <= {flag for flags in FLAGS.values() for flag in flags}
+    record = runner.record.step("checks")
+    assert record is not None
+    assert record["in"] == record["kept"] == found.height > 0
+    assert record["notes"]["refused"] == beside(runner, "refused").height > 0
+    again = run(tmp_path, source, *steps, name="again", buckets=1)
+    assert table(again, *checks.GIVES).equals(found)
+    assert beside(again, "results").equals(results)
+
+
+def looks(request: Request, index: int) -> str:
+    """Says 'red' to what shows an image, else 'nothing to see'."""
+    shown = any(isinstance(part, ImagePart) for part in request.messages[-1].content)
+    return "red" if shown else "nothing to see"
+
+
+TWO = [{"type": "text_only"}, {"type": "guess", "model": "small", "n": 3, "prompt": "Guess: {{ question }}"}]
+
+
+def test_each_check_asks_its_own_model_as_the_rollouts_were_asked(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Scripted(looks).install(monkeypatch)
+    asked = ("rollout", {**ROLLOUT[1], "prompt": "Say it. {{ question }}", "system": "Look."})
+    runner = run(tmp_path, source, asked, ("checks", {"model": "vlm", "checks": TWO, "n": 2}))
+    found = table(runner, "n_text", "n_guess", "k_text")
+    assert found["n_text"].unique().to_list() != [None]
+    guesses = [request for request, _ in engine.asked if question_of(request).startswith("Guess: ")]
+    blind = [r for r, _ in engine.asked if not any(isinstance(p, ImagePart) for p in r.messages[-1].content)]
+    assert len(guesses) == ROWS * 3
+    assert len(blind) == ROWS * 2
+    assert all(question_of(request).startswith("Say it. ") for request in blind)
+    assert all(request.messages[0].content == ("Look.",) for request in (*blind, *guesses))
+
+
+def test_flags_are_what_a_selection_leaves_out() -> None:
+    chosen = (
+        "select",
+        {"rule": {"type": "mm_eureka"}, "k": None, "without": ["blind"], "columns": {"k": "k_text", "n": "n_text"}},
+    )
+    found = pipeline(ROLLOUT, ("checks", {"model": "vlm", "checks": TWO}), chosen)
+    assert {("checks", "flags")} <= {(column.step, column.name) for column in found.step("select").read}
+    assert not found.step("checks").gold_visible
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"checks": [{"type": "text_only"}, {"type": "text_only"}]}, "two checks are named 'text_only'"),
+        ({"checks": [{"type": "guess", "prompt": "{{ answer }}"}]}, "this prompt may read question, and no `answer`"),
+        ({"checks": []}, "at least 1 item"),
+    ],
+)
+def test_a_section_that_is_refused(section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(sentence)):
+        checks.ChecksStepConfig.model_validate({"model": "vlm", **section})
+
+
+@pytest.mark.parametrize(
+    ("steps", "section", "sentence"),
+    [
+        ((ROLLOUT,), {"model": "teacher"}, "`model: teacher` is no student of 'rollout'; those are vlm"),
+        ((("make", {"makes": "rollout"}),), {}, "'make', which made the rows, asked no model"),
+        ((ROLLOUT,), {"checks": [{"type": "caption_only"}]}, "reads `caption`, and no step before it gives that"),
+    ],
+)
+def test_what_it_cannot_ask_is_refused(steps: Any, section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        pipeline(*steps, ("checks", {"model": "vlm", "checks": TWO, **section}))
