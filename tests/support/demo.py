@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from generators.asking.config import AskConfig
+from generators.scenes import iter_scenes, render
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled, Job, compile_recipe, open_job
 from pipelines.store.step_tables import ROWS, part
@@ -21,9 +22,14 @@ def source(path: Path, rows: Iterable[Mapping[str, Any]], **section: Any) -> dic
     return {"type": "jsonl", "name": path.stem, "path": str(path), **section}
 
 
-def scenes(n: int, **section: Any) -> dict[str, Any]:
-    """A source of `n` procedural scenes, one easy question about each."""
-    return {"type": "scenes", "name": "scenes", "n": n, "per_scene": 1, "levels": [1], **section}
+def shown(folder: Path, name: str, rows: Iterable[Mapping[str, Any]], **section: Any) -> dict[str, Any]:
+    """A source of these rows, the n-th with the n-th of some procedural scenes as its image."""
+    (folder / name).mkdir(parents=True)
+    with_images = []
+    for n, (row, scene) in enumerate(zip(rows, iter_scenes("curate", 50, seed=3, levels=(1,)), strict=False)):
+        render(scene).save(folder / name / f"{n}.png")
+        with_images.append({**row, "image": f"{n}.png"})
+    return source(folder / name / f"{name}.jsonl", with_images, **section)
 
 
 def ask_of(step: Step) -> AskConfig | None:
@@ -32,24 +38,28 @@ def ask_of(step: Step) -> AskConfig | None:
     return found if isinstance(found, AskConfig) else None
 
 
-def small(recipe: Compiled, sources: Iterable[Mapping[str, Any]], tokens: int) -> list[str]:
-    """Overrides that make a build small: models by what the steps send them, sources, and the length of replies."""
+def small(recipe: Compiled, sources: Iterable[Mapping[str, Any]], tokens: Mapping[str, int]) -> list[str]:
+    """Overrides that make a build small: models by what the steps send them, sources, and the length of replies.
+
+    `tokens` says how long those of a step may be, by its name; others may have 16.
+    """
     seeing: set[str] = set()
-    overrides = [f"sources={json.dumps(list(sources))}", 'driver={"workers": 1}']
+    overrides = ['driver={"workers": 1}', *([f"sources={json.dumps(given)}"] if (given := list(sources)) else [])]
     for step in recipe.pipeline.steps:
         if (ask := ask_of(step)) is not None:
             seeing |= set(ask.models) if ask.shown else set()
-            overrides.append(f"steps.{step.name}.sampling.max_tokens={min(tokens, ask.sampling.max_tokens)}")
+        if step.asks:
+            most = min(tokens.get(step.name, 16), step.config.sampling.max_tokens)
+            overrides.append(f"steps.{step.name}.sampling.max_tokens={most}")
     for name in recipe.document.models:
         model = {"model": SEES if name in seeing else READS, "engine": "transformers"}
         overrides.append(f"models.{name}={json.dumps(model)}")
     return overrides
 
 
-def run(name: str, out: Path, *sources: Mapping[str, Any], tokens: int = 16, also: Iterable[str] = ()) -> Job:
-    """Build a recipe whole; `also` are overrides of its own."""
-    overrides = [*small(compile_recipe(name), sources, tokens), *also]
-    job = open_job(compile_recipe(name, overrides), out)
+def run(name: str, out: Path, *sources: Mapping[str, Any], **tokens: int) -> Job:
+    """Build a recipe whole; of its own sources where none is given. `tokens` as in `small`."""
+    job = open_job(compile_recipe(name, small(compile_recipe(name), sources, tokens)), out)
     job.run()
     return job
 
