@@ -105,13 +105,25 @@ class Planned:
             found["side"] = read("side", pl.String())
         found |= self._prompt_reads()
         if self.where is not None:
-            found |= reads_of(self.where.references)
+            found |= {self.asked_as(name): wanted for name, wanted in reads_of(self.where.references).items()}
         named = [*self.section.columns, *([self.section.order] if self.section.order else [])]
         return Beside(
             self.section.of,
             dropped=self.selected_by is not None,
             reads=found | reads_of({tuple(name.split(".")) for name in named}),
         )
+
+    def asked_as(self, name: str) -> str:
+        """What a column of its condition is read as: a condition sees the gold as published, its rows have it parsed."""
+        return f"where:{name}"
+
+    def meets(self, rows: pl.DataFrame) -> pl.Series:
+        """Whether each of the rows (as in `beside`) meets its condition; null where that is undecided."""
+        if self.where is None:
+            return pl.repeat(True, rows.height, dtype=pl.Boolean, eager=True)
+        names = reads_of(self.where.references)
+        seen = rows.select(pl.col("id").alias("row id"), *(pl.col(self.asked_as(name)).alias(name) for name in names))
+        return self.where.evaluate(seen)
 
     def _prompt_reads(self) -> dict[str, Read]:
         step = self.put.asked_by

@@ -114,7 +114,7 @@ def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame
 
 def golds_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
     """The golds of a config's rows in one bucket: `sample_id, answer, verifier`. Reads no long text for them."""
-    asked = () if planned.where is None else (".".join(ref) for ref in planned.where.references)
+    asked = () if planned.where is None else (planned.asked_as(".".join(ref)) for ref in planned.where.references)
     rows = context.beside(planned.name, bucket, only={"answer", "verifier", "side", *asked})
     return _chosen(rows, planned, context, bucket).select("sample_id", "answer", "verifier")
 
@@ -125,9 +125,7 @@ def _chosen(rows: pl.DataFrame, planned: Planned, context: StepContext, bucket: 
         rows = rows.join(_candidates(planned, context, bucket), on="id", how="semi", maintain_order="left")
     if planned.sides is not None:
         rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
-    if planned.where is not None:
-        rows = rows.filter(planned.where.evaluate(rows).fill_null(False))
-    return rows
+    return rows.filter(planned.meets(rows).fill_null(False))
 
 
 def _candidates(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:

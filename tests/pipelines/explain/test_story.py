@@ -216,7 +216,7 @@ def test_prompts_that_were_asked_before_they_were_kept_are_said_to_be_unknown(tm
 
 
 def test_a_released_row_names_the_release_and_its_configs(tmp_path: Path) -> None:
-    release = ("release", RELEASE, {"rl": {"of": "sample", "where": "x != 'What is 2 + 2?'"}, "trainer": None})
+    release = ("release", RELEASE, {"rl": {"of": "sample", "where": "answer != '4'"}, "trainer": None})
     more = {"to_json": lambda: {"name": "tiny", "seed": 0, "description": None, "sources": [], "models": {}}}
     runner = build(tmp_path, ("give", GIVE, {"columns": {"x": "question"}}), release, **more)
     path = runner.build.workspace.releases("tiny") / "v1"
