@@ -19,7 +19,6 @@ from pipelines.run.runner import Runner
 from pipelines.steps import rollout, select
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Request
-from schemas.errors import ConfigError
 
 Section = dict[str, Any]
 N = 6
@@ -149,19 +148,6 @@ def test_the_decision_is_what_is_selected_by(tmp_path: Path, source: Path, monke
     record = runner.record.step("select")
     assert record is not None
     assert (record["kept"], record["dropped"]) == (3, {"select:out_of_band": 6})
-
-
-@pytest.mark.parametrize("rule", [{"type": "vl_cogito"}, {"type": "variance", "min_correct": 2}])
-def test_rules_that_count_out_of_n_are_refused(rule: Section) -> None:
-    chosen = ("select", {"rule": rule})
-    assert pipeline(asking(adaptive=None), *AFTER, chosen)
-    with pytest.raises(ConfigError, match="and 'rollout' stops before n; take the rule in_band"):
-        pipeline(asking(), *AFTER, chosen)
-
-
-@pytest.mark.parametrize("rule", ["mm_eureka", "general_reasoner", "in_band"])
-def test_a_window_that_the_stopping_decides_may_be_read(rule: str) -> None:
-    assert pipeline(asking(), *AFTER, ("select", {"rule": {"type": rule}}))
 
 
 @pytest.mark.parametrize(
