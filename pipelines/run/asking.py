@@ -15,6 +15,7 @@ import polars as pl
 
 from generators.engines.capability import constrains, held_to
 from pipelines.compiler.pipeline import Step
+from pipelines.run.body import declared
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.driver import Call, Receipt, drive
@@ -157,16 +158,17 @@ class Asking:
     def _requests(self, model: str, bucket: int, turn: int) -> Iterator[Request]:
         """What a bucket asks of a model in a turn, by the answers of the turns before it: the same before it and after."""
         rows, kinds = self._rows(bucket), constrains(self._build.recipe.models[model])
-        if turn == 0:
-            found = self._asks.requests(rows, self._step.config)
-        elif self._asks.more is not None:
-            known = self._answers(model, bucket).filter(pl.col("turn") < turn)
-            found = self._asks.more(rows, known, self._step.config, self._context.at(bucket))
-        else:
-            return
-        for request in found:
-            if request.model in (None, model):
-                yield held_to(kinds, request)
+        with declared(self._step, self._context, rows.columns):
+            if turn == 0:
+                found = self._asks.requests(rows, self._step.config)
+            elif self._asks.more is not None:
+                known = self._answers(model, bucket).filter(pl.col("turn") < turn)
+                found = self._asks.more(rows, known, self._step.config, self._context)
+            else:
+                return
+            for request in found:
+                if request.model in (None, model):
+                    yield held_to(kinds, request)
 
     def _want(self, model: str, bucket: int, turn: int) -> bool:
         """Note what a bucket wants in a turn; whether it wants anything."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.asking import ANSWERS, Asking, Missing, cut_off
+from pipelines.run.body import run_body
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
@@ -21,10 +22,7 @@ from pipelines.store.current import Tables as StepTables
 from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS, column_contents, part
 from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import StageError
-from schemas.step import Out, Tables
-
-PIECE = 4096
-"""How many rows a body of scope `row` gets at a time."""
+from schemas.step import Out
 
 
 @dataclass
@@ -103,11 +101,12 @@ class Runner:
 
     def _rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, int, int]:
         """The rows of a bucket that a step works on, and how many its `where` passes by, and leaves undecided."""
-        found = self.tables.current(step.node, {**step.sources, **step.where_sources}, bucket, step.number)
+        asked = {f"where {name}": source for name, source in step.where_sources.items()}
+        found = self.tables.current(step.node, {**step.sources, **asked}, bucket, step.number)
         if step.where is None:
             return found, 0, 0
-        meets = step.where.evaluate(found)
-        rows = found.filter(meets.fill_null(False)).select("id", "sample_id", "parent_id", "made_by", *_own(step))
+        meets = step.where.evaluate(found.with_columns(pl.col(f"where {n}").alias(n) for n in step.where_sources))
+        rows = found.filter(meets.fill_null(False)).drop(asked)
         return rows, found.height - rows.height, meets.null_count()
 
     def _bucket(
@@ -124,10 +123,7 @@ class Runner:
         answers = asking.answers(bucket) if asking else pl.DataFrame(schema=ANSWERS)
         _count_ends(answers, ends)
         beside = {name: context.beside(name, bucket) for name in step.beside}
-        whole = step.type.scope(step.config) != "row" or bool(beside) or asking is not None
-        pieces = [rows] if whole or rows.height <= PIECE else list(rows.iter_slices(PIECE))
-        outs = [step.type.body(Tables(piece, beside, answers), step.config, context) for piece in pieces]
-        out = outs[0] if len(outs) == 1 else _together(outs)
+        out = run_body(step, rows, beside, answers, context)
         written, drops = checked(step, rows, out)
         done.rows_in += rows.height
         self._write(step, bucket, written, drops, out, inputs, (rows.height, passed, undecided), done, asking)
@@ -147,7 +143,7 @@ class Runner:
             beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
         answers = pl.concat([asking.answers(b) for b in buckets]) if asking else pl.DataFrame(schema=ANSWERS)
         _count_ends(answers, ends)
-        out = step.type.body(Tables(rows, beside, answers.sort("id", maintain_order=True)), step.config, context)
+        out = run_body(step, rows, beside, answers.sort("id", maintain_order=True), context)
         written, drops = checked(step, rows, out)
         on = "id" if step.makes is None else "parent_id"
         written = written.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
@@ -268,25 +264,9 @@ def _with_ids(content: str, rows: pl.DataFrame) -> str:
     return f"{content}:{column_contents(rows.select('id'))['id']}"
 
 
-def _own(step: Step) -> Iterator[str]:
-    yield from (name for name in step.sources if name not in {"id", "sample_id", "parent_id", "made_by"})
-
-
 def _count_ends(answers: pl.DataFrame, ends: Counter[tuple[str, str]]) -> None:
     for model, end, count in answers.group_by("model", "finish_reason").len().iter_rows():
         ends[model, end or "none"] += count
-
-
-def _together(outs: Iterable[Out]) -> Out:
-    """The outcome of pieces, as that of all their rows."""
-    found = list(outs)
-    rows = None if found[0].rows is None else pl.concat([out.rows for out in found if out.rows is not None])
-    notes: Counter[str] = Counter()
-    for out in found:
-        notes.update(out.notes)
-    names = {name for out in found for name in out.tables}
-    tables = {name: pl.concat([out.tables[name] for out in found if name in out.tables]) for name in names}
-    return Out(rows, pl.concat([out.drops for out in found]), tables, dict(notes))
 
 
 def _cost(receipt: Receipt) -> dict[str, Any]:
