@@ -216,9 +216,8 @@ class Runner:
             "contents": contents,
             "files": files,
             "notes": dict(out.notes),
+            **({"requested": tables[REQUESTED]["key"].n_unique()} if asking else {}),
         }
-        if asking is not None:
-            done.parts[str(bucket)]["requested"] = tables[REQUESTED]["key"].n_unique()
 
     def _summary(
         self, step: Step, done: Outcome, asking: Asking | None, ends: Counter[tuple[str, str]], seconds: float

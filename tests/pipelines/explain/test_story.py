@@ -11,6 +11,7 @@ from step_types import CUT, GIVE, MAKE
 from tiny_build import questions, tiny_build
 from typer.testing import CliRunner
 
+from filters.promote import STEP as PROMOTE
 from flows.cli import app
 from flows.row_story import tell_row
 from generators.ask import STEP as ASK
@@ -20,6 +21,7 @@ from pipelines.explain.story import RowStory, row_story
 from pipelines.run.runner import Runner
 from pipelines.steps.ingest import INGEST
 from pipelines.steps.release import STEP as RELEASE
+from pipelines.store.workspace import write_table
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError
 from schemas.step import StepConfig
@@ -215,6 +217,17 @@ def test_prompts_that_were_asked_before_they_were_kept_are_said_to_be_unknown(tm
     assert "The prompt is not in the log" in printed(story)
 
 
+def test_a_sample_whose_place_others_took_is_retired(tmp_path: Path) -> None:
+    promote = {"of": "trace", "question": "question", "answer": "text", "parents": "retire"}
+    runner = build(tmp_path, ("trace", MAKE, {}), ("promote", PROMOTE, promote))
+    story = tell(runner, sample(runner, "2"))
+    assert did(story) == [("ingest", "made"), ("trace", "children"), ("promote", "retired")]
+    assert story.end == "Retired: the samples that promote made took its place."
+    child = tell(runner, story.children[-1].ids[0])
+    assert [one.row.unit for one in child.parents] == ["trace", "sample"]
+    assert child.end.startswith("Alive")
+
+
 def test_a_released_row_names_the_release_and_its_configs(tmp_path: Path) -> None:
     release = ("release", RELEASE, {"rl": {"of": "sample", "where": "answer != '4'"}, "trainer": None})
     more = {"to_json": lambda: {"name": "tiny", "seed": 0, "description": None, "sources": [], "models": {}}}
@@ -222,3 +235,11 @@ def test_a_released_row_names_the_release_and_its_configs(tmp_path: Path) -> Non
     path = runner.build.workspace.releases("tiny") / "v1"
     assert tell(runner, sample(runner, "2")).end == f"Released as 'rl' of {path}."
     assert tell(runner, sample(runner, "4")).end == "Dropped by release: release:no_row."
+
+    drops = pl.read_parquet(path / "dropped.parquet")
+    refused = drops.head(1).with_columns(id=pl.lit(sample(runner, "0")), reason=pl.lit("release:unreadable"))
+    write_table(pl.concat([drops, refused]), path / "dropped.parquet")
+    assert did(tell(runner, sample(runner, "0")))[-1] == ("release", "unreleased")
+    assert tell(runner, sample(runner, "0")).end == f"Released as 'rl' of {path}."
+    (path / "rl").rename(path / "rollouts")
+    assert tell(runner, sample(runner, "0")).end == "Alive, and left out of the release: release:unreadable."
