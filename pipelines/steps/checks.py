@@ -9,29 +9,27 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import polars as pl
-from pydantic import Field, model_validator
 
 from filters.checks.measure import Evidence, measure_checks
-from filters.checks.rules import CheckRules
 from filters.checks.score import score_replies
-from filters.difficulty import Counted, DifficultyConfig, is_unread, measure
+from filters.difficulty import is_unread, measure
 from filters.reads import gold_reads
 from filters.verify.step import judged
 from generators.asking import contract
 from generators.asking.config import AskConfig
-from generators.checks.catalogue import CheckConfig, ChecksConfig
+from generators.checks.catalogue import ChecksConfig
 from generators.checks.catalogue import requests as put
 from generators.checks.variant import Told
-from generators.rollouts import RolloutsConfig
 from pipelines.run.context import StepContext
 from pipelines.steps.as_asked import asked_by, makers, steps_before
 from pipelines.steps.check_variants import OTHERS, make_variants, rollouts_of, tags_of
+from pipelines.steps.checks_section import ChecksStepConfig
 from pipelines.store.derived_images import DerivedPictures
 from schemas.completion import Request
 from schemas.ids import content_id
 from schemas.sample import ANSWER, MEDIA
 from schemas.split import Split
-from schemas.step import Asks, Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
+from schemas.step import Asks, Beside, Context, Gives, Known, Out, Reads, StepType, Tables, hidden, read
 
 _COUNTS = {"k": pl.Int32(), "n": pl.Int32(), "gain": pl.Float64(), "p": pl.Float64(), "certainty": pl.Float64()}
 GIVES = {
@@ -59,56 +57,6 @@ _TRACE = {
     "final": read("final", pl.String()),
     "gold_visible": read("gold_visible", pl.Boolean()),
 }
-
-
-class ChecksStepConfig(StepConfig):
-    """Which checks, of what, and when their numbers become flags."""
-
-    model: str = Field(
-        min_length=1, description="a name from `models`: the student, who is asked where a check names none"
-    )
-    checks: tuple[CheckConfig, ...] = Field(min_length=1)
-    rollouts: str = Field(
-        default="rollout", description="the student's rollouts: what variants change and are held against"
-    )
-    traces: str = Field(default="trace", description="the traces that `reverify` concludes from")
-    caption: str = Field(
-        default="caption", description="the column that `caption_only` puts in the place of the images"
-    )
-    n: int = Field(default=8, ge=1, description="answers a variant, where a check names no number")
-    rules: CheckRules = CheckRules()
-    truncated: Counted = Field(default="unscored", description="an answer that was cut off: wrong, or no evidence")
-    no_answer: Counted = Field(default="unscored", description="an unreadable answer: wrong, or no evidence")
-
-    @model_validator(mode="after")
-    def _told_apart(self) -> "ChecksStepConfig":
-        labels = [check.label for check in self.checks]
-        twice = next((label for label in labels if labels.count(label) > 1), None)
-        if twice is not None:
-            raise ValueError(f"two checks are named '{twice}'; give one of them another `name`")
-        return self
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((check.model or self.model) for check in self.checks if check.type != "vote"))
-
-    def needs(self, what: str) -> bool:
-        return any(what in check.needs for check in self.checks)
-
-    @property
-    def claims(self) -> bool:
-        """Whether golds of other rows are drawn from."""
-        return any(check.type == "question_form" for check in self.checks)
-
-    @property
-    def counting(self) -> DifficultyConfig:
-        return DifficultyConfig(truncated=self.truncated, no_answer=self.no_answer)
-
-    @property
-    def most(self) -> int:
-        """The most completions that a row may need of one model."""
-        plain = RolloutsConfig(model=self.model, n=self.n)
-        return sum(check.calls(plain) for check in self.checks)
 
 
 def _own(config: ChecksStepConfig, known: Known) -> AskConfig:

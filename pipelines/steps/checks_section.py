@@ -1,0 +1,59 @@
+"""The section of the step `checks`."""
+
+from pydantic import Field, model_validator
+
+from filters.checks.rules import CheckRules
+from filters.difficulty import Counted, DifficultyConfig
+from generators.checks.catalogue import CheckConfig
+from generators.rollouts import RolloutsConfig
+from schemas.step import StepConfig
+
+
+class ChecksStepConfig(StepConfig):
+    """Which checks, of what, and when their numbers become flags."""
+
+    model: str = Field(
+        min_length=1, description="a name from `models`: the student, who is asked where a check names none"
+    )
+    checks: tuple[CheckConfig, ...] = Field(min_length=1)
+    rollouts: str = Field(
+        default="rollout", description="the student's rollouts: what variants change and are held against"
+    )
+    traces: str = Field(default="trace", description="the traces that `reverify` concludes from")
+    caption: str = Field(
+        default="caption", description="the column that `caption_only` puts in the place of the images"
+    )
+    n: int = Field(default=8, ge=1, description="answers a variant, where a check names no number")
+    rules: CheckRules = CheckRules()
+    truncated: Counted = Field(default="unscored", description="an answer that was cut off: wrong, or no evidence")
+    no_answer: Counted = Field(default="unscored", description="an unreadable answer: wrong, or no evidence")
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "ChecksStepConfig":
+        labels = [check.label for check in self.checks]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two checks are named '{twice}'; give one of them another `name`")
+        return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((check.model or self.model) for check in self.checks if check.type != "vote"))
+
+    def needs(self, what: str) -> bool:
+        return any(what in check.needs for check in self.checks)
+
+    @property
+    def claims(self) -> bool:
+        """Whether golds of other rows are drawn from."""
+        return any(check.type == "question_form" for check in self.checks)
+
+    @property
+    def counting(self) -> DifficultyConfig:
+        return DifficultyConfig(truncated=self.truncated, no_answer=self.no_answer)
+
+    @property
+    def most(self) -> int:
+        """The most completions that a row may need of one model."""
+        plain = RolloutsConfig(model=self.model, n=self.n)
+        return sum(check.calls(plain) for check in self.checks)

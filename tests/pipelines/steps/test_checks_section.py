@@ -1,0 +1,37 @@
+"""The section of `checks`: which names it takes, whom it asks, what it may cost."""
+
+import re
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.steps.checks_section import ChecksStepConfig
+
+
+def section(*checks: dict[str, Any]) -> ChecksStepConfig:
+    return ChecksStepConfig.model_validate({"model": "vlm", "checks": checks, "n": 4})
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ([{"type": "text_only"}, {"type": "text_only"}], "two checks are named 'text_only'"),
+        ([{"type": "guess", "prompt": "{{ answer }}"}], "this prompt may read question, and no `answer`"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_a_section_that_is_refused(checks: list[dict[str, Any]], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(sentence)):
+        section(*checks)
+
+
+def test_each_check_asks_its_own_model_and_a_vote_asks_nobody() -> None:
+    assert section({"type": "guess", "model": "small"}, {"type": "vote"}).models == ("small",)
+    assert section({"type": "guess", "model": "small"}, {"type": "text_only"}).models == ("small", "vlm")
+
+
+def test_what_a_row_may_cost() -> None:
+    assert (
+        section({"type": "text_only"}, {"type": "guess", "n": 3}, {"type": "question_form", "n": 1}).most == 4 + 3 + 3
+    )
