@@ -25,6 +25,9 @@ from schemas.tags import TAG_SCHEMAS, parse_tags
 LONGEST_TEXT, LONGEST_LIST = 4000, 64
 """Characters and items that a field is held to where decoding is held to a form."""
 
+FEW = 512
+"""Tokens up to which texts are held so short that a reply ends within them."""
+
 _EXACT = 2**53
 _PLAIN: Mapping[str, pl.DataType] = {"str": pl.String(), "int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean()}
 _LISTS = ("str", "int", "float")
@@ -152,6 +155,16 @@ def constraint(reply: Reply, longest: int | None = None) -> Constraint | None:
         return Constraint("choice", json.dumps(texts, ensure_ascii=False))
     pattern = score_pattern(*_bounds(reply))
     return Constraint("regex", pattern) if pattern else None
+
+
+def room(reply: Reply, tokens: int) -> int | None:
+    """How many characters all texts of a reply may have together so that it ends within so many tokens, of one character at
+    least; None where there are more than `FEW`: a long reply is not cut short, it is cut off."""
+    if reply == "text" or tokens > FEW:
+        return None
+    marks = sum(len(tag.open + tag.close) + 2 for tag in TAG_SCHEMAS[reply.tags].sections) if reply.tags else 0
+    names = sum(len(name) + len('"": "", ') for name in reply.fields or ())
+    return max(tokens - marks - names, 1)
 
 
 def _bounds(value: Value) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from generators.rendering import NullField, RenderError
 from generators.template import PromptFile, Template, asked
 from schemas.completion import Constraint, Message, Request, Sampling
 from schemas.errors import ConfigError
-from schemas.reply_shape import constraint
+from schemas.reply_shape import constraint, room
 from schemas.step import Context
 
 
@@ -42,7 +42,10 @@ class Asking:
     @property
     def constraint(self) -> Constraint | None:
         """The form that a reply is held to; none where its beginning is given, because the rest has another form."""
-        return constraint(self.config.reply) if self.config.constrain and self.prefix is None else None
+        reply = self.config.reply
+        if not self.config.constrain or self.prefix is not None:
+            return None
+        return constraint(reply, room(reply, self.config.sampling.max_tokens))
 
     def put(self, row: Mapping[str, Any]) -> Put:
         """How a row is put to a model. Raises RenderError for a row that cannot be asked."""

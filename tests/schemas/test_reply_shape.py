@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from schemas.reply_shape import Form, Reply, columns, constraint, parse
+from schemas.reply_shape import FEW, Form, Reply, columns, constraint, parse, room
 from schemas.tags import TAG_SCHEMAS, render
 
 
@@ -232,3 +232,27 @@ def test_the_length_of_texts_can_be_bound() -> None:
     assert tags is not None
     assert re.fullmatch(tags.value, "<think>" + "t" * 45 + "</think>\n<answer>4</answer>")
     assert not re.fullmatch(tags.value, "<think>" + "t" * 100 + "</think>\n<answer>4</answer>")
+
+
+@pytest.mark.parametrize(
+    ("reply", "tokens", "characters"),
+    [
+        ("text", 40, None),
+        (form({"fields": {"a": "str"}}), 40, 31),
+        (form({"fields": {"a": "str", "b": ["str"]}}), 40, 22),
+        (form({"fields": {"a": "str"}}), 2, 1),
+        (form({"fields": {"a": "str"}}), FEW + 1, None),
+    ],
+)
+def test_a_short_reply_has_room_for_texts_that_end_within_its_tokens(
+    reply: Reply, tokens: int, characters: int | None
+) -> None:
+    assert room(reply, tokens) == characters
+
+
+def test_with_little_room_the_longest_reply_of_the_form_is_short() -> None:
+    reply = form({"fields": {"a": "str", "b": "str"}})
+    held = constraint(reply, room(reply, 40))
+    assert held is not None
+    texts = json.loads(held.value)["properties"].values()
+    assert sum(text["maxLength"] for text in texts) <= 22
