@@ -304,6 +304,7 @@ def schedule(
     public: Annotated[
         bool, typer.Option("--public", help="Make a new dataset public; it is private otherwise.")
     ] = False,
+    trust: TrustOption = False,
 ) -> None:
     """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
     with sentences():
@@ -317,9 +318,17 @@ def schedule(
             find_token()
         elif public:
             raise ConfigError("--public is about pushing; name the dataset too: --push ORGANISATION/NAME.")
+        if of_steps(recipe):
+            from flows import steps_commands
+
+            asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
+            steps_commands.schedule(asked_for, workspace, cron, push_to, public=public)
+            return
+        from flows.build import build_flow
+
         job = load(recipe, set_, limit, seed, workspace)
         if push_to is not None:
             check_trial(job.recipe.name)
             check_pictures(job.recipe.release.images, recipe)
         check(job)
-        serve(job, cron, push_to, public=public)
+        serve(build_flow, job.recipe.name, job.recipe.model_dump(mode="json"), workspace, cron, push_to, public=public)

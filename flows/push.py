@@ -88,9 +88,9 @@ def find_token() -> str:
 def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     """Decide what goes. Raises ConfigError for a name that cannot be one, or a release that cannot go or was changed."""
     check_name(repo)
-    manifest = read_manifest(release, "content", "recipe", "statistics", "stages", "files", "examples")
+    manifest = read_manifest(release, "content", "recipe", "statistics", "files", "examples")
     check_trial(manifest["name"])
-    check_pictures(manifest["recipe"]["release"].get("images"), str(release))
+    check_pictures(manifest.get("images") or manifest["recipe"]["release"].get("images"), str(release))
     found = manifest["statistics"]["configs"]
     rows = {name: number for name, number in loadable(manifest).items() if extras or name not in EXTRAS}
     names = list(rows)

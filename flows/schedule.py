@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from prefect.runner import Runner
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 
-from flows.build import build_flow
 from flows.terminal import say, stop
-from pipelines.road.stage import Build
 from schemas.errors import ConfigError
 
 
@@ -20,13 +19,21 @@ class _Runner(Runner):
         stop()
 
 
-def serve(build: Build, cron: str, push_to: str | None = None, *, public: bool = False) -> None:
-    """Serve until stopped; with `push_to` each new release goes to the Hub.
+def serve(
+    flow: Any,
+    name: str,
+    recipe: dict[str, Any],
+    workspace: Path,
+    cron: str,
+    push_to: str | None = None,
+    *,
+    public: bool,
+) -> None:
+    """Serve builds by `flow` of `recipe`, as that takes it, until stopped; with `push_to` each new release goes to the Hub.
 
     A run that has begun is finished first. Raises ConfigError for a cron line that Prefect does not read, or without a
     server that stays: the temporary one schedules nothing.
     """
-    name = build.recipe.name
     if not PREFECT_API_URL.value():
         raise ConfigError(
             "A schedule needs a Prefect server that stays: run `prefect server start` in another terminal, then this "
@@ -37,13 +44,13 @@ def serve(build: Build, cron: str, push_to: str | None = None, *, public: bool =
     except ValueError:
         raise ConfigError(f"--cron '{cron}' is no cron line; '0 3 * * *' is every night at three.") from None
     parameters = {
-        "recipe": build.recipe.model_dump(mode="json"),
-        "workspace": str(build.workspace.root.absolute()),
+        "recipe": recipe,
+        "workspace": str(workspace.absolute()),
         "push_to": push_to,
         "public": public,
     }
     runner = _Runner(name=name)
-    runner.add_flow(build_flow, name=name, schedule=schedule, parameters=parameters, tags=["curate"])
+    runner.add_flow(flow, name=name, schedule=schedule, parameters=parameters, tags=["curate"])
     say(f"{name} is built at '{cron}' for as long as this command runs.")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(runner.start())

@@ -72,6 +72,29 @@ def plan(recipe: dict[str, Any], workspace: Path) -> None:
     Console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
 
 
+def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | None, *, public: bool) -> None:
+    """`curate schedule`: builds at the times of a cron line, by this process."""
+    from flows.push import check_pictures, check_trial
+    from flows.schedule import serve
+    from flows.steps_build import build_flow
+    from flows.steps_job import job_of
+    from pipelines.recipe.library import find_recipe
+    from pipelines.steps_preflight import check
+    from schemas.errors import ConfigError
+
+    job = job_of(recipe, str(workspace))
+    if push_to is not None:
+        if not job.releases:
+            raise ConfigError(f"{recipe['name']} has no `release` step, so there is nothing to push; leave --push out.")
+        check_trial(job.build.recipe.name)
+        for step in job.compiled.pipeline.steps:
+            if step.type.name == "release":
+                check_pictures(step.config.images, step.place)
+    check(job)
+    there = {**recipe, "name": str(find_recipe(recipe["name"]).absolute())}
+    serve(build_flow, job.build.recipe.name, there, workspace, cron, push_to, public=public)
+
+
 def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
     """`curate show`: the pipeline that a recipe compiles to."""
     from pipelines.job import compile_recipe

@@ -84,8 +84,9 @@ dataset: sft      # stage: sft
         """`dataset_info.json`."""
         info: dict[str, Any] = {}
         for name in exported.rows:
-            columns = {k: v for k, v in _COLUMNS[name].items() if exported.release.has_images or k != "images"}
+            kind = name.split("_", 1)[0]  # `sft_cold` is laid out as `sft` is
+            columns = {k: v for k, v in _COLUMNS[kind].items() if exported.release.has_images or k != "images"}
             info[name] = {"file_name": name, "formatting": "sharegpt", "columns": columns, "tags": _TAGS}
-            if name == "dpo":
+            if kind == "dpo":
                 info[name]["ranking"] = True
         (folder / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")

@@ -1,10 +1,10 @@
 """The README of an export: configs for `datasets.load_dataset`, how the trainer loads it, rows and drops."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.export.sheet import Exported, Exporter, Sheet
+from pipelines.export.sheet import Exporter, Sheet
 
 _TEXT = """---
 configs:
@@ -26,18 +26,18 @@ Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the
 """
 
 
-def render_readme(exporter: Exporter, exported: Exported, told: Mapping[str, Any], home: Path) -> str:
+def render_readme(exporter: Exporter, sheets: Sequence[Sheet], told: Mapping[str, Any], home: Path) -> str:
     """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
-    sheets = [sheet for sheet in exporter.sheets if sheet.name in exported.rows]
+    written = [sheet for sheet in sheets if told["rows"][sheet.name]]
     return _TEXT.format(
-        configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in sheets) or "[]",
-        release=exported.release.label,
+        configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in written) or "[]",
+        release=told["release"],
         trainer=exporter.name,
         order=exporter.keeps_order,
         usage=exporter.usage.replace("{home}", str(home)).strip(),
         rows="\n".join(
             f"| {sheet.name} | {told['rows'][sheet.name]} | {_reasons(told['dropped'].get(sheet.name, {}))} |"
-            for sheet in exporter.sheets
+            for sheet in sheets
         ),
     )
 

@@ -25,6 +25,7 @@ from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import reward_package
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
+from pipelines.export.sheets import sheets_of
 from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.workspace import read_json, store_errors, write_json
 from schemas.errors import ConfigError
@@ -55,14 +56,15 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     with store_errors(target), _becoming(target) as scratch:
         with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
             job = _Job(release, PictureFolder(scratch, target), dropped)
-            rows = {sheet.name: job.write(sheet, scratch) for sheet in exporter.sheets}
+            sheets = sheets_of(exporter, release)
+            rows = {sheet.name: job.write(sheet, scratch) for sheet in sheets}
         exported = Exported(
             release, {k: v for k, v in rows.items() if v}, frozenset(job.verifiers), frozenset(job.systems)
         )
         exporter.finish(scratch, exported)
         told = {"key": key, "trainer": exporter.name, "release": release.label, "content": release.manifest["content"]}
         told |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
-        (scratch / "README.md").write_text(render_readme(exporter, exported, told, target), encoding="utf-8")
+        (scratch / "README.md").write_text(render_readme(exporter, sheets, told, target), encoding="utf-8")
         write_json(told, scratch / "export.json")
     return told
 

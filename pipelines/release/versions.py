@@ -37,7 +37,7 @@ def list_releases(workspace: Path) -> pl.DataFrame:
     for path in _all(workspace):
         manifest = read_manifest(path, "content", "statistics", "files")
         configs = manifest["statistics"]["configs"]
-        rows = {name: configs.get(name, {}).get("rows") for name in CONFIGS}
+        rows = {name: configs.get(name, {}).get("rows") for name in in_order({**dict.fromkeys(CONFIGS), **configs})}
         size = sum(file["bytes"] for file in manifest["files"]) / 1e6
         found.append(
             {
@@ -47,7 +47,9 @@ def list_releases(workspace: Path) -> pl.DataFrame:
                 "megabytes": round(size, 1),
             }
         )
-    columns = {"release": pl.String, "content": pl.String, **dict.fromkeys(CONFIGS, pl.Int64), "megabytes": pl.Float64}
+    names = in_order(dict.fromkeys(n for row in found for n in row) if found else CONFIGS)
+    counted = [name for name in names if name not in ("release", "content", "megabytes")]
+    columns = {"release": pl.String, "content": pl.String, **dict.fromkeys(counted, pl.Int64), "megabytes": pl.Float64}
     return pl.DataFrame(found, schema=columns)
 
 
@@ -109,16 +111,21 @@ def _hashes(folder: Path) -> pl.DataFrame:
 
 
 def _places(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """`id, place`: in which of the splits a sample stands."""
-    splits = ("sft", "rl", "holdout")
-    return pl.concat([tables[n].select("id", place=pl.lit(n)) for n in splits]).unique("id", keep="first")
+    """`id, place`: in which config a sample stands; of several the first as cards list them."""
+    nowhere = pl.DataFrame(schema={"id": pl.String, "place": pl.String})
+    found = [table.select("id", place=pl.lit(name)) for name, table in tables.items() if name not in _NO_PLACE]
+    return pl.concat([nowhere, *found]).unique("id", keep="first", maintain_order=True)
+
+
+_NO_PLACE = ("preference", "control")
+"""Configs of rows that stand in another one too."""
 
 
 def _fates(path: Path) -> pl.DataFrame:
     """`id, fate`: the reason for which a sample was dropped, or else the most common one of its parts."""
     if not path.is_file():
         return pl.DataFrame(schema={"id": pl.String, "fate": pl.String})
-    rows = pl.scan_parquet(path).select(id="sample_id", fate="reason", own=pl.col("unit") == "samples")
+    rows = pl.scan_parquet(path).select(id="sample_id", fate="reason", own=pl.col("unit").is_in(["sample", "samples"]))
     counted = rows.group_by("id", "fate").agg(pl.len(), pl.col("own").any())
     ordered = counted.sort("id", "own", "len", "fate", descending=[False, True, True, False])
     return ordered.unique("id", keep="first", maintain_order=True).select("id", "fate").collect()

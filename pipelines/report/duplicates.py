@@ -9,7 +9,7 @@ from schemas.ids import chance
 
 def twins(origin: Origin, limit: int) -> pl.DataFrame:
     """`id, kept, reason, evidence`: at most `limit` dropped rows with their partners, levels taking turns, by chance."""
-    lost = origin.dropped().filter((pl.col("stage") == "dedup") & (pl.col("unit") == "samples"))
+    lost = origin.dropped().filter((pl.col("stage") == "dedup") & (pl.col("unit") == origin.sample))
     pairs = lost.select("id", "reason", "evidence", kept=pl.col("evidence").str.json_path_match("$.kept"))
     rows = pairs.drop_nulls("kept").collect()
     turn = pl.col("draw").rank("ordinal").over("reason")

@@ -3,7 +3,6 @@
 import polars as pl
 
 from filters.select.bands import BandConfig, difficulty_band
-from pipelines.release.write import SPLITS
 from pipelines.report.origin import Origin
 
 FATES = pl.Schema(
@@ -22,6 +21,8 @@ FATES = pl.Schema(
 NOT_MEASURED = "not measured"
 UNKNOWN = "unknown"
 DROPPED = "dropped"
+_BESIDE = ("preference", "control", "unfiltered")
+"""Configs whose samples stand in others too."""
 
 
 def fates(origin: Origin) -> pl.DataFrame:
@@ -31,8 +32,8 @@ def fates(origin: Origin) -> pl.DataFrame:
     or rollouts, whose reasons it has too.
     """
     drops = origin.dropped()
-    own = drops.filter(pl.col("unit") == "samples").select("id", outcome=pl.lit(DROPPED))
-    sides = [t.select("id", outcome=pl.lit(name)) for name, t in origin.configs() if name in SPLITS]
+    own = drops.filter(pl.col("unit") == origin.sample).select("id", outcome=pl.lit(DROPPED))
+    sides = [t.select("id", outcome=pl.lit(name)) for name, t in origin.configs() if name not in _BESIDE]
     ends = pl.concat([own, *sides]).unique("id", keep="first", maintain_order=True)
     line = pl.concat_str("stage", pl.lit(" "), "reason")
     lines = drops.group_by(id="sample_id").agg(drops=line.unique().sort().str.join("\n"))

@@ -106,9 +106,8 @@ def _traces(origin: Origin) -> pl.LazyFrame | None:
     table = origin.table("distill")
     if table is None:
         return None
-    lost = (
-        origin.dropped().filter(pl.col("unit").is_in(["traces", "verdicts", "answers"])).select("id", gone=pl.lit(True))
-    )
+    of_traces = pl.col("unit").is_in(["trace", "traces", "verdicts", "answers"])
+    lost = origin.dropped().filter(of_traces).select("id", gone=pl.lit(True))
     told = table.select("id", length="tokens").join(lost.unique("id"), on="id", how="left")
     return told.select("length", part=pl.when(pl.col("gone")).then(pl.lit("dropped")).otherwise(pl.lit("kept")))
 

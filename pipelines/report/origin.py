@@ -12,6 +12,7 @@ from filters.select.bands import BandConfig
 from pipelines.release.configs import configs_in
 from pipelines.release.manifest import read_manifest
 from pipelines.release.versions import find_release
+from pipelines.report.steps import as_stages, rows_of, same_build
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import Workspace, read_json
 from schemas.errors import ConfigError
@@ -46,7 +47,10 @@ class Origin:
     @property
     def bands(self) -> BandConfig:
         """The recipe's bands of difficulty."""
-        return BandConfig.model_validate((self.manifest["recipe"].get("select") or {}).get("bands") or {})
+        recipe = self.manifest["recipe"]
+        sections = [section for step in recipe.get("steps", ()) for type_, section in step.items() if type_ == "select"]
+        select = sections[0] if sections else recipe.get("select")
+        return BandConfig.model_validate((select or {}).get("bands") or {})
 
     @property
     def media(self) -> MediaStore:
@@ -54,6 +58,8 @@ class Origin:
 
     def table(self, stage: str, table: str = "kept") -> pl.LazyFrame | None:
         """A table of the build; None where the recipe left the stage out or the tables are gone."""
+        if "steps" in self.manifest:
+            return rows_of(self.manifest, self.build, stage) if self.build is not None else None
         path = self.build and self.build / stage / f"{table}.parquet"
         return pl.scan_parquet(path) if path and path.is_file() else None
 
@@ -68,7 +74,18 @@ class Origin:
 
     def dropped(self) -> pl.LazyFrame:
         """Every row that a stage dropped: `stage, unit, id, sample_id, reason, evidence`."""
-        return pl.scan_parquet(self.release / "dropped.parquet")
+        table = pl.scan_parquet(self.release / "dropped.parquet")
+        return table.rename({"step": "stage"}) if "steps" in self.manifest else table
+
+    @property
+    def sample(self) -> str:
+        """What the unit of samples is called in `dropped`."""
+        return "sample" if "steps" in self.manifest else "samples"
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The funnel: `stage, unit, rows_in, kept, dropped` of each."""
+        return as_stages(self.manifest["steps"]) if "steps" in self.manifest else list(self.manifest["stages"])
 
 
 def find_origin(name: str, workspace: Path) -> Origin:
@@ -77,7 +94,9 @@ def find_origin(name: str, workspace: Path) -> Origin:
     Raises ConfigError where there is none, or where it is not whole.
     """
     release = find_release(_recipe_name(name), workspace).resolve()
-    manifest = read_manifest(release, "stages", "statistics")
+    manifest = read_manifest(release, "statistics")
+    if "steps" not in manifest:
+        manifest = read_manifest(release, "stages", "statistics")
     if not (release / "dropped.parquet").is_file():
         raise ConfigError(
             f"{release} has no dropped.parquet, so its report cannot say what was dropped. Copy it whole."
@@ -104,6 +123,8 @@ def _recipe_name(name: str) -> str:
 def _build_of(manifest: Mapping[str, Any], workspace: Workspace) -> Path | None:
     """The build's folder, if each of its stages has its table and wrote down the same counts as the manifest did."""
     folder = workspace.build(manifest["name"])
+    if "steps" in manifest:
+        return folder if same_build(manifest, folder) else None
     for stage in manifest["stages"]:
         found = folder / stage["stage"]
         record = read_json(found / "stage.json")

@@ -91,7 +91,7 @@ def summarize(origin: Origin, rows: pl.DataFrame, chosen: pl.DataFrame, pairs: p
         "sources": [{k: s.get(k) for k in ("name", "license", "url")} for s in manifest["recipe"].get("sources", ())],
         "models": [{"name": name, "model": m["model"]} for name, m in manifest.get("models", {}).items()],
         "loss": origin.loss,
-        "stages": manifest["stages"],
+        "stages": origin.stages,
         "configs": {name: facts["rows"] for name, facts in manifest["statistics"]["configs"].items()},
         "samples": rows.height,
         "shown": chosen.height,
