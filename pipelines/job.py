@@ -127,8 +127,12 @@ class Job:
 
 def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
     """The job of a compiled recipe in a workspace; `more` are fields of its `Build`."""
-    for source in compiled.document.sources:
-        source.locate(workspace / "releases")
+    places = compiled.document.places
+    for number, source in enumerate(compiled.document.sources):
+        try:
+            source.locate(workspace / "releases")
+        except ConfigError as error:
+            raise ConfigError(f"{places.get(('sources', number), str(compiled.document.path))}: {error}") from None
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
 
 
