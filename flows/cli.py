@@ -141,9 +141,17 @@ def preview(
     set_: SetOption = NOTHING,
     seed: SeedOption = None,
     workspace: WorkspaceOption = HERE,
+    trust: TrustOption = False,
 ) -> None:
     """Run a few rows through everything and show what was sent, what came back and what became of it. Makes no version."""
     with sentences():
+        if of_steps(recipe):
+            from flows import steps_commands
+
+            asked_for = {"name": recipe, "set": set_, "limit": number, "seed": seed, "trust": trust}
+            if not steps_commands.preview(asked_for, workspace):
+                raise typer.Exit(1)
+            return
         from rich.console import Console
 
         from flows.preview import show

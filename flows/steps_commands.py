@@ -72,6 +72,28 @@ def plan(recipe: dict[str, Any], workspace: Path) -> None:
     Console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
 
 
+def preview(recipe: dict[str, Any], workspace: Path) -> bool:
+    """`curate preview`: a few rows through every step but the release, and their stories; whether they came through."""
+    from rich.console import Console
+
+    from flows.progress import Reporter
+    from flows.steps_job import job_of
+    from flows.steps_preview import tell
+    from pipelines.explain.step_preview import preview as try_out
+    from pipelines.steps_preflight import check
+
+    reporter = Reporter()
+    job = job_of(recipe, str(workspace), progress=reporter)
+    try:
+        found = try_out(job, check)
+    finally:
+        reporter.close()
+    tell(found, Console(width=None if sys.stdout.isatty() else 80))
+    say("No version was made. Splits and selection see all rows in a build, and may then\ndecide otherwise.")
+    say("What was answered is in the log, and a build reads it there.")
+    return bool(found.samples) and found.error is None
+
+
 def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | None, *, public: bool) -> None:
     """`curate schedule`: builds at the times of a cron line, by this process."""
     from flows.push import check_pictures, check_trial

@@ -76,10 +76,11 @@ def row_story(workspace: Path, id_: str, recipe: str | None = None) -> RowStory 
         more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
         raise ConfigError(f"'{id_}' is the start of {len(ids):,} ids: {listed}{more}; give more characters.")
     build, row = found[0]
-    return _tell(Workspace(workspace), build, row, [other.name for other, _ in found[1:]])
+    return story_of(Workspace(workspace), build, row, [other.name for other, _ in found[1:]])
 
 
-def _tell(workspace: Workspace, build: StepBuild, row: Found, others: list[str]) -> RowStory:
+def story_of(workspace: Workspace, build: StepBuild, row: Found, others: list[str] | None = None) -> RowStory:
+    """The story of a row of one build; `others` are builds that have it too."""
     above = parents(build, row)
     gone = next((drop for one in above if (drop := _drop(build, one)) is not None), None)
     chapters = list(_chapters(workspace, build, row, len(build.steps) if gone is None else gone[0].number))
@@ -92,7 +93,7 @@ def _tell(workspace: Workspace, build: StepBuild, row: Found, others: list[str])
     ]
     relatives = [Relative(one, _values(build, one.step, one) or {}) for one in above]
     end = _end(build, row, chapters, gone, above, released)
-    return RowStory(build.name, row, chapters, relatives, list(descendants(build, row)), released, end, others)
+    return RowStory(build.name, row, chapters, relatives, list(descendants(build, row)), released, end, others or [])
 
 
 def _drop(build: StepBuild, row: Found) -> tuple[StepFacts, str] | None:
