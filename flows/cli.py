@@ -275,10 +275,21 @@ def query(
 
 @app.command("verify-selftest")
 def verify_selftest(
-    recipe: RecipeArgument, set_: SetOption = NOTHING, limit: LimitOption = None, workspace: WorkspaceOption = HERE
+    recipe: RecipeArgument,
+    set_: SetOption = NOTHING,
+    limit: LimitOption = None,
+    workspace: WorkspaceOption = HERE,
+    trust: TrustOption = False,
 ) -> None:
     """Put every gold answer to its own verifier: itself = right; another row's, nothing, a refusal, all options = wrong."""
     with sentences():
+        if of_steps(recipe):
+            from flows.steps_job import job_of
+            from pipelines.step_calibration import selftest_verifiers as selftest
+
+            asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
+            say(text(selftest(job_of(asked_for, str(workspace)))))
+            return
         from pipelines.calibration import selftest_verifiers
 
         say(text(selftest_verifiers(load(recipe, set_, limit, None, workspace))))
@@ -290,6 +301,13 @@ def calibrate_judge(
 ) -> None:
     """Put right and wrong answers to the recipe's judge; report agreement, false accepts and false rejects."""
     with sentences():
+        if of_steps(recipe):
+            from schemas.errors import ConfigError
+
+            raise ConfigError(
+                f"{recipe} is a recipe of steps, whose judges are not calibrated yet; `curate query` compares the "
+                "columns of a `judge` step with those of `verify` after a build."
+            )
         from flows.progress import Reporter
         from pipelines import calibration
 

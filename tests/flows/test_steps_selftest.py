@@ -1,0 +1,57 @@
+"""`curate verify-selftest` of a recipe of steps."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+
+RECIPE = """\
+name: tested
+models:
+  m: {model: reference-vlm, engine: transformers}
+sources:
+  - {type: jsonl, name: sums, path: ROWS, kind: number}
+steps:
+  - distill: {model: m, prompt: "{{ question }}"}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    rows = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(5)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "r.yaml").write_text(RECIPE.replace("ROWS", str(tmp_path / "rows.jsonl")))
+    return tmp_path / "r.yaml"
+
+
+def told(recipe: Path, *args: str) -> Result:
+    return CliRunner().invoke(app, ["verify-selftest", str(recipe), "-w", str(recipe.with_name("out")), *args])
+
+
+def test_every_gold_is_put_to_its_verifier_and_no_model_is_asked(recipe: Path) -> None:
+    done = told(recipe)
+    assert done.exit_code == 0, done.output
+    lines = [
+        [cell.strip() for cell in line.strip("│").split("┆")] for line in done.output.splitlines() if "sums" in line
+    ]
+    assert lines
+    assert all(line[:2] == ["sums", "number"] and line[-1] == "1.0" for line in lines)
+    assert not list(recipe.with_name("out").glob("log/completions/*.parquet"))
+    assert told(recipe).output == done.output
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--set", "sources.sums.path=nowhere.jsonl"], "no file matches 'nowhere.jsonl'"),
+        (["--set", "sources.sums.kind=nmber"], "did you mean 'number'?"),
+        (["--limit", "0"], "Invalid value for '--limit'"),
+    ],
+)
+def test_mistakes_are_a_sentence(recipe: Path, args: list[str], sentence: str) -> None:
+    done = told(recipe, *args)
+    assert done.exit_code == 2
+    assert sentence in " ".join(done.output.replace("│", " ").split())
