@@ -6,6 +6,7 @@ from pydantic import Field
 
 from filters.select.rules import (
     general_reasoner,
+    hard_only,
     in_band,
     kimi,
     mm_eureka,
@@ -31,6 +32,7 @@ RuleConfig = Annotated[
     | vl_cogito.VLCogitoConfig
     | mm_eureka.MMEurekaConfig
     | general_reasoner.GeneralReasonerConfig
+    | hard_only.HardOnlyConfig
     | kimi.KimiConfig
     | time_r1.TimeR1Config
     | univg_r1.UniVGR1Config
@@ -50,6 +52,7 @@ RULES: dict[type[Section], Rule] = {
     general_reasoner.GeneralReasonerConfig: Rule(
         general_reasoner.judge, reads(*general_reasoner.COLUMNS), window=general_reasoner.window
     ),
+    hard_only.HardOnlyConfig: Rule(hard_only.judge, reads(*hard_only.COLUMNS), window=hard_only.window),
     kimi.KimiConfig: Rule(kimi.judge, kimi.columns, how="weighted", window=kimi.window),
     time_r1.TimeR1Config: Rule(time_r1.judge, reads(*time_r1.COLUMNS), how="weighted"),
     univg_r1.UniVGR1Config: Rule(univg_r1.judge, reads(*univg_r1.COLUMNS)),

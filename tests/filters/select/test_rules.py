@@ -43,11 +43,23 @@ def test_vl_rethinker_keeps_what_is_right_once() -> None:
     assert causes(verdict) == ["too_hard", None, None]
 
 
+def test_hard_only_keeps_what_is_never_right_and_takes_the_hardest_first() -> None:
+    verdict = judged(rule("hard_only"), k=[0, 1, 4], n=[4, 4, 4])
+    assert causes(verdict) == [None, "too_easy", "too_easy"]
+    verdict = judged(
+        TypeAdapter(RuleConfig).validate_python({"type": "hard_only", "max_correct": 3}), k=[0, 3, 4], n=[4] * 3
+    )
+    assert causes(verdict) == [None, None, "too_easy"]
+    assert verdict["value"].to_list() == [1.0, 0.25, 0.0]
+
+
 @pytest.mark.parametrize(
     ("config", "of_16"),
     [
         ({"type": "variance", "min_correct": 2, "min_wrong": 3}, (2, 13)),
         ({"type": "vl_rethinker"}, (1, 16)),
+        ({"type": "hard_only"}, (0, 0)),
+        ({"type": "hard_only", "max_correct": 3}, (0, 3)),
         ({"type": "vl_cogito"}, (0, 8)),
         ({"type": "mm_eureka"}, (2, 14)),
         ({"type": "mm_eureka", "variant": "offline"}, (1, 15)),
