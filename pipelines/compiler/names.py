@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from schemas.errors import nearest
+from schemas.reply_row import REPLY
 from schemas.sample import ANSWER
 from schemas.step import Gives, Reference
 
@@ -182,8 +183,14 @@ class Names:
         return [c for c, f in self.facts.items() if c.unit == node.unit and c.name == name and f.covers & node.makers]
 
     def _short(self, node: Node, ref: Reference) -> Source | None:
-        """A short name among the columns of `node`; None where there is none."""
+        """A short name among the columns of `node`; None where there is none.
+
+        What every reply has keeps its bare name, whatever is measured on it: of a reply that was made several times over,
+        `model` is who wrote it, and whose answers to it were counted is `difficulty.model`.
+        """
         found = self.columns(node, ref[0])
+        if ref[0] in REPLY and any(c.step in node.makers for c in found):
+            found = [c for c in found if c.step in node.makers or self.facts[c].replaced]
         if not found:
             return None
         replaced = frozenset().union(*(self.facts[c].replaced for c in found))
