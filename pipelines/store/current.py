@@ -5,6 +5,7 @@ never by value, so a null that a step wrote counts, and no join loses a row. A r
 row that it was made from.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import polars as pl
 
 from pipelines.compiler.names import Column, Node, Source
 from pipelines.compiler.pipeline import Pipeline, Step
-from pipelines.store.step_tables import DROPS, RETIRED, ROWS, part
+from pipelines.store.step_tables import DROPS, RETIRED, ROWS, part_name
 
 _IDS = ("id", "sample_id", "parent_id")
+_NONE: Mapping[str, Source] = {}
 _NO_ROWS = pl.DataFrame(schema={**dict.fromkeys(_IDS, pl.String()), "made_by": pl.String()})
 
 
@@ -26,8 +28,10 @@ class Tables:
         self._folder = folder
 
     def scan(self, step: str, table: str, bucket: int) -> pl.LazyFrame | None:
-        path = part(self._folder / step, table, bucket)
-        return pl.scan_parquet(path, glob=False) if path.is_file() else None
+        path = (
+            f"{self._folder}/{part_name(step, table, bucket)}"  # texts, because most of what is looked for is not there
+        )
+        return pl.scan_parquet(path, glob=False) if os.path.isfile(path) else None  # noqa: PTH113
 
     def current(
         self,
@@ -44,13 +48,15 @@ class Tables:
         Columns `id, sample_id, parent_id, made_by` and the `sources` by their names. With `dropped` also the rows that a
         step dropped, though not those whose parents it did; with `gone` also these.
         """
-        rows = self.made(node, bucket)
-        if not (dropped and gone):
-            rows = rows.join(
-                self._ids(node, bucket, before, dropped=dropped), on="id", how="semi", maintain_order="left"
-            )
+        born = {name: source for name, source in sources.items() if _born_with(node, source)}
+        if dropped and gone:
+            rows = self._made(node, bucket, born)
+        else:
+            rows = self._living(node, bucket, before, born, dropped=dropped)
         wanted: dict[tuple[Node, bool], dict[str, Source]] = {}
         for name, source in sources.items():
+            if name in born:
+                continue
             if source.base is not None:
                 rows = rows.with_columns(pl.col(source.base).alias(name))
             elif not source.columns:
@@ -61,56 +67,70 @@ class Tables:
             if own:
                 rows = self._with_values(rows, "id", named, bucket)
             else:
-                rows = rows.with_columns(self._ancestors(rows, node, home, bucket).alias("__at"))
+                known = rows.collect()
+                rows = known.lazy().with_columns(self._ancestors(known, node, home, bucket).alias("__at"))
                 rows = self._with_values(rows, "__at", named, bucket).drop("__at")
-        return rows.select(*_NO_ROWS.columns, *(n for n in sources if n not in _NO_ROWS.columns))
+        return rows.select(*_NO_ROWS.columns, *(n for n in sources if n not in _NO_ROWS.columns)).collect()
 
     def made(self, node: Node, bucket: int) -> pl.DataFrame:
         """All rows that the makers of `node` made (`id, sample_id, parent_id, made_by`), in order of `id`."""
+        return self._made(node, bucket).collect()
+
+    def _made(self, node: Node, bucket: int, born: Mapping[str, Source] = _NONE) -> pl.LazyFrame:
+        """The rows, and the columns that they were made with; those of one maker are written in order of `id`."""
+        columns = [_value(source.columns[0], source).alias(name) for name, source in born.items()]
         tables = [
-            table.select(*_IDS, made_by=pl.lit(maker))
+            table.select(*_IDS, *columns, made_by=pl.lit(maker))
             for maker in sorted(node.makers)
             if (table := self.scan(maker, ROWS, bucket)) is not None
         ]
-        return pl.concat([_NO_ROWS.lazy(), *tables]).sort("id").collect()
+        if not tables:
+            return _NO_ROWS.lazy().with_columns(pl.lit(None, source.dtype).alias(n) for n, source in born.items())
+        return tables[0] if len(tables) == 1 else pl.concat(tables).sort("id")
 
     def alive(self, node: Node, bucket: int, before: int) -> pl.DataFrame:
         """The ids of the living rows."""
-        return self._ids(node, bucket, before, dropped=False)
+        return self._living(node, bucket, before).select("id").collect()
 
     def with_parent(self, node: Node, bucket: int, before: int) -> pl.DataFrame:
         """The ids of rows that nothing dropped itself, but that went with what they were made from."""
-        own = self._undropped(node, bucket, before, retired=True)
-        return own.join(self.alive(node, bucket, before), on="id", how="anti")
+        own = self._undropped(node, bucket, before).select("id")
+        return own.join(self._living(node, bucket, before), on="id", how="anti").collect()
 
-    def _ids(self, node: Node, bucket: int, before: int, *, dropped: bool) -> pl.DataFrame:
-        rows = self.made(node, bucket) if dropped else self._undropped(node, bucket, before, retired=True)
+    def _living(
+        self, node: Node, bucket: int, before: int, born: Mapping[str, Source] = _NONE, *, dropped: bool = False
+    ) -> pl.LazyFrame:
+        """The rows whose parents live and, unless with `dropped`, that nothing dropped."""
+        rows = self._made(node, bucket, born) if dropped else self._undropped(node, bucket, before, born)
         return self._of_living(rows, node, bucket, before)
 
-    def _of_living(self, rows: pl.DataFrame, node: Node, bucket: int, before: int) -> pl.DataFrame:
-        """Those of the rows whose parents live; samples of the sources have none."""
-        above = self.pipeline.names.above(node)
-        if not above or rows.is_empty():
-            return rows.select("id")
-        living = pl.concat(
-            [self._of_living(self._undropped(n, bucket, before, retired=False), n, bucket, before) for n in above]
-        )
-        own = rows.filter(pl.col("parent_id").is_null())
-        return pl.concat([own, rows.join(living, left_on="parent_id", right_on="id", how="semi")]).select("id")
+    def _of_living(self, rows: pl.LazyFrame, node: Node, bucket: int, before: int) -> pl.LazyFrame:
+        """Those of the rows whose parents live; samples of the sources have none. What was made of a sample that is
+        retired lives on."""
+        above = [n for n in self.pipeline.names.above(node) if n.makers]
+        if not above:
+            return rows
+        parents = [self._of_living(self._undropped(n, bucket, before, retired=False), n, bucket, before) for n in above]
+        living = pl.concat([found.select(parent_id="id") for found in parents])
+        if node.unit == "sample":
+            living = pl.concat([living, pl.LazyFrame({"parent_id": [None]}, schema={"parent_id": pl.String()})])
+        return rows.join(living, on="parent_id", how="semi", nulls_equal=True, maintain_order="left")
 
-    def _undropped(self, node: Node, bucket: int, before: int, *, retired: bool) -> pl.DataFrame:
-        """The rows that no step before dropped; a retired sample is gone, and what was made of it lives on."""
-        rows = self.made(node, bucket)
+    def _undropped(
+        self, node: Node, bucket: int, before: int, born: Mapping[str, Source] = _NONE, *, retired: bool = True
+    ) -> pl.LazyFrame:
+        """The rows that no step before dropped; with `retired` those samples too are gone."""
+        gone = []
         for step in self.pipeline.steps[:before]:
             tables = [DROPS] if step.makes is None and step.unit == node.unit else []
             tables += [RETIRED] if retired and step.makes == node.unit == "sample" else []
-            for table in tables:
-                gone = self.scan(step.name, table, bucket)
-                if gone is not None:
-                    rows = rows.join(gone.select("id").collect(), on="id", how="anti", maintain_order="left")
-        return rows
+            gone += [table for name in tables if (table := self.scan(step.name, name, bucket)) is not None]
+        rows = self._made(node, bucket, born)
+        if not gone:
+            return rows
+        return rows.join(pl.concat([table.select("id") for table in gone]), on="id", how="anti", maintain_order="left")
 
-    def _with_values(self, rows: pl.DataFrame, on: str, sources: Mapping[str, Source], bucket: int) -> pl.DataFrame:
+    def _with_values(self, rows: pl.LazyFrame, on: str, sources: Mapping[str, Source], bucket: int) -> pl.LazyFrame:
         """`rows` with columns of the rows whose ids stand in `on`, read once for all that the same steps wrote."""
         groups: dict[tuple[str, ...], dict[str, Source]] = {}
         for name, source in sources.items():
@@ -120,20 +140,17 @@ class Tables:
             rows = rows.join(values, left_on=on, right_on="id", how="left", maintain_order="left")
         return rows
 
-    def _overlay(self, steps: Sequence[str], named: Mapping[str, Source], bucket: int) -> pl.DataFrame:
+    def _overlay(self, steps: Sequence[str], named: Mapping[str, Source], bucket: int) -> pl.LazyFrame:
         """`id` and the named columns: of each row the values of the last of the steps that wrote it."""
-        tables: list[pl.DataFrame] = []
+        tables: list[pl.LazyFrame] = []
         for place in range(len(steps)):
             found = self.scan(steps[place], ROWS, bucket)
             if found is not None:
                 columns = (_value(s.columns[place], s).alias(name) for name, s in named.items())
-                tables.append(found.select("id", *columns).collect())
-        schema = {"id": pl.String(), **{name: source.dtype for name, source in named.items()}}
+                tables.append(found.select("id", *columns))
         if not tables:
-            return pl.DataFrame(schema=schema)
-        if len(tables) == 1:
-            return tables[0]
-        return pl.concat(tables).unique("id", keep="last", maintain_order=True)
+            return pl.LazyFrame(schema={"id": pl.String(), **{name: source.dtype for name, source in named.items()}})
+        return tables[0] if len(tables) == 1 else pl.concat(tables).unique("id", keep="last")
 
     def _ancestors(self, rows: pl.DataFrame, node: Node, home: Node, bucket: int) -> pl.Series:
         """For each row the id of the nearest row of `home` that it was made from."""
@@ -189,6 +206,11 @@ class Tables:
                 yield other.name, "#dropped"
             if other.makes == "sample" and "sample" in makers:
                 yield other.name, "#retired"
+
+
+def _born_with(node: Node, source: Source) -> bool:
+    """Whether a column was written by the only maker of the rows, with them, and by no step since."""
+    return source.own and node.makers == {column.step for column in source.columns} and len(source.columns) == 1
 
 
 def _value(column: Column, source: Source) -> pl.Expr:

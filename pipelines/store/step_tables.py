@@ -37,7 +37,12 @@ def bucket_of(ids: pl.Expr, buckets: int) -> pl.Expr:
 
 
 def part(folder: Path, table: str, bucket: int) -> Path:
-    return folder / f"{table}-{bucket:04d}.parquet"
+    return folder.parent / part_name(folder.name, table, bucket)
+
+
+def part_name(step: str, table: str, bucket: int) -> str:
+    """Where a part of a step's table lies in the folder of the build."""
+    return f"{step}/{table}-{bucket:04d}.parquet"
 
 
 def column_contents(table: pl.DataFrame) -> dict[str, str]:
