@@ -297,22 +297,26 @@ def verify_selftest(
 
 @app.command("calibrate-judge")
 def calibrate_judge(
-    recipe: RecipeArgument, set_: SetOption = NOTHING, limit: LimitOption = None, workspace: WorkspaceOption = HERE
+    recipe: RecipeArgument,
+    set_: SetOption = NOTHING,
+    limit: LimitOption = None,
+    workspace: WorkspaceOption = HERE,
+    trust: TrustOption = False,
 ) -> None:
     """Put right and wrong answers to the recipe's judge; report agreement, false accepts and false rejects."""
     with sentences():
-        if of_steps(recipe):
-            from schemas.errors import ConfigError
-
-            raise ConfigError(
-                f"{recipe} is a recipe of steps, whose judges are not calibrated yet; `curate query` compares the "
-                "columns of a `judge` step with those of `verify` after a build."
-            )
         from flows.progress import Reporter
         from pipelines import calibration
 
         reporter = Reporter()
         try:
+            if of_steps(recipe):
+                from flows.steps_job import job_of
+                from pipelines.step_calibration import calibrate_judge as calibrate
+
+                asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
+                say(text(calibrate(job_of(asked_for, str(workspace), progress=reporter))))
+                return
             say(text(calibration.calibrate_judge(load(recipe, set_, limit, None, workspace, progress=reporter))))
         finally:
             reporter.close()

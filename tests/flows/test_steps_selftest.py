@@ -1,4 +1,4 @@
-"""`curate verify-selftest` of a recipe of steps."""
+"""`curate verify-selftest` and `calibrate-judge` of a recipe of steps."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ sources:
   - {type: jsonl, name: sums, path: ROWS, kind: number}
 steps:
   - distill: {model: m, prompt: "{{ question }}"}
+  - judge: {model: m, sampling: {max_tokens: 4}}
 """
 
 
@@ -55,3 +56,36 @@ def test_mistakes_are_a_sentence(recipe: Path, args: list[str], sentence: str) -
     done = told(recipe, *args)
     assert done.exit_code == 2
     assert sentence in " ".join(done.output.replace("│", " ").split())
+
+
+def calibrated(recipe: Path, *args: str) -> Result:
+    return CliRunner().invoke(app, ["calibrate-judge", str(recipe), "-w", str(recipe.with_name("out")), *args])
+
+
+def test_a_judge_is_put_to_right_and_wrong_answers(recipe: Path) -> None:
+    done = calibrated(recipe)
+    assert done.exit_code == 0, done.output
+    header, values = (
+        [cell.strip() for cell in line.strip("│").split("┆")]
+        for line in (line for line in done.output.splitlines() if "┆" in line and "---" not in line)
+        if "i64" not in line and "f64" not in line
+    )
+    figures = dict(zip(header, values, strict=True))
+    assert (figures["rows"], figures["scored"]) == ("10", "10"), "each gold, and another's in its place"
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--set", "steps.judge.prompt='Is {{ question }} good?'"], "so there is no judge to calibrate"),
+        (
+            ["--set", "steps.judge.prompt='{{ answer }} {{ final }} {{ reasoning }}'"],
+            "judge: its prompt reads `reasoning`, which made-up answers have not",
+        ),
+        (["--set", "steps.judg.votes=3"], "there is no step named 'judg'. Did you mean 'judge'?"),
+    ],
+)
+def test_a_judge_that_cannot_be_calibrated_is_a_sentence(recipe: Path, args: list[str], sentence: str) -> None:
+    done = calibrated(recipe, *args)
+    assert done.exit_code == 2
+    assert sentence in " ".join(done.output.split())
