@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipelines.compiler.compile import Entry, compile_steps
+from pipelines.compiler.names import NameFault
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.recipe.document import Document, load_document
 from pipelines.recipe.extensions import load_uses
@@ -113,6 +116,25 @@ class Job:
             finally:
                 build.close()
             return Runner(build, pipeline).record.steps()
+
+    def rows(self, of: str | tuple[str, ...], columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The living rows of a unit, or those that steps made, with current values as of the end of the pipeline.
+
+        `id, sample_id, parent_id, made_by` and `columns` by the names that recipes write (`reasoning`, `sample.question`,
+        `difficulty.k`); None: all of their own that a short name reads. In order of `id`; the gold is read as text. Raises
+        ConfigError for a name that is unknown, ambiguous or outdated, and where the recipe was never built here.
+        """
+        self.records()
+        runner, names = self.runner, self.compiled.pipeline.names
+        try:
+            node = names.node(of)
+            wanted = names.own(node) if columns is None else columns
+            sources = {name: names.find(node, tuple(name.split(".")), text=True) for name in wanted}
+        except NameFault as fault:
+            raise ConfigError(f"{of}: {fault}") from None
+        end = len(self.compiled.pipeline.steps)
+        found = [runner.tables.current(node, sources, bucket, end) for bucket in range(runner.record.buckets)]
+        return pl.concat(found).sort("id")
 
     def records(self) -> list[dict[str, Any]]:
         """What is recorded of every step. Raises ConfigError where the recipe was never built here."""
