@@ -18,7 +18,8 @@ from pipelines.job import Job
 from pipelines.run.asking import Missing
 from pipelines.run.runner import Runner
 from pipelines.sources.read import count_rows
-from pipelines.store.workspace import TRIAL, Workspace, read_json
+from pipelines.store.build_record import read_record
+from pipelines.store.workspace import TRIAL, Workspace
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,8 @@ def _times(count: int | None, share: float) -> int | None:
 
 
 def _records(workspace: Workspace, name: str) -> Mapping[str, Any]:
-    found = read_json(workspace.build(name) / "build.json")
-    steps = found.get("steps") if isinstance(found, dict) else None
-    return steps if isinstance(steps, dict) else {}
+    steps: Mapping[str, Any] = (read_record(workspace.build(name)) or {}).get("steps", {})
+    return steps
 
 
 def _value(config: Any, key: str) -> Any:

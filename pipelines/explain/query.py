@@ -6,9 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.explain.step_build import RECORD, StepBuild
+from pipelines.explain.step_build import StepBuild
 from pipelines.explain.views import open_views
 from pipelines.road.stages import ROAD
+from pipelines.store.build_record import NAME
 from pipelines.store.read_only_sql import connect, lock, statement_kinds
 from pipelines.store.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
@@ -58,7 +59,7 @@ def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyCo
     Raises ConfigError where there is no build, or several and none is named.
     """
     folder = find_build(workspace, recipe)
-    if (folder / RECORD).is_file():
+    if (folder / NAME).is_file():
         return open_views(Workspace(workspace), StepBuild(folder))
     db: duckdb.DuckDBPyConnection = connect()
     for view, (stage, table) in TABLES.items():
@@ -100,7 +101,7 @@ def _rollout_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def find_build(workspace: Path, recipe: str | None) -> Path:
     """The folder of the build that is meant."""
     found = sorted(
-        p.name for p in (workspace / "builds").glob("*") if (p / RECORD).is_file() or any(p.glob("*/stage.json"))
+        p.name for p in (workspace / "builds").glob("*") if (p / NAME).is_file() or any(p.glob("*/stage.json"))
     )
     products = [name for name in found if not is_trial(name)] or found
     if recipe is None and len(products) == 1:

@@ -8,10 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.store.build_record import NAME, read_record
 from pipelines.store.step_tables import part
-from pipelines.store.workspace import is_trial, read_json
-
-RECORD = "build.json"
+from pipelines.store.workspace import is_trial
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class StepBuild:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        found = read_json(folder / RECORD)
-        self._found: dict[str, Any] = found if isinstance(found, dict) else {}
+        self._found: dict[str, Any] = read_record(folder) or {}
 
     @cached_property
     def steps(self) -> tuple[StepFacts, ...]:
@@ -88,7 +86,7 @@ class StepBuild:
 
 def step_builds(workspace: Path) -> Iterator[StepBuild]:
     """The builds of steps in a workspace, trials last."""
-    found = [p.parent for p in (workspace / "builds").glob(f"*/{RECORD}")]
+    found = [p.parent for p in (workspace / "builds").glob(f"*/{NAME}")]
     for folder in sorted(found, key=lambda p: (is_trial(p.name), p.name)):
         yield StepBuild(folder)
 

@@ -261,7 +261,8 @@ class Road:
         if not are_whole(self._build.folder(stage), record["tables"]):
             return False
         models, asked = self._build.recipe.models, record.get("asked", {})
-        if asks_again(asked, models, retry=self._build.retry_errors):
+        refused = {name: cost["terms"] for name, cost in asked.items() if cost.get("refused")}
+        if asks_again(refused, models, retry=self._build.retry_errors):
             return False
         return all(self.fact(key) == known for key, known in record["reads"].items())
 

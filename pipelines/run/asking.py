@@ -88,6 +88,7 @@ class Asking:
         self._rows, self._buckets, self._folder = rows, buckets, folder
         self._asked: dict[tuple[str, int], _Asked] = {}
         self.receipts: dict[str, Receipt] = {}
+        self._refused: dict[int, dict[str, str]] = {}
 
     def ask(self) -> None:
         """Ask everything that the log does not hold, turn by turn."""
@@ -256,7 +257,7 @@ class Asking:
             write_table(pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row"), requests)
             refusals = Refusals(self._build, model, wanted)
             found = list(refusals.told(self._build.log.answers(wanted, requests)))
-            self._note(model, refusals)
+            self._note(model, bucket, refusals)
         finally:
             wanted.unlink(missing_ok=True)
             requests.unlink(missing_ok=True)
@@ -265,11 +266,17 @@ class Asking:
         answers = pl.concat(found).drop("id").rename({"row": "id", "completion_tokens": "tokens"})
         return answers.with_columns(model=pl.lit(model)).select(pl.col(n).cast(t) for n, t in ANSWERS.items())
 
-    def _note(self, model: str, refusals: Refusals) -> None:
+    def refused(self, bucket: int) -> dict[str, str]:
+        """The models that refused to answer about some row of a bucket, and the terms under which they were asked."""
+        return self._refused.get(bucket, {})
+
+    def _note(self, model: str, bucket: int, refusals: Refusals) -> None:
         receipt = self.receipts.get(model)
         if receipt is not None:
             note = Receipt()
             refusals.note(note)
+            if note.again or note.final:
+                self._refused.setdefault(bucket, {})[model] = refusals.terms
             receipt.again, receipt.final, receipt.terms = (
                 receipt.again + note.again,
                 receipt.final + note.final,

@@ -15,8 +15,18 @@ from pipelines.run.record import Record
 from pipelines.store.ordering import sorted_pieces
 from pipelines.store.row_groups import TableWriter, whole_rows
 from pipelines.store.scratch import scratch
-from pipelines.store.step_tables import DROPS, ROWS, STEP_DROPS, bucket_of, buckets_for, column_contents, part
-from pipelines.store.workspace import store_errors, write_table
+from pipelines.store.step_tables import (
+    DROPS,
+    ROWS,
+    STEP_DROPS,
+    bucket_of,
+    buckets_for,
+    column_contents,
+    content,
+    part,
+    write_part,
+)
+from pipelines.store.workspace import store_errors
 from schemas.sample import SAMPLE
 from schemas.split import DROPPED
 
@@ -49,6 +59,7 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
         if record.buckets < needed or build.buckets not in (None, record.buckets):
             record.start(needed)
             _clear(build.folder, but=step.name)
+        record.begin(step, range(record.buckets))
         parts: dict[str, dict[str, Any]] = {}
         tables = {
             ROWS: pl.scan_parquet(kept).with_columns(sample_id="id", parent_id=pl.lit(None, pl.String)),
@@ -85,14 +96,14 @@ def _put(
     folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[str, dict[str, Any]], step: Step
 ) -> None:
     path, found = part(folder, table, bucket), parts[str(bucket)]
-    write_table(rows, path)
-    found["files"][path.name] = path.stat().st_size
+    found["files"][path.name] = write_part(rows, path)
     if table == DROPS:
+        found["contents"]["#drops"] = content(rows)
         found["dropped"] = dict(rows.group_by("reason").len().sort("reason").iter_rows())
         return
     found["kept"] = rows.height
     ids = column_contents(rows.select("id"))["id"]
-    found["contents"] = {
+    found["contents"] |= {
         "#id": ids,
         **{n: f"{c}:{ids}" for n, c in column_contents(rows.select(list(step.gives))).items()},
     }

@@ -10,19 +10,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from generators.engines.capability import constrains
 from pipelines.compiler.describe import describe
 from pipelines.compiler.names import Source
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.run.refusals import asks_again
+from pipelines.store.build_record import LAYOUT, read_record, write_record
 from pipelines.store.current import Tables
-from pipelines.store.workspace import read_json, write_json
+from pipelines.store.step_tables import file_hash
+from pipelines.store.workspace import store_errors
+from schemas.errors import StoreError
 from schemas.ids import content_id
-
-LAYOUT = 3
-"""Raised when the layout of step folders or of the record changes; every step is then computed again from the log."""
-
-NAME = "build.json"
 
 
 class Record:
@@ -32,16 +31,15 @@ class Record:
         self._build = build
         self._pipeline = pipeline
         self._tables = tables
-        self._path = build.folder / NAME
+        self._folder = build.folder
         self._fingerprints: dict[str, str] = {}
         self._found: dict[str, Any] = {}
+        self._checked: set[tuple[Any, ...]] = set()
         self.read()
 
     def read(self) -> None:
         """Read the record again, as another process may have written it."""
-        found = read_json(self._path)
-        whole = isinstance(found, dict) and found.get("layout") == LAYOUT and isinstance(found.get("steps"), dict)
-        self._found = found if whole else {"layout": LAYOUT, "buckets": None, "steps": {}}
+        self._found = read_record(self._folder) or {"layout": LAYOUT, "buckets": None, "steps": {}}
 
     @property
     def buckets(self) -> int:
@@ -61,8 +59,9 @@ class Record:
         return [found for step in self._pipeline.steps if (found := self.step(step.name)) is not None]
 
     def forget(self, step: Step) -> None:
-        """Have a step computed again."""
-        self._found["steps"].pop(step.name, None)
+        """Have a step computed again, by whoever reads the record."""
+        if self._found["steps"].pop(step.name, None) is not None:
+            write_record(self._found, self._folder)
 
     def begin(self, step: Step, buckets: Iterable[int]) -> dict[str, Any]:
         """Forget what is about to be written anew, so that what a kill leaves half done is not taken for what it was.
@@ -75,14 +74,14 @@ class Record:
         same = found["fingerprint"] == self.fingerprint(step)
         gone = {str(bucket) for bucket in buckets}
         found["buckets"] = {name: part for name, part in found["buckets"].items() if same and name not in gone}
-        write_json(self._found, self._path)
+        write_record(self._found, self._folder)
         return dict(found["buckets"])
 
     def put(self, step: Step, record: Mapping[str, Any]) -> None:
         self._found["steps"][step.name] = dict(record)
         known = {s.name for s in self._pipeline.steps}
         self._found["steps"] = {name: found for name, found in self._found["steps"].items() if name in known}
-        write_json(self._found, self._path)
+        write_record(self._found, self._folder)
 
     @property
     def run(self) -> str | None:
@@ -95,7 +94,7 @@ class Record:
         facts = self._facts()
         if self._found | facts != self._found:
             self._found |= facts
-            write_json(self._found, self._path)
+            write_record(self._found, self._folder)
 
     def _facts(self) -> dict[str, Any]:
         return {"run": self._build.run, "pipeline": describe(self._pipeline)}
@@ -104,7 +103,7 @@ class Record:
         """What decides the tables of a step beside all that it reads."""
         known = self._fingerprints.get(step.name)
         if known is None:
-            identities = self._build.identities
+            identities, models = self._build.identities, self._build.recipe.models
             known = content_id(
                 {
                     "layout": LAYOUT,
@@ -113,7 +112,7 @@ class Record:
                     "version": step.type.version,
                     "config": step.config.model_dump(mode="json") if step.config is not None else None,
                     "seed": self._build.seed,
-                    "models": [identities[model].to_json() for model in step.models],
+                    "models": [[identities[m].to_json(), sorted(constrains(models[m]))] for m in step.models],
                     "gives": {name: str(dtype) for name, dtype in step.gives.items()},
                     "gold_visible": step.gold_visible,
                     "before": step.before,
@@ -126,14 +125,20 @@ class Record:
 
     def inputs(self, step: Step, bucket: int) -> str:
         """The contents of all that a step reads in a bucket, as they are now. Drops where there are none do not count."""
-        found = {}
+        found: dict[str, Any] = {}
         for giver, column in set(self._tables.addresses(step)):
-            record = self.step(giver)
-            table = (record or {}).get("buckets", {}).get(str(bucket), {})
-            content = table.get("contents", {}).get(column)
+            content = self._contents(giver, bucket).get(column)
             if content is not None:
                 found[f"{giver}.{column}"] = content
+        if step.type.last:  # what goes out holds every drop, with its evidence
+            for other in self._pipeline.before(step):
+                contents = self._contents(other.name, bucket)
+                found[other.name] = [contents.get(table) for table in ("#drops", "#retired")]
         return content_id(found)
+
+    def _contents(self, step: str, bucket: int) -> Mapping[str, str]:
+        found: Mapping[str, str] = (self.step(step) or {}).get("buckets", {}).get(str(bucket), {}).get("contents", {})
+        return found
 
     def is_fresh(self, step: Step, bucket: int) -> bool:
         """Whether a bucket of a step is whole, and all that decided it is what it was."""
@@ -142,14 +147,35 @@ class Record:
             return False
         if self._build.buckets not in (None, self.buckets):
             return False
-        models, asked = self._build.recipe.models, record.get("asked", {})
-        if asks_again(asked, models, retry=self._build.retry_errors):
-            return False
         part = record["buckets"].get(str(bucket))
         if part is None or part.get("unanswered") or part["inputs"] != self.inputs(step, bucket):
             return False
+        if asks_again(part.get("refused", {}), self._build.recipe.models, retry=self._build.retry_errors):
+            return False
         folder = self._build.folder / step.name
-        return all(_size(folder / name) == size for name, size in part["files"].items())
+        return all(_size(folder / name) == size for name, (size, _) in part["files"].items())
+
+    def check_parts(self, step: Step) -> None:
+        """Raise StoreError where a table that a step is about to read is not the one that was written.
+
+        That a part is there and has its size is known before (`is_fresh`); whole parts are read only here.
+        """
+        before = self._pipeline.before(step)
+        names = {giver for giver, _ in self._tables.addresses(step)}
+        for giver in before if step.type.last else (other for other in before if other.name in names):
+            for bucket in ((self.step(giver.name) or {}).get("buckets", {})).values():
+                for name, (_, digest) in bucket["files"].items():
+                    self._check_part(self._folder / giver.name / name, digest)
+
+    def _check_part(self, path: Path, digest: str) -> None:
+        with store_errors(path):
+            found = path.stat()
+            seen = (str(path), found.st_mtime_ns, found.st_size, found.st_ino, digest)
+            if seen not in self._checked and file_hash(path) != digest:
+                raise StoreError(
+                    f"{path} is damaged. Delete it and run the same command again: what it held is computed anew."
+                )
+        self._checked.add(seen)
 
     def stale(self, step: Step) -> list[int]:
         """The buckets of a step that have to be computed: all of them where it can only be computed as a whole."""

@@ -11,7 +11,7 @@ recipe, the build fails, and whoever runs it again has changed something.
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -61,11 +61,10 @@ def _without_user(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def asks_again(asked: Mapping[str, Mapping[str, Any]], models: Mapping[str, ModelConfig], *, retry: bool) -> bool:
-    """Whether refusals that stand in a stage's tables (`asked` of its record) would be asked again now: because that is
+def asks_again(refused: Mapping[str, str], models: Mapping[str, ModelConfig], *, retry: bool) -> bool:
+    """Whether refusals that stand in a table (`refused`: the terms by models) would be asked again now: because that is
     wanted (`retry`), or because a model is asked under other terms."""
-    standing = {name: cost["terms"] for name, cost in asked.items() if cost.get("refused") and name in models}
-    return any(retry or then != terms(models[name]) for name, then in standing.items())
+    return any(retry or then != terms(models[name]) for name, then in refused.items() if name in models)
 
 
 class Refusals:

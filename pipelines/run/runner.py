@@ -19,7 +19,7 @@ from pipelines.run.driver import Receipt
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables
-from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS, column_contents, part
+from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS, column_contents, content, part, write_part
 from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import StageError
 from schemas.step import Out
@@ -60,6 +60,7 @@ class Runner:
             return self.record.step(step.name)
         stale = self.record.stale(step)
         if stale:
+            self.record.check_parts(step)
             self._run(step, stale)
         return self.record.step(step.name)
 
@@ -183,7 +184,9 @@ class Runner:
     ) -> None:
         folder = self.build.folder / step.name
         tables = {ROWS: written, DROPS: drops}
-        contents = {"#dropped": column_contents(drops.select("id"))["id"]} if drops.height else {}
+        contents = {}
+        if drops.height:
+            contents = {"#dropped": column_contents(drops.select("id"))["id"], "#drops": content(drops)}
         if step.makes:
             written = written.select("id", "sample_id", "parent_id", *step.gives)
             contents["#id"] = column_contents(written.select(key=pl.struct("id", "parent_id")))["key"]
@@ -195,12 +198,10 @@ class Runner:
         if (retired := out.tables.get(RETIRED)) is not None:
             tables[RETIRED] = retired
             if retired.height:
-                contents["#retired"] = column_contents(retired.select("id"))["id"]
-        files = {}
-        for table, rows in tables.items():
-            path = part(folder, table, bucket)
-            write_table(rows, path)
-            files[path.name] = path.stat().st_size
+                contents["#retired"] = content(retired)
+        files = {(path := part(folder, table, bucket)).name: write_part(rows, path) for table, rows in tables.items()}
+        for other in {DROPS, RETIRED, REQUESTED} - set(tables):
+            part(folder, other, bucket).unlink(missing_ok=True)  # of a step of this name that gave such a table
         reasons = drops.group_by("reason").len().sort("reason")
         gone = self.tables.with_parent(step.node, bucket, step.number).height
         done.notes.update(out.notes)
@@ -216,7 +217,7 @@ class Runner:
             "contents": contents,
             "files": files,
             "notes": dict(out.notes),
-            **({"requested": tables[REQUESTED]["key"].n_unique()} if asking else {}),
+            **({"requested": tables[REQUESTED]["key"].n_unique(), "refused": asking.refused(bucket)} if asking else {}),
         }
 
     def _summary(

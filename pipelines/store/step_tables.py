@@ -11,9 +11,12 @@ are is decided once, when the sources are read, by how many samples there are; w
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from pipelines.store.workspace import write_table
+from schemas.ids import content_id
 from schemas.split import DROPPED
 
 ROWS, DROPS, RETIRED, REQUESTED = "rows", "dropped", "retired", "asked"
@@ -43,6 +46,22 @@ def part(folder: Path, table: str, bucket: int) -> Path:
 def part_name(step: str, table: str, bucket: int) -> str:
     """Where a part of a step's table lies in the folder of the build."""
     return f"{step}/{table}-{bucket:04d}.parquet"
+
+
+def write_part(rows: pl.DataFrame, path: Path) -> list[Any]:
+    """Write a part; its size in bytes and the hash by which it is known again."""
+    write_table(rows, path)
+    return [path.stat().st_size, file_hash(path)]
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def content(table: pl.DataFrame) -> str:
+    """A hash of all columns of a table."""
+    return content_id(column_contents(table))
 
 
 def column_contents(table: pl.DataFrame) -> dict[str, str]:

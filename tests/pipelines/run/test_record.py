@@ -1,0 +1,120 @@
+"""What a record takes for done, and what it makes of files that are not as it left them."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from recipe_build import built, sums, write_recipe
+
+from pipelines.job import Job, compile_recipe, open_job
+from schemas.errors import StoreError
+
+STEPS: list[Any] = [
+    {"sql": {"as": "a", "of": "sample", "gives": {"x": "question || '!'"}}},
+    {"sql": {"as": "b", "of": "sample", "gives": {"y": "x || answer"}}},
+]
+
+
+def values(job: Job, *names: str) -> list[tuple[Any, ...]]:
+    """The samples' columns at the end, of all buckets."""
+    runner, pipeline = job.runner, job.compiled.pipeline
+    node = pipeline.names.node("sample")
+    sources = {name: pipeline.names.find(node, (name,), text=True) for name in names}
+    tables = (runner.tables.current(node, sources, b, len(pipeline.steps)) for b in range(runner.record.buckets))
+    return sorted(pl.concat(tables).select(names).rows())
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    return write_recipe(tmp_path, STEPS, sums(12))
+
+
+_DAMAGE: dict[str, Callable[[str], str]] = {
+    "nothing": lambda text: "",
+    "cut off": lambda text: text[: len(text) // 2],
+    "no JSON": lambda text: "{" * 100_000,
+    "a list": lambda text: "[]",
+    "no steps": lambda text: json.dumps({**json.loads(text), "steps": {}}),
+    "steps of another shape": lambda text: json.dumps({**json.loads(text), "steps": {"a": 3, "b": {"buckets": []}}}),
+    "a huge number of buckets": lambda text: json.dumps({**json.loads(text), "buckets": 10**12}),
+    "buckets that are no number": lambda text: json.dumps({**json.loads(text), "buckets": "many"}),
+    "a number that is none": lambda text: text.replace('"kept": 12', '"kept": NaN'),
+    "another seal": lambda text: json.dumps({**json.loads(text), "seal": None}),
+}
+
+
+@pytest.mark.parametrize("how", _DAMAGE)
+def test_a_damaged_record_says_nothing_and_all_is_computed_again(tmp_path: Path, recipe: Path, how: str) -> None:
+    job = built(recipe, tmp_path / "ws")
+    expected, path = values(job, "question", "y"), tmp_path / "ws" / "builds" / "tiny" / "build.json"
+    path.write_text(_DAMAGE[how](path.read_text()))
+    again = open_job(compile_recipe(str(recipe)), tmp_path / "ws")
+    assert not again.up_to_date()
+    assert values(built(recipe, tmp_path / "ws"), "question", "y") == expected
+
+
+def test_a_part_that_is_anothers_of_the_same_size_is_found_before_it_is_read(tmp_path: Path, recipe: Path) -> None:
+    built(recipe, tmp_path / "ws")
+    folder = tmp_path / "ws" / "builds" / "tiny"
+    part = folder / "a" / "rows-0000.parquet"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    other = "steps.b.gives={y: x || answer || answer}"
+    with pytest.raises(StoreError, match=rf"^{part} is damaged. Delete it and run the same command again"):
+        built(recipe, tmp_path / "ws", other)
+    part.unlink()
+    assert values(built(recipe, tmp_path / "ws", other), "y") == values(built(recipe, tmp_path / "new", other), "y")
+
+
+def test_a_part_that_was_cut_off_is_computed_again(tmp_path: Path, recipe: Path) -> None:
+    expected = values(built(recipe, tmp_path / "ws"), "y")
+    part = tmp_path / "ws" / "builds" / "tiny" / "a" / "rows-0000.parquet"
+    os.truncate(part, part.stat().st_size // 2)
+    assert values(built(recipe, tmp_path / "ws"), "y") == expected
+
+
+def test_a_sources_kill_between_its_parts_and_its_record_leaves_nothing_that_counts(
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were written anew and never recorded must not pass for those of the record, should the file change back."""
+    expected = values(built(recipe, tmp_path / "ws"), "question")
+    rows = (tmp_path / "rows.jsonl").read_text()
+    (tmp_path / "rows.jsonl").write_text(rows.replace("What is 3", "What is 7"))
+    job = open_job(compile_recipe(str(recipe)), tmp_path / "ws")
+    runner = job.runner
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(runner.record, "put", killed)
+    with pytest.raises(Killed):
+        runner.run(job.compiled.pipeline.steps[0])
+    (tmp_path / "rows.jsonl").write_text(rows)
+    assert values(built(recipe, tmp_path / "ws"), "question") == expected
+
+
+def test_samples_that_a_step_of_the_same_name_retired_once_live_again(tmp_path: Path) -> None:
+    """A step that became one of another type leaves no table of the old one behind."""
+    made = {
+        "sql": {
+            "as": "mk",
+            "of": "sample",
+            "makes": "trace",
+            "select": "SELECT id AS parent_id, answer AS final FROM rows",
+        }
+    }
+    golds = {"of": "mk", "answer": "final", "question": "question", "kind": "number"}
+    retiring = [made, {"promote": {"as": "p", **golds, "parents": "retire"}}]
+    columns = "SELECT id AS parent_id, question, answer AS final FROM rows"
+    staying = [made, {"sql": {"as": "p", "of": "sample", "makes": "sample", "select": columns}}]
+    recipe = write_recipe(tmp_path, retiring, sums(4))
+    assert len(values(built(recipe, tmp_path / "ws"), "id")) == 4
+    recipe = write_recipe(tmp_path, staying, sums(4))
+    assert values(built(recipe, tmp_path / "ws"), "id") == values(built(recipe, tmp_path / "new"), "id")
