@@ -1,0 +1,34 @@
+"""The step type that CONTRIBUTING.md shows is a real one: its blocks are written to files and built."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from doc_blocks import ROOT, blocks
+
+from pipelines.job import compile_recipe, open_job
+from schemas.errors import ConfigError
+
+
+def test_the_step_of_the_page_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [code], [recipe] = blocks("CONTRIBUTING.md", "python"), blocks("CONTRIBUTING.md", "yaml")
+    Path("terse.py").write_text(code)
+    Path("recipe.yaml").write_text(recipe)
+    rows = [{"question": "What is 2 + 2?", "answer": "4"}, {"question": "Six and three?", "answer": "9"}]
+    pl.DataFrame(rows).write_ndjson("sums.jsonl")
+    with pytest.raises(ConfigError, match="--trust"):
+        compile_recipe("recipe.yaml")
+    job = open_job(compile_recipe("recipe.yaml", trust=True), tmp_path / "workspace")
+    assert job.run()[-1]["dropped"] == {"terse:wordy": 1}
+    assert job.rows("sample", ["question", "words"]).select("question", "words").rows() == [("Six and three?", 3)]
+
+
+def test_what_the_page_says_lies_somewhere_does(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    support = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and ".py` |" in line}
+    assert support
+    assert sorted(name for name in support if not (ROOT / "tests" / "support" / name).is_file()) == []
+    rooms = {line.split("`")[1].rstrip("/") for line in text.splitlines() if line.startswith("| `") and "/` |" in line}
+    places = [ROOT, ROOT / "pipelines"]
+    assert sorted(name for name in rooms if not any((place / name).is_dir() for place in places)) == []
