@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.compiler.columns import NameFault
 from pipelines.compiler.compile import Entry, compile_steps
-from pipelines.compiler.names import NameFault
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.recipe.document import Document, load_document
 from pipelines.recipe.extensions import load_uses

@@ -7,7 +7,7 @@ import polars as pl
 
 from filters.verify import judge
 from filters.verify.selftest import COUNTS
-from pipelines.compiler.names import Node
+from pipelines.compiler.columns import Node
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Job
 from pipelines.run.asking import Asking

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.compiler.names import Node
+from pipelines.compiler.columns import Node
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Job
 from pipelines.run.asking import Missing

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from filters.sql.expression import Condition
-from pipelines.compiler.names import SHORT, Column, NameFault, Names, Node, Source, Types, tainted
+from pipelines.compiler.columns import SHORT, Column, NameFault, Node, Source
+from pipelines.compiler.names import Names, Types, tainted
 from pipelines.compiler.pipeline import Neighbours, Pipeline, Step
 from schemas.errors import ConfigError
 from schemas.step import Read, StepType, reads_of

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pipelines.compiler.names import NameFault, Names, Node
+from pipelines.compiler.columns import NameFault, Node
+from pipelines.compiler.names import Names
 from pipelines.compiler.pipeline import Pipeline, Step
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.compiler.names import Column, Names, Node, Source
+from pipelines.compiler.columns import Column, Node, Source
+from pipelines.compiler.names import Names
 from schemas.step import Beside, StepType
 
 

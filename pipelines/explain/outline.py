@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipelines.compiler.names import Source
+from pipelines.compiler.columns import Source
 from pipelines.compiler.pipeline import Pipeline, Step
 
 SCOPES = {"row": "", "sample": "all rows of a sample at once", "all": "all rows at once"}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from generators.engines.capability import constrains
+from pipelines.compiler.columns import Source
 from pipelines.compiler.describe import describe
-from pipelines.compiler.names import Source
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.run.refusals import asks_again

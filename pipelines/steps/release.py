@@ -20,7 +20,8 @@ from pipelines.run.context import StepContext
 from pipelines.run.driver import Receipt
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_manifest import manifest_of
-from pipelines.steps.release_plan import LOGGED, Planned, children_beside, measured_by, measured_tags, plan, rollouts_of
+from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of
+from pipelines.steps.release_plan import LOGGED, Planned, children_beside, plan
 from pipelines.steps.release_rows import (
     Gate,
     Prompter,

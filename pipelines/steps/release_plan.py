@@ -10,10 +10,11 @@ from filters.select.bands import BandConfig
 from filters.sql.expression import Condition
 from generators.asking.config import AskConfig
 from generators.template import Template, needed
+from pipelines.compiler.columns import Node
 from pipelines.compiler.compile import Before
-from pipelines.compiler.names import Node
 from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ConfigSection, ReleaseConfig
+from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of, selecting
 from pipelines.steps.split import SHARES, SplitConfig
 from schemas.reply_row import REPLY
 from schemas.sample import ANSWER, MEDIA, SOURCE, VERIFIER
@@ -163,7 +164,7 @@ def ask_of(step: Step) -> AskConfig:
 
 def plan(config: ReleaseConfig, before: Before) -> tuple[Planned, ...]:
     """The configs of a release, and its extras last. Raises NameFault or ValueError for one whose rows nobody makes."""
-    measured, chosen = measured_by(config, before), _selecting(before)
+    measured, chosen = measured_by(config, before), selecting(before)
     found = [_planned(name, section, config, before, measured) for name, section in config.configs.items()]
     if chosen is not None:
         found += [_extra(name, config, before, measured, chosen) for name in config.extras]
@@ -176,39 +177,6 @@ def _extra(name: str, config: ReleaseConfig, before: Before, measured: Step | No
     section = ConfigSection(of="sample", prompt=same.prompt, system=same.system, tags=same.tags)
     planned = _planned(name, section, config, before, measured)
     return replace(planned, selected_by=chosen.name)
-
-
-def _selecting(before: Before) -> Step | None:
-    return next((step for step in reversed(before.steps) if step.type.name == "select"), None)
-
-
-def measured_by(config: ReleaseConfig, before: Before) -> Step | None:
-    """The `difficulty` whose k of n the rows carry: as the section says, else as `select` reads it, else the first.
-
-    One that was measured before a later step changed the question or its gold belongs to no row that goes out.
-    """
-    every = [step for step in before.steps if step.type.name == "difficulty"]
-    found = [step for step in every if before.changed_by(step) is None]
-    old = next((step for step in every if step not in found and step.name == config.measured_by), None)
-    if old is not None:
-        raise ValueError(
-            f"measured_by: '{old.name}' measured before '{before.changed_by(old)}' changed what it depends on; measure "
-            f"again after '{before.changed_by(old)}', and name that"
-        )
-    if config.measured_by is not None:
-        named = next((step for step in found if step.name == config.measured_by), None)
-        if named is None:
-            names = ", ".join(step.name for step in found) or "none"
-            raise ValueError(f"measured_by: no difficulty is named '{config.measured_by}'; there are: {names}")
-        return named
-    chosen = _selecting(before)
-    reads = getattr(chosen.config, "k", None) if chosen is not None else None
-    return next((step for step in found if step.name == reads), found[0] if found else None)
-
-
-def rollouts_of(measured: Step) -> tuple[str, ...]:
-    """The steps that made what a difficulty counts."""
-    return tuple(sorted(next(iter(measured.beside.values())).node.makers))
 
 
 def sides_of(before: Before) -> tuple[str, ...] | None:
@@ -237,7 +205,7 @@ def _planned(
     if where is None and name == "sft" and "correct" in types:
         where = "correct"
     mine = measured if measured is not None and f"{measured.name}.k" in types else None
-    put, chosen = _put(section, holds, node, before, mine), _selecting(before)
+    put, chosen = _put(section, holds, node, before, mine), selecting(before)
     scored = measured_tags(mine, before) if mine is not None and holds != "completions" else None
     written = _written_in(node, before) if holds == "completions" else None
     schema = section.tags or scored or written or config.tags
@@ -299,17 +267,6 @@ def _shows_the_row(config: AskConfig) -> bool:
     """Whether a prompt shows a model the row's images and nothing beside its question."""
     assert isinstance(config.prompt, str)
     return "media" in config.shown and Template(config.prompt).references <= {("question",), ("options",)}
-
-
-def measured_tags(measured: Step, before: Before) -> str:
-    """The tag schema that the counted replies were scored in: that of the step which gives what is counted as right."""
-    steps = {step.name: step for step in before.steps}
-    counted = next(iter(measured.beside.values()))
-    for source in counted.sources.values():
-        for column in source.columns:
-            if column.name == "correct" and steps[column.step].type.name == "verify":
-                return str(getattr(steps[column.step].config, "tags", None) or "plain")
-    return "plain"
 
 
 def children_beside(planned: Planned) -> Iterator[tuple[str, Beside]]:

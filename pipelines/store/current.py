@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.compiler.names import Column, Node, Source
+from pipelines.compiler.columns import Column, Node, Source
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.store.step_tables import DROPS, RETIRED, ROWS, part_name
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from step_types import pipeline
 from tiny_build import questions, tiny_build
 
-from pipelines.compiler.names import NameFault
+from pipelines.compiler.columns import NameFault
 from pipelines.compiler.pipeline import Pipeline
 from pipelines.run.runner import Runner
 

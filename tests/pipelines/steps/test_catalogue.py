@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.compiler.names import BASE
+from pipelines.compiler.columns import BASE
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.run.runner import Runner

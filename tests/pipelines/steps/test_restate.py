@@ -13,7 +13,7 @@ from filters.verify.pool import VerifierPool
 from pipelines.compiler.compile import Before
 from pipelines.explain.story import row_story
 from pipelines.job import Compiled, Job, compile_recipe, open_job
-from pipelines.steps.release_plan import measured_by
+from pipelines.steps.release_measured import measured_by
 from pipelines.steps.restate import STEP, RestateConfig
 from schemas.errors import ConfigError
 from schemas.step import Tables
