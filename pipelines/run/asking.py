@@ -164,7 +164,7 @@ class Asking:
                 found = self._asks.requests(rows, self._step.config)
             elif self._asks.more is not None:
                 known = self._answers(model, bucket).filter(pl.col("turn") < turn)
-                found = self._asks.more(rows, known, self._step.config, self._context)
+                found = self._asks.more(rows, known, self._step.config, self._context.at(bucket))
             else:
                 return
             for request in found:

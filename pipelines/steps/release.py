@@ -147,7 +147,8 @@ def _shape(planned: Planned, config: ReleaseConfig, context: StepContext) -> Sha
 
 
 def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: Path) -> pl.LazyFrame:
-    """Every rollout that k of n was counted on, with what it counts as (columns of `rollout_rows.SCHEMA`)."""
+    """Every rollout of the steps that k of n was counted on, by all their models, with what it counts as (columns of
+    `rollout_rows.SCHEMA`)."""
     counted, right = measured.config, Condition(measured.config.correct)
     path, writer = room / "logged.parquet", None
     try:
@@ -156,8 +157,6 @@ def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: P
             rows = rows.with_columns(right.evaluate(rows).alias("correct"))
             counts = outcome(counted).alias("correct")
             rows = rows.with_columns(counts, verdict=verdict(), reason=reason())
-            if counted.model is not None:
-                rows = rows.filter(pl.col("model") == counted.model)
             columns = (
                 "sample_id",
                 "model",

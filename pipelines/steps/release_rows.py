@@ -170,8 +170,9 @@ def marked(planned: Planned, rows: pl.DataFrame) -> pl.Series:
 
 
 def order_of(planned: Planned) -> tuple[str, ...]:
-    """The columns that put a config's rows in order."""
-    first = planned.section.order or ("training_order" if planned.holds == "prompts" else None)
+    """The columns that put a config's rows in order. Those beside the selection were never put in an order to train in."""
+    trained = planned.holds == "prompts" and planned.selected_by is None
+    first = planned.section.order or ("training_order" if trained else None)
     rest = ("sample_id", "reply_index", "id") if planned.holds == "completions" else ("sample_id", "id")
     return (*((first,) if first else ()), *rest)
 
