@@ -32,7 +32,6 @@ ELSEWHERE = {
     "pipelines/run/contracts.py": "run/test_runner.py: broken contracts are refused there",
     "pipelines/run/one_step.py": "docs/test_python.py",
     "pipelines/run/reading.py": "run/test_runner.py",
-    "pipelines/run/record.py": "run/test_runner.py: freshness is asked of the record",
     "pipelines/run/refusals.py": "run/test_asking.py and flows/test_bad_input.py",
     "pipelines/run/signals.py": "generators/signals and steps/test_signals.py",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
@@ -80,4 +79,3 @@ def test_each_file_has_its_test_or_a_line_that_says_where_it_is_tested(room: str
 
 def test_the_lists_name_what_there_is() -> None:
     assert [file for file in (*ELSEWHERE, *TOO_LONG) if not (ROOT / file).is_file()] == []
-    assert [f for f in ELSEWHERE if (ROOT / "tests" / Path(f).parent / f"test_{Path(f).name}").is_file()] == []
