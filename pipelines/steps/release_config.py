@@ -13,6 +13,12 @@ from schemas.section import Section
 from schemas.step import StepConfig
 from schemas.tags import TAG_SCHEMAS
 
+CARRIED = (
+    "id", "prompt", "completion", "chosen", "rejected", "images", "image_positions", "solution", "answer", "verifier",
+    "verifier_params", "options", "tags", "dataset", "source_row", "license", "group", "row", "teacher", "index",
+)  # fmt: skip
+"""What rows of a release have of themselves."""
+
 
 class ConfigSection(Section):
     """One config of a release: a table that `load_dataset(release, name)` reads.
@@ -39,6 +45,14 @@ class ConfigSection(Section):
     with_: tuple[str, ...] = Field(
         default=(), alias="with", description="units made from its rows, which each row carries as a list"
     )
+
+    @field_validator("columns")
+    @classmethod
+    def _beside(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name in CARRIED:
+                raise ValueError(f"every row has `{name}` of its own; name a column that it has not")
+        return names
 
     @field_validator("tags")
     @classmethod

@@ -22,16 +22,15 @@ from schemas.step import Beside, Read, read, reads_of
 
 HOLDOUT = "holdout"
 BASE = {
-    "question": read("question", pl.String()),
-    "options": read("options", pl.List(pl.String()), optional=True),
-    "answer": read("answer", ANSWER),
-    "verifier": read("verifier", VERIFIER),
-    "media": read("media", pl.List(MEDIA)),
-    "source": read("source", SOURCE),
-    "group_id": read("group_id", pl.String(), optional=True),
-    "split_group": read("split_group", pl.String(), optional=True),
+    "options": read("sample.options", pl.List(pl.String()), optional=True),
+    "answer": read("sample.answer", ANSWER),
+    "verifier": read("sample.verifier", VERIFIER),
+    "media": read("sample.media", pl.List(MEDIA)),
+    "source": read("sample.source", SOURCE),
+    "group_id": read("sample.group_id", pl.String(), optional=True),
+    "split_group": read("sample.split_group", pl.String(), optional=True),
 }
-"""What every row of a release carries."""
+"""What every row of a release carries, of its sample."""
 
 SELECTED = {"value": pl.Float64(), "weight": pl.Float64(), "training_order": pl.Int32()}
 """What `select` says of a sample, where there is one."""
@@ -107,11 +106,13 @@ class Planned:
         found |= self._prompt_reads()
         if self.where is not None:
             found |= {self.asked_as(name): wanted for name, wanted in reads_of(self.where.references).items()}
-        named = [*self.section.columns, *([self.section.order] if self.section.order else [])]
+        found |= {f"column:{name}": Read(tuple(name.split(".")), text=True) for name in self.section.columns}
+        if self.section.order is not None:
+            found[f"order:{self.section.order}"] = read(self.section.order)
         return Beside(
             self.section.of,
             dropped=self.selected_by is not None,
-            reads=found | reads_of({tuple(name.split(".")) for name in named}),
+            reads=found,
         )
 
     def asked_as(self, name: str) -> str:
@@ -127,13 +128,22 @@ class Planned:
         return self.where.evaluate(seen)
 
     def _prompt_reads(self) -> dict[str, Read]:
+        """What its prompts are rendered from, under names of their own: a prompt sees a gold as it was published."""
         step = self.put.asked_by
-        if step is None:
-            return {
-                n: r for n, r in reads_of(needed(self.put.prompt, self.put.system, sees=True)).items() if n not in BASE
+        if step is not None:
+            wanted: Mapping[str, Read] = step.type.reads(step.config, NOTHING).rows
+        else:
+            wanted = {
+                name: replace(found, optional=name in ("options", "media"))
+                for name, found in reads_of(needed(self.put.prompt, self.put.system, sees=True)).items()
             }
-        wanted = step.type.reads(step.config, NOTHING).rows
-        return {name: found for name, found in wanted.items() if name not in BASE}
+        return {f"prompt:{name}": found for name, found in wanted.items()}
+
+    def prompt_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row (as in `beside`) as its prompt is rendered from it."""
+        return {name.removeprefix("prompt:"): value for name, value in row.items() if name.startswith("prompt:")} | {
+            "id": row["id"]
+        }
 
 
 class _Nothing:
@@ -218,7 +228,7 @@ def _planned(
         put=put,
         tags=schema,
         measured=mine,
-        where=None if where is None else Condition(where),
+        where=None if where is None else _typed(where, types),
         columns={column: types[column] for column in section.columns},
         controlled_by=chosen.name if chosen is not None and holds == "prompts" else None,
         verified=holds == "completions" and "correct" in set(types),
@@ -267,6 +277,13 @@ def _shows_the_row(config: AskConfig) -> bool:
     """Whether a prompt shows a model the row's images and nothing beside its question."""
     assert isinstance(config.prompt, str)
     return "media" in config.shown and Template(config.prompt).references <= {("question",), ("options",)}
+
+
+def _typed(where: str, types: Mapping[str, pl.DataType]) -> Condition:
+    """A condition on rows of these types. Raises ValueError where it is none."""
+    condition = Condition(where)
+    condition.type({".".join(ref): types[".".join(ref)] for ref in condition.references})
+    return condition
 
 
 def children_beside(planned: Planned) -> Iterator[tuple[str, Beside]]:

@@ -171,8 +171,8 @@ def marked(planned: Planned, rows: pl.DataFrame) -> pl.Series:
 
 def order_of(planned: Planned) -> tuple[str, ...]:
     """The columns that put a config's rows in order. Those beside the selection were never put in an order to train in."""
-    trained = planned.holds == "prompts" and planned.selected_by is None
-    first = planned.section.order or ("training_order" if trained else None)
+    trained, named = planned.holds == "prompts" and planned.selected_by is None, planned.section.order
+    first = f"order:{named}" if named else "training_order" if trained else None
     rest = ("sample_id", "reply_index", "id") if planned.holds == "completions" else ("sample_id", "id")
     return (*((first,) if first else ()), *rest)
 
@@ -205,7 +205,7 @@ def facts_of(planned: Planned) -> dict[str, pl.DataType]:
         found["control"] = pl.Boolean()
     if planned.name == "unfiltered":
         found["released"] = pl.Boolean()
-    found |= dict(planned.columns)
+    found |= {name.replace(".", "_"): dtype for name, dtype in planned.columns.items()}
     return found | {unit: pl.List(pl.Struct(dict(columns))) for unit, columns in planned.children.items()}
 
 
@@ -226,12 +226,13 @@ class Prompter:
     def __init__(self, planned: Planned) -> None:
         config = planned.put.config
         self._asking = None if config is None else Asking(config)
-        self._put = planned.put
+        self._planned = planned
 
     def __call__(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
+        values, put = self._planned.prompt_row(row), self._planned.put
         if self._asking is not None:
-            return self._asking.put(row).messages
-        return asked(row, self._put.prompt, self._put.system, sees=True)
+            return self._asking.put(values).messages
+        return asked(values, put.prompt, put.system, sees=True)
 
 
 def record(
@@ -277,7 +278,7 @@ def record(
         found["control"] = row["control"]
     if planned.name == "unfiltered":
         found["released"] = row["released"]
-    found |= {name: row[name] for name in planned.columns}
+    found |= {name.replace(".", "_"): row[f"column:{name}"] for name in planned.columns}
     return found | {unit: row[unit] or [] for unit in planned.children}
 
 
