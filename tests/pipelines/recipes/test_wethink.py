@@ -1,0 +1,40 @@
+"""WeThink, whole: images are described and asked about anew, and what two models or a third agree on is released."""
+
+from pathlib import Path
+
+import demo
+import pytest
+
+from pipelines.job import compile_recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ROWS = [{"question": f"Which of the old questions is number {n}?", "answer": "this one"} for n in range(4)]
+
+
+def test_it_compiles_as_published() -> None:
+    recipe = compile_recipe("wethink")
+    assert recipe.pipeline.step("qa").config.parents == "retire"
+    assert set(recipe.pipeline.step("agree").config.between) == {"by_reading", "by_looking"}
+    assert recipe.pipeline.step("refined").gold_visible
+    assert recipe.pipeline.warnings == ()
+
+
+def test_new_questions_are_written_answered_twice_and_released(tmp_path: Path) -> None:
+    tokens = {"seen": 24, "missing": 32, "written": 112, "by_reading": 32, "by_looking": 32}
+    job = demo.run("wethink", tmp_path / "out", demo.shown(tmp_path, "old", ROWS), **tokens)
+    counts = demo.counts(job)
+    assert min(counts["bad"]) >= 1
+    assert min(counts["off_key"]) >= 1
+    assert counts["pick"][0] >= 1
+    new = demo.rows(job, "qa")
+    assert new.height == counts["qa"][0] >= 1
+    assert set(new["variant"]) == {"qa"}
+    assert set(demo.rows(job, "agree")["agreed"].drop_nulls()) <= {True, False}
+
+    sft, rl = (demo.loaded(job, name, tmp_path / "cache") for name in ("sft", "rl"))
+    questions = set(new["question"])
+    for row in sft:
+        assert row["abilities"]
+    assert all(any(question in row["prompt"][-1]["content"] for question in questions) for row in rl)
+    assert not any("old questions" in row["prompt"][-1]["content"] for row in rl)
