@@ -6,6 +6,7 @@ recipe had just written them. Lists that a model wrote (`reply: {fields: {questi
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -75,7 +76,7 @@ def columns(item: pl.DataType, config: UnfoldConfig, name: str) -> dict[str, pl.
 
 
 def _reads(config: UnfoldConfig, known: Known) -> Reads:
-    return Reads({"items": read(config.column)})
+    return Reads({"items": replace(read(config.column), text=True)})  # a gold is unfolded as it was published
 
 
 def _gives(config: UnfoldConfig, known: Known) -> Gives:

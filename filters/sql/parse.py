@@ -32,6 +32,8 @@ def statement(text: str) -> Node:
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     if tree["error"]:
+        if (count := _count(text)) > 1:
+            raise ValueError(f"holds {count} statements; write one")
         said = (
             "it must be a SELECT" if "Only SELECT" in tree["error_message"] else words(Exception(tree["error_message"]))
         )
@@ -39,6 +41,16 @@ def statement(text: str) -> Node:
     if len(tree["statements"]) != 1:
         raise ValueError(f"holds {len(tree['statements'])} statements; write one")
     return tree
+
+
+def _count(text: str) -> int:
+    """How many statements a text holds; 0 where it cannot be read."""
+    import duckdb
+
+    try:
+        return len(duckdb.extract_statements(text))
+    except duckdb.Error:
+        return 0
 
 
 @lru_cache(4096)

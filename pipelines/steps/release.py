@@ -34,6 +34,7 @@ from pipelines.steps.release_rows import (
     shown_in,
     with_texts,
 )
+from pipelines.store.ordering import write_sorted
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from schemas.errors import StageError
@@ -148,7 +149,7 @@ def _shape(planned: Planned, config: ReleaseConfig, context: StepContext) -> Sha
 
 def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: Path) -> pl.LazyFrame:
     """Every rollout of the steps that k of n was counted on, by all their models, with what it counts as (columns of
-    `rollout_rows.SCHEMA`)."""
+    `rollout_rows.SCHEMA`), in order of the samples: the same for any number of buckets."""
     counted, right = measured.config, Condition(measured.config.correct)
     path, writer = room / "logged.parquet", None
     try:
@@ -169,16 +170,16 @@ def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: P
                 "tier",
                 "reason",
             )
-            rows = rows.join(samples.select(sample_id="id"), on="sample_id", how="semi").sort(
-                "sample_id", "model", "index", "id"
-            )
+            rows = rows.join(samples.select(sample_id="id"), on="sample_id", how="semi").select("id", *columns)
             if writer is None:
-                writer = TableWriter(path, rows.select(columns).schema).__enter__()
-            writer.add(rows.select(columns))
+                writer = TableWriter(path, rows.schema).__enter__()
+            writer.add(rows)
     finally:
         if writer is not None:
             writer.__exit__(None, None, None)
-    return pl.scan_parquet(path)
+    ordered = room / "ordered.parquet"
+    write_sorted(pl.scan_parquet(path), ("sample_id", "model", "index", "id"), ordered, context.build.memory)
+    return pl.scan_parquet(ordered).drop("id")
 
 
 def _counted_by(context: StepContext, measured: Step, config: ReleaseConfig, before: Before) -> dict[str, Any]:
@@ -195,14 +196,17 @@ _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")
 
 
 def _all_drops(context: StepContext) -> pl.DataFrame:
-    """Every drop of the build, in the order of the steps."""
-    found = [pl.DataFrame(schema=dict.fromkeys(_DROPS, pl.String()))]
+    """Every drop of the build, in the order of the steps, then of the ids: the same for any number of buckets."""
+    nothing = pl.DataFrame(schema=dict.fromkeys(_DROPS, pl.String()))
+    found = [nothing]
     for step in context.pipeline.before(context.step):
+        mine = [nothing]
         for bucket in context.buckets:
             for table in ("dropped", "retired"):
                 drops = context.tables.scan(step.name, table, bucket)
                 if drops is not None:
-                    found.append(_with_sample(drops.collect(), step, context, bucket))
+                    mine.append(_with_sample(drops.collect(), step, context, bucket))
+        found.append(pl.concat(mine).sort("id", "reason"))
     return pl.concat(found)
 
 
@@ -225,7 +229,7 @@ def _with_sample(drops: pl.DataFrame, step: Step, context: StepContext, bucket: 
 def _own_drops(context: StepContext, gate: Gate, drops: pl.DataFrame) -> pl.DataFrame:
     mine = drops.with_columns(unit=pl.lit("sample"), sample_id="id")
     both = pl.concat([gate.dropped(context.name), mine.select("id", "reason", "evidence", "unit", "sample_id")])
-    return both.with_columns(step=pl.lit(context.name)).select(_DROPS)
+    return both.with_columns(step=pl.lit(context.name)).select(_DROPS).sort("unit", "id", "reason")
 
 
 def _check_not_empty(

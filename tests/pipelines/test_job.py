@@ -28,7 +28,7 @@ STEPS: list[Any] = [
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    return write_recipe(tmp_path, STEPS, sums(8))
+    return write_recipe(tmp_path, STEPS, sums(16))
 
 
 def manifest(job: Job) -> dict[str, Any]:
@@ -58,6 +58,11 @@ def test_the_drops_of_a_release_have_the_evidence_of_this_build(tmp_path: Path, 
     assert again.equals(fresh)
 
 
+def test_a_release_is_the_same_for_any_number_of_buckets(tmp_path: Path, recipe: Path) -> None:
+    contents = {manifest(built(recipe, tmp_path / str(buckets), buckets=buckets))["content"] for buckets in (1, 4)}
+    assert len(contents) == 1
+
+
 def test_nothing_is_written_again_where_nothing_changed(tmp_path: Path, recipe: Path) -> None:
     built(recipe, tmp_path / "ws")
     assert open_job(compile_recipe(str(recipe)), tmp_path / "ws").up_to_date()
@@ -73,3 +78,11 @@ def test_a_release_that_is_gone_is_written_again_by_a_runner_that_reads_the_reco
     again = open_job(compile_recipe(str(recipe)), tmp_path / "ws")
     again.run(lambda runner, step: open_job(again.compiled, tmp_path / "ws").runner.run(step))
     assert again.release is not None
+
+
+def test_a_gold_unfolds_as_it_was_published(tmp_path: Path) -> None:
+    steps = [{"unfold": {"as": "given", "column": "answer", "makes": "trace"}}]
+    job = built(write_recipe(tmp_path, steps, sums(4)), tmp_path / "ws")
+    table = job.runner.tables.scan("given", "rows", 0)
+    assert table is not None
+    assert sorted(table.collect()["text"]) == ["0", "2", "4", "6"]

@@ -47,7 +47,7 @@ REFUSED = {
     "k > 0 AN share": 'cannot be parsed: syntax error at or near "share"',
     "k > 0 /*": "unterminated",
     "k > 1; SELECT 2": "holds 2 statements",
-    "k > 1; DROP TABLE rows": "must be a SELECT",
+    "k > 1; DROP TABLE rows": "holds 2 statements; write one",
     "k, share": "holds 2 expressions",
     "k AS y": "gives its value the name 'y'",
     "k FROM rows": "is more than an expression",

@@ -76,7 +76,7 @@ ALL = {
 REFUSED = {
     "": "holds 0 statements",
     "SELECT id FROM rows; SELECT id FROM rows": "holds 2 statements",
-    "SELECT id FROM rows; DROP TABLE rows": "it must be a SELECT",
+    "SELECT id FROM rows; DROP TABLE rows": "holds 2 statements; write one",
     "ATTACH 'x.db'": "it must be a SELECT",
     "COPY rows TO 'x'": "it must be a SELECT",
     "PRAGMA database_list": "it must be a SELECT",
