@@ -118,16 +118,16 @@ def _measured(measured: Step | None, planned: tuple[Planned, ...], context: Step
     if measured is None:
         return None
     step = context.pipeline.step(rollouts_of(measured)[0])
-    asked = ask_of(step)
+    asked = ask_of(step) if step.asks else None
     tags = measured_tags(measured, Before(context.pipeline.names, context.pipeline.before(context.step)))
     carry = [one for one in planned if one.measured is not None]
     return {
         "by": measured.name,
         "step": step.name,
-        "system": asked.system,
-        "prompt": asked.prompt,
+        "system": None if asked is None else asked.system,
+        "prompt": None if asked is None else asked.prompt,
         "tags": tags,
-        "prompts_as_asked": all(_same(one, step) for one in carry),
+        "prompts_as_asked": asked is not None and all(_same(one, step) for one in carry),
         "other_tags": sorted({one.tags for one in carry if one.tags != tags}),
     }
 

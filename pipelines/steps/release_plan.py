@@ -229,7 +229,7 @@ def _planned(
         tags=schema,
         measured=mine,
         where=None if where is None else _typed(where, types),
-        columns={column: types[column] for column in section.columns},
+        columns={column: _type_of(column, types) for column in section.columns},
         controlled_by=chosen.name if chosen is not None and holds == "prompts" else None,
         verified=holds == "completions" and "correct" in set(types),
         as_given=written is not None and written == schema,
@@ -246,7 +246,7 @@ def _put(section: ConfigSection, holds: str, node: Node, before: Before, measure
         assert isinstance(section.prompt, str)
         return Put(None, Template(section.prompt), system)
     steps = {step.name: step for step in before.steps}
-    asked = [steps[name] for name in rollouts_of(measured)] if measured is not None else []
+    asked = [step for name in rollouts_of(measured) if (step := steps[name]).asks] if measured is not None else []
     if not asked and holds == "completions":
         makers = [steps[name] for name in sorted(node.makers)]
         asked = [step for step in makers if step.type.asks is not None and _shows_the_row(ask_of(step))][:1]
@@ -282,8 +282,16 @@ def _shows_the_row(config: AskConfig) -> bool:
 def _typed(where: str, types: Mapping[str, pl.DataType]) -> Condition:
     """A condition on rows of these types. Raises ValueError where it is none."""
     condition = Condition(where)
-    condition.type({".".join(ref): types[".".join(ref)] for ref in condition.references})
+    condition.type({name: _type_of(name, types) for name in map(".".join, condition.references)})
     return condition
+
+
+def _type_of(name: str, types: Mapping[str, pl.DataType]) -> pl.DataType:
+    """The type of a name. Raises ValueError where there is no such name."""
+    try:
+        return types[name]
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
 
 
 def children_beside(planned: Planned) -> Iterator[tuple[str, Beside]]:

@@ -67,12 +67,16 @@ class Gate:
         return rows.filter(~marked)
 
     def completions(self, rows: pl.DataFrame, tags: str, unit: str) -> pl.DataFrame:
-        """The completions (`id, sample_id, text, solution, answer`) that the grader reads as we do, or cannot read."""
-        if self._grader is None or self.trainer is None:
+        """The completions (as `with_texts` gives them) but for the right ones that the grader calls wrong.
+
+        It is asked about no answer that is wrong, or of which nobody knows, and about no kind that it does not read.
+        """
+        if self._grader is None or self.trainer is None or "reply_correct" not in rows.columns:
             return rows
         read = GRADED_KINDS.difference(misread(self.trainer, tags))
         kind = pl.col("answer").struct.field("kind").is_in(list(read))
-        parted = self._grader.traces(rows.filter(kind).select("id", "sample_id", "text", "solution"))
+        asked = rows.filter(kind & pl.col("reply_correct").fill_null(False) & (pl.col("written") == tags))
+        parted = self._grader.traces(asked.select("id", "sample_id", "text", "solution"))
         gone = parted.dropped.join(rows.select("id", "sample_id"), on="id", how="left")
         self.drops.append(gone.with_columns(unit=pl.lit(unit)))
         return rows.join(parted.dropped, on="id", how="anti", maintain_order="left")
@@ -145,18 +149,21 @@ def _control(step: str, context: StepContext) -> pl.DataFrame:
 
 
 def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
-    """Completions as they are written (`text`): thought and answer in the config's tags, a right answer in the gold's own
-    spelling; the reply as it came where it gives no answer, or came in those tags already."""
+    """Completions as they are written (`text`), and the tags that they are `written` in.
+
+    A right answer stands in the tags of the config and in the spelling of the gold, behind its thought; others as given. A
+    reply that gives no answer, or that came in those tags already, is left as it came.
+    """
     schema = TAG_SCHEMAS[planned.tags]
     right = rows["reply_correct"] if planned.verified else pl.Series([None] * rows.height, dtype=pl.Boolean)
     given = rows.select("reply_text", "reply_reasoning", "reply_final", "answer", "verifier")
-    texts = [
-        text
-        if final is None or planned.as_given
-        else render_trace(schema, reasoning or "", stated_gold(answer, verifier) if correct else final)
-        for (text, reasoning, final, answer, verifier), correct in zip(given.iter_rows(), right, strict=True)
-    ]
-    return rows.with_columns(pl.Series("text", texts, dtype=pl.String))
+    texts, tags = [], []
+    for (text, reasoning, final, answer, verifier), correct in zip(given.iter_rows(), right, strict=True):
+        said = stated_gold(answer, verifier) if correct else final
+        as_it_came = planned.as_given or said is None
+        texts.append(text if as_it_came or said is None else render_trace(schema, reasoning or "", said))
+        tags.append("plain" if as_it_came and not planned.as_given else planned.tags)
+    return rows.with_columns(pl.Series("text", texts, dtype=pl.String), pl.Series("written", tags, dtype=pl.String))
 
 
 def marked(planned: Planned, rows: pl.DataFrame) -> pl.Series:
@@ -253,7 +260,7 @@ def record(
         "verifier": row["verifier"]["id"],
         "verifier_params": row["verifier"]["params"],
         "options": row["options"] or [],
-        "tags": planned.tags,
+        "tags": row["written"] if planned.holds == "completions" else planned.tags,
         "dataset": row["source"]["dataset"],
         "source_row": row["source"]["row"],
         "license": row["source"]["license"],

@@ -1,0 +1,151 @@
+"""What goes out: which rows stand in which config, under which prompt, with which counts, and what is refused."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipelines.job import Job, compile_recipe, open_job
+from schemas.errors import ConfigError, StageError
+
+HEAD = """\
+name: out
+sources:
+  - {type: jsonl, name: sums, path: SUMS, kind: number, columns: {hint: str, tried: [{text: str, model: str}]}}
+driver: {workers: 1}
+steps:
+  - unfold: {as: given, column: tried, makes: rollout}
+  - verify: {as: scored, of: rollout}
+  - difficulty
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve sums with four given rollouts each, of which n mod 5 are right."""
+    home = tmp_path_factory.mktemp("out")
+    rows = [
+        {
+            "question": f"What is {n} + {n}?",
+            "answer": str(2 * n),
+            "hint": f"twice {n}",
+            "tried": [{"text": str(2 * n if place < n % 5 else 7777), "model": "student"} for place in range(4)],
+        }
+        for n in range(1, 13)
+    ]
+    (home / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return home
+
+
+def job(folder: Path, *steps: str, workspace: str = "ws") -> Job:
+    recipe = folder / "out.yaml"
+    recipe.write_text(HEAD.replace("SUMS", str(folder / "sums.jsonl")) + "".join(f"  - {step}\n" for step in steps))
+    return open_job(compile_recipe(str(recipe)), folder / workspace)
+
+
+def config(built: Job, name: str) -> list[dict[str, Any]]:
+    assert built.release is not None
+    return pl.read_parquet(built.release / name / "*.parquet").to_dicts()
+
+
+def built(folder: Path, *steps: str) -> Job:
+    made = job(folder, *steps)
+    made.run()
+    return made
+
+
+SIDES = (
+    'split: {sides: {rl: "k BETWEEN 1 AND 3", holdout: "k = 0", sft: else}, near_questions: null, same_images: null}'
+)
+
+
+def test_a_config_named_like_a_side_takes_that_side_and_no_other_trains_on_the_holdout(folder: Path) -> None:
+    made = built(
+        folder,
+        SIDES,
+        "release: {rl: {of: sample}, holdout: {of: sample}, sft: {of: rollout}, all_of_them: {of: sample}}",
+    )
+    counts = {name: {row["k"] for row in config(made, name)} for name in ("rl", "holdout", "sft", "all_of_them")}
+    assert counts == {"rl": {1, 2, 3}, "holdout": {0}, "sft": {4}, "all_of_them": {1, 2, 3, 4}}
+
+
+def test_k_of_n_is_what_the_rollouts_that_go_out_come_to(folder: Path) -> None:
+    made = built(folder, "release: {rl: {of: sample}}")
+    rollouts = pl.DataFrame(config(made, "rollouts"))
+    counted = dict(rollouts.group_by("sample_id").agg(pl.col("correct").sum()).iter_rows())
+    assert {row["id"]: row["k"] for row in config(made, "rl")} == counted
+    assert {row["n"] for row in config(made, "rl")} == {4} and len(rollouts) == 48
+
+
+def test_sft_takes_the_right_replies_and_a_condition_of_its_own_instead(folder: Path) -> None:
+    made = built(folder, "release: {sft: {of: rollout}, wrong: {of: rollout, where: NOT correct}}")
+    replies = {name: {row["completion"][0]["content"] for row in config(made, name)} for name in ("sft", "wrong")}
+    assert all("7777" not in text for text in replies["sft"]) and all("7777" in text for text in replies["wrong"])
+
+
+def test_rows_that_nobody_asked_carry_the_question(folder: Path) -> None:
+    made = built(folder, "release: {rl: {of: sample}}")
+    assert all(row["prompt"][-1]["content"].startswith("What is ") for row in config(made, "rl"))
+
+
+def test_a_prompt_of_its_own_sees_the_gold_as_it_was_published(folder: Path) -> None:
+    prompt = 'prompt: "{{ question }} ({{ hint }}, {{ answer }})", system: Be brief.'
+    made = built(folder, f"release: {{rl: {{of: sample, {prompt}}}}}")
+    row = config(made, "rl")[0]
+    assert row["prompt"][0] == {"role": "system", "content": "Be brief."}
+    assert row["prompt"][1]["content"].endswith(f", {row['solution'].strip('$')})")
+
+
+def test_rows_stand_in_the_order_that_the_section_names_and_no_more_than_it_says(folder: Path) -> None:
+    made = built(folder, "release: {rl: {of: sample, order: k, limit: 5, columns: [hint]}}")
+    counts = [row["k"] for row in config(made, "rl")]
+    assert counts == sorted(counts) and len(counts) == 5
+    assert all(row["hint"].startswith("twice") for row in config(made, "rl"))
+
+
+def test_a_row_carries_what_was_made_of_it(folder: Path) -> None:
+    made = built(
+        folder, "segment: {of: rollout, split_at: newline}", "release: {all_of_them: {of: rollout, with: [segment]}}"
+    )
+    assert all(
+        row["segment"][0]["place"] == 0 or row["segment"][0]["place"] == 1 for row in config(made, "all_of_them")
+    )
+
+
+def test_the_same_rows_are_the_same_version(folder: Path) -> None:
+    one, other = (
+        built(folder, "release: {rl: {of: sample}}"),
+        job(folder, "release: {rl: {of: sample}}", workspace="ws2"),
+    )
+    other.run()
+    assert one.release is not None and other.release is not None
+    contents = [json.loads((path / "manifest.json").read_text())["content"] for path in (one.release, other.release)]
+    assert contents[0] == contents[1]
+
+
+def test_an_empty_config_is_an_error_unless_the_recipe_allows_it(folder: Path) -> None:
+    empty = 'rl: {of: sample}, none: {of: sample, where: "k > 4"}'
+    with pytest.raises(StageError, match=r"The config 'none' is empty.*allow_empty: \[none\]"):
+        built(folder, f"release: {{{empty}}}")
+    assert config(built(folder, f"release: {{{empty}, allow_empty: [none]}}"), "none") == []
+
+
+def _refused() -> Iterator[tuple[Sequence[str], str]]:
+    yield ("release: {rl: {of: samples}}",), "nothing before it makes 'samples'. Did you mean 'sample'"
+    yield ('release: {rl: {of: sample, where: "kk > 1"}}',), "Did you mean 'k'"
+    yield ("release: {rl: {of: sample, columns: [answer]}}",), "every row has `answer` of its own"
+    yield ("release: {rl: {of: sample, columns: [hnt]}}",), "Did you mean 'hint'"
+    yield ("release: {rollouts: {of: sample}}",), "'rollouts' cannot name a config"
+    yield ("release: {rl: {of: sample}, measured_by: hardness}",), "no difficulty is named 'hardness'"
+    yield ("release: {rl: {of: sample}, trainer: trll}",), "no grader 'trll'"
+    yield ("release: {rl: {of: sample}}", "dedup"), "it comes after 'release'"
+
+
+@pytest.mark.parametrize(("steps", "sentence"), _refused())
+def test_what_cannot_go_out_is_refused_before_a_build(folder: Path, steps: Sequence[str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        job(folder, *steps)
+    assert sentence in str(error.value) and "out.yaml:" in str(error.value)
