@@ -106,7 +106,7 @@ class Gives:
 
 
 class Known(Protocol):
-    """What the compiler knows where a step stands."""
+    """What the compiler knows at the place of a step."""
 
     def types(self, of: str | tuple[str, ...]) -> Mapping[str, pl.DataType]:
         """Every name that rows of `of` (a unit or steps) may be read by, bare or with its address, and its type.

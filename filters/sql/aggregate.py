@@ -27,7 +27,7 @@ _GROUP, _ID = " group", " id"
 class Aggregate(Parsed):
     """An SQL expression over aggregates of the rows of a group, such as `count(*) FILTER (correct)`.
 
-    Raises ValueError, one sentence, for what an expression may not hold either, for a column that stands outside of an
+    Raises ValueError, one sentence, for what an expression may not hold either, for a column that is outside of an
     aggregate, and for aggregates that draw or estimate.
     """
 

@@ -24,7 +24,7 @@ _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
 def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The rows of a SELECT over `tables`, which stand under their names.
+    """The rows of a SELECT over `tables`, which go by their names.
 
     One thread, so that rows come in one order and floats are added in it. Whole numbers come as Int64, others as
     Float64 (a literal such as `0.5` is a DECIMAL in DuckDB, and a sum of integers a HUGEINT). Raises `duckdb.Error`.

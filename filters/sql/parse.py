@@ -34,10 +34,10 @@ def statement(text: str) -> Node:
     if tree["error"]:
         if (count := _count(text)) > 1:
             raise ValueError(f"holds {count} statements; write one")
-        said = (
+        why = (
             "it must be a SELECT" if "Only SELECT" in tree["error_message"] else words(Exception(tree["error_message"]))
         )
-        raise ValueError(f"cannot be parsed: {said}")
+        raise ValueError(f"cannot be parsed: {why}")
     if len(tree["statements"]) != 1:
         raise ValueError(f"holds {len(tree['statements'])} statements; write one")
     return tree

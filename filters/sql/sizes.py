@@ -66,7 +66,7 @@ def _is_bounded(node: Node) -> bool:
 
 
 def _is_plain(text: str | None) -> bool:
-    """Whether all widths of a format stand in it."""
+    """Whether a format holds all of its widths."""
     if text is None or re.search(r"%[^a-zA-Z%]*\*|\{[^{}]*:[^{}]*\{", text):
         return False
     return all(int(digits) <= MOST for digits in re.findall(r"\d+", text))

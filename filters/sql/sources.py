@@ -1,4 +1,4 @@
-"""What stands in a FROM: tables of a step, and SELECTs within the SELECT, by the names that its columns are read by."""
+"""What a FROM holds: tables of a step, and SELECTs within the SELECT, by the names that its columns are read by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -111,7 +111,7 @@ def _values(slot: Slot, names: Mapping[str, Given]) -> dict[str, Any]:
     outcome = slot.outcome
     if outcome.cause is not None:
         return dict.fromkeys(names)
-    read = {**(outcome.reading._asdict() if outcome.reading else {}), "text": outcome.said, **outcome.values}
+    read = {**(outcome.reading._asdict() if outcome.reading else {}), "text": outcome.spoken, **outcome.values}
     return {name: read[source] for name, (source, _) in names.items()}
 
 

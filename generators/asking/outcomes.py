@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 class Outcome(NamedTuple):
     """`cause` says in a word why there are no `values` of the reply's form; None where there are.
 
-    `text` is all of the reply, with what it was made to begin with, and `said` what it says after its thinking. `whole` says
-    whether it is what was asked for, so that no other sample is tried.
+    `text` is all of the reply, with what it was made to begin with, and `spoken` what it says after its thinking. `whole`
+    says whether it is what was asked for, so that no other sample is tried.
     """
 
     cause: str | None
     whole: bool = False
     text: str | None = None
-    said: str | None = None
+    spoken: str | None = None
     reading: Reading | None = None
     values: Mapping[str, Any] = MappingProxyType({})
 
@@ -40,17 +40,17 @@ def read(answer: "Answer", config: AskConfig, prefix: str, *, prose: bool) -> Ou
         return Outcome("unanswered" if answer.finish_reason is None else "error")
     text, cut = prefix + (answer.text or ""), answer.finish_reason == "length"
     reading = read_reply(text, answer.reasoning, config.answer_pattern, cut=cut, prose=prose)
-    said = said_in(text).strip()
+    spoken = said_in(text).strip()
     if config.reply != "text":
-        return _formed(config, text, said, reading, answer.reasoning or "", cut=cut)
+        return _formed(config, text, spoken, reading, answer.reasoning or "", cut=cut)
     if config.makes is None:
-        cause = "truncated" if cut else None if said else "empty"
-        return Outcome(cause, cause is None, text, said, reading)
+        cause = "truncated" if cut else None if spoken else "empty"
+        return Outcome(cause, cause is None, text, spoken, reading)
     cause = "empty" if not reading.reasoning and reading.final is None else None
-    return Outcome(cause, reading.final is not None, text, said, reading)
+    return Outcome(cause, reading.final is not None, text, spoken, reading)
 
 
-def _formed(config: AskConfig, text: str, said: str, reading: Reading, field: str, *, cut: bool) -> Outcome:
+def _formed(config: AskConfig, text: str, spoken: str, reading: Reading, field: str, *, cut: bool) -> Outcome:
     """A reply that was asked for in a form; `field` is what the server put into a field of reasoning."""
     assert config.reply != "text"
     tags = config.reply.tags
@@ -58,10 +58,10 @@ def _formed(config: AskConfig, text: str, said: str, reading: Reading, field: st
         values = parse(config.reply, text, thought=field)
         reading = _sections(text, reading, values, tags, cut=cut)
     else:
-        values = parse(config.reply, said, single(config.reply) or "")
+        values = parse(config.reply, spoken, single(config.reply) or "")
         reading = Reading(reading.reasoning if reading.thinking else "", None, None, reading.thinking)
     cause = None if values is not None else "truncated" if cut else "unreadable"
-    return Outcome(cause, cause is None, text, said, reading, values or {})
+    return Outcome(cause, cause is None, text, spoken, reading, values or {})
 
 
 def _sections(text: str, reading: Reading, values: Mapping[str, Any] | None, tags: str, *, cut: bool) -> Reading:
@@ -93,7 +93,7 @@ def concluded(outcome: Outcome, conclusion: "Answer", config: AskConfig) -> Outc
 def beginning(reading: Reading, sentence: str) -> str:
     """The start of a reply that has thought so far, up to the sentence that makes it conclude.
 
-    One that marks its thoughts is told by the mark that they end here.
+    One that marks its thoughts sees by the mark that they end here.
     """
     thoughts = whole_sentences(reading.reasoning)
     return f"<think>\n{thoughts}\n</think>\n\n{sentence}" if reading.thinking else f"{thoughts} {sentence}"

@@ -108,8 +108,8 @@ def body(tables: Tables, config: RewriteConfig, context: Context) -> Out:
         assert answered.rows is not None
         mended, drops = answered.rows.rename({"reasoning": "mended"}), answered.drops
     rows = tables.rows.select("id", "reasoning", "text").join(mended, on="id", maintain_order="left")
-    parted = split(_measured(rows), _reason(config, context), {"changed": pl.col("changed")})
-    return Out(parted.kept.select("id", *COLUMNS), pl.concat([drops, parted.dropped]))
+    held = split(_measured(rows), _reason(config, context), {"changed": pl.col("changed")})
+    return Out(held.kept.select("id", *COLUMNS), pl.concat([drops, held.dropped]))
 
 
 def _measured(rows: pl.DataFrame) -> pl.DataFrame:

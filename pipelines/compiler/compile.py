@@ -18,7 +18,7 @@ from schemas.step import Read, StepType, reads_of
 
 
 class Entry(NamedTuple):
-    """A step as a recipe writes it: its name, type and section, and where it stands (`file:line`)."""
+    """A step as a recipe writes it: its name, type and section, and its place (`file:line`)."""
 
     name: str
     type: StepType[Any]
@@ -63,7 +63,7 @@ def compile_steps(entries: Sequence[Entry]) -> Pipeline:
     """The pipeline of a recipe's steps, those that are implied first.
 
     Raises ConfigError, one sentence with the place and the name of the step, for the first step that reads what nobody
-    gives, an ambiguous, outdated or tainted name, or stands where it cannot stand.
+    gives, an ambiguous, outdated or tainted name, or that is in a place where it cannot be.
     """
     names, steps = Names(), list[Step]()
     closed: dict[str, str] = {}

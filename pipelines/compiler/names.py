@@ -1,4 +1,4 @@
-"""Names: which column a short name or an address means where a step stands, and what has become of it by then.
+"""Names: which column a short name or an address means at the place of a step, and what has become of it by then.
 
 A column has the address `step.column` and a short name. Short names are looked up among the rows' own columns, then among
 those of what they were made from, the nearest first. A step *replaces* a column of its rows if it reads it or says so;
@@ -21,7 +21,7 @@ from schemas.step import Gives, Reference
 
 @dataclass
 class Names:
-    """The names that there are where a step stands; each step adds its own by `give`."""
+    """The names that there are at the place of a step; each step adds its own by `give`."""
 
     makers: dict[str, list[str]] = field(default_factory=dict)
     origin: dict[str, Node | None] = field(default_factory=dict)

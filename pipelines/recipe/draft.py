@@ -17,7 +17,7 @@ _OLD = {
     *("caption", "distill", "verify", "judge", "rewrite", "quality", "traces", "rollouts", "difficulty", "checks"),
     *("check_rules", "dedup", "decontaminate", "signals", "split", "select", "preference", "release"),
 }
-"""Sections that stood at the top of a recipe when the order of the steps was fixed."""
+"""Sections that were at the top of a recipe when the order of the steps was fixed."""
 
 
 @dataclass(frozen=True)

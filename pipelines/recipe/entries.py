@@ -1,4 +1,4 @@
-"""The entries of `steps`: a step type each, with or without a section, and names that nothing else bears."""
+"""The entries of `steps`: a step type each, with or without a section, and names that nothing else has."""
 
 import re
 from collections.abc import Sequence

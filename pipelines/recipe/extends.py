@@ -122,7 +122,7 @@ def _insert(steps: list[StepDraft], extension: Extension, places: Places) -> Non
 
 
 def _remove(steps: list[StepDraft], base: list[StepDraft], extension: Extension, places: Places) -> None:
-    """Remove steps of the base; one that was inserted in its place may bear its name."""
+    """Remove steps of the base; one that was inserted in its place may have its name."""
     for number, name in enumerate(extension.remove):
         step = base[_find(base, name, places[("remove", number)], f"remove.{number}")]
         if not any(step is other for other in steps):

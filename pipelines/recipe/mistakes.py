@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a recipe, said in the recipe's words: one mistake, one sentence, with its line."""
+"""What pydantic finds wrong with a recipe, in the recipe's words: one mistake, one sentence, with its line."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,8 @@ def mistakes(
 
     `under` are the keys above what `model` describes, where that is a part of the recipe; `lines` are by whole paths.
 
-    A value that fits no alternative of a union is told once for each, and a list with a bad item is called too short. Both
-    show as errors at the same key, or at a key and below it; the deepest ones say what is meant.
+    A value that fits no alternative of a union is reported once for each, and a list with a bad item is called too short.
+    Both show as errors at the same key, or at a key and below it; the deepest ones say what is meant.
     """
     found: dict[Where, tuple[type[BaseModel] | None, list[Mapping[str, Any]]]] = {}
     for error in errors:
@@ -54,8 +54,8 @@ def _sentence(
     kind, given, context = first["type"], first["input"], first.get("ctx", {})
     if kind == "union_tag_not_found" and (typo := _misspelt_type(given)):
         where, kind = (*where, typo), "extra_forbidden"
-    told = (*where, "type") if kind == "union_tag_invalid" else where
-    place = next((lines[told[:n]] for n in range(len(told), 0, -1) if told[:n] in lines), str(path))
+    keys = (*where, "type") if kind == "union_tag_invalid" else where
+    place = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), str(path))
     key = ".".join(str(k) for k in where)
     if kind == "extra_forbidden":
         fields = ("type",) if first["type"] == "union_tag_not_found" else _keys(holder) if holder else ()

@@ -65,7 +65,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
             listen = _listener(pool, section.tags, build.recipe.difficulty)
             answering = True
             while True:
-                pieces = refusals.told(build.log.answers(paths.wanted, paths.input))
+                pieces = refusals.explained(build.log.answers(paths.wanted, paths.input))
                 _settle(pieces, rule, model, listen, stops)
                 open_, most = _still_open(paths, stops)
                 if not open_ or not answering:
@@ -76,7 +76,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
                 # Rows that share a prompt are asked as one; where their golds differ, the others may want more.
                 answering = got.samples > 0 and not got.unanswered
         parts.add("stops", pl.read_parquet(stops))
-        pieces = refusals.told(build.log.answers(paths.wanted, paths.input))
+        pieces = refusals.explained(build.log.answers(paths.wanted, paths.input))
         _collect(stage, section, model, pieces, stops, parts)
         refusals.note(receipt)
         return receipt

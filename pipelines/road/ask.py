@@ -55,7 +55,7 @@ def ask_model(build: Build, stage: Stage, model: str, paths: Paths, parts: Shard
             write_joined(paths.input, paths.missing, paths.needy)
             calls = _calls(paths.needy, identity, asks.requests, section)
             receipt = send(build, stage, model, total, calls, refusals)
-        for batch in refusals.told(build.log.answers(paths.wanted, paths.input)):
+        for batch in refusals.explained(build.log.answers(paths.wanted, paths.input)):
             take(asks, section, model, batch, parts)
         refusals.note(receipt)
         return receipt

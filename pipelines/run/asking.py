@@ -1,7 +1,7 @@
 """Ask models for what a step wants: what is wanted, what is missing, ask that; then what was answered, a bucket at a time.
 
 A step may ask again once answers are there (`Asks.more`), so asking goes in turns. Each turn is decided by the rows and by
-answers that stand in the log, and is walked again at replay. Prompts are rendered twice, once to know their keys and once to
+answers that are in the log, and is walked again at replay. Prompts are rendered twice, once to know their keys and once to
 send those that are missing, because ten million rendered prompts do not fit in memory.
 """
 
@@ -256,7 +256,7 @@ class Asking:
             write_table(pl.DataFrame(asked.wanted, schema=WANTED, orient="row"), wanted)
             write_table(pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row"), requests)
             refusals = Refusals(self._build, model, wanted)
-            found = list(refusals.told(self._build.log.answers(wanted, requests)))
+            found = list(refusals.explained(self._build.log.answers(wanted, requests)))
             self._note(model, bucket, refusals)
         finally:
             wanted.unlink(missing_ok=True)

@@ -50,11 +50,11 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
             TableWriter(kept, pl.Schema({"id": pl.String(), **step.gives, "parent_id": pl.String()})) as taken,
             TableWriter(gone, DROPPED) as drops,
         ):
-            for parted in ingest(recipe.sources, build.media, recipe.ingest, limit=recipe.limit, seed=recipe.seed):
-                taken.add(parted.kept.select("id", *step.gives, "parent_id"))
-                drops.add(parted.dropped)
-                samples += parted.kept.height
-                dropped.update(parted.dropped["reason"])
+            for batch in ingest(recipe.sources, build.media, recipe.ingest, limit=recipe.limit, seed=recipe.seed):
+                taken.add(batch.kept.select("id", *step.gives, "parent_id"))
+                drops.add(batch.dropped)
+                samples += batch.kept.height
+                dropped.update(batch.dropped["reason"])
         needed = build.buckets or buckets_for(samples)
         if record.buckets < needed or build.buckets not in (None, record.buckets):
             record.start(needed)

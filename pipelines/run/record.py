@@ -25,7 +25,7 @@ from schemas.ids import content_id
 
 
 class Record:
-    """`build.json` of one build, and what may be told from it."""
+    """`build.json` of one build, and what follows from it."""
 
     def __init__(self, build: Build, pipeline: Pipeline, tables: Tables) -> None:
         self._build = build

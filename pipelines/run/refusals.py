@@ -1,11 +1,11 @@
-"""Which refused samples are asked again, and what is said of those that are not.
+"""Which refused samples are asked again, and what becomes of those that are not.
 
 A refusal may be cured: by credit, a longer context, another filter, another server. So it is asked again in later builds,
 until it was refused in `driver.error_attempts` of them under the same terms; then it is final, with its reason. Other
 terms (server, arguments of the engine) begin anew, and so does `curate build --retry-errors`. An engine in this process
 refuses by nothing but its own limits, so there one refusal under the same terms is final.
 
-Within one build nothing is asked again. Where all that a stage wants was refused, nothing is final: that is a wrong
+Within one build nothing is asked again. Where all that a step wants was refused, nothing is final: that is a wrong
 recipe, the build fails, and whoever runs it again has changed something.
 """
 
@@ -50,10 +50,10 @@ class Asker(Protocol):
 
 def terms(config: ModelConfig) -> str:
     """A hash of what a refusal may depend on beside the model and the prompt: where it is asked, by which arguments."""
-    told = config.model_dump(mode="json", include={"engine", "args", "api_key_env"})
+    explained = config.model_dump(mode="json", include={"engine", "args", "api_key_env"})
     if config.structured is not None:
-        told["structured"] = sorted(config.structured)
-    return content_id({**told, "base_urls": sorted(map(_without_user, config.base_urls))})
+        explained["structured"] = sorted(config.structured)
+    return content_id({**explained, "base_urls": sorted(map(_without_user, config.base_urls))})
 
 
 def _without_user(url: str) -> str:
@@ -62,13 +62,13 @@ def _without_user(url: str) -> str:
 
 
 def asks_again(refused: Mapping[str, str], models: Mapping[str, ModelConfig], *, retry: bool) -> bool:
-    """Whether refusals that stand in a table (`refused`: the terms by models) would be asked again now: because that is
+    """Whether refusals that are in a table (`refused`: the terms by models) would be asked again now: because that is
     wanted (`retry`), or because a model is asked under other terms."""
     return any(retry or then != terms(models[name]) for name, then in refused.items() if name in models)
 
 
 class Refusals:
-    """What the failures log knows of the samples that one stage wants of one model (`wanted`: their keys)."""
+    """What the failures log knows of the samples that one step wants of one model (`wanted`: their keys)."""
 
     def __init__(self, build: Asker, model: str, wanted: Path) -> None:
         config = build.recipe.models[model]
@@ -100,8 +100,8 @@ class Refusals:
         """The keys that were refused before under the same terms: that they are again is no news."""
         return frozenset(self._known().filter(pl.col("tries") > 0)["key"])
 
-    def told(self, pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """Answers, with the last words of those that there are not: `finish_reason` is `error` where the refusal stands,
+    def explained(self, pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Answers, with the last words of those that there are not: `finish_reason` is `error` where the refusal is final,
         and `error` says why, also of what was left unanswered."""
         known = self._known().select("prompt_key", "index", "held", "more", "refusal", "last")
         again = final = 0
@@ -122,7 +122,7 @@ class Refusals:
         self._standing = (again, final)
 
     def note(self, receipt: Receipt) -> None:
-        """Put into a receipt how many refusals stand in the answers that were `told`: to be asked again, and final."""
+        """Put into a receipt how many refusals are among the answers that were `explained`: to be asked again, and final."""
         receipt.again, receipt.final = self._standing
         receipt.terms = self.terms
 

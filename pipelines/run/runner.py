@@ -46,7 +46,7 @@ class Runner:
         self.record = Record(build, pipeline, self.tables)
 
     def stale(self) -> list[Step]:
-        """The steps that have work to do as things stand; what reads from them may have some then."""
+        """The steps that have work to do as things are; what reads from them may have some then."""
         if not self.record.buckets:
             return list(self.pipeline.steps)
         return [step for step in self.pipeline.steps if self.record.stale(step)]

@@ -34,7 +34,7 @@ FLUSH_ROWS = 4096
 FLUSH_SECONDS = 30.0
 
 WANTED = pl.Schema({"id": pl.String, "index": pl.Int32, "variant": pl.String, "key": pl.String})
-"""What a stage wants to know: a signal of one text of a sample. `variant` names what the model was shown."""
+"""What a step wants to know: a signal of one text of a sample. `variant` names what the model was shown."""
 
 
 class Named(Protocol):
@@ -109,7 +109,7 @@ def count_missing(build: Build, model: str, signal: Signal, rows: Path, scratch:
 
 
 def read_signal(
-    build: Build, stage: str, model: str, signal: Signal, rows: Path, out: Path, engine: "Callable[[], ForcedModel]"
+    build: Build, step: str, model: str, signal: Signal, rows: Path, out: Path, engine: "Callable[[], ForcedModel]"
 ) -> Receipt:
     """Compute what the log lacks, then write `id, index, variant`, `error` and the reduced values of all `rows` to `out`.
 
@@ -120,8 +120,8 @@ def read_signal(
     try:
         _write_wanted(signal, rows, wanted)
         # Texts that many rows share (a one-word answer, many times) have one row that stands for them.
-        stands = pl.scan_parquet(wanted).unique("key", keep="first", maintain_order=True)
-        write_table(log.missing(stands), missing)
+        first = pl.scan_parquet(wanted).unique("key", keep="first", maintain_order=True)
+        write_table(log.missing(first), missing)
         receipt.total = int(pl.scan_parquet(missing).select(pl.len()).collect().item())
         if receipt.total and build.replay:
             raise StageError(
@@ -130,7 +130,7 @@ def read_signal(
             )
         if receipt.total:
             todo = _texts(signal, rows, missing)
-            _compute(signal, log, todo, engine(), receipt, lambda: build.progress(stage, receipt))
+            _compute(signal, log, todo, engine(), receipt, lambda: build.progress(step, receipt))
         _reduced(signal, log, wanted, values)
         found = pl.scan_parquet(wanted).join(pl.scan_parquet(values), on="key", how="left")
         write_table(found.drop("key").sort("id", "index", "variant"), out)

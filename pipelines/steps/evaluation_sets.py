@@ -1,9 +1,9 @@
-"""Evaluation sets in the workspace: read once, kept as texts and hashes, their pictures and answers thrown away.
+"""Evaluation sets in the workspace: read once, kept as texts and hashes, their images and answers thrown away.
 
     evaluation_sets/<key>.parquet      the questions of one source (schema `BENCHMARK`)
 
 The key covers the source's section and data, so a changed file or revision is another table. Where meanings are compared,
-the vectors of the pictures go to the embeddings log while the pictures are at hand; an encoder that comes later reads the
+the vectors of the images go to the embeddings log while the images are at hand; an encoder that comes later reads the
 source again.
 """
 
@@ -40,7 +40,7 @@ VERSION = 3
 """Raised when what is stored of an evaluation set changes."""
 
 UNREAD = {"kind": "image"}
-"""A picture that is there but cannot be read: its question is one about a picture all the same."""
+"""An image that is there but cannot be read: its question is one about an image all the same."""
 
 _DAY = 86_400
 
@@ -59,7 +59,7 @@ def evaluation_tables(
 ) -> pl.DataFrame:
     """The questions of all evaluation sets (schema `BENCHMARK`).
 
-    Sources that the workspace does not know yet are read, and so are those whose pictures have no vector of `encoder` in
+    Sources that the workspace does not know yet are read, and so are those whose images have no vector of `encoder` in
     the embeddings log; `limits` says which images are read. Raises ConfigError where one cannot be had.
     """
     bounds = limits or IngestConfig()
@@ -96,7 +96,7 @@ def _has_vectors(build: Stores, table: pl.DataFrame, encoder: EncoderConfig | No
 
 
 def shown(table: pl.DataFrame) -> pl.Series:
-    """The distinct sha256 of an evaluation set's pictures, sorted."""
+    """The distinct sha256 of an evaluation set's images, sorted."""
     pictures = table.select(pl.col("pictures").explode(empty_as_null=False)).unnest("pictures")
     return pictures["sha256"].drop_nulls().unique().sort()
 
@@ -104,7 +104,7 @@ def shown(table: pl.DataFrame) -> pl.Series:
 def _read(
     build: Stores, name: str, source: SourceSection, encoder: EncoderConfig | None, limits: IngestConfig
 ) -> pl.DataFrame:
-    """Read a source with its pictures in a folder that is gone afterwards."""
+    """Read a source with its images in a folder that is gone afterwards."""
     folder = build.workspace.evaluation_sets
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,14 +127,14 @@ def _read(
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the pictures that a killed reader left behind; one that still reads is younger than a day."""
+    """Remove the images that a killed reader left behind; one that still reads is younger than a day."""
     for left in folder.glob(".reading-*"):
         if time.time() - left.stat().st_mtime > _DAY:
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _samples(source: SourceSection, media: MediaStore, limits: IngestConfig) -> pl.DataFrame:
-    """All rows of a source as samples, answered or not; a picture that cannot be read is one without sha256."""
+    """All rows of a source as samples, answered or not; an image that cannot be read is one without sha256."""
     parts = [pl.DataFrame(schema=SAMPLE)]
     with ImageLoader(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as loader:
         for rows in read_rows(source, batch=limits.batch_rows):

@@ -69,8 +69,8 @@ def _test(tables: Tables, config: StepConfig, context: Context) -> Out:
     return Out(None, _drops(tested.split), {"verifiers": add_up([tested.counts])})
 
 
-def _drops(parted: Split) -> pl.DataFrame:
-    return parted.dropped
+def _drops(tested: Split) -> pl.DataFrame:
+    return tested.dropped
 
 
 _GOLDS = {

@@ -1,4 +1,4 @@
-"""The section of the step `release`: which rows of which unit stand in which config, and how they are put."""
+"""The section of the step `release`: which rows of which unit go into which config, and how they are put."""
 
 from pathlib import Path
 from typing import Any, Literal

@@ -55,10 +55,10 @@ class Gate:
         if self._grader is None:
             return plain
         tried = stated.filter(_graded()).select("id", "stated", answer=pl.col("answer").struct.field("parsed"))
-        parted = self._grader.golds(tried)
-        self.drops.append(parted.dropped.with_columns(unit=pl.lit("sample"), sample_id="id"))
+        graded = self._grader.golds(tried)
+        self.drops.append(graded.dropped.with_columns(unit=pl.lit("sample"), sample_id="id"))
         others = plain.join(tried.select(sample_id="id"), on="sample_id", how="anti")
-        return pl.concat([parted.kept.select(sample_id="id", solution="solution"), others])
+        return pl.concat([graded.kept.select(sample_id="id", solution="solution"), others])
 
     def unmarked(self, rows: pl.DataFrame, marked: pl.Series, unit: str) -> pl.DataFrame:
         """The completions whose thoughts are free of marks; the others drop as `tags`."""
@@ -76,10 +76,10 @@ class Gate:
         read = GRADED_KINDS.difference(misread(self.trainer, tags))
         kind = pl.col("answer").struct.field("kind").is_in(list(read))
         asked = rows.filter(kind & pl.col("reply_correct").fill_null(False) & (pl.col("written") == tags))
-        parted = self._grader.traces(asked.select("id", "sample_id", "text", "solution"))
-        gone = parted.dropped.join(rows.select("id", "sample_id"), on="id", how="left")
+        graded = self._grader.traces(asked.select("id", "sample_id", "text", "solution"))
+        gone = graded.dropped.join(rows.select("id", "sample_id"), on="id", how="left")
         self.drops.append(gone.with_columns(unit=pl.lit(unit)))
-        return rows.join(parted.dropped, on="id", how="anti", maintain_order="left")
+        return rows.join(graded.dropped, on="id", how="anti", maintain_order="left")
 
     def dropped(self, name: str) -> pl.DataFrame:
         """What did not pass: `id, reason, evidence, unit, sample_id`."""
@@ -151,7 +151,7 @@ def _control(step: str, context: StepContext) -> pl.DataFrame:
 def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
     """Completions as they are written (`text`), and the tags that they are `written` in.
 
-    A right answer stands in the tags of the config and in the spelling of the gold, behind its thought; others as given. A
+    A right answer is put in the tags of the config and in the spelling of the gold, behind its thought; others as given. A
     reply that gives no answer, or that came in those tags already, is left as it came.
     """
     schema = TAG_SCHEMAS[planned.tags]
@@ -159,9 +159,9 @@ def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
     given = rows.select("reply_text", "reply_reasoning", "reply_final", "answer", "verifier")
     texts, tags = [], []
     for (text, reasoning, final, answer, verifier), correct in zip(given.iter_rows(), right, strict=True):
-        said = stated_gold(answer, verifier) if correct else final
-        as_it_came = planned.as_given or said is None
-        texts.append(text if as_it_came or said is None else render_trace(schema, reasoning or "", said))
+        stated = stated_gold(answer, verifier) if correct else final
+        as_it_came = planned.as_given or stated is None
+        texts.append(text if as_it_came or stated is None else render_trace(schema, reasoning or "", stated))
         tags.append("plain" if as_it_came and not planned.as_given else planned.tags)
     return rows.with_columns(pl.Series("text", texts, dtype=pl.String), pl.Series("written", tags, dtype=pl.String))
 

@@ -108,20 +108,22 @@ def more(
 def stops(
     rows: pl.DataFrame, answers: pl.DataFrame, config: AdaptiveRolloutConfig, context: Context
 ) -> dict[tuple[str, str], Stop]:
-    """Where each row stands with each model, from the answers that there are."""
+    """What each model has answered of each row, from the answers that there are."""
     assert config.adaptive is not None
     rule = _rule(config.n, config.adaptive)
-    said = pl.DataFrame(_said(rows, answers, config, context), schema=["id", "model", "index", "said"], orient="row")
+    known = pl.DataFrame(
+        _outcomes(rows, answers, config, context), schema=["id", "model", "index", "outcome"], orient="row"
+    )
     found: dict[tuple[str, str], list[Said]] = {}
-    for id_, model, index, what in said.iter_rows():
+    for id_, model, index, what in known.iter_rows():
         found.setdefault((id_, model), ["missing"] * config.n)[index] = what
     return {of: rule.walk(answers) for of, answers in found.items()}
 
 
-def _said(
+def _outcomes(
     rows: pl.DataFrame, answers: pl.DataFrame, config: AdaptiveRolloutConfig, context: Context
 ) -> list[tuple[str, str, int, Said]]:
-    """What is known of each answer: `id, model, index, said`."""
+    """What is known of each answer: `id, model, index, outcome`."""
     assert config.adaptive is not None
     ask, counting = (
         expand(config),
@@ -140,7 +142,7 @@ def _said(
         pl.when(missing).then(pl.lit("missing")).when(unscored).then(pl.lit("unscored"))
         .when("counts").then(pl.lit("right")).otherwise(pl.lit("wrong"))
     )  # fmt: skip
-    return both.select("of", "model", "index", said=what).rows()
+    return both.select("of", "model", "index", outcome=what).rows()
 
 
 def body(tables: Tables, config: AdaptiveRolloutConfig, context: Context) -> Out:

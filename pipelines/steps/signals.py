@@ -113,16 +113,16 @@ def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
 
 
 def _texts_of(rows: pl.DataFrame, context: StepContext, signal: Signal, config: SignalsStepConfig) -> pl.DataFrame:
-    """What a signal is read on: rows with a `said` and its `index`, by id. A bucket of replies is in memory at a time."""
+    """What a signal is read on: rows with a `reply` and its `index`, by id. A bucket of replies is in memory at a time."""
     if signal.name == "likelihood" and config.likelihood is not None and config.likelihood.of == "gold":
-        return rows.with_columns(index=pl.lit(0, pl.Int32), said=pl.lit(None, pl.String)).sort("id")
+        return rows.with_columns(index=pl.lit(0, pl.Int32), reply=pl.lit(None, pl.String)).sort("id")
     found = []
     for bucket in context.buckets:
         replies = context.beside(_REPLIES, bucket).filter(model=config.model)
-        said = replies.select("index", id="parent_id", said="text")
+        reply = replies.select("index", id="parent_id", reply="text")
         if signal.name == "attention" and config.attention is not None and config.attention.rollouts == "first":
-            said = said.group_by("id").agg(pl.all().sort_by(pl.col("said") == "", "index").first())
-        found.append(rows.join(said, on="id"))
+            reply = reply.group_by("id").agg(pl.all().sort_by(pl.col("reply") == "", "index").first())
+        found.append(rows.join(reply, on="id"))
     return pl.concat(found).sort("id", "index")
 
 
@@ -138,7 +138,7 @@ def _attention(config: AttentionConfig, asking: Asking) -> Signal:
         from generators.signals.forced import Forced
 
         for row, request in _asked(rows, asking, whole=True):
-            yield Text(row["id"], row["index"], _WHOLE, Forced(request, row["said"]))
+            yield Text(row["id"], row["index"], _WHOLE, Forced(request, row["reply"]))
 
     return Signal(
         "attention",
@@ -155,7 +155,7 @@ def _likelihood(config: LikelihoodConfig, asking: Asking) -> Signal:
         from generators.signals.forced import Forced
 
         for row, request in _asked(rows, asking, whole=config.of == "rollouts"):
-            text = row["said"]
+            text = row["reply"]
             if config.of == "gold":
                 if row["gold:answer"] is None:
                     continue

@@ -1,4 +1,4 @@
-"""The vectors that a stage compares: out of the embeddings log, by the encoders that the recipe names."""
+"""The vectors that a step compares: out of the embeddings log, by the encoders that the recipe names."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +71,7 @@ def scratch(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 class Searches:
-    """Collects what each search says of itself, for the notes of a stage."""
+    """Collects what each search says of itself, for the notes of a step."""
 
     def __init__(self) -> None:
         self._found: list[Search] = []

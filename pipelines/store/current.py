@@ -131,7 +131,7 @@ class Tables:
         return rows.join(pl.concat([table.select("id") for table in gone]), on="id", how="anti", maintain_order="left")
 
     def _with_values(self, rows: pl.LazyFrame, on: str, sources: Mapping[str, Source], bucket: int) -> pl.LazyFrame:
-        """`rows` with columns of the rows whose ids stand in `on`, read once for all that the same steps wrote."""
+        """`rows` with columns of the rows whose ids are in `on`, read once for all that the same steps wrote."""
         groups: dict[tuple[str, ...], dict[str, Source]] = {}
         for name, source in sources.items():
             groups.setdefault(tuple(c.step for c in source.columns), {})[name] = source

@@ -49,8 +49,8 @@ def test_causes(section: dict[str, Any], text: str | None, finish: str | None, c
 
 def test_what_is_said_comes_after_thinking_and_with_its_prefix() -> None:
     found = read(answer("star.\n"), ask(), "It is a ", prose=False)
-    assert (found.text, found.said) == ("It is a star.\n", "It is a star.")
-    assert read(answer("<think>Hm.</think>\nA star."), ask(), "", prose=False).said == "A star."
+    assert (found.text, found.spoken) == ("It is a star.\n", "It is a star.")
+    assert read(answer("<think>Hm.</think>\nA star."), ask(), "", prose=False).spoken == "A star."
 
 
 def test_a_thought_in_the_servers_own_field_is_the_first_section() -> None:
