@@ -1,5 +1,6 @@
 """What names of columns resolve to: addresses, what is known of each, and where the values of a read come from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -14,6 +15,17 @@ SHORT = {"kind": ("answer", "kind"), "dataset": ("source", "dataset")}
 
 class NameFault(Exception):  # noqa: N818  (the sentence behind the name of a step)
     """What is wrong with a name, as a sentence."""
+
+
+class Unknown(NameFault):
+    """A name that nothing has. That is asked more often than it is a mistake, so its sentence is made when it is read."""
+
+    def __init__(self, sentence: Callable[[], str]) -> None:
+        super().__init__()
+        self._sentence = sentence
+
+    def __str__(self) -> str:
+        return self._sentence()
 
 
 @dataclass(frozen=True, order=True)

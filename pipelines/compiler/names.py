@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from pipelines.compiler.columns import BASE, SHORT, Column, Facts, NameFault, Node, Source
+from pipelines.compiler.columns import BASE, SHORT, Column, Facts, NameFault, Node, Source, Unknown
 from schemas.errors import nearest
 from schemas.reply_row import REPLY
 from schemas.sample import ANSWER
@@ -28,6 +28,8 @@ class Names:
     facts: dict[Column, Facts] = field(default_factory=dict)
     steps: dict[str, str] = field(default_factory=dict)
     """The unit whose rows each step worked on, or made."""
+    _named: dict[tuple[str, str], list[Column]] = field(default_factory=dict)
+    """The columns by unit and name, in the order of the steps."""
 
     def node(self, of: str | Iterable[str]) -> Node:
         """The rows that `of` means: all of a unit, or those that the named steps made. Raises NameFault."""
@@ -124,7 +126,7 @@ class Names:
 
     def columns(self, node: Node, name: str) -> list[Column]:
         """The columns of that name that cover some of the rows, in the order of the steps."""
-        return [c for c, f in self.facts.items() if c.unit == node.unit and c.name == name and f.covers & node.makers]
+        return [c for c in self._named.get((node.unit, name), ()) if self.facts[c].covers & node.makers]
 
     def _short(self, node: Node, ref: Reference) -> Source | None:
         """A short name among the columns of `node`; None where there is none.
@@ -194,13 +196,14 @@ class Names:
         )
 
     def _unknown(self, node: Node, ref: Reference) -> Source:
+        raise Unknown(lambda: self._says_unknown(node, ref))
+
+    def _says_unknown(self, node: Node, ref: Reference) -> str:
         written = ".".join(ref)
         known = sorted(self.types(node))
         below = sorted({c.unit for c in self.facts if c.name == ref[-1] and c.unit != node.unit})
         hint = f" Rows of {below[0]} have it; count them with `tally`." if below and len(ref) == 1 else ""
-        raise NameFault(
-            f"reads `{written}`, and no step before it gives that to {node.unit}.{nearest(written, known)}{hint}"
-        )
+        return f"reads `{written}`, and no step before it gives that to {node.unit}.{nearest(written, known)}{hint}"
 
     def types(self, node: Node) -> dict[str, pl.DataType]:
         """Every name that rows of `node` may be read by here, as text, and its type."""
@@ -261,9 +264,9 @@ class Names:
                 c for c in self.columns(target, name) if gives.makes is None and (c in read or name in gives.replaces)
             )
             gone |= old
-            self.facts[Column(target.unit, step, name)] = Facts(
-                dtype, target.makers, depends, tainted or name in golds, None, old
-            )
+            column = Column(target.unit, step, name)
+            self.facts[column] = Facts(dtype, target.makers, depends, tainted or name in golds, None, old)
+            self._named.setdefault((target.unit, name), []).append(column)
         for column, facts in self.facts.items():
             elsewhere = column.unit == target.unit and not facts.covers & target.makers
             if column.step != step and facts.depends & gone and facts.outdated is None and not elsewhere:
@@ -288,10 +291,10 @@ class Types(Mapping[str, pl.DataType]):
     def __getitem__(self, name: str) -> pl.DataType:
         try:
             return self._names.find(self._node, tuple(name.split(".")), text=True).dtype
-        except NameFault as fault:
+        except NameFault:
             if self._names.has(self._node, tuple(name.split("."))):
                 raise  # it is there, and may not be read by that name
-            raise KeyError(str(fault)) from None
+            raise KeyError(name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names.types(self._node))
