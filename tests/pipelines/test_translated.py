@@ -12,6 +12,7 @@ from net import Fate, Twice
 from translate import UntranslatableError, translate
 
 from generators.scenes import iter_scenes, questions, render
+from pipelines.recipe.yaml12 import read_yaml
 
 Tree = dict[str, Any]
 
@@ -366,6 +367,15 @@ def test_what_cannot_be_translated_is_named(sections: Tree, key: str) -> None:
 
 def built(tmp_path: Path, tree: Tree, **more: Any) -> Twice:
     return net.twice(tmp_path, {**tree, "sources": [scenes(tmp_path)]}, **more)
+
+
+@pytest.mark.slow
+def test_the_quickstart_releases_the_same_rows(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "support" / "quickstart_sections.yaml"
+    tree, _ = read_yaml(path.read_text(), lambda line: f"{path}:{line}")
+    both = net.twice(tmp_path, tree, limit=30)
+    check(both)
+    assert {"sft", "rl", "rollouts", "unfiltered"} <= net.configs(both.new)
 
 
 def test_a_whole_recipe_releases_the_same_rows(tmp_path: Path) -> None:
