@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from old_quickstart import OLD_QUICKSTART
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "sk-this-must-never-be-seen"
@@ -225,4 +226,4 @@ def test_a_schedule_without_a_server_that_stays(curate: Run, tmp_path: Path) -> 
 
 
 def test_pictures_without_an_encoder_are_said_before_anything_starts(curate: Run) -> None:
-    told(curate("validate", "quickstart", "--set", "dedup.image=null"), "'easy-vqa'", "dedup.image is needed")
+    told(curate("validate", OLD_QUICKSTART, "--set", "dedup.image=null"), "'easy-vqa'", "dedup.image is needed")

@@ -45,9 +45,9 @@ def test_every_command_has_help(command: str) -> None:
     ("args", "sentence"),
     [
         (("build", "quickstrat"), "There is no recipe 'quickstrat'. Did you mean 'quickstart'?"),
-        (("build", "quickstart", "--set", "rollouts.nn=3"), "unknown key 'rollouts.nn'. Did you mean 'n'?"),
+        (("build", "quickstart", "--set", "steps.rollout.nn=3"), "unknown key 'steps.rollout.nn'. Did you mean 'n'?"),
         (("build", "nowhere.yaml"), "There is no recipe file 'nowhere.yaml'."),
-        (("plan", "quickstart", "--set", "verify.tags=thnk_answer"), "there is no tag schema 'thnk_answer'. Did you"),
+        (("plan", "quickstart", "--set", "steps.scored.tags=thnk_answer"), "no tag schema 'thnk_answer'. Did you"),
         (("why", "abc"), "No row of"),
         (("query", "SELECT 1"), "There is no build in"),
         (("query", " ;"), "A query is needed, such as: curate query 'SHOW TABLES'."),

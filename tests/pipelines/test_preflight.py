@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from old_quickstart import OLD_QUICKSTART
 
 from pipelines.preflight import check_recipe
 from pipelines.recipe.load import load_recipe
@@ -12,13 +13,13 @@ from schemas.errors import ConfigError
 
 def told(*overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        check_recipe(load_recipe("quickstart", overrides))
+        check_recipe(load_recipe(OLD_QUICKSTART, overrides))
     return str(caught.value)
 
 
 def test_the_line_of_a_mistake_is_told() -> None:
     assert told("verify.tags=thnk").startswith("--set verify.tags=thnk: verify.tags: there is no tag schema 'thnk'.")
-    assert "quickstart.yaml:" in told("dedup.image=null")
+    assert "quickstart_sections.yaml:" in told("dedup.image=null")
     assert told("select.without=[blind]").startswith(
         "--set select.without=[blind]: select.without 'blind' is a flag of"
     )
@@ -28,8 +29,8 @@ def test_a_schema_that_no_trace_fills_is_refused_before_a_model_is_asked() -> No
     assert "'staged' asks for summary, caption, reasoning beside the answer, and a trace has one" in told(
         "verify.tags=staged"
     )
-    check_recipe(load_recipe("quickstart", ["verify.tags=thought_solution"]))
-    check_recipe(load_recipe("quickstart", ["verify.tags=staged", "distill=null", "quality=null"]))
+    check_recipe(load_recipe(OLD_QUICKSTART, ["verify.tags=thought_solution"]))
+    check_recipe(load_recipe(OLD_QUICKSTART, ["verify.tags=staged", "distill=null", "quality=null"]))
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_a_model_that_cannot_see_what_it_is_shown(overrides: tuple[str, ...], se
 
 
 def test_a_teacher_that_sees_needs_no_captions() -> None:
-    check_recipe(load_recipe("quickstart", ["caption=null", "distill.model=vlm"]))
-    check_recipe(load_recipe("quickstart", []))
+    check_recipe(load_recipe(OLD_QUICKSTART, ["caption=null", "distill.model=vlm"]))
+    check_recipe(load_recipe(OLD_QUICKSTART, []))
 
 
 def test_the_tags_of_a_check_are_looked_at_too() -> None:
@@ -77,6 +78,6 @@ def test_an_encoder_that_is_none(override: str, sentence: str) -> None:
 def test_a_folder_is_an_encoder_of_what_its_model_reads(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", "vision_config": {}}))
     assert "is no text encoder" in told(f"dedup.text.model={tmp_path}")
-    check_recipe(load_recipe("quickstart", [f"dedup.image.model={tmp_path}"]))
+    check_recipe(load_recipe(OLD_QUICKSTART, [f"dedup.image.model={tmp_path}"]))
     (tmp_path / "modules.json").write_text("[]")  # sentence-transformers takes CLIP for texts, where it saved it so
-    check_recipe(load_recipe("quickstart", [f"dedup.text.model={tmp_path}"]))
+    check_recipe(load_recipe(OLD_QUICKSTART, [f"dedup.text.model={tmp_path}"]))

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from old_quickstart import OLD_QUICKSTART
 
-from pipelines.recipe.library import RECIPES
+from pipelines.job import compile_recipe
+from pipelines.recipe.document import load_document
+from pipelines.recipe.library import recipe_names
 from pipelines.recipe.load import load_recipe
 from schemas.errors import ConfigError
 
@@ -45,9 +48,9 @@ def test_a_good_recipe_loads(tmp_path: Path) -> None:
     assert recipe.distill is None
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
-def test_the_recipes_that_come_along_load(path: Path) -> None:
-    assert load_recipe(path.stem).name == path.stem
+@pytest.mark.parametrize("name", sorted(recipe_names()))
+def test_the_recipes_that_come_along_compile(name: str) -> None:
+    assert compile_recipe(name).pipeline.steps
 
 
 @pytest.mark.parametrize(
@@ -152,13 +155,13 @@ def test_a_missing_file_is_one_sentence() -> None:
 
 def test_an_override_that_is_no_yaml_is_one_sentence() -> None:
     with pytest.raises(ConfigError, match=r"^--set rollouts\.n=\[: not valid YAML"):
-        load_recipe("quickstart", ["rollouts.n=["])
+        load_recipe(OLD_QUICKSTART, ["rollouts.n=["])
 
 
 def test_a_folder_does_not_hide_a_recipe_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "quickstart").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert load_recipe("quickstart").name == "quickstart"
+    assert load_document("quickstart").name == "quickstart"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,10 @@ from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
 from pipelines.build import run_build
+from pipelines.job import compile_recipe
 from pipelines.preflight import check
-from pipelines.recipe.load import load_recipe
 from pipelines.release.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
 from pipelines.release.versions import find_release
-from pipelines.road.stages import ROAD
 from schemas.errors import ConfigError
 
 CARDS = TEMPLATE.parent
@@ -149,13 +148,9 @@ def test_a_histogram_is_scaled_to_its_largest() -> None:
 
 @pytest.mark.parametrize("path", sorted(CARDS.glob("*.json")), ids=lambda path: path.stem)
 def test_published_cards_are_current(path: Path) -> None:
-    """A card is its manifest rendered; the manifest is of today's recipe and today's road."""
+    """A card is its manifest rendered; the manifest is of today's recipe and its steps."""
     manifest = json.loads(path.read_text())
     assert path.with_suffix(".md").read_text() == render_card(manifest, pictures=path.stem), "run `make cards`"
-    today = load_recipe(path.stem).model_dump(mode="json", exclude={"driver"})
-    for model in today["models"].values():
-        for key in ("base_urls", "concurrency", "timeout_s"):
-            model.pop(key)
-    assert manifest["recipe"] == today, "run `make cards`"
-    order = [stage.name for stage in ROAD]
-    assert [s["stage"] for s in manifest["stages"]] == sorted((s["stage"] for s in manifest["stages"]), key=order.index)
+    today = compile_recipe(path.stem)
+    assert manifest["recipe"] == today.document.to_json(), "run `make cards`"
+    assert [step["step"] for step in manifest["steps"]] == [step.name for step in today.pipeline.steps]

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from old_quickstart import OLD_QUICKSTART
 
 from filters.verify.reward import reward
 from generators import rollouts
@@ -168,15 +169,15 @@ BASE = ("rollouts.system=Think.", "rollouts.prompt='{question} Answer.'")
     ],
 )
 def test_notes_of_prompts_that_were_not_asked(overrides: tuple[str, ...], keys: list[str]) -> None:
-    told = list(notes(load_recipe("quickstart", overrides)))
+    told = list(notes(load_recipe(OLD_QUICKSTART, overrides)))
     assert [re.search(r": (release\.\w+): ", note)[1] for note in told] == keys  # type: ignore[index]
     assert all("under which difficulty was measured" in note for note in told)
 
 
 def test_a_verdict_that_the_reward_has_no_time_for_is_noted() -> None:
-    told = list(notes(load_recipe("quickstart", ["verify.budget_s=5"])))
+    told = list(notes(load_recipe(OLD_QUICKSTART, ["verify.budget_s=5"])))
     assert len(told) == 1 and "verify.budget_s: the reward of a release has 2 s for an answer" in told[0]
-    assert not list(notes(load_recipe("quickstart", ["verify.budget_s=1.5"])))
+    assert not list(notes(load_recipe(OLD_QUICKSTART, ["verify.budget_s=1.5"])))
 
 
 def test_nothing_but_one_function_puts_a_question_into_words() -> None:
@@ -236,7 +237,7 @@ def test_a_recipe_of_the_readme_releases_what_its_student_is_asked(text: str, tm
     ],
 )
 def test_a_schema_that_nothing_asks_for_is_noted(overrides: list[str], told: bool) -> None:
-    found = [note for note in notes(load_recipe("quickstart", overrides)) if "rollouts.tags" in note]
+    found = [note for note in notes(load_recipe(OLD_QUICKSTART, overrides)) if "rollouts.tags" in note]
     assert len(found) == told
 
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from old_quickstart import OLD_QUICKSTART
 
 from pipelines.recipe.load import load_recipe
 from pipelines.road.empty_configs import Given, check_not_empty, given_configs
@@ -64,12 +65,14 @@ def test_a_sample_that_lost_many_traces_is_counted_once() -> None:
 
 def test_what_a_recipe_gives() -> None:
     """Without traces the share of `sft` is `rl`'s; a trial of a few rows may leave anything empty."""
-    every = load_recipe("quickstart")
+    every = load_recipe(OLD_QUICKSTART)
     assert [given.config for given in given_configs(every)] == ["sft", "rl", "holdout"]
-    assert [given.config for given in given_configs(load_recipe("quickstart", ["distill=null", "quality={}"]))] == [
+    assert [given.config for given in given_configs(load_recipe(OLD_QUICKSTART, ["distill=null", "quality={}"]))] == [
         "rl",
         "holdout",
     ]
-    assert given_configs(load_recipe("quickstart", ["split={sft: 1.0, rl: 0.0, holdout: 0.0}"])) == [Given("sft", True)]
-    assert given_configs(load_recipe("quickstart", ["release.allow_empty=[sft]"])) == given_configs(every)[1:]
-    assert given_configs(load_recipe("quickstart", limit=3)) == []
+    assert given_configs(load_recipe(OLD_QUICKSTART, ["split={sft: 1.0, rl: 0.0, holdout: 0.0}"])) == [
+        Given("sft", True)
+    ]
+    assert given_configs(load_recipe(OLD_QUICKSTART, ["release.allow_empty=[sft]"])) == given_configs(every)[1:]
+    assert given_configs(load_recipe(OLD_QUICKSTART, limit=3)) == []

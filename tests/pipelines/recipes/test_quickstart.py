@@ -1,11 +1,11 @@
-"""The quickstart as a list of steps, with its own models and sources, but fewer rows."""
+"""The quickstart with its own models and sources, but fewer rows."""
 
 import pytest
 from small_recipe import Built, compiled
 
 from pipelines.job import compile_recipe, open_job
 
-NAME = "quickstart_steps"
+NAME = "quickstart"
 
 
 @pytest.fixture(scope="module")
