@@ -57,7 +57,7 @@ steps:
   - promote: {of: draft, question: asks, answer: says}
   - dedup
   - decontaminate: {sources: [{type: scenes, name: other, split: test, n: 2, per_scene: 1, levels: [1]}]}
-  - split: {sides: {rl: else}}
+  - split: {sides: {rl: "k = n", sft: else}}
   - select: {budget: 0.9}
   - release: {allow_empty: [sft, rl], sft: {of: trace}, rl: {of: sample}}
 """
