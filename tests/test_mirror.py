@@ -22,6 +22,7 @@ ELSEWHERE = {
     "pipelines/compiler/compile.py": "compiler/test_names.py compiles every pipeline that it asks names of",
     "pipelines/compiler/describe.py": "explain/test_views.py: the description is what views are made of",
     "pipelines/compiler/pipeline.py": "compiler/test_names.py",
+    "pipelines/compiler/types.py": "compiler/test_names.py",
     "pipelines/recipe/draft.py": "recipe/test_document.py: a draft is a document's first half",
     "pipelines/recipe/load.py": "recipe/test_recipe.py, until the old grammar goes",
     "pipelines/recipe/mistakes.py": "recipe/test_typed.py and test_recipe.py: it words what they refuse",

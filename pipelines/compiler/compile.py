@@ -11,8 +11,9 @@ import polars as pl
 
 from filters.sql.expression import Condition
 from pipelines.compiler.columns import SHORT, Column, NameFault, Node, Source
-from pipelines.compiler.names import Names, Types, tainted
+from pipelines.compiler.names import Names, tainted
 from pipelines.compiler.pipeline import Neighbours, Pipeline, Step
+from pipelines.compiler.types import Types
 from schemas.errors import ConfigError
 from schemas.step import Read, StepType, reads_of
 

@@ -6,7 +6,7 @@ whatever was measured on the replaced one, directly or not, is *outdated*: only 
 *tainted* if the gold was shown to the model that wrote it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -280,24 +280,3 @@ def _as_text(dtype: pl.DataType) -> pl.DataType:
 def tainted(names: Names, columns: Iterable[Column]) -> bool:
     """Whether one of the columns was written by who had seen the gold, or is the gold."""
     return any(names.facts[c].tainted for c in columns)
-
-
-class Types(Mapping[str, pl.DataType]):
-    """The types of all names that rows of a node may be read by, as text; each is looked up when it is asked for."""
-
-    def __init__(self, names: Names, node: Node) -> None:
-        self._names, self._node = names, node
-
-    def __getitem__(self, name: str) -> pl.DataType:
-        try:
-            return self._names.find(self._node, tuple(name.split(".")), text=True).dtype
-        except NameFault:
-            if self._names.has(self._node, tuple(name.split("."))):
-                raise  # it is there, and may not be read by that name
-            raise KeyError(name) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names.types(self._node))
-
-    def __len__(self) -> int:
-        return len(self._names.types(self._node))
