@@ -46,6 +46,7 @@ _NO_LOCKS = (
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some room and run the same command again, nothing finished is lost",
     errno.EDQUOT: "the disk quota is used up; free some room and run the same command again, nothing finished is lost",
+    errno.EFBIG: "a file may not grow as large as this; raise the limit with `ulimit -f unlimited`",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
