@@ -161,6 +161,9 @@ RECIPES: Mapping[str, Tree] = {
 }  # fmt: skip
 """The old recipes of this project's tests and pages, small, and one for each key that they leave alone."""
 
+IDLE = {"a strict quality": ["survivors"], "shown how": ["quality", "survivors"]}
+"""Steps that have no row to work on, by recipe: no trace is good enough, and a model that sees nothing is right of nothing."""
+
 PAIRS = "preference"
 """Its pairs are drawn anew: see `test_pairs_are_of_right_and_wrong_rollouts`."""
 
@@ -387,4 +390,4 @@ def test_a_whole_recipe_releases_the_same_rows(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "whole"])
 def test_a_recipe_releases_the_same_rows(name: str, tmp_path: Path) -> None:
-    check(built(tmp_path, RECIPES[name]))
+    check(built(tmp_path, RECIPES[name]), IDLE.get(name, ()))
