@@ -19,7 +19,7 @@ _NAMES = st.sampled_from([f"s{n}" for n in range(8)])
 
 @st.composite
 def _step(draw: st.DrawFn) -> dict[str, Any]:
-    """A step that compiles nearly wherever it is put: values and drops of samples and traces, more traces, counts, promotions."""
+    """A step that compiles nearly anywhere: values and drops of samples and traces, more traces, counts, promotions."""
     kind, name = draw(st.sampled_from(["give", "drop", "make", "tally", "promote"])), draw(_NAMES)
     of = draw(st.sampled_from(["sample", "trace"]))
     where = {"where": found} if (found := draw(_WHERE)) else {}
