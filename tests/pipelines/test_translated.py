@@ -162,7 +162,7 @@ RECIPES: Mapping[str, Tree] = {
 """The old recipes of this project's tests and pages, small, and one for each key that they leave alone."""
 
 IDLE = {"a strict quality": ["survivors"], "shown how": ["quality", "survivors"]}
-"""Steps that have no row to work on, by recipe: no trace is good enough, and a model that sees nothing is right of nothing."""
+"""Steps that have no row to work on, by recipe: no trace is good enough, and a model that sees nothing is never right."""
 
 PAIRS = "preference"
 """Its pairs are drawn anew: see `test_pairs_are_of_right_and_wrong_rollouts`."""
