@@ -360,6 +360,8 @@ def test_golds_that_the_trainer_cannot_read_go_the_same_way(tmp_path: Path) -> N
         ({"preference": {"max_pairs": 5}}, "preference.max_pairs"),
         ({"judge": {"model": "vlm", "votes": 3}}, "judge.votes"),
         ({"judge": {"model": "vlm", "contract": "graded"}}, "judge.contract"),
+        ({"select": {"rule": {"type": "mmr1_vas"}}}, "select.rule"),
+        ({"select": {"rule": {"type": "rap", "variant": "code", "formed": True}}}, "select.rule.formed"),
         ({"shuffle": {}}, "shuffle"),
     ],
 )

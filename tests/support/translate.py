@@ -283,6 +283,12 @@ class Translation:
         if not self.has("select"):
             return []
         section = self.section("select")
+        rule = section.get("rule") or {}
+        rule = {"type": rule} if isinstance(rule, str) else rule
+        if rule.get("type") == "mmr1_vas" and rule.get("beta", 1) > 0:
+            raise UntranslatableError("select.rule: mmr1_vas reads how diverse replies are, and no step measures that")
+        if rule.get("formed"):
+            raise UntranslatableError("select.rule.formed: no step counts the right replies that are well-formed too")
         if "splits" in section:
             section["sides"] = section.pop("splits")
         model = section.pop("model", None)
