@@ -127,7 +127,10 @@ def test_the_recipes_of_the_documentation_load(tmp_path: Path) -> None:
     whole, variant = (load_document(str(tmp_path / f"{name}.yaml")) for name in ("chart_reasoning", "large"))
     assert [step.name for step in whole.steps] == ["caption", "distill", "verify", "drop", "release"]
     assert [step.name for step in variant.steps] == ["distill", "verify", "quality", "drop", "release"]
-    assert (variant.models["reasoner"].model, variant.steps[0].section["n"]) == ("deepseek-ai/DeepSeek-R1", 4)
+    assert (variant.models["reasoner"].model, variant.steps[0].section["n"]) == (
+        "Qwen/Qwen2.5-VL-72B-Instruct",
+        4,
+    )
 
 
 def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
