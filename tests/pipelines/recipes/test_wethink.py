@@ -1,11 +1,15 @@
 """WeThink, whole: images are described and asked about anew, and what two models or a third agree on is released."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import demo
+import polars as pl
 import pytest
 
 from pipelines.job import compile_recipe
+from schemas.step import Tables
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -20,12 +24,35 @@ def test_it_compiles_as_published() -> None:
     assert recipe.pipeline.warnings == ()
 
 
+def test_bad_questions_go_before_anybody_answers_them() -> None:
+    step = compile_recipe("wethink").pipeline.step("bad")
+    drafts = [
+        ("Which bar is higher?", "left"),
+        ("Which?", "RIGHT "),
+        (" ", "left"),
+        ("What does the caption say?", "left"),
+    ]
+    rows = pl.DataFrame(
+        [{"id": str(n), "draft": q, "a": a, "b": "right", "c": "none", "d": "both"} for n, (q, a) in enumerate(drafts)]
+    )
+    context: Any = SimpleNamespace(name="bad")
+    out = step.type.body(Tables(rows, {}, pl.DataFrame()), step.config, context)
+    assert out.drops.select("id", "reason").rows() == [
+        ("1", "bad:same_options"),
+        ("2", "bad:no_question"),
+        ("3", "bad:of_the_description"),
+    ]
+
+
 def test_new_questions_are_written_answered_twice_and_released(tmp_path: Path) -> None:
     tokens = {"seen": 24, "missing": 32, "written": 112, "by_reading": 32, "by_looking": 32}
     job = demo.run("wethink", tmp_path / "out", demo.shown(tmp_path, "old", ROWS), **tokens)
     counts = demo.counts(job)
-    assert min(counts["bad"]) >= 1
-    assert min(counts["off_key"]) >= 1
+    assert sum(counts["bad"]) == counts["written"][0]
+    assert (
+        counts["unsettled"][1] + counts["off_key"][1] >= 1
+    )  # small models answer by chance, in all of 8 traces a question
+    assert counts["off_key"][0] >= 1
     assert counts["pick"][0] >= 1
     new = demo.rows(job, "qa")
     assert new.height == counts["qa"][0] >= 1
