@@ -12,9 +12,7 @@ from pipelines.job import Compiled, compile_recipe
 from pipelines.steps.catalogue import TYPES, step_types
 from schemas.errors import ConfigError
 
-PENDING = {"checks", "dedup", "difficulty", "rap", "selection", "traces"}
-"""Pages that still have the old spelling."""
-PAGES = ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md") if p.stem not in PENDING)]
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 NOT_RECIPES = {"dataset_dir"}
 """First keys of blocks that are the configuration of a trainer."""
 
