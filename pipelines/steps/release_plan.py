@@ -16,6 +16,7 @@ from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ConfigSection, ReleaseConfig
 from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of, selecting
 from pipelines.steps.split import SHARES, SplitConfig
+from schemas.errors import nearest
 from schemas.reply_row import REPLY
 from schemas.sample import ANSWER, MEDIA, SOURCE, VERIFIER
 from schemas.step import Beside, Read, read, reads_of
@@ -216,9 +217,10 @@ def _planned(
         where = "correct"
     mine = measured if measured is not None and f"{measured.name}.k" in types else None
     put, chosen = _put(section, holds, node, before, mine), selecting(before)
-    scored = measured_tags(mine, before) if mine is not None and holds != "completions" else None
+    scored = measured_tags(mine, before) if mine is not None and holds == "prompts" else None
     written = _written_in(node, before) if holds == "completions" else None
-    schema = section.tags or scored or written or config.tags
+    paired = _tags_of_pairs(node, before, mine) if holds == "pairs" else None
+    schema = section.tags or scored or written or paired or config.tags
     return Planned(
         name=name,
         section=section,
@@ -259,6 +261,15 @@ def _put(section: ConfigSection, holds: str, node: Node, before: Before, measure
     return Put(None, system=system)
 
 
+def _tags_of_pairs(node: Node, before: Before, measured: Step | None) -> str:
+    """The tag schema of paired replies, which go out as they came: that in which they were scored, or were asked for."""
+    steps = {step.name: step for step in before.steps}
+    replies = frozenset().union(*(steps[name].node.makers for name in node.makers))
+    if measured is not None and replies <= set(rollouts_of(measured)):
+        return measured_tags(measured, before)
+    return _written_in(Node(node.unit, replies), before) or "plain"
+
+
 def _written_in(node: Node, before: Before) -> str | None:
     """The tag schema that all the steps which made these replies asked for; None where they asked for none, or several."""
     steps = {step.name: step for step in before.steps}
@@ -290,8 +301,9 @@ def _type_of(name: str, types: Mapping[str, pl.DataType]) -> pl.DataType:
     """The type of a name. Raises ValueError where there is no such name."""
     try:
         return types[name]
-    except KeyError as error:
-        raise ValueError(error.args[0]) from None
+    except KeyError:
+        hint = nearest(name, sorted(types))
+        raise ValueError(f"reads `{name}`, and no step before it gives that.{hint}") from None
 
 
 def children_beside(planned: Planned) -> Iterator[tuple[str, Beside]]:

@@ -105,6 +105,9 @@ def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame
     if planned.controlled_by is not None:
         taken = _control(planned.controlled_by, context)["id"]
         rows = rows.with_columns(control=pl.col("id").is_in(taken.implode()))
+    if planned.holds == "completions":
+        seen = _shown_gold(planned, context, bucket)
+        rows = rows.with_columns(pl.col("reply_gold_visible").fill_null(False) | pl.col("id").is_in(seen.implode()))
     band = difficulty_band(pl.col("k"), pl.col("n"), planned.bands) if planned.measured else pl.lit(None, pl.String)
     rows = rows.with_columns(band=band)
     for unit in planned.children:
@@ -130,6 +133,24 @@ def _chosen(rows: pl.DataFrame, planned: Planned, context: StepContext, bucket: 
     if planned.sides is not None:
         rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
     return rows.filter(planned.meets(rows).fill_null(False))
+
+
+def _shown_gold(planned: Planned, context: StepContext, bucket: int) -> pl.Series:
+    """The ids of replies whose thought or answer was last written by a step that had seen the gold."""
+    sources, facts = context.step.beside[planned.name].sources, context.pipeline.names.facts
+    found = [pl.Series("id", [], dtype=pl.String)]
+    for name in ("reply_reasoning", "reply_final"):
+        columns = sources[name].columns
+        if not any(facts[column].tainted for column in columns):
+            continue
+        written = [
+            table.select("id", seen=pl.lit(facts[column].tainted)).collect()
+            for column in columns
+            if (table := context.tables.scan(column.step, ROWS, bucket)) is not None
+        ]
+        last = pl.concat(written).unique("id", keep="last", maintain_order=True)
+        found.append(last.filter("seen")["id"])
+    return pl.concat(found)
 
 
 def _candidates(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:

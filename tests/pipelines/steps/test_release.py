@@ -115,6 +115,14 @@ def test_a_row_carries_what_was_made_of_it(folder: Path) -> None:
     )
 
 
+def test_a_thought_that_was_rewritten_with_the_gold_in_view_says_so_and_no_other(folder: Path) -> None:
+    told = "sql: {as: told, of: rollout, where: \"id < '8'\", gives: {reasoning: \"'it is ' || answer\"}}"
+    made = built(folder, told, "release: {all_of_them: {of: rollout}}")
+    rows = config(made, "all_of_them")
+    seen = {row["row"] for row in rows if row["gold_visible"]}
+    assert seen == {row["row"] for row in rows if row["row"] < "8"} and 0 < len(seen) < len(rows)
+
+
 def test_the_same_rows_are_the_same_version(folder: Path) -> None:
     one, other = (
         built(folder, "release: {rl: {of: sample}}"),
