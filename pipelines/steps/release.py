@@ -19,11 +19,11 @@ from pipelines.release.write import Content, write_release
 from pipelines.run.context import StepContext
 from pipelines.run.driver import Receipt
 from pipelines.steps.release_config import ReleaseConfig
+from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_manifest import manifest_of
 from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of
 from pipelines.steps.release_plan import LOGGED, Planned, children_beside, plan
 from pipelines.steps.release_rows import (
-    Gate,
     Prompter,
     golds_of,
     marked,

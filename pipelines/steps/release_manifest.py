@@ -13,7 +13,8 @@ from pipelines.release.provenance import made_by, source_content
 from pipelines.run.context import StepContext
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_measured import measured_tags, rollouts_of
-from pipelines.steps.release_plan import Planned, ask_of
+from pipelines.steps.release_plan import Planned
+from pipelines.steps.release_tags import ask_of
 
 FACTS = ("step", "type", "unit", "of", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
 """What the funnel of a release says of a step."""

@@ -15,6 +15,7 @@ from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ConfigSection, ReleaseConfig
 from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of, selecting
+from pipelines.steps.release_tags import ask_of, tags_of_pairs, written_in
 from pipelines.steps.split import SHARES, SplitConfig
 from schemas.errors import nearest
 from schemas.reply_row import REPLY
@@ -166,13 +167,6 @@ class _Nothing:
 NOTHING = _Nothing()
 
 
-def ask_of(step: Step) -> AskConfig:
-    """The section of `ask` that an asking step stands for."""
-    found = step.config if step.type.expand is None else step.type.expand(step.config)
-    assert isinstance(found, AskConfig)
-    return found
-
-
 def plan(config: ReleaseConfig, before: Before) -> tuple[Planned, ...]:
     """The configs of a release, and its extras last. Raises NameFault or ValueError for one whose rows nobody makes."""
     measured, chosen = measured_by(config, before), selecting(before)
@@ -218,8 +212,8 @@ def _planned(
     mine = measured if measured is not None and f"{measured.name}.k" in types else None
     put, chosen = _put(section, holds, node, before, mine), selecting(before)
     scored = measured_tags(mine, before) if mine is not None and holds == "prompts" else None
-    written = _written_in(node, before) if holds == "completions" else None
-    paired = _tags_of_pairs(node, before, mine) if holds == "pairs" else None
+    written = written_in(node, before) if holds == "completions" else None
+    paired = tags_of_pairs(node, before, mine) if holds == "pairs" else None
     schema = section.tags or scored or written or paired or config.tags
     return Planned(
         name=name,
@@ -259,29 +253,6 @@ def _put(section: ConfigSection, holds: str, node: Node, before: Before, measure
         assert isinstance(prompt, str)
         return Put(None, Template(prompt), system)
     return Put(None, system=system)
-
-
-def _tags_of_pairs(node: Node, before: Before, measured: Step | None) -> str:
-    """The tag schema of paired replies, which go out as they came: that in which they were scored, or were asked for."""
-    steps = {step.name: step for step in before.steps}
-    replies = frozenset().union(*(steps[name].node.makers for name in node.makers))
-    if measured is not None and replies <= set(rollouts_of(measured)):
-        return measured_tags(measured, before)
-    return _written_in(Node(node.unit, replies), before) or "plain"
-
-
-def _written_in(node: Node, before: Before) -> str | None:
-    """The tag schema that all the steps which made these replies asked for; None where they asked for none, or several."""
-    steps = {step.name: step for step in before.steps}
-    asked = {_form_tags(steps[name]) for name in node.makers}
-    return asked.pop() if len(asked) == 1 else None
-
-
-def _form_tags(step: Step) -> str | None:
-    if step.type.asks is None:
-        return None
-    found = getattr(ask_of(step).reply, "tags", None)
-    return found if isinstance(found, str) else None
 
 
 def _shows_the_row(config: AskConfig) -> bool:

@@ -1,0 +1,37 @@
+"""The tag schema that replies came in, from the steps that asked for them or scored them."""
+
+from generators.asking.config import AskConfig
+from pipelines.compiler.columns import Node
+from pipelines.compiler.compile import Before
+from pipelines.compiler.pipeline import Step
+from pipelines.steps.release_measured import measured_tags, rollouts_of
+
+
+def ask_of(step: Step) -> AskConfig:
+    """The section of `ask` that an asking step stands for."""
+    found = step.config if step.type.expand is None else step.type.expand(step.config)
+    assert isinstance(found, AskConfig)
+    return found
+
+
+def tags_of_pairs(node: Node, before: Before, measured: Step | None) -> str:
+    """The tag schema of paired replies, which go out as they came: that in which they were scored, or were asked for."""
+    steps = {step.name: step for step in before.steps}
+    replies = frozenset().union(*(steps[name].node.makers for name in node.makers))
+    if measured is not None and replies <= set(rollouts_of(measured)):
+        return measured_tags(measured, before)
+    return written_in(Node(node.unit, replies), before) or "plain"
+
+
+def written_in(node: Node, before: Before) -> str | None:
+    """The tag schema that all the steps which made these replies asked for; None where they asked for none, or several."""
+    steps = {step.name: step for step in before.steps}
+    asked = {_form_tags(steps[name]) for name in node.makers}
+    return asked.pop() if len(asked) == 1 else None
+
+
+def _form_tags(step: Step) -> str | None:
+    if step.type.asks is None:
+        return None
+    found = getattr(ask_of(step).reply, "tags", None)
+    return found if isinstance(found, str) else None
