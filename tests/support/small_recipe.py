@@ -60,13 +60,14 @@ def build_small(
     tokens: Mapping[str, int],
     overrides: Sequence[str] = (),
 ) -> Built:
-    """Build a recipe by its name with the embedded models; `overrides` come last."""
+    """Build a recipe by its name with the embedded models, its samples seeded; `overrides` come last."""
     published = compile_recipe(recipe)
-    job = open_job(compile_recipe(recipe, [*small(published, sources, tokens), *overrides]), folder)
+    seeds = [f"steps.{step.name}.sampling.seed=0" for step in published.pipeline.steps if step.asks]
+    job = open_job(compile_recipe(recipe, [*small(published, sources, tokens), *seeds, *overrides]), folder)
     return Built(job, {record["step"]: record for record in job.run()})
 
 
-def shapes(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+def shapes(folder: Path, name: str, rows: Sequence[Mapping[str, str | list[str]]], *, seed: int = 0) -> dict[str, Any]:
     """A source of images of one shape each; `rows` are what is asked, each of an image of its own.
 
     In texts `{colour}` and `{shape}` stand for those of the image.
@@ -78,7 +79,10 @@ def shapes(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], *, seed: 
     for n, (row, scene) in enumerate(zip(rows, (s for s in scenes if s.digit is None), strict=False)):
         render(scene).save(home / f"{n}.png")
         facts = {"colour": scene.objects[0].colour, "shape": scene.objects[0].shape}
-        filled = {key: value.format(**facts) if isinstance(value, str) else value for key, value in row.items()}
+        filled = {
+            key: [text.format(**facts) for text in value] if isinstance(value, list) else value.format(**facts)
+            for key, value in row.items()
+        }
         lines.append(json.dumps({"image": f"{n}.png", **filled}))
     assert len(lines) == len(rows)
     (home / "rows.jsonl").write_text("\n".join(lines))

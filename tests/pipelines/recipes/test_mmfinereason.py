@@ -15,9 +15,13 @@ ODD = {**SEEN, "answer": "a"}  # the teacher says so where it is held to a form,
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp(NAME)
-    sources = [shapes(folder, "mmr1", [PROOF, *[ODD] * 10]), shapes(folder, "geometry3k", [SEEN] * 7, seed=1)]
+    sources = [
+        shapes(folder, "mmr1", [PROOF, *[ODD] * 5]),
+        shapes(folder, "geometry3k", [SEEN] * 7, seed=1),
+    ]
     tokens = {"clean": 128, "distill": 44, "rollout": 8, "judge": 8}
-    return build_small(NAME, folder / "out", sources, tokens, ["steps.short.if={words: words < 2}"])
+    overrides = ["steps.short.if={words: words < 2}", "steps.distill.sampling.seed=3"]
+    return build_small(NAME, folder / "out", sources, tokens, overrides)
 
 
 def test_it_compiles_as_published() -> None:

@@ -14,16 +14,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp(NAME)
     asked = "Is the {shape} {colour}?"
     plain = saying(asked, "The {shape} is {colour}. The answer is yes.", "yes")
-    cued = saying("Does the sign say wait?", "The sign says wait. The answer is yes.", "yes")
     waits = saying("Does the {shape} wait?", "The {shape} waits, wait and see. The answer is yes.", "yes")
     told = saying("Does the caption say {colour}?", "The caption says {colour}. The answer is yes.", "yes")
     wrong = saying(asked, "The {shape} is small. The answer is no.", "yes")
     sources = [
-        shapes(folder, "arxivqa", [plain, plain, cued, waits]),
-        shapes(folder, "geoqa170k", [cued, told, told, waits], seed=1),
-        shapes(folder, "clevr_math", [wrong, wrong, cued, waits], seed=2),
+        shapes(folder, "arxivqa", [plain, plain, waits]),
+        shapes(folder, "geoqa170k", [waits, told, told], seed=1),
+        shapes(folder, "clevr_math", [wrong, wrong, waits], seed=2),
     ]
-    return build_small(NAME, folder / "out", sources, {"caption": 12, "distill": 32, "rewrite": 32, "judge": 8})
+    tokens = {"caption": 12, "distill": 32, "rewrite": 32, "judge": 8}
+    return build_small(NAME, folder / "out", sources, tokens, ["steps.distill.sampling.seed=2"])
 
 
 def test_it_compiles_as_published() -> None:
@@ -39,7 +39,8 @@ def test_every_step_does_something(built: Built) -> None:
     assert list(built.records["drop"]["dropped"]) == ["drop:wrong"]
     assert built.rows("trace", "cues")["cues"].n_unique() > 1
     assert built.records["rewrite"]["passed"] > 0
-    assert built.records["rewrite"]["dropped"] == {"rewrite:changed_too_much": 3}  # by a model that writes them anew
+    assert built.records["rewrite"]["kept"] > 0
+    assert built.separated("quality")
     assert set(built.rows("sample", "caption")["caption"]) != {None}
 
 
