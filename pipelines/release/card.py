@@ -68,7 +68,12 @@ def render_card(
             "curate",
             *(["non-commercial"] * bool(told["non_commercial"])),
         ],
-        configs=[{"config_name": name, "data_files": f"{name}/*.parquet"} for name in configs],
+        # `datasets` keeps what it has loaded by the names of folder and config, and takes the `v1` of another recipe for
+        # this one, unless the description of the config differs.
+        configs=[
+            {"config_name": name, "data_files": f"{name}/*.parquet", "description": manifest["content"]}
+            for name in configs
+        ],
     )
     names = {
         **{name: manifest.get(name) for name in _MANIFEST},

@@ -1,6 +1,7 @@
 """The card: rendered from a manifest alone, with a template of one's own, against hostile texts; Croissant beside it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from datasets import load_dataset
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
@@ -53,6 +55,23 @@ def test_the_hub_reads_the_front_matter(release: Path, manifest: dict[str, Any])
     data = DatasetCard((release / "README.md").read_text()).data.to_dict()
     filled = [name for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]] + ["rollouts"]
     assert [config["config_name"] for config in data["configs"]] == filled
+
+
+def test_two_releases_of_one_version_are_not_taken_for_each_other(
+    release: Path, manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    found = {}
+    for recipe in ("mine", "theirs"):
+        folder = tmp_path / recipe / "v1"
+        shutil.copytree(release, folder)
+        (folder / "README.md").write_text(render_card({**manifest, "content": recipe}))
+        rows = pl.read_parquet(folder / "rollouts" / "*.parquet")
+        shutil.rmtree(folder / "rollouts")
+        (folder / "rollouts").mkdir()
+        rows.head(len(recipe)).write_parquet(folder / "rollouts" / "part-00000.parquet")
+        data = load_dataset(str(folder), "rollouts", split="train", cache_dir=str(tmp_path / "cache"))
+        found[recipe] = len(data)
+    assert found == {"mine": 4, "theirs": 6}
 
 
 def test_every_picture_of_the_card_is_there(release: Path, manifest: dict[str, Any], tmp_path: Path) -> None:
