@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipelines.build import run_stages
-from pipelines.road import provenance
+from pipelines.release import provenance
 from schemas.sample import SAMPLE
 
 
