@@ -57,9 +57,11 @@ def small(recipe: Compiled, sources: Iterable[Mapping[str, Any]], tokens: Mappin
     return overrides
 
 
-def run(name: str, out: Path, *sources: Mapping[str, Any], **tokens: int) -> Job:
-    """Build a recipe whole; of its own sources where none is given. `tokens` as in `small`."""
-    job = open_job(compile_recipe(name, small(compile_recipe(name), sources, tokens)), out)
+def run(name: str, out: Path, *sources: Mapping[str, Any], seed: int = 0, **tokens: int) -> Job:
+    """Build a recipe whole, of its own sources where none is given, with seeded samples. `tokens` as in `small`."""
+    published = compile_recipe(name)
+    seeds = [f"steps.{step.name}.sampling.seed={seed}" for step in published.pipeline.steps if step.asks]
+    job = open_job(compile_recipe(name, [*small(published, sources, tokens), *seeds]), out)
     job.run()
     return job
 
