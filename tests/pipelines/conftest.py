@@ -26,10 +26,10 @@ distill:
   model: vlm
   prompt: "{question}"
   n: 2
-  sampling: {temperature: 1.0, max_tokens: 8}
+  sampling: {temperature: 1.0, max_tokens: 8, seed: 0}
   answer_pattern: (?P<answer>.+)
 traces: {beats_chance: false}  # its teacher guesses
-rollouts: {model: vlm, n: 4, sampling: {max_tokens: 8}, tags: plain}
+rollouts: {model: vlm, n: 4, sampling: {max_tokens: 8, seed: 0}, tags: plain}
 dedup: {}
 split: {sft: 0.5, rl: 0.4, holdout: 0.1}
 select: {budget: 0.8}

@@ -299,7 +299,7 @@ models:
 sources:
   - {type: jsonl, name: rows, path: SOURCE}
 judge: {model: m, sampling: {max_tokens: 4}}
-rollouts: {model: m, n: 2, sampling: {max_tokens: 8}, tags: plain}
+rollouts: {model: m, n: 2, sampling: {max_tokens: 8, seed: 0}, tags: plain}
 split: {sft: 0.0, rl: 1.0, holdout: 0.0}
 """
 
