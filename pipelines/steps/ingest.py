@@ -13,7 +13,6 @@ from pipelines.sources.given import dtypes
 from pipelines.sources.section import SourceSection
 from schemas.errors import BUG, StageError
 from schemas.sample import ANSWER, SOURCE, VERIFIER
-from schemas.split import Split
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 
@@ -66,11 +65,7 @@ def _test(tables: Tables, config: StepConfig, context: Context) -> Out:
     others.add(rows)
     pool: VerifierPool = context.verifiers()
     tested = selftest(rows, others, context.seed, pool)
-    return Out(None, _drops(tested.split), {"verifiers": add_up([tested.counts])})
-
-
-def _drops(tested: Split) -> pl.DataFrame:
-    return tested.dropped
+    return Out(None, tested.split.dropped, {"verifiers": add_up([tested.counts])})
 
 
 _GOLDS = {
@@ -81,17 +76,13 @@ _GOLDS = {
 }
 
 
-def _config(config: StepConfig, known: Known) -> Reads:
-    return Reads(_GOLDS)
-
-
 SELFTEST = StepType(
     name="selftest",
     summary="puts every gold to its own verifier; drops those that it does not accept",
     version=1,
     config=StepConfig,
     of="sample",
-    reads=_config,
+    reads=lambda config, known: Reads(_GOLDS),
     gives=lambda config, known: Gives(),
     body=_test,
     scope=lambda config: "all",

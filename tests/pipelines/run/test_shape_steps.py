@@ -5,8 +5,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from step_runs import record, rows, run
 from step_types import TYPES, pipeline
-from tiny_build import questions, tiny_build
+from tiny_build import questions
 
 from filters import promote, segment, trim
 from pipelines.run.runner import Runner
@@ -26,29 +27,6 @@ def _types(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return questions(tmp_path_factory.mktemp("source") / "sums.jsonl")
-
-
-def run(root: Path, source: Path, *steps: Any, buckets: int = 2) -> Runner:
-    runner = Runner(tiny_build(root, source, buckets=buckets), pipeline(*steps))
-    runner.run_all()
-    return runner
-
-
-def rows(runner: Runner, unit: str, *columns: str) -> pl.DataFrame:
-    """The current rows of a unit, or of the rows that a step made, at the end of the pipeline."""
-    names = runner.pipeline.names
-    node = names.node(unit)
-    sources = {name: names.find(node, tuple(name.split(".")), text=True) for name in columns}
-    end = len(runner.pipeline.steps)
-    return pl.concat(
-        [runner.tables.current(node, sources, bucket, end) for bucket in range(runner.record.buckets)]
-    ).sort("id")
-
-
-def record(runner: Runner, step: str) -> Any:
-    found = runner.record.step(step)
-    assert found is not None
-    return found
 
 
 THOUGHTS: Steps = [

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
+from step_runs import record, rows, run
 from step_types import TYPES, pipeline
-from tiny_build import questions, tiny_build
+from tiny_build import questions
 
 from filters import agree, difficulty_step, pair, pick, quality_step
 from filters.verify import step as verify
-from pipelines.run.runner import Runner
 from schemas.errors import ConfigError
 
 STEPS = (verify.STEP, difficulty_step.STEP, agree.STEP, quality_step.STEP, pick.STEP, pair.STEP)
@@ -46,29 +45,6 @@ def replies(unit: str, name: str, n: int, said: str, **columns: str) -> list[tup
 
 PLACE = "CAST(split_part(draft, '-', 2) AS INTEGER)"
 TWO_OF_FOUR = f"CASE WHEN {PLACE} < 2 THEN answer WHEN {PLACE} = 2 THEN '-1' ELSE 'no idea' END"
-
-
-def run(root: Path, source: Path, *steps: Any, buckets: int = 2) -> Runner:
-    runner = Runner(tiny_build(root, source, buckets=buckets), pipeline(*steps))
-    runner.run_all()
-    return runner
-
-
-def rows(runner: Runner, unit: str, *columns: str) -> pl.DataFrame:
-    """The current rows of a unit at the end of the pipeline."""
-    names = runner.pipeline.names
-    node = names.node(unit)
-    sources = {name: names.find(node, tuple(name.split(".")), text=True) for name in columns}
-    end = len(runner.pipeline.steps)
-    return pl.concat(
-        [runner.tables.current(node, sources, bucket, end) for bucket in range(runner.record.buckets)]
-    ).sort("id")
-
-
-def record(runner: Runner, step: str) -> Any:
-    found = runner.record.step(step)
-    assert found is not None
-    return found
 
 
 def test_rollouts_are_judged_counted_and_keep_what_a_later_drop_takes(tmp_path: Path, source: Path) -> None:
