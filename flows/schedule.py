@@ -50,8 +50,9 @@ def serve(
         "public": public,
     }
     runner = _Runner(name=name)
-    runner.add_flow(flow, name=name, schedule=schedule, parameters=parameters, tags=["curate"])
-    say(f"{name} is built at '{cron}' for as long as this command runs.")
+    # A polite stop may come as soon as the server knows the deployment, before the runner itself runs.
     with contextlib.suppress(KeyboardInterrupt):
+        runner.add_flow(flow, name=name, schedule=schedule, parameters=parameters, tags=["curate"])
+        say(f"{name} is built at '{cron}' for as long as this command runs.")
         asyncio.run(runner.start())
     say(f"Stopped: {name} is scheduled no more. What was answered is in the log.")
