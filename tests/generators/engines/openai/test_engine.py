@@ -1,13 +1,13 @@
 """Failure paths and habits of servers, played by a scripted server on loopback; the real server is in the contract."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from chat_server import Answer, ChatServer, completion, refusal
 
 from generators.engines.openai.engine import OpenAIEngine
 from schemas.completion import Completion, Constraint, Request
@@ -15,92 +15,29 @@ from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, CurateError, FatalEngineError, PermanentEngineError, TransientEngineError
 
 KEY = "sk-very-secret-0123456789abcdef"
-Answer = tuple[int, dict[str, str], Any]
 Ask = Callable[..., Request]
 
 
-class Scripted:
-    """A server whose answers the test sets, and whose requests it can read."""
-
-    def __init__(self) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self.answer: Callable[[dict[str, Any]], Answer] = reply
-        self.raw: Callable[[BaseHTTPRequestHandler], None] | None = None
-        self.lock = threading.Lock()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self._send(200, {}, {"object": "list", "data": [{"id": "tiny", "object": "model"}]})
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                with outer.lock:
-                    outer.calls.append({**body, "authorization": self.headers["authorization"]})
-                if outer.raw is not None:
-                    return outer.raw(self)
-                self._send(*outer.answer(body))
-                return None
-
-            def _send(self, status: int, headers: dict[str, str], body: Any) -> None:
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in {"content-type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-
-
 def reply(body: dict[str, Any], count: int | None = None, **message: Any) -> Answer:
-    n = body.get("n", 1) if count is None else count
-    seed = body.get("seed")
-    choices = [
-        {
-            "index": i,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": f"seed {seed} choice {i}", **message},
-        }
-        for i in reversed(range(n))
-    ]
-    usage = {"prompt_tokens": 11, "completion_tokens": 5 * n, "total_tokens": 11 + 5 * n}
-    return (
-        200,
-        {},
-        {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage},
-    )
-
-
-def refusal(status: int, message: str = "no", **headers: str) -> Callable[[dict[str, Any]], Answer]:
-    return lambda body: (status, headers, {"error": {"message": message, "type": "error", "code": None}})
+    """Choices that name their seed and index, the last one first."""
+    status, headers, whole = completion(body, count, **message)
+    for choice in whole["choices"]:
+        words = {"content": f"seed {body.get('seed')} choice {choice['index']}"}
+        choice["message"] = {**choice["message"], **words, **message}
+    whole["choices"].reverse()
+    return status, headers, whole
 
 
 @pytest.fixture
-def server() -> Iterator[Scripted]:
-    made = Scripted()
-    yield made
-    made.close()
+def server() -> Iterator[ChatServer]:
+    with ChatServer(reply) as made:
+        yield made
 
 
 @pytest.fixture
-def second() -> Iterator[Scripted]:
-    made = Scripted()
-    yield made
-    made.close()
+def second() -> Iterator[ChatServer]:
+    with ChatServer(reply) as made:
+        yield made
 
 
 @pytest.fixture
@@ -109,7 +46,7 @@ def complete(media: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("TEST_KEY", KEY)
     engines = []
 
-    def call(servers: list[Scripted], request: Request, indexes: Any = (0,), **config: Any) -> list[Completion]:
+    def call(servers: list[ChatServer], request: Request, indexes: Any = (0,), **config: Any) -> list[Completion]:
         urls = tuple(s.url for s in servers)
         engine = OpenAIEngine(
             ModelConfig(model="tiny", engine="openai", base_urls=urls, api_key_env="TEST_KEY", **config), media
@@ -124,7 +61,7 @@ def complete(media: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         run(engine.close())
 
 
-def test_one_call_asks_for_all_samples(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_one_call_asks_for_all_samples(server: ChatServer, complete: Any, ask: Ask) -> None:
     done = complete([server], ask("hello", temperature=0.7, top_p=0.9, stop=("\n",)), range(5))
     assert [c.index for c in done] == [0, 1, 2, 3, 4]
     assert [c.text for c in done] == [f"seed None choice {i}" for i in range(5)]
@@ -136,40 +73,40 @@ def test_one_call_asks_for_all_samples(server: Scripted, complete: Any, ask: Ask
     assert call["authorization"] == f"Bearer {KEY}"
 
 
-def test_seeds_belong_to_indexes(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_seeds_belong_to_indexes(server: ChatServer, complete: Any, ask: Ask) -> None:
     complete([server], ask("hello", seed=100), [0, 1, 2, 7])
     assert sorted((c["seed"], c.get("n", 1)) for c in server.calls) == [(100, 3), (107, 1)]
 
 
-def test_greedy_samples_cost_one_answer(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_greedy_samples_cost_one_answer(server: ChatServer, complete: Any, ask: Ask) -> None:
     done = complete([server], ask("hello", temperature=0), [3, 4, 9])
     assert [c.index for c in done] == [3, 4, 9]
     assert len({c.text for c in done}) == 1
     assert "n" not in server.calls[0]
 
 
-def test_a_server_that_gives_one_choice_a_call_loses_nothing_of_it(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_server_that_gives_one_choice_a_call_loses_nothing_of_it(server: ChatServer, complete: Any, ask: Ask) -> None:
     server.answer = lambda body: reply(body, count=1)
     (done,) = complete([server], ask("hello"), range(4))
     assert (done.index, done.text) == (0, "seed None choice 0")
     assert len(server.calls) == 1
 
 
-def test_a_run_that_fails_takes_no_other_with_it(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_run_that_fails_takes_no_other_with_it(server: ChatServer, complete: Any, ask: Ask) -> None:
     """Seeded samples that are no neighbours are asked for in calls of their own."""
     server.answer = lambda body: refusal(500)(body) if body["seed"] == 103 else reply(body)
     done = complete([server], ask("hello", seed=100), [1, 3, 5])
     assert [c.index for c in done] == [1, 5]
 
 
-def test_a_refusal_is_raised_for_the_whole_call(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_refusal_is_raised_for_the_whole_call(server: ChatServer, complete: Any, ask: Ask) -> None:
     server.answer = refusal(400, "This model's maximum context length is 10 tokens")
     with pytest.raises(PermanentEngineError, match="maximum context length"):
         complete([server], ask("hello"), range(4))
     assert len(server.calls) == 1
 
 
-def test_newer_names_for_the_limit_are_learned(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_newer_names_for_the_limit_are_learned(server: ChatServer, complete: Any, ask: Ask) -> None:
     message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
     server.answer = lambda body: refusal(400, message)(body) if "max_tokens" in body else reply(body)
     complete([server], ask("hello", max_tokens=9))
@@ -193,7 +130,7 @@ def test_newer_names_for_the_limit_are_learned(server: Scripted, complete: Any, 
     ],
 )
 def test_refusals_become_the_right_error(
-    server: Scripted, complete: Any, ask: Ask, status: int, kind: type[CurateError]
+    server: ChatServer, complete: Any, ask: Ask, status: int, kind: type[CurateError]
 ) -> None:
     server.answer = refusal(status, f"bad key {KEY} or Bearer {KEY}")
     with pytest.raises(kind) as caught:
@@ -204,14 +141,14 @@ def test_refusals_become_the_right_error(
         assert "TEST_KEY" in str(caught.value)
 
 
-def test_a_server_says_when_to_come_back(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_server_says_when_to_come_back(server: ChatServer, complete: Any, ask: Ask) -> None:
     server.answer = refusal(429, "slow down", **{"retry-after": "7"})
     with pytest.raises(TransientEngineError) as caught:
         complete([server], ask("hello"))
     assert caught.value.retry_after == 7
 
 
-def test_an_answer_without_choices_is_asked_again(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_an_answer_without_choices_is_asked_again(server: ChatServer, complete: Any, ask: Ask) -> None:
     server.answer = lambda body: (200, {}, {"error": "model is loading"})
     with pytest.raises(TransientEngineError, match="without choices; it says: model is loading"):
         complete([server], ask("hello"))
@@ -219,14 +156,14 @@ def test_an_answer_without_choices_is_asked_again(server: Scripted, complete: An
 
 @pytest.mark.parametrize("charset", ["base64", "rot13", "utf-16", "idna", "nonsense", "latin-1"])
 def test_a_charset_that_cannot_read_the_answer_costs_nothing(
-    server: Scripted, complete: Any, ask: Ask, charset: str
+    server: ChatServer, complete: Any, ask: Ask, charset: str
 ) -> None:
     server.answer = lambda body: (200, {"content-type": f"application/json; charset={charset}"}, reply(body)[2])
     (said,) = complete([server], ask("hello"))
     assert said.text == "seed None choice 0"
 
 
-def test_a_slow_server_is_transient(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_slow_server_is_transient(server: ChatServer, complete: Any, ask: Ask) -> None:
     wait = threading.Event()
 
     def stuck(body: dict[str, Any]) -> Answer:
@@ -239,7 +176,7 @@ def test_a_slow_server_is_transient(server: Scripted, complete: Any, ask: Ask) -
     wait.set()
 
 
-def test_a_server_that_drips_is_held_to_the_time_limit(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_a_server_that_drips_is_held_to_the_time_limit(server: ChatServer, complete: Any, ask: Ask) -> None:
     """Each byte comes in time, the reply never does."""
     stop = threading.Event()
 
@@ -259,7 +196,7 @@ def test_a_server_that_drips_is_held_to_the_time_limit(server: Scripted, complet
         stop.set()
 
 
-def test_redirects_without_end_end_the_build_soon(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_redirects_without_end_end_the_build_soon(server: ChatServer, complete: Any, ask: Ask) -> None:
     server.answer = lambda body: (307, {"location": f"{server.url}/chat/completions"}, {})
     with pytest.raises(FatalEngineError, match="redirects without end"):
         complete([server], ask("hello"))
@@ -267,14 +204,14 @@ def test_redirects_without_end_end_the_build_soon(server: Scripted, complete: An
 
 
 def test_no_server_at_all_ends_the_build(complete: Any, ask: Ask) -> None:
-    gone = Scripted()
+    gone = ChatServer()
     gone.close()
     with pytest.raises(FatalEngineError, match="no server answers at http://127"):
         complete([gone], ask("hello"))
 
 
-def test_a_dead_server_leaves_the_rotation(server: Scripted, complete: Any, ask: Ask, run: Any, media: Any) -> None:
-    gone = Scripted()
+def test_a_dead_server_leaves_the_rotation(server: ChatServer, complete: Any, ask: Ask, run: Any, media: Any) -> None:
+    gone = ChatServer()
     gone.close()
     engine = OpenAIEngine(ModelConfig(model="tiny", engine="openai", base_urls=(gone.url, server.url)), media)
     run(engine.start())
@@ -285,7 +222,7 @@ def test_a_dead_server_leaves_the_rotation(server: Scripted, complete: Any, ask:
 
 
 def test_two_servers_share_the_work_within_their_limits(
-    server: Scripted, second: Scripted, media: Any, run: Any, ask: Ask
+    server: ChatServer, second: ChatServer, media: Any, run: Any, ask: Ask
 ) -> None:
     import asyncio
 
@@ -320,7 +257,7 @@ def test_two_servers_share_the_work_within_their_limits(
     assert min(len(server.calls), len(second.calls)) >= 10
 
 
-def test_reasoning_truncation_and_refusals_are_kept_apart(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_reasoning_truncation_and_refusals_are_kept_apart(server: ChatServer, complete: Any, ask: Ask) -> None:
     def answer(body: dict[str, Any]) -> Answer:
         status, headers, data = reply(body, reasoning_content="because")
         data["choices"][0]["finish_reason"] = "length"
@@ -335,7 +272,7 @@ def test_reasoning_truncation_and_refusals_are_kept_apart(server: Scripted, comp
 
 
 def test_pictures_travel_as_data_urls_and_a_prefix_as_an_unfinished_turn(
-    server: Scripted, complete: Any, ask: Ask, media: Any
+    server: ChatServer, complete: Any, ask: Ask, media: Any
 ) -> None:
     args = {"extra_body": {"guided": 1}, "reasoning_effort": "low", "chat_template_kwargs": {"think": False}}
     request = ask("What is it?", media.red, prefix="It is", top_k=5, min_p=0.1)
@@ -377,7 +314,7 @@ THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Two and tw
     ],
 )
 def test_a_reply_in_parts_is_their_text(
-    server: Scripted, complete: Any, ask: Ask, content: Any, text: str, reasoning: str | None
+    server: ChatServer, complete: Any, ask: Ask, content: Any, text: str, reasoning: str | None
 ) -> None:
     server.answer = lambda body: reply(body, content=content)
     (done,) = complete([server], ask("hello"))
@@ -407,7 +344,7 @@ def change(body: dict[str, Any], **choice: Any) -> Answer:
     ],
 )
 def test_an_odd_choice_costs_itself_only(
-    server: Scripted, complete: Any, ask: Ask, choice: dict[str, Any], why: str
+    server: ChatServer, complete: Any, ask: Ask, choice: dict[str, Any], why: str
 ) -> None:
     server.answer = lambda body: change(body, **choice)
     done = complete([server], ask("hello"), range(3))
@@ -418,7 +355,7 @@ def test_an_odd_choice_costs_itself_only(
 
 @pytest.mark.parametrize("index", [..., None, "0", "first", 1, -1, 0.5])
 def test_choices_without_a_usable_index_stand_as_they_come(
-    server: Scripted, complete: Any, ask: Ask, index: Any
+    server: ChatServer, complete: Any, ask: Ask, index: Any
 ) -> None:
     server.answer = lambda body: change(body, index=index)
     done = complete([server], ask("hello"), range(2))
@@ -427,7 +364,7 @@ def test_choices_without_a_usable_index_stand_as_they_come(
 
 
 @pytest.mark.parametrize("usage", [..., None, {}, "no", {"prompt_tokens": None}, {"prompt_tokens": "9"}])
-def test_tokens_that_nobody_counted_are_not_zero(server: Scripted, complete: Any, ask: Ask, usage: Any) -> None:
+def test_tokens_that_nobody_counted_are_not_zero(server: ChatServer, complete: Any, ask: Ask, usage: Any) -> None:
     def answer(body: dict[str, Any]) -> Answer:
         status, headers, data = reply(body)
         return status, headers, {k: v for k, v in {**data, "usage": usage}.items() if v is not ...}
@@ -464,7 +401,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>h1 {x}<
     ],
 )
 def test_the_servers_own_words_arrive(
-    server: Scripted, complete: Any, ask: Ask, status: int, body: Any, kind: type[CurateError], said: str
+    server: ChatServer, complete: Any, ask: Ask, status: int, body: Any, kind: type[CurateError], said: str
 ) -> None:
     server.answer = lambda asked: (status, {"content-type": "text/html"} if isinstance(body, bytes) else {}, body)
     with pytest.raises(kind, match=said) as caught:
@@ -473,7 +410,7 @@ def test_the_servers_own_words_arrive(
     assert "<" not in str(caught.value)
 
 
-def test_an_address_without_v1_is_asked_about(server: Scripted, complete: Any, ask: Ask) -> None:
+def test_an_address_without_v1_is_asked_about(server: ChatServer, complete: Any, ask: Ask) -> None:
     server.answer = lambda body: (404, {}, {"detail": "Not Found"})
     server.url = server.url.removesuffix("/v1")
     with pytest.raises(FatalEngineError, match=r"Not Found Is the URL right\?.*below /v1"):
@@ -501,7 +438,7 @@ def test_an_address_without_v1_is_asked_about(server: Scripted, complete: Any, a
     ],
 )
 def test_a_form_travels_as_the_server_knows_it(
-    server: Scripted, complete: Any, ask: Ask, form: Constraint, sent: dict[str, Any]
+    server: ChatServer, complete: Any, ask: Ask, form: Constraint, sent: dict[str, Any]
 ) -> None:
     kinds = ("choice", "json", "regex")
     complete([server], replace(ask("hello", top_k=3), constraint=form), structured=kinds)
@@ -513,7 +450,7 @@ def test_a_form_travels_as_the_server_knows_it(
 
 
 def test_a_form_that_a_server_is_not_known_to_enforce_is_refused_before_it_is_asked(
-    server: Scripted, complete: Any, ask: Ask
+    server: ChatServer, complete: Any, ask: Ask
 ) -> None:
     request = replace(ask("hello"), constraint=Constraint("choice", '["yes", "no"]'))
     with pytest.raises(PermanentEngineError, match=r"held to json, not to choice; add choice to `structured`"):
