@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.store.build_record import NAME, read_record
-from pipelines.store.step_tables import part
+from pipelines.store.step_tables import part, table_beside
 from pipelines.store.workspace import is_trial
 
 
@@ -78,6 +78,12 @@ class StepBuild:
         """The files of a step's table, of the buckets that its record names."""
         paths = (part(self.folder / step, table, bucket) for bucket in self.buckets(step))
         return [path for path in paths if path.is_file()]
+
+    def tables(self, step: str) -> dict[str, Path]:
+        """The files of the tables that a step keeps beside its rows, by name."""
+        known = (self.record(step) or {}).get("tables", {})
+        paths = {name: table_beside(self.folder / step, name) for name in sorted(known)}
+        return {name: path for name, path in paths.items() if path.is_file()}
 
     def table(self, step: str, table: str, bucket: int) -> pl.DataFrame | None:
         path = part(self.folder / step, table, bucket)

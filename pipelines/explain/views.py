@@ -3,6 +3,7 @@
     samples, traces, …     the living rows of a unit: their ids, `made_by`, and all columns as the last step wrote them
     <step>                 the rows that a step wrote, as it wrote them; `<step>_rows` where a view has its name already
     <step>_dropped         the rows that it dropped: `id, parent_id, reason, evidence`
+    <step>_<table>         a table that it keeps beside its rows: `select_comparison`, `decontaminate_hits`, `checks_results`
     dropped                all drops: `step, unit, id, parent_id, reason, evidence`
     asked                  what was asked of models, of which row, and the keys of prompt and reply
     completions, failures, prompts    the logs, of all builds of the workspace
@@ -41,6 +42,8 @@ def views(workspace: Workspace, build: StepBuild) -> dict[str, str]:
         found[f"{step.name}_rows" if step.name in taken else step.name] = _files(build.parts(step.name, ROWS))
         if drops := build.parts(step.name, DROPS):
             found.setdefault(f"{step.name}_dropped", _files(drops))
+        for table, path in build.tables(step.name).items():
+            found.setdefault(f"{step.name}_{table}", _files([path]))
     found["dropped"] = _union(_drops(build, ran)) or (
         'SELECT NULL::VARCHAR AS step, NULL::VARCHAR AS unit, NULL::VARCHAR AS "id", NULL::VARCHAR AS parent_id, '
         "NULL::VARCHAR AS reason, NULL::VARCHAR AS evidence WHERE false"

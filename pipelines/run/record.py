@@ -18,7 +18,7 @@ from pipelines.run.build import Build
 from pipelines.run.refusals import asks_again
 from pipelines.store.build_record import LAYOUT, read_record, write_record
 from pipelines.store.current import Tables
-from pipelines.store.step_tables import file_hash
+from pipelines.store.step_tables import file_hash, table_beside
 from pipelines.store.workspace import store_errors
 from schemas.errors import StoreError
 from schemas.ids import content_id
@@ -53,6 +53,10 @@ class Record:
         """What is recorded of a step, or None where it never finished a bucket."""
         found = self._found["steps"].get(name)
         return found if isinstance(found, dict) else None
+
+    def tables(self, name: str) -> set[str]:
+        """The tables that a step keeps beside its rows."""
+        return set((self.step(name) or {}).get("tables", {}))
 
     def steps(self) -> list[dict[str, Any]]:
         """The records of the pipeline's steps, in order, of those that have one."""
@@ -133,7 +137,8 @@ class Record:
         if step.type.last:  # what goes out holds every drop, with its evidence
             for other in self._pipeline.before(step):
                 contents = self._contents(other.name, bucket)
-                found[other.name] = [contents.get(table) for table in ("#drops", "#retired")]
+                kept = (self.step(other.name) or {}).get("tables", {})
+                found[other.name] = [*(contents.get(table) for table in ("#drops", "#retired")), kept]
         return content_id(found)
 
     def _contents(self, step: str, bucket: int) -> Mapping[str, str]:
@@ -153,7 +158,8 @@ class Record:
         if asks_again(part.get("refused", {}), self._build.recipe.models, retry=self._build.retry_errors):
             return False
         folder = self._build.folder / step.name
-        return all(_size(folder / name) == size for name, (size, _) in part["files"].items())
+        there = all(_size(folder / name) == size for name, (size, _) in part["files"].items())
+        return there and all(table_beside(folder, name).is_file() for name in self.tables(step.name))
 
     def check_parts(self, step: Step) -> None:
         """Raise StoreError where a table that a step is about to read is not the one that was written.

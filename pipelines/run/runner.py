@@ -19,7 +19,17 @@ from pipelines.run.driver import Receipt
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables
-from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS, column_contents, content, part, write_part
+from pipelines.store.step_tables import (
+    DROPS,
+    REQUESTED,
+    RETIRED,
+    ROWS,
+    column_contents,
+    content,
+    part,
+    table_beside,
+    write_part,
+)
 from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import StageError
 from schemas.step import Out
@@ -34,6 +44,8 @@ class Outcome:
     undecided: int = 0
     notes: Counter[str] = field(default_factory=Counter)
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    """What it keeps beside its rows: the content of each table by its name."""
 
 
 class Runner:
@@ -88,6 +100,7 @@ class Runner:
             for bucket in stale:
                 self._bucket(step, bucket, context, asking, done, ends)
         record = self._summary(step, done, asking, ends, time.monotonic() - started)
+        record["tables"] = done.tables
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
         self.record.put(step, record)
@@ -159,16 +172,21 @@ class Runner:
             kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
             counts = (parts[bucket][0].height, *parts[bucket][1:])
             self._write(step, bucket, kept, gone, mine, inputs[bucket], counts, done, asking)
-        self._write_files(step, out)
+        done.tables = self._write_tables(step, out)
         done.notes.update(out.notes)
 
     def _samples(self, bucket: int) -> pl.DataFrame:
         return self.tables.made(self.pipeline.names.node("sample"), bucket).select("id")
 
-    def _write_files(self, step: Step, out: Out) -> None:
-        for name, table in out.tables.items():
-            if name != RETIRED:
-                write_table(table, self.build.folder / step.name / f"{name}.parquet")
+    def _write_tables(self, step: Step, out: Out) -> dict[str, str]:
+        """Write what a step keeps beside its rows, and remove what it kept there before."""
+        tables = {name: table for name, table in out.tables.items() if name != RETIRED}
+        folder = self.build.folder / step.name
+        for name in self.record.tables(step.name) - set(tables):
+            table_beside(folder, name).unlink(missing_ok=True)
+        for name, table in tables.items():
+            write_table(table, table_beside(folder, name))
+        return {name: content(table) for name, table in tables.items()}
 
     def _write(
         self,

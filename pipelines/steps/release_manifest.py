@@ -15,6 +15,7 @@ from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_measured import measured_tags, rollouts_of
 from pipelines.steps.release_plan import Planned
 from pipelines.steps.release_tags import ask_of
+from pipelines.store.step_tables import table_beside
 
 FACTS = ("step", "type", "unit", "of", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
 """What the funnel of a release says of a step."""
@@ -103,9 +104,8 @@ def _evaluation_sets(context: StepContext) -> Any:
 
 def _table_notes(context: StepContext, type_: str, table: str) -> Any:
     for step in context.pipeline.before(context.step):
-        path = context.build.folder / step.name / f"{table}.parquet"
-        if step.type.name == type_ and path.is_file():
-            return pl.read_parquet(path).to_dicts()
+        if step.type.name == type_ and table in context.record.tables(step.name):
+            return pl.read_parquet(table_beside(context.build.folder / step.name, table)).to_dicts()
     return None
 
 

@@ -14,7 +14,7 @@ from generators.template import asked
 from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from pipelines.run.context import StepContext
 from pipelines.steps.release_plan import SELECTED, Planned
-from pipelines.store.step_tables import DROPS, ROWS
+from pipelines.store.step_tables import DROPS, ROWS, table_beside
 from schemas.completion import Message
 from schemas.marks import MARK, SPOKEN
 from schemas.tags import TAG_SCHEMAS, render_trace
@@ -90,8 +90,9 @@ def _candidates(planned: Planned, context: StepContext, bucket: int) -> pl.DataF
 
 def _control(step: str, context: StepContext) -> pl.DataFrame:
     """The ids that the random control of a selection took."""
-    path = context.build.folder / step / "control.parquet"
-    return pl.read_parquet(path, columns=["id"]) if path.is_file() else pl.DataFrame(schema={"id": pl.String})
+    if "control" not in context.record.tables(step):
+        return pl.DataFrame(schema={"id": pl.String})
+    return pl.read_parquet(table_beside(context.build.folder / step, "control"), columns=["id"])
 
 
 def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:

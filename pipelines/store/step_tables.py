@@ -4,6 +4,7 @@
     builds/<recipe>/<step>/dropped-0003.parquet   the rows that it dropped: `id, parent_id, reason, evidence`
     builds/<recipe>/<step>/retired-0003.parquet   samples whose place rows made of them have taken
     builds/<recipe>/<step>/asked-0003.parquet     what it asked models, by the keys of the logs
+    builds/<recipe>/<step>/comparison.parquet     a table that it keeps beside its rows, of all buckets
 
 A bucket holds all rows that were made, through however many steps, from the samples whose ids fall into it. How many there
 are is decided once, when the sources are read, by how many samples there are; workers take buckets, they never make them.
@@ -46,6 +47,11 @@ def part(folder: Path, table: str, bucket: int) -> Path:
 def part_name(step: str, table: str, bucket: int) -> str:
     """Where a part of a step's table lies in the folder of the build."""
     return f"{step}/{table}-{bucket:04d}.parquet"
+
+
+def table_beside(folder: Path, table: str) -> Path:
+    """Where a step with that folder keeps a table beside its rows (`schemas.step.Out.tables`)."""
+    return folder / f"{table}.parquet"
 
 
 def write_part(rows: pl.DataFrame, path: Path) -> list[Any]:

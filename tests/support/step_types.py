@@ -99,7 +99,30 @@ CUT: StepType[Any] = StepType(
     of="sample",
 )
 
-TYPES = {"give": GIVE, "make": MAKE, "cut": CUT}
+
+class BesideConfig(StepConfig):
+    """Tables that are kept beside the rows, each of its first ids."""
+
+    tables: Mapping[str, int]
+
+
+def _beside(tables: Tables, config: BesideConfig, context: Context) -> Out:
+    return Out(tables={name: tables.rows.select("id").head(count) for name, count in config.tables.items()})
+
+
+BESIDE: StepType[Any] = StepType(
+    "beside",
+    "keeps tables beside the rows",
+    1,
+    BesideConfig,
+    lambda config, known: Reads(),
+    lambda config, known: Gives(),
+    _beside,
+    of="sample",
+    scope=lambda config: "all",
+)
+
+TYPES = {"give": GIVE, "make": MAKE, "cut": CUT, "beside": BESIDE}
 
 
 def pipeline(*steps: tuple[str, dict[str, Any]]) -> Pipeline:

@@ -76,6 +76,18 @@ def test_tables_are_listed_and_a_name_that_is_taken_gives_way(built: Runner) -> 
     assert drops == [("cut", "sample", 1), ("gate", "trace", 11)]
 
 
+def test_what_a_step_keeps_beside_its_rows_has_a_view(tmp_path: Path) -> None:
+    steps = pipeline(
+        ("beside", {"as": "chosen", "tables": {"control": 5, "dropped": 2, "rows": 3}}),
+        ("give", {"as": "chosen_rows", "columns": {"size": "question"}}),
+    )
+    runner = Runner(tiny_build(tmp_path / "out", questions(tmp_path / "sums.jsonl"), buckets=2), steps)
+    runner.run_all()
+    assert "5" in run_query(tmp_path / "out", "SELECT count(*) AS n FROM chosen_control")
+    assert ask(runner, "FROM chosen_dropped").columns == ["id", "reason", "evidence", "parent_id"], "drops come first"
+    assert ask(runner, "FROM chosen_rows").columns == ["id", "size"], "a step of that name comes first"
+
+
 def test_a_null_that_a_step_wrote_counts(built: Runner) -> None:
     found = ask(built, "SELECT answer.raw, size FROM samples WHERE size IS NULL").rows()
     assert found == [("10", None)]

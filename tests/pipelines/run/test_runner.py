@@ -101,6 +101,23 @@ def test_a_column_that_comes_out_the_same_wakes_nobody(tmp_path: Path, source: P
     assert json.dumps(runner.record.step("b")) == before
 
 
+def test_what_a_step_kept_beside_its_rows_before_is_gone_and_what_was_lost_is_kept_again(
+    tmp_path: Path, source: Path
+) -> None:
+    run(tmp_path, source, pipeline(("beside", {"tables": {"control": 5, "hits": 2}})))
+    fewer = pipeline(("beside", {"tables": {"hits": 3}}))
+    runner = run(tmp_path, source, fewer)
+    folder = runner.build.folder / "beside"
+    assert runner.record.tables("beside") == {"hits"}
+    assert not (folder / "control.parquet").exists()
+    assert pl.read_parquet(folder / "hits.parquet").height == 3
+    (folder / "hits.parquet").unlink()
+    again = Runner(tiny_build(tmp_path, source), fewer)
+    assert [step.name for step in again.stale()] == ["beside"]
+    again.run_all()
+    assert pl.read_parquet(folder / "hits.parquet").height == 3
+
+
 def test_one_changed_row_of_the_source_is_one_bucket_of_each_step(tmp_path: Path) -> None:
     file = questions(tmp_path / "sums.jsonl", 24)
     steps = pipeline(give("a", x="question"), ("make", {"n": 2}), give("t", of="trace", y="text || x"))
