@@ -10,6 +10,7 @@ from generators.models import reads_images
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled
+from pipelines.measured_notes import has_less_time, looks_for_what_nobody_asks, puts_other_words
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.scenes import ScenesSource
@@ -187,4 +188,6 @@ _FAULTS: tuple[Check, ...] = (
     _sees_what_it_is_shown, _reads_what_it_cannot_see, _holds_replies_to_their_form, _compares_images,
     _passes_some_count, _gated,
 )  # fmt: skip
-_NOTES: tuple[Check, ...] = (_reads_replies_as_they_come, _not_gated)
+_NOTES: tuple[Check, ...] = (
+    _reads_replies_as_they_come, looks_for_what_nobody_asks, puts_other_words, has_less_time, _not_gated,
+)  # fmt: skip

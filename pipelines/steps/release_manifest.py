@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 
 from filters.difficulty import DifficultyConfig
-from generators.template import Template
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.release.provenance import made_by, source_content
@@ -15,6 +14,7 @@ from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_measured import measured_tags, rollouts_of
 from pipelines.steps.release_plan import Planned
 from pipelines.steps.release_tags import ask_of
+from pipelines.steps.release_words import asking, other_words
 from pipelines.store.step_tables import table_beside
 
 FACTS = ("step", "type", "unit", "of", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
@@ -118,27 +118,20 @@ def _measured(measured: Step | None, planned: tuple[Planned, ...], context: Step
     """The prompt and the tag schema of the rollouts, and whether the release's prompts are the same."""
     if measured is None:
         return None
-    step = context.pipeline.step(rollouts_of(measured)[0])
-    asked = ask_of(step) if step.asks else None
-    tags = measured_tags(measured, Before(context.pipeline.names, context.pipeline.before(context.step)))
+    before = context.pipeline.before(context.step)
+    step = asking(measured, before)
+    config = None if step is None else ask_of(step)
+    tags = measured_tags(measured, Before(context.pipeline.names, before))
     carry = [one for one in planned if one.measured is not None]
     return {
         "by": measured.name,
-        "step": step.name,
-        "system": None if asked is None else asked.system,
-        "prompt": None if asked is None else asked.prompt,
+        "step": rollouts_of(measured)[0] if step is None else step.name,
+        "system": None if config is None else config.system,
+        "prompt": None if config is None else config.prompt,
         "tags": tags,
-        "prompts_as_asked": asked is not None and all(_same(one, step) for one in carry),
+        "prompts_as_asked": step is not None and not any(other_words(one, step) for one in carry),
         "other_tags": sorted({one.tags for one in carry if one.tags != tags}),
     }
-
-
-def _same(planned: Planned, step: Step) -> bool:
-    if planned.put.asked_by is not None:
-        return planned.put.asked_by.name == step.name
-    asked = ask_of(step)
-    same = isinstance(asked.prompt, str) and Template(asked.prompt) == planned.put.prompt
-    return same and asked.system is None and planned.put.system is None and not asked.shots
 
 
 def _counting(measured: Step) -> dict[str, Any]:

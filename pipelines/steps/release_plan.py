@@ -235,24 +235,21 @@ def _planned(
 
 
 def _put(section: ConfigSection, holds: str, node: Node, before: Before, measured: Step | None) -> Put:
-    """As the section says; else as the student was asked whose replies were counted; else, for replies, as they were asked,
-    where the model was shown what the row shows; else the bare question."""
-    system = None if section.system is None else Template(section.system) if section.system else None
-    if section.prompt is not None:
-        assert isinstance(section.prompt, str)
-        return Put(None, Template(section.prompt), system)
+    """As the student was asked whose replies were counted; else, for replies, as they were asked, where the model was shown
+    what the row shows; else the bare question. What the section says of `prompt` or `system` takes the place of that turn.
+    """
     steps = {step.name: step for step in before.steps}
     asked = [step for name in rollouts_of(measured) if (step := steps[name]).asks] if measured is not None else []
     if not asked and holds == "completions":
         makers = [steps[name] for name in sorted(node.makers)]
         asked = [step for step in makers if step.type.asks is not None and _shows_the_row(ask_of(step))][:1]
-    if asked and section.system is None:
+    if asked and section.prompt is None and section.system is None:
         return Put(asked[0])
-    if asked:
-        prompt = ask_of(asked[0]).prompt
-        assert isinstance(prompt, str)
-        return Put(None, Template(prompt), system)
-    return Put(None, system=system)
+    first = ask_of(asked[0]) if asked else None
+    prompt = section.prompt or (first.prompt if first is not None else "{{ question }}")
+    system = section.system if section.system is not None or first is None else first.system
+    assert isinstance(prompt, str) and (system is None or isinstance(system, str))
+    return Put(None, Template(prompt), Template(system) if system else None)
 
 
 def _shows_the_row(config: AskConfig) -> bool:

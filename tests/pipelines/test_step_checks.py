@@ -1,5 +1,6 @@
 """What a compiled recipe tells of itself: each mistake with its line, before a model is looked for."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_a_recipe_without_a_mistake_passes_and_has_nothing_to_note(tmp_path: Pat
             "steps.release={cold: {of: trace}, tags: staged, trainer: verl}",
             "release: verl's own grader reads no choice, number or expression answer in 'cold'",
         ),
+        (
+            "steps.release={sft: {of: trace}, tags: think_tail_boxed, trainer: easyr1}",
+            "easyr1's own grader reads no choice, number or expression answer in 'sft'",
+        ),
+        (
+            "steps.release={sft: {of: trace}, tags: think_answer, trainer: ms_swift}",
+            "ms_swift's own grader reads no choice or expression answer in 'sft'",
+        ),
     ],
 )
 def test_what_no_row_could_make_good_is_refused_with_its_line(tmp_path: Path, override: str, sentence: str) -> None:
@@ -120,6 +129,16 @@ def test_a_form_that_a_server_is_not_held_to_is_noted(tmp_path: Path) -> None:
     assert "read as they come" in note
     for free in ("steps.topic.constrain=false", "models.server.thinking=true", "models.server.structured=[choice]"):
         assert notes(compiled(tmp_path, "steps.topic.model=server", free)) == []
+
+
+@pytest.mark.parametrize(("trainer", "tags"), [("trl", "plain"), ("verl", "staged"), ("easyr1", "think_tail_boxed")])
+def test_each_cure_that_a_refused_grader_names_is_one(tmp_path: Path, trainer: str, tags: str) -> None:
+    section = f"steps.release={{sft: {{of: trace}}, tags: {tags}, trainer: {trainer}}}"
+    [cures] = re.findall(r"set `tags` to one of ([\w, ]+), or `trainer: null`", refused(tmp_path, section))
+    for cure in cures.split(", "):
+        cured = compiled(tmp_path, section, f"steps.release.tags={cure}")
+        check_steps(cured)
+        assert not any("own grader" in note for note in notes(cured))
 
 
 def test_a_grader_that_nobody_named_is_noted(tmp_path: Path) -> None:
