@@ -35,9 +35,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pipelines.road.adaptive import Waves
 
 from filters.stopping import Said, StoppingRule
-from pipelines.road.adaptive import Waves
 from pipelines.run.driver import Call, DriverConfig, drive
 from pipelines.store.completions import CompletionsLog
 from schemas.adaptive import AdaptiveConfig
@@ -239,6 +239,7 @@ def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
     from pipelines.build import run_stages
     from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
+
     from pipelines.store.workspace import Workspace
 
     recipe = workspace / "adaptive.yaml"
@@ -277,6 +278,7 @@ def costs(workspace: Path) -> list[dict[str, Any]]:
     from pipelines.build import run_stages
     from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
+
     from pipelines.store.workspace import Workspace
 
     rows = []

@@ -65,6 +65,7 @@ def make(folder: Path, samples: int, text: int = TEXT, names: tuple[str, ...] = 
 def open_build(folder: Path, name: str, *overrides: str) -> Any:
     from pipelines.recipe.load import load_recipe
     from pipelines.road.stage import Build
+
     from pipelines.store.workspace import Workspace
 
     return Build(load_recipe(str(folder / f"{name}.yaml"), overrides), Workspace(folder / "out"), replay=True)
@@ -74,6 +75,7 @@ def fill_log(folder: Path, name: str, text: int) -> None:
     """Parts of the log with a reply of about `text` bytes to all that the recipe asks; three of four are right."""
     from pipelines.build import run_stages
     from pipelines.road.ask import write_wanted
+
     from pipelines.store.workspace import write_table
     from schemas.completion import COMPLETION
 
@@ -118,6 +120,7 @@ def run(folder: Path, name: str, threads: int, *overrides: str) -> None:
     """Build in this process and print a JSON line a stage: seconds and the peak of this process so far."""
     from pipelines.build import run_build
     from pipelines.road.stage import run_stage
+
     from pipelines.store import memory
 
     memory.cores = lambda: threads

@@ -25,6 +25,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pipelines.build import run_stages
+from pipelines.recipe.load import load_recipe
+from pipelines.road.stage import Build
 
 from filters.select.rules.rap import RapConfig
 from filters.select.rules.variance import VarianceConfig
@@ -35,9 +38,6 @@ from generators import rollouts
 from generators.engines.select import make_engine
 from generators.signals.attention import AttentionConfig, column_sums, log_psi
 from generators.signals.forced import Forced, ForcedModel
-from pipelines.build import run_stages
-from pipelines.recipe.load import load_recipe
-from pipelines.road.stage import Build
 from pipelines.run.driver import Call, drive
 from pipelines.store.workspace import Workspace
 from schemas.completion import Request, completion_key, prompt_key

@@ -28,14 +28,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 from PIL import Image
+from pipelines.recipe.load import load_recipe
+from pipelines.road.stage import Build, run_stage, write_split
+from pipelines.road.stages import road
 
 from filters.difficulty import DifficultyConfig, is_unread, measure
-from pipelines.recipe.load import load_recipe
 from pipelines.release.card import publish_card
 from pipelines.report.origin import find_origin
 from pipelines.report.write import write_report
-from pipelines.road.stage import Build, run_stage, write_split
-from pipelines.road.stages import road
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import Workspace, write_json, write_table
 from schemas.ids import chance, hash_text

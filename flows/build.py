@@ -1,7 +1,7 @@
-"""The Prefect flow: one task a stage, in the order that `pipelines.road.stages` gives.
+"""The Prefect flow of a build: one task a step, in the order of the recipe.
 
-Prefect schedules, retries, observes and maps; it carries no data. A task takes the recipe, the path of the workspace and
-the name of a stage, and returns the path of the stage's folder, so the same flow runs on threads, Dask or Ray.
+Prefect schedules, retries, observes and maps; it carries no data. A task takes where the recipe is, the path of the
+workspace and the name of a step, so the same flow runs on threads, Dask or Ray.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,12 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.task_runners import TaskRunner
 
-from flows.funnel import funnel_rows
+from flows.funnel import all_warnings, funnel_rows
+from flows.job import job_of
 from flows.progress import Reporter
 from flows.push import pack, push
-from pipelines.build import release_path, run_build
-from pipelines.recipe.recipe import Recipe
-from pipelines.road.stage import Build, Road, Stage, run_stage
-from pipelines.road.stages import road
-from pipelines.run.warnings import all_warnings
-from pipelines.store.workspace import Workspace
+from pipelines.compiler.pipeline import Step
+from pipelines.run.runner import Runner
 from schemas.errors import ConfigError, MissingDependencyError, StageError
 
 RETRIES = 2
@@ -28,7 +25,7 @@ RETRY_DELAY_S = 5
 
 
 def worth_retrying(task: Any, run: Any, state: Any) -> bool:
-    """A stage that lost its server may find it again; a refusal, a wrong key or a missing package stays what it is."""
+    """A step that lost its server may find it again; a refusal, a wrong key or a missing package stays what it is."""
     try:
         state.result(raise_on_failure=True)
     except StageError as error:
@@ -38,17 +35,17 @@ def worth_retrying(task: Any, run: Any, state: Any) -> bool:
     return False
 
 
-@task(name="stage", task_run_name="{stage}", persist_result=False)
-def stage_task(recipe: dict[str, Any], workspace: str, stage: str, how: dict[str, Any]) -> str:
-    """Run one stage; `how` are fields of the `Build`. Returns the path of the stage's folder."""
+@task(name="step", task_run_name="{step}", persist_result=False)
+def step_task(recipe: dict[str, Any], workspace: str, step: str, how: dict[str, Any]) -> str:
+    """Bring one step up to date; `how` are fields of the `Build`. Returns the path of the step's folder."""
     reporter = Reporter()
-    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), progress=reporter, **how)
-    plan = road(build)
+    job = job_of(recipe, workspace, progress=reporter, **how)
     try:
-        run_stage(plan, plan.stage(stage))
+        job.runner.run(job.compiled.pipeline.step(step))
     finally:
         reporter.close()
-    return str(build.folder(plan.stage(stage)))
+        job.build.close()
+    return str(job.build.folder / step)
 
 
 @task(name="push", task_run_name="push {repo}", persist_result=False)
@@ -67,36 +64,38 @@ def build_flow(
     public: bool = False,
     retry_errors: bool = False,
 ) -> list[dict[str, Any]]:
-    """Build a recipe; returns the records of its stages and leaves the funnel, and what they warn of, as a table artifact.
+    """Build a recipe; returns the records of its steps and leaves the funnel, and what they warn of, as a table artifact.
 
     With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
     """
-    build = Build(Recipe.model_validate(recipe), Workspace(Path(workspace)), replay=replay, retry_errors=retry_errors)
-    how = {"replay": replay, "retry_errors": retry_errors, "run": build.run}
+    job = job_of(recipe, workspace, replay=replay, retry_errors=retry_errors)
+    how = {"replay": replay, "retry_errors": retry_errors, "run": job.build.run}
 
-    def run(plan: Road, stage: Stage) -> dict[str, Any]:
-        step = stage_task.with_options(
-            name=stage.name,
-            retries=RETRIES if stage.asks else 0,
+    def run(running: Runner, step: Step) -> None:
+        if step.number and not running.record.stale(step):
+            return
+        named = step_task.with_options(
+            name=step.name,
+            retries=RETRIES if step.asks else 0,
             retry_delay_seconds=RETRY_DELAY_S,
             retry_condition_fn=worth_retrying,
         )
         if runner == "threads":
-            step(recipe, workspace, stage.name, how)  # in this thread, so that Ctrl-C reaches the driver
+            named(recipe, workspace, step.name, how)  # in this thread, so that Ctrl-C reaches the driver
         else:
-            step.submit(recipe, workspace, stage.name, how).result()
-        return plan.record(stage) or {}
+            named.submit(recipe, workspace, step.name, how).result()
+        running.record.read()
 
-    records = run_build(build, run)
+    records = job.run(run)
     create_table_artifact(
-        key=f"curate-{build.recipe.name}".replace("_", "-").replace(".", "-"),
-        table=funnel_rows(records),
+        key=f"curate-{job.build.recipe.name}".replace("_", "-").replace(".", "-"),
+        table=funnel_rows(records, job.build.run),
         description="\n\n".join(
-            [f"Funnel of {build.recipe.name}: rows in, kept, and dropped by reason", *all_warnings(records)]
+            [f"Funnel of {job.build.recipe.name}: rows in, kept, and dropped by reason", *all_warnings(records)]
         ),
     )
-    if push_to is not None:
-        push_task(str(release_path(build, road(build))), push_to, public)
+    if push_to is not None and job.release is not None:
+        push_task(str(job.release), push_to, public)
     return records
 
 

@@ -19,14 +19,10 @@ from flows.terminal import (
     SetOption,
     TrustOption,
     WorkspaceOption,
-    load,
-    of_steps,
     say,
-    say_trial,
     sentences,
     stop,
     text,
-    warn,
 )
 
 app = typer.Typer(
@@ -92,46 +88,13 @@ def build(
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
     with sentences():
-        from schemas.errors import ConfigError, StageError
+        from flows import commands
+        from schemas.errors import ConfigError
 
         if replay and retry_errors:
             raise ConfigError("--replay asks no model, and --retry-errors asks again; choose one.")
-        if of_steps(recipe):
-            from flows import steps_commands
-
-            asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
-            steps_commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner)
-            return
-        from pipelines.build import records, records_before_error, release_path, up_to_date
-        from pipelines.preflight import check
-        from pipelines.road.stages import road
-        from pipelines.run.warnings import all_warnings
-
-        job = load(recipe, set_, limit, seed, workspace, replay=replay, retry_errors=retry_errors)
-        if up_to_date(job):
-            plan = road(job)
-            say(f"{job.recipe.name} is up to date: {release_path(job, plan)}")
-            say_trial(job.recipe.name)
-            return
-        check(job)
-        from rich.console import Console
-
-        from flows.build import with_runner
-        from flows.funnel import funnel_table
-        from flows.server import watch_server
-
-        watch_server()
-        asked = job.recipe.model_dump(mode="json")
-        try:
-            with_runner(runner)(asked, str(workspace), replay, runner, retry_errors=retry_errors)
-        except StageError:
-            warn(all_warnings(records_before_error(road(job))))
-            raise
-        plan = road(job)
-        Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records(plan)))
-        warn(all_warnings(records(plan)))
-        say(f"Release: {release_path(job, plan)}")
-        say_trial(job.recipe.name)
+        asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
+        commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner)
 
 
 @app.command()
@@ -145,30 +108,10 @@ def preview(
 ) -> None:
     """Run a few rows through everything and show what was sent, what came back and what became of it. Makes no version."""
     with sentences():
-        if of_steps(recipe):
-            from flows import steps_commands
+        from flows import commands
 
-            asked_for = {"name": recipe, "set": set_, "limit": number, "seed": seed, "trust": trust}
-            if not steps_commands.preview(asked_for, workspace):
-                raise typer.Exit(1)
-            return
-        from rich.console import Console
-
-        from flows.preview import show
-        from flows.progress import Reporter
-        from pipelines.explain.preview import preview as try_out
-        from pipelines.preflight import check
-
-        reporter = Reporter()
-        job = load(recipe, set_, number, seed, workspace, progress=reporter)
-        try:
-            found = try_out(job, check)
-        finally:
-            reporter.close()
-        show(found, Console(width=None if sys.stdout.isatty() else 80))
-        say("No version was made. Splits and selection see all rows in a build, and may then\ndecide otherwise.")
-        say("What was answered is in the log, and a build reads it there.")
-        if found.error or not found.rows:
+        asked_for = {"name": recipe, "set": set_, "limit": number, "seed": seed, "trust": trust}
+        if not commands.preview(asked_for, workspace):
             raise typer.Exit(1)
 
 
@@ -183,21 +126,9 @@ def plan(
 ) -> None:
     """Show what a build would do: what is stale, what is to be asked, and what that costs at most. Asks nothing."""
     with sentences():
-        if of_steps(recipe):
-            from flows import steps_commands
+        from flows import commands
 
-            asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
-            steps_commands.plan(asked_for, workspace)
-            return
-        from rich.console import Console
-
-        from flows.planned import plan_table
-        from pipelines.plan import make_plan
-        from pipelines.preflight import check_recipe
-
-        job = load(recipe, set_, limit, seed, workspace)
-        check_recipe(job.recipe)
-        Console(width=None if sys.stdout.isatty() else 140).print(plan_table(make_plan(job)))
+        commands.plan({"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}, workspace)
 
 
 @app.command()
@@ -206,19 +137,9 @@ def validate(
 ) -> None:
     """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
     with sentences():
-        if of_steps(recipe):
-            from flows import steps_commands
+        from flows import commands
 
-            steps_commands.validate({"name": recipe, "set": set_, "trust": trust}, workspace)
-            return
-        from pipelines.preflight import check
-        from pipelines.road.notes import notes
-
-        job = load(recipe, set_, None, None, workspace)
-        check(job)
-        for note in notes(job.recipe):
-            say(f"Note: {note}")
-        say(f"{recipe} is valid.")
+        commands.validate({"name": recipe, "set": set_, "trust": trust}, workspace)
 
 
 @app.command()
@@ -233,9 +154,9 @@ def show(
 ) -> None:
     """Show the pipeline that a recipe compiles to: what each step works on, reads, gives and asks. Starts nothing."""
     with sentences():
-        from flows import steps_commands
+        from flows import commands
 
-        steps_commands.show({"name": recipe, "set": set_, "trust": trust}, expand=expand, mermaid=mermaid)
+        commands.show({"name": recipe, "set": set_, "trust": trust}, expand=expand, mermaid=mermaid)
 
 
 @app.command()
@@ -248,16 +169,10 @@ def why(
     with sentences():
         from rich.console import Console
 
-        from flows.row_story import tell_row
+        from flows.story import tell
         from pipelines.explain.story import row_story
 
-        if (found := row_story(workspace, id, recipe)) is not None:
-            tell_row(found, Console())
-            return
-        from flows.story import tell
-        from pipelines.explain.why import story
-
-        tell(story(workspace, id), Console())
+        tell(row_story(workspace, id, recipe), Console())
 
 
 @app.command()
@@ -283,16 +198,11 @@ def verify_selftest(
 ) -> None:
     """Put every gold answer to its own verifier: itself = right; another row's, nothing, a refusal, all options = wrong."""
     with sentences():
-        if of_steps(recipe):
-            from flows.steps_job import job_of
-            from pipelines.step_calibration import selftest_verifiers as selftest
-
-            asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
-            say(text(selftest(job_of(asked_for, str(workspace)))))
-            return
+        from flows.job import job_of
         from pipelines.calibration import selftest_verifiers
 
-        say(text(selftest_verifiers(load(recipe, set_, limit, None, workspace))))
+        asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
+        say(text(selftest_verifiers(job_of(asked_for, str(workspace)))))
 
 
 @app.command("calibrate-judge")
@@ -305,19 +215,14 @@ def calibrate_judge(
 ) -> None:
     """Put right and wrong answers to the recipe's judge; report agreement, false accepts and false rejects."""
     with sentences():
+        from flows.job import job_of
         from flows.progress import Reporter
-        from pipelines import calibration
+        from pipelines.calibration import calibrate_judge as calibrate
 
+        asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
         reporter = Reporter()
         try:
-            if of_steps(recipe):
-                from flows.steps_job import job_of
-                from pipelines.step_calibration import calibrate_judge as calibrate
-
-                asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
-                say(text(calibrate(job_of(asked_for, str(workspace), progress=reporter))))
-                return
-            say(text(calibration.calibrate_judge(load(recipe, set_, limit, None, workspace, progress=reporter))))
+            say(text(calibrate(job_of(asked_for, str(workspace), progress=reporter))))
         finally:
             reporter.close()
 
@@ -338,9 +243,8 @@ def schedule(
 ) -> None:
     """Serve a Prefect deployment from this machine that builds the recipe on a schedule."""
     with sentences():
-        from flows.push import check_name, check_pictures, check_trial, find_token
-        from flows.schedule import serve
-        from pipelines.preflight import check
+        from flows import commands
+        from flows.push import check_name, find_token
         from schemas.errors import ConfigError
 
         if push_to is not None:
@@ -348,17 +252,5 @@ def schedule(
             find_token()
         elif public:
             raise ConfigError("--public is about pushing; name the dataset too: --push ORGANISATION/NAME.")
-        if of_steps(recipe):
-            from flows import steps_commands
-
-            asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
-            steps_commands.schedule(asked_for, workspace, cron, push_to, public=public)
-            return
-        from flows.build import build_flow
-
-        job = load(recipe, set_, limit, seed, workspace)
-        if push_to is not None:
-            check_trial(job.recipe.name)
-            check_pictures(job.recipe.release.images, recipe)
-        check(job)
-        serve(build_flow, job.recipe.name, job.recipe.model_dump(mode="json"), workspace, cron, push_to, public=public)
+        asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
+        commands.schedule(asked_for, workspace, cron, push_to, public=public)

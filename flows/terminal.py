@@ -50,21 +50,6 @@ def _fail(message: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def load(recipe: str, set_: list[str], limit: int | None, seed: int | None, workspace: Path, **more: Any) -> Any:
-    from pipelines.recipe.load import load_recipe
-    from pipelines.road.stage import Build
-    from pipelines.store.workspace import Workspace
-
-    return Build(load_recipe(recipe, set_, limit=limit, seed=seed), Workspace(workspace), **more)
-
-
-def of_steps(recipe: str) -> bool:
-    """Whether a recipe is a list of steps."""
-    from pipelines.job import has_steps
-
-    return has_steps(recipe)
-
-
 def text(table: Any) -> str:
     """A polars table as text, whole."""
     import polars as pl

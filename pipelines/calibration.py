@@ -1,54 +1,94 @@
-"""How far the checks themselves can be trusted: verifiers on answers whose verdicts are known, and the judge likewise."""
+"""How far the checks of a recipe can be trusted: verifiers and a judge, put to answers whose verdicts are known."""
+
+import tempfile
+from pathlib import Path
 
 import polars as pl
 
 from filters.verify import judge
 from filters.verify.selftest import COUNTS
-from pipelines.build import run_stages
-from pipelines.road.ask import ask
-from pipelines.road.stage import Asks, Build, Road, Stage
-from pipelines.road.stages import road
+from pipelines.compiler.columns import Node
+from pipelines.compiler.pipeline import Step
+from pipelines.job import Job
+from pipelines.run.asking import Asking
+from pipelines.run.context import StepContext
 from schemas.errors import ConfigError
+from schemas.step import Tables
 
 
-def selftest_verifiers(build: Build) -> pl.DataFrame:
-    """Put every gold answer of the recipe to its verifier; no model is asked. One row a source, kind and check."""
-    plan = run_stages(build, "ingest", "selftest")
-    record = plan.record(plan.stage("selftest"))
-    counts = pl.DataFrame(record["notes"]["verifiers"] if record else [], schema=COUNTS)
-    return counts.with_columns(share=pl.col("passed") / pl.col("tried"))
+def selftest_verifiers(job: Job) -> pl.DataFrame:
+    """Put every gold answer of the recipe to its verifier; no model is asked. One row a source, kind and check: COUNTS and
+    `share`, of what passed. Raises as a build does for sources that cannot be read."""
+    build, runner = job.build, job.runner
+    build.workspace.prepare(build.recipe.name)
+    with build.workspace.lock(build.recipe.name):
+        try:
+            for step in job.compiled.pipeline.steps[:2]:
+                runner.run(step)
+        finally:
+            build.close()
+    counts = pl.read_parquet(build.folder / "selftest" / "verifiers.parquet", glob=False)
+    return counts.select(list(COUNTS)).with_columns(share=pl.col("passed") / pl.col("tried"))
 
 
-def calibrate_judge(build: Build) -> pl.DataFrame:
-    """Put right and wrong answers to the recipe's judge and say how often it agrees.
+def calibrate_judge(job: Job) -> pl.DataFrame:
+    """Put right and wrong answers to the recipe's judge and say how often it agrees (`filters.verify.judge.calibrate`).
 
-    Right answers are the golds, wrong ones the golds of other rows of the same source and kind. Replies go through the
-    completions log, so asking again costs nothing. Raises ConfigError where the recipe has no judge.
+    Right answers are the golds, wrong ones the golds of other rows of the same source and kind. The judge is the first step
+    `judge` that compares `final` with the gold by a choice, of which the first means right. Replies go through the log.
+    Raises ConfigError where there is no such judge, or its prompt reads what only a reply has.
     """
-    if build.recipe.judge is None:
-        raise ConfigError(f"'{build.recipe.name}' has no `judge` section, so there is no judge to calibrate.")
-    run_stages(build, "ingest", "selftest")
-    plan = Road(build, (*road(build).stages, CALIBRATION))
-    run_stages(build, CALIBRATION.name, plan=plan)
-    verdicts = plan.table(CALIBRATION.name).select("id", "correct")
-    known = _rows(plan).select("id", "known")
-    return judge.calibrate(known.join(verdicts, on="id", how="left").collect())
+    step = _judge(job)
+    selftest_verifiers(job)
+    build, runner, samples = job.build, job.runner, _samples(job)
+    asked = judge.calibration_rows(samples, build.seed).sort("id")
+    rows = _put(step, asked, samples)
+    context = StepContext(build, step, runner.tables, runner.record)
+    with tempfile.TemporaryDirectory(prefix="curate-calibration-") as folder:
+        asking = Asking(build, step, context, lambda bucket: rows, [0], Path(folder))
+        asking.ask()
+        out = step.type.body(Tables(rows, {}, asking.answers(0)), step.config, context)
+    assert out.rows is not None
+    name = next(iter(step.gives))
+    said = out.rows.select("id", correct=pl.col(name) == step.config.reply.choice[0])
+    return judge.calibrate(asked.select("id", "known").join(said, on="id", how="left"))
 
 
-def _rows(plan: Road) -> pl.LazyFrame:
-    alive = plan.table("selftest").select("id")
-    samples = plan.table("ingest").join(alive, on="id", how="semi").collect()
-    return judge.calibration_rows(samples, plan.build.recipe.seed).lazy()
+def _judge(job: Job) -> Step:
+    for step in job.compiled.pipeline.steps:
+        compares = step.type.name == "judge" and {"final", "answer"} <= set(step.sources)
+        if compares and step.config.reply != "text" and step.config.reply.choice:
+            return step
+    raise ConfigError(
+        f"'{job.build.recipe.name}' has no `judge` step whose prompt compares {{{{ final }}}} with {{{{ answer }}}}, so "
+        "there is no judge to calibrate."
+    )
 
 
-CALIBRATION = Stage(
-    "calibration",
-    "verdicts",
-    1,
-    ("selftest",),
-    lambda recipe: recipe.judge,
-    ask,
-    Asks(lambda plan, stage: _rows(plan), judge.requests, judge.collect, most=lambda section: None),
-    number=99,
-)
-"""Beside the road: nothing reads it."""
+def _samples(job: Job) -> pl.DataFrame:
+    """The samples whose golds passed their self-test."""
+    first, after = job.compiled.pipeline.steps[0], job.compiled.pipeline.steps[2]
+    node = job.compiled.pipeline.names.node("sample")
+    columns = {
+        name: job.compiled.pipeline.names.find(Node("sample", frozenset({first.name})), (name,)) for name in _SHOWN
+    }
+    tables, buckets = job.runner.tables, range(job.runner.record.buckets)
+    return pl.concat([tables.current(node, columns, bucket, after.number) for bucket in buckets])
+
+
+_SHOWN = ("question", "options", "answer", "verifier", "source", "media")
+
+
+def _put(step: Step, asked: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
+    """The rows as the judge gets them. Raises ConfigError where it reads a column that is not known of a made-up answer."""
+    known = asked.select(
+        "id", "sample_id", "question", final="answer", answer="gold", parent_id="sample_id", made_by=pl.lit("")
+    )
+    known = known.join(samples.select(sample_id="id", options="options", media="media"), on="sample_id", how="left")
+    strange = [name for name in step.sources if name not in known.columns]
+    if strange:
+        raise ConfigError(
+            f"{step.place}: {step.name}: its prompt reads `{strange[0]}`, which made-up answers have not; only a judge of "
+            "question, answer and final can be calibrated."
+        )
+    return known.sort("id")

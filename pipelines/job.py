@@ -13,10 +13,7 @@ from pipelines.compiler.compile import Entry, compile_steps
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.recipe.document import Document, load_document
 from pipelines.recipe.extensions import load_uses
-from pipelines.recipe.library import find_recipe
-from pipelines.recipe.own_files import read_text
 from pipelines.recipe.typed import typed_steps
-from pipelines.recipe.yaml12 import read_yaml
 from pipelines.run.build import Build
 from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
@@ -35,13 +32,6 @@ class Compiled:
 
     document: Document
     pipeline: Pipeline
-
-
-def has_steps(name: str) -> bool:
-    """Whether a recipe is a list of steps. Raises ConfigError where there is no such recipe, or it is no YAML."""
-    path = find_recipe(name)
-    tree, _ = read_yaml(read_text(path, str(path))[0], lambda line: f"{path}:{line}")
-    return isinstance(tree, dict) and ("steps" in tree or "extends" in tree)
 
 
 def compile_recipe(

@@ -1,114 +1,175 @@
-"""The bill before the meal: which stages are stale, which completions are missing, what they will roughly cost.
+"""The bill before the meal: which steps are stale, which completions are missing, what they will cost at most.
 
-Where a stage's inputs are there, its prompts are rendered and the missing keys counted exactly. Where they are not yet
-(captions that nobody wrote), the count is an upper bound from the samples. Tokens and seconds are estimated from what
-the same model did for the same stage before, and left open where it never did anything.
+Where all that a step reads is fresh, its prompts are rendered and the missing keys counted. Where it is not yet (captions
+that nobody wrote), there is an upper bound: the rows counted in the sources, times what each step makes of a row. Tokens and
+seconds are told from what the same step took before, in this build or in a trial of it; without that a reply is as long as
+its limit, and seconds are unknown.
 """
 
 import tempfile
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import polars as pl
-
-from pipelines.road.ask import write_wanted
-from pipelines.road.stage import Build, Road, Stage, count_rows
-from pipelines.road.stages import road
-from pipelines.run.refusals import Refusals
-from pipelines.store.workspace import write_table
+from pipelines.compiler.columns import Node
+from pipelines.compiler.pipeline import Step
+from pipelines.job import Job
+from pipelines.run.asking import Missing
+from pipelines.run.runner import Runner
+from pipelines.sources.read import count_rows
+from pipelines.store.build_record import read_record
+from pipelines.store.workspace import TRIAL, Workspace
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One stage of a plan. `missing` is samples to ask (None: the stage asks no model).
+class Cost:
+    """What is to be asked of one model; None is unknown.
 
-    A stage is not `fresh` either where one that it reads is not: whether it has work to do is seen when that one has run.
+    `estimated` says that tokens are told from what was asked before, and are not the most that a reply may take. Without
+    that `prompt_tokens` are unknown, and dollars are those of replies. A server without a price has no known dollars.
     """
 
-    stage: str
-    fresh: bool
-    missing: int | None = None
-    exact: bool = True
-    tokens: int | None = None
+    model: str
+    samples: int | None
+    exact: bool
+    estimated: bool = False
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
     seconds: float | None = None
     dollars: float | None = None
 
 
-def make_plan(build: Build) -> list[Planned]:
-    """What a build would do, stage by stage. Loads no model and writes nothing into the workspace."""
-    plan = road(build)
-    stale = {stage.name for stage in plan.stale()}
-    return [_plan_stage(build, plan, stage, stale) for stage in plan.stages]
+@dataclass(frozen=True)
+class Planned:
+    """One step. `stale` of its `buckets` are to be computed; `after` names the nearest step before it that has work to do,
+    after which it may have some too. `rows` are those that it gets, at most."""
+
+    step: str
+    stale: int
+    buckets: int
+    after: str | None
+    rows: int | None
+    costs: tuple[Cost, ...] = ()
+
+    @property
+    def fresh(self) -> bool:
+        return not self.stale and self.after is None
 
 
-def _plan_stage(build: Build, plan: Road, stage: Stage, stale: Set[str]) -> Planned:
-    fresh = stage.name not in stale
-    if stage.asks is None and stage.computes is None:
-        return Planned(stage.name, fresh)
-    if fresh:
-        return Planned(stage.name, True, 0, True, 0, 0.0, 0.0)
-    missing, exact = _missing(build, plan, stage, ready=stale.isdisjoint(plan.draws_on(stage)))
-    return _price(build, plan, stage, missing, exact)
+def make_plan(job: Job) -> list[Planned]:
+    """What a build would do, step by step. Loads no model, and writes nothing into the workspace."""
+    return _Plan(job).steps()
 
 
-def _missing(build: Build, plan: Road, stage: Stage, *, ready: bool) -> tuple[dict[str, int] | None, bool]:
-    """Samples to ask of each model, and whether that number is exact."""
-    if stage.computes is not None:
-        if ready:
-            return stage.computes.missing(build, stage, plan), True
-        samples = _samples(build, plan)
-        most = stage.computes.most(build)
-        return None if samples is None else {name: samples * count for name, count in most.items()}, False
-    assert stage.asks is not None
-    models, section = stage.models(build.recipe), stage.section(build.recipe)
-    if ready:
-        found = {}
-        with tempfile.TemporaryDirectory() as scratch:
-            names = ("input", "wanted", "unlogged", "missing")
-            input_, wanted, unlogged, out = (Path(scratch) / f"{name}.parquet" for name in names)
-            write_table(stage.asks.rows(plan, stage), input_)
-            journalled = build.log.journalled().lazy()  # a build that was killed left answers there
-            for model in models:
-                write_wanted(input_, model, build.identities[model], stage.asks.requests, section, wanted)
-                write_table(pl.scan_parquet(wanted).join(journalled, on="key", how="anti"), unlogged)
-                total = build.log.missing(unlogged, out)
-                found[model] = Refusals(build, model, wanted).leave_out(out, total)
-        return found, stage.asks.exact(section)
-    bill, samples = stage.asks.most(section), _samples(build, plan)
-    if bill is None or samples is None:
-        return None, False
-    calls = dict.fromkeys(models, bill) if isinstance(bill, int) else bill
-    return {model: samples * call for model, call in calls.items()}, False
+class _Plan:
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._runner: Runner = job.runner
+        self._trial = _records(job.build.workspace, f"{job.build.recipe.name}{TRIAL}")
+        self._work: dict[str, bool] = {}
+        self._made: dict[str, int | None] = {}
+
+    def steps(self) -> list[Planned]:
+        return [self._step(step) for step in self._job.compiled.pipeline.steps]
+
+    def _step(self, step: Step) -> Planned:
+        record = self._runner.record
+        stale = record.stale(step) if record.buckets else []
+        givers = {giver for giver, _ in self._runner.tables.addresses(step)} - {step.name}
+        waits = [
+            other.name
+            for other in self._job.compiled.pipeline.before(step)
+            if other.name in givers and self._work[other.name]
+        ]
+        self._work[step.name] = bool(stale or waits or not record.buckets)
+        rows = self._rows(step.node) if step.number else self._samples()
+        costs: tuple[Cost, ...] = ()
+        if step.asks and self._work[step.name]:
+            missing = self._missing(step, stale, rows, ready=not waits)
+            costs = tuple(self._cost(step, model, found) for model, found in missing.items())
+        self._made[step.name] = self._makes(step, rows)
+        number = record.buckets or (0 if step.number else 1)
+        return Planned(
+            step.name, len(stale) if record.buckets else number, number, waits[-1] if waits else None, rows, costs
+        )
+
+    def _missing(self, step: Step, stale: list[int], rows: int | None, *, ready: bool) -> dict[str, Missing]:
+        if ready and self._runner.record.buckets:
+            with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:
+                return self._runner.missing(step, stale, Path(folder))
+        assert step.type.asks is not None
+        most = step.type.asks.most(step.config)
+        samples = None if rows is None or most is None else rows * most
+        return dict.fromkeys(step.models, Missing(samples, False))
+
+    def _samples(self) -> int | None:
+        """How many samples the sources give at most."""
+        record = self._runner.record.step(self._job.compiled.pipeline.steps[0].name)
+        if record is not None and not self._work.get("ingest"):
+            return int(record["in"])
+        recipe = self._job.build.recipe
+        counted = [count_rows(source, recipe.limit) for source in recipe.sources]
+        known = [n for n in counted if n is not None]
+        total = sum(known) if len(known) == len(counted) else None
+        return min((n for n in (total, recipe.limit) if n is not None), default=None)
+
+    def _rows(self, node: Node) -> int | None:
+        """How many rows a node has at most: those that nothing has dropped yet are not told apart."""
+        found = [self._made[maker] for maker in node.makers]
+        return None if None in found else sum(n for n in found if n is not None)
+
+    def _makes(self, step: Step, rows: int | None) -> int | None:
+        """How many rows a step makes at most; those that it made, where it has nothing to do."""
+        if step.makes is None:
+            return None
+        record = self._runner.record.step(step.name)
+        if record is not None and not self._work[step.name]:
+            return int(record["kept"])
+        each = 1 if step.number == 0 else step.type.fan(step.config)
+        return None if rows is None or each is None else rows * each
+
+    def _cost(self, step: Step, model: str, missing: Missing) -> Cost:
+        cost, price = Cost(model, missing.samples, missing.exact), self._job.build.recipe.models[model]
+        if missing.samples is None:
+            return cost
+        priced = price.engine != "openai" or price.price_in or price.price_out
+        asked = self._asked_before(step, model)
+        if asked is not None:
+            share = missing.samples / asked["samples"]
+            sent, replied = (_times(asked[kind], share) for kind in ("prompt_tokens", "completion_tokens"))
+            dollars = None
+            if priced and sent is not None and replied is not None:
+                dollars = (sent * price.price_in + replied * price.price_out) / 1e6
+            seconds = asked["seconds"] * share
+            return replace(
+                cost, estimated=True, prompt_tokens=sent, reply_tokens=replied, seconds=seconds, dollars=dollars
+            )
+        limit = _value(step.config, step.type.asks.limit) if step.type.asks is not None else None
+        tokens = None if limit is None else missing.samples * int(limit)
+        dollars = tokens * price.price_out / 1e6 if priced and tokens is not None else None
+        return replace(cost, reply_tokens=tokens, seconds=None if missing.samples else 0.0, dollars=dollars)
+
+    def _asked_before(self, step: Step, model: str) -> Mapping[str, Any] | None:
+        """What the step asked of a model when it last asked any, in this build, else in a trial of it."""
+        for record in (self._runner.record.step(step.name), self._trial.get(step.name)):
+            found = (record or {}).get("asked", {}).get(model)
+            if found and found["samples"]:
+                return found  # type: ignore[no-any-return]
+        return None
 
 
-def _samples(build: Build, plan: Road) -> int | None:
-    """How many samples there are, or may be at most; None where no source is limited and none was read."""
-    if "ingest" in plan and plan.is_fresh(plan.stage("ingest")):
-        return count_rows(plan.path("ingest"))
-    limits = [source.limit for source in build.recipe.sources]
-    known = [build.recipe.limit] if build.recipe.limit else limits
-    return sum(k for k in known if k) if all(known) else None
+def _times(count: int | None, share: float) -> int | None:
+    return None if count is None else round(count * share)
 
 
-def _price(build: Build, plan: Road, stage: Stage, missing: dict[str, int] | None, exact: bool) -> Planned:
-    """Tokens, seconds and dollars from the stage's last receipts."""
-    if missing is None:
-        return Planned(stage.name, False, None, exact)
-    total, seconds = sum(missing.values()), 0.0
-    tokens: float | None = 0.0
-    dollars: float | None = 0.0
-    for name, count in missing.items():
-        asked = (plan.record(stage) or {}).get("asked", {}).get(name)
-        if not asked or not asked["samples"]:
-            return Planned(stage.name, False, total, exact)
-        share = count / asked["samples"]
-        seconds += asked["seconds"] * share
-        if tokens is None or dollars is None or None in (asked["prompt_tokens"], asked["completion_tokens"]):
-            tokens = dollars = None  # a server that does not count: unknown is not zero
-            continue
-        prompt, reply = asked["prompt_tokens"] * share, asked["completion_tokens"] * share
-        model = build.recipe.models[name]
-        tokens += prompt + reply
-        dollars += (prompt * model.price_in + reply * model.price_out) / 1e6
-    return Planned(stage.name, False, total, exact, None if tokens is None else round(tokens), seconds, dollars)
+def _records(workspace: Workspace, name: str) -> Mapping[str, Any]:
+    steps: Mapping[str, Any] = (read_record(workspace.build(name)) or {}).get("steps", {})
+    return steps
+
+
+def _value(config: Any, key: str) -> Any:
+    """What a dotted key of a section holds; None where it has none."""
+    for name in key.split("."):
+        config = getattr(config, name, None)
+    return config

@@ -21,10 +21,6 @@ RETIRED = re.compile(
 ALLOWED = {
     "pipelines/run/driver.py": "serves the fixed stages too, and goes over with them",
     "pipelines/run/warnings.py": "warnings of the fixed stages; goes with them",
-    "pipelines/recipe/recipe.py": "the old grammar; goes with it",
-    "pipelines/recipe/load.py": "the old grammar; goes with it",
-    "pipelines/recipe/sections.py": "the old grammar; goes with it",
-    "pipelines/recipe/unused.py": "the old grammar; goes with it",
     "pipelines/steps/checks.py": "`Told` is a type of generators/checks",
     "pipelines/steps/check_variants.py": "`Told` and `pictures` are names of generators/checks",
     "pipelines/steps/checks_section.py": "`told apart` is English",

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.explain.step_build import StepBuild, StepFacts
+from pipelines.explain.recorded import RecordedBuild, StepFacts
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.step_tables import REQUESTED
@@ -39,7 +39,7 @@ class Exchange:
 
 
 def exchanges(
-    workspace: Workspace, build: StepBuild, step: StepFacts, bucket: int, row: str, made: str | None = None
+    workspace: Workspace, build: RecordedBuild, step: StepFacts, bucket: int, row: str, made: str | None = None
 ) -> list[Exchange]:
     """What `step` asked about `row`, in the order in which it asked. With `made`, an id of a row that a reply became or
     would have become, only that reply and what was tried before and after it for its sake."""

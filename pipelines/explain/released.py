@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.rows import Found, parents
-from pipelines.explain.step_build import StepBuild
 from pipelines.store.workspace import Workspace
 
 _BESIDE = frozenset({"rollouts", "images", "pictures"})
@@ -22,14 +22,14 @@ class Place(NamedTuple):
     own: bool
 
 
-def places(workspace: Workspace, build: StepBuild, row: Found) -> list[Place]:
+def places(workspace: Workspace, build: RecordedBuild, row: Found) -> list[Place]:
     """The configs of the build's release that the row stands in; only what its latest release step wrote is looked at."""
     line = [row, *parents(build, row)]
     samples = [one.id for one in line if one.unit == "sample"]
     return [place for release in _releases(workspace, build) for place in _in(release, row, samples[:1])]
 
 
-def refusals(workspace: Workspace, build: StepBuild, row: Found) -> Iterator[dict[str, Any]]:
+def refusals(workspace: Workspace, build: RecordedBuild, row: Found) -> Iterator[dict[str, Any]]:
     """Why a release step left the row out although it was alive: rows of its table of drops (`step, reason, evidence`)."""
     for release in _releases(workspace, build):
         path = release / "dropped.parquet"
@@ -41,7 +41,7 @@ def refusals(workspace: Workspace, build: StepBuild, row: Found) -> Iterator[dic
                 yield from mine.iter_rows(named=True)
 
 
-def _releases(workspace: Workspace, build: StepBuild) -> Iterator[Path]:
+def _releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
     for step in build.steps:
         path = build.folder / step.name / "version.parquet"
         if step.type == "release" and build.record(step.name) is not None and path.is_file():

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipelines.explain.step_build import StepBuild, StepFacts
+from pipelines.explain.recorded import RecordedBuild, StepFacts
 from pipelines.store.step_tables import DROPS, ROWS, part
 
 
@@ -20,7 +20,7 @@ class Found(NamedTuple):
     made: bool = True
 
 
-def find(build: StepBuild, prefix: str) -> list[Found]:
+def find(build: RecordedBuild, prefix: str) -> list[Found]:
     """All rows whose ids start with `prefix`, in the order of the steps that made them, each once."""
     found: dict[str, Found] = {}
     for step in build.steps:
@@ -34,7 +34,7 @@ def find(build: StepBuild, prefix: str) -> list[Found]:
     return list(found.values())
 
 
-def by_id(build: StepBuild, id_: str, bucket: int) -> Found | None:
+def by_id(build: RecordedBuild, id_: str, bucket: int) -> Found | None:
     """A row that some step made, in a bucket."""
     for step in build.steps:
         table = build.table(step.name, ROWS, bucket) if step.makes else None
@@ -43,19 +43,19 @@ def by_id(build: StepBuild, id_: str, bucket: int) -> Found | None:
     return None
 
 
-def row_of(build: StepBuild, step: str, table: str, bucket: int, id_: str) -> dict[str, Any] | None:
+def row_of(build: RecordedBuild, step: str, table: str, bucket: int, id_: str) -> dict[str, Any] | None:
     """The row of that id in a table of a step."""
     rows = build.table(step, table, bucket)
     found = None if rows is None else rows.filter(pl.col("id") == id_)
     return found.row(0, named=True) if found is not None and found.height else None
 
 
-def parent_of(build: StepBuild, row: Found) -> str | None:
+def parent_of(build: RecordedBuild, row: Found) -> str | None:
     found = row_of(build, row.step.name, ROWS if row.made else DROPS, row.bucket, row.id)
     return None if found is None else found["parent_id"]
 
 
-def parents(build: StepBuild, row: Found) -> list[Found]:
+def parents(build: RecordedBuild, row: Found) -> list[Found]:
     """What a row was made from, the nearest first, up to a sample of the sources."""
     found: list[Found] = []
     while (id_ := parent_of(build, found[-1] if found else row)) is not None:
@@ -74,7 +74,7 @@ class Brood(NamedTuple):
     lost: tuple[tuple[str, str], ...]
 
 
-def made_from(build: StepBuild, step: StepFacts, bucket: int, ids: set[str]) -> Brood:
+def made_from(build: RecordedBuild, step: StepFacts, bucket: int, ids: set[str]) -> Brood:
     """What a step made of the rows `ids`."""
     rows, drops = build.table(step.name, ROWS, bucket), build.table(step.name, DROPS, bucket)
     wanted = pl.col("parent_id").is_in(list(ids))
@@ -83,7 +83,7 @@ def made_from(build: StepBuild, step: StepFacts, bucket: int, ids: set[str]) -> 
     return Brood(step, made, lost)
 
 
-def descendants(build: StepBuild, row: Found) -> Iterator[Brood]:
+def descendants(build: RecordedBuild, row: Found) -> Iterator[Brood]:
     """All that was made from a row, directly or not, by the steps that made it, in their order."""
     known = {row.id}
     for step in build.steps:

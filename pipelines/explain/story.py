@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.explain.asked import Exchange, exchanges
+from pipelines.explain.query import find_build
+from pipelines.explain.recorded import RecordedBuild, StepFacts, recorded_builds
 from pipelines.explain.released import Place, places, refusals
 from pipelines.explain.rows import Brood, Found, descendants, find, made_from, parents, row_of
-from pipelines.explain.step_build import StepBuild, StepFacts, step_builds
 from pipelines.store.step_tables import DROPS, RETIRED, ROWS
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
@@ -56,20 +57,22 @@ class RowStory:
     others: list[str]
 
 
-def row_story(workspace: Path, id_: str, recipe: str | None = None) -> RowStory | None:
-    """The story of the row whose id is or starts with `id_`; None where no build of steps has one.
+def row_story(workspace: Path, id_: str, recipe: str | None = None) -> RowStory:
+    """The story of the row whose id is or starts with `id_`.
 
-    The row may be of any unit, dropped ones and those that a step could not make among them. Raises ConfigError where
-    several rows have ids that start so, with their units; for fewer characters than SHORTEST; for an unknown `recipe`.
+    The row may be of any unit, dropped ones and those that a step could not make among them. Raises ConfigError where no
+    row has such an id, or several have, with their units; for fewer characters than SHORTEST; for an unknown `recipe`.
     """
-    builds = [build for build in step_builds(workspace) if recipe in (None, build.name)]
-    if builds and len(id_) < SHORTEST:
+    builds = [build for build in recorded_builds(workspace) if recipe in (None, build.name)]
+    if not builds:
+        find_build(workspace, recipe)
+    if len(id_) < SHORTEST:
         raise ConfigError(f"'{id_}' is too short: give at least {SHORTEST} characters of the id.")
     found = [(build, row) for build in builds for row in find(build, id_)]
     exact = [pair for pair in found if pair[1].id == id_]
     found = exact or found
     if not found:
-        return None
+        raise ConfigError(f"No row of {workspace} has an id that starts with '{id_}'. `curate query` can list ids.")
     ids = {row.id: row for _, row in found}
     if len(ids) > 1:
         listed = ", ".join(f"{row.id} ({row.unit})" for row in list(ids.values())[:_LISTED])
@@ -79,7 +82,7 @@ def row_story(workspace: Path, id_: str, recipe: str | None = None) -> RowStory 
     return story_of(Workspace(workspace), build, row, [other.name for other, _ in found[1:]])
 
 
-def story_of(workspace: Workspace, build: StepBuild, row: Found, others: list[str] | None = None) -> RowStory:
+def story_of(workspace: Workspace, build: RecordedBuild, row: Found, others: list[str] | None = None) -> RowStory:
     """The story of a row of one build; `others` are builds that have it too."""
     above = parents(build, row)
     gone = next((drop for one in above if (drop := _drop(build, one)) is not None), None)
@@ -96,7 +99,7 @@ def story_of(workspace: Workspace, build: StepBuild, row: Found, others: list[st
     return RowStory(build.name, row, chapters, relatives, list(descendants(build, row)), released, end, others or [])
 
 
-def _drop(build: StepBuild, row: Found) -> tuple[StepFacts, str] | None:
+def _drop(build: RecordedBuild, row: Found) -> tuple[StepFacts, str] | None:
     """Which step dropped a row, and why."""
     for step in build.steps:
         if not step.makes and step.unit == row.unit:
@@ -106,7 +109,7 @@ def _drop(build: StepBuild, row: Found) -> tuple[StepFacts, str] | None:
     return None
 
 
-def _chapters(workspace: Workspace, build: StepBuild, row: Found, until: int) -> Iterator[Chapter]:
+def _chapters(workspace: Workspace, build: RecordedBuild, row: Found, until: int) -> Iterator[Chapter]:
     """In step order; `until` is the number of the step that dropped what the row was made from."""
     yield _birth(workspace, build, row)
     ended = not row.made
@@ -127,7 +130,7 @@ def _chapters(workspace: Workspace, build: StepBuild, row: Found, until: int) ->
                 ended = chapter.what == "dropped"
 
 
-def _birth(workspace: Workspace, build: StepBuild, row: Found) -> Chapter:
+def _birth(workspace: Workspace, build: RecordedBuild, row: Found) -> Chapter:
     """How the row came to be, or could not."""
     table = ROWS if row.made else DROPS
     found = row_of(build, row.step.name, table, row.bucket, row.id) or {}
@@ -138,7 +141,7 @@ def _birth(workspace: Workspace, build: StepBuild, row: Found) -> Chapter:
     return Chapter(row.step, "not made", _evidence(found), found.get("reason", ""), asked)
 
 
-def _visit(workspace: Workspace, build: StepBuild, step: StepFacts, row: Found) -> Chapter | None:
+def _visit(workspace: Workspace, build: RecordedBuild, step: StepFacts, row: Found) -> Chapter | None:
     """What a step that makes no rows did with this one; None where its `where` passed it by."""
     asked = exchanges(workspace, build, step, row.bucket, row.id)
     drop = row_of(build, step.name, DROPS, row.bucket, row.id)
@@ -151,7 +154,7 @@ def _visit(workspace: Workspace, build: StepBuild, step: StepFacts, row: Found) 
 
 
 def _offspring(
-    workspace: Workspace, build: StepBuild, step: StepFacts, row: Found, *, ended: bool
+    workspace: Workspace, build: RecordedBuild, step: StepFacts, row: Found, *, ended: bool
 ) -> Iterator[Chapter]:
     """What a step made of the row."""
     brood = made_from(build, step, row.bucket, {row.id})
@@ -161,7 +164,7 @@ def _offspring(
         yield Chapter(step, "passed by")
 
 
-def _values(build: StepBuild, step: StepFacts, row: Found) -> dict[str, Any] | None:
+def _values(build: RecordedBuild, step: StepFacts, row: Found) -> dict[str, Any] | None:
     found = row_of(build, step.name, ROWS, row.bucket, row.id)
     return None if found is None else _own(found)
 
@@ -179,7 +182,7 @@ def _evidence(drop: dict[str, Any]) -> dict[str, Any]:
 
 
 def _end(
-    build: StepBuild,
+    build: RecordedBuild,
     row: Found,
     chapters: list[Chapter],
     gone: tuple[StepFacts, str] | None,
@@ -199,7 +202,7 @@ def _end(
     return _alive(build, chapters, released)
 
 
-def _alive(build: StepBuild, chapters: list[Chapter], released: list[Place]) -> str:
+def _alive(build: RecordedBuild, chapters: list[Chapter], released: list[Place]) -> str:
     """Where a row that nothing dropped is."""
     refused = next((c for c in chapters if c.what == "unreleased"), None)
     own = [place for place in released if place.own]

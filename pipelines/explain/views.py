@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.explain.step_build import Column, StepBuild, StepFacts, plural
+from pipelines.explain.recorded import Column, RecordedBuild, StepFacts, plural
 from pipelines.store.read_only_sql import connect
 from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS
 from pipelines.store.workspace import Workspace
@@ -24,7 +24,7 @@ from pipelines.store.workspace import Workspace
 _LOGS = ("completions", "failures", "prompts", "dropped", "asked")
 
 
-def open_views(workspace: Workspace, build: StepBuild) -> Any:
+def open_views(workspace: Workspace, build: RecordedBuild) -> Any:
     """A DuckDB connection with the views of a build. The caller closes it, and locks it before foreign SQL runs."""
     db = connect()
     for name, query in views(workspace, build).items():
@@ -32,7 +32,7 @@ def open_views(workspace: Workspace, build: StepBuild) -> Any:
     return db
 
 
-def views(workspace: Workspace, build: StepBuild) -> dict[str, str]:
+def views(workspace: Workspace, build: RecordedBuild) -> dict[str, str]:
     """The SQL of all views, by name, in the order in which they can be made."""
     found: dict[str, str] = {}
     ran = [step for step in build.steps if build.parts(step.name, ROWS)]
@@ -56,14 +56,14 @@ def views(workspace: Workspace, build: StepBuild) -> dict[str, str]:
     return found | _logs(workspace)
 
 
-def _drops(build: StepBuild, steps: Iterable[StepFacts]) -> Iterator[str]:
+def _drops(build: RecordedBuild, steps: Iterable[StepFacts]) -> Iterator[str]:
     for step in steps:
         if paths := build.parts(step.name, DROPS):
             facts = f"{_text(step.name)} AS step, {_text(step.unit)} AS unit"
             yield f"SELECT {facts}, id, parent_id, reason, evidence FROM ({_files(paths)})"
 
 
-def _gone(build: StepBuild, steps: list[StepFacts]) -> str:
+def _gone(build: RecordedBuild, steps: list[StepFacts]) -> str:
     """The ids of rows that a step dropped, and of all that was made of them."""
     gates = [s for s in steps if not s.makes and build.parts(s.name, DROPS)]
     made = _union(f"SELECT id, parent_id FROM ({_files(build.parts(s.name, ROWS))})" for s in steps if s.makes)
@@ -76,7 +76,7 @@ def _gone(build: StepBuild, steps: list[StepFacts]) -> str:
     )
 
 
-def _unit(build: StepBuild, steps: list[StepFacts], unit: str) -> str:
+def _unit(build: RecordedBuild, steps: list[StepFacts], unit: str) -> str:
     """The living rows of a unit with their current values."""
     makers = [s for s in steps if s.makes and s.unit == unit]
     rows = _union(
@@ -100,7 +100,7 @@ def _unit(build: StepBuild, steps: list[StepFacts], unit: str) -> str:
     )
 
 
-def _overlay(build: StepBuild, givers: tuple[str, ...], columns: list[Column]) -> str:
+def _overlay(build: RecordedBuild, givers: tuple[str, ...], columns: list[Column]) -> str:
     """`id` and columns, of each row the values of the last giver that wrote it."""
     named = ", ".join(f"{_name(c.column)} AS {_name(c.name)}" for c in columns)
     tables = [

@@ -18,8 +18,6 @@ from pipelines.release.manifest import read_manifest
 from pipelines.store.workspace import replacing, store_errors, write_json
 from schemas.errors import ConfigError
 
-STEPS_TEMPLATE = Path(__file__).parents[2] / "data_cards" / "steps_card.md.jinja"
-"""The template of releases whose recipes are lists of steps."""
 TEMPLATE = Path(__file__).parents[2] / "data_cards" / "card.md.jinja"
 
 PURPOSES = {
@@ -86,8 +84,7 @@ def render_card(
     }
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
-    ours = STEPS_TEMPLATE if "steps" in manifest else TEMPLATE
-    return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or ours), label, names)}"
+    return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or TEMPLATE), label, names)}"
 
 
 def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:

@@ -48,7 +48,7 @@ def test_every_command_has_help(command: str) -> None:
         (("build", "quickstart", "--set", "steps.rollout.nn=3"), "unknown key 'steps.rollout.nn'. Did you mean 'n'?"),
         (("build", "nowhere.yaml"), "There is no recipe file 'nowhere.yaml'."),
         (("plan", "quickstart", "--set", "steps.scored.tags=thnk_answer"), "no tag schema 'thnk_answer'. Did you"),
-        (("why", "abc"), "No row of"),
+        (("why", "abc"), "There is no build in"),
         (("query", "SELECT 1"), "There is no build in"),
         (("query", " ;"), "A query is needed, such as: curate query 'SHOW TABLES'."),
         (("gc", "-w", "typo"), "There is no workspace typo. Name the one that builds wrote with --workspace."),

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
-
-from flows.cli import app
 from pipelines.build import run_build
 from pipelines.recipe.load import load_recipe
 from pipelines.road.stage import Build
 from pipelines.road.stages import road
 from pipelines.road.steps.split import released_sides
+from typer.testing import CliRunner
+
+from flows.cli import app
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 

@@ -5,13 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import net
+import polars as pl
 import pytest
-from translate import translate
+from accounts import unaccounted
 
 from pipelines.job import Job, compile_recipe, open_job
-from pipelines.recipe.library import find_recipe
-from pipelines.recipe.yaml12 import read_yaml
 
 LIMIT = 14
 CONFIGS = ("sft", "rl", "holdout", "control", "unfiltered", "rollouts")
@@ -19,16 +17,10 @@ CONFIGS = ("sft", "rl", "holdout", "control", "unfiltered", "rollouts")
 pytestmark = pytest.mark.slow
 
 
-def quickstart(folder: Path) -> str:
-    """The quickstart with few scenes, in steps."""
-    tree, _ = read_yaml(find_recipe("quickstart").read_text(), lambda line: f"line {line}")
-    return net.write(folder / "quickstart.yaml", tree if "steps" in tree else translate(tree))
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("quickstart")
-    job = open_job(compile_recipe(quickstart(folder), limit=LIMIT), folder / "out")
+    job = open_job(compile_recipe("quickstart", limit=LIMIT), folder / "out")
     job.run()
     return job
 
@@ -38,7 +30,7 @@ def replayed(built: Job, folder: Path, workers: int, buckets: int | None) -> Job
     out = folder / "out"
     for logs in ("log", "media"):
         shutil.copytree(built.build.workspace.root / logs, out / logs)
-    compiled = compile_recipe(quickstart(folder), [f"driver.workers={workers}"], limit=LIMIT)
+    compiled = compile_recipe("quickstart", [f"driver.workers={workers}"], limit=LIMIT)
     job = open_job(compiled, out, replay=True, buckets=buckets)
     job.run()
     return job
@@ -51,7 +43,7 @@ def content(job: Job) -> Any:
 
 def rows(job: Job, config: str) -> list[dict[str, Any]]:
     assert job.release is not None
-    return net.rows(job.release, config).to_dicts()
+    return pl.read_parquet(sorted((job.release / config).glob("*.parquet"))).to_dicts()
 
 
 @pytest.mark.parametrize(("workers", "buckets"), [(1, None), (2, 4), (7, 1), (7, 4)])
@@ -59,7 +51,7 @@ def test_a_replay_releases_the_same(built: Job, tmp_path: Path, workers: int, bu
     job = replayed(built, tmp_path, workers, buckets)
     for config in CONFIGS:
         assert rows(job, config) == rows(built, config), config
-    assert list(net.unaccounted(job)) == []
+    assert list(unaccounted(job)) == []
     assert content(job) == content(built)
     assert job.release is not None and built.release is not None
     files = [{p.relative_to(r): p.read_bytes() for p in r.rglob("*.parquet")} for r in (job.release, built.release)]

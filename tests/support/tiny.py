@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from flows.steps_funnel import funnel_rows
+from flows.funnel import funnel_rows
 from generators.scenes import iter_scenes, questions, render
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.store.completions import CompletionsLog

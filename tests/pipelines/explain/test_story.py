@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from filters.promote import STEP as PROMOTE
 from flows.cli import app
-from flows.row_story import tell_row
+from flows.story import tell
 from generators.ask import STEP as ASK
 from pipelines.compiler.compile import Entry, compile_steps
 from pipelines.explain.query import open_tables
@@ -78,10 +78,8 @@ def sample(built: Runner, answer: str) -> str:
     return str(found["id"][0])
 
 
-def tell(built: Runner, id_: str) -> RowStory:
-    found = row_story(built.build.workspace.root, id_)
-    assert found is not None
-    return found
+def read(built: Runner, id_: str) -> RowStory:
+    return row_story(built.build.workspace.root, id_)
 
 
 def did(story: RowStory) -> list[tuple[str, str]]:
@@ -90,12 +88,12 @@ def did(story: RowStory) -> list[tuple[str, str]]:
 
 def printed(story: RowStory) -> str:
     out = StringIO()
-    tell_row(story, Console(file=out, width=80))
+    tell(story, Console(file=out, width=80))
     return out.getvalue()
 
 
 def test_the_chapters_of_a_sample_are_in_step_order(built: Runner) -> None:
-    story = tell(built, sample(built, "2"))
+    story = read(built, sample(built, "2"))
     assert did(story) == [
         ("ingest", "made"),
         ("size", "gave"),
@@ -109,20 +107,20 @@ def test_the_chapters_of_a_sample_are_in_step_order(built: Runner) -> None:
 
 
 def test_a_row_that_where_left_out_was_passed_by(built: Runner) -> None:
-    story = tell(built, sample(built, "0"))
+    story = read(built, sample(built, "0"))
     assert ("late", "passed by") in did(story)
     assert "it works on rows where answer = '2'" in " ".join(printed(story).split())
 
 
 def test_a_drop_ends_the_story_with_its_reason(built: Runner) -> None:
-    story = tell(built, sample(built, "4"))
+    story = read(built, sample(built, "4"))
     assert did(story)[-1] == ("four", "dropped")
     assert story.end == "Dropped by four: four:cut."
     assert did(story).count(("late", "passed by")) == 1
 
 
 def test_what_was_asked_and_replied_is_told_with_how_it_was_read(built: Runner) -> None:
-    story = tell(built, sample(built, "2"))
+    story = read(built, sample(built, "2"))
     [exchange] = next(chapter for chapter in story.chapters if chapter.step.name == "size").asked
     assert exchange.messages == [{"role": "user", "content": [{"text": "What is 1 + 1?"}]}]
     assert exchange.constraint == {"kind": "choice", "value": '["small", "large"]'}
@@ -146,7 +144,7 @@ def test_queries_join_what_was_asked_with_the_logs(built: Runner) -> None:
 def test_a_trace_has_its_own_reply_and_its_parents(built: Runner, index: int) -> None:
     mine = rows(built, "trace").filter((pl.col("sample_id") == sample(built, "2")) & (pl.col("index") == index))
     id_ = str(mine["id"][0])
-    story = tell(built, id_[:10])
+    story = read(built, id_[:10])
     assert story.row.id == id_
     assert [(one.row.unit, one.row.id) for one in story.parents] == [("sample", sample(built, "2"))]
     [exchange] = story.chapters[0].asked
@@ -163,13 +161,13 @@ def test_a_row_that_went_with_what_it_was_made_from_says_so(built: Runner) -> No
     segments = rows(built, "part").filter(pl.col("sample_id") == sample(built, "4"))
     traces = rows(built, "trace").select(parent_id="id", index="index")
     ends = {
-        row["index"]: tell(built, row["id"]).end for row in segments.join(traces, on="parent_id").iter_rows(named=True)
+        row["index"]: read(built, row["id"]).end for row in segments.join(traces, on="parent_id").iter_rows(named=True)
     }
     gone = f"Gone with the sample {sample(built, '4')}, which four dropped: four:cut."
     assert ends[0] == ends[2] == gone
     assert ends[1].startswith("Gone with the trace ")
     assert ends[1].endswith("which second dropped: second:cut.")
-    assert [one.row.unit for one in tell(built, segments["id"][0]).parents] == ["trace", "sample"]
+    assert [one.row.unit for one in read(built, segments["id"][0]).parents] == ["trace", "sample"]
 
 
 def test_a_reply_that_could_not_be_read_has_a_story_too(tmp_path: Path) -> None:
@@ -179,12 +177,12 @@ def test_a_reply_that_could_not_be_read_has_a_story_too(tmp_path: Path) -> None:
     )
     lost = pl.read_parquet(runner.build.folder / "odd" / "dropped-0000.parquet")
     assert lost.height
-    story = tell(runner, lost["id"][0])
+    story = read(runner, lost["id"][0])
     assert did(story) == [("odd", "not made")]
     assert story.end == f"Never made: odd dropped it as {lost['reason'][0]}."
     [exchange] = story.chapters[0].asked
     assert len(exchange.replies) == 1
-    assert "1 could not be made (odd:" in printed(tell(runner, lost["parent_id"][0]))
+    assert "1 could not be made (odd:" in printed(read(runner, lost["parent_id"][0]))
 
 
 @pytest.mark.parametrize(("known", "words"), [("ffffffffffffffff", "No row of"), ("abc", "at least 6 characters")])
@@ -212,7 +210,7 @@ def test_prompts_that_were_asked_before_they_were_kept_are_said_to_be_unknown(tm
     runner = build(tmp_path, STEPS[0])
     for part in runner.build.prompts.parts():
         part.unlink()
-    story = tell(runner, sample(runner, "2"))
+    story = read(runner, sample(runner, "2"))
     assert story.chapters[1].asked[0].messages is None
     assert "The prompt is not in the log" in printed(story)
 
@@ -220,10 +218,10 @@ def test_prompts_that_were_asked_before_they_were_kept_are_said_to_be_unknown(tm
 def test_a_sample_whose_place_others_took_is_retired(tmp_path: Path) -> None:
     promote = {"of": "trace", "question": "question", "answer": "text", "parents": "retire"}
     runner = build(tmp_path, ("trace", MAKE, {}), ("promote", PROMOTE, promote))
-    story = tell(runner, sample(runner, "2"))
+    story = read(runner, sample(runner, "2"))
     assert did(story) == [("ingest", "made"), ("trace", "children"), ("promote", "retired")]
     assert story.end == "Retired: the samples that promote made took its place."
-    child = tell(runner, story.children[-1].ids[0])
+    child = read(runner, story.children[-1].ids[0])
     assert [one.row.unit for one in child.parents] == ["trace", "sample"]
     assert child.end.startswith("Alive")
 
@@ -233,13 +231,13 @@ def test_a_released_row_names_the_release_and_its_configs(tmp_path: Path) -> Non
     more = {"to_json": lambda: {"name": "tiny", "seed": 0, "description": None, "sources": [], "models": {}}}
     runner = build(tmp_path, ("give", GIVE, {"columns": {"x": "question"}}), release, **more)
     path = runner.build.workspace.releases("tiny") / "v1"
-    assert tell(runner, sample(runner, "2")).end == f"Released as 'rl' of {path}."
-    assert tell(runner, sample(runner, "4")).end == "Dropped by release: release:no_row."
+    assert read(runner, sample(runner, "2")).end == f"Released as 'rl' of {path}."
+    assert read(runner, sample(runner, "4")).end == "Dropped by release: release:no_row."
 
     drops = pl.read_parquet(path / "dropped.parquet")
     refused = drops.head(1).with_columns(id=pl.lit(sample(runner, "0")), reason=pl.lit("release:unreadable"))
     write_table(pl.concat([drops, refused]), path / "dropped.parquet")
-    assert did(tell(runner, sample(runner, "0")))[-1] == ("release", "unreleased")
-    assert tell(runner, sample(runner, "0")).end == f"Released as 'rl' of {path}."
+    assert did(read(runner, sample(runner, "0")))[-1] == ("release", "unreleased")
+    assert read(runner, sample(runner, "0")).end == f"Released as 'rl' of {path}."
     (path / "rl").rename(path / "rollouts")
-    assert tell(runner, sample(runner, "0")).end == "Alive, and left out of the release: release:unreadable."
+    assert read(runner, sample(runner, "0")).end == "Alive, and left out of the release: release:unreadable."

@@ -9,7 +9,7 @@ from step_types import pipeline
 from tiny_build import questions, tiny_build
 
 from pipelines.explain.query import open_tables, run_query
-from pipelines.explain.step_build import plural
+from pipelines.explain.recorded import plural
 from pipelines.run.runner import Runner
 from schemas.errors import ConfigError
 

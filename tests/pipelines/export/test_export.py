@@ -13,20 +13,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pipelines.build import run_build
+from pipelines.recipe.load import load_recipe
+from pipelines.road.stage import Build
 from typer.testing import CliRunner
 
 from filters.verify import reward as ours
 from flows.cli import app
 from generators.scenes import iter_scenes, render
-from pipelines.build import run_build
 from pipelines.export import write
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.image_tokens import check_marks, escape, marked_question
 from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
 from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export
-from pipelines.recipe.load import load_recipe
-from pipelines.road.stage import Build
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 

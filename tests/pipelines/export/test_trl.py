@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from pipelines.build import release_path, run_build
+from pipelines.road.stages import road
+
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.image_tokens import escape
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
-from pipelines.road.stages import road
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries; ours are errors everywhere else
 

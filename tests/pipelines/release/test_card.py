@@ -12,8 +12,8 @@ import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
-
 from pipelines.build import run_build
+
 from pipelines.job import compile_recipe
 from pipelines.preflight import check
 from pipelines.release.card import TEMPLATE, check_template, histogram, number, publish_card, render_card

@@ -10,6 +10,11 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+from pipelines.build import release_path, run_build
+from pipelines.recipe.load import load_recipe
+from pipelines.road.stage import Build
+from pipelines.road.stages import road
+from pipelines.road.steps import release as steps
 
 from filters.difficulty import DifficultyConfig, is_unread, outcome, verdict
 from filters.regrade import count, reason
@@ -18,16 +23,11 @@ from filters.verify.contracts import JudgeContract
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
 from generators.prompts import Prompt
-from pipelines.build import release_path, run_build
-from pipelines.recipe.load import load_recipe
 from pipelines.release import regrade as regrading
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import regrade
 from pipelines.release.rollout_rows import SCHEMA
 from pipelines.release.rows import ReleaseConfig, record, schema
-from pipelines.road.stage import Build
-from pipelines.road.stages import road
-from pipelines.road.steps import release as steps
 from pipelines.store.media import MediaStore
 from pipelines.store.workspace import Workspace
 from schemas.answer import dump_answer

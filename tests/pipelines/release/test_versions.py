@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from pipelines.build import run_build
 
 from flows.push import pack
-from pipelines.build import run_build
 from pipelines.export.rows import open_release
 from pipelines.recipe.document import load_document
 from pipelines.recipe.fork import fork

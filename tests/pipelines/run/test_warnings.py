@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from pipelines.road.stages import ROAD
+
 from pipelines.run.warnings import CURES, MEANT, all_warnings, cure_of, warnings_of
 
 

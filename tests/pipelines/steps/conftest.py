@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 from PIL import Image
+from pipelines.road.stage import Build
 
 from pipelines.ingest.ingest import ingest
-from pipelines.road.stage import Build
 from schemas.step import Tables
 
 ENCODERS = "dedup={text: {model: all-minilm-l6-v2}, image: {model: reference-vlm}}"

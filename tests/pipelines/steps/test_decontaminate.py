@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pipelines.road.decontaminate import drop_evaluation_rows
 from pydantic import ValidationError
 
-from pipelines.road.decontaminate import drop_evaluation_rows
 from pipelines.steps.decontaminate import STEP, DecontaminateConfig
 
 

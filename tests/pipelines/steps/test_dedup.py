@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pipelines.road.dedup import drop_duplicates
 from pydantic import ValidationError
 
-from pipelines.road.dedup import drop_duplicates
 from pipelines.steps.dedup import STEP, DedupConfig
 from pipelines.store.workspace import Workspace
 

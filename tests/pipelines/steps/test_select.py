@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pipelines.road.stages import road
 from pydantic import ValidationError
 
 from filters.select.select import Selection, control, select
-from pipelines.road.stages import road
 from pipelines.run.build import Build
 from pipelines.steps.select import GIVEN, STEP, SelectConfig
 from schemas.step import Out, Tables

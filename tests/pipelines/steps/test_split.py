@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pipelines.road.groups import assign_sides
 from pydantic import ValidationError
 
-from pipelines.road.groups import assign_sides
 from pipelines.steps.split import STEP, SplitConfig
 from pipelines.store.workspace import Workspace
 from schemas.step import Out, Tables

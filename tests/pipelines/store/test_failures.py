@@ -10,16 +10,16 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pipelines.build import records, release_path, run_build, up_to_date
+from pipelines.recipe.load import load_recipe
+from pipelines.road.stage import Build
+from pipelines.road.stages import road
 
 from flows.build import worth_retrying
 from flows.funnel import funnel_rows, funnel_table
 from flows.planned import plan_table
-from pipelines.build import records, release_path, run_build, up_to_date
 from pipelines.explain.query import run_query
 from pipelines.plan import make_plan
-from pipelines.recipe.load import load_recipe
-from pipelines.road.stage import Build
-from pipelines.road.stages import road
 from pipelines.run.refusals import terms
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.garbage import collect_garbage

@@ -43,7 +43,7 @@ class Column:
     steps: tuple[str, ...]
 
 
-class StepBuild:
+class RecordedBuild:
     """The tables and records in `folder`. Steps that have not run yet have no tables."""
 
     def __init__(self, folder: Path) -> None:
@@ -90,11 +90,11 @@ class StepBuild:
         return pl.read_parquet(path, glob=False) if bucket in self.buckets(step) and path.is_file() else None
 
 
-def step_builds(workspace: Path) -> Iterator[StepBuild]:
+def recorded_builds(workspace: Path) -> Iterator[RecordedBuild]:
     """The builds of steps in a workspace, trials last."""
     found = [p.parent for p in (workspace / "builds").glob(f"*/{NAME}")]
     for folder in sorted(found, key=lambda p: (is_trial(p.name), p.name)):
-        yield StepBuild(folder)
+        yield RecordedBuild(folder)
 
 
 def plural(unit: str, count: int = 2) -> str:

@@ -1,4 +1,4 @@
-"""The job of a recipe of steps as commands and flows pass it; loads no Prefect."""
+"""The job as commands and flows pass it; loads no Prefect."""
 
 from pathlib import Path
 from typing import Any

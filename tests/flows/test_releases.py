@@ -1,4 +1,4 @@
-"""Commands on releases of recipes of steps: any name of a config, and tables of steps."""
+"""Commands on releases: any name of a config, and tables of steps."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`curate plan` of a recipe of steps, as a user meets it."""
+"""`curate plan`, as a user meets it."""
 
 import json
 from pathlib import Path

@@ -7,8 +7,8 @@ import pytest
 
 from filters.verify.graders import GRADERS
 from filters.verify.round_trip import GRADED_KINDS, misread
+from pipelines.faults import check_steps, notes
 from pipelines.job import Compiled, compile_recipe
-from pipelines.step_checks import check_steps, notes
 from schemas.errors import ConfigError
 from schemas.tags import TAG_SCHEMAS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.job import Job, compile_recipe, open_job
+from pipelines.plan import Planned, make_plan
 from pipelines.sources.read import count_rows, read_rows
 from pipelines.sources.scenes import ScenesSource
-from pipelines.steps_plan import Planned, make_plan
 from schemas.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -20,8 +20,8 @@ models:
 sources:
   - {type: jsonl, name: sums, path: ROWS, kind: number}
 steps:
-  - ask: {as: hint, model: m, sees: nothing, prompt: "{{ question }}", sampling: {max_tokens: 5}}
-  - rollout: {model: m, n: 2, sees: nothing, prompt: "{{ hint }} {{ question }}", sampling: {max_tokens: 4}}
+  - ask: {as: hint, model: m, sees: nothing, prompt: "{{ question }}", sampling: {max_tokens: 5, seed: 0}}
+  - rollout: {model: m, n: 2, sees: nothing, prompt: "{{ hint }} {{ question }}", sampling: {max_tokens: 4, seed: 0}}
   - verify: {of: rollout}
 """
 ROWS = 6

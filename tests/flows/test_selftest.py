@@ -1,4 +1,4 @@
-"""`curate verify-selftest` and `calibrate-judge` of a recipe of steps."""
+"""`curate verify-selftest` and `calibrate-judge`."""
 
 import json
 from pathlib import Path

@@ -1,15 +1,15 @@
-"""What the commands do for a recipe of steps."""
+"""What the commands that take a recipe do."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from flows.terminal import of_steps, say, say_trial, warn
+from flows.terminal import say, say_trial, warn
 
 
 def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> None:
     """`curate build`: only what is missing is asked, only what is stale is computed."""
-    from flows.steps_job import job_of
+    from flows.job import job_of
 
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
     name = job.build.recipe.name
@@ -18,16 +18,16 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
         say(f"{name} is up to date: {job.release or job.build.folder}")
         say_trial(name)
         return
-    from pipelines.step_checks import notes
-    from pipelines.steps_preflight import check
+    from pipelines.faults import notes
+    from pipelines.preflight import check
 
     check(job)
     warn(notes(job.compiled))
     from rich.console import Console
 
+    from flows.build import with_runner
+    from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
-    from flows.steps_build import with_runner
-    from flows.steps_funnel import all_warnings, funnel_table
     from schemas.errors import StageError
 
     watch_server()
@@ -45,9 +45,9 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
 def validate(recipe: dict[str, Any], workspace: Path) -> None:
     """`curate validate`: a recipe to the last key and name; starts nothing."""
-    from flows.steps_job import job_of
-    from pipelines.step_checks import notes
-    from pipelines.steps_preflight import check
+    from flows.job import job_of
+    from pipelines.faults import notes
+    from pipelines.preflight import check
 
     job = job_of(recipe, str(workspace))
     check(job)
@@ -57,16 +57,16 @@ def validate(recipe: dict[str, Any], workspace: Path) -> None:
 
 def plan(recipe: dict[str, Any], workspace: Path) -> None:
     """`curate plan`: what a build would do, and what it would cost."""
-    from flows.steps_job import job_of
-    from pipelines.step_checks import check_steps, notes
-    from pipelines.steps_plan import make_plan
+    from flows.job import job_of
+    from pipelines.faults import check_steps, notes
+    from pipelines.plan import make_plan
 
     job = job_of(recipe, str(workspace))
     check_steps(job.compiled)
     planned = make_plan(job)
     from rich.console import Console
 
-    from flows.steps_planned import plan_table
+    from flows.planned import plan_table
 
     warn(notes(job.compiled))
     Console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
@@ -76,11 +76,11 @@ def preview(recipe: dict[str, Any], workspace: Path) -> bool:
     """`curate preview`: a few rows through every step but the release, and their stories; whether they came through."""
     from rich.console import Console
 
+    from flows.job import job_of
+    from flows.preview import show as show_preview
     from flows.progress import Reporter
-    from flows.steps_job import job_of
-    from flows.steps_preview import tell
-    from pipelines.explain.step_preview import preview as try_out
-    from pipelines.steps_preflight import check
+    from pipelines.explain.preview import preview as try_out
+    from pipelines.preflight import check
 
     reporter = Reporter()
     job = job_of(recipe, str(workspace), progress=reporter)
@@ -88,7 +88,7 @@ def preview(recipe: dict[str, Any], workspace: Path) -> bool:
         found = try_out(job, check)
     finally:
         reporter.close()
-    tell(found, Console(width=None if sys.stdout.isatty() else 80))
+    show_preview(found, Console(width=None if sys.stdout.isatty() else 80))
     say("No version was made. Splits and selection see all rows in a build, and may then\ndecide otherwise.")
     say("What was answered is in the log, and a build reads it there.")
     return bool(found.samples) and found.error is None
@@ -96,12 +96,12 @@ def preview(recipe: dict[str, Any], workspace: Path) -> bool:
 
 def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | None, *, public: bool) -> None:
     """`curate schedule`: builds at the times of a cron line, by this process."""
+    from flows.build import build_flow
+    from flows.job import job_of
     from flows.push import check_pictures, check_trial
     from flows.schedule import serve
-    from flows.steps_build import build_flow
-    from flows.steps_job import job_of
+    from pipelines.preflight import check
     from pipelines.recipe.library import find_recipe
-    from pipelines.steps_preflight import check
     from schemas.errors import ConfigError
 
     job = job_of(recipe, str(workspace))
@@ -124,10 +124,6 @@ def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
 
     if expand and mermaid:
         raise ConfigError("--expand prints a recipe, and --mermaid a graph; choose one.")
-    if not of_steps(recipe["name"]):
-        raise ConfigError(
-            f"{recipe['name']} is a recipe of the old spelling, without `steps`, and has no pipeline to show."
-        )
     compiled = compile_recipe(recipe["name"], recipe["set"], trust=recipe["trust"])
     if expand:
         from pipelines.recipe.dump import dump_document
