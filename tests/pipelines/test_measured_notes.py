@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from pipelines.faults import check_steps, notes
 from pipelines.job import compile_recipe
-from pipelines.step_checks import check_steps, notes
 
 RECIPE = """\
 name: measured
