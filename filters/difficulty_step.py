@@ -33,6 +33,10 @@ class DifficultyStepConfig(DifficultyConfig, StepConfig):
     )
 
 
+NO_EVIDENCE = (
+    "replies that were cut off or hold no answer do not count: raise their limit of tokens, ask for an answer in the "
+    "prompt, and see that `tags` fits the replies"
+)
 COUNTS = ("k", "n", "asked", "wrong", *APART)
 RATES = (
     "pass_rate", "low", "high", "variance", "variance_unbiased", "beta_low", "beta_high", "beta_mean", "mean_score",
@@ -146,4 +150,5 @@ STEP = StepType(
     over=over,
     scope=lambda config: "sample",
     verdict=True,
+    cures={"unmeasured": NO_EVIDENCE, "too_few": f"{NO_EVIDENCE}; or lower `min_n`"},
 )

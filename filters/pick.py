@@ -153,4 +153,8 @@ STEP = StepType(
     of="trace",
     scope=_scope,
     verdict=True,
+    cures={
+        "not_picked": None,
+        "chance": "the model does no better than guesses: take a stronger one, or set `beats_chance` to false",
+    },
 )

@@ -157,4 +157,5 @@ STEP = StepType(
     scope=lambda config: "sample",
     fan=lambda config: 1,
     golds=frozenset({"answer"}),
+    cures={"retired": None},
 )

@@ -34,7 +34,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     try:
         with_runner(runner)(recipe, str(workspace), replay, runner, retry_errors=retry_errors)
     except StageError:
-        warn(all_warnings(job.runner.record.steps()))
+        warn(all_warnings(job.finished()))
         raise
     records = job.records()
     Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records, job.runner.record.run))

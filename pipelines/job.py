@@ -126,6 +126,17 @@ class Job:
         found = [runner.tables.current(node, sources, bucket, end) for bucket in range(runner.record.buckets)]
         return pl.concat(found).sort("id")
 
+    def finished(self) -> list[dict[str, Any]]:
+        """The records of the steps that the latest build came through; what lies behind them is of an earlier build."""
+        record = self.runner.record
+        found = []
+        for step in self.compiled.pipeline.steps:
+            mine = record.step(step.name)
+            if mine is None or (mine["run"] != record.run and record.stale(step)):
+                break
+            found.append(mine)
+        return found
+
     def records(self) -> list[dict[str, Any]]:
         """What is recorded of every step. Raises ConfigError where the recipe was never built here."""
         found = self.runner.record.steps()

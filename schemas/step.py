@@ -210,7 +210,8 @@ class StepType(Generic[C]):
     words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
     beside its own by itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow;
     `closes` names a unit of which no rows may be made after it. `fan` is how many rows it makes of each row at most (None:
-    not known before it has run). `summary` is one line for `curate show`.
+    not known before it has run). `cures` says of a cause of its drops, or of one of its `notes`, what to do where almost all
+    rows come to it; None where most are meant to. `summary` is one line for `curate show`.
     """
 
     name: str
@@ -234,3 +235,4 @@ class StepType(Generic[C]):
     streams: bool = False
     last: bool = False
     closes: str | None = None
+    cures: Mapping[str, str | None] = field(default_factory=dict)

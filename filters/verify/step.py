@@ -64,8 +64,9 @@ def reads(config: VerifyConfig, known: Known) -> Reads:
 
 
 def body(tables: Tables, config: VerifyConfig, context: Context) -> Out:
-    """A verdict for every row: `id` and `COLUMNS`."""
-    return Out(judged(tables.rows, context.verifiers(), config.tags or "plain").select("id", *COLUMNS))
+    """A verdict for every row: `id` and `COLUMNS`. The notes count the verdicts."""
+    found = judged(tables.rows, context.verifiers(), config.tags or "plain")
+    return Out(found.select("id", *COLUMNS), notes=dict(found["verdict"].value_counts(sort=True).iter_rows()))
 
 
 def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
@@ -94,4 +95,11 @@ STEP = StepType(
     body=body,
     of="trace",
     verdict=True,
+    cures={
+        "right": None,
+        "truncated": "raise the limit of tokens of the step that asked for them",
+        "no_answer": "ask for an answer in the prompt, and see that `tags` fits how the replies give it",
+        "unscored": "no rule can score these answers; add a `judge`",
+        "wrong": "see that the model gets the image or a caption of it, and how the golds are written",
+    },
 )

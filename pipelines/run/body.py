@@ -5,7 +5,7 @@ A step that reads a column it does not declare would be computed again too seldo
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import polars as pl
@@ -23,13 +23,24 @@ _QUOTED = re.compile(r'"([^"]+)"')
 
 
 def run_body(
-    step: Step, rows: pl.DataFrame, beside: Mapping[str, pl.DataFrame], answers: pl.DataFrame, context: StepContext
+    step: Step,
+    rows: pl.DataFrame,
+    beside: Mapping[str, pl.DataFrame],
+    answers: pl.DataFrame,
+    context: StepContext,
+    done: Callable[[int], None] = lambda rows: None,
 ) -> Out:
-    """What the body makes of rows: of a piece at a time where it may. Raises StageError as `declared` does."""
+    """What the body makes of rows: of a piece at a time where it may. `done` is called with the number of rows of each.
+
+    Raises StageError as `declared` does.
+    """
     whole = step.type.scope(step.config) != "row" or bool(beside) or step.asks
     pieces = [rows] if whole or rows.height <= PIECE else list(rows.iter_slices(PIECE))
     with declared(step, context, rows.columns):
-        outs = [step.type.body(Tables(piece, beside, answers), step.config, context) for piece in pieces]
+        outs = []
+        for piece in pieces:
+            outs.append(step.type.body(Tables(piece, beside, answers), step.config, context))
+            done(piece.height)
     return outs[0] if len(outs) == 1 else _together(outs)
 
 

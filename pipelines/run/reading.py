@@ -11,6 +11,7 @@ import polars as pl
 from pipelines.compiler.pipeline import Step
 from pipelines.ingest.ingest import ingest
 from pipelines.run.build import Build
+from pipelines.run.losses import losses
 from pipelines.run.record import Record
 from pipelines.store.ordering import sorted_pieces
 from pipelines.store.row_groups import TableWriter, whole_rows
@@ -121,7 +122,7 @@ def _summary(
     for found in parts.values():
         found |= {"inputs": record.inputs(step, 0), "in": found["kept"] + sum(found["dropped"].values())}
         found |= {"run": build.run, "passed": 0, "undecided": 0, "gone": 0, "notes": {}}
-    return {
+    summary = {
         "step": step.name,
         "type": step.type.name,
         "unit": "sample",
@@ -137,6 +138,6 @@ def _summary(
         "seconds": round(seconds, 3),
         "run": build.run,
         "notes": {},
-        "warnings": [],
         "buckets": parts,
     }
+    return {**summary, "warnings": losses(step.type, summary)}

@@ -16,6 +16,8 @@ from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
 from pipelines.run.driver import Receipt
+from pipelines.run.losses import losses
+from pipelines.run.progress import RowProgress
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables
@@ -97,8 +99,9 @@ class Runner:
         if whole:
             self._whole(step, context, asking, done, ends)
         else:
+            progress = RowProgress(self.build, step, self.record, stale)
             for bucket in stale:
-                self._bucket(step, bucket, context, asking, done, ends)
+                self._bucket(step, bucket, context, asking, done, ends, progress)
         record = self._summary(step, done, asking, ends, time.monotonic() - started)
         record["tables"] = done.tables
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
@@ -131,13 +134,14 @@ class Runner:
         asking: Asking | None,
         done: Outcome,
         ends: Counter[tuple[str, str]],
+        progress: RowProgress,
     ) -> None:
         inputs = self.record.inputs(step, bucket)
         rows, passed, undecided = self._rows(step, bucket)
         answers = asking.answers(bucket) if asking else pl.DataFrame(schema=ANSWERS)
         _count_ends(answers, ends)
         beside = {name: context.beside(name, bucket) for name in step.beside}
-        out = run_body(step, rows, beside, answers, context)
+        out = run_body(step, rows, beside, answers, context, progress.add)
         written, drops = checked(step, rows, out)
         done.rows_in += rows.height
         self._write(step, bucket, written, drops, out, inputs, (rows.height, passed, undecided), done, asking)
@@ -260,9 +264,9 @@ class Runner:
             "seconds": round(seconds, 3),
             "run": self.build.run,
             "notes": dict(notes) or dict(done.notes),
-            "warnings": [],
             "buckets": done.parts,
         }
+        record["warnings"] = losses(step.type, record)
         if asking is not None:
             left = sum(receipt.unanswered + receipt.again for receipt in asking.receipts.values())
             for found in parts:
@@ -271,7 +275,7 @@ class Runner:
             for (model, end), count in ends.items():
                 cut, every = totals.get(model, (0, 0))
                 totals[model] = (cut + count * (end == "length"), every + count * (end in ("length", "stop")))
-            record["warnings"] = list(cut_off(step, totals))
+            record["warnings"] += cut_off(step, totals)
             record["asked"] = {model: _cost(receipt) for model, receipt in asking.receipts.items()}
             if not record["kept"]:
                 _check_one_answered(step, record, totals)

@@ -118,4 +118,5 @@ STEP = StepType(
     of="sample",
     scope=lambda config: "all",
     facts=_facts,
+    cures={"": "see whether the rows really repeat each other, with `curate why ID`"},
 )

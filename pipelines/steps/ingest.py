@@ -55,6 +55,10 @@ INGEST = StepType(
     body=_not_called,
     facts=_facts,
     golds=frozenset({"answer"}),
+    cures={
+        "gold": "look at the source's `answer` column, and at the kind that it is read as",
+        "image": "look at the source's image column and at `image_root`",
+    },
 )
 
 

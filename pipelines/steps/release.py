@@ -281,4 +281,5 @@ STEP = StepType(
     verdict=True,
     streams=True,
     last=True,
+    cures={"no_row": "see what dropped the rows that they would be released in, with `curate why ID`"},
 )

@@ -148,4 +148,10 @@ STEP = StepType(
     scope=lambda config: "all",
     facts=_facts,
     verdict=True,
+    cures={
+        **dict.fromkeys(("budget", "quota", "covered")),
+        "too_hard": "the student is too weak for these questions: take a stronger one, or easier rows",
+        "too_easy": "the student knows these questions: take harder rows",
+        "unmeasured": "the rule reads a number that these rows do not have",
+    },
 )

@@ -170,4 +170,5 @@ STEP = StepType(
     facts=_facts,
     closes="sample",
     verdict=True,
+    cures={"no_side": "they meet no side's condition; give one side `else`"},
 )

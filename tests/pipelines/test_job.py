@@ -9,7 +9,10 @@ import polars as pl
 import pytest
 from recipe_build import built, sums, write_recipe
 
+from pipelines.compiler.pipeline import Step
 from pipelines.job import Job, compile_recipe, open_job
+from pipelines.run.runner import Runner
+from schemas.errors import StageError
 
 STEPS: list[Any] = [
     {
@@ -86,3 +89,20 @@ def test_a_gold_unfolds_as_it_was_published(tmp_path: Path) -> None:
     table = job.runner.tables.scan("given", "rows", 0)
     assert table is not None
     assert sorted(table.collect()["text"]) == ["0", "2", "4", "6"]
+
+
+def test_a_failed_build_shows_the_steps_that_it_came_through(tmp_path: Path, recipe: Path) -> None:
+    """What lies behind the step that failed is of the build before, and says nothing of this one."""
+    whole = built(recipe, tmp_path / "ws")
+    assert [record["step"] for record in whole.finished()] == ["ingest", "selftest", "mk", "verify", "drop", "release"]
+    other = open_job(compile_recipe(str(recipe), ["steps.drop.if={long: length(final) > 3}"]), tmp_path / "ws")
+
+    def fail(runner: Runner, step: Step) -> None:
+        if step.name == "drop":
+            raise StageError("lost")
+        runner.run(step)
+
+    with pytest.raises(StageError):
+        other.run(fail)
+    assert [record["step"] for record in other.finished()] == ["ingest", "selftest", "mk", "verify"]
+    assert [record["step"] for record in other.records()][-1] == "release", "of the build before"
