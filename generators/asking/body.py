@@ -7,8 +7,9 @@ import polars as pl
 
 from generators.asking.columns import Given, given
 from generators.asking.config import AskConfig
+from generators.asking.outcomes import Answer
 from generators.asking.requests import Asking
-from generators.asking.slots import Answer, Slot, by_row
+from generators.asking.slots import Slot, by_row
 from generators.rendering import NullField, RenderError
 from schemas.ids import canonical_json, content_id
 from schemas.reply_row import REPLY

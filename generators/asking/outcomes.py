@@ -2,18 +2,34 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from generators.asking.columns import single, thought
 from generators.asking.config import AskConfig
 from schemas.answer_span import answer_span
+from schemas.completion import FinishReason
 from schemas.reading import Reading, read_reply, whole_sentences
 from schemas.reply import said_in
 from schemas.reply_shape import parse
 from schemas.tags import TAG_SCHEMAS
 
-if TYPE_CHECKING:
-    from generators.asking.slots import Answer
+
+class Answer(NamedTuple):
+    """A sample that was wanted of a model; `sample` is its index, `place` its place among the answers of its
+    row and model.
+
+    `finish_reason` is None where the model was not reached.
+    """
+
+    place: int
+    turn: int
+    of: int
+    sample: int
+    text: str | None
+    reasoning: str | None
+    finish_reason: FinishReason | None
+    tokens: int | None
+    error: str | None
 
 
 class Outcome(NamedTuple):
@@ -31,7 +47,7 @@ class Outcome(NamedTuple):
     values: Mapping[str, Any] = MappingProxyType({})
 
 
-def read(answer: "Answer", config: AskConfig, prefix: str, *, prose: bool) -> Outcome:
+def read(answer: Answer, config: AskConfig, prefix: str, *, prose: bool) -> Outcome:
     """What one answer gives. `prefix` is how it was made to begin, `prose` says that all it says is an answer.
 
     Causes: `unanswered` (the model was not reached), `error`, `truncated`, `empty`, `unreadable`.
@@ -74,7 +90,7 @@ def _sections(text: str, reading: Reading, values: Mapping[str, Any] | None, tag
     return Reading(reasoning, final, found.get("summary"), reading.thinking)
 
 
-def concluded(outcome: Outcome, conclusion: "Answer", config: AskConfig) -> Outcome:
+def concluded(outcome: Outcome, conclusion: Answer, config: AskConfig) -> Outcome:
     """The same with the answer that it was made to give; unchanged where it gave none then either."""
     final = said_in(conclusion.text or "").strip().rstrip(".").strip()
     if conclusion.finish_reason not in ("stop", "length") or not final or outcome.reading is None:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from generators.asking.config import AskConfig
-from generators.asking.outcomes import beginning, read
+from generators.asking.outcomes import Answer, beginning, read
 from generators.asking.shots import turns
-from generators.asking.slots import Answer, Slot, by_row, slots
+from generators.asking.slots import Slot, by_row, slots
 from generators.rendering import NullField, RenderError
 from generators.template import PromptFile, Template, asked
 from schemas.completion import Constraint, Message, Request, Sampling

@@ -2,33 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import polars as pl
 
 from generators.asking.config import AskConfig
-from generators.asking.outcomes import Outcome, concluded
-from schemas.completion import FinishReason
+from generators.asking.outcomes import Answer, Outcome, concluded
 from schemas.reading import Reading
-
-
-class Answer(NamedTuple):
-    """A sample that was wanted of a model; `sample` is its index, `place` its place among the answers of its
-    row and model.
-
-    `finish_reason` is None where the model was not reached.
-    """
-
-    place: int
-    turn: int
-    of: int
-    sample: int
-    text: str | None
-    reasoning: str | None
-    finish_reason: FinishReason | None
-    tokens: int | None
-    error: str | None
-
 
 Read = Callable[[Answer], Outcome]
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from generators.asking.config import AskConfig
-from generators.asking.outcomes import concluded, read
-from generators.asking.slots import Answer
+from generators.asking.outcomes import Answer, concluded, read
 from schemas.reading import Reading
 
 

@@ -4,8 +4,8 @@ from asked import converse, table
 
 from generators.ask import STEP
 from generators.asking.config import AskConfig
-from generators.asking.outcomes import read
-from generators.asking.slots import Answer, by_row, slots
+from generators.asking.outcomes import Answer, read
+from generators.asking.slots import by_row, slots
 from schemas.completion import Sampling
 
 CONFIG = AskConfig(
