@@ -40,7 +40,6 @@ ELSEWHERE = {
     "pipelines/steps/release_measured.py": "steps/test_restate.py",
     "pipelines/steps/release_manifest.py": "recipes/ and steps/test_restate.py",
     "pipelines/steps/release_plan.py": "steps/test_release.py",
-    "pipelines/steps/release_rows.py": "steps/test_release.py",
     "pipelines/store/allowed_paths.py": "sources/test_sources.py",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
     "pipelines/store/derived_images.py": "road/test_checks_road.py: masked and shuffled images are derived there",
