@@ -25,6 +25,18 @@ def reason() -> pl.Expr:
     return pl.when(cut).then(pl.lit("the reply was cut off")).otherwise("explanation")
 
 
+def decided(rollouts: pl.DataFrame, by: str) -> pl.DataFrame:
+    """The rollouts, of which those that no rule could tell and `by` did have the tier `judge`, a score of 1 or 0, and
+    `by` as their explanation. `correct` is what counts; `score`, `tier` and `explanation` are those of the rule.
+    """
+    known = ~pl.col("tier").is_in(_OPEN).fill_null(False)
+    judged = known & pl.col("score").is_null() & pl.col("correct").is_not_null()
+    said = {"tier": pl.lit("judge"), "score": pl.col("correct").cast(pl.Float64), "explanation": pl.lit(by)}
+    return rollouts.with_columns(
+        pl.when(judged).then(value).otherwise(name).alias(name) for name, value in said.items()
+    )
+
+
 def disagreements(
     rollouts: pl.DataFrame, paid: Sequence[float | None], thresholds: Sequence[float], config: DifficultyConfig
 ) -> pl.DataFrame:

@@ -212,6 +212,12 @@ def calibrate_judge(
     limit: LimitOption = None,
     workspace: WorkspaceOption = HERE,
     trust: TrustOption = False,
+    right: Annotated[
+        str | None,
+        typer.Option(
+            help="Which opinions mean right, over the columns of the judge: 'grade >= 7'. Unset: its first choice."
+        ),
+    ] = None,
 ) -> None:
     """Put right and wrong answers to the recipe's judge; report agreement, false accepts and false rejects."""
     with sentences():
@@ -222,7 +228,7 @@ def calibrate_judge(
         asked_for = {"name": recipe, "set": set_, "limit": limit, "trust": trust}
         reporter = Reporter()
         try:
-            say(text(calibrate(job_of(asked_for, str(workspace), progress=reporter))))
+            say(text(calibrate(job_of(asked_for, str(workspace), progress=reporter), right)))
         finally:
             reporter.close()
 

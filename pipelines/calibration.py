@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from filters.sql.expression import Condition
 from filters.verify import judge
 from filters.verify.selftest import COUNTS
 from pipelines.compiler.columns import Node
@@ -12,7 +13,8 @@ from pipelines.compiler.pipeline import Step
 from pipelines.job import Job
 from pipelines.run.asking import Asking
 from pipelines.run.context import StepContext
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
+from schemas.reply_row import REPLY
 from schemas.step import Tables
 
 
@@ -31,14 +33,17 @@ def selftest_verifiers(job: Job) -> pl.DataFrame:
     return counts.select(list(COUNTS)).with_columns(share=pl.col("passed") / pl.col("tried"))
 
 
-def calibrate_judge(job: Job) -> pl.DataFrame:
+def calibrate_judge(job: Job, right: str | None = None) -> pl.DataFrame:
     """Put right and wrong answers to the recipe's judge and say how often it agrees (`filters.verify.judge.calibrate`).
 
     Right answers are the golds, wrong ones the golds of other rows of the same source and kind. The judge is the first step
-    `judge` that compares `final` with the gold by a choice, of which the first means right. Replies go through the log.
-    Raises ConfigError where there is no such judge, or its prompt reads what only a reply has.
+    `judge` that compares `final` with the gold. `right` is a condition over what it gives, such as `judge >= 7`; unset, the
+    first choice means right, or a score of the upper half. Where opinions are rows, half of those of an answer decide.
+    Replies go through the log. Raises ConfigError where there is no such judge, its prompt reads what only a reply has, or
+    nothing says which of its opinions mean right.
     """
     step = _judge(job)
+    condition = _condition(step, right)
     selftest_verifiers(job)
     build, runner, samples = job.build, job.runner, _samples(job)
     asked = judge.calibration_rows(samples, build.seed).sort("id")
@@ -49,20 +54,46 @@ def calibrate_judge(job: Job) -> pl.DataFrame:
         asking.ask()
         out = step.type.body(Tables(rows, {}, asking.answers(0)), step.config, context)
     assert out.rows is not None
-    name = next(iter(step.gives))
-    said = out.rows.select("id", correct=pl.col(name) == step.config.reply.choice[0])
+    opinions = out.rows.select(
+        pl.col("parent_id" if "parent_id" in out.rows.columns else "id").alias("id"),
+        correct=condition.evaluate(out.rows),
+    )
+    said = opinions.group_by("id").agg(correct=pl.col("correct").mean() >= 0.5)
     return judge.calibrate(asked.select("id", "known").join(said, on="id", how="left"))
 
 
 def _judge(job: Job) -> Step:
     for step in job.compiled.pipeline.steps:
-        compares = step.type.name == "judge" and {"final", "answer"} <= set(step.sources)
-        if compares and step.config.reply != "text" and step.config.reply.choice:
+        if step.type.name == "judge" and {"final", "answer"} <= set(step.sources):
             return step
     raise ConfigError(
         f"'{job.build.recipe.name}' has no `judge` step whose prompt compares {{{{ final }}}} with {{{{ answer }}}}, so "
         "there is no judge to calibrate."
     )
+
+
+def _condition(step: Step, right: str | None) -> Condition:
+    """Which opinions of a judge mean right. Raises ConfigError where neither `right` nor the form of its replies says so."""
+    try:
+        condition = Condition(right if right is not None else _by_its_form(step))
+        for reference in condition.references:
+            name = ".".join(reference)
+            if name not in step.gives:
+                raise ValueError(f"'{step.name}' gives no `{name}`.{nearest(name, step.gives)}")
+        condition.type({".".join(ref): step.gives[".".join(ref)] for ref in condition.references})
+    except ValueError as error:
+        raise ConfigError(f"--right: {error}") from None
+    return condition
+
+
+def _by_its_form(step: Step) -> str:
+    reply = step.config.reply
+    name = next((name for name in step.gives if step.config.makes is None or name not in REPLY), "")
+    if reply != "text" and reply.choice is not None:
+        return f"{name} = '{reply.choice[0].replace(chr(39), 2 * chr(39))}'"
+    if reply != "text" and reply.score is not None:
+        return f"{name} >= {sum(reply.score) / 2}"
+    raise ValueError(f"say which opinions of '{step.name}' mean right, as a condition over what it gives.")
 
 
 def _samples(job: Job) -> pl.DataFrame:

@@ -58,13 +58,16 @@ def read_reply(
 def _answer(text: str, pattern: str | None) -> Found | None:
     found = answer_section(text)
     if found is None and pattern is not None:
-        end = None
-        for end in re.finditer(pattern, text[-LAST_WORDS:], re.MULTILINE):  # noqa: B007 - the last one counts
-            pass
-        if end is not None:
-            begin = max(0, len(text) - LAST_WORDS)
-            found = Found((end["answer"] or "").strip(), begin + end.start(), begin + end.end())
+        found = answer_by(pattern, text)
     return found or boxed_answer(text) or stated_answer(text)
+
+
+def answer_by(pattern: str, text: str) -> Found | None:
+    """What a regular expression finds as its group `answer`, the last time that it matches among the last words."""
+    end, begin = None, max(0, len(text) - LAST_WORDS)
+    for end in re.finditer(pattern, text[begin:], re.MULTILINE):  # noqa: B007 - the last one counts
+        pass
+    return None if end is None else Found((end["answer"] or "").strip(), begin + end.start(), begin + end.end())
 
 
 def _closed_answer(text: str) -> Found | None:

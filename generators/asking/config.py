@@ -39,8 +39,8 @@ class AskConfig(StepConfig):
     conclude_tokens: int = Field(default=16, ge=1)
     answer_pattern: str | None = Field(
         default=None,
-        description="a regular expression of your own for where a reply gives its answer; the last match counts; group "
-        "`answer`",
+        description="a regular expression for where a reply gives its answer, its choice, its score or its fields, as the "
+        "group `answer`; the last match counts",
     )
     reply: Reply = Field(default="text", description="the form of a reply, which decides the columns that it gives")
     constrain: bool = Field(
@@ -95,6 +95,8 @@ class AskConfig(StepConfig):
             raise ValueError(
                 "`conclude` is for replies in words or in sections; others give their answer or are unreadable"
             )
+        if self.answer_pattern is not None and self.reply != "text" and self.reply.tags is not None:
+            raise ValueError(f"the sections of {self.reply.tags} say where the answer is; leave `answer_pattern` out")
         given(self.reply, self.gives, self.makes, self.as_ or "ask")
         if self.tries > 1 and self.sampling.temperature == 0:
             raise ValueError(

@@ -8,7 +8,7 @@ from generators.asking.columns import single, thought
 from generators.asking.config import AskConfig
 from schemas.answer_span import answer_span
 from schemas.completion import FinishReason
-from schemas.reading import Reading, read_reply, whole_sentences
+from schemas.reading import Reading, answer_by, read_reply, whole_sentences
 from schemas.reply import said_in
 from schemas.reply_shape import parse
 from schemas.tags import TAG_SCHEMAS
@@ -74,10 +74,17 @@ def _formed(config: AskConfig, text: str, spoken: str, reading: Reading, field: 
         values = parse(config.reply, text, thought=field)
         reading = _sections(text, reading, values, tags, cut=cut)
     else:
-        values = parse(config.reply, spoken, single(config.reply) or "")
+        words = spoken if config.answer_pattern is None else _stated(config.answer_pattern, spoken)
+        values = parse(config.reply, words, single(config.reply) or "")
         reading = Reading(reading.reasoning if reading.thinking else "", None, None, reading.thinking)
     cause = None if values is not None else "truncated" if cut else "unreadable"
     return Outcome(cause, cause is None, text, spoken, reading, values or {})
+
+
+def _stated(pattern: str, spoken: str) -> str:
+    """Where a reply gives its answer, by the recipe's own pattern; nothing where it gives none."""
+    found = answer_by(pattern, spoken)
+    return "" if found is None else found.answer
 
 
 def _sections(text: str, reading: Reading, values: Mapping[str, Any] | None, tags: str, *, cut: bool) -> Reading:

@@ -41,9 +41,9 @@ class Asking:
 
     @property
     def constraint(self) -> Constraint | None:
-        """The form that a reply is held to; none where its beginning is given, because the rest has another form."""
+        """The form that a reply is held to; none where that is only a part of it, after a prefix or inside a pattern."""
         reply = self.config.reply
-        if not self.config.constrain or self.prefix is not None:
+        if not self.config.constrain or self.prefix is not None or self.config.answer_pattern is not None:
             return None
         return constraint(reply, room(reply, self.config.sampling.max_tokens))
 

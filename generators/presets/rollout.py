@@ -32,6 +32,8 @@ class RolloutConfig(AskConfig):
     def _one_form(self) -> "RolloutConfig":
         if {"tags", "reply"} <= self.model_fields_set:
             raise ValueError("`tags` and `reply` both say what form a reply has; leave one out")
+        if self.answer_pattern is not None and "reply" not in self.model_fields_set:
+            raise ValueError(f"the tag schema {self.tags} says where the answer is; leave `answer_pattern` out")
         Form(tags=self.tags)
         return self
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import polars as pl
 
 from filters.difficulty import DifficultyConfig, outcome, verdict
-from filters.regrade import reason
+from filters.regrade import decided, reason
 from filters.sql.expression import Condition
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
@@ -21,7 +21,7 @@ from pipelines.run.driver import Receipt
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_manifest import manifest_of
-from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of
+from pipelines.steps.release_measured import decided_by, measured_by, measured_tags, rollouts_of
 from pipelines.steps.release_plan import LOGGED, Planned, children_beside, plan
 from pipelines.steps.release_rows import (
     Prompter,
@@ -155,7 +155,7 @@ def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: P
     try:
         for bucket in context.buckets:
             rows = context.beside(ROLLOUTS, bucket)
-            rows = rows.with_columns(right.evaluate(rows).alias("correct"))
+            rows = decided(rows.with_columns(right.evaluate(rows).alias("correct")), decided_by(measured))
             counts = outcome(counted).alias("correct")
             rows = rows.with_columns(counts, verdict=verdict(), reason=reason())
             columns = (

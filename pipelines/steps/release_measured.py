@@ -1,5 +1,6 @@
 """Which difficulty the rows of a release carry, and how the rollouts that it counts were asked and scored."""
 
+from filters.sql.expression import Condition
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ReleaseConfig
@@ -39,11 +40,19 @@ def rollouts_of(measured: Step) -> tuple[str, ...]:
 
 
 def measured_tags(measured: Step, before: Before) -> str:
-    """The tag schema that the counted replies were scored in: that of the step which gives what is counted as right."""
+    """The tag schema that the counted replies were scored in: that of the step which verified them."""
     steps = {step.name: step for step in before.steps}
     counted = next(iter(measured.beside.values()))
-    for source in counted.sources.values():
-        for column in source.columns:
-            if column.name == "correct" and steps[column.step].type.name == "verify":
+    for name in ("correct", "score", "no_answer"):
+        for column in counted.sources[name].columns if name in counted.sources else ():
+            if steps[column.step].type.name == "verify":
                 return str(getattr(steps[column.step].config, "tags", None) or "plain")
     return "plain"
+
+
+def decided_by(measured: Step) -> str:
+    """Who decided about replies that no rule could tell: the steps that gave last what is counted as right."""
+    counted = next(iter(measured.beside.values()))
+    names = {".".join(reference) for reference in Condition(measured.config.correct).references}
+    steps = {counted.sources[name].columns[-1].step for name in names}
+    return f"no rule could tell; decided by {' and '.join(sorted(steps))}"

@@ -106,7 +106,7 @@ def _asked(config: StepScoreConfig, by: frozenset[str], steps: tuple[Step, ...])
         system=own.system,
         shots=own.shots,
         sees=own.sees if config.sees is None else config.sees,
-        answer_pattern=own.answer_pattern,
+        answer_pattern=own.answer_pattern if form == "text" else None,
         reply=form,
         **common,
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.difficulty import DifficultyConfig, measure, outcome, verdict
-from filters.regrade import count, disagreements, miscounted
+from filters.regrade import count, decided, disagreements, miscounted
 
 COLUMNS = {
     "finish_reason": pl.String,
@@ -118,3 +118,23 @@ def test_a_row_whose_rollouts_are_not_there_is_told() -> None:
     rows = pl.LazyFrame({"id": ["a", "b"], "model": ["m", "m"], "k": [1, None], "n": [2, None]})
     none = count(pl.LazyFrame(schema={"sample_id": pl.String, "model": pl.String, "correct": pl.Boolean}))
     assert miscounted(rows, none).collect()["id"].to_list() == ["a"], "one that was never measured has no rollouts"
+
+
+@pytest.mark.parametrize(
+    ("correct", "score", "tier", "told"),
+    [
+        (True, 1.0, "rule", (1.0, "rule", "the gold")),
+        (False, 0.0, "math", (0.0, "math", "the gold")),
+        (None, None, "none", (None, "none", "the gold")),
+        (True, None, "none", (1.0, "judge", "votes")),
+        (False, None, None, (0.0, "judge", "votes")),
+        (True, None, "timeout", (None, "timeout", "the gold")),  # a reward with more time may know
+    ],
+)
+def test_what_no_rule_could_tell_was_decided_by_a_judge(
+    correct: bool | None, score: float | None, tier: str | None, told: tuple[Any, ...]
+) -> None:
+    row = {"correct": correct, "score": score, "tier": tier, "explanation": "the gold"}
+    schema = {name: COLUMNS.get(name, pl.String) for name in row}
+    found = decided(pl.DataFrame([row], schema=schema), "votes")
+    assert found.select("score", "tier", "explanation").row(0) == told

@@ -62,16 +62,39 @@ def calibrated(recipe: Path, *args: str) -> Result:
     return CliRunner().invoke(app, ["calibrate-judge", str(recipe), "-w", str(recipe.with_name("out")), *args])
 
 
-def test_a_judge_is_put_to_right_and_wrong_answers(recipe: Path) -> None:
-    done = calibrated(recipe)
+def figures(recipe: Path, *args: str) -> dict[str, str]:
+    done = calibrated(recipe, *args)
     assert done.exit_code == 0, done.output
     header, values = (
         [cell.strip() for cell in line.strip("│").split("┆")]
         for line in (line for line in done.output.splitlines() if "┆" in line and "---" not in line)
         if "i64" not in line and "f64" not in line
     )
-    figures = dict(zip(header, values, strict=True))
-    assert (figures["rows"], figures["scored"]) == ("10", "10"), "each gold, and another's in its place"
+    return dict(zip(header, values, strict=True))
+
+
+def test_a_judge_is_put_to_right_and_wrong_answers(recipe: Path) -> None:
+    found = figures(recipe)
+    assert (found["rows"], found["scored"]) == ("10", "10"), "each gold, and another's in its place"
+    turned = figures(recipe, "--right", "judge = 'no'")
+    assert float(turned["agreement"]) == 1 - float(found["agreement"])
+
+
+PROMPT = "steps.judge.prompt='Grade {{ answer }} and {{ final }}.'"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [f"--set={PROMPT}", "--set=steps.judge.reply={score: [0, 10]}"],
+        [f"--set={PROMPT}", "--set=steps.judge.reply={fields: {grade: int}}", "--right", "grade > 5"],
+        ["--set=steps.judge.n=2", "--set=steps.judge.makes=opinion"],
+    ],
+)
+def test_grades_fields_and_opinions_that_are_rows_are_calibrated_too(recipe: Path, more: list[str]) -> None:
+    found = figures(recipe, "--set=steps.judge.sampling={temperature: 0, max_tokens: 32}", *more)
+    assert found["rows"] == "10"
+    assert int(found["scored"]) + int(found["unscored"]) == 10 > int(found["unscored"])
 
 
 @pytest.mark.parametrize(
@@ -81,6 +104,12 @@ def test_a_judge_is_put_to_right_and_wrong_answers(recipe: Path) -> None:
         (
             ["--set", "steps.judge.prompt='{{ answer }} {{ final }} {{ reasoning }}'"],
             "judge: its prompt reads `reasoning`, which made-up answers have not",
+        ),
+        (["--right", "jugde = 'no'"], "--right: 'judge' gives no `jugde`. Did you mean 'judge'?"),
+        (["--right", "judge"], "--right: `judge` is no condition"),
+        (
+            [f"--set={PROMPT}", "--set=steps.judge.reply={fields: {grade: int}}"],
+            "--right: say which opinions of 'judge' mean right",
         ),
         (["--set", "steps.judg.votes=3"], "there is no step named 'judg'. Did you mean 'judge'?"),
     ],

@@ -26,6 +26,11 @@ WARM = {"temperature": 1.0}
         ({"sees": ["nothing", "media"]}, "a model that is shown none has `sees: nothing`"),
         ({"sees": []}, "a model that is shown none has `sees: nothing`"),
         ({"answer_pattern": "x"}, "no group named answer"),
+        ({"answer_pattern": "("}, "not a regular expression"),
+        (
+            {"answer_pattern": "(?P<answer>x)", "reply": {"tags": "staged"}},
+            "the sections of staged say where the answer is",
+        ),
         ({"gives": {}}, "leaves nothing of the reply"),
         (
             {"gives": {"x": "labl"}, "reply": {"fields": {"label": "str"}}},

@@ -18,6 +18,7 @@ def answer(text: str | None = None, finish: Any = "stop", field: str | None = No
 
 
 CHOICE = {"reply": {"choice": ["yes", "no"]}}
+MARKED = CHOICE | {"answer_pattern": r"<judge>(?P<answer>.*?)</judge>"}
 TAGS: dict[str, Any] = {"reply": {"tags": "think_answer"}, "makes": "trace"}
 
 
@@ -37,6 +38,10 @@ TAGS: dict[str, Any] = {"reply": {"tags": "think_answer"}, "makes": "trace"}
         ({"makes": "trace"}, "I see", "length", None),
         ({"makes": "trace"}, "", "stop", "empty"),
         ({"makes": "trace"}, "<think></think>", "stop", "empty"),
+        (MARKED, "<think>no</think>I say no.\n<judge>yes</judge>", "stop", None),
+        (MARKED, "yes", "stop", "unreadable"),
+        (MARKED, "<judge>yes</judge> or <judge>maybe</judge>", "stop", "unreadable"),
+        (MARKED, "I say <jud", "length", "truncated"),
         (TAGS, "<think>so</think><answer>4</answer>", "stop", None),
         (TAGS, "<answer>4</answer>", "stop", "unreadable"),
         (TAGS, "<think>so", "length", "truncated"),
@@ -44,6 +49,19 @@ TAGS: dict[str, Any] = {"reply": {"tags": "think_answer"}, "makes": "trace"}
 )
 def test_causes(section: dict[str, Any], text: str | None, finish: str | None, cause: str | None) -> None:
     assert read(answer(text, finish), ask(**section), "", prose=False).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "value"),
+    [
+        ({"choice": ["0", "1"]}, "<think>1</think>It fits: 1 of 1. <judge>1</judge>\nNo: <judge>0</judge>", "0"),
+        ({"score": [0, 10]}, "Out of 10, I give it <judge>7.5</judge>", 7.5),
+        ({"fields": {"grade": "int"}}, 'First {"grade": 1}. Then <judge>{"grade": 3}</judge>', 3),
+    ],
+)
+def test_a_pattern_says_where_a_choice_a_score_or_fields_are(reply: dict[str, Any], text: str, value: Any) -> None:
+    config = ask(reply=reply, answer_pattern=r"<judge>(?P<answer>.*?)</judge>")
+    assert list(read(answer(text), config, "", prose=False).values.values()) == [value]
 
 
 def test_what_is_said_comes_after_thinking_and_with_its_prefix() -> None:

@@ -65,6 +65,7 @@ def test_decoding_is_held_to_the_form_of_the_reply() -> None:
     assert only(ask(reply=reply)).constraint == Constraint("choice", '["red", "blue"]')
     assert only(ask()).constraint is None
     assert only(ask(reply=reply, constrain=False)).constraint is None
+    assert only(ask(reply=reply, answer_pattern="<judge>(?P<answer>.*)</judge>")).constraint is None
     given = only(ask(reply=reply, prefix="It is "))
     assert (given.constraint, given.prefix) == (None, "It is ")
 

@@ -46,6 +46,8 @@ def test_a_form_is_said_once() -> None:
         RolloutConfig(model="m", tags="plain", reply="text")
     with pytest.raises(ValidationError, match="Did you mean 'think_answer'"):
         RolloutConfig(model="m", tags="think_anser")
+    with pytest.raises(ValidationError, match="the tag schema plain says where the answer is"):
+        RolloutConfig(model="m", answer_pattern="(?P<answer>x)")
     assert STEP.expand is not None
     assert STEP.expand(RolloutConfig(model="m", reply="text")).reply == "text"
     assert STEP.expand(RolloutConfig(model="m")).reply == Form(tags="plain")
