@@ -73,7 +73,7 @@ def plan(recipe: dict[str, Any], workspace: Path) -> None:
 
 
 def preview(recipe: dict[str, Any], workspace: Path) -> bool:
-    """`curate preview`: a few rows through every step but the release, and their stories; whether they came through."""
+    """`curate preview`: a few rows through every step, and what happened to them; whether they came through."""
     from rich.console import Console
 
     from flows.job import job_of

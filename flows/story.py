@@ -128,11 +128,11 @@ def _values(console: Console, values: Mapping[str, Any], replies: Collection[str
     for name, value in values.items():
         if value is not None and value != []:
             same = isinstance(value, str) and len(value) > _AGAIN and value in replies
-            text = Text("the reply, as it is", style="dim") if same else Text(_short(_plain(value)))
+            text = Text("the reply, as it is", style="dim") if same else Text(_short(plain(value)))
             _say(console, 8, Text.assemble((f"{printable(name)}: ", "dim"), text))
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """A value as one reads it: golds as published, images by their hashes, the rest as JSON."""
     if isinstance(value, str):
         return value

@@ -8,10 +8,12 @@ from typing import Any
 import polars as pl
 
 from pipelines.explain.recorded import RecordedBuild, StepFacts
-from pipelines.store.completions import CompletionsLog
+from pipelines.run.build import Build
+from pipelines.store.completions import CompletionsLog, wanted_rows
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.step_tables import REQUESTED
 from pipelines.store.workspace import Workspace
+from schemas.completion import Request, prompt_key
 from schemas.ids import content_id
 
 
@@ -85,6 +87,17 @@ def _replies(log: Path, asked: pl.DataFrame) -> dict[str, Reply]:
     for key, index, text, reasoning, end, tokens in answers.select(columns).collect().iter_rows():
         replies[key] = Reply(index, text, reasoning, end, tokens, None)
     return replies
+
+
+def exchange_of(build: Build, model: str, request: Request) -> Exchange:
+    """What a request asks a model of the recipe, and what the logs know of the replies."""
+    identity = build.identities[model]
+    wanted = wanted_rows(request, prompt_key(identity, request))
+    keys = pl.DataFrame({"key": [key for *_, key in wanted], "index": [index for _, _, index, _ in wanted]})
+    known = _replies(build.workspace.completions, keys)
+    replies = [known.get(key) or _none(index) for _, _, index, key in wanted]
+    constraint = None if request.constraint is None else request.constraint.to_json()
+    return Exchange(model, [turn.to_json() for turn in request.messages], request.prefix, constraint, replies)
 
 
 def _exchange(model: str, prompt: dict[str, Any] | None) -> Exchange:

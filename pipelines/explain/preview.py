@@ -1,34 +1,43 @@
-"""Preview: a few rows through every step but those that go out, and the story of each.
+"""Preview of a recipe: a few rows through every step, and what happened to each of them.
 
-The tables stand in a scratch folder that is gone afterwards, so no version is made and no build is touched; the logs and the
-images are the workspace's own, so whatever was answered is answered for the build too.
+The tables and the release are in a scratch folder that is gone afterwards, so no version is made and no build is touched;
+the logs and the images are the workspace's own, so whatever was answered is answered for the build too.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from pipelines.explain.recorded import RecordedBuild
-from pipelines.explain.rows import by_id, find
-from pipelines.explain.story import RowStory, story_of
+from generators.engines.capability import constrains, held_to
+from pipelines.compiler.pipeline import Step
+from pipelines.explain.arrival import Arrival, arrivals
+from pipelines.explain.asked import exchange_of
+from pipelines.explain.rows import Found, find
+from pipelines.explain.sample_story import Event, KeptBuild, Outcome, SampleStory, sample_story
+from pipelines.explain.story import RowStory
 from pipelines.job import Job
+from pipelines.run.runner import Runner
 from pipelines.store.workspace import Workspace
 from schemas.errors import CurateError
 
 
 @dataclass(frozen=True)
 class Preview:
-    """For each sample its story, then those of the first row that each step made of it. `lost` are the reasons of rows that
-    never became samples, `error` is what ended the preview early."""
+    """Each sample with what happened to it. `lost` are rows that never became samples, with their reasons and evidence;
+    `error` is what ended the preview early. `media` are the files of stored images by their hashes."""
 
-    samples: list[list[RowStory]]
-    lost: list[str]
+    samples: list[SampleStory]
+    arrivals: list[Arrival]
+    lost: list[tuple[str, dict[str, Any]]]
     error: str | None
+    media: Callable[[str], Path]
 
 
 class Scratch(Workspace):
-    """A workspace whose builds and releases stand in a folder of their own; all else is the workspace's."""
+    """A workspace whose builds and releases are in a folder of their own; all else is the workspace's."""
 
     def __init__(self, root: Path, scratch: Path) -> None:
         super().__init__(root)
@@ -45,42 +54,63 @@ class Scratch(Workspace):
 
 
 def preview(job: Job, check: Callable[[Job], None]) -> Preview:
-    """Run a job of few samples up to what goes out; `check` it before anything starts."""
+    """Run a job of few samples (its recipe has a limit); `check` it before anything starts."""
     name = job.build.recipe.name
     with tempfile.TemporaryDirectory(prefix="curate-preview-") as folder:
         workspace = Scratch(job.build.workspace.root, Path(folder))
         tried = replace(job, build=replace(job.build, workspace=workspace))
         check(tried)
         with workspace.lock(name):
-            error = _run(tried)
-            return _told(workspace, RecordedBuild(workspace.build(name)), error)
+            runner = tried.runner
+            try:
+                failed, error = _run(runner)
+                told, lost = _told(workspace, runner, failed)
+                arrived = list(arrivals(runner, Path(folder)))
+            finally:
+                tried.build.close()
+        return Preview(told, arrived, lost, error, job.build.media.path)
 
 
-def _run(job: Job) -> str | None:
-    """Run the steps until the first that goes out. Returns the sentence of the error that ended it, if one did."""
-    runner = job.runner
-    try:
-        for step in job.compiled.pipeline.steps:
-            if step.type.last:
-                break
+def _run(runner: Runner) -> tuple[Step | None, str | None]:
+    """Run the steps. Returns the step whose error ended it, if one did, and its sentence."""
+    for step in runner.pipeline.steps:
+        try:
             runner.run(step)
-    except CurateError as failed:
-        return str(failed)
-    finally:
-        job.build.close()
-    return None
+        except CurateError as failed:
+            return step, str(failed)
+    return None, None
 
 
-def _told(workspace: Workspace, build: RecordedBuild, error: str | None) -> Preview:
+def _told(
+    workspace: Workspace, runner: Runner, failed: Step | None
+) -> tuple[list[SampleStory], list[tuple[str, dict[str, Any]]]]:
+    build = KeptBuild(runner.build.folder)
     first = build.steps[0].name if build.steps else ""
-    samples, lost = [], list[str]()
+    samples, lost = [], list[tuple[str, dict[str, Any]]]()
     for row in find(build, ""):
         if row.step.name != first:
             continue
-        story = story_of(workspace, build, row)
+        told = sample_story(workspace, build, row)
         if not row.made:
-            lost += [chapter.reason for chapter in story.chapters if chapter.reason]
+            lost += [(chapter.reason, chapter.values) for chapter in told.story.chapters if chapter.reason]
             continue
-        made = [found for brood in story.children for id_ in brood.ids[:1] if (found := by_id(build, id_, row.bucket))]
-        samples.append([story, *(story_of(workspace, build, found) for found in made)])
-    return Preview(samples, lost, error)
+        more = [] if failed is None else list(_tried(runner, failed, build, told.story))
+        samples.append(SampleStory(told.story, (*told.events, *more)))
+    return samples, lost
+
+
+def _tried(runner: Runner, step: Step, build: KeptBuild, story: RowStory) -> Iterator[Event]:
+    """What the step that failed was to ask first about a sample and what was made from it, and what came of that."""
+    if step.type.asks is None or step.number == 0:
+        return
+    facts, bucket = build.steps[step.number], story.row.bucket
+    with suppress(CurateError):  # it is told already
+        rows, _, _ = runner.rows(step, bucket)
+        mine = set(rows.filter(rows["sample_id"] == story.row.id)["id"]) | ({story.row.id} & set(rows["id"]))
+        for request in step.type.asks.requests(rows, step.config):
+            if request.id in mine:
+                for model in step.models:
+                    if request.model in (None, model):
+                        held = held_to(constrains(runner.build.recipe.models[model]), request)
+                        about = Found(request.id, facts.of, facts, bucket)
+                        yield Event(facts, about, (Outcome((exchange_of(runner.build, model, held),), ""),))

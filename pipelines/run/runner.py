@@ -110,13 +110,13 @@ class Runner:
 
     def asking(self, step: Step, context: StepContext, buckets: list[int], folder: Path) -> Asking:
         """A step that asks models about the rows of some buckets; `folder` is for its keys."""
-        return Asking(self.build, step, context, lambda bucket: self._rows(step, bucket)[0], buckets, folder)
+        return Asking(self.build, step, context, lambda bucket: self.rows(step, bucket)[0], buckets, folder)
 
     def missing(self, step: Step, buckets: list[int], folder: Path) -> dict[str, Missing]:
         """How many completions a build would ask of each of a step's models. All steps before it have to be fresh."""
         return self.asking(step, StepContext(self.build, step, self.tables, self.record), buckets, folder).missing()
 
-    def _rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, int, int]:
+    def rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, int, int]:
         """The rows of a bucket that a step works on, and how many its `where` passes by, and leaves undecided."""
         asked = {f"where {name}": source for name, source in step.where_sources.items()}
         found = self.tables.current(step.node, {**step.sources, **asked}, bucket, step.number)
@@ -137,7 +137,7 @@ class Runner:
         progress: RowProgress,
     ) -> None:
         inputs = self.record.inputs(step, bucket)
-        rows, passed, undecided = self._rows(step, bucket)
+        rows, passed, undecided = self.rows(step, bucket)
         answers = asking.answers(bucket) if asking else pl.DataFrame(schema=ANSWERS)
         _count_ends(answers, ends)
         beside = {name: context.beside(name, bucket) for name in step.beside}
@@ -152,7 +152,7 @@ class Runner:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
         buckets = range(self.record.buckets)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in buckets}
-        parts = {bucket: self._rows(step, bucket) for bucket in buckets}
+        parts = {bucket: self.rows(step, bucket) for bucket in buckets}
         rows = pl.concat([parts[b][0] for b in buckets]).sort("id")
         home = pl.concat([parts[b][0].select("id", bucket=pl.lit(b, pl.Int32)) for b in buckets])
         beside = {}
