@@ -108,12 +108,6 @@ def asked(row: Mapping[str, Any], prompt: Prompt, **values: Any) -> tuple[Messag
     return conversation(prompt.system, *content(row, prompt.template, prompt.suffix, **values))
 
 
-def same_prompt(one: Prompt, other: Prompt) -> bool:
-    """Whether two prompts put every question in the same words."""
-    row = {"question": "\0", "options": None, "media": None}
-    return asked(row, one) == asked(row, other)
-
-
 def turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Messages as roles and texts. Their pictures are left to columns of their own, see `shown` and `places`."""
     return [{"role": m.role, "content": "".join(p for p in m.content if isinstance(p, str))} for m in messages]

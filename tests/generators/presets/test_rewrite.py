@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import polars as pl
 import pytest
 from asked import Reply, converse, run, table
 from pydantic import ValidationError
 
+from filters.trace_quality import LEAKS, mentions
 from generators.presets.rewrite import STEP, RewriteConfig
 
 WORDS = [f"w{i}" for i in range(30)]
@@ -26,16 +28,23 @@ def silent(request: object, index: int) -> Reply:
         ("The description says it is red.", "The image shows it is red.", 2),
         ("According to the caption, it is red.", "In the image, it is red.", 3),
         ("A star, as mentioned in the description.", "A star, as seen in the image.", 2),
+        ("Given the image description, it is red.", "Given the image, it is red.", 2),
+        ("It is stated in the text.", "It is shown in the image.", 2),
         ("As described above, it is red.", "As seen, it is red.", 2),
+        ("The description above has a star.", "The image has a star.", 2),
+        ("The description in the text has a star.", "The image has a star.", 4),
+        ("The image description states it.", "The image shows it.", 2),
         ("The captions say it is red.", "The image shows it is red.", 2),
         ("It is red.", "It is red.", 0),
         ("", "", 0),
     ],
 )
 def test_without_a_model_phrases_are_replaced(before: str, after: str, changed: int) -> None:
+    """What is left is no leak that `quality` would count."""
     out = run(STEP, rows(before), RewriteConfig(), silent)
     assert out.rows is not None
     assert out.rows.rows() == [("r0", after, f"<think>{after}</think>4", changed)]
+    assert pl.select(mentions(pl.lit(after), LEAKS)).item() == 0
 
 
 def test_a_reply_without_reasoning_has_nothing_to_mend() -> None:
