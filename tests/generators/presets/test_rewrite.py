@@ -53,6 +53,18 @@ def test_a_reply_without_reasoning_has_nothing_to_mend() -> None:
     assert out.rows.rows() == [("r0", None, "4", 0)]
 
 
+def test_only_the_reasoning_of_a_reply_changes() -> None:
+    reply = "<summary> The caption.</summary>\n<think> The caption says red. </think>\n<answer>red</answer>"
+    rows = table(
+        {"reasoning": " The caption says red. ", "text": reply},
+        {"reasoning": " The caption says red. ", "text": "red"},  # an answer alone shows no reasoning
+    )
+    out = run(STEP, rows, RewriteConfig(model="m"), lambda r, i: "The image shows red.")
+    assert out.rows is not None
+    assert out.rows["text"].to_list() == [reply.replace("The caption says red.", "The image shows red."), "red"]
+    assert out.rows["reasoning"].to_list() == ["The image shows red."] * 2
+
+
 def test_a_model_is_shown_the_reasoning_and_may_change_fifteen_words_and_not_sixteen() -> None:
     # "According to the caption" -> "In the image" changes three words: two around "the", and one is left out.
     said = [" ".join(["In the image", *["x"] * changed, *WORDS[changed:]]) for changed in (12, 13)]
