@@ -1,20 +1,29 @@
-"""A set of samples with planted duplicates, and a context whose build is a real one."""
+"""A set of samples with planted duplicates, what rules need to know of them, and a context whose build is a real one."""
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from pipelines.road.stage import Build
+from pydantic import TypeAdapter
+from tiny import write_source
+from tiny_build import tiny_build
 
+from filters.dedup.content import question_texts
+from filters.dedup.image_hash import image_hashes
+from filters.dedup.vectors import Vectors
+from generators.encoders import EncoderConfig, make_image_encoder, make_text_encoder
 from pipelines.ingest.ingest import ingest
+from pipelines.run.build import Build
+from pipelines.sources.source import Source
+from pipelines.store.image_hashes import pictures
 from schemas.step import Tables
-
-ENCODERS = "dedup={text: {model: all-minilm-l6-v2}, image: {model: reference-vlm}}"
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,37 @@ class Samples:
         )
         return Tables(table, {"samples": table}, pl.DataFrame())
 
+    @property
+    def scenes(self) -> dict[str, int]:
+        """Which of the twelve scenes each sample shows, by its id."""
+        places = self.rows.select("id", row=pl.col("source").struct.field("row").cast(pl.Int32))
+        return {id_: row % 12 for id_, row in places.iter_rows()}
+
+    @cached_property
+    def hashes(self) -> pl.DataFrame:
+        """The hashes of the samples' images, past any log."""
+        return image_hashes(pictures(self.rows), self.build.media)
+
+    @cached_property
+    def text_vectors(self) -> Vectors:
+        """The vectors of the samples' questions, past any log, with the precision of one."""
+        texts = question_texts(self.rows).unique("key").sort("key")
+        found = make_text_encoder(EncoderConfig(model="all-minilm-l6-v2")).encode(texts["text"].to_list())
+        return Vectors(texts["key"], found.astype(np.float16))
+
+    @cached_property
+    def image_vectors(self) -> Vectors:
+        """The vectors of the samples' images, in the same way."""
+        shown = pictures(self.rows)
+        found = make_image_encoder(EncoderConfig(model="reference-vlm"), self.build.media).encode(shown.to_list())
+        return Vectors(shown, found.astype(np.float16))
+
 
 @pytest.fixture(scope="session")
-def planted(tiny: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Samples:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     """Twelve questions about scenes, each also in capitals; four of them once more about another encoding of the image."""
     folder = tmp_path_factory.mktemp("planted")
-    path: Path = tiny.write_source(folder, 12)
+    path = write_source(folder, 12)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     more = [row | {"question": row["question"].upper()} for row in rows]
     for place, row in enumerate(rows[:4]):
@@ -51,7 +85,8 @@ def planted(tiny: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
         Image.open(row["image"]).convert("RGB").save(other)
         more.append(row | {"image": str(other)})
     path.write_text("\n".join(map(json.dumps, rows + more)))
-    build = tiny.make(folder, ENCODERS)
+    source = TypeAdapter(Source).validate_python({"type": "jsonl", "name": "scenes", "path": str(path)})
+    build = tiny_build(folder / "out", path, sources=(source,))
     parts = [part.kept for part in ingest(build.recipe.sources, build.media, build.recipe.ingest)]
     found = pl.concat(parts).sort("id")
     assert found.height == 28

@@ -1,4 +1,4 @@
-"""Decontaminate as a step: the hits of the fixed road, each written down; sections that can find nothing are refused."""
+"""Decontaminate as a step: every hit of the rule is written down; sections that can find nothing are refused."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
-from pipelines.road.decontaminate import drop_evaluation_rows
 from pydantic import ValidationError
 
+from filters.decontaminate.benchmarks import benchmark_table
+from filters.decontaminate.contaminated import contaminated
 from pipelines.steps.decontaminate import STEP, DecontaminateConfig
 
 
@@ -22,20 +24,29 @@ def section(planted: Any) -> dict[str, Any]:
     return {"sources": [{"type": "jsonl", "name": "exam", "path": str(path)}]}
 
 
-@pytest.mark.parametrize("encoders", [{}, {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference-vlm"}}])
-def test_it_finds_what_the_fixed_road_finds(
-    tiny: SimpleNamespace, planted: Any, section: dict[str, Any], encoders: dict[str, Any], tmp_path: Path
+ENCODERS = {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference-vlm"}}
+
+
+@pytest.mark.parametrize("encoders", [{}, ENCODERS])
+def test_it_finds_what_the_rule_finds_and_drops_it_with_the_strongest_hit(
+    planted: Any, section: dict[str, Any], encoders: dict[str, Any]
 ) -> None:
-    build = tiny.make(
-        planted.folder, f"decontaminate={json.dumps(section | encoders | {'embeddings': bool(encoders)})}"
-    )
-    old = drop_evaluation_rows(build, planted.rows, tmp_path)
     out = STEP.body(planted.tables(), DecontaminateConfig.model_validate(section | encoders), planted.context("clean"))
     assert out.rows is None
-    assert out.tables["hits"].sort("id", "row", "by").equals(old.hits.sort("id", "row", "by"))
-    assert set(out.drops["reason"]) == {"clean:exam"}
-    assert out.drops.drop("reason").sort("id").equals(old.split.dropped.drop("reason").sort("id"))
-    assert out.drops.height >= 9  # three questions, three times each
+    asked = planted.rows.filter(pl.col("source").struct.field("row").is_in(["0", "1", "2"]))
+    exam = benchmark_table("exam", asked, planted.hashes)
+    vectors = (planted.text_vectors, planted.image_vectors) if encoders else (None, None)
+    hits = contaminated(
+        planted.rows.sort("id"), exam, DecontaminateConfig(against=("MMMU",)).rule, planted.hashes, *vectors
+    )
+    assert out.tables["hits"].equals(hits)
+    assert ("embedding" in set(hits["by"])) == bool(encoders)
+    shown = {id_: str(scene) for id_, scene in planted.scenes.items() if scene < 3}
+    assert set(shown.items()) <= set(hits.filter(by="image", score=1).select("id", "row").rows())
+    assert set(out.drops["id"]) == set(hits["id"]) and set(out.drops["reason"]) == {"clean:exam"}
+    evidence = {id_: json.loads(told) for id_, told in out.drops.select("id", "evidence").iter_rows()}
+    for id_, row in shown.items():
+        assert evidence[id_] == {"row": row, "benchmark": "exam", "by": "image", "score": 1.0}
     assert out.tables["evaluation_sets"].rows() == [("exam", 3, out.drops.height)]
 
 
@@ -51,7 +62,7 @@ def test_its_facts_change_with_the_evaluation_set(planted: Any, section: dict[st
 
 def test_images_have_to_fit_the_recipes_limits(planted: Any, section: dict[str, Any], tmp_path: Path) -> None:
     small = planted.build.recipe.ingest.model_copy(update={"max_pixels": 1})
-    recipe = planted.build.recipe.model_copy(update={"ingest": small})
+    recipe = SimpleNamespace(**{**vars(planted.build.recipe), "ingest": small})
     build = replace(planted.build, recipe=recipe, workspace=type(planted.build.workspace)(tmp_path))
     vars(build).update(media=planted.build.media)
     out = STEP.body(planted.tables(), DecontaminateConfig.model_validate(section), planted.context("clean", build))

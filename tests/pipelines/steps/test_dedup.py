@@ -1,4 +1,4 @@
-"""Dedup as a step: the same decisions as the rules themselves, its own name in front of each cause, releases go first."""
+"""Dedup as a step: one row of each group stays, its own name in front of each cause, and releases go first."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pipelines.road.dedup import drop_duplicates
 from pydantic import ValidationError
 
 from pipelines.steps.dedup import STEP, DedupConfig
@@ -17,20 +16,36 @@ from pipelines.store.workspace import Workspace
 ENCODERS = {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference-vlm"}}
 
 
-def facts(dropped: pl.DataFrame) -> list[tuple[str, str, str]]:
-    return sorted((id_, reason.partition(":")[2], evidence) for id_, reason, evidence in dropped.iter_rows())
+def expected(planted: Any, rows: pl.DataFrame, *, same_bytes: str, other_bytes: str) -> dict[str, tuple[str, str]]:
+    """Reason and partner of all `rows` but the smallest id of each scene: all that show a scene ask the same of it."""
+    shas = dict(rows.select("id", pl.col("media").list.first().struct.field("sha256")).iter_rows())
+    first: dict[int, str] = {}
+    for id_ in sorted(shas):
+        first.setdefault(planted.scenes[id_], id_)
+    kept = {id_: first[planted.scenes[id_]] for id_ in shas if first[planted.scenes[id_]] != id_}
+    return {id_: (same_bytes if shas[id_] == shas[to] else other_bytes, to) for id_, to in kept.items()}
 
 
-def test_it_decides_as_the_fixed_road_does(planted: Any, tmp_path: Path) -> None:
-    tables = planted.tables()
-    old, _ = drop_duplicates(planted.build, planted.rows, tmp_path, None)
-    out = STEP.body(tables, DedupConfig.model_validate(ENCODERS), planted.context("once"))
+def reasons(dropped: pl.DataFrame) -> dict[str, tuple[str, str]]:
+    return {id_: (reason, json.loads(evidence)["kept"]) for id_, reason, evidence in dropped.iter_rows()}
+
+
+def test_one_row_of_each_group_stays_and_the_others_name_it(planted: Any) -> None:
+    out = STEP.body(planted.tables(), DedupConfig.model_validate(ENCODERS), planted.context("once"))
     assert out.rows is None
-    assert facts(out.drops) == facts(old.dropped)
-    assert out.drops.height >= 16  # the twelve in capitals and the four in another encoding
-    assert set(out.drops["reason"]) <= {"once:exact", "once:text", "once:image_hash", "once:near"}
-    assert {"once:exact", "once:image_hash"} <= {*out.drops["reason"]}
+    assert out.drops.height == 16  # the twelve in capitals and the four in another encoding, or those that they repeat
+    told = {"same_bytes": "once:exact", "other_bytes": "once:image_hash"}
+    assert reasons(out.drops) == expected(planted, planted.rows, **told)
     assert out.tables["searches"].columns == ["index", "device", "searches", "rows", "largest", "recall"]
+
+
+def test_what_other_levels_leave_is_found_by_its_meaning(planted: Any) -> None:
+    config = DedupConfig.model_validate({**ENCODERS, "minhash": None, "image_hash": None})
+    rows = planted.rows.filter(pl.col("question").str.to_uppercase() != pl.col("question"))
+    dropped = STEP.body(planted.tables(rows=rows), config, planted.context("once")).drops
+    assert reasons(dropped) == expected(planted, rows, same_bytes="once:exact", other_bytes="once:near")
+    near = [json.loads(evidence) for evidence in dropped["evidence"]]
+    assert len(near) == 4 and all(one["similarity"] == min(one["text"], one["image"]) > 0.99 for one in near)
 
 
 def test_a_level_is_left_out_where_its_section_is_null(planted: Any) -> None:

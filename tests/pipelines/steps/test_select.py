@@ -1,11 +1,10 @@
-"""Select as a step: the choice of the fixed road, among the named sides, by the numbers of the named steps."""
+"""Select as a step: the choice of the rule, among the named sides, by the numbers of the named steps."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
-from pipelines.road.stages import road
 from pydantic import ValidationError
 
 from filters.select.select import Selection, control, select
@@ -66,39 +65,6 @@ def test_the_choice_is_that_of_the_rule_among_the_named_sides(planted: Any, sect
     )
     assert set(out.rows.filter(pl.col("value").is_null())["id"]) == set(tables.rows.filter(side="sft")["id"])
     assert out.tables["control"].equals(control(table, old.kept, Selection.model_validate(section), 0))
-
-
-def test_it_chooses_what_the_fixed_road_chooses(
-    tiny: SimpleNamespace, planted: Any, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    from pipelines.build import run_build
-
-    folder = tmp_path_factory.mktemp("selected")
-    tiny.write_source(folder, 16)
-    section = {"budget": 0.6}
-    overrides = (
-        "caption=null",
-        "distill=null",
-        "dedup=null",
-        "split={sft: 0.3, rl: 0.7, holdout: 0}",
-        "verify.workers=1",
-    )
-    lenient = "difficulty={truncated: wrong, no_answer: wrong}"
-    build = tiny.make(folder, *overrides, lenient, "select={budget: 0.6}")
-    run_build(build)
-    plan = road(build)
-    samples = plan.table("ingest").collect()
-    sides = plan.table("split").select("id", side="split").collect()
-    counts = plan.table("difficulty", "measures").select("id", "k", "n", "pass_rate", "variance").collect()
-    rows = samples.join(sides, on="id").join(counts, on="id").with_columns(of_source="source", of_answer="answer")
-    out = run(planted, planted.tables(rows=rows), section, "select")
-    assert out.rows is not None
-    old = plan.table("select").collect()
-    new = out.rows.rename({"training_order": "order"}).select(old.columns)
-    assert new.sort("id").equals(old.sort("id"))
-    assert out.drops.sort("id").equals(plan.table("select", "dropped").collect().sort("id"))
-    assert out.drops.height and old["value"].count()
-    assert out.tables["control"].equals(plan.table("select", "control").collect())
 
 
 def test_all_samples_are_candidates_where_nothing_splits(planted: Any) -> None:

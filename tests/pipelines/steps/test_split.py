@@ -1,16 +1,19 @@
-"""Split as a step: the sides of the fixed road, sides by condition, groups that stay together and releases that bind."""
+"""Split as a step: sides by share, sides by condition, groups that stay together and releases that bind."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
-from pipelines.road.groups import assign_sides
 from pydantic import ValidationError
 
-from pipelines.steps.split import STEP, SplitConfig
+from filters.assign import AssignConfig
+from filters.assign import side as dealt
+from filters.dedup.embedding import near_pairs
+from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
+from filters.groups import group_ids
+from pipelines.steps.split import STEP, NearQuestions, SplitConfig
 from pipelines.store.workspace import Workspace
 from schemas.step import Out, Tables
 
@@ -48,22 +51,31 @@ def sides_of(out: Out) -> dict[str, str]:
     return dict(out.rows.select("id", "side").rows())
 
 
-@pytest.mark.parametrize(
-    "section", [SHARES, SHARES | ENCODERS, SHARES | ENCODERS | {"near_questions": {"text_threshold": 0.8}}]
-)
-def test_sides_and_groups_are_those_of_the_fixed_road(
-    tiny: SimpleNamespace, planted: Any, section: dict[str, Any], tmp_path: Path
-) -> None:
-    old_section = {name: value for name, value in section.items() if name not in ENCODERS}
-    dedup = {name: value for name, value in section.items() if name in ENCODERS}
-    build = tiny.make(planted.folder, f"split={json.dumps(old_section)}", f"dedup={json.dumps(dedup)}")
+@pytest.mark.parametrize("section", [{}, ENCODERS])
+def test_a_group_is_all_that_shows_one_scene_and_is_dealt_by_its_name(planted: Any, section: dict[str, Any]) -> None:
+    out = run(planted, planted.tables(), SHARES | section)
+    assert out.rows is not None and out.drops.is_empty()
+    groups = dict(out.rows.select("id", "split_group").iter_rows())
+    by_scene = {planted.scenes[id_]: group for id_, group in groups.items()}
+    assert groups == {id_: by_scene[scene] for id_, scene in planted.scenes.items()} and len({*by_scene.values()}) == 12
+    assert sides_of(out) == {id_: dealt(group, AssignConfig.model_validate(SHARES)) for id_, group in groups.items()}
+
+
+def test_the_same_image_in_another_encoding_is_no_tie_where_that_is_wished(planted: Any) -> None:
+    out = run(planted, planted.tables(), SHARES | {"same_images": None})
+    assert out.rows is not None and out.rows["split_group"].n_unique() == 16
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.8])
+def test_near_questions_about_near_images_are_tied(planted: Any, threshold: float) -> None:
+    near = {"text_threshold": threshold, "image_threshold": 0.2}
+    out = run(planted, planted.tables(), SHARES | ENCODERS | {"near_questions": near})
     rows = planted.rows.sort("id")
-    old, _ = assign_sides(build, rows, tmp_path)
-    out = run(planted, planted.tables(), section)
-    assert out.rows is not None
-    assert out.rows.sort("id").rows() == old.kept.select("id", "split", "group").sort("id").rows()
-    images = rows.select("id", sha=pl.col("media").list.first().struct.field("sha256")).join(out.rows, on="id")
-    assert images.group_by("sha").agg(pl.col("side").n_unique())["side"].max() == 1
+    config = NearQuestions.model_validate(near)
+    pairs = near_pairs(rows, planted.text_vectors, planted.image_vectors, config)
+    expected = group_ids(rows, [pairs], same_image_pairs(planted.hashes, None, ImageHashConfig()))
+    assert out.rows is not None and 1 < out.rows["split_group"].n_unique() < 12
+    assert out.rows.select("id", group="split_group").sort("id").equals(expected.sort("id"))
 
 
 def test_a_group_goes_to_the_first_side_that_one_of_its_rows_meets(planted: Any) -> None:
