@@ -11,7 +11,7 @@ from filters.checks.families import families
 from filters.checks.rules import CheckRules
 from filters.checks.significance import Counts, above_chance, below_base, benjamini_hochberg
 from filters.checks.vote import suspects, votes
-from filters.difficulty import APART, DifficultyConfig, is_unread, measure
+from filters.difficulty import APART, DifficultyConfig, is_unread, measure, verdict
 
 BLIND = ("text_only", "grey_image")
 
@@ -83,7 +83,9 @@ def measure_checks(found: Evidence, rules: CheckRules, counting: DifficultyConfi
 def _counts(found: Evidence, counting: DifficultyConfig) -> pl.DataFrame:
     """Counts by variant, its chance, and whether its replies name the option that the reply before it named."""
     replies = found.replies.with_columns(is_unread().alias("no_answer"), sample_id="variant_id")
+    formed = ((verdict() == "right") & pl.col("well_formed")).sum().cast(pl.Int32)
     counted = measure(replies, counting).select("id", "k", "n", *APART)
+    counted = counted.join(replies.group_by(id="sample_id").agg(k_formed=formed), on="id", how="left")
     asked = found.variants.join(
         found.samples.select("id", "dataset", first_options="options"), left_on="sample_id", right_on="id"
     )
@@ -98,7 +100,7 @@ def _counts(found: Evidence, counting: DifficultyConfig) -> pl.DataFrame:
     rows = asked.join(chance_rates(golds), on="id").join(_followed(asked, found.replies), on="id", how="left")
     facts = ("id", "sample_id", "check", "base", "model", "chance", "agree", "answered")
     rows = rows.select(facts).join(counted, on="id", how="left").join(found.checks, on="check")
-    return rows.with_columns(pl.col("k", "n", *APART).fill_null(0)).sort("id")
+    return rows.with_columns(pl.col("k", "n", "k_formed", *APART).fill_null(0)).sort("id")
 
 
 def _followed(asked: pl.DataFrame, replies: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +130,7 @@ def _place(letter: pl.Expr) -> pl.Expr:
 
 def _pooled(variants: pl.DataFrame) -> pl.DataFrame:
     """Counts by sample and check."""
-    sums = pl.col("k", "n", *APART, "agree", "answered").sum()
+    sums = pl.col("k", "n", "k_formed", *APART, "agree", "answered").sum()
     return (
         variants.group_by(pl.col("sample_id").alias("id"), "check", "type", "rule", "model")
         .agg(sums, pl.col("chance").mean(), variants=pl.len().cast(pl.Int32))
@@ -247,6 +249,7 @@ def _blind_columns(results: pl.DataFrame, type_: str, short: str, student: str) 
         "id",
         pl.col("k").alias(f"k_{short}"),
         pl.col("n").alias(f"n_{short}"),
+        pl.col("k_formed").alias(f"k_{short}_formed"),
         pl.col("gain").alias(f"gain_{short}"),
         pl.col("p_value").alias(f"p_{short}"),
         pl.col("certainty").alias(f"certainty_{short}"),

@@ -4,6 +4,7 @@ import json
 
 import polars as pl
 
+from filters.verify.form import well_formed
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from filters.verify.verifier import verify
@@ -12,13 +13,15 @@ from schemas.split import Split, no_drops, split
 
 
 def score_replies(replies: pl.DataFrame, pool: VerifierPool) -> Split:
-    """Add a verdict to every reply (`text, prefix, answer, verifier, options, tags`, the last five of its variant).
+    """Add a verdict, and `well_formed`, to every reply (`text, prefix, answer, verifier, options, tags`, the last five of
+    its variant).
 
     The reply that is judged is its forced start and what the model wrote. Drops none.
     """
     said = replies.select("text", "prefix", "tags").iter_rows()
     texts = [(prefix or "") + (text or "") if tags != "plain" else text or "" for text, prefix, tags in said]
-    rows = replies.with_columns(verdict_columns(replies, texts, pool, replies["tags"].to_list()))
+    tags = replies["tags"].to_list()
+    rows = replies.with_columns(*verdict_columns(replies, texts, pool, tags), well_formed(texts, tags))
     return Split(rows.drop("prefix", "answer", "verifier", "options", "tags"), no_drops())
 
 

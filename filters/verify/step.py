@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from filters.difficulty import is_unread, verdict
 from filters.reads import gold_reads
+from filters.verify.form import well_formed
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
 from schemas.errors import nearest
@@ -50,6 +51,9 @@ COLUMNS = {
 """`correct` and `score` are null where no rule could tell. `no_answer`: nothing in the response reads as an answer of the
 gold's kind. `verdict` is `right`, `wrong`, `no_answer`, `truncated` or `unscored`."""
 
+FORM = {"well_formed": pl.Boolean()}
+"""Whether the response is laid out as `tags` says, to the letter; null where there is none. It decides no verdict."""
+
 
 def reads(config: VerifyConfig, known: Known) -> Reads:
     """The response, the gold, and whether the response was cut off.
@@ -64,9 +68,11 @@ def reads(config: VerifyConfig, known: Known) -> Reads:
 
 
 def body(tables: Tables, config: VerifyConfig, context: Context) -> Out:
-    """A verdict for every row: `id` and `COLUMNS`. The notes count the verdicts."""
-    found = judged(tables.rows, context.verifiers(), config.tags or "plain")
-    return Out(found.select("id", *COLUMNS), notes=dict(found["verdict"].value_counts(sort=True).iter_rows()))
+    """A verdict for every row: `id`, `COLUMNS` and `FORM`. The notes count the verdicts."""
+    tags = config.tags or "plain"
+    found = judged(tables.rows, context.verifiers(), tags)
+    made = found.select("id", *COLUMNS).with_columns(well_formed(tables.rows["response"].to_list(), tags))
+    return Out(made, notes=dict(found["verdict"].value_counts(sort=True).iter_rows()))
 
 
 def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
@@ -88,10 +94,10 @@ def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
 STEP = StepType(
     name="verify",
     summary="judges responses by their samples' gold answers",
-    version=1,
+    version=2,
     config=VerifyConfig,
     reads=reads,
-    gives=lambda config, known: Gives(COLUMNS),
+    gives=lambda config, known: Gives({**COLUMNS, **FORM}),
     body=body,
     of="trace",
     verdict=True,

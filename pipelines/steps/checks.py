@@ -32,17 +32,20 @@ from schemas.split import Split
 from schemas.step import Asks, Beside, Context, Gives, Known, Out, Reads, StepType, Tables, hidden, read
 
 _COUNTS = {"k": pl.Int32(), "n": pl.Int32(), "gain": pl.Float64(), "p": pl.Float64(), "certainty": pl.Float64()}
+_FORMED = {f"k_{short}_formed": pl.Int32() for short in ("text", "grey")}
 GIVES = {
     "flags": pl.List(pl.String()),
     "blind": pl.Boolean(),
     "label_suspect": pl.Boolean(),
     **{f"{name}_{short}": dtype for short in ("text", "grey") for name, dtype in _COUNTS.items()},
+    **_FORMED,
     "k_guess": pl.Int32(),
     "n_guess": pl.Int32(),
 }
 """`flags` are those of `filters.checks.measure.FLAGS`, sorted; `blind` is null where no check hides the images,
 `label_suspect` where none votes. `k_text` of `n_text` answers are right without images, `k_grey` with grey ones, `k_guess`
-of those of a `guess`; `gain`, `p` and `certainty` are what `filters.checks` makes of them."""
+of those of a `guess`; `gain`, `p` and `certainty` are what `filters.checks` makes of them. Of the right ones,
+`k_text_formed` and `k_grey_formed` are laid out as their tag schema says, too."""
 
 _ROLLOUT = {
     "model": read("model", pl.String()),
@@ -254,7 +257,7 @@ def _facts(config: ChecksStepConfig, build: Any) -> Any:
 STEP = StepType(
     name="checks",
     summary="asks once more with something changed, and flags rows by what that does to the answers",
-    version=1,
+    version=2,
     config=ChecksStepConfig,
     reads=_reads,
     gives=lambda config, known: Gives(GIVES),

@@ -217,3 +217,14 @@ def test_a_forced_start_is_part_of_the_reply() -> None:
     with VerifierPool(1) as pool:
         scored = score_replies(pl.DataFrame(replies(row, ["B</answer>", "A</answer>", "B"])), pool).kept
     assert scored["correct"].to_list() == [True, False, True]
+
+
+def test_right_replies_in_their_form_are_counted_apart() -> None:
+    """What RAP's public code rewards in full: `k_formed` of the `k` that are right."""
+    neat, bare, wrong = "<think>x</think><answer>B</answer>", "<answer>B</answer>", "<think>x</think><answer>A</answer>"
+    blind = variant("a", "text_only", tags="think_answer")
+    found = measured([(blind, [neat, neat, bare, wrong])], {"text_only": "text_only"})
+    assert found.samples.select("id", "k_text", "n_text", "k_text_formed").rows() == [
+        ("a", 3, 4, 2),
+        ("silent", None, None, None),
+    ]

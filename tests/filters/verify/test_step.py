@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from filters.difficulty import VERDICTS
-from filters.verify.step import COLUMNS, STEP, VerifyConfig
+from filters.verify.step import COLUMNS, FORM, STEP, VerifyConfig
 from schemas.step import Tables
 
 
@@ -15,7 +15,7 @@ def judged(rows, gold, context, **config):
     out = STEP.body(Tables(table, {}, pl.DataFrame()), VerifyConfig(**config), context("verify"))
     assert out.drops.height == 0
     assert out.rows["id"].to_list() == table["id"].to_list()
-    assert {name: out.rows.schema[name] for name in COLUMNS} == COLUMNS
+    assert dict(out.rows.schema) == {"id": pl.String(), **COLUMNS, **FORM}
     return out.rows
 
 
@@ -48,6 +48,19 @@ def test_the_five_verdicts_and_what_the_reward_would_say(gold, context) -> None:
 def test_a_response_gives_its_answer_as_its_schema_says(gold, context, text, tags, verdict) -> None:
     rows = judged([("a", text, "stop", *gold("number", "4").values())], gold, context, tags=tags)
     assert rows["verdict"].to_list() == [verdict]
+
+
+def test_a_right_answer_in_the_wrong_form_is_right_and_ill_formed(gold, context) -> None:
+    texts = [
+        "<think>2 + 2</think><answer>4</answer>",
+        "So: <answer>4</answer>",
+        "<think>5</think><answer>5</answer>",
+        None,
+    ]
+    given = [(str(place), text, "stop", *gold("number", "4").values()) for place, text in enumerate(texts)]
+    rows = judged(given, gold, context, tags="think_answer")
+    found = [("right", True), ("right", False), ("wrong", True), ("no_answer", None)]
+    assert rows.select("verdict", "well_formed").rows() == found
 
 
 def test_a_sample_without_a_gold_is_unscored_and_no_rows_are_no_error(gold, context) -> None:
