@@ -5,7 +5,7 @@ The language is a small part of Jinja2 (`generators.template_language`): fields 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ from schemas.step import Reference
 if TYPE_CHECKING:
     from generators.template_language import Program
 
-__all__ = ["NullField", "PromptField", "PromptFile", "RenderError", "Template", "TooLong", "asked", "needed"]
+__all__ = ["NullField", "PromptField", "PromptFile", "RenderError", "Template", "TooLong", "asked", "needed", "reading_only"]
 
 QUESTION, OPTIONS, MEDIA = ("question",), ("options",), ("media",)
 
@@ -154,3 +154,16 @@ def _checked(prompt: str | PromptFile) -> str | PromptFile:
 
 PromptField = Annotated[str | PromptFile, AfterValidator(_checked)]
 """A prompt in a recipe: a template, or `{file: name.j2}`, which the recipe's loader reads."""
+
+
+def reading_only(prompt: str | PromptFile, names: Collection[str]) -> str | PromptFile:
+    """A prompt that is put to other rows than a recipe's own, if it reads none but the fields `names`.
+
+    Raises ValueError, in a sentence, where it reads another, and for what is no template.
+    """
+    if not isinstance(prompt, PromptFile):
+        _checked(prompt)
+        for ref in sorted(Template(prompt).references):
+            if len(ref) > 1 or ref[0] not in names:
+                raise ValueError(f"this prompt may read {' and '.join(sorted(names))}, and no `{'.'.join(ref)}`")
+    return prompt

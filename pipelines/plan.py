@@ -99,9 +99,8 @@ class _Plan:
             with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:
                 return self._runner.missing(step, stale, Path(folder))
         assert step.type.asks is not None
-        most = step.type.asks.most(step.config)
-        samples = None if rows is None or most is None else rows * most
-        return dict.fromkeys(step.models, Missing(samples, False))
+        bounds = {model: step.type.asks.bound(step.config, model) for model in step.models}
+        return {m: Missing(None if rows is None or most is None else rows * most, False) for m, most in bounds.items()}
 
     def _samples(self) -> int | None:
         """How many samples the sources give at most."""

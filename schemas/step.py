@@ -188,7 +188,8 @@ class Asks(Generic[C]):
     them so far (as in `Tables`, whose `of` counts the answers of a row and model from 0) and yields the next ones,
     until it yields none. Both are pure: they are walked again at replay, and an answer that is in the log is never
     asked for again. Each model of `models` is asked everything. `most` is how many completions of each model a row
-    needs at most (None: not known before its answers are). `limit` is the key that limits their length.
+    needs at most (None: not known before its answers are), `most_of` how many of one model, where they differ. `limit` is
+    the key that limits their length.
     """
 
     models: Callable[[C], tuple[str, ...]]
@@ -196,6 +197,11 @@ class Asks(Generic[C]):
     more: "Callable[[pl.DataFrame, pl.DataFrame, C, Context], Iterator[Request]] | None" = None
     most: Callable[[C], int | None] = lambda config: getattr(config, "n", 1)
     limit: str = "sampling.max_tokens"
+    most_of: Callable[[C, str], int | None] | None = None
+
+    def bound(self, config: C, model: str) -> int | None:
+        """How many completions of a model a row needs at most."""
+        return self.most(config) if self.most_of is None else self.most_of(config, model)
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,7 @@ class StepType(Generic[C]):
     `verdict` says that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds`
     names those of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few
     words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
-    beside its own by itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow;
+    beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow;
     `closes` names a unit of which no rows may be made after it. `fan` is how many rows it makes of each row at most (None:
     not known before it has run). `cures` says of a cause of its drops, or of one of its `notes`, what to do where almost all
     rows come to it; None where most are meant to. `summary` is one line for `curate show`.

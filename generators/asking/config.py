@@ -68,6 +68,11 @@ class AskConfig(StepConfig):
         names = (self.sees,) if isinstance(self.sees, str) else self.sees
         return () if names == ("nothing",) else names
 
+    @property
+    def answer_tags(self) -> str:
+        """The tag schema by which a reply gives its answer."""
+        return "plain" if self.reply == "text" else self.reply.tags or "plain"
+
     @field_validator("answer_pattern")
     @classmethod
     def _finds_answers(cls, pattern: str | None) -> str | None:

@@ -1,7 +1,7 @@
-"""Caption-only sufficiency: does a description of the picture answer the question as well as the picture?
+"""Caption-only sufficiency: does a description of the image answer the question as well as the image?
 
 Visionary-R1 and RACRO2 reward captions by it. High: the row can be reasoned about by a model that sees nothing. Low where
-the rate with the picture is high: the row is bound by perception, or the caption leaves out what is asked.
+the rate with the image is high: the row is bound by perception, or the caption leaves out what is asked.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
+from generators.template import PromptField
 
 
 class CaptionOnly(Check):
-    """The caption in the place of the pictures; `model` may be one that reads text only."""
+    """The caption in the place of the images; `model` may be one that reads text only."""
 
     type: Literal["caption_only"] = "caption_only"
-    prompt_fields: ClassVar[tuple[str, ...]] = ("caption", "question")
-    prompt: str | None = Field(
-        default="Description: {caption}\nQuestion: {question}", description="{caption}, {question}"
+    fields: ClassVar[tuple[str, ...]] = ("caption", "question")
+    prompt: PromptField | None = Field(
+        default="Description: {{ caption }}\nQuestion: {{ question }}",
+        description="a template that reads `caption` and `question`",
     )
     needs: ClassVar[frozenset[str]] = frozenset({"caption"})
 

@@ -1,28 +1,28 @@
-"""All checks, and the two functions that the road needs: rows to ask about, and requests made of them."""
+"""All checks, and the two functions that the step needs: rows to ask about, and requests made of them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field
 
 from generators.checks.caption_only import CaptionOnly
+from generators.checks.check import Check, Refusal, Setting
 from generators.checks.frame_shuffle import FrameShuffle
 from generators.checks.guess import DropCot, Guess
+from generators.checks.images import EvidenceMask, GreyImage, PatchMask, RandomMask
+from generators.checks.material import Material
 from generators.checks.option_shuffle import OptionShuffle
-from generators.checks.pictures import EvidenceMask, GreyImage, PatchMask, RandomMask
 from generators.checks.question_form import QuestionForm
 from generators.checks.reverify import Reverify
 from generators.checks.text_only import TextOnly
-from generators.checks.variant import VARIANT, Material, Refusal, Setting, read_messages, render
+from generators.checks.variant import VARIANT, read_messages, render, variant_id
 from generators.checks.vote import Vote
-from generators.outcomes import failure
-from generators.rollouts import RolloutsConfig
+from generators.rendering import RenderError
 from schemas.completion import Request, Sampling
-from schemas.ids import canonical_json, content_id
-from schemas.section import Section
-from schemas.split import DROPPED, Split, split
+from schemas.ids import canonical_json
+from schemas.split import DROPPED, Split
 
 CheckConfig = Annotated[
     TextOnly
@@ -42,65 +42,31 @@ CheckConfig = Annotated[
 ]
 
 
-class ChecksConfig(Section):
-    """The checks of a recipe with the rollouts that they are variants of."""
-
-    checks: tuple[CheckConfig, ...]
-    rollouts: RolloutsConfig
-
-    def models(self) -> tuple[str, ...]:
-        """The recipe's names of the models that are asked."""
-        asked = (check.asks(self.rollouts) for check in self.checks)
-        return tuple(dict.fromkeys(name for name in asked if name))
-
-    def most(self) -> Mapping[str, int]:
-        """The most completions that one sample may need of each model."""
-        bill = dict.fromkeys(self.models(), 0)
-        for check in self.checks:
-            model = check.asks(self.rollouts)
-            if model:
-                bill[model] += check.calls(self.rollouts)
-        return bill
-
-
-def variants(samples: Iterable[Material], config: ChecksConfig, setting: Setting) -> Split:
+def variants(samples: Iterable[Material], checks: Sequence[Check], setting: Setting) -> Split:
     """Rows of VARIANT for every sample and check, and the variants that cannot be made (`variants:<cause>`)."""
     rows: list[dict[str, Any]] = []
     refused: list[tuple[str, str, str]] = []
     for sample in samples:
-        for check in config.checks:
+        for check in checks:
             for change in check.changes(sample, setting):
-                if isinstance(change, Refusal):
-                    id_ = content_id(["variant", sample.id, check.label, change.base])
-                    evidence = {"sample_id": sample.id, "check": check.label, "base": change.base, **change.evidence}
-                    refused.append((id_, f"variants:{change.reason}", canonical_json(evidence)))
-                else:
-                    rows.append(render(check, sample, setting, change))
+                try:
+                    if not isinstance(change, Refusal):
+                        rows.append(render(check, sample, setting, change))
+                        continue
+                    refusal = change
+                except RenderError as error:  # such as a field of the prompt that is null
+                    refusal = Refusal(change.base, error.cause, {"error": str(error)})
+                evidence = {"sample_id": sample.id, "check": check.label, "base": refusal.base, **refusal.evidence}
+                id_ = variant_id(sample.id, check.label, refusal.base)
+                refused.append((id_, f"variants:{refusal.reason}", canonical_json(evidence)))
     return Split(pl.DataFrame(rows, schema=VARIANT), pl.DataFrame(refused, schema=DROPPED, orient="row"))
 
 
-def requests(rows: pl.DataFrame, config: ChecksConfig) -> Iterator[Request]:
-    """One request a variant."""
+def requests(rows: pl.DataFrame) -> Iterator[Request]:
+    """One request for each row of VARIANT."""
     samplings: dict[str, Sampling] = {}
     for row in rows.iter_rows(named=True):
         text = row["sampling"]
         if text not in samplings:
             samplings[text] = Sampling.model_validate(json.loads(text))
         yield Request(row["id"], read_messages(row["messages"]), samplings[text], row["n"], row["prefix"])
-
-
-def collect(answers: pl.DataFrame, config: ChecksConfig) -> Split:
-    """Replies: `id, variant_id, sample_id, check, index, text, finish_reason, tokens`.
-
-    Reasons: `check_rollouts:unanswered`, `check_rollouts:error`. A cut-off reply is kept: it is an outcome.
-    """
-    ids = [content_id(["reply", *row]) for row in answers.select("id", "index").iter_rows()]
-    rows = answers.with_columns(
-        pl.col("id").alias("variant_id"),
-        pl.Series("id", ids, dtype=pl.String),
-        pl.col("completion_tokens").alias("tokens"),
-    )
-    evidence = {"sample_id": pl.col("sample_id"), "check": pl.col("check"), "error": pl.col("error")}
-    parted = split(rows, failure("check_rollouts", truncated_drops=False), evidence)
-    columns = ("id", "variant_id", "sample_id", "check", "model", "index", "text", "finish_reason", "tokens")
-    return Split(parted.kept.select(columns), parted.dropped)

@@ -7,18 +7,19 @@ difference of the two pass rates is kept.
 from collections.abc import Iterator
 from typing import Literal
 
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
 from schemas.ids import seeded
 
 
 class FrameShuffle(Check):
-    """The pictures of a sample with two or more of them, in another order."""
+    """The images of a sample with two or more of them, in another order."""
 
     type: Literal["frame_shuffle"] = "frame_shuffle"
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
-        """One variant; a sample whose pictures are all the same has no other order."""
-        frames = list(sample.pictures)
+        """One variant; a sample whose images are all the same has no other order."""
+        frames = list(sample.images)
         order = list(range(len(frames)))
         if len({m["sha256"] for m in frames}) < 2:
             return

@@ -9,15 +9,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
+from generators.template import PromptField
 
 
 class Guess(Check):
-    """The question with its pictures, to be answered at once, `n` tries (8 as published)."""
+    """The question with its images, to be answered at once, `n` tries (8 as published)."""
 
     type: Literal["guess"] = "guess"
     n: int | None = Field(default=8, ge=1)
-    prompt: str | None = "{question}\nGive only the final answer."
+    prompt: PromptField | None = "{{ question }}\nGive only the final answer."
     tags: str | None = "plain"
     rule: Literal["chance", "any"] = Field(
         default="chance",
@@ -37,16 +39,16 @@ class DropCot(Check):
 
     type: Literal["drop_cot"] = "drop_cot"
     how: Literal["instruct", "empty_thought"] = "instruct"
-    prompt: str | None = Field(
-        default=None, description="{question}; with `instruct`, one that asks for the answer alone where not given"
+    prompt: PromptField | None = Field(
+        default=None, description="a template that reads `question`; with `instruct`, one that asks for the answer alone where not given"
     )
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
         """One variant of every sample."""
         if self.how == "instruct":
-            yield Change(prompt=self.prompt or "{question}\nGive only the final answer.")
+            yield Change(prompt=self.prompt or "{{ question }}\nGive only the final answer.")
         else:
-            yield Change(prefix=forced_thought("", self.tags or setting.rollouts.tags))
+            yield Change(prefix=forced_thought("", self.tags or setting.rollouts.answer_tags))
 
 
 def forced_thought(reasoning: str, tags: str) -> str:

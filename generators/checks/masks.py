@@ -1,4 +1,4 @@
-"""What is taken out of a picture: everything, patches of it, or boxes. Pure functions from picture to RGB picture."""
+"""What is taken out of a image: everything, patches of it, or boxes. Pure functions from image to RGB image."""
 
 import random
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ TRIES = 400
 
 
 def grey(image: Image.Image) -> Image.Image:
-    """A neutral grey picture of equal size: nothing to see, but the prompt keeps its shape."""
+    """A neutral grey image of equal size: nothing to see, but the prompt keeps its shape."""
     return Image.new("RGB", image.size, GREY)
 
 
@@ -22,7 +22,7 @@ def patch_mask(image: Image.Image, patch: int, p: float, seed: int | str) -> Ima
     """Blacken each `patch` × `patch` pixel square with probability `p`, row by row; the last row and column may be smaller.
 
     PAPO (arXiv 2507.06448; MikeWangWZHL/PAPO, verl/trainer/papo_utils.py, `random_patch_blackening`) with 14 pixels and
-    0.6; there chance is the process's own, here it comes from `seed` alone (a sample's id and the picture's place).
+    0.6; there chance is the process's own, here it comes from `seed` alone (a sample's id and the image's place).
     Raises ValueError for a patch below one pixel or a probability outside [0, 1].
     """
     if patch < 1 or not 0 <= p <= 1:
@@ -49,7 +49,7 @@ def box_mask(image: Image.Image, boxes: Sequence[Xyxy]) -> Image.Image:
 
 
 def random_boxes(size: tuple[int, int], boxes: Sequence[Xyxy], seed: int | str) -> list[Xyxy] | None:
-    """As many boxes of the same widths and heights elsewhere in the picture: outside `boxes` and apart from each other.
+    """As many boxes of the same widths and heights elsewhere in the image: outside `boxes` and not over each other.
 
     The irrelevant mask of DeFacto (tinnel123666888/defacto). None where the evidence leaves no room for them.
     """

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from generators.checks.guess import forced_thought
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
 from generators.prompts import LETTERS, stem
-from generators.rollouts import RolloutsConfig
 from schemas.answer import ChoiceAnswer
 from schemas.ids import seeded
 from schemas.reply import part_reply
@@ -37,9 +37,9 @@ class OptionShuffle(Check):
     replies: int = Field(default=4, ge=1, description="how many of the sample's rollouts are continued")
     needs: ClassVar[frozenset[str]] = frozenset({"rollouts"})
 
-    def calls(self, rollouts: RolloutsConfig) -> int:
-        """One answer (or `n`) for each continued rollout."""
-        return (self.n or 1) * min(self.replies, rollouts.n)
+    def calls(self, n: int) -> int:
+        """One answer (or `n`) for each rollout that is continued."""
+        return (self.n or 1) * self.replies
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
         """One variant for each of the first replies.
@@ -53,7 +53,7 @@ class OptionShuffle(Check):
             yield Refusal("", "options_in_question")
             return
         order = permutation(len(sample.options), sample.answer.letters, f"{setting.seed}:{sample.id}")
-        tags = self.tags or setting.rollouts.tags
+        tags = self.tags or setting.rollouts.answer_tags
         options = tuple(sample.options[i] for i in order)
         gold = moved(sample.answer, order, options)
         for reply in sample.replies[: self.replies]:
@@ -69,7 +69,7 @@ class OptionShuffle(Check):
 
 
 def permutation(count: int, letters: Sequence[str], seed: str) -> list[int]:
-    """Where each new option stood before: drawn until the gold's letters have moved."""
+    """Where each new option was before: drawn until the gold's letters have moved."""
     golds = {LETTERS.index(letter) for letter in letters}
     rng = seeded(seed, "option_shuffle")
     order = list(range(count))
@@ -100,5 +100,5 @@ def _thought(reply: str, tags: str) -> str | None:
     if len(schema.sections) == 1:
         return ""
     found = parse_tags(reply, schema).sections
-    told = next((found[s.name] for s in schema.sections if s.name != schema.answer and s.name in found), None)
-    return told or part_reply(reply).thought or None
+    thought = next((found[s.name] for s in schema.sections if s.name != schema.answer and s.name in found), None)
+    return thought or part_reply(reply).thought or None

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
-from generators.prompts import LETTERS, knows, stem
-from generators.rollouts import RolloutsConfig
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
+from generators.prompts import LETTERS, stem
+from generators.template import Template, reading_only
 from schemas.answer import BooleanAnswer, ChoiceAnswer, NumberAnswer, TextAnswer, dump_answer
 from schemas.ids import seeded
 
@@ -36,13 +37,14 @@ class QuestionForm(Check):
 
     type: Literal["question_form"] = "question_form"
     forms: tuple[Form, ...] = Field(default=("open", "yes_no"), min_length=1)
-    claim: Annotated[str, knows("question", "claimed")] = Field(
-        default="{question}\nIs the answer '{claimed}'? Answer yes or no.", description="{question}, {claimed}"
+    claim: Annotated[str, AfterValidator(lambda claim: reading_only(claim, ("question", "claimed")))] = Field(
+        default="{{ question }}\nIs the answer '{{ claimed }}'? Answer yes or no.",
+        description="a template that reads `question` and `claimed`",
     )
 
-    def calls(self, rollouts: RolloutsConfig) -> int:
+    def calls(self, n: int) -> int:
         """Once for the open form, twice for yes or no."""
-        return (self.n or rollouts.n) * sum(1 if form == "open" else 2 for form in self.forms)
+        return (self.n or n) * sum(1 if form == "open" else 2 for form in self.forms)
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
         """Refusals: `form_points_at_options` (no open form), `form_no_wrong_answer` (nothing to claim wrongly)."""
@@ -62,9 +64,10 @@ class QuestionForm(Check):
         judged_by = {"answer": dump_answer(sample.answer), "verifier": sample.verifier, "params": sample.params}
         # An option is wrong by itself; the gold of another sample may be this one's in other words (4.0 and 4).
         put = {} if isinstance(sample.answer, ChoiceAnswer) else {"rejects": [drawn], "of": judged_by}
+        claim = Template(self.claim)
         for base, claimed in (("yes", right), ("no", drawn)):
             asked = stem(sample.question, sample.options) or sample.question
-            question = self.claim.format(question=asked, claimed=claimed)
+            question = claim.render({"question": asked, "claimed": claimed})
             answer = BooleanAnswer(raw=base, values=(base == "yes",))
             detail = {"claimed": claimed, **put}
             yield Change(base, question=question, options=(), answer=answer, verifier="boolean", detail=detail)

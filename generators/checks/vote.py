@@ -5,8 +5,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
-from generators.rollouts import RolloutsConfig
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
 
 
 class Vote(Check):
@@ -21,11 +21,11 @@ class Vote(Check):
                 raise ValueError(f"a vote reads the rollouts and asks nobody; leave `{name}` out")
         return self
 
-    def calls(self, rollouts: RolloutsConfig) -> int:
+    def calls(self, n: int) -> int:
         """None."""
         return 0
 
-    def asks(self, rollouts: RolloutsConfig) -> str | None:
+    def asks(self, student: str) -> str | None:
         """Nobody."""
         return None
 

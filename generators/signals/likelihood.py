@@ -1,17 +1,18 @@
-"""How likely a model finds a text with its pictures, and how much of that the pictures give.
+"""How likely a model finds a text with its images, and how much of that the images give.
 
-The likelihood form of the patch-masking check: the mean over a text's tokens of log p(token | picture), minus the same
-with patches of the picture blackened. PAPO (arXiv 2507.06448; MikeWangWZHL/PAPO, verl/trainer/papo_utils.py) uses it as a
+The likelihood form of the patch-masking check: the mean over a text's tokens of log p(token | image), minus the same
+with patches of the image blackened. PAPO (arXiv 2507.06448; MikeWangWZHL/PAPO, verl/trainer/papo_utils.py) uses it as a
 term of the loss, with 14-pixel patches masked at 0.6. Near zero, the model does not look.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from generators.signals.patches import PatchConfig
+from generators.template import reading_only
 from schemas.section import Section
 
 
@@ -21,9 +22,11 @@ class LikelihoodConfig(Section):
     of: Literal["gold", "rollouts"] = Field(
         default="gold", description="the gold answer, or the model's own replies (their mean)"
     )
-    template: str = Field(default="{answer}", description="gold: the text around the answer, {answer} in it")
+    template: Annotated[str, AfterValidator(lambda text: reading_only(text, ("answer",)))] = Field(
+        default="{{ answer }}", description="gold: the text around the answer, a template that reads `answer`"
+    )
     end: bool = Field(default=True, description="count the end of the reply as a token, so that 1 is not 10")
-    mask: PatchConfig | None = Field(default=PatchConfig(), description="patches hidden; null: only the whole picture")
+    mask: PatchConfig | None = Field(default=PatchConfig(), description="patches hidden; null: only the whole image")
 
 
 LOGPROBS = pl.Schema({"logprobs": pl.List(pl.Float32), "error": pl.String()})

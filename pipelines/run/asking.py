@@ -113,7 +113,7 @@ class Asking:
         return {model: self._missing(model, self._build.log.journalled()) for model in self._step.models}
 
     def _missing(self, model: str, journalled: pl.DataFrame) -> Missing:
-        open_, turn, most, prompts = self._buckets, 0, self._asks.most(self._step.config), 0
+        open_, turn, most, prompts = self._buckets, 0, self._asks.bound(self._step.config, model), 0
         while open_:
             wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
             with self._keys(model, wanting) as (wanted, missing):

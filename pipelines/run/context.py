@@ -1,6 +1,6 @@
 """What a body may use beside its rows, as the runner gives it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,8 @@ class StepContext:
         self.tables = tables
         self.record = record
         self.bucket: int | None = None
+        self.answers: Callable[[int], pl.DataFrame] | None = None
+        """The answers to the rows of a bucket, as in `schemas.step.Tables`, where the body of a step that asks streams."""
 
     def at(self, bucket: int) -> "StepContext":
         """The same, for who asks about the rows of one bucket."""

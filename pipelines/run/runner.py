@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,13 +155,16 @@ class Runner:
         parts = {bucket: self.rows(step, bucket) for bucket in buckets}
         rows = pl.concat([parts[b][0] for b in buckets]).sort("id")
         home = pl.concat([parts[b][0].select("id", bucket=pl.lit(b, pl.Int32)) for b in buckets])
-        beside = {}
+        answers, beside = pl.DataFrame(schema=ANSWERS), {}
+        if step.type.streams and asking is not None:
+            context.answers = _counting(asking, ends)
+        elif asking is not None:
+            answers = pl.concat([asking.answers(b) for b in buckets]).sort("id", maintain_order=True)
+            _count_ends(answers, ends)
         if not step.type.streams:
             besides = [{name: context.beside(name, bucket) for name in step.beside} for bucket in buckets]
             beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
-        answers = pl.concat([asking.answers(b) for b in buckets]) if asking else pl.DataFrame(schema=ANSWERS)
-        _count_ends(answers, ends)
-        out = run_body(step, rows, beside, answers.sort("id", maintain_order=True), context)
+        out = run_body(step, rows, beside, answers, context)
         written, drops = checked(step, rows, out)
         on = "id" if step.makes is None else "parent_id"
         written = written.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
@@ -284,6 +287,20 @@ class Runner:
 
 def _with_ids(content: str, rows: pl.DataFrame) -> str:
     return f"{content}:{column_contents(rows.select('id'))['id']}"
+
+
+def _counting(asking: Asking, ends: Counter[tuple[str, str]]) -> Callable[[int], pl.DataFrame]:
+    """The answers of a bucket, whose ends are counted when they are first read."""
+    counted: set[int] = set()
+
+    def answers(bucket: int) -> pl.DataFrame:
+        found = asking.answers(bucket)
+        if bucket not in counted:
+            counted.add(bucket)
+            _count_ends(found, ends)
+        return found
+
+    return answers
 
 
 def _count_ends(answers: pl.DataFrame, ends: Counter[tuple[str, str]]) -> None:

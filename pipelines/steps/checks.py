@@ -17,14 +17,14 @@ from filters.reads import gold_reads
 from filters.verify.step import judged
 from generators.asking import contract
 from generators.asking.config import AskConfig
-from generators.checks.catalogue import ChecksConfig
 from generators.checks.catalogue import requests as put
-from generators.checks.variant import Told
+from generators.checks.check import Setting
+from generators.checks.material import EarlierReply
 from pipelines.run.context import StepContext
 from pipelines.steps.as_asked import asked_by, makers, steps_before
-from pipelines.steps.check_variants import OTHERS, make_variants, rollouts_of, tags_of
+from pipelines.steps.check_variants import OTHERS, make_variants
 from pipelines.steps.checks_section import ChecksStepConfig
-from pipelines.store.derived_images import DerivedPictures
+from pipelines.store.derived_images import DerivedImages
 from schemas.completion import Request
 from schemas.ids import content_id
 from schemas.sample import ANSWER, MEDIA
@@ -46,6 +46,9 @@ GIVES = {
 `label_suspect` where none votes. `k_text` of `n_text` answers are right without images, `k_grey` with grey ones, `k_guess`
 of those of a `guess`; `gain`, `p` and `certainty` are what `filters.checks` makes of them. Of the right ones,
 `k_text_formed` and `k_grey_formed` are laid out as their tag schema says, too."""
+
+ASKED = ("options", "media", "answer", "detail")
+"""What the table `variants` shows of what was asked, beside the numbers of the answers."""
 
 _ROLLOUT = {
     "model": read("model", pl.String()),
@@ -84,7 +87,7 @@ def _reads(config: ChecksStepConfig, known: Known) -> Reads:
     if config.needs("caption"):
         found["check:caption"] = read(config.caption, pl.String())
     beside = {"rollouts": Beside(config.rollouts, _ROLLOUT, dropped=True)}
-    if config.needs("verify"):
+    if config.needs("traces"):
         beside["traces"] = Beside(config.traces, _TRACE)
     if config.claims:
         beside["golds"] = Beside("sample", {"answer": read("answer", ANSWER), "source": read("source")}, dropped=True)
@@ -98,16 +101,15 @@ class _Checking:
         self.config, self.context = config, cast(StepContext, context)
         step = self.context.step
         self.own = asked_by(step.beside["rollouts"].node.makers, self.context.pipeline.before(step))[1]
-        rollouts = rollouts_of(self.own, config.model, config.n)
-        self.checks = ChecksConfig(checks=config.checks, rollouts=rollouts)
-        self.pictures = DerivedPictures(self.context.build.media)
+        changed = self.own.model_copy(update={"model": config.model, "n": config.n})
+        self.setting = Setting(changed, DerivedImages(self.context.build.media), self.context.seed)
 
     def variants(self, rows: pl.DataFrame, bucket: int, others: pl.DataFrame) -> Split:
         """What is asked about the rows of a bucket, in order of their ids."""
         rows = rows.sort("id").with_columns(dataset=_dataset("check:source"), kind=_kind("gold:answer"))
         rows = rows.join(others, on=["dataset", "kind"], how="left", maintain_order="left")
-        told = _told(self._replies(rows, bucket), self._traces(bucket))
-        made = make_variants(rows, told, self.checks, self.own, self.pictures, self.context.seed)
+        earlier = _earlier(self._replies(rows, bucket), self._traces(bucket))
+        made = make_variants(rows, earlier, self.config.checks, self.setting)
         self.context.build.media.flush()
         return made
 
@@ -129,7 +131,7 @@ class _Checking:
         made = self.context.beside("rollouts", bucket).filter(pl.col("finish_reason").is_in(["stop", "length"]))
         mine = made.drop("sample_id").join(golds.rename({"id": "parent_id"}), on="parent_id", how="inner")
         asked = mine.rename({"parent_id": "sample_id"}).with_columns(response="text").sort("id")
-        return judged(asked, self.context.verifiers(), tags_of(self.own))
+        return judged(asked, self.context.verifiers(), self.own.answer_tags)
 
     def _replies(self, rows: pl.DataFrame, bucket: int) -> pl.DataFrame | None:
         if not self.config.needs("rollouts"):
@@ -137,7 +139,7 @@ class _Checking:
         return self.rollouts(rows, bucket).filter(finish_reason="stop", model=self.config.model)
 
     def _traces(self, bucket: int) -> pl.DataFrame | None:
-        return self.context.beside("traces", bucket) if self.config.needs("verify") else None
+        return self.context.beside("traces", bucket) if self.config.needs("traces") else None
 
 
 def _dataset(column: str) -> pl.Expr:
@@ -148,19 +150,19 @@ def _kind(column: str) -> pl.Expr:
     return pl.col(column).struct.field("kind")
 
 
-def _told(replies: pl.DataFrame | None, traces: pl.DataFrame | None) -> dict[str, dict[str, list[Told]]]:
-    """What models said of each row, in the order of the indexes."""
-    found: dict[str, dict[str, list[Told]]] = {}
+def _earlier(replies: pl.DataFrame | None, traces: pl.DataFrame | None) -> dict[str, dict[str, list[EarlierReply]]]:
+    """What models replied about each row before, in the order of the indexes."""
+    found: dict[str, dict[str, list[EarlierReply]]] = {}
     if replies is not None:
         for of, index, text, answer in replies.sort("sample_id", "index").select(
             "sample_id", "index", "text", "parsed_response"
         ).iter_rows():  # fmt: skip
-            found.setdefault(of, {}).setdefault("replies", []).append(Told(str(index), text, answer))
+            found.setdefault(of, {}).setdefault("replies", []).append(EarlierReply(str(index), text, answer))
     if traces is not None:
         columns = ("parent_id", "id", "reasoning", "final", "gold_visible")
         for of, id_, thought, final, shown in traces.sort("parent_id", "index", "id").select(columns).iter_rows():
-            told = Told(id_, thought or "", final, bool(shown))
-            found.setdefault(of, {}).setdefault("traces", []).append(told)
+            trace = EarlierReply(id_, thought or "", final, bool(shown))
+            found.setdefault(of, {}).setdefault("traces", []).append(trace)
     return found
 
 
@@ -173,7 +175,7 @@ def more(rows: pl.DataFrame, answers: pl.DataFrame, config: ChecksStepConfig, co
     made = checking.variants(rows, checking.context.bucket, checking.others()).kept
     places = _placed(made).select("id", "sample_id", "place", "model")
     known = {id_: (of, place, model) for id_, of, place, model in places.iter_rows()}
-    for request in put(made, checking.checks):
+    for request in put(made):
         of, place, model = known[request.id]
         yield Request(of, request.messages, request.sampling, n=request.n, prefix=request.prefix, of=place, model=model)
 
@@ -187,17 +189,19 @@ def body(tables: Tables, config: ChecksStepConfig, context: Context) -> Out:
     """`id` and `GIVES` of every row.
 
     Tables beside: `results` (a row for each row and check), `variants`, and `refused` (what could not be asked, and why).
+    Answers are judged a bucket at a time; what is kept of one is its verdict.
     """
     checking = _Checking(config, context)
+    assert checking.context.answers is not None
     others, kept, refused, replies, rollouts = checking.others(), [], [], [], []
     for bucket in checking.context.buckets:
         here = checking.context.tables.made(checking.context.step.node, bucket).select("id")
         rows = tables.rows.join(here, on="id", how="semi")
         made = checking.variants(rows, bucket, others)
         asked = _placed(made.kept)
-        replies.append(_judged(asked, tables.answers, checking))
+        replies.append(_judged(asked, checking.context.answers(bucket), checking))
         rollouts.append(checking.rollouts(rows, bucket).drop("response", "text", "answer", "verifier", "options"))
-        kept.append(asked.drop("messages", "media", "place"))
+        kept.append(asked.drop("messages", "prefix", "place"))
         refused.append(made.dropped)
     found = _evidence(tables.rows, pl.concat(kept), pl.concat(replies), pl.concat(rollouts), config)
     measured = measure_checks(found, config.rules, config.counting)
@@ -208,7 +212,8 @@ def body(tables: Tables, config: ChecksStepConfig, context: Context) -> Out:
     every = every.with_columns(flags=pl.col("flags").fill_null([]))
     gone = pl.concat(refused)
     notes = {"variants": found.variants.height, "refused": gone.height}
-    beside = {"results": measured.results, "variants": measured.variants, "refused": gone}
+    asked = measured.variants.join(found.variants.select("id", *ASKED), on="id", how="left", maintain_order="left")
+    beside = {"results": measured.results, "variants": asked, "refused": gone}
     return Out(every.select("id", *(pl.col(n).cast(t) for n, t in GIVES.items())), tables=beside, notes=notes)
 
 
@@ -268,7 +273,8 @@ STEP = StepType(
         models=lambda config: config.models,
         requests=lambda rows, config: iter(()),
         more=more,
-        most=lambda config: config.most,
+        most=lambda config: max((config.most(model) for model in config.models), default=0),
+        most_of=lambda config, model: config.most(model),
     ),
     facts=_facts,
     before=lambda config, known: _own(config, known).model_dump(mode="json"),

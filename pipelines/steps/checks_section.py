@@ -5,7 +5,6 @@ from pydantic import Field, model_validator
 from filters.checks.rules import CheckRules
 from filters.difficulty import Counted, DifficultyConfig
 from generators.checks.catalogue import CheckConfig
-from generators.rollouts import RolloutsConfig
 from schemas.step import StepConfig
 
 
@@ -29,7 +28,7 @@ class ChecksStepConfig(StepConfig):
     no_answer: Counted = Field(default="unscored", description="an unreadable answer: wrong, or no evidence")
 
     @model_validator(mode="after")
-    def _told_apart(self) -> "ChecksStepConfig":
+    def _one_name_each(self) -> "ChecksStepConfig":
         labels = [check.label for check in self.checks]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None:
@@ -38,7 +37,7 @@ class ChecksStepConfig(StepConfig):
 
     @property
     def models(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((check.model or self.model) for check in self.checks if check.type != "vote"))
+        return tuple(dict.fromkeys(model for check in self.checks if (model := check.asks(self.model)) is not None))
 
     def needs(self, what: str) -> bool:
         return any(what in check.needs for check in self.checks)
@@ -52,8 +51,6 @@ class ChecksStepConfig(StepConfig):
     def counting(self) -> DifficultyConfig:
         return DifficultyConfig(truncated=self.truncated, no_answer=self.no_answer)
 
-    @property
-    def most(self) -> int:
-        """The most completions that a row may need of one model."""
-        plain = RolloutsConfig(model=self.model, n=self.n)
-        return sum(check.calls(plain) for check in self.checks)
+    def most(self, model: str) -> int:
+        """The most completions that a row may need of a model."""
+        return sum(check.calls(self.n) for check in self.checks if check.asks(self.model) == model)

@@ -129,13 +129,12 @@ def _outcomes(
         expand(config),
         DifficultyConfig(truncated=config.adaptive.truncated, no_answer=config.adaptive.no_answer),
     )
-    tags = "plain" if ask.reply == "text" else ask.reply.tags or "plain"
     golds = rows.select(of="id", **{name: pl.col(f"gold:{name}") for name in ("answer", "verifier", "options")})
     known = answers.drop("of").rename({"id": "of"}).join(golds, on="of", how="inner", maintain_order="left")
     known = known.with_row_index("place").with_columns(
         id=pl.format("{}", "place"), response=pl.col("text"), had=pl.col("finish_reason").is_in(["stop", "length"])
     )
-    counts = judged(known.filter("had"), context.verifiers(), tags).select("id", counts=outcome(counting))
+    counts = judged(known.filter("had"), context.verifiers(), ask.answer_tags).select("id", counts=outcome(counting))
     both = known.join(counts, on="id", how="left", maintain_order="left", validate="1:1")
     missing, unscored = pl.col("finish_reason").is_null(), pl.col("counts").is_null()
     what = (

@@ -22,6 +22,7 @@ from generators.rendering import RenderError
 from generators.signals.attention import COLUMN_SUMS, AttentionConfig, column_sums, log_psi, over_rollouts
 from generators.signals.likelihood import LOGPROBS, LikelihoodConfig, logprobs, mean_logprob
 from generators.signals.section import SignalsConfig
+from generators.template import Template
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.signals import Signal, Text, read_signal
@@ -151,6 +152,8 @@ def _attention(config: AttentionConfig, asking: Asking) -> Signal:
 
 
 def _likelihood(config: LikelihoodConfig, asking: Asking) -> Signal:
+    around = Template(config.template)
+
     def texts(rows: pl.DataFrame) -> Iterator[Text]:
         from generators.signals.forced import Forced
 
@@ -159,7 +162,7 @@ def _likelihood(config: LikelihoodConfig, asking: Asking) -> Signal:
             if config.of == "gold":
                 if row["gold:answer"] is None:
                     continue
-                text = config.template.replace("{answer}", stated_gold(row["gold:answer"], row["gold:verifier"]))
+                text = around.render({"answer": stated_gold(row["gold:answer"], row["gold:verifier"])})
             yield Text(row["id"], row["index"], _WHOLE, Forced(request, text))
             if config.mask is not None and request.images:
                 yield Text(row["id"], row["index"], _MASKED, Forced(request, text, config.mask))

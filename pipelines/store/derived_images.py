@@ -1,4 +1,4 @@
-"""Pictures made from stored pictures: each made once, stored by its content, and known by what it was made from."""
+"""Images made from stored images: each made once, stored by its content, and known by what it was made from."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from pipelines.store.media import MediaStore
 from schemas.ids import canonical_json
 
 REMEMBERED = 65_536
-"""Derived pictures whose hash is kept at hand; one that was forgotten is made again, to the same bytes."""
+"""Derived images whose hash is kept at hand; one that was forgotten is made again, to the same bytes."""
 
 
-class DerivedPictures:
-    """Derives pictures into a media store. The same operation on the same picture gives the same bytes (PNG)."""
+class DerivedImages:
+    """Derives images into a media store. The same operation on the same image gives the same bytes (PNG)."""
 
     def __init__(self, media: MediaStore) -> None:
         self._media = media
@@ -24,7 +24,7 @@ class DerivedPictures:
     def derive(
         self, media: Mapping[str, Any], op: str, params: Mapping[str, Any], make: Callable[[Image.Image], Image.Image]
     ) -> dict[str, Any]:
-        """The media item of `make(picture)`, whose size must be the picture's own."""
+        """The media item of `make(image)`, whose size must be the image's own."""
         origin = canonical_json({"media": media["sha256"], "op": op, "params": dict(params)})
         sha256 = self._known.get(origin)
         if sha256 is None:
@@ -35,7 +35,7 @@ class DerivedPictures:
 
     def _store(self, sha256: str, make: Callable[[Image.Image], Image.Image]) -> str:
         with Image.open(self._media.path(sha256)) as file:
-            picture = file.convert("RGB")
+            image = file.convert("RGB")
         out = BytesIO()
-        make(picture).save(out, "PNG")
+        make(image).save(out, "PNG")
         return self._media.put(out.getvalue(), "png")

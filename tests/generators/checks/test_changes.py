@@ -6,25 +6,27 @@ from typing import Any
 import polars as pl
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
+from generators.asking.config import AskConfig
 from generators.checks.caption_only import CaptionOnly
-from generators.checks.catalogue import ChecksConfig, requests, variants
+from generators.checks.catalogue import requests, variants
+from generators.checks.check import Change, Check, Refusal, Setting
 from generators.checks.frame_shuffle import FrameShuffle
 from generators.checks.guess import DropCot, Guess, forced_thought
+from generators.checks.material import EarlierReply, Material
 from generators.checks.option_shuffle import OptionShuffle, letters_named
-from generators.checks.pictures import EvidenceMask, GreyImage, PatchMask, RandomMask
+from generators.checks.images import EvidenceMask, GreyImage, PatchMask, RandomMask
 from generators.checks.question_form import QuestionForm
 from generators.checks.reverify import Reverify, without_answer
 from generators.checks.text_only import TextOnly
-from generators.checks.variant import Change, Check, Material, Refusal, Setting, Told
 from generators.checks.vote import Vote
-from generators.rollouts import RolloutsConfig
 from schemas.answer import Answer, BooleanAnswer, Box, BoxesAnswer, ChoiceAnswer, Coord, TextAnswer
 from schemas.completion import ImagePart, Sampling
 
 
 class Made:
-    """Derived pictures, by what was done to them; nothing is stored."""
+    """Derived images, by what was done to them; nothing is stored."""
 
     def __init__(self) -> None:
         self.done: list[tuple[str, str, dict[str, Any]]] = []
@@ -41,21 +43,27 @@ RED = TextAnswer(raw="red", value="red")
 SECOND = ChoiceAnswer(raw="B", letters=("B",), texts=("blue",))
 
 
-def picture(name: str, width: int = 64, height: int = 64) -> dict[str, Any]:
+def image(name: str, width: int = 64, height: int = 64) -> dict[str, Any]:
     return {"kind": "image", "sha256": name, "width": width, "height": height, "duration": None, "role": None,
             "derived_from": None}  # fmt: skip
 
 
 def material(answer: Answer = RED, **more: Any) -> Material:
     base: dict[str, Any] = {
-        "id": "s1", "question": "What color is the circle?", "options": (), "media": (picture("p1"),),
+        "id": "s1", "question": "What color is the circle?", "options": (), "media": (image("p1"),),
         "answer": answer, "verifier": answer.kind, "params": "{}",
     }  # fmt: skip
     return Material(**{**base, **more})
 
 
-def setting(tags: str = "plain") -> Setting:
-    return Setting(RolloutsConfig(model="vlm", n=4, tags=tags), Made(), seed=7)
+def rollouts(tags: str = "plain", **more: Any) -> AskConfig:
+    asked = {"model": "vlm", "n": 4, "makes": "rollout", "prompt": "{{ question }}", "reply": {"tags": tags}}
+    sampling = {"temperature": 1.0, "max_tokens": 2048}
+    return AskConfig.model_validate({**asked, "sampling": sampling, **more})
+
+
+def setting(tags: str = "plain", **more: Any) -> Setting:
+    return Setting(rollouts(tags, **more), Made(), seed=7)
 
 
 def changes(check: Check, sample: Material, tags: str = "plain") -> list[Change | Refusal]:
@@ -78,7 +86,7 @@ def test_text_only_takes_the_media_away() -> None:
 
 
 def test_grey_image_keeps_number_and_size() -> None:
-    change = only(GreyImage(), material(media=(picture("a"), picture("b", 3, 2))))
+    change = only(GreyImage(), material(media=(image("a"), image("b", 3, 2))))
     assert change.media is not None
     assert [(m["sha256"], m["width"]) for m in change.media] == [("grey-a", 64), ("grey-b", 3)]
 
@@ -87,8 +95,8 @@ def test_patch_mask_passes_its_numbers_on() -> None:
     shared = setting()
     (change,) = PatchMask(patch=16, p=0.5).changes(material(), shared)
     assert isinstance(change, Change)
-    assert isinstance(shared.pictures, Made)
-    assert shared.pictures.done == [("p1", "patch_mask", {"patch": 16, "p": 0.5, "seed": 7})]
+    assert isinstance(shared.images, Made)
+    assert shared.images.done == [("p1", "patch_mask", {"patch": 16, "p": 0.5, "seed": 7})]
 
 
 def test_evidence_comes_from_meta_or_from_a_boxes_answer() -> None:
@@ -120,7 +128,7 @@ def test_random_mask_is_refused_where_the_evidence_is_everywhere() -> None:
 def test_option_shuffle_moves_the_gold_and_keeps_the_thought(opening: str) -> None:
     """The opening mark may have been part of the prompt."""
     reply = f"{opening}The circle looks blue to me.</think><answer>B</answer>"
-    sample = material(SECOND, options=("red", "blue", "teal"), replies=(Told("0", reply, "B"),))
+    sample = material(SECOND, options=("red", "blue", "teal"), replies=(EarlierReply("0", reply, "B"),))
     change = only(OptionShuffle(), sample, "think_answer")
     assert change.options is not None
     assert sorted(change.options) == ["blue", "red", "teal"]
@@ -135,7 +143,7 @@ def test_option_shuffle_moves_the_gold_and_keeps_the_thought(opening: str) -> No
 
 def test_a_thought_that_names_letters_is_refused() -> None:
     reply = "<think>It is blue, so option B.</think><answer>B</answer>"
-    sample = material(SECOND, options=("red", "blue"), replies=(Told("0", reply, "B"), Told("1", "no thought", None)))
+    sample = material(SECOND, options=("red", "blue"), replies=(EarlierReply("0", reply, "B"), EarlierReply("1", "no thought", None)))
     assert refused(OptionShuffle(), sample, "think_answer") == ["letters_named", "no_thought"]
 
 
@@ -165,14 +173,14 @@ def test_letters_named(thought: str, named: list[str]) -> None:
     assert letters_named(thought, 3) == named
 
 
-def test_caption_only_asks_without_pictures() -> None:
+def test_caption_only_asks_without_images() -> None:
     change = only(CaptionOnly(), material(caption="A red circle."))
     assert (change.media, change.values) == ((), {"caption": "A red circle."})
     assert changes(CaptionOnly(), material()) == []
 
 
 def test_drop_cot_by_instruction_or_by_an_empty_thought() -> None:
-    assert only(DropCot(), material()).prompt == "{question}\nGive only the final answer."
+    assert only(DropCot(), material()).prompt == "{{ question }}\nGive only the final answer."
     assert only(DropCot(how="empty_thought"), material(), "think_answer").prefix == "<think></think>\n<answer>"
 
 
@@ -183,11 +191,11 @@ def test_forced_thought_ends_where_the_answer_begins() -> None:
 
 
 def test_frame_shuffle_needs_an_order() -> None:
-    change = only(FrameShuffle(), material(media=(picture("a"), picture("b"), picture("c"))))
+    change = only(FrameShuffle(), material(media=(image("a"), image("b"), image("c"))))
     assert change.media is not None
     names = [m["sha256"] for m in change.media]
     assert sorted(names) == ["a", "b", "c"] != names
-    assert changes(FrameShuffle(), material(media=(picture("a"), picture("a")))) == []
+    assert changes(FrameShuffle(), material(media=(image("a"), image("a")))) == []
 
 
 def test_a_choice_becomes_open_and_two_claims() -> None:
@@ -235,9 +243,9 @@ def test_without_answer_keeps_the_reasoning_only(reasoning: str, answer: str, le
     assert without_answer(reasoning, answer) == left
 
 
-def test_reverify_takes_gold_visible_traces_unless_told_otherwise() -> None:
-    blind, seeing = Told("t1", "It is warm. It is red", "red"), Told("t2", "It glows. It is red", "red", True)
-    sample = material(traces=(blind, seeing, Told("t3", "red", "red", True)))
+def test_reverify_takes_gold_visible_traces_unless_all_are_named() -> None:
+    blind, seeing = EarlierReply("t1", "It is warm. It is red", "red"), EarlierReply("t2", "It glows. It is red", "red", True)
+    sample = material(traces=(blind, seeing, EarlierReply("t3", "red", "red", True)))
     found = changes(Reverify(), sample)
     assert [(c.base, c.prefix) for c in found if isinstance(c, Change)] == [("t2", "It glows. So the answer is")]
     assert refused(Reverify(), sample) == ["nothing_but_the_answer"]
@@ -246,30 +254,23 @@ def test_reverify_takes_gold_visible_traces_unless_told_otherwise() -> None:
 
 def test_guess_and_vote() -> None:
     assert only(Guess(model="small"), material()) == Change()
-    assert Guess(model="small").calls(setting().rollouts) == 8
+    assert Guess(model="small").calls(4) == 8
     assert changes(Vote(), material()) == []
-    assert Vote().asks(setting().rollouts) is None
+    assert Vote().asks("vlm") is None
 
 
-def config() -> ChecksConfig:
-    checks = (TextOnly(), GreyImage(), QuestionForm(n=1), Guess(model="small", name="tiny", n=2), Vote())
-    return ChecksConfig(checks=checks, rollouts=RolloutsConfig(model="vlm", n=4, tags="plain", system="Be brief."))
-
-
-def test_the_bill_is_told_by_model() -> None:
-    assert config().models() == ("vlm", "small")
-    assert config().most() == {"vlm": 4 + 4 + 3, "small": 2}
+CHECKS = (TextOnly(), GreyImage(), QuestionForm(n=1), Guess(model="small", name="tiny", n=2), Vote())
 
 
 def test_variants_become_requests() -> None:
     sample = material(others=("red", "green"))
-    kept, dropped = variants([sample], config(), Setting(config().rollouts, Made()))
+    kept, dropped = variants([sample], CHECKS, setting(system="Be brief."))
     assert kept.select("check", "base", "model", "n").rows() == [
         ("text_only", "", "vlm", 4), ("grey_image", "", "vlm", 4), ("question_form", "yes", "vlm", 1),
         ("question_form", "no", "vlm", 1), ("tiny", "", "small", 2),
     ]  # fmt: skip
     assert dropped.height == 0
-    asked = {r.id: r for r in requests(kept, config())}
+    asked = {r.id: r for r in requests(kept)}
     grey = asked[kept["id"][1]]
     assert grey.messages[0].content == ("Be brief.",)
     assert grey.messages[1].content == (ImagePart("grey-p1"), "What color is the circle?")
@@ -278,9 +279,9 @@ def test_variants_become_requests() -> None:
 
 def test_variants_do_not_depend_on_order_or_company() -> None:
     samples = [material(id=f"s{i}", others=("red", "green", "blue")) for i in range(5)]
-    forward, _ = variants(samples, config(), setting())
-    backward, _ = variants(samples[::-1], config(), setting())
-    alone, _ = variants(samples[2:3], config(), setting())
+    forward, _ = variants(samples, CHECKS, setting())
+    backward, _ = variants(samples[::-1], CHECKS, setting())
+    alone, _ = variants(samples[2:3], CHECKS, setting())
     assert forward.sort("id").equals(backward.sort("id"))
     assert alone.sort("id").equals(forward.filter(pl.col("sample_id") == "s2").sort("id"))
     assert forward["id"].n_unique() == forward.height
@@ -288,11 +289,48 @@ def test_variants_do_not_depend_on_order_or_company() -> None:
 
 def test_options_that_stand_in_the_question_do_not_stay_there() -> None:
     question = "What color is it?\nA) red B) blue"
-    sample = material(SECOND, options=("red", "blue"), question=question, replies=(Told("0", "B", "B"),))
+    sample = material(SECOND, options=("red", "blue"), question=question, replies=(EarlierReply("0", "B", "B"),))
     assert only(OptionShuffle(), sample).question == "What color is it?"
     assert only(QuestionForm(forms=("open",)), sample).question == "What color is it?"
     other = material(
-        SECOND, options=("red", "blue"), question="Is it (A) red or (B) blue?", replies=(Told("0", "B", "B"),)
+        SECOND, options=("red", "blue"), question="Is it (A) red or (B) blue?", replies=(EarlierReply("0", "B", "B"),)
     )
     assert refused(OptionShuffle(), other) == ["options_in_question"]
     assert refused(QuestionForm(forms=("open",)), other) == ["form_points_at_options"]
+
+
+def test_shots_and_the_beginning_of_replies_are_those_of_the_rollouts_unless_the_prompt_is_another() -> None:
+    shot = {"question": "What color is grass?", "reply": "green"}
+    asked_as = setting(shots=[shot], prefix="It is")
+    kept, _ = variants([material()], (TextOnly(), Guess()), asked_as)
+    own, guess = requests(kept)
+    assert [m.content for m in own.messages] == [("What color is grass?",), ("green",), ("What color is the circle?",)]
+    assert own.prefix == "It is"
+    assert (len(guess.messages), guess.prefix) == (1, "")
+
+
+def test_a_variant_whose_prompt_lacks_a_value_is_refused_and_the_others_are_asked() -> None:
+    shared = setting(prompt="{{ hint }} {{ question }}")
+    samples = [material(id="s1", row={"hint": None}), material(id="s2", row={"hint": "Look."})]
+    kept, dropped = variants(samples, (TextOnly(),), shared)
+    assert kept["sample_id"].to_list() == ["s2"]
+    assert dropped["reason"].to_list() == ["variants:null_field"]
+    assert "'hint' is null" in dropped["evidence"][0]
+
+
+@pytest.mark.parametrize(
+    ("check", "given", "sentence"),
+    [
+        (TextOnly, {"prompt": "{question}"}, r"written \{\{ question \}\}, not \{question\}"),
+        (TextOnly, {"prompt": "{{ answer }}"}, "may read question, and no `answer`"),
+        (TextOnly, {"system": "{{ caption }}"}, "may read question, and no `caption`"),
+        (CaptionOnly, {"prompt": "{{ hint }}"}, "may read caption and question, and no `hint`"),
+        (QuestionForm, {"claim": "{{ question }} {{ answer }}"}, "may read claimed and question, and no `answer`"),
+        (Vote, {"n": 3}, "a vote reads the rollouts and asks nobody; leave `n` out"),
+    ],
+)
+def test_a_prompt_that_a_check_cannot_fill_is_one_sentence(
+    check: type[Check], given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        check.model_validate(given)

@@ -4,12 +4,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pydantic import TypeAdapter
 
 from generators.asking.config import AskConfig
-from generators.checks.catalogue import ChecksConfig
-from pipelines.steps.check_variants import make_variants, rollouts_of
+from generators.checks.catalogue import CheckConfig
+from generators.checks.check import Setting
+from pipelines.steps.check_variants import make_variants
 from schemas.answer import ChoiceAnswer, dump_answer
 from schemas.ids import canonical_json
+from schemas.split import Split
 
 GOLD = ChoiceAnswer(raw="B", letters=("B",), texts=("blue",))
 ROW = {
@@ -27,11 +30,14 @@ ROW = {
 OWN = AskConfig(model="vlm", makes="rollout", n=2, prompt="{{ hint }} {{ question }}", system="You see.")
 
 
+def made(rows: pl.DataFrame, check: dict[str, Any], own: AskConfig = OWN) -> Split:
+    checks: Any = [TypeAdapter(CheckConfig).validate_python(check)]
+    return make_variants(rows, {}, checks, Setting(own, images=None))  # type: ignore[arg-type]
+
+
 def asked(check: dict[str, Any], own: AskConfig = OWN) -> str:
     """The turns of a check's first variant, as JSON."""
-    config = ChecksConfig.model_validate({"checks": [check], "rollouts": rollouts_of(own, "vlm", 2)})
-    made = make_variants(pl.DataFrame([ROW]), {}, config, own, pictures=None, seed=0)  # type: ignore[arg-type]
-    return str(made.kept["messages"][0])
+    return str(made(pl.DataFrame([ROW]), check, own).kept["messages"][0])
 
 
 def turns(text: str, *, image: bool) -> str:
@@ -40,21 +46,23 @@ def turns(text: str, *, image: bool) -> str:
     return canonical_json([system, {"role": "user", "content": content}])
 
 
+OPTIONS = "Which colour?\nA) red B) blue"
+
+
 @pytest.mark.parametrize(
-    ("check", "start", "image"),
+    ("check", "text", "image"),
     [
-        ({"type": "guess"}, "Which colour?", True),
-        ({"type": "guess", "prompt": "Quick: {{ question }}"}, "Quick: Which colour?", True),
-        ({"type": "guess", "prompt": "Quick: {question}"}, "Quick: Which colour?", True),
-        ({"type": "text_only"}, "Look well. Which colour?", False),
-        ({"type": "caption_only"}, "Description: A blue ball.\nQuestion: Which colour?", False),
+        ({"type": "guess"}, f"{OPTIONS}\nGive only the final answer.", True),
+        ({"type": "guess", "prompt": "Quick: {{ question }}"}, f"Quick: {OPTIONS}", True),
+        ({"type": "drop_cot"}, f"{OPTIONS}\nGive only the final answer.", True),
+        ({"type": "text_only"}, f"Look well. {OPTIONS}", False),
+        ({"type": "caption_only"}, f"Description: A blue ball.\nQuestion: {OPTIONS}", False),
+        ({"type": "question_form", "forms": ["yes_no"]}, "Look well. Which colour?\nIs the answer 'blue'? Answer yes or no.", True),
     ],
-)
-def test_what_a_check_leaves_out_is_as_the_rollouts_were_asked(check: dict[str, Any], start: str, image: bool) -> None:
-    found = asked(check)
-    begin = turns(start, image=image)[: -len('"}],"role":"user"}]')]
-    assert found.startswith(begin), found
-    assert ("ab" * 32 in found) == image
+)  # fmt: skip
+def test_what_a_check_leaves_out_is_as_the_rollouts_were_asked(check: dict[str, Any], text: str, image: bool) -> None:
+    """To the byte: these are what the log knows answers by."""
+    assert asked(check) == turns(text, image=image)
 
 
 def test_students_that_see_nothing_are_shown_nothing() -> None:
@@ -62,7 +70,6 @@ def test_students_that_see_nothing_are_shown_nothing() -> None:
 
 
 def test_a_row_without_a_gold_has_no_variants() -> None:
-    config = ChecksConfig.model_validate({"checks": [{"type": "guess"}], "rollouts": rollouts_of(OWN, "vlm", 2)})
     rows = pl.DataFrame([ROW]).with_columns(pl.lit(None, pl.Struct({"kind": pl.String})).alias("gold:answer"))
-    made = make_variants(rows, {}, config, OWN, pictures=None, seed=0)  # type: ignore[arg-type]
-    assert (made.kept.height, made.dropped.height) == (0, 0)
+    found = made(rows, {"type": "guess"})
+    assert (found.kept.height, found.dropped.height) == (0, 0)

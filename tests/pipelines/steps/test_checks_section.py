@@ -31,7 +31,13 @@ def test_each_check_asks_its_own_model_and_a_vote_asks_nobody() -> None:
     assert section({"type": "guess", "model": "small"}, {"type": "text_only"}).models == ("small", "vlm")
 
 
-def test_what_a_row_may_cost() -> None:
-    assert (
-        section({"type": "text_only"}, {"type": "guess", "n": 3}, {"type": "question_form", "n": 1}).most == 4 + 3 + 3
+def test_what_a_row_may_cost_of_each_model() -> None:
+    asked = section(
+        {"type": "text_only"},
+        {"type": "option_shuffle", "replies": 3, "n": 2},
+        {"type": "question_form", "n": 1},
+        {"type": "reverify", "most": 5},
+        {"type": "guess", "model": "small", "n": 3},
+        {"type": "vote"},
     )
+    assert {model: asked.most(model) for model in asked.models} == {"vlm": 4 + 3 * 2 + 3 + 5, "small": 3}

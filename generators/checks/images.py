@@ -1,4 +1,4 @@
-"""Checks that change pictures: grey ones, masks over patches, over the evidence, over as much of something else."""
+"""Checks that change images: grey ones, masks over patches, over the evidence, over as much of something else."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -7,37 +7,38 @@ from PIL import Image
 from pydantic import Field
 
 from generators.checks.masks import Xyxy, box_mask, grey, patch_mask, random_boxes
-from generators.checks.variant import Change, Check, Material, Refusal, Setting
+from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.material import Material
 from schemas.answer import AbstainAnswer, BoxesAnswer, Coord
 
 
 class GreyImage(Check):
-    """Neutral grey pictures of equal size: "no image" changes the shape of a prompt, this does not."""
+    """Neutral grey images of equal size: "no image" changes the shape of a prompt, this does not."""
 
     type: Literal["grey_image"] = "grey_image"
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
-        """One variant of a sample with pictures."""
-        if sample.pictures:
-            yield Change(media=tuple(setting.pictures.derive(m, "grey", {}, grey) for m in sample.pictures))
+        """One variant of a sample with images."""
+        if sample.images:
+            yield Change(media=tuple(setting.images.derive(m, "grey", {}, grey) for m in sample.images))
 
 
 class PatchMask(Check):
-    """Patches of every picture blackened by chance: PAPO's masking (arXiv 2507.06448) in its rollout form."""
+    """Patches of every image blackened by chance: PAPO's masking (arXiv 2507.06448) in its rollout form."""
 
     type: Literal["patch_mask"] = "patch_mask"
     patch: int = Field(default=14, ge=1, description="side of a patch in pixels")
     p: float = Field(default=0.6, ge=0, le=1, description="share of patches that are blackened")
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:
-        """One variant of a sample with pictures; a picture has the same mask in every sample that shows it."""
-        if not sample.pictures:
+        """One variant of a sample with images; a image has the same mask in every sample that shows it."""
+        if not sample.images:
             return
         media = []
-        for item in sample.pictures:
+        for item in sample.images:
             seed = f"{setting.seed}:{item['sha256']}"
             params = {"patch": self.patch, "p": self.p, "seed": setting.seed}
-            media.append(setting.pictures.derive(item, "patch_mask", params, self._make(seed)))
+            media.append(setting.images.derive(item, "patch_mask", params, self._make(seed)))
         yield Change(media=tuple(media))
 
     def _make(self, seed: str) -> Any:
@@ -46,25 +47,25 @@ class PatchMask(Check):
 
 class _BoxCheck(Check):
     boxes_key: str = Field(default="evidence", description="the key of `meta` with boxes [x1, y1, x2, y2] in pixels")
-    image: int = Field(default=0, ge=0, description="which of the sample's pictures they are in")
+    image: int = Field(default=0, ge=0, description="which of the sample's images they are in")
 
     def evidence(self, sample: Material) -> list[Xyxy]:
         """The boxes of evidence in pixels: those of `meta`, else those of a boxes answer; none where there are none."""
-        if self.image >= len(sample.pictures):
+        if self.image >= len(sample.images):
             return []
         given = sample.meta.get(self.boxes_key)
         if isinstance(given, list):
             return [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in given if _is_box(b)]
         if isinstance(sample.answer, BoxesAnswer):
-            item = sample.pictures[self.image]
+            item = sample.images[self.image]
             return [_to_pixels(box.xyxy, sample.answer.coord, item) for box in sample.answer.boxes]
         return []
 
     def masked(self, sample: Material, setting: Setting, op: str, boxes: list[Xyxy]) -> tuple[Any, ...]:
-        """The sample's pictures with boxes blackened in one of them."""
-        media: list[Any] = list(sample.pictures)
+        """The sample's images with boxes blackened in one of them."""
+        media: list[Any] = list(sample.images)
         make = _masking(boxes)
-        media[self.image] = setting.pictures.derive(media[self.image], op, {"boxes": [list(b) for b in boxes]}, make)
+        media[self.image] = setting.images.derive(media[self.image], op, {"boxes": [list(b) for b in boxes]}, make)
         return tuple(media)
 
 
@@ -97,7 +98,7 @@ class RandomMask(_BoxCheck):
         evidence = self.evidence(sample)
         if not evidence:
             return
-        item = sample.pictures[self.image]
+        item = sample.images[self.image]
         boxes = random_boxes((item["width"], item["height"]), evidence, f"{setting.seed}:{sample.id}")
         if boxes is None:
             yield Refusal("", "no_room", {"boxes": [list(b) for b in evidence]})
