@@ -27,6 +27,7 @@ from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.signals import Signal, Text, read_signal
 from pipelines.steps.as_asked import asked_by, makers, steps_before
+from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import write_table
 from schemas.completion import Request
@@ -103,7 +104,7 @@ def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
     with scratch(build.folder / running.name) as folder:
         for signal in _signals(config, asking):
             rows, out = folder / "rows.parquet", folder / f"{signal.name}.parquet"
-            write_table(_texts_of(tables.rows, running, signal, config), rows)
+            _write_texts(tables.rows, running, signal, config, rows)
             read_signal(build, running.name, str(config.model), signal, rows, out, engine)
             by_row = _by_row(signal, out, config)
             found = found.join(by_row, on="id", how="left", maintain_order="left", validate="1:1")
@@ -113,18 +114,20 @@ def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
     return Out(found.select("id", *given))
 
 
-def _texts_of(rows: pl.DataFrame, context: StepContext, signal: Signal, config: SignalsStepConfig) -> pl.DataFrame:
-    """What a signal is read on: rows with a `reply` and its `index`, by id. A bucket of replies is in memory at a time."""
+def _write_texts(
+    rows: pl.DataFrame, context: StepContext, signal: Signal, config: SignalsStepConfig, path: Path
+) -> None:
+    """Write what a signal is read on: rows with a `reply` and its `index`. A bucket of replies is in memory at a time."""
     if signal.name == "likelihood" and config.likelihood is not None and config.likelihood.of == "gold":
-        return rows.with_columns(index=pl.lit(0, pl.Int32), reply=pl.lit(None, pl.String)).sort("id")
-    found = []
-    for bucket in context.buckets:
-        replies = context.beside(_REPLIES, bucket).filter(model=config.model)
-        reply = replies.select("index", id="parent_id", reply="text")
-        if signal.name == "attention" and config.attention is not None and config.attention.rollouts == "first":
-            reply = reply.group_by("id").agg(pl.all().sort_by(pl.col("reply") == "", "index").first())
-        found.append(rows.join(reply, on="id"))
-    return pl.concat(found).sort("id", "index")
+        write_table(rows.with_columns(index=pl.lit(0, pl.Int32), reply=pl.lit(None, pl.String)).sort("id"), path)
+        return
+    with TableWriter(path, pl.Schema({**rows.schema, "index": pl.Int32(), "reply": pl.String()})) as table:
+        for bucket in context.buckets:
+            replies = context.beside(_REPLIES, bucket).filter(model=config.model)
+            reply = replies.select("index", id="parent_id", reply="text")
+            if signal.name == "attention" and config.attention is not None and config.attention.rollouts == "first":
+                reply = reply.group_by("id").agg(pl.all().sort_by(pl.col("reply") == "", "index").first())
+            table.add(rows.join(reply, on="id").sort("id", "index"))
 
 
 def _signals(config: SignalsStepConfig, asking: Asking) -> Iterator[Signal]:
