@@ -7,9 +7,6 @@ from typing import Any, cast
 
 import polars as pl
 
-from filters.difficulty import DifficultyConfig, outcome, verdict
-from filters.regrade import decided, reason
-from filters.sql.expression import Condition
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.release.configs import Shape
@@ -21,8 +18,9 @@ from pipelines.run.driver import Receipt
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_manifest import manifest_of
-from pipelines.steps.release_measured import decided_by, measured_by, measured_tags, rollouts_of
-from pipelines.steps.release_plan import LOGGED, Planned, children_beside, plan
+from pipelines.steps.release_measured import measured_by
+from pipelines.steps.release_plan import Planned, children_beside, plan
+from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
 from pipelines.steps.release_rows import (
     Prompter,
     golds_of,
@@ -34,13 +32,10 @@ from pipelines.steps.release_rows import (
     shown_in,
     with_texts,
 )
-from pipelines.store.ordering import write_sorted
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from schemas.errors import StageError
-from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables, reads_of
-
-ROLLOUTS = "rollouts"
+from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables
 
 
 def _reads(config: ReleaseConfig, known: Known) -> Reads:
@@ -51,9 +46,7 @@ def _reads(config: ReleaseConfig, known: Known) -> Reads:
         beside.update(children_beside(planned))
     measured = measured_by(config, before)
     if measured is not None:
-        right = Condition(measured.config.correct)
-        logged = {**LOGGED, **reads_of(right.references)}
-        beside[ROLLOUTS] = Beside(rollouts_of(measured), logged, dropped=True, gone=True, gold_free=True)
+        beside[ROLLOUTS] = rollouts_beside(measured, before)
     return Reads(beside=beside)
 
 
@@ -75,7 +68,7 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
         everything = pl.concat([_all_drops(running), _own_drops(running, gate, drops)])
         counts = {name: int(pl.scan_parquet(path).select(pl.len()).collect().item()) for name, path in written.items()}
         _check_not_empty(planned, config, counts, everything, trial=build.recipe.name.endswith(".trial"))
-        rollouts = None if measured is None else _logged(running, measured, _sampled(written), room)
+        rollouts = None if measured is None else logged(running, measured, before, _sampled(written), room)
         content = Content(
             tables={name: pl.scan_parquet(path) for name, path in written.items()},
             dropped=everything.lazy(),
@@ -84,7 +77,7 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
             by={one.name: order_of(one) for one in planned},
             memory=build.memory,
             shapes={one.name: _shape(one, config, running) for one in planned},
-            measured=None if measured is None else _counted_by(running, measured, config, before),
+            measured=None if measured is None else counted_by(running, measured, before),
         )
         look = Look(trainer=config.trainer, images=config.images, card=config.card)
         path = write_release(content, look, build.media, build.workspace.releases(build.recipe.name), _report(running))
@@ -145,51 +138,6 @@ def _shape(planned: Planned, config: ReleaseConfig, context: StepContext) -> Sha
         return record(planned, row, messages, [image(sha256) for sha256 in shown_in(messages)])
 
     return Shape(schema_of(planned), made)
-
-
-def _logged(context: StepContext, measured: Step, samples: pl.DataFrame, room: Path) -> pl.LazyFrame:
-    """Every rollout of the steps that k of n was counted on, by all their models, with what it counts as (columns of
-    `rollout_rows.SCHEMA`), in order of the samples: the same for any number of buckets."""
-    counted, right = measured.config, Condition(measured.config.correct)
-    path, writer = room / "logged.parquet", None
-    try:
-        for bucket in context.buckets:
-            rows = context.beside(ROLLOUTS, bucket)
-            rows = decided(rows.with_columns(right.evaluate(rows).alias("correct")), decided_by(measured))
-            counts = outcome(counted).alias("correct")
-            rows = rows.with_columns(counts, verdict=verdict(), reason=reason())
-            columns = (
-                "sample_id",
-                "model",
-                "index",
-                "text",
-                "finish_reason",
-                "verdict",
-                "correct",
-                "score",
-                "tier",
-                "reason",
-            )
-            rows = rows.join(samples.select(sample_id="id"), on="sample_id", how="semi").select("id", *columns)
-            if writer is None:
-                writer = TableWriter(path, rows.schema).__enter__()
-            writer.add(rows)
-    finally:
-        if writer is not None:
-            writer.__exit__(None, None, None)
-    ordered = room / "ordered.parquet"
-    write_sorted(pl.scan_parquet(path), ("sample_id", "model", "index", "id"), ordered, context.build.memory)
-    return pl.scan_parquet(ordered).drop("id")
-
-
-def _counted_by(context: StepContext, measured: Step, config: ReleaseConfig, before: Before) -> dict[str, Any]:
-    """What `regrade` counts by: the seed, the tag schema of the rollouts, and what counts."""
-    counting = {name: getattr(measured.config, name) for name in DifficultyConfig.model_fields}
-    return {
-        "seed": context.seed,
-        "rollouts": {"tags": measured_tags(measured, before)},
-        "difficulty": DifficultyConfig.model_validate(counting).model_dump(mode="json"),
-    }
 
 
 _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")

@@ -39,15 +39,24 @@ def rollouts_of(measured: Step) -> tuple[str, ...]:
     return tuple(sorted(next(iter(measured.beside.values())).node.makers))
 
 
-def measured_tags(measured: Step, before: Before) -> str:
-    """The tag schema that the counted replies were scored in: that of the step which verified them."""
+def scored_by(measured: Step, before: Before) -> Step | None:
+    """The `verify` that scored the counted replies: the one that gives what is counted as right, else the last over them.
+
+    None where no rule scored them.
+    """
     steps = {step.name: step for step in before.steps}
-    counted = next(iter(measured.beside.values()))
-    for name in ("correct", "score", "no_answer"):
-        for column in counted.sources[name].columns if name in counted.sources else ():
-            if steps[column.step].type.name == "verify":
-                return str(getattr(steps[column.step].config, "tags", None) or "plain")
-    return "plain"
+    [counted] = measured.beside.values()
+    given = [column for source in counted.sources.values() for column in source.columns]
+    giving = sorted((c.name != "correct", c.step) for c in given if steps[c.step].type.name == "verify")
+    over = [s.name for s in before.steps if s.type.name == "verify" and s.node.makers & counted.node.makers]
+    name = giving[0][1] if giving else over[-1] if over else None
+    return None if name is None else steps[name]
+
+
+def measured_tags(measured: Step, before: Before) -> str:
+    """The tag schema that the counted replies were scored in."""
+    scored = scored_by(measured, before)
+    return str(getattr(scored.config, "tags", None) or "plain") if scored is not None else "plain"
 
 
 def decided_by(measured: Step) -> str:

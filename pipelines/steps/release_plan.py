@@ -39,18 +39,6 @@ SELECTED = {"value": pl.Float64(), "weight": pl.Float64(), "training_order": pl.
 
 COMPLETION = {f"reply_{name}": Read((name,), dtype) for name, dtype in REPLY.items() if name != "finish_reason"}
 PAIR = {f"pair_{name}": read(name, pl.String()) for name in ("chosen", "rejected", "chosen_model", "rejected_model")}
-LOGGED = {
-    "model": read("model", pl.String()),
-    "index": read("index", pl.Int32()),
-    "text": read("text", pl.String()),
-    "finish_reason": read("finish_reason", pl.String()),
-    "correct": read("correct", pl.Boolean()),
-    "score": read("score", pl.Float64()),
-    "tier": read("tier", pl.String()),
-    "explanation": read("explanation", pl.String()),
-    "no_answer": read("no_answer", pl.Boolean()),
-}
-"""What the config `rollouts` is made of."""
 
 
 @dataclass(frozen=True)
