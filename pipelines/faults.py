@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from filters.checks.measure import FLAGS
+from filters.select.quota import OTHERS
 from filters.verify.graders import GRADERS
 from filters.verify.round_trip import misread
 from generators.asking.config import AskConfig
@@ -14,12 +16,13 @@ from pipelines.measured_notes import has_less_time, looks_for_what_nobody_asks, 
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.scenes import ScenesSource
+from pipelines.steps.checks_section import ChecksStepConfig
 from pipelines.steps.dedup import DedupConfig
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_plan import plan
 from pipelines.steps.select import SelectConfig
 from schemas.completion import Constraint
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS
 
 WITH_IMAGES = (EasyVqaSource, ImageFolderSource, ScenesSource)
@@ -147,6 +150,30 @@ def _passes_some_count(compiled: Compiled, step: Step) -> Iterator[str]:
                     )
 
 
+def _shares_of_known_sources(compiled: Compiled, step: Step) -> Iterator[str]:
+    quotas = step.config.quotas if isinstance(step.config, SelectConfig) else None
+    if quotas is None or quotas.by != ("source",) or "source" in step.config.columns:
+        return
+    names = [source.name for source in compiled.document.sources]
+    shares = quotas.shares if isinstance(quotas.shares, dict) else {}
+    for key, label in (*(("shares", label) for label in shares), *(("caps", label) for label in quotas.caps)):
+        if label not in (*names, OTHERS):
+            yield f"`quotas.{key}`: no source is named '{label}'; there are {', '.join(names)}.{nearest(label, names)}"
+
+
+def _leaves_out_what_checks_flag(compiled: Compiled, step: Step) -> Iterator[str]:
+    """Flags that no check gives would be missed by nobody."""
+    if not isinstance(step.config, SelectConfig) or "flags" not in step.sources:
+        return
+    givers = [compiled.pipeline.step(column.step) for column in step.sources["flags"].columns]
+    checks = [giver.config for giver in givers if isinstance(giver.config, ChecksStepConfig)]
+    given = {flag for config in checks for check in config.checks for flag in FLAGS[check.type]}
+    for flag in step.config.without if len(checks) == len(givers) else ():
+        if flag not in given:
+            by = [type_ for type_, flags in FLAGS.items() if flag in flags]
+            yield f"`without: [{flag}]` needs a check of type {_or(tuple(by))} in '{givers[0].name}'."
+
+
 def _gated(compiled: Compiled, step: Step) -> Iterator[str]:
     yield from _misread(compiled, step, named=True)
 
@@ -186,7 +213,7 @@ def _or(words: tuple[str, ...]) -> str:
 
 _FAULTS: tuple[Check, ...] = (
     _sees_what_it_is_shown, _reads_what_it_cannot_see, _holds_replies_to_their_form, _compares_images,
-    _passes_some_count, _gated,
+    _passes_some_count, _shares_of_known_sources, _leaves_out_what_checks_flag, _gated,
 )  # fmt: skip
 _NOTES: tuple[Check, ...] = (
     _reads_replies_as_they_come, looks_for_what_nobody_asks, puts_other_words, has_less_time, _not_gated,

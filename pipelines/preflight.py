@@ -10,6 +10,8 @@ def check(job: Job) -> None:
     from pipelines.faults import check_steps
     from pipelines.release.card import check_template
     from pipelines.sources.read import check_source
+    from pipelines.steps.decontaminate import DecontaminateConfig, sources_of
+    from pipelines.steps.evaluation_sets import unread
 
     check_steps(job.compiled)
     build, pipeline = job.build, job.compiled.pipeline
@@ -22,6 +24,9 @@ def check(job: Job) -> None:
     _ = build.identities
     for step in pipeline.steps:
         try:
+            if isinstance(step.config, DecontaminateConfig):
+                for source in unread(build, sources_of(step.config)):
+                    check_source(source)
             step.type.facts(step.config, build)  # which names encoders and evaluation sets
             card = getattr(step.config, "card", None)
             if step.type.name == "release" and card is not None:

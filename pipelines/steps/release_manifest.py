@@ -11,6 +11,7 @@ from pipelines.compiler.pipeline import Step
 from pipelines.release.provenance import made_by, source_content
 from pipelines.run.context import StepContext
 from pipelines.steps.release_config import ReleaseConfig
+from pipelines.steps.release_evaluation import evaluation_sets
 from pipelines.steps.release_measured import measured_tags, rollouts_of
 from pipelines.steps.release_plan import Planned
 from pipelines.steps.release_tags import ask_of
@@ -43,7 +44,7 @@ def manifest_of(
         "sources": _sources(context),
         "encoders": _encoders(context),
         **made_by(),
-        "evaluation_sets": _evaluation_sets(context),
+        "evaluation_sets": evaluation_sets(context),
         "selection": _selection(context),
         "measured": _measured(measured, planned, context),
         "counting": None if measured is None else _counting(measured),
@@ -98,20 +99,12 @@ def _identities(facts: Any) -> Iterator[dict[str, Any]]:
             yield from _identities(inner)
 
 
-def _evaluation_sets(context: StepContext) -> Any:
-    return _table_notes(context, "decontaminate", "evaluation_sets")
-
-
-def _table_notes(context: StepContext, type_: str, table: str) -> Any:
-    for step in context.pipeline.before(context.step):
-        if step.type.name == type_ and table in context.record.tables(step.name):
-            return pl.read_parquet(table_beside(context.build.folder / step.name, table)).to_dicts()
-    return None
-
-
-def _selection(context: StepContext) -> Any:
+def _selection(context: StepContext) -> list[dict[str, Any]]:
     """How the selection compares with its control."""
-    return _table_notes(context, "select", "comparison") or []
+    for step in context.pipeline.before(context.step):
+        if step.type.name == "select" and "comparison" in context.record.tables(step.name):
+            return pl.read_parquet(table_beside(context.build.folder / step.name, "comparison")).to_dicts()
+    return []
 
 
 def _measured(measured: Step | None, planned: tuple[Planned, ...], context: StepContext) -> dict[str, Any] | None:

@@ -67,6 +67,11 @@ def test_a_recipe_without_a_mistake_passes_and_has_nothing_to_note(tmp_path: Pat
             "r.yaml:17: select: rule variance lets no number of right replies out of 1 pass, and 'rollout' asks for n: 1",
         ),
         (
+            "steps.select={quotas: {shares: {scene: 1}}}",
+            "select: `quotas.shares`: no source is named 'scene'; there are scenes. Did you mean 'scenes'?",
+        ),
+        ("steps.select={quotas: {caps: {photos: 1}}}", "select: `quotas.caps`: no source is named 'photos'; there are"),
+        (
             "steps.release={sft: {of: trace}, tags: plain, trainer: trl}",
             "release: trl's own grader reads no choice, number or expression answer in 'sft'",
         ),
@@ -104,6 +109,8 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("steps.caption.model=server",),
         ("steps.rollout.sees=nothing",),
         ("steps.rollout.n=1", "steps.select.rule=univg_r1"),
+        ("steps.select={quotas: {shares: {scenes: 2}, caps: {'*': 1}}}",),
+        ("steps.select={quotas: {by: [kind], shares: {photos: 1}}}",),
         ("steps.release={rl: {of: sample}, tags: plain, trainer: trl}",),
         ("steps.release={sft: {of: trace}, tags: plain, trainer: null}",),
     ],
@@ -113,12 +120,37 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "a server may",
         "a blind student",
         "no window",
+        "a source and all others",
+        "cells of another column",
         "no completions",
         "no grader",
     ],
 )
 def test_what_may_well_be_meant_is_let_pass(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     check_steps(compiled(tmp_path, *overrides))
+
+
+CHECKS = "  - checks: {model: vlm, checks: [{type: text_only}]}\n  - dedup"
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ("{without: [blind]}", None),
+        ("{without: [blind, label_suspect]}", "`without: [label_suspect]` needs a check of type vote in 'checks'."),
+        ("{without: [unmoved]}", "needs a check of type patch_mask or evidence_mask in 'checks'."),
+    ],
+)
+def test_a_flag_that_no_check_gives_would_be_missed_by_nobody(
+    tmp_path: Path, section: str, sentence: str | None
+) -> None:
+    (tmp_path / "r.yaml").write_text(RECIPE.replace("  - dedup", CHECKS))
+    recipe = compile_recipe(str(tmp_path / "r.yaml"), (f"steps.select={section}",))
+    if sentence is None:
+        check_steps(recipe)
+        return
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        check_steps(recipe)
 
 
 def test_a_form_that_a_server_is_not_held_to_is_noted(tmp_path: Path) -> None:
