@@ -25,8 +25,8 @@ def check(job: Job) -> None:
     for step in pipeline.steps:
         try:
             if isinstance(step.config, DecontaminateConfig):
-                for source in unread(build, sources_of(step.config)):
-                    check_source(source)
+                for evaluation in unread(build, sources_of(step.config)):
+                    check_source(evaluation)
             step.type.facts(step.config, build)  # which names encoders and evaluation sets
             card = getattr(step.config, "card", None)
             if step.type.name == "release" and card is not None:
