@@ -112,6 +112,57 @@ def test_a_replay_and_any_number_of_buckets_come_to_the_same(
     assert len(engine.asked) == count, "the log held all that was wanted"
 
 
+COUNTS = ("k", "n", "asked", "in_band", "stopped")
+
+
+def test_a_log_that_holds_all_n_changes_nothing(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody asked for all n; a recipe that stops early still reads only what it would have asked for."""
+    engine = Scripted(says).install(monkeypatch)
+    alone = run(tmp_path / "alone", source, asking(), *AFTER)
+    run(tmp_path / "both", source, asking(adaptive=None), *AFTER, name="whole")
+    engine.asked.clear()
+    beside = run(tmp_path / "both", source, asking(), *AFTER)
+    assert table(beside, "sample", *COUNTS).equals(table(alone, "sample", *COUNTS))
+    assert table(beside, "rollout", "index", "final").equals(table(alone, "rollout", "index", "final"))
+    assert not engine.asked
+
+
+def test_other_rows_and_their_order_change_nothing(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Scripted(says).install(monkeypatch)
+    whole = table(run(tmp_path, source, asking(), *AFTER), "sample", *COUNTS)
+    engine.asked.clear()
+    lines = source.read_text().splitlines()
+    turned = tmp_path / "turned.jsonl"
+    turned.write_text("\n".join(lines[:5][::-1]))
+    fewer = table(run(tmp_path, turned, asking(), *AFTER, name="fewer"), "sample", *COUNTS)
+    assert fewer.height == 5 and not engine.asked
+    assert fewer.equals(whole.join(fewer, on="id", how="semi"))
+
+
+def test_a_wider_band_asks_only_for_more(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Scripted(says).install(monkeypatch)
+    run(tmp_path, source, asking(), *AFTER)
+    before = len(engine.asked)
+    wider = run(tmp_path, source, asking(adaptive=EARLY | {"band": [2, 4], "confidence": 1}), *AFTER)
+    samples = [(question_of(request), index) for request, index in engine.asked]
+    assert before < len(samples) == len(set(samples)) == table(wider, "sample", "asked")["asked"].sum() <= 9 * N
+
+
+def test_rows_that_share_a_prompt_and_not_a_gold_stop_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers that both need are asked for once, and the row that is undecided goes on alone."""
+    engine = Scripted(lambda request, index: "0" if index < 4 else "1").install(monkeypatch)
+    rows = [{"question": "What is 0 + 0?", "answer": answer} for answer in ("0", "1")]
+    pl.DataFrame(rows).write_ndjson(tmp_path / "rows.jsonl")
+    steps = (asking(adaptive=EARLY | {"band": [1, 3], "confidence": 1}), *AFTER)
+    samples = table(run(tmp_path, tmp_path / "rows.jsonl", *steps), "sample", "asked", "stopped")
+    assert sorted(samples["asked"]) == [4, 5]
+    assert sorted(index for _, index in engine.asked) == [0, 1, 2, 3, 4]
+
+
 def test_who_is_not_reached_waits_undecided(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Scripted(lambda r, i: None if i >= 2 and "4 + 4" in question_of(r) else says(r, i)).install(monkeypatch)
     runner = run(tmp_path, source, asking(), *AFTER)
