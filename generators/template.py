@@ -21,7 +21,17 @@ from schemas.step import Reference
 if TYPE_CHECKING:
     from generators.template_language import Program
 
-__all__ = ["NullField", "PromptField", "PromptFile", "RenderError", "Template", "TooLong", "asked", "needed", "reading_only"]
+__all__ = [
+    "NullField",
+    "PromptField",
+    "PromptFile",
+    "RenderError",
+    "Template",
+    "TooLong",
+    "asked",
+    "needed",
+    "reading_only",
+]
 
 QUESTION, OPTIONS, MEDIA = ("question",), ("options",), ("media",)
 

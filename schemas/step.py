@@ -213,11 +213,12 @@ class StepType(Generic[C]):
     its section and its reads, as JSON; it gets the running build. `before` is what else of the steps before it does.
     `verdict` says that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds`
     names those of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few
-    words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
-    beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow;
-    `closes` names a unit of which no rows may be made after it. `fan` is how many rows it makes of each row at most (None:
-    not known before it has run). `cures` says of a cause of its drops, or of one of its `notes`, what to do where almost all
-    rows come to it; None where most are meant to. `summary` is one line for `curate show`.
+    words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the
+    rows beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing
+    but steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
+    makes of each row at most (None: not known before it has run). `cures` says of a cause of its drops, or of one of its
+    `notes`, what to do where almost all rows come to it; None where most are meant to. `summary` is one line for `curate
+    show`.
     """
 
     name: str

@@ -40,7 +40,8 @@ class DropCot(Check):
     type: Literal["drop_cot"] = "drop_cot"
     how: Literal["instruct", "empty_thought"] = "instruct"
     prompt: PromptField | None = Field(
-        default=None, description="a template that reads `question`; with `instruct`, one that asks for the answer alone where not given"
+        default=None,
+        description="a template that reads `question`; where `instruct` has none, one that asks for the answer alone",
     )
 
     def changes(self, sample: Material, setting: Setting) -> Iterator[Change | Refusal]:

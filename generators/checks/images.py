@@ -6,8 +6,8 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import Field
 
-from generators.checks.masks import Xyxy, box_mask, grey, patch_mask, random_boxes
 from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.masks import Xyxy, box_mask, grey, patch_mask, random_boxes
 from generators.checks.material import Material
 from schemas.answer import AbstainAnswer, BoxesAnswer, Coord
 

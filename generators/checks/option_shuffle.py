@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from generators.checks.guess import forced_thought
 from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.guess import forced_thought
 from generators.checks.material import Material
 from generators.prompts import LETTERS, stem
 from schemas.answer import ChoiceAnswer

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from generators.checks.guess import forced_thought
 from generators.checks.check import Change, Check, Refusal, Setting
+from generators.checks.guess import forced_thought
 from generators.checks.material import Material
 from schemas.tags import TAG_SCHEMAS
 
@@ -60,8 +60,8 @@ def without_answer(reasoning: str, answer: str | None) -> str:
     """The reasoning up to its conclusion: sentences at the end are cut while they state the answer.
 
     A sentence states it if it speaks of the answer ("the answer is", "therefore", a box) or is the last one and ends
-    in the answer's own words. Statements further up (the question once more, a plan) are cut where they speak of the answer and
-    hold it.
+    in the answer's own words. Statements further up (the question once more, a plan) are cut where they speak of the answer
+    and hold it.
     """
     sentences = [s for s in _SENTENCE.findall(reasoning) if s.strip()]
     stated = (answer or "").strip().strip(".").casefold()

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
 from pipelines.run.driver import Receipt
+from pipelines.run.ends import Ends
 from pipelines.run.losses import losses
 from pipelines.run.progress import RowProgress
 from pipelines.run.reading import read_sources
@@ -95,14 +96,14 @@ class Runner:
             asking.ask()
         whole = step.type.scope(step.config) == "all"
         done = Outcome(parts=self.record.begin(step, range(self.record.buckets) if whole else stale))
-        ends: Counter[tuple[str, str]] = Counter()
+        ends = Ends(asking)
         if whole:
             self._whole(step, context, asking, done, ends)
         else:
             progress = RowProgress(self.build, step, self.record, stale)
             for bucket in stale:
                 self._bucket(step, bucket, context, asking, done, ends, progress)
-        record = self._summary(step, done, asking, ends, time.monotonic() - started)
+        record = self._summary(step, done, asking, ends.counts, time.monotonic() - started)
         record["tables"] = done.tables
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
@@ -133,22 +134,19 @@ class Runner:
         context: StepContext,
         asking: Asking | None,
         done: Outcome,
-        ends: Counter[tuple[str, str]],
+        ends: Ends,
         progress: RowProgress,
     ) -> None:
         inputs = self.record.inputs(step, bucket)
         rows, passed, undecided = self.rows(step, bucket)
-        answers = asking.answers(bucket) if asking else pl.DataFrame(schema=ANSWERS)
-        _count_ends(answers, ends)
+        answers = ends.answers(bucket)
         beside = {name: context.beside(name, bucket) for name in step.beside}
         out = run_body(step, rows, beside, answers, context, progress.add)
         written, drops = checked(step, rows, out)
         done.rows_in += rows.height
         self._write(step, bucket, written, drops, out, inputs, (rows.height, passed, undecided), done, asking)
 
-    def _whole(
-        self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Counter[tuple[str, str]]
-    ) -> None:
+    def _whole(self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Ends) -> None:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
         buckets = range(self.record.buckets)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in buckets}
@@ -156,12 +154,10 @@ class Runner:
         rows = pl.concat([parts[b][0] for b in buckets]).sort("id")
         home = pl.concat([parts[b][0].select("id", bucket=pl.lit(b, pl.Int32)) for b in buckets])
         answers, beside = pl.DataFrame(schema=ANSWERS), {}
-        if step.type.streams and asking is not None:
-            context.answers = _counting(asking, ends)
-        elif asking is not None:
-            answers = pl.concat([asking.answers(b) for b in buckets]).sort("id", maintain_order=True)
-            _count_ends(answers, ends)
-        if not step.type.streams:
+        if step.type.streams:
+            context.answers = ends.answers
+        else:
+            answers = pl.concat([ends.answers(b) for b in buckets]).sort("id", maintain_order=True)
             besides = [{name: context.beside(name, bucket) for name in step.beside} for bucket in buckets]
             beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
         out = run_body(step, rows, beside, answers, context)
@@ -287,25 +283,6 @@ class Runner:
 
 def _with_ids(content: str, rows: pl.DataFrame) -> str:
     return f"{content}:{column_contents(rows.select('id'))['id']}"
-
-
-def _counting(asking: Asking, ends: Counter[tuple[str, str]]) -> Callable[[int], pl.DataFrame]:
-    """The answers of a bucket, whose ends are counted when they are first read."""
-    counted: set[int] = set()
-
-    def answers(bucket: int) -> pl.DataFrame:
-        found = asking.answers(bucket)
-        if bucket not in counted:
-            counted.add(bucket)
-            _count_ends(found, ends)
-        return found
-
-    return answers
-
-
-def _count_ends(answers: pl.DataFrame, ends: Counter[tuple[str, str]]) -> None:
-    for model, end, count in answers.group_by("model", "finish_reason").len().iter_rows():
-        ends[model, end or "none"] += count
 
 
 def _cost(receipt: Receipt) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from generators.checks.catalogue import requests, variants
 from generators.checks.check import Change, Check, Refusal, Setting
 from generators.checks.frame_shuffle import FrameShuffle
 from generators.checks.guess import DropCot, Guess, forced_thought
+from generators.checks.images import EvidenceMask, GreyImage, PatchMask, RandomMask
 from generators.checks.material import EarlierReply, Material
 from generators.checks.option_shuffle import OptionShuffle, letters_named
-from generators.checks.images import EvidenceMask, GreyImage, PatchMask, RandomMask
 from generators.checks.question_form import QuestionForm
 from generators.checks.reverify import Reverify, without_answer
 from generators.checks.text_only import TextOnly
@@ -143,7 +143,9 @@ def test_option_shuffle_moves_the_gold_and_keeps_the_thought(opening: str) -> No
 
 def test_a_thought_that_names_letters_is_refused() -> None:
     reply = "<think>It is blue, so option B.</think><answer>B</answer>"
-    sample = material(SECOND, options=("red", "blue"), replies=(EarlierReply("0", reply, "B"), EarlierReply("1", "no thought", None)))
+    sample = material(
+        SECOND, options=("red", "blue"), replies=(EarlierReply("0", reply, "B"), EarlierReply("1", "no thought", None))
+    )
     assert refused(OptionShuffle(), sample, "think_answer") == ["letters_named", "no_thought"]
 
 
@@ -244,7 +246,10 @@ def test_without_answer_keeps_the_reasoning_only(reasoning: str, answer: str, le
 
 
 def test_reverify_takes_gold_visible_traces_unless_all_are_named() -> None:
-    blind, seeing = EarlierReply("t1", "It is warm. It is red", "red"), EarlierReply("t2", "It glows. It is red", "red", True)
+    blind, seeing = (
+        EarlierReply("t1", "It is warm. It is red", "red"),
+        EarlierReply("t2", "It glows. It is red", "red", True),
+    )
     sample = material(traces=(blind, seeing, EarlierReply("t3", "red", "red", True)))
     found = changes(Reverify(), sample)
     assert [(c.base, c.prefix) for c in found if isinstance(c, Change)] == [("t2", "It glows. So the answer is")]

@@ -46,6 +46,7 @@ def turns(text: str, *, image: bool) -> str:
     return canonical_json([system, {"role": "user", "content": content}])
 
 
+CLAIM = "Look well. Which colour?\nIs the answer 'blue'? Answer yes or no."
 OPTIONS = "Which colour?\nA) red B) blue"
 
 
@@ -57,7 +58,8 @@ OPTIONS = "Which colour?\nA) red B) blue"
         ({"type": "drop_cot"}, f"{OPTIONS}\nGive only the final answer.", True),
         ({"type": "text_only"}, f"Look well. {OPTIONS}", False),
         ({"type": "caption_only"}, f"Description: A blue ball.\nQuestion: {OPTIONS}", False),
-        ({"type": "question_form", "forms": ["yes_no"]}, "Look well. Which colour?\nIs the answer 'blue'? Answer yes or no.", True),
+        ({"type": "question_form"}, "Look well. Which colour?", True),
+        ({"type": "question_form", "forms": ["yes_no"]}, CLAIM, True),
     ],
 )  # fmt: skip
 def test_what_a_check_leaves_out_is_as_the_rollouts_were_asked(check: dict[str, Any], text: str, image: bool) -> None:
