@@ -32,7 +32,7 @@ BATCH_LOGITS = 1 << 29
 
 @dataclass(frozen=True, slots=True)
 class Forced:
-    """A reply's text behind a request's messages (and its `prefix`), with or without patches of its pictures masked."""
+    """A reply's text behind a request's messages (and its `prefix`), with or without patches of its images masked."""
 
     request: Request
     text: str
@@ -123,7 +123,7 @@ class ForcedModel:
             yield group
 
     def _encode(self, place: int, text: Forced, ends: tuple[int, ...]) -> _Pass:
-        prompt = encode_prompt(text.request, self._loaded, self._pictures(text))
+        prompt = encode_prompt(text.request, self._loaded, self._shown(text))
         reply = (*self._loaded.prompts.tokenizer(text.text, add_special_tokens=False)["input_ids"], *ends)
         if len(prompt.ids) + len(reply) > self._loaded.context:
             raise PermanentEngineError(
@@ -131,13 +131,13 @@ class ForcedModel:
             )
         return _Pass(place, with_reply(prompt, reply), len(reply))
 
-    def _pictures(self, text: Forced) -> "list[Image]":
-        pictures = [self._images.load(sha) for sha in text.request.images]
+    def _shown(self, text: Forced) -> "list[Image]":
+        images = [self._images.load(sha) for sha in text.request.images]
         mask = text.patches
         if mask is None:
-            return pictures
+            return images
         shas = text.request.images
-        return [patch_mask(p, mask.patch, mask.p, f"{mask.seed}:{sha}") for p, sha in zip(pictures, shas, strict=True)]
+        return [patch_mask(p, mask.patch, mask.p, f"{mask.seed}:{sha}") for p, sha in zip(images, shas, strict=True)]
 
 
 def check_signals(config: ModelConfig) -> None:
@@ -150,7 +150,7 @@ def check_signals(config: ModelConfig) -> None:
 
 
 def _chosen(logits: Any, tokens: Sequence[int]) -> list[float]:
-    """Log-probability of each token, by the row of logits that stands before it; 32 bits."""
+    """Log-probability of each token, by the row of logits before it; 32 bits."""
     import torch
 
     picked = torch.tensor(tokens, device=logits.device).unsqueeze(1)

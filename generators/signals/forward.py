@@ -1,4 +1,4 @@
-"""One forward pass over whole sequences, of unequal length and with pictures, and the module whose attention is watched."""
+"""One forward pass over whole sequences, of unequal length and with images, and the module whose attention is watched."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def forward(loaded: LoadedModel, wholes: Sequence[EncodedPrompt], keep: int) -> 
     mask = torch.tensor([[0] * (width - len(w.ids)) + [1] * len(w.ids) for w in wholes], device=model.device)
     extras = batch_extras(wholes, width, model.device, model.dtype)
     with torch.inference_mode():
-        positions = _positions(model, mask, pictures=bool(extras))
+        positions = _positions(model, mask, images=bool(extras))
         return model(
             input_ids=ids,
             attention_mask=mask,
@@ -30,13 +30,13 @@ def forward(loaded: LoadedModel, wholes: Sequence[EncodedPrompt], keep: int) -> 
         ).logits
 
 
-def _positions(model: Any, mask: Any, *, pictures: bool) -> Any:
-    """Positions that start with each sequence; None where the model has to number a picture's axes by itself."""
+def _positions(model: Any, mask: Any, *, images: bool) -> Any:
+    """Positions that start with each sequence; None where the model has to number a image's axes by itself."""
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
     if not hasattr(getattr(model, "model", None), "rope_deltas"):
         return positions
     model.model.rope_deltas = None
-    return None if pictures else positions.unsqueeze(0).expand(3, -1, -1)
+    return None if images else positions.unsqueeze(0).expand(3, -1, -1)
 
 
 def final_attention(loaded: LoadedModel) -> Any:

@@ -16,7 +16,7 @@ class SignalsConfig(Section):
         min_length=1, description="a name from `models`, or several; none behind a server"
     )
     attention: AttentionConfig | None = Field(default=None, description="attention over the model's own rollouts")
-    likelihood: LikelihoodConfig | None = Field(default=None, description="likelihood with whole and masked pictures")
+    likelihood: LikelihoodConfig | None = Field(default=None, description="likelihood with whole and masked images")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
