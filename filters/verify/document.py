@@ -1,11 +1,10 @@
 """Writes the page about verifiers from the code that runs: `python -m filters.verify.document docs/verifiers.md`."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from filters.verify.catalogue import KINDS
-from filters.verify.contracts import CONTRACTS
 from filters.verify.graders import GRADERS
 from filters.verify.kind import Kind
 from filters.verify.kinds.composite import PartParams
@@ -45,7 +44,7 @@ never closed, only an `<answer>` that ends the response. A `\\boxed{}` inside th
 | `string` | the span is the gold, up to blanks, dollar signs, `\\text{}`, bold marks and a final full stop |
 | `rule` | the kind's own rule, below; always fast |
 | `math` | `math-verify` on the span: formulas that are not closed forms (sets, relations, matrices, unusual functions) |
-| `judge` | a model, under a contract, where rules leave the row unscored |
+| `judge` | a step `judge`, where rules leave the row unscored |
 | `timeout` | nothing: the item spent its budget and its process was ended (unscored) |
 | `crash` | nothing: the item took its process with it, by memory or stack (unscored) |
 | `none` | nothing: gold, verifier and parameters do not fit, or only a judge could tell (unscored) |
@@ -117,10 +116,19 @@ verl, EasyR1 and ms-swift cannot skip a response, so an unscored one counts 0 th
 
 Where a trainer brings a grader, golds and traces are put to it apart (`filters.verify.round_trip`). A sample is exported
 only if the grader gives 1 on its gold and 0 on wrong answers under some encoding of the gold, tried in this order: `$g$`,
-`\\boxed{g}`, `g`; else it is dropped as `round_trip:gold`. A verified trace that the grader does not give 1 is dropped as
-`round_trip:trace`, and its sample stays. A grader that reads nothing of a tag schema at all is a mistake of the recipe:
-`curate validate` refuses a `release.trainer` that the recipe names, and says of the default one that it is asked about
-golds only.
+`\\boxed{g}`, `g`; else it is dropped as `release:round_trip_gold`. A verified trace that the grader does not give 1 is
+dropped as `release:round_trip_trace`, and its sample stays. A grader that reads nothing of a tag schema at all is a mistake
+of the recipe: `curate validate` refuses a `release.trainer` that the recipe names, and says of the default one that it is
+asked about golds only.
+"""
+
+
+_JUDGES = """## Judges
+
+What rules leave unscored may be decided by a step `judge`, in the words and by the form of reply that the recipe gives it:
+[Judges](recipes.md#judges) shows those of published systems, down to the one for which zero means correct. A reply that does
+not have that form decides nothing. `curate calibrate-judge` puts answers whose verdicts are known to it
+(`filters.verify.judge`).
 """
 
 
@@ -132,13 +140,8 @@ def page() -> str:
         ("schema", "layout", "answer in", "seen in"),
         [(f"`{t.name}`", f"`{_layout(t)}`", _answer_place(t), t.seen_in) for t in TAG_SCHEMAS.values()],
     )
-    contracts = _table(
-        ("contract", "shown to the judge", "what a reply means", "seen in"),
-        [(f"`{c.name}`", ", ".join(c.inputs), _polarity(c.scores, c.scale), c.seen_in) for c in CONTRACTS.values()],
-    )
     return (
-        f"{_HEAD}\n{kinds}{_TAIL}\n{graders}\n\n## Judge contracts\n\nA reply that does not fit its contract leaves the row "
-        f"unscored. Judges are calibrated on rows with known verdicts (`filters.verify.judge.calibrate`).\n\n{contracts}\n\n"
+        f"{_HEAD}\n{kinds}{_TAIL}\n{graders}\n\n{_JUDGES}\n"
         "## Tag schemas\n\nOne strict parser (`schemas.tags.parse_tags`) reads them all: every section once, in order, only "
         f"blanks outside; it names the first violation. Sections in brackets are optional.\n\n{tags}\n"
     )
@@ -195,12 +198,6 @@ def _layout(schema: TagSchema) -> str:
 
 def _answer_place(schema: TagSchema) -> str:
     return f"{schema.answer}, boxed" if schema.inner == "boxed" else schema.answer
-
-
-def _polarity(scores: Mapping[str, float], scale: float | None) -> str:
-    if scale is not None:
-        return f"number / {scale:g}"
-    return ", ".join(f"{word} = {score:g}" for word, score in scores.items())
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from filters.verify.contracts import CONTRACTS
 from filters.verify.gold import GoldUnparseableError, parse_gold
 from filters.verify.literal import unfenced
 from filters.verify.normalise import bare
@@ -41,17 +40,6 @@ def test_loops_end(text: str) -> None:
     assert verify(f"<answer>{text}</answer>", parse_gold("json", "[1]")).correct is False
     with pytest.raises(GoldUnparseableError):
         parse_gold("json", text)
-
-
-@pytest.mark.parametrize("name", sorted(CONTRACTS))
-@pytest.mark.parametrize("loop", ["\n", "# ", "*", "Verdict:\n", "Grade: ", "<judge>", "yes "])
-def test_a_judge_in_a_loop_says_nothing(name: str, loop: str) -> None:
-    assert CONTRACTS[name].read(loop * 20_000 + "x") is None
-
-
-@pytest.mark.parametrize("text", ["Hm.\n\n\n**Verdict:** correct", "Verdict:\ncorrect\n", "> Final verdict: Correct."])
-def test_a_verdict_on_a_line_of_its_own(text: str) -> None:
-    assert CONTRACTS["equivalence"].read(text) == 1.0
 
 
 HALF = chr(92) + "ud800"

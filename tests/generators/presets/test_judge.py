@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from generators.presets.judge import STEP, JudgeConfig
 
+Section = dict[str, Any]
 ROWS = table(
     {"question": "How many?", "options": None, "media": None, "answer": "4", "final": "four"},
     {"question": "How many?", "options": None, "media": None, "answer": "4", "final": None},
@@ -82,3 +83,62 @@ def test_the_mean_of_grades_counts() -> None:
 def test_what_a_judge_may_not_be(section: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         judge(**section)
+
+
+def line(word: str) -> str:
+    """A pattern of a last line such as `Verdict: valid`."""
+    return rf"^[ \t*#>]*(?:final )?{word}[ \t]*[:=][*\s]*(?P<answer>\w+)\b[ \t*.]*$"
+
+
+VALID: Section = {"reply": {"choice": ["valid", "invalid"]}}
+DECISION: Section = {"reply": {"choice": ["Yes", "No"]}}
+ONE: Section = {"reply": {"choice": ["1", "0"]}}
+LAST: Section = {"reply": {"choice": ["correct", "incorrect"]}, "answer_pattern": f"(?i){line('verdict')}"}
+ZERO: Section = {"reply": {"choice": ["0", "1"]}, "answer_pattern": r"<judge>\s*(?P<answer>[01])\s*</judge>"}
+GRADE: Section = {"reply": {"score": [0, 10]}}
+PUBLISHED = {"valid": VALID, "decision": DECISION, "one": ONE, "last": LAST, "zero": ZERO, "grade": GRADE}
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "opinion"),
+    [
+        ("valid", "Verdict: valid", "valid"),  # LLaVA-CoT, VTS
+        ("valid", "They agree.\n**Verdict: Invalid.**", "invalid"),
+        ("valid", "The answer is valid or invalid", None),
+        ("valid", "", None),
+        ("decision", "Final Decision: Yes", "Yes"),  # General-Reasoner
+        ("decision", "Final Decision: No", "No"),
+        ("decision", "Yes.", "Yes"),  # VLAA-Thinking
+        ("decision", "Not sure", None),
+        ("decision", "Yes and no", None),
+        ("one", "1", "1"),  # OpenMMReasoner
+        ("one", "0", "0"),
+        ("one", "10", None),
+        ("last", "Verdict: correct\nOn second thought\nVerdict: incorrect", "incorrect"),
+        ("last", "Hm.\n\n\n**Verdict:** correct", "correct"),
+        ("last", "> Final verdict: Correct.", "correct"),
+        ("last", "It is correct.", None),
+        ("zero", "<think>1</think><judge>0</judge>", "0"),  # MMR1: zero means correct
+        ("zero", "<think>0</think><judge>1</judge>", "1"),
+        ("zero", "0", None),
+        ("grade", "Fine.\nGrade: 7", 7.0),  # VisRL, HumanOmniV2, WeThink
+        ("grade", "Grade: 7.5/10", 7.5),
+        ("grade", "Grade: 70", None),
+        ("grade", "Grade: high", None),
+    ],
+)
+def test_published_judges_are_forms_of_reply(form: str, text: str, opinion: str | float | None) -> None:
+    config = judge(prompt="Is {{ final }} {{ answer }}?", unreadable="keep", **PUBLISHED[form])
+    out = run(STEP, ROWS.head(1), config, lambda r, i: text)
+    assert out.rows is not None
+    assert out.rows["judge"].to_list() == [opinion]
+
+
+@pytest.mark.parametrize("form", PUBLISHED)
+@pytest.mark.parametrize("loop", ["\n", "# ", "*", "Verdict:\n", "Grade: ", "<judge>", "yes "])
+def test_a_judge_in_a_loop_says_nothing(form: str, loop: str) -> None:
+    """Quadratic steps would take minutes here."""
+    config = judge(prompt="Is {{ final }} {{ answer }}?", unreadable="keep", **PUBLISHED[form])
+    out = run(STEP, ROWS.head(1), config, lambda r, i: loop * 20_000 + "x")
+    assert out.rows is not None
+    assert out.rows["judge"].to_list() == [None]
