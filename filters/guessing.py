@@ -20,6 +20,20 @@ _MANY, _EACH = 20, 5
 """Golds of words or numbers are a closed set where a source has 20 of the kind, and each comes 5 times on average."""
 
 
+def golds_and_verdicts(scored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Completions (`sample_id, answer, source, options, correct, final` and perhaps `no_answer`) as their samples (`id,
+    dataset, kind, gold, parsed, options`), and as `ANSWERED`: one that gave no answer was not scored."""
+    gold = pl.col("answer").struct
+    facts = {"kind": gold.field("kind"), "gold": gold.field("raw"), "parsed": gold.field("parsed")}
+    dataset = pl.col("source").struct.field("dataset")
+    samples = scored.unique("sample_id").sort("sample_id").filter(pl.col("answer").is_not_null())
+    silent = pl.lit(False)
+    if "no_answer" in scored.columns:
+        silent = pl.col("final").is_null() & pl.col("no_answer").fill_null(False)
+    golds = samples.select("options", id="sample_id", dataset=dataset, **facts)
+    return golds, scored.select("sample_id", correct=pl.when(~silent).then("correct"))
+
+
 def guess_rates(samples: pl.DataFrame) -> pl.DataFrame:
     """`id, chance` of samples (`id, dataset, kind, gold, parsed, options`): how often a guess is right.
 
@@ -69,14 +83,15 @@ def drop_guessed(
 
 
 def verified_shares(
-    samples: pl.DataFrame, answered: pl.DataFrame, kept: pl.DataFrame, sft: pl.DataFrame
+    samples: pl.DataFrame, answered: pl.DataFrame, kept: pl.DataFrame, released: pl.DataFrame
 ) -> pl.DataFrame:
     """What verification and the rules after it make of the golds: a row for each source, kind and gold.
 
     `samples` (`id, dataset, kind, gold, parsed, options`) are those that were reasoned about, `answered` (`ANSWERED`) their
-    scored traces, `kept` (`sample_id`) the traces that are trained on, `sft` (`id`) the samples of the SFT split. Columns:
-    `dataset, kind, gold` (null where it cannot be guessed), `samples`, `answered` and `right` (traces), `share`, `chance`,
-    and samples with a right trace (`verified`), with one that is kept (`kept`), and in the split (`sft`).
+    scored traces, `kept` (`sample_id`) the right traces that no later rule dropped, `released` (`id`) the samples whose
+    traces go out. Columns: `dataset, kind, gold` (null where it cannot be guessed), `samples`, `answered` and `right`
+    (traces), `share`, `chance`, and samples with a right trace (`verified`), with one that is kept (`kept`), and
+    `released`.
     """
     rates = guess_rates(samples)
     scored = answered.filter(pl.col("correct").is_not_null())
@@ -87,7 +102,7 @@ def verified_shares(
         gold=pl.when(pl.col("chance").is_not_null()).then(word),
         verified=pl.col("right").fill_null(0) > 0,
         kept=pl.col("id").is_in(kept["sample_id"].unique().implode()),
-        sft=pl.col("id").is_in(sft["id"].unique().implode()),
+        released=pl.col("id").is_in(released["id"].unique().implode()),
     )
     keys = ("dataset", "kind", "gold")
     table = named.group_by(keys).agg(
@@ -97,8 +112,8 @@ def verified_shares(
         chance=pl.col("chance").mean(),
         verified=pl.col("verified").sum().cast(pl.Int64),
         kept=pl.col("kept").sum().cast(pl.Int64),
-        sft=pl.col("sft").sum().cast(pl.Int64),
+        released=pl.col("released").sum().cast(pl.Int64),
     )
     share = pl.when(pl.col("answered") > 0).then(pl.col("right") / pl.col("answered"))
-    columns = (*keys, "samples", "answered", "right", "share", "chance", "verified", "kept", "sft")
+    columns = (*keys, "samples", "answered", "right", "share", "chance", "verified", "kept", "released")
     return table.with_columns(share=share).select(columns).sort(keys, nulls_last=True)

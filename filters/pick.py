@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.guessing import drop_guessed, guess_rates
+from filters.guessing import drop_guessed, golds_and_verdicts, guess_rates
 from filters.reads import number, of_sample
 from filters.select.trace_choice import TracesConfig, places
 from schemas.ids import chance
@@ -92,8 +92,8 @@ def body(tables: Tables, config: PickConfig, context: Context) -> Out:
     """
     rows, drops = tables.rows, no_drops()
     if config.beats_chance:
-        rates, answered = _guesses(tables.beside["scored"])
-        rows, guessed = drop_guessed(rows, answered, rates, config.max_guess)
+        golds, answered = golds_and_verdicts(tables.beside["scored"])
+        rows, guessed = drop_guessed(rows, answered, guess_rates(golds), config.max_guess)
         drops = named(guessed, context.name)
     if config.take == "all":
         return Out(drops=drops)
@@ -108,17 +108,6 @@ def body(tables: Tables, config: PickConfig, context: Context) -> Out:
     )
     evidence = {name: pl.col(name) for name in ("parent_id", "place", *shown)}
     return Out(drops=pl.concat([drops, split(placed, reason, evidence).dropped]))
-
-
-def _guesses(scored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What a guess is worth for each sample, and every row's verdict; one that gave no answer has none."""
-    gold = pl.col("answer").struct
-    facts = {"kind": gold.field("kind"), "gold": gold.field("raw"), "parsed": gold.field("parsed")}
-    dataset = pl.col("source").struct.field("dataset")
-    samples = scored.unique("sample_id").sort("sample_id").filter(pl.col("answer").is_not_null())
-    rates = guess_rates(samples.select("options", id="sample_id", dataset=dataset, **facts))
-    silent = pl.col("final").is_null() & pl.col("no_answer").fill_null(False)
-    return rates, scored.select("sample_id", correct=pl.when(~silent).then("correct"))
 
 
 def _places(rows: pl.DataFrame, config: PickConfig, context: Context) -> pl.DataFrame:

@@ -43,7 +43,6 @@ ELSEWHERE = {
     "pipelines/store/allowed_paths.py": "sources/test_sources.py",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
     "pipelines/store/derived_images.py": "road/test_checks_road.py: masked and shuffled images are derived there",
-    "pipelines/store/garbage.py": "release/test_versions.py: what no release names is swept",
     "pipelines/store/journalled.py": "store/test_journal.py and test_completions.py",
     "pipelines/store/journalled_log.py": "store/test_journal.py",
     "pipelines/store/keyed_log.py": "store/test_embeddings.py and test_image_hashes.py are its two logs",

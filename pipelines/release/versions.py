@@ -1,6 +1,6 @@
 """The releases of a workspace: finding one by name, listing all, and what became different between two of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,55 +77,53 @@ class Difference:
 def diff(old: Path, new: Path) -> Difference:
     """What came, what went and what changed from `old` to `new`, each row with its reason.
 
-    Rows are matched by id (and by the number of the trace or pair). A row that went says which stage dropped it in `new`,
-    or where it stands now; a row that came, what had dropped it in `old`; a changed row names the columns.
+    Rows are matched by id: of the sample, or of the completion or pair. A row that went says which step dropped it in `new`,
+    or where it is now; a row that came, what had dropped it in `old`; a changed row names the columns.
     """
+    manifests = [read_manifest(path, "recipe", "configs") for path in (old, new)]
     names = in_order(dict.fromkeys([*configs_in(old), *configs_in(new)]))
     tables = {name: (_hashes(old / name), _hashes(new / name)) for name in names if name != "unfiltered"}
-    sides = tuple(_places({name: pair[which] for name, pair in tables.items()}) for which in (0, 1))
+    beside = {name for found in manifests for name, facts in found["configs"].items() if facts["holds"] == "pairs"}
+    homes = [name for name in tables if name not in {"control", *beside}]
+    sides = tuple(_places({name: tables[name][which] for name in homes}) for which in (0, 1))
     drops = tuple(_fates(path / "dropped.parquet") for path in (old, new))
     found = []
     for name, (before, after) in tables.items():
-        key = ["id", "index"]
+        key = ["id", "row"]
         came, went = after.join(before, on=key, how="anti"), before.join(after, on=key, how="anti")
         found.append(_explained(name, "came", came, sides[0], drops[0], "was dropped: ", "was in ", "is new"))
         found.append(_explained(name, "went", went, sides[1], drops[1], "", "is in ", "is no longer in the sources"))
         found.append(_changed(name, before.join(after, on=key, suffix="__new")))
-    settings = _settings(*(read_manifest(path, "recipe")["recipe"] for path in (old, new)))
-    return Difference(pl.concat(found), settings)
+    return Difference(pl.concat(found), _recipes(*(found["recipe"] for found in manifests)))
 
 
 def _hashes(folder: Path) -> pl.DataFrame:
-    """`id, index` and a hash of every other column, read without the bytes of pictures (their names are hashes)."""
+    """`id, row` and a hash of every other column, read without the bytes of images (their names are hashes)."""
     import pyarrow.parquet as pq
 
-    found = [pl.DataFrame(schema={"id": pl.String, "index": pl.Int32})]
+    found = [pl.DataFrame(schema={"id": pl.String, "row": pl.String})]
     for path in sorted(folder.glob("*.parquet")):
         file = pq.ParquetFile(path)
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
         for batch in file.iter_batches(columns=[leaf for leaf in leaves if leaf != "images.list.element.bytes"]):
             rows: Any = pl.from_arrow(batch)
-            place = pl.col("index") if "index" in rows.columns else pl.lit(0, pl.Int32)
-            found.append(rows.select("id", place.alias("index"), pl.exclude("id", "index").hash()))
+            row = pl.col("row") if "row" in rows.columns else pl.col("id")
+            found.append(rows.select("id", row.alias("row"), pl.exclude("id", "row").hash()))
     return pl.concat(found, how="diagonal")
 
 
 def _places(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """`id, place`: in which config a sample stands; of several the first as cards list them."""
+    """`id, place`: the config that a sample is in; of several the first as cards list them."""
     nowhere = pl.DataFrame(schema={"id": pl.String, "place": pl.String})
-    found = [table.select("id", place=pl.lit(name)) for name, table in tables.items() if name not in _NO_PLACE]
+    found = [table.select("id", place=pl.lit(name)) for name, table in tables.items()]
     return pl.concat([nowhere, *found]).unique("id", keep="first", maintain_order=True)
-
-
-_NO_PLACE = ("preference", "control")
-"""Configs of rows that stand in another one too."""
 
 
 def _fates(path: Path) -> pl.DataFrame:
     """`id, fate`: the reason for which a sample was dropped, or else the most common one of its parts."""
     if not path.is_file():
         return pl.DataFrame(schema={"id": pl.String, "fate": pl.String})
-    rows = pl.scan_parquet(path).select(id="sample_id", fate="reason", own=pl.col("unit").is_in(["sample", "samples"]))
+    rows = pl.scan_parquet(path).select(id="sample_id", fate="reason", own=pl.col("unit") == "sample")
     counted = rows.group_by("id", "fate").agg(pl.len(), pl.col("own").any())
     ordered = counted.sort("id", "own", "len", "fate", descending=[False, True, True, False])
     return ordered.unique("id", keep="first", maintain_order=True).select("id", "fate").collect()
@@ -148,6 +146,22 @@ def _changed(config: str, both: pl.DataFrame) -> pl.DataFrame:
     names = pl.concat_list(differ).list.drop_nulls().list.join(", ") if differ else pl.lit("")
     told = both.select(config=pl.lit(config), id="id", change=pl.lit("changed"), why=names)
     return told.filter(pl.col("why") != "").sort("id")
+
+
+def _recipes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The values of two recipes that differ, and the order of the steps that both have."""
+    before, after = _by_name(old), _by_name(new)
+    found = _settings(before, after)
+    both = before["steps"].keys() & after["steps"].keys()
+    first, second = ([name for name in one["steps"] if name in both] for one in (before, after))
+    return found if first == second else [*found, ("order of steps", first, second)]
+
+
+def _by_name(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe whose steps and sources are found by name, as `--set` does."""
+    entries = [entry for step in recipe["steps"] for entry in step.items()]
+    steps = {section.get("as") or type_: {"type": type_, **section} for type_, section in entries}
+    return {**recipe, "steps": steps, "sources": {source["name"]: source for source in recipe["sources"]}}
 
 
 def _settings(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any]]:

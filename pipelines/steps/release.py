@@ -32,6 +32,7 @@ from pipelines.steps.release_rows import (
     shown_in,
     with_texts,
 )
+from pipelines.steps.release_shares import scored_beside, shares
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from schemas.errors import StageError
@@ -44,6 +45,7 @@ def _reads(config: ReleaseConfig, known: Known) -> Reads:
     for planned in plan(config, before):
         beside[planned.name] = planned.beside
         beside.update(children_beside(planned))
+        beside.update(scored_beside(planned, before))
     measured = measured_by(config, before)
     if measured is not None:
         beside[ROLLOUTS] = rollouts_beside(measured, before)
@@ -72,7 +74,8 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
         content = Content(
             tables={name: pl.scan_parquet(path) for name, path in written.items()},
             dropped=everything.lazy(),
-            manifest=manifest_of(running, config, planned, measured, tables.rows.height, drops),
+            manifest=manifest_of(running, config, planned, measured, tables.rows.height, drops)
+            | {"verified_shares": shares(planned, running, written)},
             rollouts=rollouts,
             by={one.name: order_of(one) for one in planned},
             memory=build.memory,

@@ -148,6 +148,8 @@ def _facts(context: StepContext) -> dict[str, Any]:
         "teachers": teachers,
         "captions": any(c.name == "caption" for step in by_type.get("distill", []) for c in step.read),
         "rule": getattr(rule, "type", rule if isinstance(rule, str) else None),
+        "adaptive": any(getattr(step.config, "adaptive", None) is not None for step in by_type.get("rollout", [])),
+        "beats_chance": any(step.config.beats_chance for step in by_type.get("pick", [])),
         "steps": {name: len(found) for name, found in by_type.items()},
     }
 

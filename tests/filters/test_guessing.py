@@ -121,7 +121,7 @@ def test_shares_by_gold_show_what_verification_alone_changed() -> None:
     answered = pl.DataFrame(said, schema=ANSWERED, orient="row")
     kept = pl.DataFrame({"sample_id": ["n0", "n1", "t"]})
     found = verified_shares(rows, answered, kept, pl.DataFrame({"id": ["n1"]}))
-    columns = ("samples", "answered", "right", "share", "chance", "verified", "kept", "sft")
+    columns = ("samples", "answered", "right", "share", "chance", "verified", "kept", "released")
     assert dict(zip(found["gold"], found.select(columns).rows(), strict=True)) == {
         "no": (4, 3, 3, 1.0, 0.5, 3, 2, 1),
         "yes": (4, 4, 1, 0.25, 0.5, 1, 0, 0),

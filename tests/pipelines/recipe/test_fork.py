@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.recipe.document import load_document
 from pipelines.recipe.fork import fork
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, StoreError
 
 RECIPE = """name: base   # a comment stays
 models: {m: {model: smollm2-135m-instruct}}
@@ -51,3 +52,24 @@ def test_what_is_there_already_is_left_alone(recipe: Path, tmp_path: Path) -> No
     with pytest.raises(ConfigError, match=r"ask.j2 is there already"):
         fork(str(recipe), "mine", tmp_path / "other")
     assert (other / "ask.j2").read_text() == "mine"
+
+
+def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
+    path = fork("quickstart", "mine", tmp_path)
+    assert "# Real images" in path.read_text()
+    mine, theirs = load_document(str(path)), load_document("quickstart")
+    assert mine.name == "mine"
+    assert mine.to_json() == {**theirs.to_json(), "name": "mine"}
+    with pytest.raises(ConfigError, match="is there already"):
+        fork("quickstart", "mine", tmp_path)
+    with pytest.raises(ConfigError, match="is named 'quickstart' already, and both would share their builds"):
+        fork("quickstart", "quickstart", tmp_path)
+    with pytest.raises(ConfigError, match="cannot name a recipe"):
+        fork("quickstart", "My Recipe", tmp_path)
+
+
+def test_a_fork_makes_its_folder_or_says_why_not(tmp_path: Path) -> None:
+    assert fork("quickstart", "mine", tmp_path / "not" / "there").is_file()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="a file stands where a folder is needed"):
+        fork("quickstart", "mine", tmp_path / "file")

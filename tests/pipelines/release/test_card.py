@@ -2,9 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -12,24 +10,22 @@ import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
-from pipelines.build import run_build
+from tiny import built, job, write_source
+from tiny import release as release_of
 
 from pipelines.job import compile_recipe
 from pipelines.preflight import check
 from pipelines.release.card import TEMPLATE, check_template, histogram, number, publish_card, render_card
-from pipelines.release.versions import find_release
 from schemas.errors import ConfigError
 
 CARDS = TEMPLATE.parent
-Copy = Callable[[Path], Path]
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("card")
-    tiny.write_source(folder, 20)
-    run_build(tiny.make(folder))
-    return find_release("tiny", folder / "out")
+    write_source(folder, 20)
+    return release_of(built(folder))
 
 
 @pytest.fixture
@@ -40,8 +36,8 @@ def manifest(release: Path) -> dict[str, Any]:
 
 def test_the_card_says_every_count_of_the_manifest(release: Path, manifest: dict[str, Any]) -> None:
     text = (release / "README.md").read_text()
-    for stage in manifest["stages"]:
-        assert f"| {stage['stage']} | {stage['unit']} | {stage['rows_in']:,} | {stage['kept']:,} |" in text
+    for step in manifest["steps"]:
+        assert f"| {step['step']} | {step['type']} | {step['unit']} | {step['in']:,} | {step['kept']:,} |" in text
     for name, facts in manifest["statistics"]["configs"].items():
         assert f"| `{name}` | {facts['rows']} | {facts['samples']} | {facts['pictures']} |" in text
     for source in manifest["sources"]:
@@ -127,7 +123,7 @@ def test_a_template_of_ones_own(tmp_path: Path, manifest: dict[str, Any]) -> Non
     ],
 )
 def test_a_broken_template_is_one_sentence_before_anything_starts(
-    text: str, sentence: str | None, tmp_path: Path, tiny: SimpleNamespace, manifest: dict[str, Any]
+    text: str, sentence: str | None, tmp_path: Path, manifest: dict[str, Any]
 ) -> None:
     mine = tmp_path / "mine.jinja"
     mine.write_text(text)
@@ -135,9 +131,9 @@ def test_a_broken_template_is_one_sentence_before_anything_starts(
         with pytest.raises(ConfigError, match="cannot be rendered"):
             render_card(manifest, mine)
         return
-    tiny.write_source(tmp_path, 2)
-    with pytest.raises(ConfigError, match=sentence):
-        check(tiny.make(tmp_path, f"release.card={mine}"))
+    write_source(tmp_path, 2)
+    with pytest.raises(ConfigError, match=rf"tiny.yaml:\d+: release: .*{sentence}"):
+        check(job(tmp_path, f"steps.release.card={mine}"))
 
 
 def test_a_template_that_is_not_there(tmp_path: Path) -> None:

@@ -1,39 +1,39 @@
-"""Releases next to each other: found by name, listed, compared; what may be thrown away, and what may not."""
+"""Releases next to each other: found by name, listed, compared; and what is said of those that are not whole."""
 
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from pipelines.build import run_build
+from tiny import built, config, logged, manifest, release, write_source
 
 from flows.push import pack
 from pipelines.export.rows import open_release
-from pipelines.recipe.document import load_document
-from pipelines.recipe.fork import fork
+from pipelines.job import Job
 from pipelines.release.card import publish_card
 from pipelines.release.versions import diff, find_release, list_releases
-from pipelines.store import garbage
-from pipelines.store.garbage import collect_garbage
-from pipelines.store.scratch import SCRATCH, scratch
-from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError, StoreError
 
 Copy = Callable[[Path], Path]
+CHANGES = ("steps.select.budget=2", 'steps.release.rl.prompt="{{ question }} Answer in a word."')
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two releases: the second selects fewer, spells its prompts otherwise, and has two more samples."""
     folder = tmp_path_factory.mktemp("two")
-    tiny.write_source(folder, 20)
-    run_build(tiny.make(folder))
-    more = tiny.write_source(folder, 22, "more.jsonl")
-    run_build(tiny.make(folder, f"sources.0.path={more}", "select.budget=2", "release.suffix= Answer in a word."))
+    write_source(folder, 20)
+    built(folder)
+    more = write_source(folder, 22, "more.jsonl")
+    built(folder, f"sources.scenes.path={more}", *CHANGES)
     return folder
+
+
+def again(two: Path, out: Path, *overrides: str) -> Job:
+    """The second release's build in another workspace, with something changed."""
+    return built(two, f"sources.scenes.path={two / 'more.jsonl'}", *CHANGES, *overrides, out=out)
 
 
 def test_a_release_is_found_by_name(two: Path) -> None:
@@ -49,93 +49,70 @@ def test_a_release_is_found_by_name(two: Path) -> None:
 def test_every_row_that_came_went_or_changed_says_why(two: Path) -> None:
     old, new = (find_release(name, two / "out") for name in ("tiny/v1", "tiny/v2"))
     found = diff(old, new)
-    assert ("select.budget", 0.8, 2) in found.settings
+    assert ("steps.select.budget", 0.8, 2) in found.settings
+    assert [key for key, *_ in found.settings if key.startswith("sources")] == ["sources.scenes.path"]
     before, after = (set(pl.read_parquet(p / "rl" / "*.parquet")["id"]) for p in (old, new))
-    rl = found.rows.filter(pl.col("config") == "rl")
-    assert set(rl.filter(pl.col("change") == "went")["id"]) == before - after
-    assert set(rl.filter(pl.col("change") == "came")["id"]) == after - before
-    assert set(rl.filter(pl.col("change") == "changed")["id"]) == before & after, "every prompt has a new suffix"
-    assert set(rl.filter(pl.col("change") == "changed")["why"].str.contains("prompt")) <= {True}
-    gone = pl.read_parquet(new / "dropped.parquet").filter(pl.col("stage") == "select")
+    rl = found.rows.filter(config="rl")
+    assert set(rl.filter(change="went")["id"]) == before - after
+    assert set(rl.filter(change="came")["id"]) == after - before
+    assert set(rl.filter(change="changed")["id"]) == before & after, "every prompt has other words"
+    assert set(rl.filter(change="changed")["why"].str.contains("prompt")) <= {True}
+    gone = pl.read_parquet(new / "dropped.parquet").filter(step="select")
     reasons = dict(gone.select("id", "reason").iter_rows())
-    for id_, why in rl.filter(pl.col("change") == "went").select("id", "why").iter_rows():
-        assert why == reasons[id_]
+    went = rl.filter(change="went").select("id", "why").rows()
+    assert went
+    assert all(why == reasons[id_] for id_, why in went)
     assert not diff(new, new).rows.height
 
 
-def test_gc_touches_nothing_that_a_release_or_a_build_names(
-    two: Path, tiny: SimpleNamespace, copy_of: Copy, tmp_path: Path
+def test_rows_of_one_sample_are_told_apart(two: Path, tmp_path: Path) -> None:
+    """Two models' replies to one question have the same index: rows are matched by their own ids."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for place in (old, new):
+        shutil.copytree(find_release("tiny/v1", two / "out"), place)
+    table = pl.read_parquet(old / "sft" / "*.parquet")
+    other = table.with_columns(row=pl.col("row").str.reverse(), teacher=pl.lit("other"))
+    for place, rows in ((old, pl.concat([table, other])), (new, pl.concat([table, other.slice(1)]))):
+        rows.write_parquet(place / "sft" / "part-00000.parquet")
+    found = diff(old, new)
+    assert found.rows.select("config", "id", "change").rows() == [("sft", other["id"][0], "went")]
+    assert found.rows["why"].to_list() == ["another of its rows is there"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "wanted"),
+    [
+        (lambda steps: steps.insert(1, {"sql": {"as": "new"}}), [("steps.new", None, {"type": "sql", "as": "new"})]),
+        (lambda steps: steps.reverse(), "order of steps"),
+        (lambda steps: steps.pop(0), "steps.caption"),
+    ],
+)
+def test_steps_are_compared_by_name(
+    two: Path, tmp_path: Path, edit: Callable[[list[object]], object], wanted: object
 ) -> None:
+    old, new = find_release("tiny/v1", two / "out"), tmp_path / "v9"
+    shutil.copytree(old, new)
+    told = json.loads((new / "manifest.json").read_text())
+    edit(told["recipe"]["steps"])
+    (new / "manifest.json").write_text(json.dumps(told))
+    found = diff(old, new).settings
+    assert found == wanted if isinstance(wanted, list) else [key for key, *_ in found] == [wanted]
+
+
+def test_a_lost_image_is_a_sentence_whose_cure_cures(two: Path, copy_of: Copy) -> None:
     out = copy_of(two)
-    space = Workspace(out)
-    before = tiny.logged(out)
-    stray = out / "media" / "ab" / "cd" / f"{'ab' * 32}.png"
-    stray.parent.mkdir(parents=True, exist_ok=True)
-    stray.write_bytes(b"stray")
-    half = out / "releases" / "tiny" / ".new-1"
-    half.mkdir()
-    spilled = [out / where / SCRATCH / "dead" for where in ("log/completions", "builds/tiny/rollouts")]
-    for folder in spilled:
-        folder.mkdir(parents=True)
-        (folder / "run-0.arrow").write_bytes(b"spilled")
-    named = {p.name for p in (out / "media").glob("??/??/*")} - {stray.name}
-    assert {g.path for g in collect_garbage(space, dry_run=True)} == {stray, half, *spilled}
-    assert stray.exists()
-    with scratch(out / "log" / "completions") as living:
-        collect_garbage(space)
-        assert living.exists(), "somebody plans or reads beside us"
-    assert not any(path.exists() for path in (stray, half, *spilled))
-    assert {p.name for p in (out / "media").glob("??/??/*")} == named
-    assert len(list((out / "log" / "completions").glob("part-*.parquet"))) == 1
-    assert tiny.logged(out) == before
-    original = tiny.digests(find_release("tiny/v1", out))
-    shutil.rmtree(out / "releases")
-    shutil.rmtree(out / "builds")
-    run_build(tiny.make(two, out=out, replay=True))
-    assert tiny.digests(find_release("tiny/v1", out)) == original, "the log still replays the first release"
-
-
-def test_gc_and_builds_keep_out_of_each_others_way(
-    two: Path, tiny: SimpleNamespace, copy_of: Copy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also a recipe's first build, whose pictures no table names yet."""
-    out = copy_of(two)
-    space = Workspace(out)
-    space.prepare("new")
-    with space.lock("new"), space.lock("tiny"), pytest.raises(ConfigError, match="A build is running"):
-        collect_garbage(space)
-    refused = []
-
-    def named(workspace: Workspace) -> set[str]:
-        with pytest.raises(ConfigError, match="gc` is running"), workspace.lock("new"):
-            pass
-        refused.append("new")
-        return set()
-
-    monkeypatch.setattr(garbage, "_named", named)
-    collect_garbage(space, dry_run=True)
-    assert refused == ["new"]
-
-
-def test_gc_of_a_workspace_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"There is no workspace .*none\. Name the one"):
-        collect_garbage(Workspace(tmp_path / "none"))
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_lost_picture_is_a_sentence_whose_cure_cures(two: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
-    out = copy_of(two)
-    changed = (f"sources.0.path={two / 'more.jsonl'}", "select.budget=2", "release.suffix= Once more.")
     shutil.rmtree(out / "media")
     with pytest.raises(StoreError, match=r"has no file for .* Remove .*builds and build again"):
-        run_build(tiny.make(two, *changed, out=out))
-    before = tiny.logged(out)
+        again(two, out, "steps.release.rl.system=Once more.")
+    before = logged(out)
     shutil.rmtree(out / "builds")
-    run_build(tiny.make(two, *changed, out=out))
-    assert tiny.logged(out) == before
+    again(two, out, "steps.release.rl.system=Once more.")
+    assert logged(out) == before
 
 
-FAR = json.dumps({**dict.fromkeys(("content", "recipe", "statistics", "stages", "files", "examples")), "version": "v2"})
+FAR = json.dumps(
+    {**dict.fromkeys(("content", "recipe", "statistics", "steps", "configs", "files", "examples")), "version": "v2"}
+)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +120,14 @@ FAR = json.dumps({**dict.fromkeys(("content", "recipe", "statistics", "stages", 
 )
 def test_a_damaged_manifest_is_one_sentence(two: Path, copy_of: Copy, text: str, tmp_path: Path) -> None:
     out = copy_of(two)
-    release = find_release("tiny/v2", out)
-    (release / "manifest.json").write_text(text)
+    damaged = find_release("tiny/v2", out)
+    (damaged / "manifest.json").write_text(text)
     asked: list[Callable[[], object]] = [
         lambda: list_releases(out),
-        lambda: diff(find_release("tiny/v1", out), release),
-        lambda: publish_card(release, tmp_path / "cards"),
+        lambda: diff(find_release("tiny/v1", out), damaged),
+        lambda: publish_card(damaged, tmp_path / "cards"),
         lambda: open_release("tiny/v2", out),
-        lambda: pack(release, "a/b"),
+        lambda: pack(damaged, "a/b"),
     ]
     for ask in asked:
         with pytest.raises(ConfigError, match=r"v2/manifest.json is damaged .* remove it and build"):
@@ -159,51 +136,31 @@ def test_a_damaged_manifest_is_one_sentence(two: Path, copy_of: Copy, text: str,
 
 def test_a_release_that_was_cut_short_is_not_exported(two: Path, copy_of: Copy) -> None:
     out = copy_of(two)
-    release = find_release("tiny", out)
-    shutil.rmtree(release / "control")
+    cut = find_release("tiny", out)
+    shutil.rmtree(cut / "control")
     assert open_release("tiny", out).files("rl"), "extras may be left out, as on the Hub"
-    (release / "rl" / "part-00000.parquet").unlink()
+    (cut / "rl" / "part-00000.parquet").unlink()
     with pytest.raises(ConfigError, match=r"rl/part-00000.parquet is not what the release was made of"):
         open_release("tiny", out)
 
 
-def test_a_strange_folder_in_the_next_versions_place_is_one_sentence(
-    two: Path, tiny: SimpleNamespace, copy_of: Copy
-) -> None:
+def test_a_strange_folder_in_the_next_versions_place_is_one_sentence(two: Path, copy_of: Copy) -> None:
     out = copy_of(two)
     (out / "releases" / "tiny" / "v3").mkdir()
     with pytest.raises(StoreError, match=r"v3 is there, but it is no release of ours"):
-        run_build(tiny.make(two, "release.suffix= Another.", out=out))
+        again(two, out, "steps.release.rl.system=Another.")
 
 
-def test_pictures_beside_the_parquet_are_there_once(two: Path, tiny: SimpleNamespace, copy_of: Copy) -> None:
-    out = copy_of(two)
-    run_build(tiny.make(two, "release.images=reference", out=out))
-    release = find_release("tiny", out)
-    manifest = json.loads((release / "manifest.json").read_text())
-    rows = pl.read_parquet(release / "unfiltered" / "*.parquet")
+def test_images_beside_the_parquet_are_there_once(two: Path, copy_of: Copy) -> None:
+    job = again(two, copy_of(two), "steps.release.images=reference")
+    rows = config(job, "unfiltered")
     paths = rows["images"].list.eval(pl.element().struct.field("path")).explode()
-    assert all((release / path).is_file() for path in paths)
+    assert len(paths)
+    assert all((release(job) / path).is_file() for path in paths)
     assert rows["images"].list.eval(pl.element().struct.field("bytes")).explode().null_count() == len(paths)
-    assert manifest["statistics"]["configs"]["unfiltered"]["pictures"] == len(paths)
+    assert manifest(job)["statistics"]["configs"]["unfiltered"]["pictures"] == len(paths)
 
 
-def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
-    path = fork("quickstart", "mine", tmp_path)
-    assert "# Real images" in path.read_text()
-    mine, theirs = load_document(str(path)), load_document("quickstart")
-    assert mine.name == "mine"
-    assert mine.to_json() == {**theirs.to_json(), "name": "mine"}
-    with pytest.raises(ConfigError, match="is there already"):
-        fork("quickstart", "mine", tmp_path)
-    with pytest.raises(ConfigError, match="is named 'quickstart' already, and both would share their builds"):
-        fork("quickstart", "quickstart", tmp_path)
-    with pytest.raises(ConfigError, match="cannot name a recipe"):
-        fork("quickstart", "My Recipe", tmp_path)
-
-
-def test_a_fork_makes_its_folder_or_says_why_not(tmp_path: Path) -> None:
-    assert fork("quickstart", "mine", tmp_path / "not" / "there").is_file()
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError, match="a file stands where a folder is needed"):
-        fork("quickstart", "mine", tmp_path / "file")
+def test_a_comparison_that_is_not_made_any_more_is_not_told(two: Path, copy_of: Copy) -> None:
+    assert json.loads((find_release("tiny/v2", two / "out") / "manifest.json").read_text())["selection"]
+    assert not manifest(again(two, copy_of(two), "steps.select.control=null"))["selection"]
