@@ -35,7 +35,6 @@ ELSEWHERE = {
     "pipelines/run/signals.py": "generators/signals and steps/test_signals.py",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
     "pipelines/steps/release_config.py": "recipes/ and steps/test_restate.py",
-    "pipelines/steps/release_gate.py": "steps/test_release.py",
     "pipelines/steps/release_tags.py": "steps/test_release.py",
     "pipelines/steps/release_measured.py": "steps/test_restate.py",
     "pipelines/steps/release_manifest.py": "recipes/ and steps/test_restate.py",

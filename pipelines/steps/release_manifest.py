@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from filters.difficulty import DifficultyConfig
+from filters.verify.round_trip import misread
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.release.provenance import made_by, source_content
@@ -50,13 +51,15 @@ def manifest_of(
         "counting": None if measured is None else _counting(measured),
         "checks_of_answers": _checked(context),
         "facts": _facts(context),
-        "configs": {one.name: _config(one) for one in planned},
+        "configs": {one.name: _config(one, config.trainer) for one in planned},
         "images": config.images,
         "steps": [{fact: record[fact] for fact in FACTS} for record in records] + [{**last, "dropped": reasons}],
     }
 
 
-def _config(planned: Planned) -> dict[str, Any]:
+def _config(planned: Planned, trainer: str | None) -> dict[str, Any]:
+    """What a config holds, and the kinds of answers that the trainer's grader reads in none of its completions."""
+    unread = misread(trainer, planned.tags) if trainer is not None and planned.holds == "completions" else ()
     return {
         "of": planned.node.unit,
         "holds": planned.holds,
@@ -65,6 +68,8 @@ def _config(planned: Planned) -> dict[str, Any]:
         "measured_by": None if planned.measured is None else planned.measured.name,
         "asked_by": None if planned.put.asked_by is None else planned.put.asked_by.name,
         "where": None if planned.where is None else planned.where.text,
+        "graded_by": trainer,
+        "not_graded": list(unread),
     }
 
 
