@@ -16,6 +16,7 @@ from pipelines.release.write import Content, write_release
 from pipelines.run.context import StepContext
 from pipelines.run.driver import Receipt
 from pipelines.steps.release_config import ReleaseConfig
+from pipelines.steps.release_empty import NO_ROW, check_not_empty
 from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_manifest import manifest_of
 from pipelines.steps.release_measured import measured_by
@@ -35,7 +36,6 @@ from pipelines.steps.release_rows import (
 from pipelines.steps.release_shares import scored_beside, shares
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
-from schemas.errors import StageError
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables
 
 
@@ -66,10 +66,10 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
         trained = [written[one.name] for one in planned if one.selected_by is None]
         kept = pl.concat([pl.scan_parquet(path).select(id="sample_id") for path in trained]).unique().collect()
         bare = tables.rows.join(kept, on="id", how="anti", maintain_order="left")
-        drops = bare.select("id", reason=pl.lit(f"{running.name}:no_row"), evidence=pl.lit("{}"))
+        drops = bare.select("id", reason=pl.lit(f"{running.name}:{NO_ROW}"), evidence=pl.lit("{}"))
         everything = pl.concat([_all_drops(running), _own_drops(running, gate, drops)])
         counts = {name: int(pl.scan_parquet(path).select(pl.len()).collect().item()) for name, path in written.items()}
-        _check_not_empty(planned, config, counts, everything, trial=build.recipe.name.endswith(".trial"))
+        check_not_empty(planned, config, running, counts, everything)
         rollouts = None if measured is None else logged(running, measured, before, _sampled(written), room)
         content = Content(
             tables={name: pl.scan_parquet(path) for name, path in written.items()},
@@ -183,21 +183,6 @@ def _own_drops(context: StepContext, gate: Gate, drops: pl.DataFrame) -> pl.Data
     return both.with_columns(step=pl.lit(context.name)).select(_DROPS).sort("unit", "id", "reason")
 
 
-def _check_not_empty(
-    planned: tuple[Planned, ...], config: ReleaseConfig, counts: Mapping[str, int], drops: pl.DataFrame, *, trial: bool
-) -> None:
-    """Raise StageError for a config that came out empty, unless the recipe allows it or this is a trial of a few rows."""
-    for one in planned:
-        if counts[one.name] or trial or one.name in config.allow_empty or one.selected_by is not None:
-            continue
-        causes = drops.group_by("reason").len("n").sort("n", "reason", descending=[True, False]).head(3).rows()
-        because = f" Most were dropped as {', '.join(f'{reason} ({n:,})' for reason, n in causes)}." if causes else ""
-        raise StageError(
-            f"The config '{one.name}' is empty.{because} Nothing was released. If it may be empty, set "
-            f"allow_empty: [{one.name}] in its section."
-        )
-
-
 def _report(context: StepContext) -> Report:
     """Tells the build's progress how many rollouts were graded again, of how many."""
     started = time.monotonic()
@@ -232,5 +217,5 @@ STEP = StepType(
     verdict=True,
     streams=True,
     last=True,
-    cures={"no_row": "see what dropped the rows that they would be released in, with `curate why ID`"},
+    cures={NO_ROW: "see what dropped the rows that they would be released in, with `curate why ID`"},
 )
