@@ -29,6 +29,7 @@ ELSEWHERE = {
     "pipelines/run/build.py": "run/test_runner.py: every test there runs one",
     "pipelines/run/context.py": "run/test_body.py",
     "pipelines/run/contracts.py": "run/test_runner.py: broken contracts are refused there",
+    "pipelines/run/outcome.py": "run/test_runner.py, test_losses.py and test_failures.py read the records",
     "pipelines/run/one_step.py": "docs/test_python.py",
     "pipelines/run/reading.py": "run/test_runner.py",
     "pipelines/run/refusals.py": "run/test_asking.py and flows/test_bad_input.py",

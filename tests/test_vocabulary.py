@@ -20,7 +20,6 @@ RETIRED = re.compile(
 
 ALLOWED = {
     "pipelines/run/driver.py": "serves the fixed stages too, and goes over with them",
-    "pipelines/run/warnings.py": "warnings of the fixed stages; goes with them",
     "pipelines/steps/evaluation_sets.py": "`pictures` is a function of the image hashes",
     "pipelines/steps/vectors.py": "`Told` is a type of filters/dedup",
 }

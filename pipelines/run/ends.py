@@ -8,13 +8,14 @@ from pipelines.run.asking import ANSWERS, Asking
 
 
 class Ends:
-    """Reads answers, and counts how they ended when a bucket is first read."""
+    """Reads answers, and counts how they ended when a bucket is first read. `last_error` holds the last words of a server."""
 
     def __init__(self, asking: Asking | None) -> None:
         self._asking = asking
         self._read: set[int] = set()
         self.counts: Counter[tuple[str, str]] = Counter()
         """Answers by the recipe's name of the model and their `finish_reason`; `none` where it was not reached."""
+        self.last_error = ""
 
     def answers(self, bucket: int) -> pl.DataFrame:
         """The answers of a bucket, as in `schemas.step.Tables`; none of a step that asks nobody."""
@@ -25,4 +26,13 @@ class Ends:
             self._read.add(bucket)
             for model, end, count in found.group_by("model", "finish_reason").len().iter_rows():
                 self.counts[model, end or "none"] += count
+            self.last_error = next(iter(found["error"].drop_nulls().tail(1)), self.last_error)
+        return found
+
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """How many answers of each model were cut off, and how many there are."""
+        found: dict[str, tuple[int, int]] = {}
+        for (model, end), count in self.counts.items():
+            cut, every = found.get(model, (0, 0))
+            found[model] = (cut + count * (end == "length"), every + count * (end in ("length", "stop")))
         return found

@@ -1,23 +1,19 @@
 """Run a pipeline: what is stale is computed again, in the order of the steps, a bucket at a time, and recorded."""
 
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
-from pipelines.run.asking import ANSWERS, Asking, Missing, cut_off
+from pipelines.run.asking import ANSWERS, Asking, Missing
 from pipelines.run.body import run_body
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
-from pipelines.run.driver import Receipt
 from pipelines.run.ends import Ends
-from pipelines.run.losses import losses
+from pipelines.run.outcome import Outcome
 from pipelines.run.progress import RowProgress
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
@@ -34,21 +30,7 @@ from pipelines.store.step_tables import (
     write_part,
 )
 from pipelines.store.workspace import store_errors, write_table
-from schemas.errors import StageError
 from schemas.step import Out
-
-
-@dataclass
-class Outcome:
-    """What one step did, over all the buckets that it worked on."""
-
-    rows_in: int = 0
-    passed: int = 0
-    undecided: int = 0
-    notes: Counter[str] = field(default_factory=Counter)
-    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tables: dict[str, str] = field(default_factory=dict)
-    """What it keeps beside its rows: the content of each table by its name."""
 
 
 class Runner:
@@ -103,8 +85,8 @@ class Runner:
             progress = RowProgress(self.build, step, self.record, stale)
             for bucket in stale:
                 self._bucket(step, bucket, context, asking, done, ends, progress)
-        record = self._summary(step, done, asking, ends.counts, time.monotonic() - started)
-        record["tables"] = done.tables
+        seconds = time.monotonic() - started
+        record = done.record(self.build, step, self.record.fingerprint(step), asking, ends, seconds)
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
         self.record.put(step, record)
@@ -143,7 +125,6 @@ class Runner:
         beside = {name: context.beside(name, bucket) for name in step.beside}
         out = run_body(step, rows, beside, answers, context, progress.add)
         written, drops = checked(step, rows, out)
-        done.rows_in += rows.height
         self._write(step, bucket, written, drops, out, inputs, (rows.height, passed, undecided), done, asking)
 
     def _whole(self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Ends) -> None:
@@ -241,57 +222,6 @@ class Runner:
             **({"requested": tables[REQUESTED]["key"].n_unique(), "refused": asking.refused(bucket)} if asking else {}),
         }
 
-    def _summary(
-        self, step: Step, done: Outcome, asking: Asking | None, ends: Counter[tuple[str, str]], seconds: float
-    ) -> dict[str, Any]:
-        parts = list(done.parts.values())
-        dropped: Counter[str] = Counter()
-        for found in parts:
-            dropped.update(found["dropped"])
-        notes: Counter[str] = Counter()
-        for found in parts:
-            notes.update(found["notes"])
-        record: dict[str, Any] = {
-            "step": step.name,
-            "type": step.type.name,
-            "unit": step.unit,
-            "of": step.node.unit,
-            "makes": step.makes is not None,
-            "fingerprint": self.record.fingerprint(step),
-            **{fact: sum(found[fact] for found in parts) for fact in ("in", "passed", "undecided", "gone", "kept")},
-            "dropped": dict(sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))),
-            "seconds": round(seconds, 3),
-            "run": self.build.run,
-            "notes": dict(notes) or dict(done.notes),
-            "buckets": done.parts,
-        }
-        record["warnings"] = losses(step.type, record)
-        if asking is not None:
-            left = sum(receipt.unanswered + receipt.again for receipt in asking.receipts.values())
-            for found in parts:
-                found["unanswered"] = left
-            totals: dict[str, tuple[int, int]] = {}
-            for (model, end), count in ends.items():
-                cut, every = totals.get(model, (0, 0))
-                totals[model] = (cut + count * (end == "length"), every + count * (end in ("length", "stop")))
-            record["warnings"] += cut_off(step, totals)
-            record["asked"] = {model: _cost(receipt) for model, receipt in asking.receipts.items()}
-            if not record["kept"]:
-                _check_one_answered(step, record, totals)
-        return record
-
 
 def _with_ids(content: str, rows: pl.DataFrame) -> str:
     return f"{content}:{column_contents(rows.select('id'))['id']}"
-
-
-def _cost(receipt: Receipt) -> dict[str, Any]:
-    facts = ("samples", "errors", "truncated", "retries", "prompt_tokens", "completion_tokens")
-    cost = {fact: getattr(receipt, fact) for fact in facts} | {"seconds": round(receipt.seconds, 3)}
-    return cost | {"refused": receipt.again + receipt.final, "terms": receipt.terms}
-
-
-def _check_one_answered(step: Step, record: Mapping[str, Any], totals: Mapping[str, tuple[int, int]]) -> None:
-    """Raise StageError where every request failed: that is a wrong recipe, not bad rows, and gives no release."""
-    if totals and not any(every for _, every in totals.values()):
-        raise StageError(f"Step '{step.name}' got no answer: all of its {record['in']:,} rows' requests failed.")

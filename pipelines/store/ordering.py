@@ -5,13 +5,12 @@ budget alone: a run is what fits, and of each run only a chunk is read at a time
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from pipelines.store.memory import Memory
-from pipelines.store.row_groups import batches, from_arrow, to_arrow
+from pipelines.store.row_groups import from_arrow, to_arrow
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import store_errors, write_pieces
 
@@ -78,16 +77,6 @@ def sorted_pieces(table: pl.LazyFrame, by: Sequence[str], parent: Path, memory: 
 def write_sorted(table: pl.LazyFrame, by: Sequence[str], path: Path, memory: Memory) -> None:
     """Write a lazy table sorted by columns that tell its rows apart."""
     write_pieces(sorted_pieces(table, by, path.parent, memory), table.collect_schema(), path)
-
-
-def write_joined(left: Path, right: Path, out: Path) -> None:
-    """Write the inner join of two tables that are sorted by `id`, in that order."""
-    none, found = pl.read_parquet(left, n_rows=0), pl.read_parquet(right, n_rows=0)
-    pieces = (
-        piece.join(known, on="id", maintain_order="left")
-        for piece, known in aligned(batches(left), chain([found], batches(right)), "id", "id")
-    )
-    write_pieces(pieces, none.join(found, on="id").schema, out)
 
 
 class _Run:

@@ -6,8 +6,8 @@
     log/embeddings/             the embeddings log
     log/signals/                the signals log: attentions and likelihoods
     log/hashes/                 perceptual hashes of images
-    evaluation_sets/            texts and hashes of evaluation sets, never their pictures
-    builds/<recipe>/<stage>/    the tables of the latest build
+    evaluation_sets/            texts and hashes of evaluation sets, never their images
+    builds/<recipe>/<step>/     the tables of the latest build
     releases/<recipe>/v<N>/     immutable releases
 
 A file is written beside its place, flushed to the disk and renamed, so a reader sees the old file or the new one.

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.store.memory import Memory
-from pipelines.store.ordering import aligned, in_order, sorted_pieces, write_joined, write_sorted
-from pipelines.store.row_groups import batches
+from pipelines.store.ordering import aligned, in_order, sorted_pieces, write_sorted
 
 SMALL = Memory(1)
 """Runs of 1 MiB, the smallest ones that there are."""
@@ -73,12 +72,3 @@ def test_two_streams_side_by_side_are_a_join(keys: list[str], others: list[str],
         ]
         whole = left.join(right, left_on="id", right_on="of", how=how, maintain_order="left")  # type: ignore[arg-type]
         assert pl.concat([whole.head(0), *found]).equals(whole)
-
-
-def test_two_tables_are_joined_by_id(tmp_path: Path) -> None:
-    left = pl.DataFrame({"id": ["a", "b", "c"], "x": [1, 2, 3]})
-    right = pl.DataFrame({"id": ["a", "c", "d"], "y": [[0], [1, 2], []]})
-    left.write_parquet(tmp_path / "left")
-    right.write_parquet(tmp_path / "right")
-    write_joined(tmp_path / "left", tmp_path / "right", tmp_path / "out")
-    assert pl.concat(batches(tmp_path / "out")).equals(left.join(right, on="id", maintain_order="left"))
