@@ -209,16 +209,16 @@ class StepType(Generic[C]):
     """One type of step. `version` is raised when a change of code changes what it gives.
 
     `of` is the unit that it works on where its section does not say so, `over` what it works on where that is not simply
-    `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives, beside
-    its section and its reads, as JSON; it gets the running build. `before` is what else of the steps before it does.
-    `verdict` says that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds`
-    names those of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few
-    words what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the
-    rows beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing
-    but steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
-    makes of each row at most (None: not known before it has run). `cures` says of a cause of its drops, or of one of its
-    `notes`, what to do where almost all rows come to it; None where most are meant to. `summary` is one line for `curate
-    show`.
+    `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives,
+    beside its section and its reads, as JSON; it gets the running build. `loads` names the models that its body loads by
+    itself. `before` is what else of the steps before it does. `verdict` says that what it gives is a judgement about its
+    rows: it may read the gold, and shows it to nobody; `golds` names those of its columns that are a gold. `expand`
+    gives the section that a preset stands for, and `adds` says in a few words what it does beside asking that; empty
+    where it is an `ask` and nothing else. A body that `streams` reads the rows beside its own, and the answers, by
+    itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow; `closes`
+    names a unit of which no rows may be made after it. `fan` is how many rows it makes of each row at most (None: not
+    known before it has run). `cures` says of a cause of its drops, or of one of its `notes`, what to do where almost all
+    rows come to it; None where most are meant to. `summary` is one line for `curate show`.
     """
 
     name: str
@@ -233,6 +233,7 @@ class StepType(Generic[C]):
     scope: Callable[[C], Scope] = lambda config: "row"
     asks: Asks[C] | None = None
     facts: Callable[[C, Any], Any] = lambda config, build: None
+    loads: Callable[[C], tuple[str, ...]] = lambda config: ()
     before: Callable[[C, Known], Any] = lambda config, known: None
     verdict: bool = False
     golds: frozenset[str] = frozenset()

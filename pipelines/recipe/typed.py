@@ -63,8 +63,8 @@ def _refuse_field_names(type_: StepType[Any], entry: Entry, document: Document) 
 
 
 def _unknown_models(type_: StepType[Any], config: StepConfig, entry: Entry, document: Document) -> list[str]:
-    """A sentence for each model that the step asks and the recipe does not name."""
-    asked = type_.asks.models(config) if type_.asks is not None else ()
+    """A sentence for each model that the step asks or loads and the recipe does not name."""
+    asked = (*(type_.asks.models(config) if type_.asks is not None else ()), *type_.loads(config))
     return [
         document.placed(f"steps.{entry.name}.model: no model named '{model}'.{nearest(model, document.models)}")
         for model in dict.fromkeys(asked)

@@ -8,7 +8,7 @@ from pipelines.run.asking import ANSWERS, Asking
 
 
 class Ends:
-    """Reads answers, and counts how they ended when a bucket is first read. `last_error` holds the last words of a server."""
+    """Reads answers, and counts how they ended when a bucket is first read. `last_error` is what a server last answered."""
 
     def __init__(self, asking: Asking | None) -> None:
         self._asking = asking

@@ -88,10 +88,24 @@ def _reads(config: ChecksStepConfig, known: Known) -> Reads:
         found["check:caption"] = read(config.caption, pl.String())
     beside = {"rollouts": Beside(config.rollouts, _ROLLOUT, dropped=True)}
     if config.needs("traces"):
+        _check_traces(config, known)
         beside["traces"] = Beside(config.traces, _TRACE)
     if config.claims:
         beside["golds"] = Beside("sample", {"answer": read("answer", ANSWER), "source": read("source")}, dropped=True)
     return Reads(found, beside)
+
+
+def _check_traces(config: ChecksStepConfig, known: Known) -> None:
+    """Raise ValueError where `reverify` is for traces that were written with the gold in view, and there are none."""
+    made_by = makers(config.traces, known)
+    writers = [step for step in steps_before(known) if step.name in made_by]
+    if all(step.asks and not step.gold_visible for step in writers):
+        for check in config.checks:
+            if check.type == "reverify" and check.traces == "gold_visible":
+                raise ValueError(
+                    f"'{check.label}' concludes from traces whose prompt showed the gold, and no prompt of "
+                    f"{', '.join(sorted(made_by))} does; write `traces: all`"
+                )
 
 
 class _Checking:

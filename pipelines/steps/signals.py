@@ -231,6 +231,7 @@ STEP = StepType(
     body=body,
     over=_over,
     scope=lambda config: "all",
+    loads=lambda config: config.models,
     facts=lambda config, build: build.identities[config.model].to_json(),
     before=lambda config, known: _own(config, known).model_dump(mode="json"),
     verdict=True,

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -13,6 +13,7 @@ from step_types import TYPES, pipeline
 from tiny_build import tiny_build
 
 from filters.checks.measure import FLAGS
+from generators.checks.catalogue import CheckConfig
 from generators.presets import caption, distill
 from generators.scenes import iter_scenes, questions, render
 from pipelines.run.runner import Runner
@@ -24,7 +25,7 @@ from schemas.errors import ConfigError
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROWS = 8
-SHORT = {"temperature": 1.0, "max_tokens": 6}
+SHORT = {"temperature": 1.0, "max_tokens": 6, "seed": 0}
 ROLLOUT = ("rollout", {"model": "vlm", "n": 2, "sampling": SHORT})
 ALL: list[dict[str, Any]] = [
     {"type": "text_only"}, {"type": "grey_image"}, {"type": "patch_mask"}, {"type": "evidence_mask"},
@@ -38,9 +39,13 @@ BEFORE = (
 )
 
 
+EVERY: Any = (*BEFORE, ROLLOUT, ("checks", {"model": "vlm", "checks": ALL, "n": 2}))
+STEPS = (rollout.STEP, checks.STEP, select.STEP, caption.STEP, distill.STEP)
+
+
 @pytest.fixture(autouse=True)
 def _types(monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in (rollout.STEP, checks.STEP, select.STEP, caption.STEP, distill.STEP):
+    for step in STEPS:
         monkeypatch.setitem(TYPES, step.name, step)
 
 
@@ -61,6 +66,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "rows.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     return path
+
+
+@pytest.fixture(scope="module")
+def done(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """Every check of the reference model."""
+    with pytest.MonkeyPatch.context() as patch:
+        for step in STEPS:
+            patch.setitem(TYPES, step.name, step)
+        return run(tmp_path_factory.mktemp("out"), source, *EVERY)
 
 
 def run(root: Path, source: Path, *steps: Any, buckets: int = 2, **more: Any) -> Runner:
@@ -85,21 +99,49 @@ def beside(runner: Runner, name: str) -> pl.DataFrame:
     return pl.read_parquet(runner.build.folder / "checks" / f"{name}.parquet")
 
 
-def test_every_check_of_the_reference_model_says_something(tmp_path: Path, source: Path) -> None:
-    steps: Any = (*BEFORE, ROLLOUT, ("checks", {"model": "vlm", "checks": ALL, "n": 2}))
-    runner = run(tmp_path, source, *steps)
-    results = beside(runner, "results")
+def record(runner: Runner) -> dict[str, Any]:
+    found = runner.record.step("checks")
+    assert found is not None
+    return found
+
+
+def test_every_check_of_the_reference_model_says_something(done: Runner) -> None:
+    results = beside(done, "results")
     assert set(results["check"]) == {check["type"] for check in ALL} - {"vote"}, "a vote asks nobody"
-    found = table(runner, *checks.GIVES)
+    found = table(done, *checks.GIVES)
     assert found["label_suspect"].null_count() < found.height
     assert set(found.explode("flags")["flags"].drop_nulls()) <= {flag for flags in FLAGS.values() for flag in flags}
-    record = runner.record.step("checks")
-    assert record is not None
-    assert record["in"] == record["kept"] == found.height > 0
-    assert record["notes"]["refused"] == beside(runner, "refused").height > 0
-    again = run(tmp_path, source, *steps, name="again", buckets=1)
-    assert table(again, *checks.GIVES).equals(found)
-    assert beside(again, "results").equals(results)
+    facts = record(done)
+    assert facts["in"] == facts["kept"] == found.height > 0
+    assert facts["notes"]["refused"] == beside(done, "refused").height > 0
+
+
+def test_a_variant_shows_what_was_asked_and_what_its_image_was_made_from(done: Runner) -> None:
+    variants = beside(done, "variants")
+    grey = variants.filter(check="grey_image").explode("media").unnest("media")
+    origins = [json.loads(origin) for origin in grey["derived_from"]]
+    assert {origin["op"] for origin in origins} == {"grey"}
+    assert {origin["media"] for origin in origins} == set(
+        table(done, "media").explode("media").unnest("media")["sha256"]
+    )
+    assert grey["sha256"].n_unique() == 1, "all images are of one size"
+    assert done.build.media.read(grey["sha256"][0])
+    forms = variants.filter(check="question_form", base="no")["answer"].struct.field("raw")
+    assert forms.unique().to_list() == ["no"]
+
+
+def test_the_log_is_the_memory_whatever_the_rules_and_the_number_of_buckets(done: Runner, source: Path) -> None:
+    again = run(done.build.workspace.root, source, *EVERY, name="again", buckets=1)
+    assert {model: cost["samples"] for model, cost in record(again)["asked"].items()} == {"vlm": 0, "small": 0}
+    assert table(again, *checks.GIVES).equals(table(done, *checks.GIVES))
+    assert beside(again, "results").equals(beside(done, "results"))
+    other = ("checks", {**EVERY[-1][1], "rules": {"alpha": 0.01}})
+    assert [step.name for step in Runner(done.build, pipeline(*EVERY[:-1], other)).stale()] == ["checks"]
+
+
+def test_types_of_checks_are_those_that_have_flags() -> None:
+    types = {member.model_fields["type"].default for member in get_args(get_args(CheckConfig)[0])}
+    assert types == set(FLAGS)
 
 
 def looks(request: Request, index: int) -> str:
@@ -137,12 +179,25 @@ def test_flags_are_what_a_selection_leaves_out() -> None:
     assert not found.step("checks").gold_visible
 
 
+def test_traces_that_show_the_gold_are_concluded_from() -> None:
+    shown = ("distill", {**BEFORE[1][1], "prompt": "{{ question }} It is {{ answer }}. Why?"})
+    found = pipeline(shown, ROLLOUT, ("checks", {"model": "vlm", "checks": [{"type": "reverify"}]}))
+    assert found.step("distill").gold_visible
+    assert found.step("checks").beside["traces"].node.makers == {"distill"}
+
+
 @pytest.mark.parametrize(
     ("steps", "section", "sentence"),
     [
         ((ROLLOUT,), {"model": "teacher"}, "`model: teacher` is no student of 'rollout'; those are vlm"),
         ((("make", {"makes": "rollout"}),), {}, "'make', which made the rows, asked no model"),
         ((ROLLOUT,), {"checks": [{"type": "caption_only"}]}, "reads `caption`, and no step before it gives that"),
+        ((ROLLOUT,), {"checks": [{"type": "reverify"}]}, "trace"),
+        (
+            (BEFORE[1], ROLLOUT),
+            {"checks": [{"type": "reverify"}]},
+            "'reverify' concludes from traces whose prompt showed the gold, and no prompt of distill does",
+        ),
     ],
 )
 def test_what_it_cannot_ask_is_refused(steps: Any, section: dict[str, Any], sentence: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 from PIL import Image
+from pydantic import ValidationError
+from recipe_build import sums, write_recipe
 from scripted_engine import MODEL
 from step_types import TYPES, pipeline
 from tiny_build import tiny_build
@@ -15,13 +17,14 @@ from filters import difficulty_step
 from filters.verify import step as verify
 from generators.presets import distill
 from generators.signals.forced import ForcedModel
+from pipelines.job import compile_recipe
 from pipelines.run.runner import Runner
 from pipelines.steps import rollout, select, signals
 from schemas.errors import ConfigError, StageError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-SHORT = {"temperature": 1.0, "max_tokens": 4}
+SHORT = {"temperature": 1.0, "max_tokens": 4, "seed": 0}
 ROLLOUT = ("rollout", {"model": "vlm", "n": 2, "sampling": SHORT, "system": "Count."})
 SIGNALS = ("signals", {"model": "vlm", "attention": {}, "likelihood": {}})
 ROWS = 6
@@ -97,6 +100,42 @@ def test_the_log_is_the_memory(done: Runner, source: Path, monkeypatch: pytest.M
     lacking = ("signals", {"model": "vlm", "attention": {"span": "window", "span_tokens": 3}})
     with pytest.raises(StageError, match="values of signal 'attention' are not in the log"):
         run(root, source, ROLLOUT, lacking, name="replayed", replay=True)
+
+
+def test_a_stop_loses_nothing_that_was_computed(done: Runner, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.run.signals.CHUNK", 2)
+    section = ("signals", {"model": "vlm", "likelihood": {"end": False}})
+    counts: list[int] = []
+    real = ForcedModel.likelihood
+
+    def stopped(self: ForcedModel, texts: Any, *, end: bool) -> Any:
+        counts.append(len(texts))
+        if len(counts) == 3:
+            raise KeyboardInterrupt
+        return real(self, texts, end=end)
+
+    monkeypatch.setattr(ForcedModel, "likelihood", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(done.build.workspace.root, source, ROLLOUT, section, name="stopped")
+    runner = run(done.build.workspace.root, source, ROLLOUT, section, name="stopped")
+    texts = ROWS + ROWS - 1  # with the whole image and with a masked one; one row has none
+    assert sum(counts) == texts + 2, "only the chunk that was being computed is computed again"
+    assert table(runner, "sample", "logprob")["logprob"].null_count() == 0
+
+
+def test_a_model_that_is_not_in_the_recipe_is_refused_with_its_line(tmp_path: Path) -> None:
+    steps = [{"rollout": {"model": "vlm"}}, {"signals": {"model": "vln", "likelihood": {}}}]
+    path = write_recipe(tmp_path, steps, sums(1), models={"vlm": {"model": "reference-vlm"}})
+    with pytest.raises(ConfigError, match=r"recipe\.yaml:\d+: steps\.signals\.model: no model named 'vln'.*'vlm'"):
+        compile_recipe(str(path))
+
+
+def test_the_text_around_the_answer_is_a_template() -> None:
+    for text, sentence in (("{answer}", "written {{ answer }}"), ("{{ gold }}", "may read answer, and no `gold`")):
+        with pytest.raises(ValidationError, match=re.escape(sentence)):
+            signals.SignalsStepConfig.model_validate({"model": "vlm", "likelihood": {"template": text}})
+    with pytest.raises(ValidationError, match="name at least one signal: attention, likelihood"):
+        signals.SignalsStepConfig.model_validate({"model": "vlm"})
 
 
 def test_the_likelihood_of_replies_is_read_behind_the_prompt_that_they_answer(done: Runner, source: Path) -> None:
