@@ -10,6 +10,7 @@ from recipe_build import built, write_recipe
 from tiny import asked, config, dropped, manifest, records, rows
 
 from pipelines.job import Job
+from schemas.errors import StageError
 
 SOURCE = [
     {"question": "Why is the sky blue?", "answer": "Air scatters short waves most.", "rubric": "Waves are needed."},
@@ -119,8 +120,8 @@ class Built:
         self.out = folder / "out"
         self.job = self.again()
 
-    def again(self, **how: Any) -> Job:
-        return built(self.recipe, self.out, **how)
+    def again(self, *overrides: str, **how: Any) -> Job:
+        return built(self.recipe, self.out, *overrides, **how)
 
     def prompts(self, words: str) -> list[str]:
         return [text for call in self.server.calls if words in (text := json.dumps(call["messages"]))]
@@ -167,6 +168,13 @@ def test_the_release_says_what_a_judge_decided_and_that_its_reward_needs_one(jud
     assert set(found.filter(tier="judge")["reason"]) == {"no rule could tell; decided by counted"}
     assert manifest(judged.job)["needs_judge"] is True
     assert set(config(judged.job, "rl")["tags"]) == {"think_answer"}
+
+
+def test_a_judge_that_overrules_a_rule_releases_nothing(judged: Built) -> None:
+    """The reward that goes out is the rule, so what it pays would not be what was counted."""
+    counted = "steps.counted.gives={correct: judge_rollouts = 'correct' OR scored.correct OR finish_reason = 'stop'}"
+    with pytest.raises(StageError, match="calls it wrong. That verifier is the release.s reward"):
+        judged.again(counted)
 
 
 def test_a_second_build_asks_no_judge_again(judged: Built) -> None:
