@@ -1,11 +1,9 @@
 """How rows become messages: the one place where a question, its options and its pictures are put into words."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
-
-from pydantic import AfterValidator
 
 from schemas.completion import ImagePart, Message
 from schemas.marks import SPOKEN, cut, put_marks
@@ -127,27 +125,3 @@ def places(messages: Sequence[Message]) -> list[int]:
         else:
             found.append(length)
     return found if any(found) else []
-
-
-def knows(*names: str) -> AfterValidator:
-    """Marks a prompt of a config that `str.format` fills with `names`; see `known_fields`."""
-    return AfterValidator(lambda prompt: known_fields(prompt, names))
-
-
-def fields(prompt: str) -> list[str]:
-    """The fields that `str.format` fills, in order."""
-    return [field for _, field, _, _ in Formatter().parse(prompt) if field is not None]
-
-
-def known_fields(prompt: str, names: Collection[str]) -> str:
-    """The prompt, if `str.format` can fill it with `names`. Raises ValueError in a sentence for any other field."""
-    for field in fields(prompt):
-        if field not in names:
-            known = ", ".join(f"{{{name}}}" for name in sorted(names))
-            raise ValueError(
-                f"{{{field}}} is no field of this prompt; it knows {known}; a brace is written as {{{{ or }}}}"
-            )
-    for _, name, form, conversion in Formatter().parse(prompt):
-        if form or conversion:  # a width may ask for more memory than there is
-            raise ValueError(f"a field of this prompt is written as {{{name}}}, without a format after it")
-    return prompt
