@@ -10,6 +10,7 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
+from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 
 from flows.funnel import all_warnings, funnel_rows
@@ -18,7 +19,7 @@ from flows.progress import Reporter
 from flows.push import pack, push
 from pipelines.compiler.pipeline import Step
 from pipelines.run.runner import Runner
-from schemas.errors import ConfigError, MissingDependencyError, StageError
+from schemas.errors import ConfigError, CurateError, MissingDependencyError, StageError
 
 RETRIES = 2
 RETRY_DELAY_S = 5
@@ -54,7 +55,16 @@ def push_task(release: str, repo: str, public: bool) -> str:
     return push(pack(Path(release), repo), private=not public)
 
 
-@flow(name="curate-build", flow_run_name="{recipe[name]}", persist_result=False, validate_parameters=False)
+def run_name() -> str:
+    """The name of a run of the flow: that of its recipe, or its file where that cannot be read."""
+    asked = flow_run.parameters["recipe"]
+    try:
+        return job_of(asked, flow_run.parameters["workspace"]).build.recipe.name
+    except CurateError:
+        return str(asked["name"])
+
+
+@flow(name="curate-build", flow_run_name=run_name, persist_result=False, validate_parameters=False)
 def build_flow(
     recipe: dict[str, Any],
     workspace: str,

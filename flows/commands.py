@@ -98,7 +98,7 @@ def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | 
     """`curate schedule`: builds at the times of a cron line, by this process."""
     from flows.build import build_flow
     from flows.job import job_of
-    from flows.push import check_pictures, check_trial
+    from flows.push import check_images, check_trial
     from flows.schedule import serve
     from pipelines.preflight import check
     from pipelines.recipe.library import find_recipe
@@ -111,7 +111,7 @@ def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | 
         check_trial(job.build.recipe.name)
         for step in job.compiled.pipeline.steps:
             if step.type.name == "release":
-                check_pictures(step.config.images, step.place)
+                check_images(step.config.images, step.place)
     check(job)
     there = {**recipe, "name": str(find_recipe(recipe["name"]).absolute())}
     serve(build_flow, job.build.recipe.name, there, workspace, cron, push_to, public=public)

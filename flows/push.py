@@ -66,12 +66,12 @@ def check_trial(name: str) -> None:
         )
 
 
-def check_pictures(images: str | None, what: str) -> None:
-    """Raise ConfigError for a release, or a recipe of one, whose pictures the Hub could not show."""
+def check_images(images: str | None, what: str) -> None:
+    """Raise ConfigError for a release, or a recipe of one, whose images the Hub could not show."""
     if images == "reference":
         raise ConfigError(
-            f"{what} keeps its pictures beside the parquet, where the Hub's loader does not look. "
-            "Build it with `--set release.images=embed`."
+            f"{what} keeps its images beside the parquet, where the Hub's loader does not look. "
+            "Build it with `images: embed` in its `release` step."
         )
 
 
@@ -90,7 +90,7 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     check_name(repo)
     manifest = read_manifest(release, "content", "recipe", "statistics", "files", "examples")
     check_trial(manifest["name"])
-    check_pictures(manifest.get("images") or manifest["recipe"]["release"].get("images"), str(release))
+    check_images(manifest.get("images") or manifest["recipe"]["release"].get("images"), str(release))
     found = manifest["statistics"]["configs"]
     rows = {name: number for name, number in loadable(manifest).items() if extras or name not in EXTRAS}
     names = list(rows)

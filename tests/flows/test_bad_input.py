@@ -14,7 +14,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from old_quickstart import OLD_QUICKSTART
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "sk-this-must-never-be-seen"
@@ -29,9 +28,12 @@ def recipe(
     (folder / "r.yaml").write_text(
         f"name: r\nmodels:\n  m: {{model: {model}}}\n"
         "sources:\n  - {type: jsonl, name: rows, path: rows.jsonl}\n"
-        "rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}\n"
         "driver: {max_retries: 1, backoff_s: 0.1}\n"
-        "release: {allow_empty: [rl, holdout]}\n"
+        "steps:\n"
+        "  - rollout: {model: m, n: 2, sees: nothing, sampling: {max_tokens: 4}, tags: plain}\n"
+        "  - verify: {of: rollout, tags: plain}\n"
+        "  - difficulty\n"
+        "  - release: {rl: {of: sample}, allow_empty: [rl]}\n"
     )
     return "r.yaml"
 
@@ -62,7 +64,7 @@ def test_a_model_that_is_not_there(curate: Run, tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_used_are_dropped_and_the_build_goes_on(curate: Run, tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("I am no picture")
+    (tmp_path / "text.png").write_text("I am no image")
     rows: list[dict[str, object]] = [
         *ROWS,
         {"question": None, "answer": "4", "kind": "number"},
@@ -72,7 +74,7 @@ def test_rows_that_cannot_be_used_are_dropped_and_the_build_goes_on(curate: Run,
     done = curate("build", recipe(tmp_path, rows=rows))
     assert done.returncode == 0, done.stderr
     for reason in ("ingest:question_empty", "ingest:gold_unparseable", "ingest:image_broken"):
-        assert f"1 {reason}" in done.stdout
+        assert reason in done.stdout
     again = curate("build", "r.yaml")
     assert "up to date" in again.stdout
 
@@ -131,7 +133,7 @@ def test_a_wrong_key_is_told_and_never_shown(curate: Run, tmp_path: Path) -> Non
 
 
 def test_a_refusal_is_told_in_the_servers_words_and_asked_again_by_the_next_build(curate: Run, tmp_path: Path) -> None:
-    """Prefect does not try a refused stage again; whoever cured the cause runs the same command."""
+    """Prefect does not try a refused step again; whoever cured the cause runs the same command."""
     asked: list[str] = []
     cured = threading.Event()
 
@@ -217,13 +219,11 @@ def test_a_schedule_that_could_never_push(curate: Run, tmp_path: Path, monkeypat
     told(curate(*when, "--push", "my-lab/shapes"), "HF_TOKEN holds blanks")
     told(curate(*when, "--public"), "--push ORGANISATION/NAME")
     monkeypatch.setenv("HF_TOKEN", SECRET)
-    beside = ("--push", "my-lab/shapes", "--set", "release.images=reference")
-    told(curate(*when, *beside), "r.yaml keeps its pictures beside the parquet", "release.images=embed")
+    beside = ("--push", "my-lab/shapes", "--set", "steps.release.images=reference")
+    told(
+        curate(*when, *beside), "r.yaml:11 keeps its images beside the parquet", "`images: embed` in its `release` step"
+    )
 
 
 def test_a_schedule_without_a_server_that_stays(curate: Run, tmp_path: Path) -> None:
     told(curate("schedule", recipe(tmp_path), "--cron", "0 3 * * *", PREFECT_API_URL=""), "`prefect server start`")
-
-
-def test_pictures_without_an_encoder_are_said_before_anything_starts(curate: Run) -> None:
-    told(curate("validate", OLD_QUICKSTART, "--set", "dedup.image=null"), "'easy-vqa'", "dedup.image is needed")

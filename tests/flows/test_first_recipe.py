@@ -1,4 +1,4 @@
-"""The first recipe that anybody writes: ten pictures, a CSV, and the defaults."""
+"""The first recipe that anybody writes: ten images, a CSV, and the defaults."""
 
 import csv
 import subprocess
@@ -17,7 +17,11 @@ models:
   vlm: {model: reference-vlm}
 sources:
   - {type: csv, name: shapes, path: rows.csv}
-rollouts: {model: vlm, n: 4}
+steps:
+  - rollout: {model: vlm, n: 4}
+  - verify: {of: rollout}
+  - difficulty
+  - release: {rl: {of: sample}}
 """
 
 
@@ -42,10 +46,12 @@ def test_the_defaults_give_rows_and_a_schema_that_nobody_was_asked_for_is_an_err
     assert "Warning" not in done.stderr
 
     # Replies that nobody asked to hold tags hold none: nothing was measured, and that is neither success nor "too hard".
-    failed = curate("build", recipe, "--set", "rollouts.tags=think_answer")
+    failed = curate(
+        "build", recipe, "--set", "steps.rollout.tags=think_answer", "--set", "steps.verify.tags=think_answer"
+    )
     assert failed.returncode == 1
-    assert "hold no readable answer" in failed.stderr
-    assert "rollouts.system" in failed.stderr
-    assert "difficulty:unmeasured" in failed.stderr.splitlines()[-1]
-    assert "release.allow_empty: [rl]" in failed.stderr.splitlines()[-1]
+    said = " ".join(failed.stderr.split())
+    assert "mine.yaml:7: rollout: 'think_answer' looks for the answer after <answer>, and neither `system`" in said
+    assert "difficulty:unmeasured (10)" in failed.stderr.splitlines()[-1]
+    assert "allow_empty: [rl]" in failed.stderr.splitlines()[-1]
     assert [path.name for path in releases.iterdir() if path.is_dir()] == ["v1"]

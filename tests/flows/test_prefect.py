@@ -1,4 +1,4 @@
-"""The flow against a real Prefect server: tasks a stage, the funnel as an artifact, a deployment on a schedule."""
+"""The flow against a real Prefect server: a task a step, the funnel as an artifact, a deployment on a schedule."""
 
 import json
 import os
@@ -22,8 +22,11 @@ models:
   m: {model: reference-vlm, engine: transformers}
 sources:
   - {type: jsonl, name: rows, path: rows.jsonl}
-rollouts: {model: m, n: 2, sampling: {max_tokens: 4}, tags: plain}
-release: {allow_empty: [rl, holdout]}
+steps:
+  - rollout: {model: m, n: 2, sees: nothing, sampling: {max_tokens: 4}, tags: plain}
+  - verify: {of: rollout, tags: plain}
+  - difficulty
+  - release: {rl: {of: sample}, allow_empty: [rl]}
 """
 
 
@@ -40,20 +43,19 @@ def ask(api: str, what: str, **body: Any) -> Any:
         return json.load(answer)
 
 
-def test_a_build_is_a_flow_run_with_a_task_a_stage_and_a_funnel(curate: Run, prefect_api: str, tmp_path: Path) -> None:
+def test_a_build_is_a_flow_run_with_a_task_a_step_and_a_funnel(curate: Run, prefect_api: str, tmp_path: Path) -> None:
     write(tmp_path)
     done = curate("build", "r.yaml")
     assert done.returncode == 0, done.stderr
     (run,) = ask(prefect_api, "flow_runs", flow_runs={"name": {"any_": ["text_only"]}})
     assert run["state"]["type"] == "COMPLETED"
     tasks = ask(prefect_api, "task_runs", task_runs={"flow_run_id": {"any_": [run["id"]]}})
-    assert {t["name"] for t in tasks} == {
-        "ingest", "selftest", "rollouts", "score", "difficulty", "split", "round_trip", "release",
-    }  # fmt: skip
+    assert {t["name"] for t in tasks} == {"ingest", "selftest", "rollout", "verify", "difficulty", "release"}
     (artifact,) = ask(prefect_api, "artifacts", artifacts={"key": {"any_": ["curate-text-only"]}})
     funnel = json.loads(artifact["data"])
-    assert funnel[0]["stage"] == "ingest"
-    assert all(row["in"] == row["kept"] + row["dropped"] for row in funnel)
+    assert funnel[0]["step"] == "ingest"
+    fans = {row["step"] for row in funnel if row["in"] != row["kept"] + row["dropped"]}
+    assert fans == {"rollout"}, "two rows of each"
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def scheduled(api: str, folder: Path, cron: str) -> Iterator["subprocess.Popen[s
         said, errors = served.communicate(timeout=120)
     assert served.returncode == 0
     assert said.splitlines()[-1] == "Stopped: text_only is scheduled no more. What was answered is in the log."
-    assert all(line.startswith("rollouts ") for line in errors.splitlines()), errors
+    assert all(line.startswith("rollout ") for line in errors.splitlines()), errors
 
 
 def test_a_schedule_is_a_deployment_served_from_here(prefect_api: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from pipelines.store.completions import CompletionsLog
 
 RECIPE = """\
 name: tested
@@ -76,8 +77,11 @@ def figures(recipe: Path, *args: str) -> dict[str, str]:
 def test_a_judge_is_put_to_right_and_wrong_answers(recipe: Path) -> None:
     found = figures(recipe)
     assert (found["rows"], found["scored"]) == ("10", "10"), "each gold, and another's in its place"
+    log = CompletionsLog(recipe.with_name("out") / "log" / "completions")
+    answers = log.scan().collect().height
     turned = figures(recipe, "--right", "judge = 'no'")
-    assert float(turned["agreement"]) == 1 - float(found["agreement"])
+    assert float(turned["agreement"]) == pytest.approx(1 - float(found["agreement"]))
+    assert log.scan().collect().height == answers, "a judge is asked once for its calibration"
 
 
 PROMPT = "steps.judge.prompt='Grade {{ answer }} and {{ final }}.'"

@@ -115,6 +115,7 @@ def test_a_limit_or_a_seed_of_the_command_line_makes_a_trial(load: Load) -> None
     assert load("- verify", "seed=3").name == "tiny.trial"
     assert load("- verify", "sources.drawn.limit=3").name == "tiny.trial"
     assert load("- verify", "sources.drawn.levels=[1]").name == "tiny"
+    assert load(f"name: tiny\nlimit: 3\nseed: 4\n{WITH}steps: [verify]", whole=True).name == "tiny", "the recipe's own"
     assert load("- select: {budget: 3}", "steps.select.limit=3", "steps.select.seed=3").name == "tiny"
     assert (load("- verify", limit=3, seed=7).limit, load("- verify", limit=3, seed=7).seed) == (3, 7)
 
