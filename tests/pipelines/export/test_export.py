@@ -13,9 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from pipelines.build import run_build
-from pipelines.recipe.load import load_recipe
-from pipelines.road.stage import Build
+import recipe_build
 from typer.testing import CliRunner
 
 from filters.verify import reward as ours
@@ -27,7 +25,6 @@ from pipelines.export.image_tokens import check_marks, escape, marked_question
 from pipelines.export.rows import Image, Row, UnfitError, open_release, read_row
 from pipelines.export.sheet import CURRICULUM, curriculum
 from pipelines.export.write import export
-from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
 TRAINERS = list(EXPORTERS)
@@ -211,10 +208,11 @@ def test_a_built_release_loads_as_it_is_and_as_an_export(tmp_path: Path) -> None
     for i, scene in enumerate(iter_scenes("curate", 6, seed=2, levels=(1,))):
         render(scene).save(tmp_path / f"{i}.png")
         rows[i]["image"] = str(tmp_path / f"{i}.png")
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    source = f"[{{type: jsonl, name: sums, path: {tmp_path / 'rows.jsonl'}}}]"
-    (tmp_path / "sums.yaml").write_text(f"name: sums\nsources: {source}\nsplit: {{sft: 0.0, rl: 0.7, holdout: 0.3}}\n")
-    run_build(Build(load_recipe(str(tmp_path / "sums.yaml")), Workspace(tmp_path / "ws")))
+    steps = [
+        {"split": {"rl": 0.7, "holdout": 0.3}},
+        {"release": {side: {"of": "sample"} for side in ("rl", "holdout")}},
+    ]
+    recipe_build.built(recipe_build.write_recipe(tmp_path, steps, rows, name="sums"), tmp_path / "ws")
     release = open_release("sums", tmp_path / "ws")
     told = export(release, exporter_of("trl"), tmp_path / "out")
     for split, sheet in (("rl", "grpo"), ("holdout", "grpo_holdout")):

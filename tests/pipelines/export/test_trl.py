@@ -5,12 +5,10 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pipelines.build import release_path, run_build
-from pipelines.road.stages import road
+import tiny
 
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.image_tokens import escape
@@ -173,17 +171,21 @@ def test_the_switch_that_the_readme_names_keeps_the_order(
     assert (batches == list(range(len(batches)))) is keep
 
 
+def prompts_alone(recipe: dict[str, Any]) -> None:
+    """The tiny recipe without traces and pairs, of one side."""
+    del recipe["steps"][:5]
+    tiny.without("pair", "split")(recipe)
+    release = tiny.section(recipe, "release")
+    release.clear()
+    release["rl"] = {"of": "sample"}
+
+
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory, tiny: SimpleNamespace) -> Path:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release whose rows the model that is trained was measured on."""
     folder = tmp_path_factory.mktemp("measured")
     tiny.write_source(folder, 20)
-    build = tiny.make(
-        folder, "caption=null", "distill=null", "preference=null", "split={sft: 0.0, rl: 1.0, holdout: 0.0}"
-    )
-    run_build(build)
-    found: Path = release_path(build, road(build))
-    return found
+    return tiny.release(tiny.built(folder, edit=prompts_alone))
 
 
 def test_grpo_on_the_release_itself_has_something_to_learn_from(
