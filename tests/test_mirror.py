@@ -32,7 +32,6 @@ ELSEWHERE = {
     "pipelines/run/outcome.py": "run/test_runner.py, test_losses.py and test_failures.py read the records",
     "pipelines/run/one_step.py": "docs/test_python.py",
     "pipelines/run/reading.py": "run/test_runner.py",
-    "pipelines/run/refusals.py": "run/test_asking.py and flows/test_bad_input.py",
     "pipelines/run/signals.py": "generators/signals and steps/test_signals.py",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
     "pipelines/steps/release_config.py": "recipes/ and steps/test_restate.py",
