@@ -23,29 +23,13 @@ from generators.checks.material import EarlierReply
 from pipelines.run.context import StepContext
 from pipelines.steps.as_asked import asked_by, makers, steps_before
 from pipelines.steps.check_variants import OTHERS, make_variants
-from pipelines.steps.checks_section import ChecksStepConfig
+from pipelines.steps.checks_section import ChecksStepConfig, gives
 from pipelines.store.derived_images import DerivedImages
 from schemas.completion import Request
 from schemas.ids import content_id
 from schemas.sample import ANSWER, MEDIA
 from schemas.split import Split
 from schemas.step import Asks, Beside, Context, Gives, Known, Out, Reads, StepType, Tables, hidden, read
-
-_COUNTS = {"k": pl.Int32(), "n": pl.Int32(), "gain": pl.Float64(), "p": pl.Float64(), "certainty": pl.Float64()}
-_FORMED = {f"k_{short}_formed": pl.Int32() for short in ("text", "grey")}
-GIVES = {
-    "flags": pl.List(pl.String()),
-    "blind": pl.Boolean(),
-    "label_suspect": pl.Boolean(),
-    **{f"{name}_{short}": dtype for short in ("text", "grey") for name, dtype in _COUNTS.items()},
-    **_FORMED,
-    "k_guess": pl.Int32(),
-    "n_guess": pl.Int32(),
-}
-"""`flags` are those of `filters.checks.measure.FLAGS`, sorted; `blind` is null where no check hides the images,
-`label_suspect` where none votes. `k_text` of `n_text` answers are right without images, `k_grey` with grey ones, `k_guess`
-of those of a `guess`; `gain`, `p` and `certainty` are what `filters.checks` makes of them. Of the right ones,
-`k_text_formed` and `k_grey_formed` are laid out as their tag schema says, too."""
 
 ASKED = ("options", "media", "answer", "detail")
 """What the table `variants` shows of what was asked, beside the numbers of the answers."""
@@ -200,7 +184,7 @@ def _placed(variants: pl.DataFrame) -> pl.DataFrame:
 
 
 def body(tables: Tables, config: ChecksStepConfig, context: Context) -> Out:
-    """`id` and `GIVES` of every row.
+    """`id` and what `gives` names of every row.
 
     Tables beside: `results` (a row for each row and check), `variants`, and `refused` (what could not be asked, and why).
     Answers are judged a bucket at a time; what is kept of one is its verdict.
@@ -228,7 +212,7 @@ def body(tables: Tables, config: ChecksStepConfig, context: Context) -> Out:
     notes = {"variants": found.variants.height, "refused": gone.height}
     asked = measured.variants.join(found.variants.select("id", *ASKED), on="id", how="left", maintain_order="left")
     beside = {"results": measured.results, "variants": asked, "refused": gone}
-    return Out(every.select("id", *(pl.col(n).cast(t) for n, t in GIVES.items())), tables=beside, notes=notes)
+    return Out(every.select("id", *(pl.col(n).cast(t) for n, t in gives(config).items())), tables=beside, notes=notes)
 
 
 def _judged(variants: pl.DataFrame, answers: pl.DataFrame, checking: _Checking) -> pl.DataFrame:
@@ -279,7 +263,7 @@ STEP = StepType(
     version=2,
     config=ChecksStepConfig,
     reads=_reads,
-    gives=lambda config, known: Gives(GIVES),
+    gives=lambda config, known: Gives(gives(config)),
     body=body,
     of="sample",
     scope=lambda config: "all",

@@ -1,11 +1,31 @@
-"""The section of the step `checks`."""
+"""The section of the step `checks`, and the columns that it gives."""
 
+from collections.abc import Mapping
+
+import polars as pl
 from pydantic import Field, model_validator
 
+from filters.checks.measure import BLIND
 from filters.checks.rules import CheckRules
 from filters.difficulty import Counted, DifficultyConfig
 from generators.checks.catalogue import CheckConfig
 from schemas.step import StepConfig
+
+FLAGGED = {"flags": pl.List(pl.String()), "blind": pl.Boolean(), "label_suspect": pl.Boolean()}
+"""`flags` are those of `filters.checks.measure.FLAGS`, sorted; `blind` is null where no check hides the images,
+`label_suspect` where none votes."""
+
+_COUNTS = {"k": pl.Int32(), "n": pl.Int32(), "gain": pl.Float64(), "p": pl.Float64(), "certainty": pl.Float64()}
+COUNTED: Mapping[str, Mapping[str, pl.DataType]] = {
+    **{
+        check: {**{f"{name}_{short}": dtype for name, dtype in _COUNTS.items()}, f"k_{short}_formed": pl.Int32()}
+        for check, short in zip(BLIND, ("text", "grey"), strict=True)
+    },
+    "guess": {"k_guess": pl.Int32(), "n_guess": pl.Int32()},
+}
+"""What else a check of a type gives. `k_text` of `n_text` answers are right without images, `k_grey` with grey ones,
+`k_guess` of those of a `guess`; `gain`, `p` and `certainty` are what `filters.checks` makes of them. Of the right ones,
+`k_text_formed` and `k_grey_formed` are laid out as their tag schema says, too."""
 
 
 class ChecksStepConfig(StepConfig):
@@ -54,3 +74,10 @@ class ChecksStepConfig(StepConfig):
     def most(self, model: str) -> int:
         """The most completions that a row may need of a model."""
         return sum(check.calls(self.n) for check in self.checks if check.asks(self.model) == model)
+
+
+def gives(config: ChecksStepConfig) -> dict[str, pl.DataType]:
+    """The columns of the checks that the section names: what nobody measured has none."""
+    types = {check.type for check in config.checks}
+    counted = {name: dtype for type_, own in COUNTED.items() if type_ in types for name, dtype in own.items()}
+    return {**FLAGGED, **counted}

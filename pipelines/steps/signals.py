@@ -36,17 +36,15 @@ from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, 
 if TYPE_CHECKING:
     from generators.signals.forced import ForcedModel
 
-GIVES = {
-    "log_psi": pl.Float64(),
-    "replies": pl.Int32(),
-    "logprob": pl.Float64(),
-    "logprob_masked": pl.Float64(),
-    "reliance": pl.Float64(),
-    "signal_error": pl.String(),
-}
-"""`log_psi`: RAP's attention over-concentration, natural log, over `replies` replies; `logprob`: mean log-probability a
-token with the image; `reliance`: the same less that with patches masked. Null where the section names no such signal, or
-there is no text; `signal_error` is the first sentence on a text that the model could not read."""
+ATTENTION = {"log_psi": pl.Float64(), "replies": pl.Int32()}
+"""RAP's attention over-concentration, natural log, over `replies` replies; null where there is no text."""
+
+LIKELIHOOD = {"logprob": pl.Float64()}
+MASKED = {"logprob_masked": pl.Float64(), "reliance": pl.Float64()}
+"""The mean log-probability a token with the image, with patches of it masked, and the first less the second."""
+
+ERROR = {"signal_error": pl.String()}
+"""The first sentence on a text that the model could not read."""
 
 _REPLIES = "replies"
 _WHOLE, _MASKED = "whole", "masked"
@@ -61,6 +59,16 @@ class SignalsStepConfig(SignalsConfig, StepConfig):
         if not isinstance(model, str):
             raise ValueError("rows have the signals of one model; read another in a step of its own")
         return model
+
+
+def gives(config: SignalsStepConfig) -> dict[str, pl.DataType]:
+    """The columns of the signals that the section names."""
+    found: dict[str, pl.DataType] = {}
+    if config.attention is not None:
+        found |= ATTENTION
+    if config.likelihood is not None:
+        found |= LIKELIHOOD if config.likelihood.mask is None else {**LIKELIHOOD, **MASKED}
+    return found | ERROR
 
 
 def _of(config: SignalsStepConfig) -> str | tuple[str, ...]:
@@ -95,7 +103,7 @@ def _reads(config: SignalsStepConfig, known: Known) -> Reads:
 
 
 def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
-    """`id` and `GIVES` of every row; none is dropped."""
+    """`id` and what `gives` names of every row; none is dropped."""
     running = cast(StepContext, context)
     build, engine = running.build, _Loaded(running.build, str(config.model))
     neighbours = running.step.beside[_REPLIES]
@@ -110,8 +118,7 @@ def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
             found = found.join(by_row, on="id", how="left", maintain_order="left", validate="1:1")
     errors = [pl.col(name) for name in found.columns if name.startswith("error_")]
     found = found.with_columns(signal_error=pl.coalesce(errors))
-    given = ((pl.col(n) if n in found.columns else pl.lit(None)).cast(dtype).alias(n) for n, dtype in GIVES.items())
-    return Out(found.select("id", *given))
+    return Out(found.select("id", *(pl.col(name).cast(dtype) for name, dtype in gives(config).items())))
 
 
 def _write_texts(
@@ -224,10 +231,10 @@ class _Loaded:
 STEP = StepType(
     name="signals",
     summary="reads attention over replies, or the likelihood of answers, off a model",
-    version=1,
+    version=2,
     config=SignalsStepConfig,
     reads=_reads,
-    gives=lambda config, known: Gives(GIVES),
+    gives=lambda config, known: Gives(gives(config)),
     body=body,
     over=_over,
     scope=lambda config: "all",

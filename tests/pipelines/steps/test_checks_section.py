@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipelines.steps.checks_section import ChecksStepConfig
+from pipelines.steps.checks_section import ChecksStepConfig, gives
 
 
 def section(*checks: dict[str, Any]) -> ChecksStepConfig:
@@ -41,3 +41,16 @@ def test_what_a_row_may_cost_of_each_model() -> None:
         {"type": "vote"},
     )
     assert {model: asked.most(model) for model in asked.models} == {"vlm": 4 + 3 * 2 + 3 + 5, "small": 3}
+
+
+@pytest.mark.parametrize(
+    ("checks", "counted"),
+    [
+        ([{"type": "option_shuffle"}], set()),
+        ([{"type": "text_only"}], {"k_text", "n_text", "gain_text", "p_text", "certainty_text", "k_text_formed"}),
+        ([{"type": "guess"}, {"type": "vote"}], {"k_guess", "n_guess"}),
+    ],
+)
+def test_what_nobody_measured_has_no_column(checks: list[dict[str, str]], counted: set[str]) -> None:
+    config = ChecksStepConfig.model_validate({"model": "vlm", "checks": checks})
+    assert set(gives(config)) == {"flags", "blind", "label_suspect"} | counted

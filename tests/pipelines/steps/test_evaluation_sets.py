@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +54,16 @@ def test_a_set_is_read_once_and_none_of_its_images_is_kept(build: Any, tmp_path:
     assert evaluation_tables(build, sources, None).equals(table)
     kept = [path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert kept == [".parquet"]
+
+
+def test_what_a_killed_reader_left_is_gone_with_the_next_reading(build: Any, tmp_path: Path) -> None:
+    left = build.workspace.evaluation_sets / ".reading-killed"
+    young = build.workspace.evaluation_sets / ".reading-now"
+    for folder in (left, young):
+        folder.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    evaluation_tables(build, exam(tmp_path, {"question": "Why?", "answer": "x"}), None)
+    assert not left.exists() and young.exists()
 
 
 def test_another_file_is_another_set(build: Any, tmp_path: Path) -> None:

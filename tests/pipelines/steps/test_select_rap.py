@@ -153,12 +153,17 @@ def test_what_is_missing_is_one_sentence(tmp_path: Path, leave_out: str, rule: s
         tiny.job(tmp_path, rule, edit=shorter)
 
 
-def test_attentions_are_wanted_and_not_just_any_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("override", "column"),
+    [
+        ("steps.signals={model: vlm, likelihood: {}}", "log_psi"),
+        ("steps.checks.checks=[{type: guess}]", "k_text"),
+    ],
+)
+def test_not_just_any_signal_or_check_will_do(tmp_path: Path, override: str, column: str) -> None:
     tiny.write_source(tmp_path, 1)
-    lacking = ("steps.signals={model: vlm, likelihood: {}}", PAPER)
-    with pytest.raises(ConfigError, match="log_psi"):
-        tiny.job(tmp_path, *lacking, edit=edit)
-    assert tiny.job(tmp_path, "steps.signals={model: vlm, likelihood: {}, attention: {}}", PAPER, edit=edit)
+    with pytest.raises(ConfigError, match=f"select: reads `{column}`, and no step before it gives that"):
+        tiny.job(tmp_path, override, PAPER, edit=edit)
 
 
 def test_signals_of_a_model_that_made_no_rollouts_are_refused(tmp_path: Path) -> None:

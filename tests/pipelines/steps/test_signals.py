@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 SHORT = {"temperature": 1.0, "max_tokens": 4, "seed": 0}
 ROLLOUT = ("rollout", {"model": "vlm", "n": 2, "sampling": SHORT, "system": "Count."})
 SIGNALS = ("signals", {"model": "vlm", "attention": {}, "likelihood": {}})
+GIVEN = ("log_psi", "replies", "logprob", "logprob_masked", "reliance", "signal_error")
 ROWS = 6
 
 
@@ -72,7 +73,7 @@ def done(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 def test_every_row_has_its_signals_and_none_is_dropped(done: Runner) -> None:
-    found = table(done, "sample", *signals.GIVES)
+    found = table(done, "sample", *GIVEN)
     replies = table(done, "rollout", "text").filter(pl.col("text") != "")
     assert found.height == ROWS
     assert found["signal_error"].null_count() == ROWS
@@ -91,12 +92,12 @@ def test_the_log_is_the_memory(done: Runner, source: Path, monkeypatch: pytest.M
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr(ForcedModel, "__init__", no_model)
-    root, before = done.build.workspace.root, table(done, "sample", *signals.GIVES)
+    root, before = done.build.workspace.root, table(done, "sample", *GIVEN)
     other = ("signals", {"model": "vlm", "attention": {"sigma": 4.0, "span": "all", "heads": "mean"}, "likelihood": {}})
-    changed = table(run(root, source, ROLLOUT, other, name="other"), "sample", *signals.GIVES)
+    changed = table(run(root, source, ROLLOUT, other, name="other"), "sample", *GIVEN)
     assert changed["log_psi"].to_list() != before["log_psi"].to_list()
     assert changed["reliance"].to_list() == before["reliance"].to_list()
-    assert table(run(root, source, ROLLOUT, SIGNALS, name="again"), "sample", *signals.GIVES).equals(before)
+    assert table(run(root, source, ROLLOUT, SIGNALS, name="again"), "sample", *GIVEN).equals(before)
     lacking = ("signals", {"model": "vlm", "attention": {"span": "window", "span_tokens": 3}})
     with pytest.raises(StageError, match="values of signal 'attention' are not in the log"):
         run(root, source, ROLLOUT, lacking, name="replayed", replay=True)
@@ -141,10 +142,9 @@ def test_the_text_around_the_answer_is_a_template() -> None:
 def test_the_likelihood_of_replies_is_read_behind_the_prompt_that_they_answer(done: Runner, source: Path) -> None:
     section = ("signals", {"model": "vlm", "likelihood": {"of": "rollouts", "mask": None}})
     runner = run(done.build.workspace.root, source, ROLLOUT, section, name="replies")
-    found = table(runner, "sample", "logprob", "reliance", "log_psi")
+    found = table(runner, "sample", "logprob")
     spoke = set(table(runner, "rollout", "text").filter(pl.col("text") != "")["sample_id"])
     assert spoke <= set(found.drop_nulls("logprob")["id"])
-    assert found["reliance"].null_count() == found["log_psi"].null_count() == ROWS
 
 
 def test_rap_reads_the_attention() -> None:
@@ -174,3 +174,17 @@ def test_rap_reads_the_attention() -> None:
 def test_what_it_cannot_read_is_refused(steps: Any, sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         pipeline(*steps)
+
+
+@pytest.mark.parametrize(
+    ("section", "columns"),
+    [
+        ({"attention": {}}, ("log_psi", "replies", "signal_error")),
+        ({"likelihood": {}}, ("logprob", "logprob_masked", "reliance", "signal_error")),
+        ({"likelihood": {"mask": None}}, ("logprob", "signal_error")),
+        ({"attention": {}, "likelihood": {}}, GIVEN),
+    ],
+)
+def test_a_signal_that_nobody_asked_for_has_no_column(section: dict[str, Any], columns: tuple[str, ...]) -> None:
+    config = signals.SignalsStepConfig.model_validate({"model": "vlm", **section})
+    assert tuple(signals.gives(config)) == columns
