@@ -5,10 +5,10 @@
 One source of easy-VQA test questions and procedural scenes. A tenth are planted questions of a source with a language
 prior: "does the image (not) contain a C shape?", always about a colour that is not there, so that the text alone fixes
 the gold ("no", with "not" "yes"). The two forms were chosen beforehand because the reference VLM, asked each of them eight
-colours 32 times without any picture, gave that answer in at least 81 % of the samples for every colour; its training
-world answers them so in 88 % of the pictures. No other row uses these two forms. The six other forms of the kind, in
+colours 32 times without any image, gave that answer in at least 81 % of the samples for every colour; its training
+world answers them so in 88 % of the images. No other row uses these two forms. The six other forms of the kind, in
 which the prior's answer is the gold in 88 % of the rows, are among the rest: calling those blind is a false alarm.
-Eight in a hundred of the rest get a wrong gold, drawn by hash. The data set is built by the `curate build` command.
+Eight in a hundred of the rest get a wrong gold, drawn by hash. The dataset is built by the `curate build` command.
 Of easy-VQA, "is there a circle?" and its like are left out, because there the reference VLM sees nothing: it was right
 in 56 % of 2,400 rollouts about 150 of them, and what a student cannot see it cannot vouch for. `--forms all` keeps them.
 Prints tables and writes benchmarks/results/checks_planted.json.
@@ -40,19 +40,17 @@ name: planted
 models:
   vlm: {{model: reference-vlm, engine: transformers, concurrency: 128}}
 sources:
-  - {{type: jsonl, name: planted, path: {source}}}
-rollouts: {{model: vlm, n: {n}, sampling: {{temperature: 1.0, max_tokens: 12}}, tags: plain}}
-checks:
-  - {{type: text_only}}
-  - {{type: grey_image}}
-  - {{type: vote}}
+  - {{type: jsonl, name: planted, path: {source}, image_root: [., {images}]}}
+steps:
+  - rollout: {{model: vlm, n: {n}, sampling: {{temperature: 1.0, max_tokens: 12}}}}
+  - checks: {{model: vlm, n: {n}, checks: [{{type: text_only}}, {{type: grey_image}}, {{type: vote}}]}}
 """
 
 Row = dict[str, Any]
 
 
 def easy_rows() -> Iterator[tuple[Row, str]]:
-    """easy-VQA test rows, each with the colour of its picture's shape."""
+    """easy-VQA test rows, each with the colour of its image's shape."""
     import easy_vqa
 
     paths = easy_vqa.get_test_image_paths()
@@ -65,16 +63,16 @@ def easy_rows() -> Iterator[tuple[Row, str]]:
             yield row, colour_of[image]
 
 
-def planted_rows(count: int, seed: int, pictures: list[tuple[Row, str]]) -> list[Row]:
-    """Questions about absent colours, over pictures and colours drawn by hash."""
+def planted_rows(count: int, seed: int, images: list[tuple[Row, str]]) -> list[Row]:
+    """Questions about absent colours, over images and colours drawn by hash."""
     rows = []
     for number in range(count):
         rng = seeded(f"planted-{seed}", str(number))
         form = tuple(PLANTED)[number % len(PLANTED)]
-        picture, there = rng.choice(pictures)
+        image, there = rng.choice(images)
         colour = rng.choice([c for c in COLOUR_NAMES if c != there])
         row = {"row": f"prior-{number}", "question": form.format(colour), "answer": PLANTED[form], "kind": "boolean"}
-        rows.append({**row, "image": picture["image"]})
+        rows.append({**row, "image": image["image"]})
     return rows
 
 
@@ -137,7 +135,10 @@ def plant(count: int, seed: int, folder: Path, forms: str) -> pl.DataFrame:
 
 def build(folder: Path, n: int) -> None:
     """The real command."""
-    (folder / "planted.yaml").write_text(RECIPE.format(source=folder / "rows.jsonl", n=n))
+    import easy_vqa
+
+    images = Path(easy_vqa.get_test_image_paths()[0]).parent
+    (folder / "planted.yaml").write_text(RECIPE.format(source=folder / "rows.jsonl", images=images, n=n))
     command = [str(Path(sys.executable).with_name("curate")), "build", "planted.yaml", "-w", "out"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run(command, check=True, cwd=folder, env=environment)
@@ -163,10 +164,14 @@ def score(name: str, flagged: pl.Series, truth: pl.Series) -> dict[str, Any]:
 def report(folder: Path, truth: pl.DataFrame) -> dict[str, Any]:
     """Everything that is printed."""
     with open_tables(folder / "out", "planted") as db:
-        rows = db.sql("SELECT c.*, s.source.row AS row, s.question FROM checks c JOIN samples s USING (id)").pl()
-        families = db.sql("SELECT id, family FROM check_results WHERE check_results.check = 'text_only'").pl()
-    rows = rows.join(truth, on="row").join(families, on="id", how="left").sort("id")
-    text = pl.col("k_text") * 2 > pl.col("n_text")
+        rows = db.sql("SELECT *, source.row AS row FROM samples").pl()
+        results = db.sql("SELECT * FROM checks_results").pl()
+    text = results.filter(check="text_only").select("id", "family", k="base_k", n="base_n")
+    grey = results.filter(check="grey_image").select("id", blind_grey=pl.col("flag") == "blind")
+    for table in (text, grey):
+        rows = rows.join(table, on="id", how="left")
+    rows = rows.join(truth, on="row").sort("id")
+    right = pl.col("k_text") * 2 > pl.col("n_text")
     tables = [
         score("blind (by family)", rows["blind"].fill_null(False), rows["independent"]),
         score("p_text <= 0.05 (each question by itself)", rows["p_text"] <= 0.05, rows["independent"]),
@@ -174,7 +179,7 @@ def report(folder: Path, truth: pl.DataFrame) -> dict[str, Any]:
         score("label_suspect", rows["label_suspect"].fill_null(False), rows["wrong"]),
     ]
     by_family = rows.group_by("family").agg(
-        rows=pl.len(), planted=pl.col("independent").sum(), blind_right=text.sum(), flagged=pl.col("blind").sum()
+        rows=pl.len(), planted=pl.col("independent").sum(), blind_right=right.sum(), flagged=pl.col("blind").sum()
     )
     low = lower_bound(by_family["blind_right"].to_numpy(), by_family["rows"].to_numpy(), 0.05)
     by_family = by_family.with_columns(lower_bound=pl.Series(low).round(3)).sort("rows", descending=True)
