@@ -2,12 +2,12 @@
 
     python benchmarks/rap_direction.py [--samples 400] [--seed 0] [--workspace DIR] [--out FILE]
 
-The reference VLM answers `--samples` easy-VQA questions and as many about scenes, five times with the picture and five times
+The reference VLM answers `--samples` easy-VQA questions and as many about scenes, five times with the image and five times
 without (M = 5, temperature 1). Rules choose by these rollouts. A rule that chooses by a noisy number finds that number large
-in what it chose, so each figure is told twice: `chosen on`, from the same rollouts, and `fresh`, from five more of each kind
-that no rule saw. Claims:
+in what it chose, so each figure is there twice: `chosen on`, from the same rollouts, and `fresh`, from five more of each.
+No rule saw these: a second recipe asks for ten, of which the log has the first five. Claims:
 
-- RAP (arXiv 2506.04755): selected samples have a larger gain by the picture, p_img - p_txt, and a smaller attention
+- RAP (arXiv 2506.04755): selected samples have a larger gain by the image, p_img - p_txt, and a smaller attention
   over-concentration, log psi.
 - Variance (MMR1, arXiv 2509.21268): a larger p(1 - p).
 
@@ -19,40 +19,39 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from pipelines.build import run_stages
-from pipelines.recipe.load import load_recipe
-from pipelines.road.stage import Build
 
 from filters.select.rules.rap import RapConfig
 from filters.select.rules.variance import VarianceConfig
 from filters.select.select import SelectConfig, control, select
-from filters.trace_verdicts import score_rollouts
-from filters.verify.pool import VerifierPool
-from generators import rollouts
-from generators.engines.select import make_engine
+from generators.asking.requests import Asking
 from generators.signals.attention import AttentionConfig, column_sums, log_psi
 from generators.signals.forced import Forced, ForcedModel
-from pipelines.run.driver import Call, drive
-from pipelines.store.workspace import Workspace
-from schemas.completion import Request, completion_key, prompt_key
+from pipelines.job import Job, compile_recipe, open_job
+from pipelines.steps.as_asked import asked_by
+from schemas.completion import Request
 
 M = 5
 RECIPE = """\
-name: rap-direction
+name: NAME
 models: {vlm: {model: reference-vlm, engine: transformers}}
 sources:
   - {type: easy_vqa, name: easy-vqa, split: test, limit: SAMPLES}
   - {type: scenes, name: scenes, split: curate, n: SAMPLES, per_scene: 1, levels: [1, 2, 3, 4, 5]}
-rollouts: {model: vlm, n: 5, sampling: {temperature: 1.0, max_tokens: 16}, tags: plain}
-signals: {model: vlm, attention: {}}
+steps:
+  - rollout: {as: seen, model: vlm, n: REPLIES, sampling: {temperature: 1.0, max_tokens: 16}}
+  - rollout: {as: blind, model: vlm, sees: nothing, n: REPLIES, sampling: {temperature: 1.0, max_tokens: 16}}
+  - verify: {of: seen}
+  - verify: {as: blind_verdict, of: blind}
 """
-STAGES = ("ingest", "selftest", "rollouts", "score", "difficulty", "signals")
+MEASURED = """\
+  - difficulty: {of: seen}
+  - signals: {of: seen, model: vlm, attention: {}}
+"""
 RULES: dict[str, SelectConfig] = {
     "RAP, paper": SelectConfig(rule=RapConfig()),
     "RAP, paper, DRM only drops": SelectConfig(rule=RapConfig(drm_pool="survivors")),
@@ -65,53 +64,21 @@ FIGURES = ("gain", "log_psi", "p(1-p)")
 ROUNDS = 2000
 
 
-def prepared(folder: Path, samples: int, seed: int) -> Build:
-    recipe = folder / "rap-direction.yaml"
+def built(folder: Path, name: str, recipe: str, replies: int, samples: int, seed: int) -> Job:
+    """A build of a recipe in a workspace that all of them share."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe.write_text(RECIPE.replace("SAMPLES", str(samples)))
-    return Build(load_recipe(str(recipe), seed=seed), Workspace(folder / "out"))
+    path = folder / f"{name}.yaml"
+    path.write_text(recipe.replace("NAME", name).replace("SAMPLES", str(samples)).replace("REPLIES", str(replies)))
+    job = open_job(compile_recipe(str(path), [f"seed={seed}"]), folder / "out")
+    job.run()
+    return job
 
 
-def asked(build: Build, rows: pl.DataFrame, *, seen: bool) -> Iterable[Request]:
-    """Each sample's own request, 2 M times, with or without its pictures."""
-    config = build.recipe.rollouts
-    assert config is not None
-    shown = rows if seen else rows.with_columns(media=pl.col("media").list.head(0))
-    return rollouts.requests(shown.select(rollouts.COLUMNS), config.model_copy(update={"n": 2 * M}))
-
-
-def replies(build: Build, rows: pl.DataFrame, *, seen: bool) -> pl.DataFrame:
-    """`sample_id, index, text, correct` of 2 M rollouts of each sample, what is missing asked through the log."""
-    identity, known = build.identities["vlm"], set(build.log.scan().select("key").collect()["key"])
-    keys = [(r, prompt_key(identity, r)) for r in asked(build, rows, seen=seen)]
-    missing = {
-        prompt: Call(r, prompt, wanted)
-        for r, prompt in keys
-        if (wanted := tuple(i for i in r.indexes if completion_key(prompt, i) not in known))
-    }
-    if missing:
-        with build.log.writer(identity) as log:
-            total = sum(len(call.indexes) for call in missing.values())
-            drive(
-                iter(missing.values()),
-                make_engine(build.recipe.models["vlm"], build.media),
-                log,
-                build.recipe.driver,
-                total=total,
-            )
-    every = pl.DataFrame(
-        [(r.id, i, completion_key(prompt, i)) for r, prompt in keys for i in r.indexes],
-        schema=["sample_id", "index", "key"],
-        orient="row",
-    )
-    found = build.log.scan().unique("key").select("key", "text", "finish_reason").collect()
-    golds = rows.select("answer", "verifier", "options", sample_id="id")
-    table = every.join(found, on="key").join(golds, on="sample_id").rename({"key": "id"})
-    with VerifierPool(1, 2.0) as pool:
-        scored = score_rollouts(table, pool, "plain").kept
-    return scored.select("sample_id", "index", "id", correct=pl.col("correct").fill_null(False)).join(
-        table.select("sample_id", "index", "text"), on=["sample_id", "index"]
-    )
+def rollouts(job: Job, step: str) -> pl.DataFrame:
+    """`sample_id, index, text, correct` of the rollouts that a step made; one that was cut off is not right."""
+    found = job.rows(step, ["index", "text", "finish_reason", "correct"])
+    right = (pl.col("correct") & (pl.col("finish_reason") == "stop")).fill_null(False)
+    return found.select("sample_id", "index", "text", correct=right)
 
 
 def counts(table: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -123,16 +90,19 @@ def counts(table: pl.DataFrame, name: str) -> pl.DataFrame:
     )
 
 
-def fresh_psi(build: Build, rows: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+def fresh_psi(job: Job, rows: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     """`id, log_psi_fresh`: mean log psi over the replies that no rule saw."""
-    model = ForcedModel(build.recipe.models["vlm"], build.media)
-    requests = {r.id: r for r in asked(build, rows, seen=True)}
+    asking = Asking(asked_by({"seen"}, job.compiled.pipeline.steps)[1])
+    requests = {
+        row["id"]: Request(row["id"], asking.put(row).messages, asking.config.sampling)
+        for row in rows.iter_rows(named=True)
+    }
+    model = ForcedModel(job.build.recipe.models["vlm"], job.build.media)
     held = table.filter(pl.col("index") >= M).unique(["sample_id", "text"]).sort("sample_id", "text")
+    held = held.with_row_index("key").cast({"key": pl.String})
     texts = [Forced(requests[id_], text) for id_, text in held.select("sample_id", "text").iter_rows()]
-    sums = column_sums(model.attention(texts, None)).with_columns(held["id"].alias("key"))
-    psi = held.join(log_psi(sums, AttentionConfig()), left_on="id", right_on="key").select(
-        "sample_id", "text", "log_psi"
-    )
+    sums = column_sums(model.attention(texts, None)).with_columns(held["key"])
+    psi = held.join(log_psi(sums, AttentionConfig()), on="key").select("sample_id", "text", "log_psi")
     fresh = table.filter(pl.col("index") >= M).join(psi, on=["sample_id", "text"])
     return fresh.group_by(id=pl.col("sample_id")).agg(log_psi_fresh=pl.col("log_psi").mean())
 
@@ -175,24 +145,22 @@ def against_random(rows: pl.DataFrame, kept: set[str], name: str, seed: int) -> 
     }
 
 
-def candidates(build: Build) -> pl.DataFrame:
+def candidates(chosen_on: Job, more: Job) -> pl.DataFrame:
     """Every sample with what rules see and what they do not."""
-    road = run_stages(build, *STAGES)
-    alive = road.table("difficulty").select("id").collect()
-    rows = road.table("ingest").collect().join(alive, on="id", how="semi")
-    seen, blind = (replies(build, rows, seen=with_pictures) for with_pictures in (True, False))
+    rows = chosen_on.rows("sample", ["source", "question", "options", "media", "log_psi", "difficulty.k"])
+    seen, blind = (
+        rollouts(more, step).filter(pl.col("sample_id").is_in(rows["id"].implode())) for step in ("seen", "blind")
+    )
     table = (
-        rows.select("id", source=pl.col("source").struct.field("dataset"))
+        rows.select("id", "log_psi", built_k="difficulty.k", source=pl.col("source").struct.field("dataset"))
         .join(counts(seen, "k"), on="id")
         .join(counts(blind, "k_text"), on="id")
-        .join(road.table("signals").select("id", "log_psi").collect(), on="id")
-        .join(fresh_psi(build, rows, seen), on="id")
+        .join(fresh_psi(more, rows, seen), on="id")
         .with_columns(n=pl.lit(M), n_text=pl.lit(M))
         .sort("id")
     )
-    road_counts = table.join(road.table("difficulty").select("id", road_k="k").collect(), on="id")
-    assert (road_counts["k"] == road_counts["road_k"]).all(), "the first five rollouts are those of the road"
-    return figures(table)
+    assert (table["k"] == table["built_k"]).all(), "the first five rollouts are those that difficulty counted"
+    return figures(table.drop("built_k"))
 
 
 def measure(table: pl.DataFrame, seed: int) -> dict[str, Any]:
@@ -208,21 +176,19 @@ def measure(table: pl.DataFrame, seed: int) -> dict[str, Any]:
     budget = 0
     for name, asked_for in RULES.items():
         config = asked_for.model_copy(update={"budget": budget}) if name.startswith("variance") else asked_for
-        parted = select(table, config, seed)
-        budget = budget or parted.kept.height
-        reasons = dict(parted.dropped["reason"].value_counts().sort("reason").rows())
-        told = {
-            f"{figure}{half}": against_random(table, set(parted.kept["id"]), f"{figure}{half}", seed)
-            for figure in FIGURES
-            for half in ("", " fresh")
-        }
-        shipped = table.join(control(table, parted.kept, config, seed), on="id")
+        chosen = select(table, config, seed)
+        budget = budget or chosen.kept.height
+        reasons = dict(chosen.dropped["reason"].value_counts().sort("reason").rows())
+        kept = set(chosen.kept["id"])
+        names = [f"{figure}{half}" for figure in FIGURES for half in ("", " fresh")] if kept else []
+        against = {figure: against_random(table, kept, figure, seed) for figure in names}
+        shipped = table.join(control(table, chosen.kept, config, seed), on="id")
         found["rules"][name] = {
-            "kept": parted.kept.height,
-            "admitted by DRM": parted.kept.filter(pl.col("evidence").str.contains('"drm"')).height,
+            "kept": chosen.kept.height,
+            "admitted by DRM": chosen.kept.filter(pl.col("evidence").str.contains('"drm"')).height,
             "dropped": reasons,
-            "control": {f: round(float(shipped[f].mean()), 4) for f in FIGURES},  # type: ignore[arg-type]
-            "figures": told,
+            "control": {f: round(float(shipped[f].mean()), 4) for f in FIGURES if kept},  # type: ignore[arg-type]
+            "figures": against,
         }
     return found
 
@@ -255,14 +221,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        build = prepared(options.workspace or Path(scratch), options.samples, options.seed)
-        table = candidates(build)
+        folder, size = options.workspace or Path(scratch), (options.samples, options.seed)
+        chosen_on = built(folder, "rap-direction", RECIPE + MEASURED, M, *size)
+        table = candidates(chosen_on, built(folder, "rap-direction-fresh", RECIPE, 2 * M, *size))
     parts = [table, *(table.filter(source=source) for source in ("easy-vqa", "scenes"))]
     found = [measure(part, options.seed) for part in parts]
     sys.stdout.write("\n\n".join(map(shown, found)) + "\n")
     if options.out:
-        told = {"command": " ".join(["python", *sys.argv]), "seed": options.seed, "parts": found}
-        options.out.write_text(json.dumps(told, indent=1) + "\n")
+        report = {"command": " ".join(["python", *sys.argv]), "seed": options.seed, "parts": found}
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
