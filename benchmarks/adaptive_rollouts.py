@@ -38,7 +38,8 @@ import polars as pl
 from pipelines.road.adaptive import Waves
 
 from filters.stopping import Said, StoppingRule
-from pipelines.run.driver import Call, DriverConfig, drive
+from pipelines.run.driver import Call, drive
+from pipelines.run.driver_config import DriverConfig
 from pipelines.store.completions import CompletionsLog
 from schemas.adaptive import AdaptiveConfig
 from schemas.completion import Completion, Message, ModelIdentity, Request

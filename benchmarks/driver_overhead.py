@@ -32,7 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from generators.engines.select import make_engine
-from pipelines.run.driver import Call, DriverConfig, Receipt, drive
+from pipelines.run.driver import Call, drive
+from pipelines.run.driver_config import DriverConfig
+from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
 from schemas.completion import Completion, ImagePart, Message, Request, Sampling, prompt_key
 from schemas.engine import Engine, ModelConfig

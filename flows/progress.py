@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pipelines.run.driver import Receipt
+from pipelines.run.receipt import Receipt
 
 PLAIN_EVERY_S = 10.0
 STALL_S = 60.0

@@ -19,7 +19,6 @@ RETIRED = re.compile(
 """What "stands for" something else is English, and allowed."""
 
 ALLOWED = {
-    "pipelines/run/driver.py": "serves the fixed stages too, and goes over with them",
     "pipelines/steps/evaluation_sets.py": "`pictures` is a function of the image hashes",
     "pipelines/steps/vectors.py": "`Told` is a type of filters/dedup",
 }

@@ -18,7 +18,7 @@ from pipelines.recipe.entries import check_names
 from pipelines.recipe.extends import resolved
 from pipelines.recipe.library import find_recipe
 from pipelines.recipe.mistakes import Places, mistakes, place_of
-from pipelines.run.driver import DriverConfig
+from pipelines.run.driver_config import DriverConfig
 from pipelines.sources.source import Source
 from pipelines.store.workspace import BUILD_NAME, TRIAL
 from schemas.engine import ModelConfig

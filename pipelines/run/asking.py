@@ -18,7 +18,8 @@ from pipelines.compiler.pipeline import Step
 from pipelines.run.body import declared
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
-from pipelines.run.driver import Call, Receipt, drive
+from pipelines.run.driver import Call, drive
+from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
 from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.prompts import PromptWriter

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipelines.ingest.ingest import IngestConfig
-from pipelines.run.driver import DriverConfig, Receipt
+from pipelines.run.driver_config import DriverConfig
+from pipelines.run.receipt import Receipt
 from pipelines.sources.source import Source
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore

@@ -7,9 +7,9 @@ from typing import Any
 from pipelines.compiler.pipeline import Step
 from pipelines.run.asking import Asking, cut_off
 from pipelines.run.build import Build
-from pipelines.run.driver import Receipt
 from pipelines.run.ends import Ends
 from pipelines.run.losses import losses
+from pipelines.run.receipt import Receipt
 from schemas.errors import StageError
 
 

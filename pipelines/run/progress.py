@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pipelines.compiler.pipeline import Step
 from pipelines.run.body import PIECE
 from pipelines.run.build import Build
-from pipelines.run.driver import Receipt
+from pipelines.run.receipt import Receipt
 from pipelines.run.record import Record
 
 

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from pipelines.run.driver import DriverConfig, Receipt
+from pipelines.run.driver_config import DriverConfig
+from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.failures import FailuresLog
 from pipelines.store.workspace import write_table

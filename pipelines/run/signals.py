@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from pipelines.run.driver import Receipt
+from pipelines.run.receipt import Receipt
 from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.row_groups import TableWriter, batches
 from pipelines.store.workspace import Workspace, write_table

@@ -14,7 +14,7 @@ from pipelines.release.regrade import Report
 from pipelines.release.rows import ReleaseConfig as Look
 from pipelines.release.write import Content, write_release
 from pipelines.run.context import StepContext
-from pipelines.run.driver import Receipt
+from pipelines.run.receipt import Receipt
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_empty import NO_ROW, check_not_empty
 from pipelines.steps.release_gate import Gate

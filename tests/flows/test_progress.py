@@ -1,7 +1,7 @@
 """The line that tells how far a stage is."""
 
 from flows.progress import line
-from pipelines.run.driver import Receipt
+from pipelines.run.receipt import Receipt
 
 
 def test_a_stage_that_asks_models_tells_tokens_and_what_is_in_flight() -> None:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.run.build import Build
-from pipelines.run.driver import DriverConfig
+from pipelines.run.driver_config import DriverConfig
 from pipelines.sources.source import Source
 from pipelines.store.workspace import Workspace
 

@@ -1,7 +1,6 @@
 """The driver's failure paths, on an engine that is told how to fail."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -10,7 +9,9 @@ import polars as pl
 import pytest
 
 from flows.progress import line
-from pipelines.run.driver import Call, DriverConfig, Receipt, drive
+from pipelines.run.driver import Call, drive
+from pipelines.run.driver_config import DriverConfig
+from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
 from schemas.completion import Completion, Message, ModelIdentity, Request, prompt_key
 from schemas.errors import (
@@ -106,32 +107,6 @@ def test_the_stream_of_requests_is_read_as_the_window_moves(tmp_path: Path) -> N
     assert ahead <= 5
 
 
-def test_answers_may_raise_questions_and_no_wave_waits_for_another(tmp_path: Path) -> None:
-    """Each of 40 samples wants 3 waves of one: the engine starts once, and third waves go out before the last first one."""
-    first, later, sent = calls(40, n=3), deque[Call](), list[tuple[str, int]]()
-
-    class Growing:
-        def __iter__(self) -> "Growing":
-            return self
-
-        def __next__(self) -> Call:
-            call = later.popleft() if later else next(first)
-            sent.append((call.request.id, call.indexes[0]))
-            return Call(call.request, call.prompt, call.indexes[:1])
-
-    def heard(call: Call, answers: list[Completion]) -> int:
-        (answer,) = answers
-        if answer.index < 2:
-            later.append(Call(call.request, call.prompt, (answer.index + 1,)))
-        return 0
-
-    engine = ScriptedEngine(concurrency=4)
-    with CompletionsLog(tmp_path).writer(IDENTITY) as log:
-        receipt = drive(Growing(), engine, log, QUICK, total=120, heard=heard)
-    assert (receipt.samples, engine.starts, logged(tmp_path).height) == (120, 1, 120)
-    assert sent.index(("0000", 2)) < sent.index(("0039", 0))
-
-
 def test_a_transient_error_is_asked_again(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         if attempt < 2:
@@ -176,7 +151,7 @@ def test_a_fatal_error_stops_at_once_and_keeps_what_was_answered(tmp_path: Path)
     assert 40 <= logged(tmp_path).height < 100
 
 
-def test_too_many_failures_stop_the_stage(tmp_path: Path) -> None:
+def test_too_many_failures_stop_the_step(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise PermanentEngineError("no such template")
 
@@ -185,7 +160,7 @@ def test_too_many_failures_stop_the_stage(tmp_path: Path) -> None:
     assert not stopped.value.transient, "a refusal is a refusal in five seconds too"
 
 
-def test_a_few_requests_that_all_fail_stop_the_stage(tmp_path: Path) -> None:
+def test_a_few_requests_that_all_fail_stop_the_step(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise TransientEngineError("connection refused")
 

@@ -9,7 +9,7 @@ from step_types import pipeline
 from tiny_build import questions, tiny_build
 
 from pipelines.run import body, progress
-from pipelines.run.driver import Receipt
+from pipelines.run.receipt import Receipt
 from pipelines.run.runner import Runner
 
 

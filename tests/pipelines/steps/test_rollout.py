@@ -14,7 +14,7 @@ from tiny_build import questions, tiny_build
 from filters import difficulty_step
 from filters.stopping import StoppingRule
 from filters.verify import step as verify
-from pipelines.run.driver import DriverConfig
+from pipelines.run.driver_config import DriverConfig
 from pipelines.run.runner import Runner
 from pipelines.steps import rollout, select
 from schemas.adaptive import AdaptiveConfig

@@ -13,7 +13,7 @@ from tiny_build import questions, tiny_build
 from filters import segment
 from filters.verify import step as verify
 from generators.presets import distill
-from pipelines.run.driver import DriverConfig
+from pipelines.run.driver_config import DriverConfig
 from pipelines.run.runner import Runner
 from pipelines.steps import step_score
 from schemas.completion import Request

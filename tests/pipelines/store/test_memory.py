@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.run.driver import DriverConfig
+from pipelines.run.driver_config import DriverConfig
 from pipelines.store import memory
 from pipelines.store.memory import Memory, free_memory, parse_size
 
