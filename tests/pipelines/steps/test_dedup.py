@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+import recipe_build
+import tiny
 from pydantic import ValidationError
 
 from pipelines.steps.dedup import STEP, DedupConfig
@@ -127,3 +129,23 @@ def test_an_empty_table_stays_one(planted: Any) -> None:
 def test_a_model_that_is_no_encoder_is_refused_when_the_recipe_is_read() -> None:
     with pytest.raises(ValidationError, match="'reference-vlm' is no text encoder"):
         DedupConfig.model_validate({"text": {"model": "reference-vlm"}})
+
+
+def test_more_right_traces_win_where_a_tally_counts_them(tmp_path: Path) -> None:
+    """Two rows that ask the same: the one whose traces are right stays, whichever has the smaller id."""
+    texts = {"poor": ["5", "5"], "rich": ["4", "4"], "fair": ["4", "5"]}
+    rows = [
+        {"question": question, "answer": "4", "name": name, "tried": [{"text": text} for text in texts[name]]}
+        for name, question in (("poor", "What is 2 + 2?"), ("rich", "what is 2 + 2 ?"), ("fair", "What is  2 + 2?"))
+    ]
+    counts = {"n_correct": "count(*) FILTER (correct)", "verified": "count(*) FILTER (correct) > 0"}
+    steps = [
+        {"unfold": {"as": "tried_traces", "column": "tried", "makes": "trace"}},
+        {"verify": {"column": "text"}},
+        {"tally": {"of": "trace", "to": "sample", "gives": counts}},
+        "dedup",
+    ]
+    recipe = recipe_build.write_recipe(tmp_path, steps, rows, driver={"workers": 1})
+    job = recipe_build.built(recipe, tmp_path / "out", "sources.sums.columns={name: str, tried: [{text: str}]}")
+    assert job.rows("sample", ["name"])["name"].to_list() == ["rich"]
+    assert set(tiny.dropped(job, "dedup")["reason"]) == {"dedup:exact"}

@@ -107,6 +107,28 @@ def test_rap_reads_both_difficulties_by_the_names_of_their_steps(planted: Any) -
     assert set(out.drops["reason"]) == {"best:cde", "best:too_easy"}
 
 
+@pytest.mark.parametrize(
+    ("rule", "column"),
+    [
+        ({"type": "mmr1_vas"}, "distinct_3"),
+        ({"type": "mmr1_vas", "variant": "code", "diversity": "edit_distance"}, "edit_words"),
+        ({"type": "mmr1_vas", "beta": 0}, None),
+    ],
+)
+def test_a_mixture_is_drawn_by_how_differently_replies_go_about_it(
+    planted: Any, rule: dict[str, Any], column: str | None
+) -> None:
+    section = {"rule": rule, "budget": 6, "order": "easy_to_hard"}
+    reads = STEP.reads(SelectConfig.model_validate(section), known("side", "pass_rate")).rows
+    assert {*reads} & {"distinct_3", "edit_words"} == ({column} if column else set())
+    more = {} if column is None else {column: pl.int_range(28) / 27.0}
+    out = run(planted, measured(planted, pass_rate=pl.int_range(28) / 27.0, **more), section)
+    assert out.rows is not None
+    drawn = out.rows.drop_nulls("value")
+    assert drawn["weight"].sum() == 6
+    assert sorted(drawn["training_order"]) == list(range(drawn.height))
+
+
 def test_it_reads_what_its_rule_and_quotas_name_and_what_it_compares_where_that_is_there() -> None:
     section = {"quotas": {"by": ["skill", "band", "source"]}, "columns": {"skill": "label.skill"}, "without": ["blind"]}
     reads = STEP.reads(SelectConfig.model_validate(section), known("pass_rate", "tokens")).rows

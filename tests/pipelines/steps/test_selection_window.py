@@ -11,7 +11,6 @@ from pipelines.steps import rollout, select
 from schemas.errors import ConfigError
 
 EARLY = ("rollout", {"model": "vlm", "n": 6, "adaptive": {}})
-FIXED = ("rollout", {"model": "vlm", "n": 6})
 AFTER: tuple[tuple[str, dict[str, Any]], ...] = (("verify", {"of": "rollout"}), ("difficulty", {}))
 
 
@@ -21,17 +20,44 @@ def _types(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(TYPES, step.name, step)
 
 
-@pytest.mark.parametrize("rule", [{"type": "vl_cogito"}, {"type": "variance", "min_correct": 2}])
-def test_rules_that_count_out_of_n_are_refused(rule: dict[str, Any]) -> None:
-    chosen = ("select", {"rule": rule})
-    assert pipeline(FIXED, *AFTER, chosen)
-    with pytest.raises(ConfigError, match="and 'rollout' stops before n; take the rule in_band"):
-        pipeline(EARLY, *AFTER, chosen)
+def early(band: list[int] | None) -> tuple[str, dict[str, Any]]:
+    return ("rollout", {"model": "vlm", "n": 16, "adaptive": {"band": band}})
 
 
-@pytest.mark.parametrize("rule", ["mm_eureka", "general_reasoner", "in_band"])
-def test_a_window_that_the_stopping_decides_may_be_read(rule: str) -> None:
-    assert pipeline(EARLY, *AFTER, ("select", {"rule": {"type": rule}}))
+@pytest.mark.parametrize(
+    ("rule", "band", "sentence"),
+    [
+        ({"type": "mm_eureka"}, None, "passes 2 to 14 right of n = 16"),
+        ({"type": "mm_eureka"}, [2, 14], r"take the rule in_band and steps\.rollout\.adaptive\.band=\[2, 14\]"),
+        ({"type": "vl_cogito"}, [0, 8], "passes 0 to 8 right of n = 16"),
+        ({"type": "vl_rethinker"}, [0, 8], "passes 1 to 16 right of n = 16"),
+        ({"type": "variance"}, [2, 14], "passes 1 to 15 right of n = 16"),
+        ({"type": "variance", "min_correct": 2}, [2, 15], "passes 2 to 15 right of n = 16"),
+        ({"type": "rap", "variant": "code"}, None, "'rap' counts out of a fixed number of rollouts"),
+        ({"type": "rap", "lambda_a": None}, None, "'rap' counts out of a fixed number of rollouts"),
+        ({"type": "neura_ladder", "hard": "7/8"}, None, "'neura_ladder' counts out of a fixed number of rollouts"),
+    ],
+)
+def test_rules_that_count_out_of_n_are_refused(rule: dict[str, Any], band: list[int] | None, sentence: str) -> None:
+    chosen = ("select", {"rule": rule, "blind": "difficulty"})
+    with pytest.raises(ConfigError, match=sentence):
+        pipeline(early(band), *AFTER, chosen)
+    assert pipeline(("rollout", {"model": "vlm", "n": 16}), *AFTER, chosen)
+
+
+@pytest.mark.parametrize(
+    ("rule", "band"),
+    [
+        ("neura_ladder", None),
+        ("variance", None),
+        ("general_reasoner", [1, 15]),
+        ("vl_rethinker", [1, 8]),
+        ("univg_r1", [2, 14]),
+        ("in_band", [2, 14]),
+    ],
+)
+def test_a_window_that_the_stopping_decides_may_be_read(rule: str, band: list[int] | None) -> None:
+    assert pipeline(early(band), *AFTER, ("select", {"rule": {"type": rule}}))
 
 
 def test_the_counts_of_another_step_are_not_looked_at() -> None:
