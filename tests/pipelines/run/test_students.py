@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from tiny import built, config, job, manifest, rows, section, without, write_source
 
+from pipelines.explain.query import open_tables
+from pipelines.explain.story import row_story
 from pipelines.job import Job
 from pipelines.plan import make_plan
 
@@ -76,6 +78,19 @@ def test_both_sides_of_a_pair_are_of_one_student_and_name_it(both: Job) -> None:
     for side in SIDES:
         for row in pairs.to_dicts():
             assert (row["id"], row[side][0]["content"], row[f"{side}_model"]) in given
+
+
+def test_a_query_and_a_story_show_both_students(both: Job) -> None:
+    out = both.build.workspace.root
+    with open_tables(out) as db:
+        replies = db.sql("SELECT model, text, correct, score, tokens, finish_reason FROM rollouts").pl()
+    assert replies.group_by("model").len().sort("model").rows() == [("other", ROWS), ("vlm", ROWS)], (
+        "of the selected half"
+    )
+    assert replies.select("text", "finish_reason", "tokens").null_count().row(0) == (0, 0, 0)
+    story = row_story(out, rows(both, "difficulty")["id"][0])
+    chapters = {chapter.step.name: chapter.values for chapter in story.chapters}
+    assert [chapters[step]["model"] for step in ("difficulty", "of_other")] == ["vlm", "other"]
 
 
 def test_a_plan_counts_every_student(folder: Path, both: Job) -> None:
