@@ -31,7 +31,7 @@ _SCORED = {
     "explanation": ("explanation", pl.String()),
     "no_answer": ("no_answer", pl.Boolean()),
 }
-"""What the verifier said of a reply: the column, and its type."""
+"""What the verifier gives a reply: the column, and its type."""
 
 
 def rollouts_beside(measured: Step, before: Before) -> Beside:
