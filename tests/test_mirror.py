@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHORT = ("pipelines/compiler", "pipelines/run", "pipelines/steps", "pipelines/store")
+SHORT = ("pipelines/compiler", "pipelines/ingest", "pipelines/run", "pipelines/steps", "pipelines/store")
 MIRRORED = (*SHORT, "pipelines/recipe", "generators/asking", "generators/presets", "filters/sql")
 LONGEST = 300
 
@@ -23,6 +23,10 @@ ELSEWHERE = {
     "pipelines/compiler/describe.py": "explain/test_views.py: the description is what views are made of",
     "pipelines/compiler/pipeline.py": "compiler/test_names.py",
     "pipelines/compiler/types.py": "compiler/test_names.py",
+    "pipelines/ingest/draft.py": "ingest/test_ingest.py",
+    "pipelines/ingest/image_loader.py": "ingest/test_ingest.py: an image of many rows is decoded once",
+    "pipelines/ingest/row_checks.py": "ingest/test_ingest.py: every bad row has its reason; test_image_marks.py",
+    "pipelines/ingest/sample_rows.py": "ingest/test_ingest.py: a sample is complete",
     "pipelines/recipe/draft.py": "recipe/test_document.py: a draft is a document's first half",
     "pipelines/recipe/mistakes.py": "recipe/test_typed.py and test_recipe.py: it words what they refuse",
     "pipelines/recipe/mixture_trials.py": "flows/test_mixture.py runs the trials",
