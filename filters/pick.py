@@ -14,6 +14,7 @@ from filters.reads import number, of_sample
 from filters.select.trace_choice import TracesConfig, places
 from schemas.ids import chance
 from schemas.sample import ANSWER, SOURCE
+from schemas.section import refuse_idle
 from schemas.split import named, no_drops, split
 from schemas.step import Beside, Context, Gives, Known, Out, Read, Reads, Scope, StepConfig, StepType, Tables, read
 
@@ -51,6 +52,10 @@ class PickConfig(StepConfig):
             raise ValueError("`max_guess` is of `beats_chance`; set that to true")
         if self.take == "all" and not self.beats_chance:
             raise ValueError("this leaves nothing out; say what to `take`, or set `beats_chance`")
+        why, cure = "all rows are taken", "say which with `take`"
+        refuse_idle(self, "most", read=self.take != "all", why=why, cure=cure)
+        why, cure = f"`take` is {self.take}", "set it to length_weighted"
+        refuse_idle(self, "base", read=self.take == "length_weighted", why=why, cure=cure)
         return self
 
 

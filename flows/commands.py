@@ -13,12 +13,13 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
     name = job.build.recipe.name
+    from pipelines.faults import notes
+
     if job.up_to_date():
-        warn(list(job.compiled.pipeline.warnings))
+        warn(notes(job.compiled))
         say(f"{name} is up to date: {job.release or job.build.folder}")
         say_trial(name)
         return
-    from pipelines.faults import notes
     from pipelines.preflight import check
 
     check(job)
@@ -140,7 +141,8 @@ def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
 
     from flows.show import outline_table
     from pipelines.explain.outline import outline
+    from pipelines.faults import notes
 
     lines = outline(compiled.pipeline)
     Console(width=None if sys.stdout.isatty() else 80).print(outline_table(compiled.document.name, lines))
-    warn(list(compiled.pipeline.warnings))
+    warn(notes(compiled))

@@ -6,7 +6,6 @@ from filters.checks.measure import FLAGS
 from filters.select.quota import OTHERS
 from filters.verify.graders import GRADERS
 from filters.verify.round_trip import misread
-from generators.asking.config import AskConfig
 from generators.engines.capability import constrains, form_fault, thinks
 from generators.models import reads_images
 from pipelines.compiler.compile import Before
@@ -21,9 +20,10 @@ from pipelines.steps.dedup import DedupConfig
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_plan import plan
 from pipelines.steps.select import SelectConfig
+from pipelines.unused import FAULTS, NOTES, asked, unused_models
 from schemas.completion import Constraint
 from schemas.errors import ConfigError, nearest
-from schemas.tags import TAG_SCHEMAS
+from schemas.tags import TAG_SCHEMAS, thoughts
 
 WITH_IMAGES = (EasyVqaSource, ImageFolderSource, ScenesSource)
 """Sources in which every row has an image."""
@@ -43,7 +43,7 @@ def check_steps(compiled: Compiled) -> None:
 
 def notes(compiled: Compiled) -> list[str]:
     """What a user should know of a recipe that can be built."""
-    return [*compiled.pipeline.warnings, *_each(compiled, _NOTES)]
+    return [*unused_models(compiled), *_each(compiled, _NOTES)]
 
 
 Check = Callable[[Compiled, Step], Iterator[str]]
@@ -55,18 +55,12 @@ def _each(compiled: Compiled, checks: tuple[Check, ...]) -> Iterator[str]:
             yield from (f"{step.place}: {step.name}: {sentence}" for sentence in check(compiled, step))
 
 
-def _asks(step: Step) -> AskConfig | None:
-    """The section of `ask` that a step stands for; None of a step that asks nobody."""
-    found = step.config if step.type.expand is None else step.type.expand(step.config)
-    return found if isinstance(found, AskConfig) and step.asks else None
-
-
 def _all_have_images(compiled: Compiled) -> bool:
     return all(isinstance(source, WITH_IMAGES) for source in compiled.document.sources)
 
 
 def _sees_what_it_is_shown(compiled: Compiled, step: Step) -> Iterator[str]:
-    asks = _asks(step)
+    asks = asked(step)
     if asks is None or "media" not in asks.shown or not _all_have_images(compiled):
         return
     for name in asks.models:
@@ -78,7 +72,7 @@ def _sees_what_it_is_shown(compiled: Compiled, step: Step) -> Iterator[str]:
 
 
 def _reads_what_it_cannot_see(compiled: Compiled, step: Step) -> Iterator[str]:
-    asks = _asks(step)
+    asks = asked(step)
     if asks is None or asks.shown or asks.makes != "trace" or not _all_have_images(compiled):
         return
     facts = compiled.pipeline.names.facts
@@ -113,7 +107,7 @@ def _reads_replies_as_they_come(compiled: Compiled, step: Step) -> Iterator[str]
 def _forms(compiled: Compiled, step: Step) -> Iterator[tuple[str, Constraint]]:
     from generators.asking.requests import Asking
 
-    asks = _asks(step)
+    asks = asked(step)
     form = None if asks is None else Asking(asks).constraint
     for name in asks.models if asks is not None and form is not None else ():
         yield name, form  # type: ignore[misc]  # a form is none only where there is no model to go through
@@ -141,7 +135,7 @@ def _passes_some_count(compiled: Compiled, step: Step) -> Iterator[str]:
     for column in step.sources["k"].columns:
         for counted in compiled.pipeline.step(column.step).beside.values():
             for maker in sorted(counted.node.makers):
-                asks = _asks(compiled.pipeline.step(maker))
+                asks = asked(compiled.pipeline.step(maker))
                 window = None if asks is None else rule_of(config).window(config.rule, asks.n)
                 if asks is not None and window is not None and window[0] > window[1]:
                     yield (
@@ -195,7 +189,8 @@ def _misread(compiled: Compiled, step: Step, *, named: bool) -> Iterator[str]:
         kinds = misread(config.trainer, planned.tags) if planned.holds == "completions" else ()
         if not kinds:
             continue
-        fits = [tags for tags in TAG_SCHEMAS if not misread(config.trainer, tags)]
+        fits = [tags for tags, schema in TAG_SCHEMAS.items() if len(thoughts(schema)) < 2]
+        fits = [tags for tags in fits if not misread(config.trainer, tags)]
         cure = f"set `tags` to one of {', '.join(fits)}, or `trainer: null`"
         graders = [name for name in GRADERS if not misread(name, planned.tags)]
         cure += f", or `trainer` to {' or '.join(graders)}" if graders else ""
@@ -213,8 +208,8 @@ def _or(words: tuple[str, ...]) -> str:
 
 _FAULTS: tuple[Check, ...] = (
     _sees_what_it_is_shown, _reads_what_it_cannot_see, _holds_replies_to_their_form, _compares_images,
-    _passes_some_count, _shares_of_known_sources, _leaves_out_what_checks_flag, _gated,
+    _passes_some_count, _shares_of_known_sources, _leaves_out_what_checks_flag, _gated, *FAULTS,
 )  # fmt: skip
 _NOTES: tuple[Check, ...] = (
-    _reads_replies_as_they_come, looks_for_what_nobody_asks, puts_other_words, has_less_time, _not_gated,
+    _reads_replies_as_they_come, looks_for_what_nobody_asks, puts_other_words, has_less_time, _not_gated, *NOTES,
 )  # fmt: skip

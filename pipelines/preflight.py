@@ -7,6 +7,7 @@ from schemas.errors import ConfigError
 def check(job: Job) -> None:
     """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
     from generators.engines.select import check_engine
+    from generators.signals.forced import check_signals
     from pipelines.faults import check_steps
     from pipelines.release.card import check_template
     from pipelines.sources.read import check_source
@@ -17,13 +18,15 @@ def check(job: Job) -> None:
     build, pipeline = job.build, job.compiled.pipeline
     for source in build.recipe.sources:
         check_source(source)
-    asked = {model for step in pipeline.steps for model in step.models}
+    asked = {model for step in pipeline.steps for model in (*step.models, *step.type.loads(step.config))}
     for name, config in build.recipe.models.items():
         if name in asked:
             check_engine(config)
     _ = build.identities
     for step in pipeline.steps:
         try:
+            for name in step.type.loads(step.config):
+                check_signals(build.recipe.models[name])
             if isinstance(step.config, DecontaminateConfig):
                 for evaluation in unread(build, sources_of(step.config)):
                     check_source(evaluation)

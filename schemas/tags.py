@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from schemas.errors import nearest
+
 Inner = Literal["text", "boxed"]
 
 
@@ -156,6 +158,13 @@ def render(schema: TagSchema, sections: Mapping[str, str]) -> str:
         gap = " " if section.open and not section.close else ""
         parts.append(f"{section.open}{gap}{body}{section.close}")
     return "\n".join(part for part in parts if part)
+
+
+def known_tags(name: str) -> str:
+    """The name of a tag schema. Raises ValueError for one that there is not."""
+    if name not in TAG_SCHEMAS:
+        raise ValueError(f"there is no tag schema '{name}'.{nearest(name, TAG_SCHEMAS)}")
+    return name
 
 
 def thoughts(schema: TagSchema) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from filters.select.rules.rule import How, Rule
 from filters.select.rules.variance import VarianceConfig
 from schemas.errors import StageError
 from schemas.ids import chance
-from schemas.section import Section
+from schemas.section import Section, refuse_idle
 from schemas.split import Split, split
 
 WORTH = ("select:quota", "select:covered", "select:budget")
@@ -75,6 +75,15 @@ class Selection(Section):
             )
         if self.coverage is not None and self.budget is None:
             raise ValueError("coverage says which rows a budget goes to; set a budget")
+        return self
+
+    @model_validator(mode="after")
+    def _of_use(self) -> Self:
+        why, cure = "no quotas are by cluster", "set quotas.by to [cluster]"
+        refuse_idle(self, "clusters", read=clusters_wanted(self), why=why, cure=cure)
+        why, cure = f"its by_value is of a mixture, and draw.how is {how_drawn(self)}", "set draw.how to mixture"
+        if self.draw.by_value != DrawConfig().by_value:
+            refuse_idle(self, "draw", read=how_drawn(self) == "mixture", why=why, cure=cure)
         return self
 
 

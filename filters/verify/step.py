@@ -12,9 +12,8 @@ from filters.reads import gold_reads
 from filters.verify.form import well_formed
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
-from schemas.errors import nearest
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
-from schemas.tags import TAG_SCHEMAS
+from schemas.tags import known_tags
 from schemas.verdict import VERDICT
 
 
@@ -34,9 +33,7 @@ class VerifyConfig(StepConfig):
     @field_validator("tags")
     @classmethod
     def _known(cls, name: str | None) -> str | None:
-        if name is not None and name not in TAG_SCHEMAS:
-            raise ValueError(f"there is no tag schema '{name}'.{nearest(name, TAG_SCHEMAS)}")
-        return name
+        return name if name is None else known_tags(name)
 
 
 COLUMNS = {

@@ -10,6 +10,7 @@ from generators.template import PromptField, Template
 from schemas.completion import Sampling
 from schemas.reading import answer_pattern
 from schemas.reply_shape import Reply
+from schemas.section import refuse_idle
 from schemas.step import StepConfig
 
 Fate = Literal["drop", "keep"]
@@ -102,6 +103,8 @@ class AskConfig(StepConfig):
             )
         if self.answer_pattern is not None and self.reply != "text" and self.reply.tags is not None:
             raise ValueError(f"the sections of {self.reply.tags} say where the answer is; leave `answer_pattern` out")
+        why, cure = "no reply is made to conclude", "set `conclude`"
+        refuse_idle(self, "conclude_tokens", read=self.conclude is not None, why=why, cure=cure)
         given(self.reply, self.gives, self.makes, self.as_ or "ask")
         if self.tries > 1 and self.sampling.temperature == 0:
             raise ValueError(

@@ -14,6 +14,7 @@ from generators.template import PromptField, PromptFile, reading_only
 from schemas.answer import Answer
 from schemas.completion import Sampling
 from schemas.section import Section
+from schemas.tags import known_tags
 
 Prompt = str | PromptFile
 
@@ -85,6 +86,11 @@ class Check(Section):
 
     fields: ClassVar[tuple[str, ...]] = ("question",)
     """What its prompt may read."""
+
+    @field_validator("tags")
+    @classmethod
+    def _known_tags(cls, name: str | None) -> str | None:
+        return name if name is None else known_tags(name)
 
     @field_validator("system", "prompt")
     @classmethod

@@ -144,7 +144,7 @@ def check_signals(config: ModelConfig) -> None:
     """Raise ConfigError for a model whose insides cannot be seen: one behind a server."""
     if config.engine == "openai":
         raise ConfigError(
-            f"signals: the model '{config.model}' is behind a server, which shows neither attentions nor the "
+            f"the model '{config.model}' is behind a server, which shows neither attentions nor the "
             "likelihood of a given text. Name the same weights as a model with engine: transformers."
         )
 

@@ -79,7 +79,7 @@ def compile_steps(entries: Sequence[Entry]) -> Pipeline:
         steps.append(step)
         if entry.type.closes is not None:
             closed[entry.type.closes] = entry.name
-    return Pipeline(tuple(steps), names, tuple(_idle(steps)))
+    return Pipeline(tuple(steps), names, tuple(_unread(steps)))
 
 
 def _check_order(step: Step, steps: Sequence[Step], closed: Mapping[str, str]) -> None:
@@ -173,14 +173,14 @@ def _check_gold_free(names: Names, node: Node) -> None:
             raise NameFault(f"it counts rows of '{maker}', whose prompt shows the gold; that measures no difficulty.")
 
 
-def _idle(steps: Sequence[Step]) -> Iterable[str]:
-    """A sentence for each step that asks models for what nobody reads."""
+def _unread(steps: Sequence[Step]) -> Iterable[str]:
+    """The names of steps that ask models for what no later step reads."""
     for step in steps:
         later = steps[step.number + 1 :]
         used = any(column.step == step.name for other in later for column in other.read)
         rows = step.makes and any(step.name in node.makers for other in later for node in _nodes(other))
         if step.asks and not used and not rows:
-            yield f"{step.place}: {step.name}: nothing reads what it gives, and its completions cost what others cost."
+            yield step.name
 
 
 def _nodes(step: Step) -> Iterable[Node]:

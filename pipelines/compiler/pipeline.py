@@ -77,11 +77,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The steps of a recipe, and every name that they give."""
+    """The steps of a recipe, and every name that they give. `unread` names those that ask for what no later step reads."""
 
     steps: tuple[Step, ...]
     names: Names
-    warnings: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})

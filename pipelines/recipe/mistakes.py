@@ -71,7 +71,8 @@ def _sentence(
     if not key:
         return f"{place_of(message, lines, path)}: {message}"
     if whole and first["type"] == "value_error":
-        return f"{place}: {key}: {message}"
+        named = (*where, *message.partition(":")[0].split("."))
+        return f"{lines[named]}: {key}.{message}" if named in lines else f"{place}: {key}: {message}"
     return f"{place}: '{key}': {message} (given: {given!r})."
 
 
@@ -104,7 +105,7 @@ def _misspelt_type(given: Any) -> str | None:
     return next(iter(difflib.get_close_matches("type", names, n=1, cutoff=0.7)), None)
 
 
-_ALTERNATIVES = ("int", "float", "str", "bool", "dict[", "tuple[", "list[", "literal[")
+_ALTERNATIVES = ("int", "float", "str", "bool", "dict[", "tuple[", "list[", "literal[", "function-")
 """How pydantic names the alternatives of a union that are no models."""
 
 

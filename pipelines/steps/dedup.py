@@ -1,10 +1,10 @@
 """Dedup: of samples that ask the same about the same images, the best stays; level by level, each with its own reason."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, drop_near
@@ -25,6 +25,7 @@ from pipelines.steps.set_context import (
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from schemas.sample import SAMPLE
+from schemas.section import refuse_idle
 from schemas.split import Split, named
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
@@ -46,6 +47,16 @@ class DedupConfig(StepConfig):
     text: TextEncoder | None = Field(default=None, description="encoder of questions; null: meanings are not compared")
     image: ImageEncoder | None = Field(default=None, description="encoder of images; needed where rows have images")
     near: NearConfig = NearConfig()
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        # A `text: null` that is written down leaves meanings out on purpose, whatever else is set for them.
+        read = self.text is not None or "text" in self.model_fields_set
+        why, cure = "meanings are compared by an encoder of questions, and `text` is not set", "set `text`"
+        refuse_idle(self, "near", read=read, why=why, cure=cure)
+        why = "images are compared beside questions, and `text` is not set"
+        refuse_idle(self, "image", read=read, why=why, cure=cure)
+        return self
 
     @property
     def qualities(self) -> list[QualityConfig]:

@@ -11,7 +11,7 @@ from generators.template import PromptField
 from schemas.errors import nearest
 from schemas.section import Section
 from schemas.step import StepConfig
-from schemas.tags import TAG_SCHEMAS
+from schemas.tags import known_tags
 
 CARRIED = (
     "id", "prompt", "completion", "chosen", "rejected", "images", "image_positions", "solution", "answer", "verifier",
@@ -57,9 +57,7 @@ class ConfigSection(Section):
     @field_validator("tags")
     @classmethod
     def _known(cls, name: str | None) -> str | None:
-        if name is not None and name not in TAG_SCHEMAS:
-            raise ValueError(f"no tag schema '{name}'.{nearest(name, TAG_SCHEMAS)}")
-        return name
+        return name if name is None else known_tags(name)
 
 
 class ReleaseConfig(StepConfig):
@@ -108,6 +106,21 @@ class ReleaseConfig(StepConfig):
                     f"'{name}' cannot name a config; use small letters, digits and underscores, and not {_RESERVED}"
                 )
         return configs
+
+    @field_validator("tags")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return known_tags(name)
+
+    @model_validator(mode="after")
+    def _allows(self) -> "ReleaseConfig":
+        for name in self.allow_empty:
+            if name not in self.configs:
+                hint = nearest(name, self.configs)
+                raise ValueError(
+                    f"allow_empty: no config is named '{name}'.{hint} There are {', '.join(self.configs)}."
+                )
+        return self
 
     @field_validator("trainer")
     @classmethod

@@ -9,21 +9,20 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.checks.measure import FLAGS
 from filters.dedup.vectors import Vectors
 from filters.select.clusters import CLUSTER, clustered
 from filters.select.comparison import COLUMNS as COMPARED
 from filters.select.comparison import compare, covered
 from filters.select.nearness import nearness
-from filters.select.select import WORTH, Selection, clusters_wanted, columns_read, control, select
+from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
 from pipelines.steps import selection_columns
 from pipelines.steps.row_vectors import COLUMNS as SHOWN
 from pipelines.steps.row_vectors import VectorsConfig, row_vectors
-from pipelines.steps.selection_columns import Measured
+from pipelines.steps.selection_places import Candidates, check_places
 from pipelines.steps.selection_window import check_adaptive
 from pipelines.steps.set_context import SetBuild, build_of, searches_table
 from pipelines.steps.vectors import Searches, image_identity, text_identity
-from schemas.errors import nearest
+from schemas.section import refuse_idle
 from schemas.split import Split, named, no_drops, split
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
@@ -38,18 +37,9 @@ GIVEN = {
 that decided (JSON); null for samples of other sides."""
 
 
-class SelectConfig(StepConfig, Selection, Measured):
+class SelectConfig(StepConfig, Candidates):
     """What is worth training on, and how much of it; by whose numbers; and among which samples."""
 
-    without: tuple[str, ...] = Field(
-        default=(),
-        description="flags of checks (blind, label_suspect, …): a sample with one of them (in `flags`) is no candidate",
-    )
-    sides: tuple[str, ...] = Field(
-        default=("rl",),
-        min_length=1,
-        description="the sides to select in, where a step splits; others pass as they are",
-    )
     vectors: VectorsConfig = VectorsConfig()
     control: Literal["random"] | None = Field(
         default="random", description="as many random candidates, with equal quotas, in a table beside; null: none"
@@ -60,14 +50,8 @@ class SelectConfig(StepConfig, Selection, Measured):
         asker = "coverage" if self.coverage is not None else "quotas.by: [cluster]" if clusters_wanted(self) else None
         if asker and self.vectors.text is None and self.vectors.image is None:
             raise ValueError(f"{asker} compares candidates, so name an encoder in `vectors.text` or `vectors.image`")
-        return self
-
-    @model_validator(mode="after")
-    def _flags(self) -> Self:
-        known = sorted({flag for flags in FLAGS.values() for flag in flags})
-        for flag in self.without if "flags" not in self.columns else ():
-            if flag not in known:
-                raise ValueError(f"'{flag}' is no flag of a check; there are {', '.join(known)}.{nearest(flag, known)}")
+        why, cure = "nothing compares vectors", "set `coverage`, or quotas.by to [cluster]"
+        refuse_idle(self, "vectors", read=asker is not None, why=why, cure=cure)
         return self
 
     @property
@@ -80,6 +64,7 @@ def _reads(config: SelectConfig, known: Known) -> Reads:
     types = known.types(config.of or "sample")
     if {"k", "n"} & set(columns_read(config)):
         check_adaptive(config, config.k, known)
+    check_places(config, known)
     columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
     columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
     columns |= {"flags": read(config.address("flags"), pl.List(pl.String()))} if config.without else {}

@@ -30,6 +30,7 @@ from pipelines.steps.set_context import (
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
 from pipelines.store.image_hashes import HashLog, pictures
 from schemas.sample import SAMPLE
+from schemas.section import refuse_idle
 from schemas.split import DROPPED, named
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read, reads_of
 
@@ -86,6 +87,17 @@ class SplitConfig(StepConfig):
                 Condition(condition)
         if ELSE in [*self.sides.values()][:-1]:
             raise ValueError("`else` is the last of the sides: no group is left for those after it")
+        return self
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        # A `text: null` that is written down leaves meanings out on purpose, whatever else is set for them.
+        read = self.text is not None or "text" in self.model_fields_set
+        why, cure = "near questions are found by an encoder of questions, and `text` is not set", "set `text`"
+        refuse_idle(self, "near_questions", read=read, why=why, cure=cure)
+        refuse_idle(self, "image", read=read, why=why, cure=cure)
+        why, cure = "it finds near questions, and `near_questions` is null", "give that a section"
+        refuse_idle(self, "text", read=self.near_questions is not None, why=why, cure=cure)
         return self
 
     @property

@@ -17,7 +17,6 @@ name: checked
 models:
   vlm: {model: reference-vlm}
   reasoner: {model: smollm2-135m-instruct}
-  server: {model: some/llm, engine: openai, base_urls: ["http://localhost:1/v1"]}
 sources:
   - {type: scenes, n: 4}
 steps:
@@ -32,6 +31,8 @@ steps:
   - select: {rule: variance}
   - release: {sft: {of: trace, columns: [topic]}, rl: {of: sample}}
 """
+
+SERVER = 'models.server={model: some/llm, engine: openai, base_urls: ["http://localhost:1/v1"]}'
 
 
 def compiled(folder: Path, *overrides: str) -> Compiled:
@@ -54,17 +55,17 @@ def test_a_recipe_without_a_mistake_passes_and_has_nothing_to_note(tmp_path: Pat
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("steps.caption.model=reasoner", "r.yaml:9: caption: every row has images, and 'reasoner' reads text only"),
-        ("steps.rollout.model=[vlm, reasoner]", "r.yaml:13: rollout: every row has images, and 'reasoner' reads text"),
-        ("steps.topic.sees=media", "r.yaml:12: topic: every row has images, and 'reasoner' reads text only"),
+        ("steps.caption.model=reasoner", "r.yaml:8: caption: every row has images, and 'reasoner' reads text only"),
+        ("steps.rollout.model=[vlm, reasoner]", "r.yaml:12: rollout: every row has images, and 'reasoner' reads text"),
+        ("steps.topic.sees=media", "r.yaml:11: topic: every row has images, and 'reasoner' reads text only"),
         (
             "steps.distill.prompt='{{ question }}'",
-            "r.yaml:10: distill: every row has images, and a model that sees nothing has to read of them",
+            "r.yaml:9: distill: every row has images, and a model that sees nothing has to read of them",
         ),
-        ("steps.dedup.image=null", "r.yaml:16: dedup: the rows of source 'scenes' have images, so `image` is needed"),
+        ("steps.dedup.image=null", "r.yaml:15: dedup: the rows of source 'scenes' have images, so `image` is needed"),
         (
             "steps.rollout.n=1",
-            "r.yaml:17: select: rule variance lets no number of right replies out of 1 pass, and 'rollout' asks for n: 1",
+            "r.yaml:16: select: rule variance lets no number of right replies out of 1 pass, and 'rollout' asks for n: 1",
         ),
         (
             "steps.select={quotas: {shares: {scene: 1}}}",
@@ -106,7 +107,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
             "steps.dedup.image=null",
         ),
         ("steps.distill.prompt='{{ question }}'", "steps.distill.sees=media", "steps.distill.model=vlm"),
-        ("steps.caption.model=server",),
+        (SERVER, "steps.caption.model=server"),
         ("steps.rollout.sees=nothing",),
         ("steps.rollout.n=1", "steps.select.rule=univg_r1"),
         ("steps.select={quotas: {shares: {scenes: 2}, caps: {'*': 1}}}",),
@@ -154,13 +155,13 @@ def test_a_flag_that_no_check_gives_would_be_missed_by_nobody(
 
 
 def test_a_form_that_a_server_is_not_held_to_is_noted(tmp_path: Path) -> None:
-    server = compiled(tmp_path, "steps.topic.model=server")
+    server = compiled(tmp_path, SERVER, "steps.topic.model=server")
     check_steps(server)
     [note] = notes(server)
-    assert "r.yaml:12: topic: replies of the model 'some/llm' are held to json, not to choice; add choice to" in note
+    assert "r.yaml:11: topic: replies of the model 'some/llm' are held to json, not to choice; add choice to" in note
     assert "read as they come" in note
     for free in ("steps.topic.constrain=false", "models.server.thinking=true", "models.server.structured=[choice]"):
-        assert notes(compiled(tmp_path, "steps.topic.model=server", free)) == []
+        assert notes(compiled(tmp_path, SERVER, "steps.topic.model=server", free)) == []
 
 
 @pytest.mark.parametrize(("trainer", "tags"), [("trl", "plain"), ("verl", "staged"), ("easyr1", "think_tail_boxed")])

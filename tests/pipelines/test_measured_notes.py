@@ -55,6 +55,7 @@ def test_a_prompt_that_was_not_asked_is_noted(tmp_path: Path, overrides: tuple[s
 
 def test_words_of_rows_that_nobody_measured_are_nobodys_business(tmp_path: Path) -> None:
     head = RECIPE.partition("  - rollout")[0]
+    head = head.replace("models:\n  vlm: {model: reference-vlm}\n", "")
     assert noted(tmp_path, text=head + "  - release: {trainer: null, rl: {of: sample, system: Guess.}}\n") == []
 
 
