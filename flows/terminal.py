@@ -11,7 +11,7 @@ from unicodedata import category
 import typer
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with curate.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: rollouts.n=16.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: steps.rollout.n=16.")]
 LimitOption = Annotated[
     int | None, typer.Option(help="A trial of at most so many samples, spread over the sources.", min=1)
 ]

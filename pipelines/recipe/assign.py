@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pipelines.recipe.draft import Draft
+from pipelines.recipe.draft import OLD_SECTIONS, Draft
 from pipelines.recipe.mistakes import Places, Where
 from pipelines.recipe.own_files import with_own_files
 from pipelines.recipe.yaml12 import read_yaml
@@ -31,6 +31,12 @@ def assign(draft: Draft, dotted: str, value: Any, inner: Places, origin: str) ->
     if keys[0] == "steps":
         _assign_step(draft, keys[1:], value, inner, origin)
         return
+    names = [step.name for step in draft.steps]
+    if keys[0] in names or keys[0] in OLD_SECTIONS:
+        step = keys[0] if keys[0] in names else "NAME"
+        below = ".".join(["steps", step, *(keys[1:] or ["key"])])
+        listed = "" if keys[0] in names else _all(names)
+        raise ConfigError(f"{origin}: a step's values are set by its name: {below}.{listed}")
     if keys[0] == "uses":
         raise ConfigError(f"{origin}: `uses` is set in the recipe only.")
     if keys[0] == "sources" and len(keys) > 1:

@@ -13,7 +13,7 @@ from schemas.errors import ConfigError
 CHANGES = ("set", "remove", "insert")
 """The keys by which a recipe says how it differs from the one that it extends."""
 
-_OLD = {
+OLD_SECTIONS = {
     *("caption", "distill", "verify", "judge", "rewrite", "quality", "traces", "rollouts", "difficulty", "checks"),
     *("check_rules", "dedup", "decontaminate", "signals", "split", "select", "preference", "release"),
 }
@@ -45,19 +45,30 @@ class Draft:
     files: dict[Path, str]
 
 
-def read_draft(path: Path) -> Draft:
-    """Read a recipe file. Raises ConfigError with every mistake in the shape of its steps, a line each."""
+def read_mapping(path: Path) -> tuple[str, dict[str, Any], Places]:
+    """The text of a recipe file, its mapping, and the places of its keys. Raises ConfigError where it is no mapping, or of
+    the spelling in which steps had a fixed order."""
     text, _ = read_text(path, str(path))
     tree, places = read_yaml(text, lambda line: f"{path}:{line}")
     if not isinstance(tree, dict):
         held = "nothing" if tree is None else "a list" if isinstance(tree, list) else "a single value"
         raise ConfigError(f"{path}: a recipe is a mapping of sections; this file holds {held}.")
-    old = next((key for key in tree if key in _OLD), None)
-    if old is not None:
+    old = [key for key in tree if key in OLD_SECTIONS]
+    if old:
+        *others, last = (f"'{key}'" for key in old)
+        named = f"{', '.join(others)} and {last}" if others else last
+        missing = "" if "steps" in tree else "`steps:` is missing; "
         raise ConfigError(
-            f"{places[(old,)]}: '{old}' at the top of a recipe is the old spelling; steps are a list now, `steps:`, in the "
-            "order in which they see each other (docs/recipes.md)."
+            f"{places[(old[0],)]}: {missing}{named} at the top of a recipe {'is' if len(old) == 1 else 'are'} of the old "
+            "spelling: make each section a step of the list `steps:`, in the order in which they see each other "
+            "(docs/recipes.md)."
         )
+    return text, tree, places
+
+
+def read_draft(path: Path) -> Draft:
+    """Read a recipe file. Raises ConfigError with every mistake in the shape of its steps, a line each."""
+    _, tree, places = read_mapping(path)
     files: dict[Path, str] = {}
     tree = with_own_files(tree, path.parent, places, files)
     uses = _uses(tree.pop("uses", None), path, places)

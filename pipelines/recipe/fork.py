@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipelines.recipe.draft import read_mapping
 from pipelines.recipe.library import find_recipe
 from pipelines.recipe.own_files import own_file, read_text
-from pipelines.recipe.yaml12 import read_yaml
 from pipelines.store.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 
@@ -18,12 +18,11 @@ def fork(recipe: str, name: str, folder: Path) -> Path:
     """Copy a recipe, comments and all, to `folder/name.yaml` under its new name; returns the file.
 
     Prompts that are files of their own come along. Raises ConfigError where the name is no recipe name or the recipe's own,
-    or where a file is there already.
+    where a file is there already, and where the file is no recipe.
     """
     source = find_recipe(recipe)
-    text, _ = read_text(source, str(source))
-    tree, _ = read_yaml(text, lambda line: f"{source}:{line}")
-    if isinstance(tree, dict) and tree.get("name") == name:
+    text, tree, _ = read_mapping(source)
+    if tree.get("name") == name:
         raise ConfigError(
             f"{recipe} is named '{name}' already, and both would share their builds; choose another name."
         )

@@ -14,6 +14,13 @@ Places = dict[Where, str]
 """Where each key was given, by its path of keys: `file:line`, or the option that set it."""
 
 
+_CURES: Mapping[Where, str] = {
+    ("steps",): "; write it as a list of steps, each as `- type: {key: value}` (docs/recipes.md)",
+    ("sources",): "; write it as a list that says where rows come from (docs/sources.md)",
+}
+"""What to write where a key of the head is missing."""
+
+
 def mistakes(
     model: type[BaseModel], errors: Iterable[Mapping[str, Any]], lines: Places, path: Path, under: Where = ()
 ) -> list[str]:
@@ -61,7 +68,7 @@ def _sentence(
         fields = ("type",) if first["type"] == "union_tag_not_found" else _keys(holder) if holder else ()
         return f"{place}: unknown key '{key}'.{nearest(str(where[-1]), fields)}"
     if kind == "missing":
-        return f"{place}: '{key}' is missing."
+        return f"{place}: '{key}' is missing{_CURES.get(where, '')}."
     if first is literal or kind == "union_tag_invalid":
         expected = str(context.get("expected_tags") or context.get("expected"))
         known = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]

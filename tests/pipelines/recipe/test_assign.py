@@ -86,6 +86,8 @@ def test_a_file_named_on_the_command_line_is_the_user_s_own_word(load: Load, tmp
         ("sources.0.n=3", "--set sources.0.n=3: there is no source named '0'. There are: drawn."),
         ("models.vlmm.revision=3", "--set models.vlmm.revision=3: there is no model named 'vlmm'. Did you mean 'vlm'?"),
         ("step.distill.n=3", "--set step.distill.n=3: unknown key 'step'. Did you mean 'steps'?"),
+        ("distill.n=3", "--set distill.n=3: a step's values are set by its name: steps.distill.n."),
+        ("rollouts.n=3", "--set rollouts.n=3: a step's values are set by its name: steps.NAME.n. There are: distill, second, quality."),
         ("uses=[a.py]", "--set uses=[a.py]: `uses` is set in the recipe only."),
         ("steps.distill.n", "--set steps.distill.n: write it as key=value, for example --set steps.distill.n=4."),
         ("=4", "--set =4: write it as key=value, for example --set steps.distill.n=4."),

@@ -63,8 +63,15 @@ def test_examples_are_there() -> None:
 def test_the_old_spelling_is_refused_in_one_sentence(refusal: Refusal, key: str) -> None:
     name = key.partition(":")[0]
     assert refusal(f"name: tiny\n{WITH}{key}\n", whole=True) == (
-        f"r.yaml:4: '{name}' at the top of a recipe is the old spelling; steps are a list now, `steps:`, in the order in which "
-        "they see each other (docs/recipes.md)."
+        f"r.yaml:4: `steps:` is missing; '{name}' at the top of a recipe is of the old spelling: make each section a step of "
+        "the list `steps:`, in the order in which they see each other (docs/recipes.md)."
+    )
+
+
+def test_all_sections_of_the_old_spelling_are_named(refusal: Refusal) -> None:
+    text = f"name: tiny\n{WITH}caption: {{}}\nrollouts: {{}}\nrelease: {{}}\nsteps: [verify]\n"
+    assert refusal(text, whole=True).startswith(
+        "r.yaml:4: 'caption', 'rollouts' and 'release' at the top of a recipe are of"
     )
 
 
@@ -74,9 +81,9 @@ def test_the_old_spelling_is_refused_in_one_sentence(refusal: Refusal, key: str)
         ("", "r.yaml: a recipe is a mapping of sections; this file holds nothing."),
         ("- verify", "r.yaml: a recipe is a mapping of sections; this file holds a list."),
         ("word", "r.yaml: a recipe is a mapping of sections; this file holds a single value."),
-        (f"name: tiny\n{WITH}", "r.yaml: 'steps' is missing."),
+        (f"name: tiny\n{WITH}", "r.yaml: 'steps' is missing; write it as a list of steps, each as `- type: {key: value}` (docs/recipes.md)."),
         (f"{WITH}steps: [verify]", "r.yaml: 'name' is missing."),
-        ("name: tiny\nsteps: [verify]", "r.yaml: 'sources' is missing."),
+        ("name: tiny\nsteps: [verify]", "r.yaml: 'sources' is missing; write it as a list that says where rows come from (docs/sources.md)."),
         (f"name: tiny\n{WITH}step: []\nsteps: [verify]", "r.yaml:4: unknown key 'step'. Did you mean 'steps'?"),
         (f"name: tiny\n{WITH}about: {{differs: one}}\nsteps: [verify]", "r.yaml:4: 'about.differs': write it as a list, [one, two] (given: 'one')."),
         (f"name: tiny\n{WITH}about: {{paper: 2504.11468}}\nsteps: [verify]", "r.yaml:4: 'about.paper': input should be a valid string (given: 2504.11468)."),

@@ -142,7 +142,7 @@ def test_options_of_the_command_line_come_last(load: Load) -> None:
         ("name: m\nextends: base.yaml\nset:\n  steps.distil.n: 4", "r.yaml:4: there is no step named 'distil'. Did you mean 'distill'?"),
         ("name: m\nextends: base.yaml\nset: {models.vlmm.model: x}", "r.yaml:3: there is no model named 'vlmm'. Did you mean 'vlm'?"),
         ("name: m\nextends: base.yaml\nset: {seed: x}", "r.yaml:3: 'seed': input should be a valid integer (given: 'x')."),
-        ("name: m\nextends: old.yaml", "old.yaml:2: 'caption' at the top of a recipe is the old spelling; steps are a list now, `steps:`, in the order in which they see each other (docs/recipes.md)."),
+        ("name: m\nextends: old.yaml", "old.yaml:2: `steps:` is missing; 'caption' at the top of a recipe is of the old spelling: make each section a step of the list `steps:`, in the order in which they see each other (docs/recipes.md)."),
     ],
 )  # fmt: skip
 def test_a_change_that_cannot_be_made_is_one_sentence(

@@ -45,6 +45,14 @@ def test_a_recipe_cannot_have_files_of_elsewhere_copied(recipe: Path, tmp_path: 
     assert not (tmp_path / "secret.j2").exists()
 
 
+@pytest.mark.parametrize(("text", "sentence"), [("", "holds nothing"), ("name: old\ncaption: {}", "'caption' at")])
+def test_what_is_no_recipe_of_steps_is_not_forked(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "old.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=sentence):
+        fork(str(tmp_path / "old.yaml"), "mine", tmp_path)
+    assert not (tmp_path / "mine.yaml").exists()
+
+
 def test_what_is_there_already_is_left_alone(recipe: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "prompts"
     other.mkdir(parents=True)
