@@ -27,7 +27,7 @@ import polars as pl
 
 from filters.select.rules.rap import RapConfig
 from filters.select.rules.variance import VarianceConfig
-from filters.select.select import SelectConfig, control, select
+from filters.select.select import Selection, control, select
 from generators.asking.requests import Asking
 from generators.signals.attention import AttentionConfig, column_sums, log_psi
 from generators.signals.forced import Forced, ForcedModel
@@ -52,12 +52,12 @@ MEASURED = """\
   - difficulty: {of: seen}
   - signals: {of: seen, model: vlm, attention: {}}
 """
-RULES: dict[str, SelectConfig] = {
-    "RAP, paper": SelectConfig(rule=RapConfig()),
-    "RAP, paper, DRM only drops": SelectConfig(rule=RapConfig(drm_pool="survivors")),
-    "RAP, paper, no DRM": SelectConfig(rule=RapConfig(drm=False)),
-    "RAP, public code": SelectConfig(rule=RapConfig(variant="code")),
-    "variance, same size as RAP": SelectConfig(rule=VarianceConfig()),
+RULES: dict[str, Selection] = {
+    "RAP, paper": Selection(rule=RapConfig()),
+    "RAP, paper, DRM only drops": Selection(rule=RapConfig(drm_pool="survivors")),
+    "RAP, paper, no DRM": Selection(rule=RapConfig(drm=False)),
+    "RAP, public code": Selection(rule=RapConfig(variant="code")),
+    "variance, same size as RAP": Selection(rule=VarianceConfig()),
 }
 CLAIMS = {"RAP": {"gain": 1, "log_psi": -1}, "variance": {"p(1-p)": 1}}
 FIGURES = ("gain", "log_psi", "p(1-p)")

@@ -36,7 +36,7 @@ from filters.select.coverage import CoverageConfig, cover  # noqa: E402
 from filters.select.mixture import mixed_order  # noqa: E402
 from filters.select.quota import QuotaConfig, allot, cells, draw  # noqa: E402
 from filters.select.rules.catalogue import RULES  # noqa: E402
-from filters.select.select import SelectConfig, columns_read, control, select  # noqa: E402
+from filters.select.select import Selection, columns_read, control, select  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 BY = ("source", "kind", "band")
@@ -68,7 +68,7 @@ def write_tables(folder: Path, rows: int, vectors: int, dim: int) -> None:
     """Rows of made-up measurements, and clustered unit vectors in float16."""
     chance = np.random.default_rng(0)
     ids = pl.Series("id", [hashlib.blake2b(str(n).encode(), digest_size=16).hexdigest() for n in range(rows)])
-    wanted = {name for config in RULES for name in columns_read(SelectConfig.model_validate({"rule": config()}))}
+    wanted = {name for config in RULES for name in columns_read(Selection.model_validate({"rule": config()}))}
     names = [*BY, *sorted(wanted - set(BY))]
     pl.DataFrame([ids, *(column(name, ids, chance) for name in names)]).write_parquet(folder / "rows.parquet")
     spread = chance.standard_normal((16, dim)).astype(np.float32)
@@ -88,7 +88,7 @@ def of_rule(config: Any) -> Work:
     def run(folder: Path) -> int:
         # A draw with replacement keeps no quotas.
         quotas = None if RULES[config].how == "mixture" else QUOTAS
-        settings = SelectConfig.model_validate({"rule": config(), "budget": 0.2, "quotas": quotas})
+        settings = Selection.model_validate({"rule": config(), "budget": 0.2, "quotas": quotas})
         rows = pl.read_parquet(folder / "rows.parquet", columns=["id", *columns_read(settings)])
         kept = clocked(lambda: select(rows, settings, 0).kept)
         clocked(lambda: control(rows, kept, settings, 0))

@@ -50,7 +50,7 @@ import torch
 from scipy import stats
 
 from filters.difficulty import DifficultyConfig, measure
-from filters.select.select import SelectConfig, control, select
+from filters.select.select import Selection, control, select
 from filters.verify.gold import parse_gold
 from filters.verify.reward import reward
 from generators.reference.evaluate import WEIGHTS
@@ -155,7 +155,7 @@ def pass_counts(pool: Asked, settings: Settings) -> pl.DataFrame:
 
 def chosen(arm: str, counts: pl.DataFrame, budget: int, seed: int) -> list[str]:
     """Ids that an arm is trained on."""
-    config = SelectConfig.model_validate({"rule": "variance", "budget": budget, "draw": {"how": "top"}})
+    config = Selection.model_validate({"rule": "variance", "budget": budget, "draw": {"how": "top"}})
     if arm == "variance":
         kept = select(counts, config, seed).kept
     elif arm == "random":

@@ -44,20 +44,6 @@ class DecontaminateConfig(Section):
         return self
 
 
-def drop_contaminated(
-    rows: pl.DataFrame,
-    benchmarks: pl.DataFrame,
-    config: DecontaminateConfig,
-    hashes: pl.DataFrame | None = None,
-    vectors_text: Vectors | None = None,
-    vectors_image: Vectors | None = None,
-    told: Told = logged,
-) -> Split:
-    """Drop the rows that `contaminated` finds; see `drop_hits`."""
-    hits = contaminated(rows, benchmarks, config, hashes, vectors_text, vectors_image, told)
-    return drop_hits(rows, hits, config)
-
-
 def drop_hits(rows: pl.DataFrame, hits: pl.DataFrame, config: DecontaminateConfig) -> Split:
     """Drop the rows that `hits` (of `contaminated`) name, as `decontaminate:<benchmark>`.
 

@@ -4,7 +4,7 @@ Beside the selection stands a control: a random selection of equal size, with eq
 rule that does not beat it is not worth its rollouts.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
@@ -85,22 +85,6 @@ class Selection(Section):
         if self.draw.by_value != DrawConfig().by_value:
             refuse_idle(self, "draw", read=how_drawn(self) == "mixture", why=why, cure=cure)
         return self
-
-
-class SelectConfig(Selection):
-    """A selection on the fixed road: whose rollouts, which flags of checks, which splits."""
-
-    model: str | None = Field(
-        default=None, description="whose rollouts measure the samples; null: the recipe's student"
-    )
-    without: tuple[str, ...] = Field(
-        default=(), description="flags of checks (blind, label_suspect, …): a sample with one of them is no candidate"
-    )
-    splits: tuple[Literal["sft", "rl", "holdout"], ...] = Field(
-        default=("rl",),
-        min_length=1,
-        description="the splits to select in; others pass as they are (SFT keeps all verified traces)",
-    )
 
 
 def rule_of(config: Selection) -> Rule:

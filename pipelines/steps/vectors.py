@@ -1,7 +1,6 @@
 """The vectors that a step compares: out of the embeddings log, by the encoders that the recipe names."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,17 +56,6 @@ def image_vectors(build: Stores, config: EncoderConfig, images: pl.Series, out: 
     encoder = make_image_encoder(config, build.media)
     log = EmbeddingsLog(build.workspace.embeddings)
     return log.vectors(encoder.identity, images, list, lambda: encoder, out, replay=build.replay)
-
-
-@contextmanager
-def scratch(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Two files, for the matrix of texts and that of images, which are gone afterwards."""
-    paths = (folder / "text.npy", folder / "image.npy")
-    try:
-        yield paths
-    finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
 
 
 class Searches:

@@ -36,9 +36,6 @@ def reads(*columns: str) -> Callable[[Any], tuple[str, ...]]:
     return lambda config: columns
 
 
-PASSES = pl.lit(None, dtype=pl.String).alias("cause")
-"""The cause of a rule that lets everything pass."""
-
 PASS_RATE = pl.col("k") / pl.col("n")
 """p = c / N. For values only: a window compares counts, see `filters.select.rules.share`."""
 

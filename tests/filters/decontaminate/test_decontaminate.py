@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.decontaminate.benchmarks import BENCHMARK, benchmark_sources, benchmark_table, known_benchmarks
-from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_contaminated
+from filters.decontaminate.contaminated import DecontaminateConfig, contaminated, drop_hits
 from filters.decontaminate.ngrams import grams, shared_grams
 from filters.dedup.content import question_texts
 from filters.dedup.image_hash import HASHES
 from filters.dedup.vectors import Vectors
 from schemas.errors import ConfigError
 from schemas.sample import SAMPLE
-from schemas.split import DROPPED
+from schemas.split import DROPPED, Split
 
 QUESTION = "A ladder leans on a wall so that its foot is a metre away and its top touches the sill of the upper window"
 CHINESE = "如图所示，在三角形ABC中，AB等于五厘米，AC等于七厘米，求边BC的长度是多少厘米？"
@@ -51,6 +51,10 @@ TABLE = benchmark_table("Ladders", THEIRS, HASHED)
 def _found(rows: pl.DataFrame, **more: Any) -> set[tuple[str, str, str]]:
     hits = contaminated(rows, TABLE, DecontaminateConfig(), **more)
     return set(hits.select("id", "row", "by").rows())
+
+
+def _dropped(rows: pl.DataFrame, exam: pl.DataFrame, config: DecontaminateConfig, hashes: pl.DataFrame) -> Split:
+    return drop_hits(rows, contaminated(rows, exam, config, hashes), config)
 
 
 def test_what_is_stored_of_an_evaluation_set() -> None:
@@ -155,7 +159,7 @@ def test_embeddings_need_a_near_picture_too(block: int) -> None:
 
 def test_dropped_rows_name_the_evaluation_set_and_its_row() -> None:
     rows = _rows({"question": "fine"}, {"question": QUESTION, "images": ["b"]}, {"question": "fine too"})
-    result = drop_contaminated(rows, TABLE, DecontaminateConfig(), HASHED)
+    result = _dropped(rows, TABLE, DecontaminateConfig(), HASHED)
     assert result.kept["id"].to_list() == ["r0", "r2"]
     assert result.dropped.schema == DROPPED
     assert result.dropped["reason"].to_list() == ["decontaminate:Ladders"]
@@ -166,8 +170,8 @@ def test_dropped_rows_name_the_evaluation_set_and_its_row() -> None:
 def test_empty_tables() -> None:
     rows = _rows({"question": "fine", "images": ["a"]})
     empty = pl.DataFrame(schema=BENCHMARK)
-    assert drop_contaminated(rows, empty, DecontaminateConfig(), HASHED).dropped.is_empty()
-    assert drop_contaminated(rows[:0], TABLE, DecontaminateConfig(), HASHED).kept.is_empty()
+    assert _dropped(rows, empty, DecontaminateConfig(), HASHED).dropped.is_empty()
+    assert _dropped(rows[:0], TABLE, DecontaminateConfig(), HASHED).kept.is_empty()
 
 
 def test_grams_stay_inside_their_text() -> None:
@@ -217,9 +221,9 @@ def test_nothing_vanishes_twice_is_once_and_order_is_nothing(
 ) -> None:
     rows = _rows(*[{"question": question, "images": [sha]} for question, sha in picked])
     config = DecontaminateConfig.model_validate({"image": {"max_level": 255}})
-    kept, dropped = drop_contaminated(rows, TABLE, config, HASHED)
+    kept, dropped = _dropped(rows, TABLE, config, HASHED)
     assert sorted([*kept["id"], *dropped["id"]]) == sorted(rows["id"])
     assert kept["id"].to_list() == [f"r{i}" for i, pick in enumerate(picked) if pick in (("fine", "d"), ("", "d"))]
-    assert drop_contaminated(kept, TABLE, config, HASHED).dropped.is_empty()
-    shuffled = drop_contaminated(rows[data.draw(st.permutations(range(len(rows))))], TABLE, config, HASHED)
+    assert _dropped(kept, TABLE, config, HASHED).dropped.is_empty()
+    shuffled = _dropped(rows[data.draw(st.permutations(range(len(rows))))], TABLE, config, HASHED)
     assert dict(shuffled.dropped.select("id", "evidence").rows()) == dict(dropped.select("id", "evidence").rows())

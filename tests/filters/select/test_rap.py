@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.select.rules.rap import RapConfig, judge
-from filters.select.select import SelectConfig, select
+from filters.select.select import Selection, select
 
 CALM, STARING = log(0.05), log(0.2)
 SCHEMA = {"id": pl.String, "k": pl.Int32, "n": pl.Int32, "k_text": pl.Int32, "n_text": pl.Int32, "log_psi": pl.Float64}
@@ -135,7 +135,7 @@ def test_code_counts_well_formed_replies_for_p_only() -> None:
 def test_selected_with_its_evidence() -> None:
     rows = table(("seen", 4, 1, CALM), ("always", 5, 0, CALM), ("hard", 1, 1, CALM), ("unread", 4, 1, CALM))
     rows = rows.with_columns(log_psi=pl.when(pl.col("id") != "unread").then("log_psi"))
-    parted = select(rows, SelectConfig(rule=PAPER), seed=0)
+    parted = select(rows, Selection(rule=PAPER), seed=0)
     kept = dict(parted.kept.select("id", "evidence").iter_rows())
     assert sorted(kept) == ["hard", "seen"]
     assert '"admitted_by":"drm"' in kept["hard"]
@@ -157,7 +157,7 @@ def test_laws(counts: list[tuple[int, int, float]], variant: str, seed: int) -> 
     assert sorted(judged["id"]) == sorted(rows["id"])
     shuffled = rows.sample(fraction=1.0, shuffle=True, seed=random.Random(seed).randint(0, 99))
     assert judge(shuffled, config, seed).sort("id").equals(judged.sort("id"))
-    parted = select(rows, SelectConfig(rule=config), seed)
+    parted = select(rows, Selection(rule=config), seed)
     assert sorted([*parted.kept["id"], *parted.dropped["id"]]) == rows["id"].to_list()
 
 

@@ -18,7 +18,7 @@ from filters.select.rules.time_r1 import TimeR1Config
 from filters.select.rules.univg_r1 import UniVGR1Config
 from filters.select.rules.variance import VarianceConfig
 from filters.select.rules.vl_cogito import VLCogitoConfig
-from filters.select.select import SelectConfig, columns_read, control, select
+from filters.select.select import Selection, columns_read, control, select
 
 Seen = dict[str, object]
 
@@ -225,7 +225,7 @@ def test_the_catalogue_is_whole() -> None:
     for name in NAMES:
         assert type(rule(name)) in RULES
     with pytest.raises(ValidationError, match="no quotas"):
-        SelectConfig(rule=rule("mmr1_vas"), quotas=QuotaConfig())
+        Selection(rule=rule("mmr1_vas"), quotas=QuotaConfig())
 
 
 WHOLE = {"mmr1_vas", "rap"}
@@ -262,7 +262,7 @@ def table(rows: list[Seen], prefix: str = "r") -> pl.DataFrame:
     seed=st.integers(0, 3),
 )
 def test_laws(name: str, rows: list[Seen], more: list[Seen], budget: int, seed: int) -> None:
-    config = SelectConfig(rule=rule(name), budget=budget)
+    config = Selection(rule=rule(name), budget=budget)
     candidates = table(rows)
     parted = select(candidates, config, seed)
     kept, dropped = set(parted.kept["id"]), set(parted.dropped["id"])
@@ -286,7 +286,7 @@ def test_laws(name: str, rows: list[Seen], more: list[Seen], budget: int, seed: 
 @settings(max_examples=40)
 @given(rows=st.lists(ROW, max_size=25), budget=st.integers(1, 12), seed=st.integers(0, 3))
 def test_quotas_are_met_and_the_control_has_them_too(name: str, rows: list[Seen], budget: int, seed: int) -> None:
-    config = SelectConfig(rule=rule(name), budget=budget, quotas=QuotaConfig(shares="equal"))
+    config = Selection(rule=rule(name), budget=budget, quotas=QuotaConfig(shares="equal"))
     assert "source" in columns_read(config)
     candidates = table(rows)
     parted = select(candidates, config, seed)

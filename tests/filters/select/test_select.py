@@ -16,7 +16,7 @@ from filters.select.nearness import nearness
 from filters.select.quota import QuotaConfig
 from filters.select.rules.mm_eureka import MMEurekaConfig
 from filters.select.rules.variance import VarianceConfig
-from filters.select.select import SelectConfig, control, select
+from filters.select.select import Selection, control, select
 from schemas.errors import ConfigError, StageError
 
 SCHEMA = {"id": pl.String, "k": pl.Int32, "n": pl.Int32}
@@ -31,7 +31,7 @@ def reasons(dropped: pl.DataFrame) -> dict[str, str]:
 
 
 def test_reasons() -> None:
-    parted = select(rows((0, 8), (8, 8), (4, 8), (1, 8), (None, 8)), SelectConfig(budget=1), seed=0)
+    parted = select(rows((0, 8), (8, 8), (4, 8), (1, 8), (None, 8)), Selection(budget=1), seed=0)
     assert parted.kept["id"].to_list() == ["002"]
     assert parted.kept.row(0, named=True)["value"] == 0.25
     assert parted.kept["evidence"].to_list() == ['{"k":4,"n":8,"value":0.25,"rank":0}']
@@ -45,7 +45,7 @@ def test_reasons() -> None:
 
 def test_an_unmeasured_row_shows_what_is_known_of_it() -> None:
     table = rows((4, 8)).with_columns(score_std=pl.lit(None, pl.Float64), kind=pl.lit("spans"))
-    dropped = select(table, SelectConfig(rule="temporal_r1"), seed=0).dropped
+    dropped = select(table, Selection(rule="temporal_r1"), seed=0).dropped
     assert dropped["reason"].to_list() == ["select:unmeasured"]
     assert json.loads(dropped["evidence"][0]) == {
         "k": 4, "n": 8, "score_std": None, "kind": "spans", "value": None, "rank": None, "budget": 0,
@@ -58,7 +58,7 @@ def test_the_evidence_holds_what_decided() -> None:
         source=pl.Series(["a", "a", "b", "b"]), k_guess=pl.Series([0, 0, 0, 1])
     )
     rule = {"type": "kimi", "drop_trivial": False, "drop_guessed": True}
-    config = SelectConfig.model_validate(
+    config = Selection.model_validate(
         {"rule": rule, "draw": {"how": "top"}, "budget": 2, "quotas": {"shares": "equal"}}
     )
     dropped = {id_: (reason, json.loads(told)) for id_, reason, told in select(table, config, seed=0).dropped.rows()}
@@ -72,15 +72,15 @@ def test_the_evidence_holds_what_decided() -> None:
 
 
 def test_the_window_is_in_counts() -> None:
-    config = SelectConfig(rule=VarianceConfig(min_correct=2, min_wrong=3))
+    config = Selection(rule=VarianceConfig(min_correct=2, min_wrong=3))
     parted = select(rows((1, 8), (2, 8), (5, 8), (6, 8)), config, seed=0)
     assert sorted(parted.kept["id"]) == ["001", "002"]
 
 
 def test_a_share_of_the_candidates_and_no_budget() -> None:
     table = rows(*[(4, 8)] * 10, (0, 8))
-    assert select(table, SelectConfig(budget=0.3), seed=0).kept.height == 3
-    assert select(table, SelectConfig(), seed=0).kept.height == 10
+    assert select(table, Selection(budget=0.3), seed=0).kept.height == 3
+    assert select(table, Selection(), seed=0).kept.height == 10
     assert size(0.1, 30, 30) == 3
     assert size(0.5, 5, 5) == 3
     with pytest.raises(ConfigError, match=r"2\.5"):
@@ -88,14 +88,14 @@ def test_a_share_of_the_candidates_and_no_budget() -> None:
 
 
 def test_best_first() -> None:
-    parted = select(rows((1, 8), (4, 8), (2, 8)), SelectConfig(budget=3), seed=0)
+    parted = select(rows((1, 8), (4, 8), (2, 8)), Selection(budget=3), seed=0)
     assert parted.kept["id"].to_list() == ["001", "002", "000"]
     assert parted.kept["rank"].to_list() == [0, 1, 2]
 
 
 def test_quotas_and_a_control_with_the_same_cells() -> None:
     table = rows(*[(4, 8)] * 6, *[(1, 8)] * 6).with_columns(source=pl.Series(["a"] * 6 + ["b"] * 6))
-    config = SelectConfig(budget=4, quotas=QuotaConfig(shares="equal"))
+    config = Selection(budget=4, quotas=QuotaConfig(shares="equal"))
     parted = select(table, config, seed=0)
     assert parted.kept["source"].value_counts().sort("source")["count"].to_list() == [2, 2]
     # By value alone, 4 of the 6 rows of source a would have been taken: 2 of them lost their place to the quota.
@@ -105,10 +105,10 @@ def test_quotas_and_a_control_with_the_same_cells() -> None:
 
 
 def test_no_candidates() -> None:
-    parted = select(rows(), SelectConfig(), seed=0)
+    parted = select(rows(), Selection(), seed=0)
     assert parted.kept.is_empty()
     assert parted.dropped.is_empty()
-    assert control(rows(), rows(), SelectConfig(), 0).is_empty()
+    assert control(rows(), rows(), Selection(), 0).is_empty()
 
 
 def test_a_weighted_draw_follows_the_values() -> None:
@@ -137,9 +137,9 @@ def test_a_mixture_draws_with_replacement() -> None:
 
 def test_windows_are_exact() -> None:
     table = rows((1, 10), (9, 10), (0, 10), (10, 10), (1, 8), (7, 8), (1, 16), (15, 16))
-    parted = select(table, SelectConfig(rule=MMEurekaConfig()), seed=0)
+    parted = select(table, Selection(rule=MMEurekaConfig()), seed=0)
     assert sorted(parted.kept["id"]) == ["000", "001", "004", "005"]
-    offline = select(table, SelectConfig(rule=MMEurekaConfig(variant="offline")), seed=0)
+    offline = select(table, Selection(rule=MMEurekaConfig(variant="offline")), seed=0)
     assert sorted(offline.kept["id"]) == ["000", "001", "004", "005", "006", "007"]
     assert MMEurekaConfig(low="1/8", high=0.3).model_dump(mode="json")["high"] == "3/10"
     with pytest.raises(ValidationError, match="between 0 and 1"):
@@ -149,7 +149,7 @@ def test_windows_are_exact() -> None:
 @given(st.lists(st.tuples(st.integers(0, 8), st.just(8)), max_size=30), st.integers(1, 20), st.integers(0, 3))
 def test_laws(counts: list[tuple[int, int]], budget: int, seed: int) -> None:
     table = rows(*counts)
-    config = SelectConfig(budget=budget)
+    config = Selection(budget=budget)
     parted = select(table, config, seed)
     assert sorted([*parted.kept["id"], *parted.dropped["id"]]) == table["id"].to_list()
     assert parted.kept.height <= budget
@@ -172,7 +172,7 @@ def test_coverage_takes_one_of_each_crowd() -> None:
     """Two crowds of three. The worthiest two are of one crowd; two seats cover both by the middle row of each."""
     table = rows((8, 16), (7, 16), (6, 16), (3, 16), (2, 16), (1, 16))
     vectors = on_circle(0, 20, 10, 180, 190, 200)
-    parted = select(table, SelectConfig(budget=2, coverage=CoverageConfig(value_weight=0)), 0, vectors)
+    parted = select(table, Selection(budget=2, coverage=CoverageConfig(value_weight=0)), 0, vectors)
     assert parted.kept["id"].to_list() == ["002", "004"]
     assert parted.kept["rank"].to_list() == [2, 4], "rank is by worth alone"
     assert reasons(parted.dropped) == {
@@ -181,19 +181,19 @@ def test_coverage_takes_one_of_each_crowd() -> None:
         "003": "select:budget",
         "005": "select:budget",
     }
-    worth = select(table, SelectConfig(budget=2, coverage=CoverageConfig(value_weight=1)), 0, vectors)
-    assert worth.kept.equals(select(table, SelectConfig(budget=2), 0).kept)
+    worth = select(table, Selection(budget=2, coverage=CoverageConfig(value_weight=1)), 0, vectors)
+    assert worth.kept.equals(select(table, Selection(budget=2), 0).kept)
     assert worth.kept["id"].to_list() == ["000", "001"]
     equal = rows(*[(4, 8)] * 6)
-    tied = select(equal, SelectConfig(budget=3, coverage=CoverageConfig(value_weight=1)), 0, vectors)
-    assert tied.kept.equals(select(equal, SelectConfig(budget=3), 0).kept)
+    tied = select(equal, Selection(budget=3, coverage=CoverageConfig(value_weight=1)), 0, vectors)
+    assert tied.kept.equals(select(equal, Selection(budget=3), 0).kept)
 
 
 def test_coverage_keeps_quotas_and_the_control_has_the_same_cells() -> None:
     table = rows(*[(4, 8)] * 6, *[(1, 8)] * 6).with_columns(source=pl.Series(["a"] * 6 + ["b"] * 6))
     vectors = on_circle(*range(0, 360, 30))
     for method in ("facility_location", "k_center"):
-        config = SelectConfig(budget=4, quotas=QuotaConfig(shares="equal"), coverage=CoverageConfig(method=method))  # type: ignore[arg-type]
+        config = Selection(budget=4, quotas=QuotaConfig(shares="equal"), coverage=CoverageConfig(method=method))  # type: ignore[arg-type]
         parted = select(table, config, 0, vectors)
         assert parted.kept["source"].value_counts().sort("source")["count"].to_list() == [2, 2]
         beside = table.join(control(table, parted.kept, config, seed=0), on="id")
@@ -201,15 +201,15 @@ def test_coverage_keeps_quotas_and_the_control_has_the_same_cells() -> None:
 
 
 def test_coverage_needs_vectors_a_budget_and_no_draw() -> None:
-    config = SelectConfig(budget=1, coverage=CoverageConfig())
+    config = Selection(budget=1, coverage=CoverageConfig())
     with pytest.raises(StageError, match=r"select\.coverage compares vectors, and was given none"):
         select(rows((4, 8)), config, 0)
     with pytest.raises(StageError, match="has no vector for 1 of 2 rows, first 001"):
         select(rows((4, 8), (4, 8)), config, 0, on_circle(0))
     with pytest.raises(ValidationError, match="set a budget"):
-        SelectConfig(coverage=CoverageConfig())
+        Selection(coverage=CoverageConfig())
     with pytest.raises(ValidationError, match=r"set draw\.how to top \(it is weighted\)"):
-        SelectConfig.model_validate({"rule": "kimi", "budget": 2, "coverage": {}})
+        Selection.model_validate({"rule": "kimi", "budget": 2, "coverage": {}})
 
 
 def test_how_near_a_row_is_to_the_nearest_chosen_one() -> None:
