@@ -47,7 +47,6 @@ ELSEWHERE = {
     "pipelines/steps/release_manifest.py": "recipes/ and steps/test_restate.py",
     "pipelines/steps/release_plan.py": "steps/test_release.py",
     "pipelines/steps/selection_places.py": "pipelines/test_unused.py: it refuses what a recipe names in vain",
-    "pipelines/store/allowed_paths.py": "sources/test_sources.py",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
     "pipelines/store/derived_images.py": "road/test_checks_road.py: masked and shuffled images are derived there",
     "pipelines/store/journalled.py": "store/test_journal.py and test_completions.py",
@@ -55,7 +54,6 @@ ELSEWHERE = {
     "pipelines/store/keyed_log.py": "store/test_embeddings.py and test_image_hashes.py are its two logs",
     "pipelines/store/log_writer.py": "store/test_completions.py",
     "pipelines/store/parts.py": "store/test_completions.py",
-    "pipelines/store/read_only_sql.py": "road/test_strangers.py: what SQL of strangers may not do",
     "pipelines/store/step_tables.py": "store/test_current.py and run/test_runner.py",
     "pipelines/store/workspace.py": "run/test_runner.py and flows/test_cli.py",
 }

@@ -105,6 +105,24 @@ def test_a_query_reads_the_build_and_nothing_else(built: Runner, tmp_path: Path)
             run_query(root, sql)
 
 
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("COPY (SELECT 1) TO 'FOLDER/x.csv'", r"holds COPY, and `curate query` only reads"),
+        ("SELECT 1; COPY samples TO 'FOLDER/x.csv'", "holds COPY"),
+        ("EXPORT DATABASE 'FOLDER/x'", "holds EXPORT"),
+        ("EXPLAIN ANALYZE COPY samples TO 'FOLDER/x.csv'", "holds EXPLAIN"),
+        ("ATTACH 'FOLDER/x.db'", "holds ATTACH"),
+        ("SET threads = 1", "holds SET"),
+        ("SELECT * FROM read_text('/etc/hostname')", "The query failed: Permission Error"),
+    ],
+)
+def test_a_query_writes_nothing_and_opens_no_file(built: Runner, tmp_path: Path, sql: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_query(built.build.workspace.root, sql.replace("FOLDER", str(tmp_path)))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_list_of_tables_is_shown_whole(built: Runner) -> None:
     root = built.build.workspace.root
     shown = run_query(root, "SHOW TABLES") + run_query(root, "SELECT unnest(range(1000, 1100))")
