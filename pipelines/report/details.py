@@ -82,28 +82,29 @@ def _grouped(table: pl.LazyFrame, ids: pl.DataFrame) -> pl.DataFrame:
 
 def _of_samples(origin: Origin, ids: pl.Series) -> pl.DataFrame:
     """What there is once for each sample: from the build, or of a release alone from its own rows."""
-    known = origin.table("ingest")
-    tables = [_ingested(known, ids)] if known is not None else [_released(t, ids) for _, t in origin.configs()]
+    known = origin.rows("sample", *_ASKED, "caption", of=ids)
+    tables = [_asked(known)] if known is not None else [_released(t, ids) for _, t in origin.configs()]
     if not tables:
         return ids.to_frame()
     few = pl.col("options").list.head(OPTIONS).list.eval(pl.element().str.head(LENGTHS["option"]))
     short = (cut("question", LENGTHS["question"]), cut("answer", LENGTHS["answer"]), few)
     found = [t.with_columns(short).collect(engine="streaming") for t in tables]
-    facts = pl.concat(found, how="diagonal_relaxed").unique("id", keep="first", maintain_order=True)
-    if (captions := origin.table("caption")) is not None:
-        told = _of(captions, ids, "id").select("id", cut("caption", LENGTHS["caption"]))
-        facts = facts.join(told.collect(engine="streaming"), on="id", how="left")
-    return facts
+    return pl.concat(found, how="diagonal_relaxed").unique("id", keep="first", maintain_order=True)
 
 
-def _ingested(table: pl.LazyFrame, ids: pl.Series) -> pl.LazyFrame:
-    """What ingest says of samples; pictures are named by their hashes."""
+_ASKED = ("question", "options", "answer", "verifier", "source", "media")
+
+
+def _asked(table: pl.LazyFrame) -> pl.LazyFrame:
+    """What a build says of its samples; images are named by their hashes."""
     answer, source = pl.col("answer").struct, pl.col("source").struct
     item = pl.element().struct
-    return _of(table, ids, "id").select(
+    caption = [cut("caption", LENGTHS["caption"])] if "caption" in table.collect_schema() else []
+    return table.select(
         "id",
         "question",
         "options",
+        *caption,
         answer=answer.field("raw"),
         kind=answer.field("kind"),
         verifier=pl.col("verifier").struct.field("id"),
@@ -134,9 +135,7 @@ def _released(table: pl.LazyFrame, ids: pl.Series) -> pl.LazyFrame:
 
 def _parts(origin: Origin, ids: pl.Series) -> dict[str, pl.LazyFrame]:
     """What there may be several of for each sample: tables with `sample_id`."""
-    drops = _of(origin.dropped(), ids).select(
-        "sample_id", "stage", "reason", "id", cut("evidence", LENGTHS["evidence"])
-    )
+    drops = _of(origin.dropped(), ids).select("sample_id", "step", "reason", "id", cut("evidence", LENGTHS["evidence"]))
     found = {"drops": drops, "measures": _measures(origin, ids), "traces": _traces(origin, ids)}
     found |= {"rollouts": _rollouts(origin, ids), "checks": _checks(origin, ids)}
     return {name: table for name, table in found.items() if table is not None}
@@ -145,53 +144,53 @@ def _parts(origin: Origin, ids: pl.Series) -> dict[str, pl.LazyFrame]:
 def _measures(origin: Origin, ids: pl.Series) -> pl.LazyFrame | None:
     columns = ("model", "k", "n")
     low, high = wilson(1.96)
-    table = origin.table("difficulty", "measures")
-    if table is None:
-        tables = [t.select("id", *columns) for _, t in origin.configs()]
-        if not tables:
-            return None
-        table = pl.concat(tables).filter(pl.col("n").is_not_null()).unique(maintain_order=True)
+    tables = [t.select("id", *columns) for t in origin.tables("difficulty")]
+    if not tables:
+        tables = [t.select("id", *columns) for _, t in origin.configs() if set(columns) <= set(t.collect_schema())]
+    if not tables:
+        return None
+    table = pl.concat(tables).filter(pl.col("n").is_not_null()).unique(maintain_order=True)
     return _of(table, ids, "id").select(
         "model", "k", "n", sample_id="id", low=low.fill_nan(None).round(3), high=high.fill_nan(None).round(3)
     )
 
 
+_REPLY = ("text", "model", "index", "final", "tokens", "finish_reason", "correct", "tier", "explanation")
+
+
+def _replies(origin: Origin, unit: str, ids: pl.Series) -> pl.LazyFrame | None:
+    """The replies of a unit with their verdicts, without what no step gave."""
+    table = origin.rows(unit, *_REPLY, "reasoning", of=ids, made="reasoning")
+    if table is None or "explanation" not in table.collect_schema():
+        return table
+    return table.with_columns(cut("explanation", LENGTHS["option"]))
+
+
 def _traces(origin: Origin, ids: pl.Series) -> pl.LazyFrame | None:
-    """Every trace with its verdict; of a release alone, those that are trained on."""
-    said = origin.table("distill")
-    if said is None:
-        sft = origin.config("sft")
-        if sft is None:
-            return None
+    """Every trace with its verdict and, where a step rewrote it, its words since; of a release alone, those trained on."""
+    table = _replies(origin, "trace", ids)
+    if table is None:
         text = pl.col("completion").list.first().struct.field("content")
-        return (
-            _of(sft, ids, "id").select("index", sample_id="id", text=text).with_columns(cut("text", LENGTHS["trace"]))
-        )
-    table = _of(said, ids).select("id", "sample_id", "index", "final", "tokens", "finish_reason", text="reasoning")
-    if (verdicts := origin.table("verify")) is not None:
-        told = _of(verdicts, ids).select("id", "correct", "tier", cut("explanation", LENGTHS["option"]))
-        table = table.join(told, on="id", how="left")
-    if (mended := origin.table("rewrite")) is not None:
-        own = mended.select("id", rewritten="reasoning").with_columns(cut("rewritten", LENGTHS["trace"]))
-        table = table.join(own, on="id", how="left")
-    return table.with_columns(cut("text", LENGTHS["trace"]), cut("final", LENGTHS["rollout"]))
+        tables = [_of(t, ids, "id").select("index", sample_id="id", text=text) for t in origin.holding("completions")]
+        return pl.concat(tables).with_columns(cut("text", LENGTHS["trace"])) if tables else None
+    known = table.collect_schema()
+    words = {"text": pl.coalesce(name for name in ("made", "reasoning", "text") if name in known)}
+    if "made" in known:
+        words["rewritten"] = pl.when(pl.col("reasoning").ne_missing(pl.col("made"))).then("reasoning")
+    lengths = {"text": "trace", "rewritten": "trace", "final": "rollout"}
+    rows = table.with_columns(**words)
+    short = [cut(name, LENGTHS[size]) for name, size in lengths.items() if name in rows.collect_schema()]
+    return rows.drop("reasoning", "made", "model", strict=False).with_columns(short)
 
 
 def _rollouts(origin: Origin, ids: pl.Series) -> pl.LazyFrame | None:
-    said, scores = origin.table("rollouts"), origin.table("score")
-    if said is None:
+    table = _replies(origin, "rollout", ids)
+    if table is None:
         return None
-    table = _of(said, ids).filter(pl.col("index") < ROLLOUTS)
-    table = table.select("id", "sample_id", "model", "index", "finish_reason", "tokens", "text")
-    if scores is not None:
-        told = _of(scores, ids).select("id", "correct", "tier", cut("explanation", LENGTHS["option"]))
-        table = table.join(told, on="id", how="left")
-        if (judged := origin.table("judge_rollouts")) is not None:
-            own = judged.select("id", judged="correct")
-            table = table.join(own, on="id", how="left").with_columns(correct=pl.coalesce("correct", "judged"))
-    return table.with_columns(cut("text", LENGTHS["rollout"]))
+    shown = table.filter(pl.col("index") < ROLLOUTS).drop("reasoning", "made", "final", strict=False)
+    return shown.with_columns(cut("text", LENGTHS["rollout"]))
 
 
 def _checks(origin: Origin, ids: pl.Series) -> pl.LazyFrame | None:
-    table = origin.table("checks", "results")
-    return None if table is None else _of(table, ids, "id").select("check", "model", "k", "n", sample_id="id")
+    tables = [t.select("check", "model", "k", "n", sample_id="id") for t in origin.tables("checks", "results")]
+    return _of(pl.concat(tables), ids) if tables else None

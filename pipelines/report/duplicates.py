@@ -1,4 +1,4 @@
-"""Twins side by side: what deduplication dropped, and the row that it kept instead."""
+"""Duplicates side by side: what deduplication dropped, and the row that it kept instead."""
 
 import polars as pl
 
@@ -7,11 +7,12 @@ from pipelines.report.origin import Origin
 from schemas.ids import chance
 
 
-def twins(origin: Origin, limit: int) -> pl.DataFrame:
-    """`id, kept, reason, evidence`: at most `limit` dropped rows with their partners, levels taking turns, by chance."""
-    lost = origin.dropped().filter((pl.col("stage") == "dedup") & (pl.col("unit") == origin.sample))
-    pairs = lost.select("id", "reason", "evidence", kept=pl.col("evidence").str.json_path_match("$.kept"))
+def duplicates(origin: Origin, limit: int) -> pl.DataFrame:
+    """`id, kept, step, reason, evidence`: at most `limit` drops with what was kept, levels taking turns, by chance."""
+    steps = [step["step"] for step in origin.manifest["steps"] if step["type"] == "dedup"]
+    lost = origin.dropped().filter(pl.col("step").is_in(steps))
+    pairs = lost.select("id", "step", "reason", "evidence", kept=pl.col("evidence").str.json_path_match("$.kept"))
     rows = pairs.drop_nulls("kept").collect()
     turn = pl.col("draw").rank("ordinal").over("reason")
     ordered = rows.with_columns(draw=chance(SEED, rows["id"])).with_columns(turn=turn).sort("turn", "reason")
-    return ordered.head(limit).select("id", "kept", "reason", "evidence")
+    return ordered.head(limit).select("id", "kept", "step", "reason", "evidence")

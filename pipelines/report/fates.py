@@ -16,26 +16,27 @@ FATES = pl.Schema(
         "n": pl.Int32(),
     }
 )
-"""`outcome` is a split or `dropped`; `drops` are lines of `stage reason`, of the sample and of its parts, sorted."""
+"""`outcome` is a config or `dropped`; `drops` are lines of `step reason`, of the sample and of its parts, sorted."""
 
 NOT_MEASURED = "not measured"
 UNKNOWN = "unknown"
 DROPPED = "dropped"
-_BESIDE = ("preference", "control", "unfiltered")
-"""Configs whose samples stand in others too."""
+_BESIDE = ("control", "unfiltered")
+"""Configs whose samples are in others too, as those of pairs are."""
 
 
 def fates(origin: Origin) -> pl.DataFrame:
     """One row (schema `FATES`) for each sample that came in, sorted by id.
 
-    A sample stands in a split of the release, or a stage dropped it; a sample in a split may have lost traces, captions
-    or rollouts, whose reasons it has too.
+    A sample is in a config of the release, or a step dropped it; one in a config may have lost traces or rollouts, whose
+    reasons it has too.
     """
     drops = origin.dropped()
-    own = drops.filter(pl.col("unit") == origin.sample).select("id", outcome=pl.lit(DROPPED))
-    sides = [t.select("id", outcome=pl.lit(name)) for name, t in origin.configs() if name not in _BESIDE]
+    own = drops.filter(pl.col("unit") == "sample").select("id", outcome=pl.lit(DROPPED))
+    beside = {*_BESIDE, *(name for name, facts in origin.manifest["configs"].items() if facts["holds"] == "pairs")}
+    sides = [t.select("id", outcome=pl.lit(name)) for name, t in origin.configs() if name not in beside]
     ends = pl.concat([own, *sides]).unique("id", keep="first", maintain_order=True)
-    line = pl.concat_str("stage", pl.lit(" "), "reason")
+    line = pl.concat_str("step", pl.lit(" "), "reason")
     lines = drops.group_by(id="sample_id").agg(drops=line.unique().sort().str.join("\n"))
     rows = ends.join(lines, on="id", how="left").join(_facts(origin), on="id", how="left")
     told = rows.with_columns(
@@ -60,12 +61,13 @@ def census(rows: pl.DataFrame) -> pl.DataFrame:
 def _facts(origin: Origin) -> pl.LazyFrame:
     """`id, source, k, n` of every sample of which the release or the build knows them."""
     tables = [t.select("id", source="dataset", k="k", n="n") for _, t in origin.configs()]
-    drops = origin.dropped().filter(pl.col("stage") == "ingest")
+    drops = origin.dropped().filter(pl.col("step") == "ingest")
     lost = drops.select("id", source=pl.col("evidence").str.json_path_match("$.source"))
     found = [*tables, lost]
-    if (samples := origin.table("ingest")) is not None:
-        named = samples.select("id", source=pl.col("source").struct.field("dataset"))
-        measured = origin.table("difficulty")
-        own = named if measured is None else named.join(measured.select("id", "k", "n"), on="id", how="left")
-        found.insert(0, own)
+    if (samples := origin.rows("sample", "source", *MEASURED)) is not None:
+        counts = {name: name for name in MEASURED if name in samples.collect_schema()}
+        found.insert(0, samples.select("id", source=pl.col("source").struct.field("dataset"), **counts))
     return pl.concat(found, how="diagonal_relaxed").unique("id", keep="first", maintain_order=True)
+
+
+MEASURED = ("k", "n")

@@ -8,6 +8,7 @@ from filters.select.bands import difficulty_band
 from filters.select.comparison import SETS
 from pipelines.report.origin import Origin
 
+MEASURES = ("tokens", "characters")
 PER_OCTAVE = 2
 """Bins for each doubling of a length."""
 
@@ -23,17 +24,18 @@ def pass_rates(origin: Origin) -> pl.DataFrame:
 def lengths(origin: Origin) -> pl.DataFrame:
     """`what, part, low, high, rows`: histograms of lengths, in bins that double every second step; `low` = 0 is empty.
 
-    Questions and captions in characters, traces in tokens, parted into kept and dropped, rollouts in tokens, parted into
-    right, wrong and not scored. Of a release alone, the characters of prompts and completions.
+    Questions and captions in characters; traces, split into kept and dropped, and rollouts, split into
+    right, wrong and not scored, in tokens, or in characters where they came without a count. Of a release alone, the
+    characters of prompts and completions.
     """
     found = [
         _histogram(what, table)
         for what, table in (
             ("question, characters", _questions(origin)),
             ("caption, characters", _captions(origin)),
-            ("trace, tokens", _traces(origin)),
+            *((f"trace, {measure}", _traces(origin, measure)) for measure in MEASURES),
             ("completion, characters", _completions(origin)),
-            ("rollout, tokens", _rollouts(origin)),
+            *((f"rollout, {measure}", _rollouts(origin, measure)) for measure in MEASURES),
         )
         if table is not None
     ]
@@ -44,21 +46,21 @@ def lengths(origin: Origin) -> pl.DataFrame:
 
 
 def vision_gain(origin: Origin) -> pl.DataFrame:
-    """`k, n, k_text, n_text, samples`: right answers with the picture against right answers to the text alone.
+    """`k, n, k_text, n_text, samples`: right answers with the image against right answers to the text alone.
 
-    No rows where the build has no `checks` tables.
+    No rows where no step of the build checked that.
     """
     schema = dict.fromkeys(("k", "n", "k_text", "n_text", "samples"), pl.Int64)
-    table = origin.table("checks")
-    if table is None or not {"k", "n", "k_text", "n_text"} <= set(table.collect_schema()):
-        return pl.DataFrame(schema=schema)
     keys = ("k", "n", "k_text", "n_text")
+    table = origin.rows("sample", *keys)
+    if table is None or not set(keys) <= set(table.collect_schema()):
+        return pl.DataFrame(schema=schema)
     known = table.filter((pl.col("n") > 0) & (pl.col("n_text") > 0))
     return known.group_by(keys).len("samples").sort(keys).collect().cast(schema)  # type: ignore[arg-type]
 
 
 def mean_gain(counts: pl.DataFrame) -> float | None:
-    """The mean of k/n - k_text/n_text over samples: what the picture is worth. None where nothing was counted."""
+    """The mean of k/n - k_text/n_text over samples: what the image is worth. None where nothing was counted."""
     if not counts.height:
         return None
     gain = (pl.col("k") / pl.col("n") - pl.col("k_text") / pl.col("n_text")) * pl.col("samples")
@@ -88,7 +90,7 @@ def _edge(at: int) -> float:
 
 
 def _questions(origin: Origin) -> pl.LazyFrame | None:
-    table = origin.table("ingest")
+    table = origin.rows("sample", "question")
     if table is not None:
         return table.select(length=pl.col("question").str.len_chars(), part=pl.lit("all"))
     found = [t for name, t in origin.configs() if name in ("unfiltered", "holdout")] or [t for _, t in origin.configs()]
@@ -98,33 +100,40 @@ def _questions(origin: Origin) -> pl.LazyFrame | None:
 
 
 def _captions(origin: Origin) -> pl.LazyFrame | None:
-    table = origin.table("caption")
-    return None if table is None else table.select(length=pl.col("caption").str.len_chars(), part=pl.lit("all"))
+    table = origin.rows("sample", "caption")
+    if table is None or "caption" not in table.collect_schema():
+        return None
+    return table.select(length=pl.col("caption").str.len_chars(), part=pl.lit("all"))
 
 
-def _traces(origin: Origin) -> pl.LazyFrame | None:
-    table = origin.table("distill")
+def _traces(origin: Origin, measure: str) -> pl.LazyFrame | None:
+    table = origin.rows("trace", "tokens", "text")
     if table is None:
         return None
-    of_traces = pl.col("unit").is_in(["trace", "traces", "verdicts", "answers"])
-    lost = origin.dropped().filter(of_traces).select("id", gone=pl.lit(True))
-    told = table.select("id", length="tokens").join(lost.unique("id"), on="id", how="left")
-    return told.select("length", part=pl.when(pl.col("gone")).then(pl.lit("dropped")).otherwise(pl.lit("kept")))
+    lost = origin.dropped().filter(pl.col("unit") == "trace").select("id", gone=pl.lit(True))
+    rows = table.select("id", length=_length(measure)).join(lost.unique("id"), on="id", how="left")
+    return rows.select("length", part=pl.when(pl.col("gone")).then(pl.lit("dropped")).otherwise(pl.lit("kept")))
 
 
 def _completions(origin: Origin) -> pl.LazyFrame | None:
-    table = origin.config("sft")
     text = pl.col("completion").list.first().struct.field("content")
-    return None if table is None else table.select(length=text.str.len_chars(), part=pl.lit("in the release"))
+    tables = [
+        t.select(length=text.str.len_chars(), part=pl.lit("in the release")) for t in origin.holding("completions")
+    ]
+    return pl.concat(tables) if tables else None
 
 
-def _rollouts(origin: Origin) -> pl.LazyFrame | None:
-    table = origin.table("score")
-    if table is None:
+def _rollouts(origin: Origin, measure: str) -> pl.LazyFrame | None:
+    table = origin.rows("rollout", "tokens", "text", "correct")
+    if table is None or "correct" not in table.collect_schema():
         return None
     right = pl.col("correct")
-    if (judged := origin.table("judge_rollouts")) is not None:
-        table = table.join(judged.select("id", judged="correct"), on="id", how="left")
-        right = pl.coalesce("correct", "judged")
     part = pl.when(right).then(pl.lit("right")).when(~right).then(pl.lit("wrong")).otherwise(pl.lit("not scored"))
-    return table.select(length="tokens", part=part)
+    return table.select(length=_length(measure), part=part)
+
+
+def _length(measure: str) -> pl.Expr:
+    """Tokens, or the characters of replies whose tokens nobody counted."""
+    if measure == "tokens":
+        return pl.col("tokens")
+    return pl.when(pl.col("tokens").is_null()).then(pl.col("text").str.len_chars())

@@ -12,12 +12,10 @@ from filters.select.bands import BandConfig
 from pipelines.release.configs import configs_in
 from pipelines.release.manifest import read_manifest
 from pipelines.release.versions import find_release
-from pipelines.report.steps import as_stages, rows_of, same_build
+from pipelines.report.steps import rows_of, same_build, tables_of
 from pipelines.store.media import MediaStore
-from pipelines.store.workspace import Workspace, read_json
+from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
-
-_RECORD = ("stage", "unit", "rows_in", "kept", "dropped")
 
 
 @dataclass(frozen=True)
@@ -47,24 +45,26 @@ class Origin:
     @property
     def bands(self) -> BandConfig:
         """The recipe's bands of difficulty."""
-        recipe = self.manifest["recipe"]
-        sections = [section for step in recipe.get("steps", ()) for type_, section in step.items() if type_ == "select"]
-        select = sections[0] if sections else recipe.get("select")
-        return BandConfig.model_validate((select or {}).get("bands") or {})
+        steps = self.manifest["recipe"]["steps"]
+        selections = [section for step in steps for type_, section in step.items() if type_ == "select"]
+        return BandConfig.model_validate((selections[0] if selections else {}).get("bands") or {})
 
     @property
     def media(self) -> MediaStore:
         return MediaStore(self.workspace.media)
 
-    def table(self, stage: str, table: str = "kept") -> pl.LazyFrame | None:
-        """A table of the build; None where the recipe left the stage out or the tables are gone."""
-        if "steps" in self.manifest:
-            return rows_of(self.manifest, self.build, stage) if self.build is not None else None
-        path = self.build and self.build / stage / f"{table}.parquet"
-        return pl.scan_parquet(path) if path and path.is_file() else None
+    def rows(
+        self, unit: str, *columns: str, of: pl.Series | None = None, made: str | None = None
+    ) -> pl.LazyFrame | None:
+        """`id, sample_id` and columns of the rows of a unit that the build made (`pipelines.report.steps.rows_of`)."""
+        return None if self.build is None else rows_of(self.manifest, self.build, unit, columns, of, made)
+
+    def tables(self, type_: str, table: str | None = None) -> list[pl.LazyFrame]:
+        """What the steps of a type wrote, or the table that each keeps beside its rows."""
+        return [] if self.build is None else tables_of(self.manifest, self.build, type_, table)
 
     def config(self, name: str) -> pl.LazyFrame | None:
-        """A config of the release, read without its pictures unless they are asked for; None where it has none."""
+        """A config of the release, read without its images unless they are asked for; None where it has none."""
         found = sorted((self.release / name).glob("*.parquet"))
         return pl.scan_parquet(found) if found else None
 
@@ -72,20 +72,14 @@ class Origin:
         """Every config of the release that has a table."""
         return [(name, table) for name in configs_in(self.release) if (table := self.config(name)) is not None]
 
+    def holding(self, holds: str) -> list[pl.LazyFrame]:
+        """The configs of the release that hold `prompts`, `completions` or `pairs`."""
+        known = self.manifest["configs"]
+        return [table for name, table in self.configs() if known.get(name, {}).get("holds") == holds]
+
     def dropped(self) -> pl.LazyFrame:
-        """Every row that a stage dropped: `stage, unit, id, sample_id, reason, evidence`."""
-        table = pl.scan_parquet(self.release / "dropped.parquet")
-        return table.rename({"step": "stage"}) if "steps" in self.manifest else table
-
-    @property
-    def sample(self) -> str:
-        """What the unit of samples is called in `dropped`."""
-        return "sample" if "steps" in self.manifest else "samples"
-
-    @property
-    def stages(self) -> list[dict[str, Any]]:
-        """The funnel: `stage, unit, rows_in, kept, dropped` of each."""
-        return as_stages(self.manifest["steps"]) if "steps" in self.manifest else list(self.manifest["stages"])
+        """Every row that a step dropped: `step, unit, id, sample_id, reason, evidence`."""
+        return pl.scan_parquet(self.release / "dropped.parquet")
 
 
 def find_origin(name: str, workspace: Path) -> Origin:
@@ -94,16 +88,15 @@ def find_origin(name: str, workspace: Path) -> Origin:
     Raises ConfigError where there is none, or where it is not whole.
     """
     release = find_release(_recipe_name(name), workspace).resolve()
-    manifest = read_manifest(release, "statistics")
-    if "steps" not in manifest:
-        manifest = read_manifest(release, "stages", "statistics")
+    manifest = read_manifest(release, "statistics", "steps", "configs")
     if not (release / "dropped.parquet").is_file():
         raise ConfigError(
             f"{release} has no dropped.parquet, so its report cannot say what was dropped. Copy it whole."
         )
     beside = release.parents[2] if release.parent.parent.name == "releases" else workspace
     home = Workspace(beside)
-    return Origin(release, manifest, home, _build_of(manifest, home))
+    folder = home.build(manifest["name"])
+    return Origin(release, manifest, home, folder if same_build(manifest, folder) else None)
 
 
 def _recipe_name(name: str) -> str:
@@ -116,22 +109,5 @@ def _recipe_name(name: str) -> str:
         cause = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{path} cannot be read as a recipe: {cause}.") from error
     if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
-        raise ConfigError(f"{path} is no recipe: it has no 'name'.")
+        raise ConfigError(f"{path} is not a recipe: 'name' is missing.")
     return str(recipe["name"])
-
-
-def _build_of(manifest: Mapping[str, Any], workspace: Workspace) -> Path | None:
-    """The build's folder, if each of its stages has its table and wrote down the same counts as the manifest did."""
-    folder = workspace.build(manifest["name"])
-    if "steps" in manifest:
-        return folder if same_build(manifest, folder) else None
-    for stage in manifest["stages"]:
-        found = folder / stage["stage"]
-        record = read_json(found / "stage.json")
-        if record is None or any(record[fact] != stage[fact] for fact in _RECORD):
-            return None
-        if not (found / "kept.parquet").is_file():
-            return None
-        if stage["stage"] == "release" and record["notes"]["release"] != manifest["version"]:
-            return None
-    return folder

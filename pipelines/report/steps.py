@@ -1,8 +1,8 @@
-"""The tables of a build of steps, by what the report wants of them: a step is found by its type and the unit of its rows."""
+"""The tables of a build of steps, as the report reads them: the rows of a unit, dropped or not, with current values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
@@ -11,67 +11,78 @@ from pipelines.store.workspace import read_json
 _FACTS = ("unit", "in", "kept", "dropped")
 
 
-class _Wanted(NamedTuple):
-    unit: str
-    type: str | None
-    """None: the steps that make the rows."""
+def rows_of(
+    manifest: Mapping[str, Any],
+    build: Path,
+    unit: str,
+    columns: Sequence[str],
+    of: pl.Series | None = None,
+    made: str | None = None,
+) -> pl.LazyFrame | None:
+    """`id, sample_id` and those of the columns that there are of every row of a unit, or of the samples `of`.
 
-
-WANTED = {
-    "ingest": _Wanted("sample", "ingest"),
-    "caption": _Wanted("sample", "caption"),
-    "difficulty": _Wanted("sample", "difficulty"),
-    "distill": _Wanted("trace", None),
-    "verify": _Wanted("trace", "verify"),
-    "rollouts": _Wanted("rollout", None),
-    "score": _Wanted("rollout", "verify"),
-}
-"""What holds samples, captions, difficulties, traces and their verdicts, rollouts and theirs."""
-
-
-_REPLIES = {"verify": "distill", "score": "rollouts"}
-"""Verdicts, by what they are of: its sample and its length are known there."""
-
-
-def rows_of(manifest: Mapping[str, Any], build: Path, name: str) -> pl.LazyFrame | None:
-    """The rows that the steps of a kind wrote, each row as the last of them wrote it; None where there is no such step."""
-    wanted = WANTED.get(name)
-    found = [] if wanted is None else [path for step in _steps(manifest, wanted) for path in _parts(build, step)]
-    if not found:
+    A row has the value that the last step wrote for it; of the column `made` also, as `made`, the one that it was made
+    with. None where no step made such rows.
+    """
+    tables = _tables(manifest, build, unit)
+    makers = {name: table for name, table in tables.items() if "parent_id" in table.collect_schema()}
+    if not makers:
         return None
-    tables = [pl.scan_parquet(path, glob=False) for path in found]
-    if name == "caption" and any("caption" not in table.collect_schema() for table in tables):
-        return None
-    rows = pl.concat(tables, how="diagonal_relaxed").unique("id", keep="last", maintain_order=True)
-    replies = rows_of(manifest, build, _REPLIES[name]) if name in _REPLIES else None
-    return rows if replies is None else rows.join(replies.select("id", "sample_id", "tokens"), on="id", how="left")
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for column in columns:
+        if givers := tuple(name for name, table in tables.items() if column in table.collect_schema()):
+            groups.setdefault(givers, []).append(column)
+    born = groups.pop(tuple(makers), [])  # a join may hold its right side, so these come with the rows
+    first = [pl.col(made).alias("made")] if made and all(made in t.collect_schema() for t in makers.values()) else []
+    rows = pl.concat([table.select("id", "sample_id", *born, *first) for table in makers.values()])
+    if of is not None:
+        rows = rows.filter(pl.col("sample_id").is_in(of.implode()))
+        if groups:
+            rows = rows.collect(engine="streaming").lazy()
+    for givers, named in groups.items():
+        values = pl.concat([tables[giver].select("id", *named) for giver in givers], how="vertical_relaxed")
+        if of is not None:
+            ids = rows.select("id").collect()["id"]
+            values = values.filter(pl.col("id").is_in(ids.implode()))
+        last = values if len(givers) == 1 else values.unique("id", keep="last", maintain_order=True)
+        rows = rows.join(last, on="id", how="left", maintain_order="left")
+    return rows
 
 
-def _steps(manifest: Mapping[str, Any], wanted: _Wanted) -> Iterator[str]:
-    for step in manifest["steps"]:
-        made = wanted.type is None and step["of"] != step["unit"]
-        if step["unit"] == wanted.unit and (made or step["type"] == wanted.type):
-            yield step["step"]
+def tables_of(manifest: Mapping[str, Any], build: Path, type_: str, table: str | None = None) -> list[pl.LazyFrame]:
+    """The rows that each step of a type wrote, or a table that each of them keeps beside its rows."""
+    steps = [step for step in manifest["steps"] if step["type"] == type_]
+    if table is not None:
+        paths = [build / step["step"] / f"{table}.parquet" for step in steps]
+        return [pl.scan_parquet(path, glob=False) for path in paths if path.is_file()]
+    return [found for step in steps if (found := _scan(build, step["step"])) is not None]
 
 
-def _parts(build: Path, step: str) -> list[Path]:
-    return sorted((build / step).glob("rows-*.parquet"))
+def _tables(manifest: Mapping[str, Any], build: Path, unit: str) -> dict[str, pl.LazyFrame]:
+    """The rows of each step that made or gave columns to a unit, in their order."""
+    names = [step["step"] for step in manifest["steps"] if step["unit"] == unit]
+    return {name: table for name in names if (table := _scan(build, name)) is not None}
 
 
-def as_stages(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The funnel of steps, as the page reads it."""
-    facts = {"stage": "step", "unit": "unit", "rows_in": "in", "kept": "kept", "dropped": "dropped", "notes": "notes"}
-    return [{name: step.get(fact) for name, fact in facts.items()} for step in steps]
+def _scan(build: Path, step: str) -> pl.LazyFrame | None:
+    found = sorted((build / step).glob("rows-*.parquet"))
+    return pl.concat([pl.scan_parquet(path, glob=False) for path in found]) if found else None
 
 
 def same_build(manifest: Mapping[str, Any], folder: Path) -> bool:
-    """Whether the build in a folder has the steps of the manifest, with the same counts."""
+    """Whether the build in a folder has the steps of the manifest, with the same counts, and all their tables."""
     record = read_json(folder / "build.json")
     steps = record.get("steps") if isinstance(record, dict) else None
     if not isinstance(steps, dict):
         return False
-    others = (step for step in manifest["steps"] if step["type"] != "release")  # whose record is of a later moment
-    return all(
+    others = [step for step in manifest["steps"] if step["type"] != "release"]  # whose record is of a later moment
+    same = all(
         step["step"] in steps and all(steps[step["step"]].get(fact) == step.get(fact) for fact in _FACTS)
         for step in others
+    )
+    return same and all(
+        (folder / step["step"] / name).is_file()
+        for step in others
+        for part in steps[step["step"]]["buckets"].values()
+        for name in part["files"]
     )

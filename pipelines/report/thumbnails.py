@@ -10,6 +10,7 @@ import polars as pl
 from PIL import Image
 
 from pipelines.ingest.image_file import decoding
+from pipelines.release.configs import configs_in
 from pipelines.report.origin import Origin
 from pipelines.store.media import MediaStore
 from schemas.errors import StoreError
@@ -66,8 +67,8 @@ def inside(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
     import pyarrow.parquet as pq
 
     wanted, longest = set(shown), side(len(shown))
-    for folder in sorted(p for p in origin.release.iterdir() if p.is_dir()):
-        for path in sorted(folder.glob("*.parquet")):
+    for config in configs_in(origin.release):
+        for path in sorted((origin.release / config).glob("*.parquet")):
             for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["images"]):
                 flat = pl.from_arrow(batch.column(0).flatten())
                 assert isinstance(flat, pl.Series)

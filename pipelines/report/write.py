@@ -10,7 +10,7 @@ import polars as pl
 from pipelines.report import charts, figures
 from pipelines.report.choice import choose
 from pipelines.report.details import samples
-from pipelines.report.duplicates import twins
+from pipelines.report.duplicates import duplicates
 from pipelines.report.fates import NOT_MEASURED, band_names, census, fates
 from pipelines.report.origin import Origin
 from pipelines.report.page import packed, write_page
@@ -24,6 +24,8 @@ CHUNK = 16
 """Samples that the page unpacks at a time."""
 _QUESTION = 120
 """Characters of a question by which it can be searched."""
+_STEP = ("step", "type", "unit", "in", "kept", "dropped")
+"""What the page says of a step."""
 _READ_AT_A_TIME = 2_000
 """Samples whose texts are in memory at a time."""
 
@@ -64,7 +66,7 @@ def _check_target(target: Path) -> None:
 
 def _write(origin: Origin, target: Path, shown: int) -> dict[str, int]:
     rows = fates(origin)
-    pairs = twins(origin, max(1, shown // 10))
+    pairs = duplicates(origin, max(1, shown // 10))
     chosen = choose(rows, shown, pl.concat([pairs["id"], pairs["kept"]]))
     summary = summarize(origin, rows, chosen, pairs)
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -91,7 +93,7 @@ def summarize(origin: Origin, rows: pl.DataFrame, chosen: pl.DataFrame, pairs: p
         "sources": [{k: s.get(k) for k in ("name", "license", "url")} for s in manifest["recipe"].get("sources", ())],
         "models": [{"name": name, "model": m["model"]} for name, m in manifest.get("models", {}).items()],
         "loss": origin.loss,
-        "stages": origin.stages,
+        "steps": [{name: step[name] for name in _STEP} for step in manifest["steps"]],
         "configs": {name: facts["rows"] for name, facts in manifest["statistics"]["configs"].items()},
         "samples": rows.height,
         "shown": chosen.height,
@@ -101,7 +103,7 @@ def summarize(origin: Origin, rows: pl.DataFrame, chosen: pl.DataFrame, pairs: p
         "charts": specs,
         "gain": figures.mean_gain(gain),
         "selection": selection.filter(pl.col("value").is_null()).drop("value").to_dicts(),
-        "twins": placed.rename({"id": "dropped"}).to_dicts(),
+        "duplicates": placed.rename({"id": "dropped"}).to_dicts(),
     }
 
 

@@ -51,20 +51,20 @@ function overview() {
 }
 
 function funnel() {
-  const rows = summary.stages.map((stage) => {
-    const lost = Object.values(stage.dropped).reduce((a, b) => a + b, 0);
-    const share = (part) => ({ width: `${stage.rows_in ? (100 * part) / stage.rows_in : 0}%` });
-    const reasons = Object.entries(stage.dropped).map(([reason, count]) =>
-      h("button", { class_: "chip", type: "button", title: "Show these samples", on: { click: () => only({ stage: stage.stage, reason }) } },
+  const rows = summary.steps.map((step) => {
+    const lost = Object.values(step.dropped).reduce((a, b) => a + b, 0);
+    const share = (part) => ({ width: `${step.in ? (100 * part) / step.in : 0}%` });
+    const reasons = Object.entries(step.dropped).map(([reason, count]) =>
+      h("button", { class_: "chip", type: "button", title: "Show these samples", on: { click: () => only({ step: step.step, reason }) } },
         `${reason} ${number(count)}`));
-    return h("tr", { "data-stage": stage.stage },
-      h("td", {}, stage.stage), h("td", { class_: "soft" }, stage.unit), h("td", { class_: "num" }, number(stage.rows_in)),
-      h("td", { class_: "num" }, number(stage.kept)), h("td", { class_: "num" }, number(lost)),
-      h("td", {}, h("span", { class_: "split", role: "img", "aria-label": `${number(stage.kept)} kept, ${number(lost)} dropped` },
-        h("i", { style: share(stage.kept) }), h("i", { style: share(lost) }))),
+    return h("tr", { "data-step": step.step },
+      h("td", {}, step.step), h("td", { class_: "soft" }, step.unit), h("td", { class_: "num" }, number(step.in)),
+      h("td", { class_: "num" }, number(step.kept)), h("td", { class_: "num" }, number(lost)),
+      h("td", {}, h("span", { class_: "split", role: "img", "aria-label": `${number(step.kept)} kept, ${number(lost)} dropped` },
+        h("i", { style: share(step.kept) }), h("i", { style: share(lost) }))),
       h("td", {}, reasons));
   });
-  const names = ["stage", "rows", "in", "kept", "dropped", "share", "dropped, by reason"];
+  const names = ["step", "rows", "in", "kept", "dropped", "share", "dropped, by reason"];
   const head = names.map((name, i) => h("th", { class_: i > 1 && i < 5 ? "num" : "", scope: "col" }, name));
   fill($("funnel"),
     h("p", { class_: "soft" }, "In = kept + dropped, in every row. A sample may lose a trace or a caption and still be kept. Choose a reason to see its samples."),
@@ -107,8 +107,8 @@ function charts() {
   };
   const { difficulty, vision, lengths } = summary.charts;
   place("difficulty", difficulty, "How many of a sample's rollouts were right, over everything that could be chosen. Choose a bar to see the samples of its band.");
-  place("vision", vision, summary.gain === null ? "" : "Right answers with the picture against right answers to the text alone. Below the dashed line the " +
-    `picture does harm, on it nothing. The mean gain is ${(100 * summary.gain).toFixed(1)} points.`);
+  place("vision", vision, summary.gain === null ? "" : "Right answers with the image against right answers to the text alone. Below the dashed line the " +
+    `image does harm, on it nothing. The mean gain is ${(100 * summary.gain).toFixed(1)} points.`);
   place("lengths", lengths, "On a scale where each step doubles, with two bins to a step.");
   selection(place);
 }
@@ -148,20 +148,20 @@ const sample = async (place) => (await chunk(Math.floor(place / summary.chunk)))
 
 // ---- filters: the same codes for the census of everything and for the samples shown
 
-const FACETS = ["outcome", "stage", "reason", "source", "band"];
-const TITLES = { outcome: "Where it ended", stage: "Lost something at stage", reason: "Reason", source: "Source", band: "Difficulty" };
+const FACETS = ["outcome", "step", "reason", "source", "band"];
+const TITLES = { outcome: "Where it ended", step: "Lost something at step", reason: "Reason", source: "Source", band: "Difficulty" };
 const chosen = Object.fromEntries(FACETS.map((facet) => [facet, new Set()]));
 let searched = "";
 let page = 0;
 const PAGE = 20;
 
-const lines = (text) => (text ? text.split("\n").map((line) => ({ stage: line.slice(0, line.indexOf(" ")), reason: line.slice(line.indexOf(" ") + 1) })) : []);
+const lines = (text) => (text ? text.split("\n").map((line) => ({ step: line.slice(0, line.indexOf(" ")), reason: line.slice(line.indexOf(" ") + 1) })) : []);
 
 function values(facet, word) {
-  if (facet === "stage" || facet === "reason") return [...new Set(lines(word).map((line) => line[facet]))];
+  if (facet === "step" || facet === "reason") return [...new Set(lines(word).map((line) => line[facet]))];
   return [word];
 }
-const column = (facet) => (facet === "stage" || facet === "reason" ? "drops" : facet);
+const column = (facet) => (facet === "step" || facet === "reason" ? "drops" : facet);
 
 // Values of one facet are alternatives; facets narrow each other.
 function admits(table, skip) {
@@ -186,9 +186,9 @@ function tally(facet) {
 }
 
 function order(facet, counts) {
-  const stages = summary.stages.map((s) => s.stage);
-  const reasons = summary.stages.flatMap((s) => Object.keys(s.dropped));
-  const rank = { outcome: ["sft", "rl", "holdout", "dropped"], stage: stages, reason: reasons, band: summary.bands }[facet];
+  const steps = summary.steps.map((s) => s.step);
+  const reasons = summary.steps.flatMap((s) => Object.keys(s.dropped));
+  const rank = { outcome: ["sft", "rl", "holdout", "dropped"], step: steps, reason: reasons, band: summary.bands }[facet];
   const names = [...counts.keys()];
   return rank ? names.sort((a, b) => rank.indexOf(a) - rank.indexOf(b)) : names.sort();
 }
@@ -281,7 +281,7 @@ function pager() {
 function pictures(row, words) {
   const shown = (row.images || []).map((place) => {
     const block = $(`p${place}`);
-    if (!block) return h("div", { class_: "missing" }, "picture not found");
+    if (!block) return h("div", { class_: "missing" }, "image not found");
     const image = h("img", { alt: words, decoding: "async" });
     image.addEventListener("load", () => image.classList.toggle("tiny", image.naturalWidth < 100));
     image.src = `data:image/webp;base64,${block.textContent}`;
@@ -297,7 +297,7 @@ function evidence(text, hidden = ["sample_id"]) {
   return h("span", { class_: "evidence" }, Object.entries(facts).filter(([key]) => !hidden.includes(key)).map(([key, value]) => `${key} ${word(value)}`).join(" · "));
 }
 
-const drop = (row, hidden) => h("div", { class_: "drop" }, h("b", {}, row.reason), " ", h("span", { class_: "soft" }, `at ${row.stage}`), " ", evidence(row.evidence || "{}", hidden));
+const drop = (row, hidden) => h("div", { class_: "drop" }, h("b", {}, row.reason), " ", h("span", { class_: "soft" }, `at ${row.step}`), " ", evidence(row.evidence || "{}", hidden));
 
 function asked(row) {
   const options = row.options && row.options.length
@@ -350,7 +350,7 @@ function card(row) {
   const own = gone.filter((d) => !ids.has(d.id) || d.id === undefined);
   const traces = row.traces || [];
   const kept = traces.filter((t) => !gone.some((d) => d.id === t.id && t.id !== undefined)).length;
-  const shown = pictures(row, `picture of sample ${row.id}`);
+  const shown = pictures(row, `image of sample ${row.id}`);
   return h("article", { class_: "card", "data-id": row.id },
     h("div", { class_: "head" }, h("span", { class_: `badge ${row.outcome}` }, row.outcome), h("span", {}, row.source), h("span", { class_: "soft" }, row.band),
       h("code", { class_: "id", title: `curate why ${row.id}` }, row.id)),
@@ -363,19 +363,20 @@ function card(row) {
 
 // ---- duplicates side by side
 
-function twins() {
-  const section = $("twins");
-  const { stages } = summary;
-  const dedup = stages.find((s) => s.stage === "dedup");
-  if (!dedup) { section.remove(); return; }
-  const lost = Object.values(dedup.dropped).reduce((a, b) => a + b, 0);
-  if (!summary.twins.length) { section.append(h("p", { class_: "soft" }, "No sample was dropped as a duplicate.")); return; }
-  const levels = Object.keys(dedup.dropped);
+function duplicates() {
+  const section = $("duplicates");
+  const { steps } = summary;
+  const dedups = steps.filter((s) => s.type === "dedup");
+  if (!dedups.length) { section.remove(); return; }
+  const dropped = Object.assign({}, ...dedups.map((s) => s.dropped));
+  const lost = Object.values(dropped).reduce((a, b) => a + b, 0);
+  if (!summary.duplicates.length) { section.append(h("p", { class_: "soft" }, "No sample was dropped as a duplicate.")); return; }
+  const levels = Object.keys(dropped);
   const EACH = 3;
   let level = "", at = 0;
   const list = h("div", { id: "pairs" });
   const where = h("span", {});
-  const own = () => summary.twins.filter((pair) => !level || pair.reason === level);
+  const own = () => summary.duplicates.filter((pair) => !level || pair.reason === level);
   const show = async () => {
     const rows = own(), last = Math.max(0, Math.ceil(rows.length / EACH) - 1);
     at = Math.min(Math.max(at, 0), last);
@@ -386,9 +387,9 @@ function twins() {
   const back = h("button", { type: "button", on: { click: () => { at--; show(); } } }, "‹ Back");
   const next = h("button", { type: "button", on: { click: () => { at++; show(); } } }, "Next ›");
   const choose = h("select", { "aria-label": "Level", on: { change: () => { level = choose.value; at = 0; show(); } } },
-    h("option", { value: "" }, "every level"), levels.map((name) => h("option", { value: name }, `${name} (${number(dedup.dropped[name])})`)));
+    h("option", { value: "" }, "every level"), levels.map((name) => h("option", { value: name }, `${name} (${number(dropped[name])})`)));
   section.append(
-    h("p", { class_: "soft" }, `${number(lost)} samples were dropped as duplicates` + (summary.twins.length < lost ? `; ${number(summary.twins.length)} of them, drawn by chance, are here.` : ".")),
+    h("p", { class_: "soft" }, `${number(lost)} samples were dropped as duplicates` + (summary.duplicates.length < lost ? `; ${number(summary.duplicates.length)} of them, drawn by chance, are here.` : ".")),
     h("div", { class_: "pager" }, choose, back, where, next), list);
   return show();
 }
@@ -396,11 +397,11 @@ function twins() {
 async function pair(row) {
   const side = async (words, id, place) => {
     const known = place === null || place === undefined ? null : await sample(place);
-    const shown = known && pictures(known, `picture of sample ${id}`);
+    const shown = known && pictures(known, `image of sample ${id}`);
     return h("div", {}, h("h3", {}, words, " ", h("code", { class_: "soft" }, id)),
       known ? h("div", { class_: shown ? "body" : "body bare" }, shown, h("div", {}, asked(known))) : h("p", { class_: "soft" }, "not among the samples shown"));
   };
-  return h("article", { class_: "card" }, drop({ ...row, stage: "dedup" }, ["kept"]),
+  return h("article", { class_: "card" }, drop(row, ["kept"]),
     h("div", { class_: "pair" }, await side("Dropped", row.dropped, row.id_place), await side("Kept instead", row.kept, row.kept_place)));
 }
 
@@ -442,7 +443,7 @@ function navigation() {
 
 async function start() {
   charts();
-  twins();
+  duplicates();
   navigation();
   theme();
   index = await unpack("index");

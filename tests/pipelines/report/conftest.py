@@ -1,4 +1,4 @@
-"""A made-up build with a real release, as the benchmark makes it, and the page of it taken apart."""
+"""A build of made-up rows and its release, as the benchmark makes it, and the page of it taken apart."""
 
 import base64
 import gzip
@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import polars as pl
 import pytest
 
 from pipelines.report.origin import Origin, find_origin
@@ -61,7 +60,7 @@ class Page(HTMLParser):
         return [row for name in self.scripts if name[0] == "c" and name[1:].isdigit() for row in self.unpacked(name)]
 
     @property
-    def pictures(self) -> list[str]:
+    def images(self) -> list[str]:
         return [name for name in self.scripts if name[0] == "p" and name[1:].isdigit()]
 
 
@@ -80,18 +79,7 @@ def maker() -> ModuleType:
 def workspace(tmp_path_factory: pytest.TempPathFactory, maker: ModuleType) -> Path:
     root = tmp_path_factory.mktemp("report")
     maker.make_workspace(root, SAMPLES, 20)
-    _check(root / "out" / "builds" / "large")
     return root / "out"
-
-
-def _check(build: Path) -> None:
-    """The tables of a text-only check, in which every sample is right twice less often than with its picture."""
-    (build / "checks").mkdir()
-    counted = pl.read_parquet(build / "difficulty" / "kept.parquet").select("id", "model", "k", "n")
-    told = counted.with_columns(k_text=(pl.col("k") - 2).clip(0), n_text="n")
-    told.write_parquet(build / "checks" / "kept.parquet")
-    results = told.select("id", "model", check=pl.lit("text_only"), k="k_text", n="n_text")
-    results.write_parquet(build / "checks" / "results.parquet")
 
 
 @pytest.fixture(scope="session")

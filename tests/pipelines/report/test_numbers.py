@@ -1,6 +1,8 @@
 """The report's numbers, worked out by hand or against the release's own."""
 
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from pipelines.report import charts, figures
 from pipelines.report.choice import choose
 from pipelines.report.details import cut, samples
-from pipelines.report.duplicates import twins
+from pipelines.report.duplicates import duplicates
 from pipelines.report.fates import FATES, census, fates
 from pipelines.report.origin import Origin
 
@@ -24,15 +26,16 @@ def test_every_sample_has_one_fate(origin: Origin) -> None:
     assert {name: ends[name] for name in ("sft", "rl", "holdout")} == {
         name: configs[name]["samples"] for name in ("sft", "rl", "holdout")
     }
-    lost = [sum(s["dropped"].values()) for s in origin.manifest["stages"] if s["unit"] == "samples"]
+    lost = [sum(s["dropped"].values()) for s in origin.manifest["steps"] if s["unit"] == "sample"]
     assert ends["dropped"] == sum(lost)
 
 
 def test_reasons_of_samples_are_counted_as_in_the_funnel(origin: Origin) -> None:
     """Each made-up sample has one trace, so a reason drops it or its trace at most once."""
     lines = Counter(line for drops in fates(origin)["drops"] for line in drops.split("\n") if line)
-    told = {f"{s['stage']} {r}": n for s in origin.manifest["stages"] for r, n in s["dropped"].items()}
-    assert lines == told and len(told) == 6
+    counted = {f"{s['step']} {r}": n for s in origin.manifest["steps"] for r, n in s["dropped"].items()}
+    assert lines == counted
+    assert {line.split()[0] for line in lines} == {"drop", "dedup", "select", "release"}
 
 
 def test_the_census_counts_everything_once(origin: Origin) -> None:
@@ -46,7 +49,7 @@ def test_the_census_counts_everything_once(origin: Origin) -> None:
 
 def test_facts_are_known_with_and_without_the_build(origin: Origin) -> None:
     rows = fates(origin)
-    alone = fates(Origin(origin.release, origin.manifest, origin.workspace, None))
+    alone = fates(replace(origin, build=None))
     assert set(rows["source"]) == {"charts", "maps"}
     both = rows.join(alone, on=["id", "outcome", "drops"])
     assert both.height == rows.height
@@ -88,13 +91,13 @@ def test_choosing_keeps_to_the_limit_and_to_the_ids(outcomes: list[str], limit: 
     assert choose(rows.reverse(), limit, NOBODY).equals(chosen), "order of rows does not matter"
 
 
-def test_twins_come_with_their_partners(origin: Origin) -> None:
-    told = twins(origin, 10)
-    assert told.height == 10 and set(told["reason"]) == {"dedup:near"}
-    drops = origin.dropped().filter(pl.col("stage") == "dedup").collect()
+def test_duplicates_come_with_what_was_kept_instead(origin: Origin) -> None:
+    told = duplicates(origin, 10)
+    assert told.height == 10 and set(told["reason"]) == {"dedup:exact"} and set(told["step"]) == {"dedup"}
+    drops = origin.dropped().filter(step="dedup").collect()
     evidence = dict(drops.select("id", "evidence").iter_rows())
     assert all(f'"kept":"{row["kept"]}"' in evidence[row["id"]] for row in told.iter_rows(named=True))
-    assert twins(origin, 10_000).height == drops.height
+    assert duplicates(origin, 10_000).height == drops.height
 
 
 def test_pass_rates_are_the_release_s_own(origin: Origin) -> None:
@@ -108,11 +111,15 @@ def test_lengths_count_every_row(origin: Origin) -> None:
     told = figures.lengths(origin)
     sums = dict(told.group_by("what").agg(pl.col("rows").sum()).iter_rows())
     configs = origin.manifest["statistics"]["configs"]
-    assert sums["question, characters"] == 400 and sums["rollout, tokens"] == 3200
+    assert sums["question, characters"] == sums["caption, characters"] == 400
+    assert sums["rollout, characters"] == 3200
+    assert "rollout, tokens" not in sums, "nobody counted those of given replies"
     assert sums["completion, characters"] == configs["sft"]["rows"]
-    stages = {s["stage"]: s for s in origin.manifest["stages"]}
-    traces = dict(told.filter(pl.col("what") == "trace, tokens").select("part", "rows").iter_rows())
-    assert traces == {"kept": stages["verify"]["kept"], "dropped": sum(stages["verify"]["dropped"].values())}
+    steps = {s["step"]: s for s in origin.manifest["steps"]}
+    traces = dict(told.filter(what="trace, characters").group_by("part").agg(pl.col("rows").sum()).iter_rows())
+    assert traces == {"kept": steps["drop"]["kept"], "dropped": steps["drop"]["dropped"]["drop:wrong"]}
+    right = told.filter(what="rollout, characters", part="right")["rows"].sum()
+    assert right == pl.concat(origin.tables("difficulty")).select(pl.col("k").sum()).collect().item()
 
 
 @pytest.mark.parametrize(
@@ -130,15 +137,13 @@ def test_vision_gain_by_hand() -> None:
     assert figures.mean_gain(counts.head(0)) is None
 
 
-def test_vision_gain_is_read_from_the_checks(tmp_path: Path, origin: Origin) -> None:
-    without = Origin(origin.release, origin.manifest, origin.workspace, None)
-    assert not figures.vision_gain(without).height, "a recipe without checks says nothing"
-    (tmp_path / "checks").mkdir()
-    columns = {"id": ["a", "b", "c", "d"], "k": [8, 8, 0, None], "n": [8, 8, 8, None]}
-    table = pl.DataFrame(columns | {"k_text": [2, 2, 0, 1], "n_text": [8, 8, 8, 8]})
-    table.write_parquet(tmp_path / "checks" / "kept.parquet")
-    told = figures.vision_gain(Origin(origin.release, origin.manifest, origin.workspace, tmp_path))
-    assert told.rows() == [(0, 8, 0, 8, 1), (8, 8, 2, 8, 2)]
+def test_vision_gain_is_read_from_what_was_counted_without_images(origin: Origin) -> None:
+    found = figures.vision_gain(origin)
+    counted = pl.concat(origin.tables("difficulty")).group_by("k", "n").len("samples").collect().sort("k")
+    wanted = counted.select("k", "n", (pl.col("k") - 2).clip(0).alias("k_text"), pl.col("n").alias("n_text"), "samples")
+    assert found.rows() == wanted.rows()
+    without = replace(origin, build=None)
+    assert not figures.vision_gain(without).height, "a release without its build says nothing"
 
 
 def test_lengths_of_one_bin_have_round_ends_and_say_whole_numbers() -> None:
@@ -156,7 +161,7 @@ def test_bands_have_colours_of_their_own_from_hard_to_easy() -> None:
     assert brightness == sorted(set(brightness)) and not set(told.values()) & set(charts._OUTCOMES.values())
 
 
-def test_selection_stands_beside_its_control(origin: Origin) -> None:
+def test_selection_is_compared_with_its_control(origin: Origin) -> None:
     told = figures.selection(origin)
     rows = told.filter(pl.col("figure") == "rows").row(0, named=True)
     configs = origin.manifest["statistics"]["configs"]
@@ -169,15 +174,30 @@ def test_selection_stands_beside_its_control(origin: Origin) -> None:
 
 
 def test_a_huge_answer_and_many_options_are_cut(tmp_path: Path, origin: Origin) -> None:
-    (tmp_path / "ingest").mkdir()
-    table = pl.read_parquet(origin.build / "ingest" / "kept.parquet").head(1)  # type: ignore[union-attr]
+    build = tmp_path / "large"
+    shutil.copytree(origin.build, build)  # type: ignore[arg-type]
+    path = build / "ingest" / "rows-0000.parquet"
+    table = pl.read_parquet(path)
     huge = pl.struct(kind=pl.lit("mask"), raw=pl.lit("7" * 100_000), parsed=pl.lit("{}"))
     options = pl.lit(["x" * 10_000] * 50, pl.List(pl.String))
-    table.with_columns(answer=huge, options=options).write_parquet(tmp_path / "ingest" / "kept.parquet")
-    made = Origin(origin.release, origin.manifest, origin.workspace, tmp_path)
+    table.with_columns(answer=huge, options=options).write_parquet(path)
+    made = replace(origin, build=build)
     chosen = fates(origin).filter(pl.col("id") == table["id"][0])
     (sample,) = next(samples(made, chosen, 16))
     assert len(sample["answer"]) < 700 and len(sample["options"]) == 26 and len(sample["options"][0]) == 300
+
+
+def test_results_of_checks_are_shown_with_their_sample(tmp_path: Path, origin: Origin) -> None:
+    build = tmp_path / "large"
+    shutil.copytree(origin.build, build)  # type: ignore[arg-type]
+    (build / "asked_otherwise").mkdir()
+    chosen = fates(origin).filter(outcome="rl").head(2)
+    results = chosen.select("id", check=pl.lit("text_only"), model=pl.lit("vlm"), k=pl.lit(1), n=pl.lit(8))
+    results.write_parquet(build / "asked_otherwise" / "results.parquet")
+    step = {"step": "asked_otherwise", "type": "checks", "unit": "sample"}
+    made = replace(origin, build=build, manifest={**origin.manifest, "steps": [*origin.manifest["steps"], step]})
+    shown = next(samples(made, chosen, 16))
+    assert [one["checks"] for one in shown] == [[{"check": "text_only", "model": "vlm", "k": 1, "n": 8}]] * 2
 
 
 def test_long_texts_are_cut_in_the_middle() -> None:
