@@ -68,4 +68,4 @@ def _words(found: "Mixture") -> str:
             )
     if not model.determined:
         lines.append(f"A guess: the trials settle {model.rank} of {model.free} numbers.")
-    return "\n".join((*lines, "select:", f"  quotas: {{by: [source], shares: {{{shares}}}, short: stop}}"))
+    return "\n".join((*lines, "- select:", f"    quotas: {{by: [source], shares: {{{shares}}}, short: stop}}"))

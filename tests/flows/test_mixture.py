@@ -2,14 +2,17 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from pipelines.job import compile_recipe, open_job
 
 TRIALS = {"x": [1.0, 0.0, 0.5], "y": [0.0, 1.0, 0.5], "score": [0.2, 0.4, 0.6]}
 """Two sources: .2 and .4 alone, .6 half and half; the highest point of that quadratic is at x = 1 / 2.4."""
@@ -41,10 +44,34 @@ def test_a_quadratic_by_hand(name: str, tmp_path: Path) -> None:
     assert told["score_spread"] == pytest.approx((0.08 / 3) ** 0.5)
 
 
-def test_words_hold_a_recipe_and_a_warning(tmp_path: Path) -> None:
+def test_words_hold_a_step_of_a_recipe_and_a_warning(tmp_path: Path) -> None:
     said = curate(written(tmp_path, TRIALS)).stdout
-    assert 'quotas: {by: [source], shares: {"x": 0.4167, "y": 0.5833}, short: stop}' in said
+    (step,) = yaml.safe_load(said[said.index("- select:") :])
+    assert step == {"select": {"quotas": {"by": ["source"], "shares": {"x": 0.4167, "y": 0.5833}, "short": "stop"}}}
     assert "do not trust these weights" in said, "a left-out trial of three is missed by more than their spread"
+
+
+def test_a_recipe_takes_the_step_as_it_is_printed(tmp_path: Path) -> None:
+    said = curate(written(tmp_path, TRIALS)).stdout
+    (step,) = yaml.safe_load(said[said.index("- select:") :])
+    rows = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(24)]
+    for name, mine in (("x", rows[:12]), ("y", rows[12:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in mine))
+    step["select"] |= {"rule": "hard_only", "budget": 12}  # the model knows nothing of sums
+    sampling = {"max_tokens": 4, "seed": 0}
+    steps = [
+        {"rollout": {"model": "m", "n": 2, "sees": "nothing", "tags": "plain", "sampling": sampling}},
+        {"verify": {"of": "rollout", "tags": "plain"}},
+        {"difficulty": {"no_answer": "wrong", "truncated": "wrong"}},
+        step,
+    ]
+    sources = [{"type": "jsonl", "name": n, "path": str(tmp_path / f"{n}.jsonl"), "kind": "number"} for n in ("x", "y")]
+    head = {"name": "mixed", "models": {"m": {"model": "reference-vlm"}}}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({**head, "sources": sources, "steps": steps}))
+    job = open_job(compile_recipe(str(tmp_path / "r.yaml")), tmp_path / "out")
+    job.run()
+    chosen = Counter(row["dataset"] for row in job.rows("sample", ["source"])["source"])
+    assert chosen == {"x": 5, "y": 7}
 
 
 def test_counts_of_samples_and_other_columns(tmp_path: Path) -> None:
