@@ -18,23 +18,32 @@ import tempfile
 import time
 from pathlib import Path
 
+import pyarrow as pa
 from memory import peak_gb
 
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
-from pipelines.release.parquet_shards import Shards
-from pipelines.release.rows import schema
+from pipelines.release.parquet_shards import IMAGES, TURNS, Shards, hub_schema
 from schemas.ids import content_id
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 256
+TEXTS = ("answer", "verifier", "verifier_params", "solution", "id", "tags", "dataset", "group", "model", "band")
+SCHEMA = hub_schema(
+    {
+        "prompt": TURNS, "images": IMAGES, "image_positions": pa.list_(pa.int32()), "options": pa.list_(pa.string()),
+        **dict.fromkeys(TEXTS, pa.string()), **dict.fromkeys(("k", "n", "order"), pa.int32()),
+        **dict.fromkeys(("value", "weight"), pa.float64()),
+    }
+)  # fmt: skip
+"""What rows of `rl` have that exporters read."""
 
 
 def write_release(root: Path, rows: int, picture_bytes: int) -> Path:
     """A release of one RL split, a picture of noise a row."""
     chance, folder = random.Random(0), root / "releases" / "speed" / "v1"
-    with Shards(folder / "rl", schema("rl")) as shards:
+    with Shards(folder / "rl", SCHEMA) as shards:
         for start in range(0, rows, BATCH):
             shards.write([_row(start + i, chance.randbytes(picture_bytes)) for i in range(min(BATCH, rows - start))])
     (folder / "manifest.json").write_text(json.dumps({"name": "speed", "version": "v1", "content": content_id(rows)}))

@@ -18,57 +18,98 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.release.rows import ReleaseConfig
-from pipelines.release.write import Content, write_release
+from pipelines.compiler.compile import Before
+from pipelines.job import compile_recipe
+from pipelines.release.configs import Shape
+from pipelines.release.write import Content, Look, write_release
+from pipelines.steps.release_plan import plan
+from pipelines.steps.release_rows import shape_of
 from pipelines.store.media import MediaStore
 
 RESULTS = Path(__file__).parent / "results" / "release_write.json"
 REASONING = "The figure shows two right triangles that share a side, so their areas are as their bases. " * 12
 
 
-def content(rows: int, pictures: list[str]) -> Content:
+RECIPE = """\
+name: shapes
+models: {vlm: {model: reference-vlm}}
+sources: [{type: jsonl, name: rows, path: rows.jsonl, columns: {tried: [str]}}]
+steps:
+  - unfold: {as: given, column: tried, makes: trace}
+  - rollout: {model: vlm}
+  - verify: {as: scored, of: rollout}
+  - difficulty
+  - split: {sft: 0.5, rl: 0.5}
+  - select
+  - release: {sft: {of: trace}, rl: {of: sample}}
+"""
+
+
+def shapes(media: MediaStore, images: str) -> dict[str, Shape]:
+    """The shapes of the configs of that recipe."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "shapes.yaml").write_text(RECIPE)
+        pipeline = compile_recipe(str(Path(folder) / "shapes.yaml")).pipeline
+    release = pipeline.step("release")
+    planned = plan(release.config, Before(pipeline.names, pipeline.before(release)))
+    return {one.name: shape_of(one, media, images) for one in planned}
+
+
+def content(rows: int, pictures: list[str], media: MediaStore, images: str = "embed") -> Content:
     """A release of `rows` prompts: sft, rl, unfiltered and control, with a trace of about 1,100 characters each."""
     number = pl.int_range(rows, eager=True)
     table = pl.DataFrame({"number": number}).select(
         id=pl.col("number").cast(pl.String).str.zfill(32),
-        question=pl.format("What is the area of triangle {}?", "number"),
+        sample_id=pl.col("number").cast(pl.String).str.zfill(32),
         options=pl.lit([], dtype=pl.List(pl.String)),
         answer=pl.struct(
             kind=pl.lit("number"), raw=pl.col("number").cast(pl.String), parsed=pl.lit('{"kind":"number"}')
         ),
         verifier=pl.struct(id=pl.lit("number"), params=pl.lit("{}")),
         media=pl.concat_list(
-            pl.struct(sha256=pl.Series(pictures).gather(number % len(pictures)), kind=pl.lit("image"))
+            pl.struct(
+                sha256=pl.Series(pictures).gather(number % len(pictures)),
+                kind=pl.lit("image"),
+                position=pl.lit(None, pl.Int32),
+            )
         ),
-        source=pl.struct(dataset=pl.lit("triangles")),
+        source=pl.struct(dataset=pl.lit("triangles"), row=pl.lit("0"), license=pl.lit("mit")),
         solution=pl.format("${}$", "number"),
         text=pl.format("<think>{}</think>\n<answer>{}</answer>", pl.lit(REASONING), "number"),
-        group=(pl.col("number") % len(pictures)).cast(pl.String),
-        tags=pl.lit("think_answer"),
+        group_id=(pl.col("number") % len(pictures)).cast(pl.String),
+        split_group=pl.lit(None, pl.String),
+        written=pl.lit("think_answer"),
         model=pl.lit("student"),
         k=(pl.col("number") % 9).cast(pl.Int32),
         n=pl.lit(8, pl.Int32),
         band=pl.lit("medium"),
-        index=pl.lit(0, pl.Int32),
-        order=pl.col("number").cast(pl.Int32),
-        caption=pl.lit("Two right triangles."),
+        reply_index=pl.lit(0, pl.Int32),
+        reply_model=pl.lit("teacher"),
+        training_order=pl.col("number").cast(pl.Int32),
         value=pl.lit(0.25),
         weight=pl.lit(None, pl.Float64),
         control=pl.lit(False),
-        gold_visible=pl.lit(False),
-        split=pl.lit("rl"),
+        reply_gold_visible=pl.lit(False),
+        side=pl.lit("rl"),
         released=pl.lit(True),
     )
+    asked = {"prompt:question": pl.format("What is the area of triangle {}?", "solution"), "prompt:options": "options"}
+    table = table.with_columns(**asked, **{"prompt:media": "media"})
     scratch = Path(tempfile.mkdtemp()) / "rows.parquet"
     table.write_parquet(scratch)
     rows_ = pl.scan_parquet(scratch)
     half = rows_.filter(pl.col("k") < 4)
     reason = pl.lit("select:budget")
-    drops = rows_.select("id", stage=pl.lit("select"), unit=pl.lit("samples"), sample_id="id", reason=reason)
+    drops = rows_.select("id", step=pl.lit("select"), unit=pl.lit("sample"), sample_id="id", reason=reason)
     drops = drops.with_columns(evidence=pl.lit("{}"))
-    recipe = {"name": "big", "description": "", "seed": 0, "sources": [], "release": {}, "caption": None}
+    recipe = {"name": "big", "description": "", "seed": 0, "sources": []}
     tables = {"sft": half, "rl": rows_.filter(pl.col("k") >= 4), "control": half, "unfiltered": rows_}
-    return Content(tables, drops, {"recipe": recipe, "models": {}, "stages": []})
+    manifest = {"recipe": recipe, "models": {}, "steps": [], "sources": [], "encoders": [], "images": images}
+    manifest |= {
+        "facts": {"captions": False},
+        "configs": {name: {"of": "sample", "holds": "prompts"} for name in tables},
+    }
+    return Content(tables, shapes(media, images), drops, manifest)
 
 
 def by_reference(rows: int) -> dict[str, float | int | str]:
@@ -76,10 +117,10 @@ def by_reference(rows: int) -> dict[str, float | int | str]:
     with tempfile.TemporaryDirectory() as root:
         media = MediaStore(Path(root) / "media")
         pictures = [media.put(os.urandom(2_000), "png") for _ in range(min(20_000, rows))]
-        release = content(rows, pictures)
+        release = content(rows, pictures, media, "reference")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
-        path = write_release(release, ReleaseConfig(images="reference"), media, Path(root) / "releases")
+        path = write_release(release, Look("reference"), media, Path(root) / "releases")
         seconds = time.perf_counter() - started
         written = sum(f["rows"] for f in json.loads((path / "manifest.json").read_text())["files"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -93,11 +134,11 @@ def embedded(pictures: int, size: int) -> dict[str, float | int | str]:
     with tempfile.TemporaryDirectory() as root:
         media = MediaStore(Path(root) / "media")
         names = [media.put(os.urandom(size), "png") for _ in range(pictures)]
-        release = content(pictures, names)
+        release = content(pictures, names, media)
         everything = pl.concat([release.tables["sft"], release.tables["rl"]])
-        release = Content({"rl": everything}, release.dropped, release.manifest)
+        release = Content({"rl": everything}, release.shapes, release.dropped, release.manifest)
         started = time.perf_counter()
-        write_release(release, ReleaseConfig(), media, Path(root) / "releases")
+        write_release(release, Look(), media, Path(root) / "releases")
         ours = time.perf_counter() - started
         copies = Path(root) / "copies"
         copies.mkdir()

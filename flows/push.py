@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipelines.release import rollout_rows
 from pipelines.release.card import loadable, render_card
 from pipelines.release.manifest import check_files, read_manifest
-from pipelines.release.rows import CONFIGS
 from pipelines.store.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
 EXTRAS = ("control", "unfiltered")
 WORTH_RETRYING = frozenset({408, 412, 425, 429, 500, 502, 503, 504})
 TRIES = 6
+_SHARD = re.compile(r"[a-z_][a-z0-9_]*/part-\d{5,}\.parquet")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 Found = TypeVar("Found")
@@ -201,9 +200,9 @@ class _Hub:
         return self._ask(commit)
 
     def _ours(self, revision: str) -> Iterator[str]:
-        """The files of the former release: what lies in the folders of configs, and the pictures of its card."""
+        """The files of the former release: the shards of its configs, whatever their names, and the images of its card."""
         for name in self._api.list_repo_files(**self._where, revision=revision):
-            if name.split("/")[0] in {*CONFIGS, rollout_rows.NAME, "pictures"}:
+            if name.startswith("pictures/") or _SHARD.fullmatch(name):
                 yield name
 
     def tag(self, commit: str) -> None:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.release import rollout_rows
-from pipelines.release.rows import CONFIGS
 
+CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
+"""The well-known configs, in the order in which cards list them."""
 _OTHERS = {rollout_rows.NAME, "images", "pictures"}
 
 

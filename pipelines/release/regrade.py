@@ -31,18 +31,18 @@ _OTHERWISE = ("completion", "chosen")
 
 
 def regrade(
-    release: Path, recipe: Mapping[str, Any], most: int = MOST, report: Report = lambda done, of: None
+    release: Path, by: Mapping[str, Any], most: int = MOST, report: Report = lambda done, of: None
 ) -> dict[str, Any]:
     """Grade the rollouts of the release's folder again and return the counts of what was found, all in agreement.
 
-    Reads the release's own parquet, and of `recipe` (as in a manifest) the seed, `difficulty` and `rollouts.tags`. Raises
-    StageError for the first row on which reward and curation, or rollouts and k of n, part.
+    Reads the release's own parquet; `by` is what they were counted by: `seed`, `difficulty`, and the `tags` in which
+    they were scored. Raises StageError for the first row on which reward and curation, or rollouts and k of n, part.
     """
     logged = pl.scan_parquet(release / NAME / "*.parquet")
     _check_counts(release, logged)
-    drawn, total, wanted = _drawn(logged, recipe["seed"], most)
-    rows = _golds(release, drawn, recipe["rollouts"]["tags"])
-    config = DifficultyConfig.model_validate(recipe["difficulty"])
+    drawn, total, wanted = _drawn(logged, by["seed"], most)
+    rows = _golds(release, drawn, by["tags"])
+    config = DifficultyConfig.model_validate(by["difficulty"])
     found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
     for path in sorted((release / NAME).glob("*.parquet")):
         for piece in batches(path, BATCH):

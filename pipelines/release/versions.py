@@ -7,9 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.release.configs import configs_in, in_order
+from pipelines.release.configs import CONFIGS, configs_in, in_order
 from pipelines.release.manifest import read_manifest
-from pipelines.release.rows import CONFIGS
 from pipelines.release.write import released
 from schemas.errors import ConfigError
 

@@ -5,7 +5,7 @@
         control/ unfiltered/             what a random choice would have taken, and what there was to choose from
         rollouts/                        every reply that k of n was counted on, with its verdict
         images/                          the pictures, where the recipe keeps them beside the parquet
-        dropped.parquet                  every row that a stage dropped, with its reason and the numbers that decided
+        dropped.parquet                  every row that a step dropped, with its reason and the numbers that decided
         pictures/                        those of the rows that the card shows
         manifest.json                    resolved recipe, models, counts by reason, statistics, hashes of every file
         README.md                        the data card, with the configs that `load_dataset` reads
@@ -24,12 +24,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from filters.verify.catalogue import KINDS
-from generators.prompts import Prompt
 from pipelines.release import rollout_rows
 from pipelines.release.card import read_template, render_card
 from pipelines.release.configs import Shape, in_order
@@ -38,7 +37,6 @@ from pipelines.release.examples import write_examples
 from pipelines.release.manifest import file_hash
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import Report, regrade
-from pipelines.release.rows import ReleaseConfig, record, schema
 from pipelines.release.statistics import statistics
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
@@ -48,9 +46,6 @@ from pipelines.store.workspace import read_json, store_errors, write_json, write
 from schemas.engine import MediaReader
 from schemas.errors import StoreError
 
-SPLITS = ("sft", "rl", "holdout")
-"""The sides on which samples stand."""
-
 ROW_GROUP = 256
 ROLLOUTS = 1024
 """Rollouts in a row group: of long replies, some twenty megabytes."""
@@ -58,28 +53,33 @@ ROLLOUTS = 1024
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of a release: a lazy table a config, what was dropped on the way, what its manifest says, how the prompts of
-    each config are put (those of a config that is not named: as the bare question), and the rollouts that k of n was
-    counted on (columns of `rollout_rows.SCHEMA`; None: nobody was asked).
+    """The rows of a release: a lazy table a config with the shape of its rows, what was dropped on the way, what its
+    manifest says, and the rollouts that k of n was counted on (columns of `rollout_rows.SCHEMA`; None: nobody was asked)
+    with what they were `counted_by` (`pipelines.release.regrade`).
 
-    `by` names the columns that put the rows of a config in order; those of one that is not there come as they are. `shapes`
-    says how rows become records, where that is not by the name of the config; `measured` what the rollouts were counted by
-    (`pipelines.release.regrade`), where the recipe of the manifest does not say it.
+    `by` names the columns that put the rows of a config in order; those of one that is not there come as they are.
     """
 
     tables: dict[str, pl.LazyFrame]
+    shapes: Mapping[str, Shape]
     dropped: pl.LazyFrame
     manifest: dict[str, Any]
-    prompts: Mapping[str, Prompt] = field(default_factory=dict)
     rollouts: pl.LazyFrame | None = None
+    counted_by: Mapping[str, Any] = field(default_factory=dict)
     by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
-    shapes: Mapping[str, Shape] = field(default_factory=dict)
-    measured: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Whether images go inside the parquet, or beside it, and the card's own template, where it has one."""
+
+    images: Literal["embed", "reference"] = "embed"
+    card: Path | None = None
 
 
 def write_release(
-    content: Content, config: ReleaseConfig, media: MediaReader, folder: Path, report: Report = lambda done, of: None
+    content: Content, look: Look, media: MediaReader, folder: Path, report: Report = lambda done, of: None
 ) -> Path:
     """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is.
 
@@ -92,12 +92,8 @@ def write_release(
         scratch = folder / f".new-{os.getpid()}"
         scratch.mkdir()
         try:
-            files = _write_files(content, config, media, scratch)
-            graded = (
-                None
-                if content.rollouts is None
-                else regrade(scratch, content.measured or content.manifest["recipe"], report=report)
-            )
+            files = _write_files(content, look, media, scratch)
+            graded = None if content.rollouts is None else regrade(scratch, content.counted_by, report=report)
             digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
             same = next((p for p in released(folder) if _content(p) == digest), None)
             if same is not None:
@@ -110,7 +106,7 @@ def write_release(
                 "content": digest,
                 "code": package_version("curate-multimodal"),
                 **content.manifest,
-                "card": None if config.card is None else read_template(config.card),
+                "card": None if look.card is None else read_template(look.card),
                 "regraded": graded,
                 "needs_judge": _needs_judge(counted, graded),
                 "statistics": counted,
@@ -156,8 +152,8 @@ def _content(release: Path) -> str | None:
     return manifest.get("content") if isinstance(manifest, dict) else None
 
 
-def _write_files(content: Content, config: ReleaseConfig, media: MediaReader, root: Path) -> list[dict[str, Any]]:
-    files = [file for name in in_order(content.tables) for file in _write_config(name, content, config, media, root)]
+def _write_files(content: Content, look: Look, media: MediaReader, root: Path) -> list[dict[str, Any]]:
+    files = [file for name in in_order(content.tables) for file in _write_config(name, content, look, media, root)]
     if content.rollouts is not None:
         files += _write_rollouts(content.rollouts, root)
     write_table(content.dropped, root / "dropped.parquet")
@@ -165,20 +161,15 @@ def _write_files(content: Content, config: ReleaseConfig, media: MediaReader, ro
     return [*files, _file(root / "dropped.parquet", root, rows)]
 
 
-def _write_config(
-    name: str, content: Content, config: ReleaseConfig, media: MediaReader, root: Path
-) -> Iterator[dict[str, Any]]:
+def _write_config(name: str, content: Content, look: Look, media: MediaReader, root: Path) -> Iterator[dict[str, Any]]:
     """Write one config as parquet shards; yield what the manifest says of each."""
-    table, by = content.tables[name], content.by.get(name)
-    prompt, shape = content.prompts.get(name, Prompt()), content.shapes.get(name)
-    if shape is None:
-        shape = Shape(schema(name), lambda row: record(name, row, prompt, config, media))
+    table, by, shape = content.tables[name], content.by.get(name), content.shapes[name]
     as_they_come = table.collect_batches(chunk_size=ROW_GROUP, maintain_order=True)
     pieces = iter(as_they_come) if by is None else sorted_pieces(table, by, root, content.memory)
     with Shards(root / name, shape.schema) as shards:
         for piece in even(pieces, ROW_GROUP):
             shards.write([shape.record(row) for row in piece.iter_rows(named=True)])
-            if config.images == "reference":
+            if look.images == "reference":
                 _place_images(piece, media, root / "images")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
     yield from (_file(path, root, rows) for path, rows in shards.files)

@@ -3,16 +3,14 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import polars as pl
 
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
-from pipelines.release.configs import Shape
 from pipelines.release.regrade import Report
-from pipelines.release.rows import ReleaseConfig as Look
-from pipelines.release.write import Content, write_release
+from pipelines.release.write import Content, Look, write_release
 from pipelines.run.context import StepContext
 from pipelines.run.receipt import Receipt
 from pipelines.steps.release_config import ReleaseConfig
@@ -22,17 +20,7 @@ from pipelines.steps.release_manifest import manifest_of
 from pipelines.steps.release_measured import measured_by
 from pipelines.steps.release_plan import Planned, children_beside, plan
 from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
-from pipelines.steps.release_rows import (
-    Prompter,
-    golds_of,
-    marked,
-    order_of,
-    record,
-    rows_of,
-    schema_of,
-    shown_in,
-    with_texts,
-)
+from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, shape_of, with_texts
 from pipelines.steps.release_shares import scored_beside, shares
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
@@ -79,10 +67,10 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
             rollouts=rollouts,
             by={one.name: order_of(one) for one in planned},
             memory=build.memory,
-            shapes={one.name: _shape(one, config, running) for one in planned},
-            measured=None if measured is None else counted_by(running, measured, before),
+            shapes={one.name: shape_of(one, build.media, config.images) for one in planned},
+            counted_by={} if measured is None else counted_by(running, measured, before),
         )
-        look = Look(trainer=config.trainer, images=config.images, card=config.card)
+        look = Look(config.images, config.card)
         path = write_release(content, look, build.media, build.workspace.releases(build.recipe.name), _report(running))
     return Out(None, drops, {"version": pl.DataFrame({"version": [path.name]})})
 
@@ -125,22 +113,6 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
             first = pl.read_parquet(paths[one.name]).sort(order_of(one), nulls_last=True).head(one.section.limit)
             first.write_parquet(paths[one.name])
     return paths
-
-
-def _shape(planned: Planned, config: ReleaseConfig, context: StepContext) -> Shape:
-    prompter, media = Prompter(planned), context.media
-
-    def image(sha256: str) -> dict[str, Any]:
-        name = media.path(sha256).name
-        if config.images == "reference":
-            return {"bytes": None, "path": f"images/{name}"}
-        return {"bytes": media.read(sha256), "path": name}
-
-    def made(row: Mapping[str, Any]) -> dict[str, Any]:
-        messages = prompter(row)
-        return record(planned, row, messages, [image(sha256) for sha256 in shown_in(messages)])
-
-    return Shape(schema_of(planned), made)
 
 
 _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")

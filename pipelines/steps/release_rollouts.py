@@ -106,6 +106,6 @@ def counted_by(context: StepContext, measured: Step, before: Before) -> dict[str
     counting = {name: getattr(measured.config, name) for name in DifficultyConfig.model_fields}
     return {
         "seed": context.seed,
-        "rollouts": {"tags": measured_tags(measured, before)},
+        "tags": measured_tags(measured, before),
         "difficulty": DifficultyConfig.model_validate(counting).model_dump(mode="json"),
     }

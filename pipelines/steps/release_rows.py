@@ -1,6 +1,6 @@
 """The rows of a release, a bucket at a time: which there are, what the trainer's grader says of them, how each reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -11,11 +11,13 @@ from filters.trace_verdicts import stated_gold
 from generators.asking.requests import Asking
 from generators.prompts import places, shown, turns
 from generators.template import asked
+from pipelines.release.configs import Shape
 from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from pipelines.run.context import StepContext
 from pipelines.steps.release_plan import SELECTED, Planned
 from pipelines.store.step_tables import DROPS, ROWS, table_beside
 from schemas.completion import Message
+from schemas.engine import MediaReader
 from schemas.marks import MARK, SPOKEN
 from schemas.tags import TAG_SCHEMAS, render_trace
 
@@ -189,10 +191,27 @@ class Prompter:
         return asked(values, put.prompt, put.system, sees=True)
 
 
+def shape_of(planned: Planned, media: MediaReader, images: str) -> Shape:
+    """The shape of a config's rows, with `images` inside (`embed`) or beside the parquet (`reference`)."""
+    prompter = Prompter(planned)
+
+    def image(sha256: str) -> dict[str, Any]:
+        name = media.path(sha256).name
+        if images == "reference":
+            return {"bytes": None, "path": f"images/{name}"}
+        return {"bytes": media.read(sha256), "path": name}
+
+    def made(row: Mapping[str, Any]) -> dict[str, Any]:
+        messages = prompter(row)
+        return record(planned, row, messages, [image(part.sha256) for part in shown(messages)])
+
+    return Shape(schema_of(planned), made)
+
+
 def record(
     planned: Planned, row: Mapping[str, Any], messages: tuple[Message, ...], images: list[Any]
 ) -> dict[str, Any]:
-    """One row of a config as trainers read it; `images` are those of `shown_in(messages)`, as they are stored.
+    """One row of a config as trainers read it; `images` are those that they show, as they are stored.
 
     `<image>` in a text would be taken for an image, so it is written `[image]`.
     """
@@ -239,8 +258,3 @@ def record(
 def plain(text: str) -> str:
     """Marks of images in brackets of the same length, so that positions in the text hold."""
     return text.replace(MARK, SPOKEN)
-
-
-def shown_in(messages: tuple[Message, ...]) -> Iterator[str]:
-    """The hashes of the images that messages show, in order."""
-    return (part.sha256 for part in shown(messages))

@@ -19,12 +19,11 @@ from urllib.parse import unquote, urlsplit
 
 import polars as pl
 import pytest
+import release_shapes
 
-from filters.difficulty import DifficultyConfig
 from flows import push as pushing
 from flows.push import pack, push
-from pipelines.release.rows import ReleaseConfig
-from pipelines.release.write import Content, write_release
+from pipelines.release.write import Content, Look, write_release
 from schemas.errors import ConfigError, StoreError
 
 TOKEN = "hf_a-token-that-nobody-may-print"
@@ -298,45 +297,42 @@ class NoMedia:
         raise KeyError(sha256)
 
 
-def release(folder: Path, rows: int = 4, license: str = "mit", **config: Any) -> Path:
-    """A release of text-only rows, as `write_release` writes it."""
-    table = pl.DataFrame(
-        {
-            "id": [f"{i:032x}" for i in range(rows)],
-            "question": [f"What is {i} + {i}?" for i in range(rows)],
-            "options": [[]] * rows,
-            "answer": [
-                {"kind": "number", "raw": str(2 * i), "parsed": json.dumps({"kind": "number"})} for i in range(rows)
-            ],
-            "verifier": [{"id": "number", "params": "{}"}] * rows,
-            "media": [[]] * rows,
-            "source": [{"dataset": "sums", "row": "0", "license": license}] * rows,
-            "solution": [f"${2 * i}$" for i in range(rows)],
-            "text": ["<think>Twice.</think>"] * rows,
-            "group": [f"g{i}" for i in range(rows)],
-            **dict.fromkeys(("tags", "model", "band", "caption"), ["plain"] * rows),
-            "gold_visible": [False] * rows,
-            "k": [1] * rows,
-            "n": [2] * rows,
-            "index": [0] * rows,
-            "value": [0.25] * rows,
-            "control": [False] * rows,
-            "order": [0] * rows,
-            "weight": [None] * rows,
-        },
-        schema_overrides={"options": pl.List(pl.String), "media": pl.List(pl.Struct({"sha256": pl.String}))},
-    ).lazy()
-    drops = pl.LazyFrame(schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
-    recipe = {"name": "sums", "description": "Sums.", "seed": 0, "sources": [{"name": "sums", "license": license}],
-              "release": {"images": "embed"}, "caption": None, "rollouts": {"adaptive": None},
-              "difficulty": DifficultyConfig().model_dump(mode="json"), "distill": {"model": "m"}}  # fmt: skip
-    source = {"name": "sums", "license": license, "url": None, "rows": rows, "content": "0"}
-    content = Content(
-        {"sft": table, "rl": table, "holdout": table.head(0), "control": table},
-        drops,
-        {"recipe": recipe, "models": {}, "stages": [], "sources": [source], "encoders": []},
+def release(folder: Path, rows: int = 4, license: str = "mit", config: str = "sft") -> Path:
+    """A release of text-only rows, as `write_release` writes it; `config` is the name of the one of completions."""
+    made = [
+        release_shapes.row(
+            f"{i:032x}",
+            f"What is {i} + {i}?",
+            answer={"kind": "number", "raw": str(2 * i), "parsed": json.dumps({"kind": "number"})},
+            verifier={"id": "number", "params": "{}"},
+            source={"dataset": "sums", "row": "0", "license": license},
+            text="<think>Twice.</think>",
+        )
+        for i in range(rows)
+    ]
+    kinds = {"options": pl.List(pl.String), "media": pl.List(pl.Struct({"sha256": pl.String})), "weight": pl.Float64}
+    kinds |= {"prompt:options": pl.List(pl.String), "prompt:media": pl.List(pl.Struct({"sha256": pl.String}))}
+    nulls = dict.fromkeys(("solution", "split_group"), pl.String)
+    table = (
+        pl.DataFrame(made, schema_overrides={**kinds, **nulls}).lazy()
+        if made
+        else pl.LazyFrame(schema={"id": pl.String})
     )
-    return write_release(content, ReleaseConfig(**config), NoMedia(), folder)
+    drops = pl.LazyFrame(schema=dict.fromkeys(("step", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
+    recipe = {"name": "sums", "description": "Sums.", "seed": 0, "sources": [{"name": "sums", "license": license}]}
+    source = {"name": "sums", "license": license, "url": None, "rows": rows, "content": "0"}
+    shapes = release_shapes.shapes(NoMedia())
+    names = {config: "sft", "rl": "rl", "holdout": "holdout", "control": "control"}
+    content = Content(
+        {name: table.head(0) if name == "holdout" else table for name in names},
+        {name: shapes[like] for name, like in names.items()},
+        drops,
+        {
+            "recipe": recipe, "models": {}, "steps": [], "sources": [source], "encoders": [], "images": "embed",
+            "configs": {name: {"of": "sample", "holds": "completions"} for name in names}, "facts": {"captions": False},
+        },
+    )  # fmt: skip
+    return write_release(content, Look(), NoMedia(), folder)
 
 
 def test_a_release_arrives_whole_in_one_commit_with_its_tag(hub: Hub, tmp_path: Path) -> None:
@@ -388,6 +384,13 @@ def test_pushing_again_sends_nothing_and_a_new_release_replaces_the_old_one(hub:
     assert "control/part-00000.parquet" in hub.commits[2]
     push(pack(release(tmp_path, rows=8), REPO), endpoint=hub.url)
     assert "control/part-00000.parquet" not in hub.commits[3], "what the new release has not got is gone"
+
+
+def test_a_config_of_any_name_goes_when_the_next_release_has_it_no_more(hub: Hub, tmp_path: Path) -> None:
+    push(pack(release(tmp_path, config="cold"), REPO), endpoint=hub.url)
+    assert "cold/part-00000.parquet" in hub.commits[-1]
+    push(pack(release(tmp_path, config="warm"), REPO), endpoint=hub.url)
+    assert "warm/part-00000.parquet" in hub.commits[-1] and "cold/part-00000.parquet" not in hub.commits[-1]
 
 
 @pytest.mark.parametrize(

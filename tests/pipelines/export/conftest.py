@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import release_shapes
 
 from filters.verify.gold import parse_gold
-from generators.prompts import Prompt
 from generators.scenes import iter_scenes, render
 from pipelines.release.parquet_shards import Shards
-from pipelines.release.rows import ReleaseConfig, record, schema
+from pipelines.steps.release_rows import plain
 from pipelines.store.media import MediaStore
 from schemas.answer import dump_answer
 from schemas.ids import content_id
@@ -28,7 +28,6 @@ ROWS: list[tuple[str, int, str, str, list[str], str]] = [
     ("Was ist\n\\frac{1}{2} von 1, in Worten „½“?", 0, "expression", "\\frac{1}{2}", [], "Die Hälfte."),
     ("Where is <bbox>?", 3, "number", "3", [], "Three pictures, <img>not one</img>."),
 ]
-TAGS = "think_answer_boxed"
 
 
 def reply(reasoning: str, answer: str) -> str:
@@ -37,61 +36,41 @@ def reply(reasoning: str, answer: str) -> str:
 
 def _rows(split: str, media: list[str], rows: list[Any]) -> list[dict[str, Any]]:
     made = []
-    for i, (question, pictures, kind, raw, options, reasoning) in enumerate(rows):
+    for i, (question, images, kind, raw, options, reasoning) in enumerate(rows):
         gold = parse_gold(kind, raw, options=options)
-        shown = [{"kind": "image", "sha256": sha} for sha in media[i : i + pictures]]
-        made.append(
-            {
-                "id": content_id([split, question]),
-                "question": question,
-                "options": options,
-                "answer": {"kind": kind, "raw": raw, "parsed": dump_answer(gold)},
-                "verifier": {"id": kind, "params": "{}"},
-                "media": shown,
-                "source": {"dataset": "scenes", "row": str(i), "license": None},
-                "group": content_id(question),
-                "solution": None,
-                "tags": TAGS,
-                "model": "vlm",
-                "k": i % 5,
-                "n": 8,
-                "text": reply(reasoning, raw),
-                "caption": None,
-                "gold_visible": False,
-                "value": 0.1,
-                "band": "medium",
-                "index": 0,
-                "chosen_text": reply(reasoning, raw),
-                "chosen_model": "vlm",
-                "rejected_model": "vlm",
-                "rejected_text": reply("?", "17"),
-                "weight": None,
-                "order": i,
-                "control": False,
-            }
-        )
+        shown = [{"kind": "image", "sha256": sha, "position": None} for sha in media[i : i + images]]
+        facts = {
+            "answer": {"kind": kind, "raw": raw, "parsed": dump_answer(gold)},
+            "verifier": {"id": kind, "params": "{}"},
+            "source": {"dataset": "scenes", "row": str(i), "license": None},
+            "group_id": content_id(question), "k": i % 5, "training_order": i, "text": reply(reasoning, raw),
+            "pair_chosen": reply(reasoning, raw), "pair_rejected": reply("?", "17"),
+        }  # fmt: skip
+        made.append(release_shapes.row(content_id([split, question]), question, options=options, media=shown, **facts))
     return made
 
 
-def _make(folder: Path, rows: list[Any] | None = None, **given: Any) -> Path:
+def _make(folder: Path, rows: list[Any] | None = None, images: str = "embed", system: str | None = None) -> Path:
     """The splits of a release and as much of a manifest as exporters read."""
-    store, config = MediaStore(folder / "media"), ReleaseConfig(**given)
+    store = MediaStore(folder / "media")
     media = []
     for scene in iter_scenes("curate", 8, seed=5, levels=(1,)):
         file = io.BytesIO()
         render(scene).save(file, "PNG")
         media.append(store.put(file.getvalue(), "png"))
     release = folder / "releases" / "shapes" / "v1"
-    for split in ("sft", "rl", "preference", "holdout"):
-        table = _rows(split, media, ROWS if rows is None else rows)
-        with Shards(release / split, schema(split)) as shards:
-            shards.write([record(split, row, config.prompt(Prompt()), config, store) for row in table])
-    if config.images == "reference":
+    for split, shape in release_shapes.shapes(store, images).items():
+        with Shards(release / split, shape.schema) as shards:
+            records = [shape.record(row) for row in _rows(split, media, ROWS if rows is None else rows)]
+            for record in records if system is not None else ():
+                record["prompt"].insert(0, {"role": "system", "content": plain(system or "")})
+            shards.write(records)
+    if images == "reference":
         (release / "images").mkdir()
         for sha256 in media:
             shutil.copy(store.path(sha256), release / "images")
     (release / "manifest.json").write_text(
-        json.dumps({"name": "shapes", "version": "v1", "content": content_id(given)})
+        json.dumps({"name": "shapes", "version": "v1", "content": content_id([images, system])})
     )
     return release
 
@@ -104,7 +83,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_release(tmp_path: Path) -> Callable[..., Path]:
-    """Makes such a release of given rows and with a given `ReleaseConfig`."""
+    """Makes such a release of given rows, with its images inside or beside the parquet, and a system turn."""
     return lambda rows=None, **config: _make(tmp_path, rows, **config)
 
 

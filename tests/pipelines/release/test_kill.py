@@ -15,41 +15,42 @@ import pytest
 from pipelines.release.write import released
 
 KILLS = 20
+SUPPORT = Path(__file__).parents[2] / "support"
 CHILD = """
 import json, sys
 from pathlib import Path
 import polars as pl
 from pipelines.store.media import MediaStore
-from pipelines.release.write import Content, write_release
-from pipelines.release.rows import ReleaseConfig
+from pipelines.release.write import Content, Look, write_release
 
 root, first = Path(sys.argv[1]), int(sys.argv[2])
+sys.path.append(sys.argv[3])
+import release_shapes
+
 media = MediaStore(root / "media")
-pictures = [media.put(bytes([i]) * 20_000, "png") for i in range(40)]
+images = [media.put(bytes([i]) * 20_000, "png") for i in range(40)]
+shapes = release_shapes.shapes(media)
+gold = {"kind": "number", "raw": "1", "parsed": json.dumps({"kind": "number"})}
+facts = {"answer": gold, "verifier": {"id": "number", "params": "{}"}, "text": "x"}
+texts = {name: pl.String for name in ("solution", "split_group")}
+texts |= {name: pl.List(pl.String) for name in ("options", "prompt:options")}
 for number in range(first, 10_000):
-    rows = 400
-    ids = [f"{number:016x}{i:016x}" for i in range(rows)]
-    table = pl.DataFrame(
-        {
-            "id": ids,
-            "question": ["What?"] * rows,
-            "options": [["a", "b"]] * rows,
-            "answer": [{"kind": "number", "raw": "1", "parsed": json.dumps({"kind": "number"})}] * rows,
-            "verifier": [{"id": "number", "params": "{}"}] * rows,
-            "media": [[{"sha256": pictures[i % 40], "kind": "image"}] for i in range(rows)],
-            "source": [{"dataset": "d", "row": "0", "license": None}] * rows,
-            **{c: ["x"] * rows for c in ("solution", "text", "group", "tags", "model", "band", "caption")},
-            **{c: [1] * rows for c in ("k", "n", "index", "order")},
-            "value": [0.5] * rows,
-            "weight": [0.5] * rows,
-            **{c: [False] * rows for c in ("control", "gold_visible")},
-        }
-    ).lazy()
-    drops = pl.LazyFrame(schema=dict.fromkeys(("stage", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
-    release = {"images": "embed"}
-    recipe = {"name": "r", "description": "", "seed": 0, "sources": [], "release": release, "caption": None}
-    content = Content({"sft": table, "rl": table}, drops, {"recipe": recipe, "models": {}, "stages": []})
-    print(write_release(content, ReleaseConfig(), media, root / "releases" / "r").name, flush=True)
+    rows = [
+        release_shapes.row(
+            f"{number:016x}{i:016x}",
+            "What?",
+            media=[{"sha256": images[i % 40], "kind": "image", "position": None}],
+            **facts,
+        )
+        for i in range(400)
+    ]
+    table = pl.DataFrame(rows, schema_overrides=texts).lazy()
+    drops = pl.LazyFrame(schema=dict.fromkeys(("step", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
+    manifest = {"recipe": {"name": "r", "description": "", "seed": 0, "sources": []}, "models": {}, "steps": []}
+    manifest |= {"sources": [], "encoders": [], "facts": {"captions": False}, "images": "embed"}
+    manifest["configs"] = {name: {"of": "sample", "holds": "prompts"} for name in ("sft", "rl")}
+    content = Content({"sft": table, "rl": table}, shapes, drops, manifest)
+    print(write_release(content, Look(), media, root / "releases" / "r").name, flush=True)
 """
 
 
@@ -60,7 +61,7 @@ def test_a_kill_at_any_moment_leaves_whole_releases_only(tmp_path: Path) -> None
     folder = tmp_path / "releases" / "r"
     for _ in range(KILLS):
         before = len(released(folder))
-        command = [sys.executable, "-c", CHILD, str(tmp_path), str(before)]
+        command = [sys.executable, "-c", CHILD, str(tmp_path), str(before), str(SUPPORT)]
         child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
         assert child.stdout is not None
         assert child.stdout.readline().decode().strip() == f"v{before + 1}", "a write after a kill goes on"

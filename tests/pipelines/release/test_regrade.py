@@ -30,7 +30,7 @@ from schemas.ids import content_id
 from schemas.verdict import Verdict
 
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
-BY: dict[str, Any] = {"seed": 0, "rollouts": {"tags": "plain"}, "difficulty": {}}
+BY: dict[str, Any] = {"seed": 0, "tags": "plain", "difficulty": {}}
 """What the rollouts of the tiny recipe are counted by."""
 
 
@@ -167,7 +167,7 @@ def test_every_kind_of_answer_is_graded_as_it_was_scored(tmp_path: Path) -> None
     ):
         with Shards(tmp_path / name, shape) as shards:
             shards.write(rows)
-    by = {"seed": 0, "difficulty": {}, "rollouts": {"tags": "think_answer"}}
+    by = {"seed": 0, "difficulty": {}, "tags": "think_answer"}
     assert regrade(tmp_path, by)["graded"] == len(cases)
 
 

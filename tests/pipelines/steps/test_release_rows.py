@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import release_shapes
 import tiny
 
 from filters.verify.reward import reward
 from pipelines.job import Job
+from pipelines.store.media import MediaStore
 from schemas.completion import ImagePart, Message, Request, completion_key, prompt_key
 
 MEASURED = ("rl", "holdout", "control", "unfiltered")
@@ -111,3 +113,19 @@ def test_released_is_what_is_in_a_config_to_train_on(built: Job) -> None:
     released = {row["id"]: row["released"] for row in rows(built, "unfiltered")}
     assert {id_ for id_, is_released in released.items() if is_released} == trained
     assert len(trained) < len(released)
+
+
+@pytest.mark.parametrize("config", ["sft", "rl", "preference", "holdout", "control", "unfiltered"])
+def test_lists_are_never_null_and_a_text_that_speaks_of_an_image_mark_holds_none(config: str, tmp_path: Path) -> None:
+    """Loaders that infer types from a first null row fail on the second, and take a mark for an image."""
+    shape = release_shapes.shapes(MediaStore(tmp_path))[config]
+    said = "It says <image> twice: <image>."
+    gold = {"answer": {"kind": "text", "raw": "a mark", "parsed": "{}"}, "verifier": {"id": "text", "params": "{}"}}
+    texts = {"text": said, "pair_chosen": said, "pair_rejected": said}
+    row = shape.record(release_shapes.row("a", "What does <image> mean?", **gold, **texts) | {"options": None})
+    assert set(row) == set(shape.schema.names)
+    assert (row["images"], row["options"], row["image_positions"]) == ([], [], [])
+    assert row["solution"] == "$a mark$" and "<image>" not in str(row)
+    assert row["prompt"] == [{"role": "user", "content": "What does [image] mean?"}]
+    for column in {"sft": ["completion"], "preference": ["chosen", "rejected"]}.get(config, []):
+        assert row[column] == [{"role": "assistant", "content": "It says [image] twice: [image]."}]
