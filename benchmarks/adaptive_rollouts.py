@@ -3,7 +3,7 @@
     python benchmarks/adaptive_rollouts.py simulate     # five priors, seeded; with the most that any rule could save
     python benchmarks/adaptive_rollouts.py tune         # the grid from which the defaults were chosen, on other seeds
     python benchmarks/adaptive_rollouts.py vlm          # real rollouts of the reference VLM, through the driver and the log
-    python benchmarks/adaptive_rollouts.py fill         # how busy waves keep an engine, beside fixed rollouts and barriers
+    python benchmarks/adaptive_rollouts.py fill         # how busy turns of waves keep an engine, beside fixed rollouts
 
 Every policy sees the same answers. It is compared with two judges: the decision that all 16 answers give (`fixed`), and the
 true pass rate (`truth`: in the band if low/16 <= p <= high/16), where what counts is the loss against the fixed 16,
@@ -27,7 +27,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pipelines.road.adaptive import Waves
 
 from filters.stopping import Said, StoppingRule
 from pipelines.run.driver import Call, drive
@@ -231,27 +230,27 @@ models:
 sources:
   - {type: easy_vqa, name: easy-vqa, split: test, limit: HALF}
   - {type: scenes, name: scenes, split: curate, n: HALF, per_scene: 1, levels: [1, 2, 3]}
-rollouts: {model: vlm, n: 48, sampling: {temperature: 1.0, max_tokens: 16}, tags: plain}
+steps:
+  - rollout: {model: vlm, n: 48, sampling: {temperature: 1.0, max_tokens: 16}, tags: plain}
+  - verify: {of: rollout, tags: plain}
 """
 
 
+def rolled(folder: Path, out: str, *overrides: str, limit: int | None = None, replay: bool = False) -> Any:
+    """The job of the recipe in a workspace of its own, built."""
+    from pipelines.job import compile_recipe, open_job
+
+    compiled = compile_recipe(str(folder / "adaptive.yaml"), overrides, limit=limit)
+    job = open_job(compiled, folder / out, replay=replay)
+    job.run()
+    return job
+
+
 def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
-    """Ask the reference VLM 48 times about each sample; then let the adaptive stage replay the first 16 of that log."""
-    from pipelines.build import run_stages
-    from pipelines.recipe.load import load_recipe
-    from pipelines.road.stage import Build
-
-    from pipelines.store.workspace import Workspace
-
-    recipe = workspace / "adaptive.yaml"
+    """Ask the reference VLM 48 times about each sample; then let adaptive rollouts replay the first 16 of that log."""
     workspace.mkdir(parents=True, exist_ok=True)
-    recipe.write_text(RECIPE.replace("HALF", str(samples // 2)))
-
-    def scored(out: str, *overrides: str, replay: bool = False) -> Any:
-        build = Build(load_recipe(str(recipe), overrides), Workspace(workspace / out), replay=replay)
-        return run_stages(build, "ingest", "selftest", "rollouts", "score")
-
-    table = scored("whole").table("score").select("sample_id", "index", "correct").sort("sample_id", "index").collect()
+    (workspace / "adaptive.yaml").write_text(RECIPE.replace("HALF", str(samples // 2)))
+    table = rolled(workspace, "whole").rows("rollout", ["index", "correct"]).sort("sample_id", "index")
     right = table["correct"].fill_null(False).to_numpy().reshape(-1, 48)
     held = right[:, N:]
     rows = []
@@ -262,10 +261,12 @@ def vlm(samples: int, workspace: Path) -> list[dict[str, Any]]:
             rows.append(
                 {"band": f"{band[0]}..{band[1]}", "prior": f"VLM, {len(right)}", "policy": policy.name, **found}
             )
-        stage = scored("whole", "rollouts.n=16", f"rollouts.adaptive={{band: [{band[0]}, {band[1]}]}}", replay=True)
-        stops = stage.table("rollouts", "stops").sort("id").collect()
+        override = f"steps.rollout.adaptive={{band: [{band[0]}, {band[1]}]}}"
+        job = rolled(workspace, "whole", "steps.rollout.n=16", override, replay=True)
+        stops = job.rows("rollout", ["in_band"]).group_by("sample_id").agg(pl.len(), pl.col("in_band").first())
+        stops = stops.sort("sample_id")
         asked, chosen = adaptive(band).play(right[:, :N])
-        assert stops["asked"].to_list() == asked.tolist(), "the stage and the table of the rule must agree"
+        assert stops["len"].to_list() == asked.tolist(), "the step and the table of the rule must agree"
         assert stops["in_band"].to_list() == chosen.tolist()
     return rows
 
@@ -276,22 +277,15 @@ def costs(workspace: Path) -> list[dict[str, Any]]:
     A wave is a request, so small waves send the prompt more often. The answers here have two tokens: where replies are
     that short, prompts are the bill, and waves should be large.
     """
-    from pipelines.build import run_stages
-    from pipelines.recipe.load import load_recipe
-    from pipelines.road.stage import Build
-
-    from pipelines.store.workspace import Workspace
-
     rows = []
     for name, override in (
         ("fixed 16", "null"),
         ("3+2", "{band: [2, 14]}"),
         ("4+4", "{band: [2, 14], first: 4, wave: 4}"),
     ):
-        overrides = ("limit=100", "rollouts.n=16", f"rollouts.adaptive={override}")
-        build = Build(load_recipe(str(workspace / "adaptive.yaml"), overrides), Workspace(workspace / f"costs-{name}"))
-        plan = run_stages(build, "ingest", "selftest", "rollouts")
-        cost = (plan.record(plan.stage("rollouts")) or {})["asked"]["vlm"]
+        overrides = ("steps.rollout.n=16", f"steps.rollout.adaptive={override}")
+        job = rolled(workspace, f"costs-{name.replace(' ', '-')}", *overrides, limit=100)
+        cost = next(record for record in job.records() if record["step"] == "rollout")["asked"]["vlm"]
         facts = ("samples", "prompt_tokens", "completion_tokens", "seconds")
         rows.append({"policy": name, **{fact: cost[fact] for fact in facts}})
     return rows
@@ -318,53 +312,62 @@ class SleepingEngine:
         async with self._slots:
             await asyncio.sleep(seconds)
         self.slept += seconds
-        p = seeded("p", request.id).betavariate(0.5, 0.5)
-        return Completion(index, "right" if seeded("answer", f"{request.id}:{index}").random() < p else "wrong", "stop")
+        return Completion(index, self.reply(request.id, index), "stop")
+
+    def reply(self, name: str, index: int) -> str:
+        """The answer to a sample of a request, which is drawn from its name and index."""
+        p = seeded("p", name).betavariate(0.5, 0.5)
+        return "right" if seeded("answer", f"{name}:{index}").random() < p else "wrong"
 
     async def close(self) -> None:
         pass
 
 
 def fill(samples: int) -> list[dict[str, Any]]:
-    """The share of the time that an engine's 64 slots are busy: fixed 16, waves as one stream, waves with a barrier.
+    """The share of the time that an engine's 64 slots are busy: fixed 16, and waves in turns, as the step asks.
 
     `ideal` is the least time in which 64 slots could do the same work, over the time that was needed. A call holds its slots
-    until its last answer is there, so wide calls leave some idle.
+    until its last answer is there, so wide calls leave some idle; the end of each turn leaves others.
     """
     requests = [Request(f"{i:05d}", (Message("user", (f"question {i}",)),), n=N) for i in range(samples)]
     calls = [Call(r, r.id, tuple(range(N))) for r in requests]
     rule = StoppingRule(N, AdaptiveConfig(band=(2, 14)))
     rows = []
-    for name in ("fixed 16", "waves, one stream", "waves, barriers"):
+    for name in ("fixed 16", "waves, in turns"):
         engine, started = SleepingEngine(64, 1, 0.15), time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
             log = CompletionsLog(Path(scratch))
 
-            def ask(stream: Any, heard: Any = None, log: CompletionsLog = log, engine: Any = engine) -> int:
+            def ask(stream: Iterable[Call], log: CompletionsLog = log, engine: Any = engine) -> int:
                 with log.writer(engine.identity) as writer:
-                    return drive(stream, engine, writer, DriverConfig(), total=samples * N, heard=heard).samples
+                    return drive(iter(stream), engine, writer, DriverConfig(), total=samples * N).samples
 
-            waves = name.startswith("waves")
-            asked = _ask_waves(calls, rule, ask, barrier="barriers" in name) if waves else ask(iter(calls))
+            asked = _ask_in_turns(calls, rule, ask, engine) if name.startswith("waves") else ask(calls)
         seconds = time.perf_counter() - started
         rows.append({"policy": name, "asked": asked, "seconds": seconds, "ideal": engine.slept / 64 / seconds})
     return rows
 
 
-def _ask_waves(calls: list[Call], rule: StoppingRule, ask: Any, *, barrier: bool) -> int:
-    def listen(row: dict[str, Any], replies: list[tuple[str | None, str | None]]) -> list[Said]:
-        return ["right" if text == "right" else "wrong" for _, text in replies]
-
-    rows = [({"id": c.request.id, "said": ["missing"] * N}, c) for c in calls]
-    if not barrier:
-        stream = Waves(rows, rule, listen)
-        return int(ask(stream, stream.heard))
-    asked, open_ = 0, rows
+def _ask_in_turns(
+    calls: list[Call], rule: StoppingRule, ask: Callable[[list[Call]], int], engine: SleepingEngine
+) -> int:
+    """Each open sample gets its next wave; the next turn begins when the last answer of it is there."""
+    asked, wanted = 0, {call.request.id: 0 for call in calls}
+    open_ = calls
     while open_:
-        waves = Waves(open_, rule, listen)
-        asked += ask(iter([next(waves) for _ in open_]), waves.heard)
-        open_ = [row for row in open_ if rule.walk(row[0]["said"]).stopped == "unanswered"]
+        turn = []
+        for call in open_:
+            first = wanted[call.request.id]
+            wanted[call.request.id] = next(look for look in (*rule.looks, N) if look > first)
+            turn.append(Call(call.request, call.prompt, tuple(range(first, wanted[call.request.id]))))
+        asked += ask(turn)
+        open_ = [call for call in open_ if _is_open(call.request.id, wanted[call.request.id], rule, engine)]
     return asked
+
+
+def _is_open(name: str, asked: int, rule: StoppingRule, engine: SleepingEngine) -> bool:
+    right = sum(engine.reply(name, index) == "right" for index in range(asked))
+    return asked < N and rule.verdict(right, asked - right) is None
 
 
 def agree(samples: int = 400) -> None:

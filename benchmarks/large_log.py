@@ -3,10 +3,10 @@
     python benchmarks/large_log.py                       # 20,000 samples x 8 rollouts and 1 trace of 17 KB each
     python benchmarks/large_log.py --samples 2500 --threads 2
 
-No model is asked: the log holds every answer, as if they had come in any order. The build runs ingest, distill, verify,
-rollouts, score, difficulty, split, select and release in a process of its own, once with DuckDB told of 2 and once of 64
-processors, and then two builds at once in one workspace. The limit is 4 GB of memory for a build and the
-processes that it starts, together. Prints a line a stage and a run, and writes benchmarks/results/large_log.json.
+No model is asked: the log holds every answer, as if they had come in any order. The build distills, verifies, rolls out,
+measures difficulty, splits, selects and releases in a process of its own, once with DuckDB given 2 and once 64 processors,
+and then two builds run at once in one workspace. The limit is 4 GB of memory for a build and the processes that it
+starts, together. Prints a line a step and a run, and writes benchmarks/results/large_log.json.
 """
 
 import argparse
@@ -40,12 +40,17 @@ models:
   student: {model: student, engine: openai, revision: r1, base_urls: ["http://127.0.0.1:9/v1"]}
 sources:
   - {type: jsonl, name: made, path: SOURCE}
-distill: {model: student, prompt: "Think about this. {question}", n: 1}
-rollouts: {model: student, n: 8}
-verify: {workers: 1}
-split: {sft: 0.3, rl: 0.6, holdout: 0.1}
-select: {budget: 0.5}
-release: {trainer: null}
+driver: {workers: 1}
+steps:
+  - distill: {model: student, sees: nothing, prompt: "Think about this. {{ question }}", n: 1}
+  - verify
+  - drop: {of: trace, if: {wrong: NOT correct}}
+  - rollout: {model: student, sees: nothing, n: 8}
+  - verify: {as: scored, of: rollout}
+  - difficulty
+  - split: {sft: 0.3, rl: 0.6, holdout: 0.1}
+  - select: {budget: 0.5}
+  - release: {trainer: null, sft: {of: trace}, rl: {of: sample}, holdout: {of: sample}}
 """
 
 
@@ -63,44 +68,48 @@ def make(folder: Path, samples: int, text: int = TEXT, names: tuple[str, ...] = 
 
 
 def open_build(folder: Path, name: str, *overrides: str) -> Any:
-    from pipelines.recipe.load import load_recipe
-    from pipelines.road.stage import Build
+    """The job of a recipe of the folder, which asks nobody."""
+    from pipelines.job import compile_recipe, open_job
 
-    from pipelines.store.workspace import Workspace
-
-    return Build(load_recipe(str(folder / f"{name}.yaml"), overrides), Workspace(folder / "out"), replay=True)
+    return open_job(compile_recipe(str(folder / f"{name}.yaml"), overrides), folder / "out", replay=True)
 
 
 def fill_log(folder: Path, name: str, text: int) -> None:
     """Parts of the log with a reply of about `text` bytes to all that the recipe asks; three of four are right."""
-    from pipelines.build import run_stages
-    from pipelines.road.ask import write_wanted
-
     from pipelines.store.workspace import write_table
     from schemas.completion import COMPLETION
 
-    build = open_build(folder, name)
-    road = run_stages(build, "ingest", "selftest")
-    golds = dict(road.table("ingest").select("id", pl.col("answer").struct.field("raw")).collect().iter_rows())
-    wanted = []
-    for stage in (road.stage("distill"), road.stage("rollouts")):
-        rows, out = folder / "rows.parquet", folder / "wanted.parquet"
-        write_table(stage.asks.rows(road, stage), rows)
-        section = stage.section(build.recipe)
-        write_wanted(rows, "student", build.identities["student"], stage.asks.requests, section, out)
-        wanted.append(pl.read_parquet(out).unique("key", maintain_order=True))
-        rows.unlink()
-        out.unlink()
-    keys = pl.concat(wanted).sample(fraction=1.0, shuffle=True, seed=0)
+    job = open_build(folder, name)
+    build = job.build
+    build.workspace.prepare(name)
+    for step in ("ingest", "selftest"):
+        job.runner.run(job.compiled.pipeline.step(step))
+    build.close()
+    wanted = pl.concat([wanted_keys(job, step, folder) for step in ("distill", "rollout")])
+    keys = wanted.sample(fraction=1.0, shuffle=True, seed=0)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for number, piece in enumerate(keys.iter_slices(PART)):
-        replies = [reply(golds[id_], key, text) for id_, key in piece.select("id", "key").iter_rows()]
+        replies = [reply(gold, key, text) for gold, key in piece.select("gold", "key").iter_rows()]
         facts = {"model": "student", "revision": "r1", "sampling": "{}", "finish_reason": "stop", "prompt_tokens": 30,
                  "completion_tokens": text // 4, "created_at": now}  # fmt: skip
-        table = piece.drop("id").with_columns(pl.Series("text", replies), **{k: pl.lit(v) for k, v in facts.items()})
+        table = piece.drop("gold").with_columns(pl.Series("text", replies), **{k: pl.lit(v) for k, v in facts.items()})
         nulls = {c: pl.lit(None, dtype) for c, dtype in COMPLETION.items() if c not in table.columns}
         table = table.with_columns(**nulls).select(list(COMPLETION)).cast(dict(COMPLETION))
         write_table(table.sort("key"), folder / "out" / "log" / "completions" / f"part-{number:06d}.parquet")
+
+
+def wanted_keys(job: Any, step: str, folder: Path) -> pl.DataFrame:
+    """`key, prompt_key, index, gold` of all that a step asks, each key once."""
+    from pipelines.run.context import StepContext
+
+    runner, asks = job.runner, job.compiled.pipeline.step(step)
+    buckets = list(range(runner.record.buckets))
+    asking = runner.asking(asks, StepContext(job.build, asks, runner.tables, runner.record), buckets, folder)
+    asking.missing()
+    golds = pl.concat([runner.tables.scan("ingest", "rows", bucket).collect() for bucket in buckets])
+    golds = golds.select("id", gold=pl.col("answer").struct.field("raw"))
+    keys = pl.concat([asking.asked(bucket) for bucket in buckets]).unique("key", maintain_order=True)
+    return keys.join(golds, on="id", maintain_order="left").select("key", "prompt_key", "index", "gold")
 
 
 @cache
@@ -117,23 +126,19 @@ def reply(gold: str, key: str, text: int) -> str:
 
 
 def run(folder: Path, name: str, threads: int, *overrides: str) -> None:
-    """Build in this process and print a JSON line a stage: seconds and the peak of this process so far."""
-    from pipelines.build import run_build
-    from pipelines.road.stage import run_stage
-
+    """Build in this process and print a JSON line a step: seconds and the peak of this process so far."""
     from pipelines.store import memory
 
     memory.cores = lambda: threads
 
-    def told(plan: Any, stage: Any) -> dict[str, Any]:
+    def show_step(runner: Any, step: Any) -> None:
         started = time.monotonic()
-        record = run_stage(plan, stage)
-        line = {"stage": stage.name, "seconds": round(time.monotonic() - started, 1), "peak_gb": round(own_peak(), 2)}
+        record = runner.run(step)
+        line = {"step": step.name, "seconds": round(time.monotonic() - started, 1), "peak_gb": round(own_peak(), 2)}
         sys.stdout.write(json.dumps({**line, "kept": record["kept"]}) + "\n")
         sys.stdout.flush()
-        return record
 
-    run_build(open_build(folder, name, *overrides), told)
+    open_build(folder, name, *overrides).run(show_step)
 
 
 def own_peak() -> float:
@@ -179,12 +184,12 @@ def start(folder: Path, name: str, threads: int, *overrides: str) -> tuple[subpr
 def finish(process: subprocess.Popen[str], watch: Watch) -> dict[str, Any]:
     """What a run printed; `code` is how it ended, `peak_gb` of it and the processes that it started."""
     out, _ = process.communicate()
-    stages = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    steps = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     return {
         "code": process.returncode,
-        "seconds": round(sum(s["seconds"] for s in stages), 1),
-        "peak_gb": round(max(watch.peak_gb, *(s["peak_gb"] for s in stages), 0), 2),
-        "stages": stages,
+        "seconds": round(sum(s["seconds"] for s in steps), 1),
+        "peak_gb": round(max(watch.peak_gb, *(s["peak_gb"] for s in steps), 0), 2),
+        "steps": steps,
     }
 
 
@@ -241,33 +246,31 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     seen = []
     for threads in options.threads:
         clean(folder)
-        told = finish(*start(folder, "one", threads, *options.set))
-        found["runs"][f"{threads} threads"] = told
-        show(f"{threads} threads", told)
+        done = finish(*start(folder, "one", threads, *options.set))
+        found["runs"][f"{threads} threads"] = done
+        show(f"{threads} threads", done)
         seen.append(tables(folder, "one"))
     if not options.no_pair:
         clean(folder)
         both = [start(folder, name, options.threads[-1], *options.set) for name in ("one", "two")]
         for (process, watch), name in zip(both, ("one", "two"), strict=True):
-            told = finish(process, watch)
-            found["runs"][f"two at once, {name}"] = told
-            show(f"two at once, {name}", told)
+            done = finish(process, watch)
+            found["runs"][f"two at once, {name}"] = done
+            show(f"two at once, {name}", done)
             seen.append(tables(folder, name))
     found["equal"] = all(one == seen[0] for one in seen)
-    found["ended"] = all(told["code"] == 0 for told in found["runs"].values())
-    found["peak_gb"] = max(told["peak_gb"] for told in found["runs"].values())
+    found["ended"] = all(done["code"] == 0 for done in found["runs"].values())
+    found["peak_gb"] = max(done["peak_gb"] for done in found["runs"].values())
     sys.stdout.write(f"all ended: {found['ended']}, equal tables: {found['equal']}, peak {found['peak_gb']} GB\n")
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     if not (found["ended"] and found["equal"] and found["peak_gb"] <= LIMIT_GB):
         sys.exit(f"beyond the limit of {LIMIT_GB} GB, or not ended, or not equal")
 
 
-def show(name: str, told: dict[str, Any]) -> None:
-    for stage in told["stages"]:
-        sys.stdout.write(
-            f"  {stage['stage']:<12} {stage['seconds']:>7} s   {stage['peak_gb']:>5} GB   {stage['kept']:>8}\n"
-        )
-    sys.stdout.write(f"{name}: exit {told['code']}, {told['seconds']} s, {told['peak_gb']} GB\n")
+def show(name: str, done: dict[str, Any]) -> None:
+    for step in done["steps"]:
+        sys.stdout.write(f"  {step['step']:<12} {step['seconds']:>7} s   {step['peak_gb']:>5} GB   {step['kept']:>8}\n")
+    sys.stdout.write(f"{name}: exit {done['code']}, {done['seconds']} s, {done['peak_gb']} GB\n")
     sys.stdout.flush()
 
 
