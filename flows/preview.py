@@ -95,25 +95,27 @@ def _step(console: Console, step: str, model: str, events: list[Event], number: 
         exchange = event.outcomes[0].turns[0]
         before, head = heads.get((step, model), (0, None))
         again = head == (exchange.messages or [])[:-1]
-        for line in _prompt(exchange, before if again else 0):
+        same_as = "" if not again else "above" if before == number else f"with sample {before}"
+        for line in _prompt(exchange, same_as):
             _line(console, *line)
         if not again:
             heads[step, model] = number, (exchange.messages or [])[:-1]
         for line in _outcomes(event.outcomes):
             _line(console, *line)
     if len(asked) > _PROMPTS:
-        _line(console, "", f"… and {len(asked) - _PROMPTS:,} more prompts", "dim")
+        more = len(asked) - _PROMPTS
+        _line(console, "", f"… and {more:,} more prompt{'s' * (more > 1)}", "dim")
     console.print()
 
 
-def _prompt(exchange: Exchange, same_as: int) -> Iterator[Line]:
-    """A prompt; where all but its last message are those shown with sample `same_as`, that is said instead."""
+def _prompt(exchange: Exchange, same_as: str) -> Iterator[Line]:
+    """A prompt; where all but its last message were shown before, `same_as` says where."""
     messages = exchange.messages or []
     if exchange.messages is None:
         yield "prompt", "not in the log: it was asked before prompts were kept", "dim"
     if same_as and len(messages) > 1:
         count = f"{len(messages) - 1:,} messages are" if len(messages) > 2 else "message is"
-        yield "", f"(the first {count} the same as with sample {same_as})", "dim"
+        yield "", f"(the first {count} the same as {same_as})", "dim"
         messages = messages[-1:]
     for message in messages:
         yield message["role"], _content(message["content"]), "cyan"
@@ -136,7 +138,8 @@ def _outcomes(outcomes: Iterable[Outcome]) -> Iterator[Line]:
             bad = ":" in outcome.became.split("'")[-1] or "wrong" in words
             yield "→", outcome.became, "red" if bad else "green" if "right" in words else "yellow"
     if len(found) > _REPLIES:
-        yield "", f"… and {len(found) - _REPLIES:,} other replies", "dim"
+        more = len(found) - _REPLIES
+        yield "", f"… and {more:,} other repl{'ies' if more > 1 else 'y'}", "dim"
 
 
 def _turn(before: Exchange, after: Exchange) -> Iterator[Line]:

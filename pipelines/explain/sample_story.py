@@ -152,7 +152,7 @@ def _values(values: dict[str, Any], texts: set[str]) -> str:
     if "final" in values:
         return "no answer read" if values["final"] is None else f"read as {values['final']!r}"
     if not read:
-        return ""
+        return "nothing read" if values and all(value is None for value in values.values()) else ""
     if len(read) == 1:
         return f"read as {json.dumps(next(iter(read.values())), ensure_ascii=False, default=str)}"
     return "read as " + json.dumps(read, ensure_ascii=False, default=str)

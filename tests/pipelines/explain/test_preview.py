@@ -78,6 +78,18 @@ def test_equal_replies_are_one_outcome(tmp_path: Path) -> None:
     assert (one.count, other.count) == (2, 1)
 
 
+def test_a_reply_of_which_nothing_was_read_says_so(tmp_path: Path) -> None:
+    asked = {"model": "m", "sees": "nothing", "prompt": "{{ question }}", "reply": {"fields": {"unit": "str"}}}
+    release = {"release": {"all": {"of": "sample", "columns": ["unit"]}}}
+    (read,) = event(
+        try_out(tmp_path, numbered('{"unit": "m"}'), {"ask": {**asked, "as": "a"}}, release, rows=1), 0, "a"
+    ).outcomes
+    assert read.became == 'read as "m"'
+    kept = {"ask": {**asked, "as": "b", "unreadable": "keep"}}
+    (other,) = event(try_out(tmp_path / "other", numbered("I cannot say."), kept, release, rows=1), 0, "b").outcomes
+    assert other.became == "nothing read"
+
+
 def test_a_trace_that_the_trainers_grader_misreads_is_known_before_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
