@@ -31,7 +31,7 @@ PURPOSES = {
 }
 
 _MANIFEST = (
-    "name", "version", "content", "code", "recipe", "models", "stages", "statistics", "files", "evaluation_sets",
+    "name", "version", "content", "code", "recipe", "models", "statistics", "files", "evaluation_sets",
     "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge", "sources",
     "encoders", "commit", "code_hash", "libraries", "steps", "facts", "counting", "configs", "images",
 )  # fmt: skip
