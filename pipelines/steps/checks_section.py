@@ -1,15 +1,16 @@
 """The section of the step `checks`, and the columns that it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.checks.measure import BLIND
+from filters.checks.measure import BLIND, FLAGS
 from filters.checks.rules import CheckRules
 from filters.difficulty import Counted, DifficultyConfig
 from generators.checks.catalogue import CheckConfig
-from schemas.step import StepConfig
+from pipelines.steps.as_asked import steps_before
+from schemas.step import Known, StepConfig
 
 FLAGGED = {"flags": pl.List(pl.String()), "blind": pl.Boolean(), "label_suspect": pl.Boolean()}
 """`flags` are those of `filters.checks.measure.FLAGS`, sorted; `blind` is null where no check hides the images,
@@ -81,3 +82,13 @@ def gives(config: ChecksStepConfig) -> dict[str, pl.DataType]:
     types = {check.type for check in config.checks}
     counted = {name: dtype for type_, own in COUNTED.items() if type_ in types for name, dtype in own.items()}
     return {**FLAGGED, **counted}
+
+
+def check_flags(flags: Iterable[str], known: Known) -> None:
+    """Raise ValueError for a flag that no check before the step gives, where there are checks: no row will ever have it."""
+    sections = [step.config for step in steps_before(known) if isinstance(step.config, ChecksStepConfig)]
+    types = {check.type for section in sections for check in section.checks}
+    for flag in flags if sections else ():
+        givers = [type_ for type_, own in FLAGS.items() if flag in own]
+        if types.isdisjoint(givers):
+            raise ValueError(f"no row is flagged '{flag}': that takes a check of type {' or '.join(givers)}")

@@ -16,6 +16,7 @@ from filters.select.comparison import compare, covered
 from filters.select.nearness import nearness
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
 from pipelines.steps import selection_columns
+from pipelines.steps.checks_section import check_flags
 from pipelines.steps.row_vectors import COLUMNS as SHOWN
 from pipelines.steps.row_vectors import VectorsConfig, row_vectors
 from pipelines.steps.selection_places import Candidates, check_places
@@ -67,7 +68,10 @@ def _reads(config: SelectConfig, known: Known) -> Reads:
     check_places(config, known)
     columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
     columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
-    columns |= {"flags": read(config.address("flags"), pl.List(pl.String()))} if config.without else {}
+    if config.without:
+        columns["flags"] = read(config.address("flags"), pl.List(pl.String()))
+        if "flags" not in config.columns:
+            check_flags(config.without, known)
     return Reads(columns | ({name: read(name) for name in SHOWN} if config.compares else {}))
 
 

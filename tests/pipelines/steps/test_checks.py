@@ -192,6 +192,24 @@ def test_traces_that_show_the_gold_are_concluded_from() -> None:
 
 
 @pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [
+        ("label_suspect", "no row is flagged 'label_suspect': that takes a check of type vote"),
+        ("unmoved", "that takes a check of type patch_mask or evidence_mask"),
+        ("guessable", None),
+    ],
+)
+def test_a_flag_that_no_check_gives_leaves_nothing_out_and_is_refused(flag: str, sentence: str | None) -> None:
+    chosen = {"rule": {"type": "mm_eureka"}, "columns": {"k": "k_text", "n": "n_text"}, "without": [flag]}
+    steps: Any = (ROLLOUT, ("checks", {"model": "vlm", "checks": TWO}), ("select", chosen))
+    if sentence is None:
+        assert pipeline(*steps).step("select").config.without == (flag,)
+        return
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        pipeline(*steps)
+
+
+@pytest.mark.parametrize(
     ("steps", "section", "sentence"),
     [
         ((ROLLOUT,), {"model": "teacher"}, "`model: teacher` is no student of 'rollout'; those are vlm"),
