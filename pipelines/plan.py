@@ -12,14 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipelines.compiler.columns import Node
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Job
 from pipelines.run.asking import Missing
+from pipelines.run.context import StepContext
 from pipelines.run.runner import Runner
 from pipelines.sources.read import count_rows
 from pipelines.store.build_record import read_record
 from pipelines.store.workspace import TRIAL, Workspace
+from schemas.step import Computes
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class _Plan:
         if step.asks and self._work[step.name]:
             missing = self._missing(step, stale, rows, ready=not waits)
             costs = tuple(self._cost(step, model, found) for model, found in missing.items())
+        elif step.type.computes is not None and self._work[step.name]:
+            costs = self._computed(step, step.type.computes, rows, ready=not waits)
         self._made[step.name] = self._makes(step, rows)
         number = record.buckets or (0 if step.number else 1)
         return Planned(
@@ -101,6 +107,21 @@ class _Plan:
         assert step.type.asks is not None
         bounds = {model: step.type.asks.bound(step.config, model) for model in step.models}
         return {m: Missing(None if rows is None or most is None else rows * most, False) for m, most in bounds.items()}
+
+    def _computed(self, step: Step, computes: Computes[Any], rows: int | None, *, ready: bool) -> tuple[Cost, ...]:
+        """What a step computes with models of its own: values in place of completions, which cost time alone."""
+        runner, most = self._runner, computes.most(step.config, step.before)
+        count = None if rows is None or most is None else rows * most
+        exact = bool(ready and runner.record.buckets)
+        if exact:
+            context = StepContext(runner.build, step, runner.tables, runner.record)
+            found = pl.concat([runner.rows(step, bucket)[0] for bucket in context.buckets]).sort("id")
+            with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:
+                count = computes.missing(found, step.config, context, Path(folder))
+        seconds = None if count is None or count else 0.0
+        return tuple(
+            Cost(m, count, exact, reply_tokens=0, seconds=seconds, dollars=0.0) for m in step.type.loads(step.config)
+        )
 
     def _samples(self) -> int | None:
         """How many samples the sources give at most."""
@@ -144,7 +165,7 @@ class _Plan:
             return replace(
                 cost, estimated=True, prompt_tokens=sent, reply_tokens=replied, seconds=seconds, dollars=dollars
             )
-        limit = _value(step.config, step.type.asks.limit) if step.type.asks is not None else None
+        limit = _longest(step)
         tokens = None if limit is None else missing.samples * int(limit)
         dollars = tokens * price.price_out / 1e6 if priced and tokens is not None else None
         return replace(cost, reply_tokens=tokens, seconds=None if missing.samples else 0.0, dollars=dollars)
@@ -165,6 +186,14 @@ def _times(count: int | None, share: float) -> int | None:
 def _records(workspace: Workspace, name: str) -> Mapping[str, Any]:
     steps: Mapping[str, Any] = (read_record(workspace.build(name)) or {}).get("steps", {})
     return steps
+
+
+def _longest(step: Step) -> Any:
+    """How many tokens a reply to a step has at most; None where nothing limits it."""
+    asks = step.type.asks
+    if asks is None:
+        return None
+    return _value(step.config, asks.limit) if asks.longest is None else asks.longest(step.config, step.before)
 
 
 def _value(config: Any, key: str) -> Any:

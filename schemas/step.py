@@ -10,6 +10,7 @@ comes in the `Context`. Rows are joined by id, never by order.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import polars as pl
@@ -189,7 +190,8 @@ class Asks(Generic[C]):
     until it yields none. Both are pure: they are walked again at replay, and an answer that is in the log is never
     asked for again. Each model of `models` is asked everything. `most` is how many completions of each model a row
     needs at most (None: not known before its answers are), `most_of` how many of one model, where they differ. `limit` is
-    the key that limits their length.
+    the key that limits their length; where the section has none, `longest` gives the tokens, from it and what the
+    type's `before` gives.
     """
 
     models: Callable[[C], tuple[str, ...]]
@@ -198,10 +200,23 @@ class Asks(Generic[C]):
     most: Callable[[C], int | None] = lambda config: getattr(config, "n", 1)
     limit: str = "sampling.max_tokens"
     most_of: Callable[[C, str], int | None] | None = None
+    longest: Callable[[C, Any], int | None] | None = None
 
     def bound(self, config: C, model: str) -> int | None:
         """How many completions of a model a row needs at most."""
         return self.most(config) if self.most_of is None else self.most_of(config, model)
+
+
+@dataclass(frozen=True)
+class Computes(Generic[C]):
+    """What a body computes with the models that it `loads`, and keeps in a log.
+
+    `most` is how many values a row needs at most, from the section and what the type's `before` gives. `missing` counts the
+    values of rows that the log lacks; it loads no model, and writes into the folder that it is given only.
+    """
+
+    most: Callable[[C, Any], int | None]
+    missing: Callable[[pl.DataFrame, C, Context, Path], int]
 
 
 @dataclass(frozen=True)
@@ -211,14 +226,15 @@ class StepType(Generic[C]):
     `of` is the unit that it works on where its section does not say so, `over` what it works on where that is not simply
     `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives,
     beside its section and its reads, as JSON; it gets the running build. `loads` names the models that its body loads by
-    itself. `before` is what else of the steps before it does. `verdict` says that what it gives is a judgement about its
-    rows: it may read the gold, and shows it to nobody; `golds` names those of its columns that are a gold. `expand`
-    gives the section that a preset stands for, and `adds` says in a few words what it does beside asking that; empty
-    where it is an `ask` and nothing else. A body that `streams` reads the rows beside its own, and the answers, by
-    itself, a bucket at a time, through its context. `last` says that nothing but steps like it may follow; `closes`
-    names a unit of which no rows may be made after it. `fan` is how many rows it makes of each row at most (None: not
-    known before it has run). `cures` says of a cause of its drops, or of one of its `notes`, what to do where almost all
-    rows come to it; None where most are meant to. `summary` is one line for `curate show`.
+    itself, `computes` is what it computes with them. `before` is what else of the steps before it does. `verdict` says
+    that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds` names those
+    of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few words
+    what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
+    beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing but
+    steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
+    makes of each row at most (None: not known before it has run). `cures` says of a cause of its drops, or of one of its
+    `notes`, what to do where almost all rows come to it; None where most are meant to. `summary` is one line for `curate
+    show`.
     """
 
     name: str
@@ -234,6 +250,7 @@ class StepType(Generic[C]):
     asks: Asks[C] | None = None
     facts: Callable[[C, Any], Any] = lambda config, build: None
     loads: Callable[[C], tuple[str, ...]] = lambda config: ()
+    computes: Computes[C] | None = None
     before: Callable[[C, Known], Any] = lambda config, known: None
     verdict: bool = False
     golds: frozenset[str] = frozenset()

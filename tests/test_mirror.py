@@ -48,7 +48,7 @@ ELSEWHERE = {
     "pipelines/steps/release_plan.py": "steps/test_release.py",
     "pipelines/steps/selection_places.py": "pipelines/test_unused.py: it refuses what a recipe names in vain",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
-    "pipelines/store/derived_images.py": "road/test_checks_road.py: masked and shuffled images are derived there",
+    "pipelines/store/derived_images.py": "steps/test_checks.py: masked images are derived there",
     "pipelines/store/journalled.py": "store/test_journal.py and test_completions.py",
     "pipelines/store/journalled_log.py": "store/test_journal.py",
     "pipelines/store/keyed_log.py": "store/test_embeddings.py and test_image_hashes.py are its two logs",

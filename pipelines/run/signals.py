@@ -100,6 +100,14 @@ def signal_key(signal: Signal, forced: "Forced") -> str:
     )
 
 
+def count_missing(build: Build, model: str, signal: Signal, rows: Path, scratch: Path) -> int:
+    """How many values the log lacks for `rows`, a parquet table. Loads no model."""
+    wanted = scratch / "wanted.parquet"
+    _write_wanted(signal, rows, wanted)
+    missing = _log(build, model, signal).missing(pl.scan_parquet(wanted).select("key").unique())
+    return int(missing.select(pl.len()).collect().item())
+
+
 def read_signal(
     build: Build, step: str, model: str, signal: Signal, rows: Path, out: Path, engine: "Callable[[], ForcedModel]"
 ) -> Receipt:

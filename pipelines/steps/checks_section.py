@@ -76,6 +76,11 @@ class ChecksStepConfig(StepConfig):
         """The most completions that a row may need of a model."""
         return sum(check.calls(self.n) for check in self.checks if check.asks(self.model) == model)
 
+    def longest(self, own: int) -> int:
+        """The most tokens of an answer, where those of the rollouts have `own`."""
+        asked = (check for check in self.checks if check.asks(self.model) is not None)
+        return max((check.sampling.max_tokens if check.sampling else own for check in asked), default=0)
+
 
 def gives(config: ChecksStepConfig) -> dict[str, pl.DataType]:
     """The columns of the checks that the section names: what nobody measured has none."""

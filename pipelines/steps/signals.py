@@ -25,13 +25,13 @@ from generators.signals.section import SignalsConfig
 from generators.template import Template
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
-from pipelines.run.signals import Signal, Text, read_signal
+from pipelines.run.signals import Signal, Text, count_missing, read_signal
 from pipelines.steps.as_asked import asked_by, makers, steps_before
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import write_table
 from schemas.completion import Request
-from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
+from schemas.step import Beside, Computes, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
 
 if TYPE_CHECKING:
     from generators.signals.forced import ForcedModel
@@ -106,8 +106,7 @@ def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
     """`id` and what `gives` names of every row; none is dropped."""
     running = cast(StepContext, context)
     build, engine = running.build, _Loaded(running.build, str(config.model))
-    neighbours = running.step.beside[_REPLIES]
-    asking = Asking(asked_by(neighbours.node.makers, running.pipeline.before(running.step))[1])
+    asking = _asking(running)
     found = tables.rows.select("id")
     with scratch(build.folder / running.name) as folder:
         for signal in _signals(config, asking):
@@ -119,6 +118,31 @@ def body(tables: Tables, config: SignalsStepConfig, context: Context) -> Out:
     errors = [pl.col(name) for name in found.columns if name.startswith("error_")]
     found = found.with_columns(signal_error=pl.coalesce(errors))
     return Out(found.select("id", *(pl.col(name).cast(dtype) for name, dtype in gives(config).items())))
+
+
+def most(config: SignalsStepConfig, own: Any) -> int:
+    """How many texts of a row are read at most, whose rollouts were asked for by the section `own` (as JSON)."""
+    count, replies = 0, int(own["n"])
+    if config.attention is not None:
+        count += 1 if config.attention.rollouts == "first" else replies
+    if config.likelihood is not None:
+        count += (1 if config.likelihood.of == "gold" else replies) * (2 if config.likelihood.mask is not None else 1)
+    return count
+
+
+def missing(rows: pl.DataFrame, config: SignalsStepConfig, context: Context, folder: Path) -> int:
+    """How many values of `rows` the log lacks; loads no model."""
+    running, count = cast(StepContext, context), 0
+    for signal in _signals(config, _asking(running)):
+        path = folder / "rows.parquet"
+        _write_texts(rows, running, signal, config, path)
+        count += count_missing(running.build, str(config.model), signal, path, folder)
+    return count
+
+
+def _asking(running: StepContext) -> Asking:
+    """How the rollouts were asked for."""
+    return Asking(asked_by(running.step.beside[_REPLIES].node.makers, running.pipeline.before(running.step))[1])
 
 
 def _write_texts(
@@ -239,6 +263,7 @@ STEP = StepType(
     over=_over,
     scope=lambda config: "all",
     loads=lambda config: config.models,
+    computes=Computes(most, missing),
     facts=lambda config, build: build.identities[config.model].to_json(),
     before=lambda config, known: _own(config, known).model_dump(mode="json"),
     verdict=True,

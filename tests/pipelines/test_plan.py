@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipelines.job import Job, compile_recipe, open_job
@@ -46,6 +47,39 @@ def plan(folder: Path, *overrides: str, limit: int | None = None) -> dict[str, P
 def asked(planned: Planned) -> tuple[int | None, bool]:
     [cost] = planned.costs
     return cost.samples, cost.exact
+
+
+MEASURES = """
+  - signals: {model: m, likelihood: {of: rollouts, mask: null}}
+  - checks:
+      model: m
+      n: 3
+      checks:
+        - {type: text_only}
+        - {type: guess, model: other, n: 2, sampling: {max_tokens: 9}}
+        - {type: vote}
+"""
+
+
+def test_values_that_a_step_computes_with_a_model_are_counted_as_well(folder: Path) -> None:
+    other = "  other: {model: reference-vlm, args: {max_model_len: 512}}"
+    recipe = (folder / "r.yaml").read_text().replace("models:", f"models:\n{other}") + MEASURES.removeprefix("\n")
+    (folder / "r.yaml").write_text(recipe)
+    first = plan(folder)
+    assert asked(first["signals"]) == (2 * ROWS, False)
+    assert first["signals"].costs[0].reply_tokens == 0
+    checks = {cost.model: (cost.samples, cost.reply_tokens) for cost in first["checks"].costs}
+    assert checks == {"m": (3 * ROWS, 3 * ROWS * 9), "other": (2 * ROWS, 2 * ROWS * 9)}, (
+        "the longest reply of any check"
+    )
+    job(folder).run()
+    changed = plan(folder, "steps.signals.likelihood.end=false")
+    replies = job(folder).rows("rollout", ["text", "sample.question"])
+    assert asked(changed["signals"]) == (
+        replies.filter(pl.col("text") != "").unique(["text", "sample.question"]).height,
+        True,
+    )
+    assert not plan(folder)["signals"].costs
 
 
 def test_bounds_of_a_first_build_multiply_along_the_chain(folder: Path) -> None:
