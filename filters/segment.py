@@ -49,7 +49,7 @@ _NO_SENTENCE = re.compile(
 class Pattern(Section):
     """A regular expression (Rust's syntax: no look-around, no back-references) that matches what separates steps."""
 
-    pattern: str = Field(min_length=1, max_length=LONGEST_PATTERN)
+    pattern: str = Field(min_length=1, max_length=LONGEST_PATTERN, description="a regular expression, in Rust's syntax")
 
     @field_validator("pattern")
     @classmethod

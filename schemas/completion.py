@@ -20,13 +20,15 @@ ConstraintKind = Literal["choice", "json", "regex"]
 class Sampling(Section):
     """Sampling parameters, named as vLLM names them. All of them are part of the key; the number of samples is not."""
 
-    temperature: float = Field(default=1.0, ge=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    top_k: int = Field(default=0, ge=0, description="0 turns it off")
-    min_p: float = Field(default=0.0, ge=0, le=1)
-    repetition_penalty: float = Field(default=1.0, gt=0)
-    max_tokens: int = Field(default=256, ge=1)
-    stop: tuple[str, ...] = ()
+    temperature: float = Field(default=1.0, ge=0, description="0: the likeliest token each time")
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="draw among the likeliest tokens of this probability together"
+    )
+    top_k: int = Field(default=0, ge=0, description="draw among so many of the likeliest tokens; 0 turns it off")
+    min_p: float = Field(default=0.0, ge=0, le=1, description="least probability, as a share of the likeliest token's")
+    repetition_penalty: float = Field(default=1.0, gt=0, description="above 1, tokens that came before are less likely")
+    max_tokens: int = Field(default=256, ge=1, description="a longer reply is cut off")
+    stop: tuple[str, ...] = Field(default=(), description="texts at which a reply ends")
     seed: int | None = Field(
         default=None, description="sample i of a request is drawn with a seed derived from this and i"
     )

@@ -70,7 +70,9 @@ def _kind(value: Any) -> Any:
 class Value(Section):
     """A value of a given range: one of several texts, or a number between two."""
 
-    choice: Annotated[tuple[str, ...], BeforeValidator(_choices)] | None = Field(default=None)
+    choice: Annotated[tuple[str, ...], BeforeValidator(_choices)] | None = Field(
+        default=None, description="one of these texts"
+    )
     score: tuple[StrictInt | StrictFloat, StrictInt | StrictFloat] | None = Field(
         default=None, description="lowest and highest; where both are whole, decoding is held to whole numbers"
     )

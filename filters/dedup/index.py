@@ -21,7 +21,9 @@ IndexKind = Literal["auto", "exact", "ivf", "hnsw"]
 class IndexConfig(Section):
     """How vectors are searched. `auto` is exact up to a size and IVF above."""
 
-    kind: IndexKind = "auto"
+    kind: IndexKind = Field(
+        default="auto", description="how vectors are searched; auto: by their number and the device"
+    )
     exact_limit: int = Field(default=100_000, ge=0, description="auto: rows searched exactly on CPU")
     gpu_exact_limit: int = Field(default=10_000_000, ge=0, description="auto: rows searched exactly on a GPU")
     gpu: bool = Field(default=True, description="search exactly on a GPU when torch has one")
@@ -32,7 +34,7 @@ class IndexConfig(Section):
     hnsw_ef: int = Field(default=256, ge=1, description="hnsw: breadth of construction and search")
     block: int = Field(default=2048, ge=1, description="rows searched at a time")
     threads: int = Field(default=0, ge=0, description="FAISS threads, 0 leaves its own choice")
-    seed: int = 0
+    seed: int = Field(default=0, description="of k-means and of the rows that measure recall")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import polars as pl
+from pydantic import Field
 
 from filters.dedup.content import content
 from filters.dedup.earlier_release import FIXED, with_former
@@ -14,8 +15,10 @@ from schemas.split import Split, split
 class Rule(Section):
     """Which differences make two rows different whatever their similarity."""
 
-    match_answer: bool = True
-    match_marks: bool = True
+    match_answer: bool = Field(default=True, description="rows whose gold answers differ are not duplicates")
+    match_marks: bool = Field(
+        default=True, description="rows whose numbers or contrast words differ are not duplicates"
+    )
 
     @property
     def same(self) -> list[str]:

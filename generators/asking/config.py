@@ -20,7 +20,7 @@ class AskConfig(StepConfig):
     """What is asked of models about each row, and what their replies give."""
 
     model: str | tuple[str, ...] = Field(min_length=1, description="a name from `models`, or several")
-    system: PromptField | None = None
+    system: PromptField | None = Field(default=None, description="a template of the system turn")
     prompt: PromptField = Field(description="a template, such as '{{ question }}', or {file: name.j2}")
     shots: tuple[Shot, ...] = Field(default=(), description="worked examples: the prompt's fields, and the `reply`")
     sees: str | tuple[str, ...] = Field(
@@ -30,14 +30,16 @@ class AskConfig(StepConfig):
     tries: int = Field(
         default=1, ge=1, description="how often at most a reply is asked for until one can be read; that one counts"
     )
-    sampling: Sampling = Sampling(temperature=0.0, max_tokens=512)
+    sampling: Sampling = Field(
+        default=Sampling(temperature=0.0, max_tokens=512), description="how tokens are drawn, named as vLLM names it"
+    )
     prefix: PromptField | None = Field(default=None, description="a template of the words that a reply begins with")
     conclude: str | None = Field(
         default=None,
         min_length=1,
         description="a sentence that makes a reply without an answer conclude, such as 'So the answer is'",
     )
-    conclude_tokens: int = Field(default=16, ge=1)
+    conclude_tokens: int = Field(default=16, ge=1, description="tokens of that conclusion at most")
     answer_pattern: str | None = Field(
         default=None,
         description="a regular expression for where a reply gives its answer, its choice, its score or its fields, as the "

@@ -45,7 +45,7 @@ _SIDE = re.compile(r"[a-z][a-z0-9_]*")
 class NearQuestions(NearConfig):
     """When two questions are so near that one side must hold both; they need not have the same answer."""
 
-    match_answer: bool = False
+    match_answer: bool = Field(default=False, description="only questions of the same gold are near")
 
 
 class SplitConfig(StepConfig):
