@@ -3,7 +3,7 @@
 Two rows make a pair if they answer the same prompt, that is, were made from the same row, or if one goes on from the other
 (MPO's rejected half continues a chosen response without the image). Equal texts of a model count once; a text that is chosen
 once and rejected another time is on neither side, and so is what was cut off. All pairs that are left are made, or `cap`
-of them for each prompt.
+of them for each prompt, and `max_pairs` of them together.
 
 MPO / MMPR (`mmpr_data_pipeline_correctness_postprocess.py` of OpenGVLab/InternVL) makes all pairs of a right and a wrong
 response but those whose right answer is part of the wrong one (`guard: final_in_final`), and draws 15 for each question.
@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from filters.pairing import SIDES, First, Guard, candidates, different, taken, unguarded
 from filters.reads import number
 from filters.sql.expression import Condition, ConditionText
-from schemas.ids import content_id
+from schemas.ids import chance, content_id
 from schemas.section import Section
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read, reads_of
 
@@ -43,6 +43,9 @@ class PairConfig(StepConfig):
         default=None, description="the text of a row; null: `text`, or the column named like the step that made it"
     )
     cap: int | None = Field(default=None, ge=1, description="pairs of one prompt at most; null: all")
+    max_pairs: int | None = Field(
+        default=None, ge=1, description="pairs in all at most, drawn by chance whatever their prompt; null: all"
+    )
     first: First = Field(
         default="chance",
         description="which pairs the cap leaves: drawn by chance, by id, or those of the widest margin",
@@ -114,6 +117,9 @@ def body(tables: Tables, config: PairConfig, context: Context) -> Out:
     may = may.with_columns(pl.Series("id", ids, dtype=pl.String))
     seed = f"{context.name}:{context.seed}"
     pairs = taken(may, first=config.first, once=config.once, cap=config.cap, seed=seed)
+    if config.max_pairs is not None:
+        drawn = pairs.with_columns(chance(f"max_pairs:{seed}", pairs["id"]).alias("draw"))
+        pairs = drawn.sort("draw", "id").head(config.max_pairs).drop("draw")
     notes = {"guarded": found.height - may.height, "left_out": may.height - pairs.height}
     for side in SIDES:
         mine = rows.select(pl.col("text").alias(side), pl.col("model").alias(f"{side}_model"), id=pl.col("id"))
@@ -143,11 +149,11 @@ def _gives(config: PairConfig) -> dict[str, pl.DataType]:
 STEP = StepType(
     name="pair",
     summary="makes pairs of a preferred row and one that is not",
-    version=1,
+    version=2,
     config=PairConfig,
     reads=reads,
     gives=lambda config, known: Gives(_gives(config), makes="pair"),
     body=body,
-    scope=lambda config: "sample",
+    scope=lambda config: "sample" if config.max_pairs is None else "all",
     fan=lambda config: config.cap,
 )

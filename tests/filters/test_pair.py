@@ -57,6 +57,23 @@ def test_a_pair_holds_both_texts_and_who_wrote_them(context) -> None:
     assert pair(THREE, context, cap=1).notes == {"left_out": 1}
 
 
+def test_pairs_in_all_are_drawn_by_chance_whatever_their_prompt(context) -> None:
+    several = [
+        replies(("right", True, {}), ("wrong", False, {}), sample_id=s, parent_id=s).with_columns(id=s + pl.col("id"))
+        for s in "abcdefgh"
+    ]
+    rows = pl.concat(several)
+    found = pair(rows, context, max_pairs=3)
+    assert (found.rows.height, found.notes) == (3, {"left_out": 5})
+    assert pair(rows.reverse(), context, max_pairs=3).rows.sort("id").equals(found.rows.sort("id"))
+    seven = pair(rows, context, max_pairs=7).rows
+    assert set(found.rows["id"]) < set(seven["id"]), "a larger cap takes the same ones first"
+    others = [set(pair(rows, context, seed=seed, max_pairs=3).rows["chosen_id"]) for seed in range(5)]
+    assert len({frozenset(ids) for ids in others}) > 1, "by chance, and not by id"
+    assert pair(rows, context, max_pairs=99).rows.height == 8
+    assert STEP.scope(PairConfig(of="tries", margin={"column": "k", "at_least": 1}, max_pairs=3)) == "all"
+
+
 def test_ids_are_of_what_was_paired_by_which_step(context) -> None:
     ids = pair(THREE, context).rows["id"]
     assert ids.is_unique().all()
