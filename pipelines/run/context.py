@@ -21,13 +21,15 @@ class StepContext:
         self.tables = tables
         self.record = record
         self.bucket: int | None = None
+        self.shared: dict[str, Any] = {}
+        """What a step works out once for all buckets."""
         self.answers: Callable[[int], pl.DataFrame] | None = None
         """The answers to the rows of a bucket, as in `schemas.step.Tables`, where the body of a step that asks streams."""
 
     def at(self, bucket: int) -> "StepContext":
         """The same, for who asks about the rows of one bucket."""
         found = StepContext(self.build, self.step, self.tables, self.record)
-        found.bucket = bucket
+        found.bucket, found.shared = bucket, self.shared
         return found
 
     @property

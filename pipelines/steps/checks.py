@@ -112,7 +112,13 @@ class _Checking:
         return made
 
     def others(self) -> pl.DataFrame:
-        """`dataset, kind, check:others`: the most common golds of each source and kind, of all samples."""
+        """`dataset, kind, check:others`: the most common golds of each source and kind, of all samples; counted once."""
+        shared = self.context.shared
+        if "others" not in shared:
+            shared["others"] = self._others()
+        return cast(pl.DataFrame, shared["others"])
+
+    def _others(self) -> pl.DataFrame:
         schema = {"dataset": pl.String, "kind": pl.String, "gold": pl.String}
         found = [pl.DataFrame(schema=schema)]
         for bucket in self.context.buckets if self.config.claims else ():

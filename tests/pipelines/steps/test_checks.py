@@ -16,6 +16,7 @@ from filters.checks.measure import FLAGS
 from generators.checks.catalogue import CheckConfig
 from generators.presets import caption, distill
 from generators.scenes import iter_scenes, questions, render
+from pipelines.run.context import StepContext
 from pipelines.run.runner import Runner
 from pipelines.sources.source import Source
 from pipelines.steps import checks, rollout, select
@@ -142,6 +143,26 @@ def test_the_log_is_the_memory_whatever_the_rules_and_the_number_of_buckets(done
     assert beside(again, "results").equals(beside(done, "results"))
     other = ("checks", {**EVERY[-1][1], "rules": {"alpha": 0.01}})
     assert [step.name for step in Runner(done.build, pipeline(*EVERY[:-1], other)).stale()] == ["checks"]
+
+
+def test_golds_of_other_rows_are_counted_once(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Scripted(looks).install(monkeypatch)
+    read: list[int] = []
+    real = StepContext.beside
+
+    def beside(self: StepContext, name: str, bucket: int, *only: Any) -> pl.DataFrame:
+        read.extend([bucket] if name == "golds" else [])
+        return real(self, name, bucket, *only)
+
+    monkeypatch.setattr(StepContext, "beside", beside)
+    run(
+        tmp_path,
+        source,
+        ROLLOUT,
+        ("checks", {"model": "vlm", "checks": [{"type": "question_form"}], "n": 1}),
+        buckets=4,
+    )
+    assert read == [0, 1, 2, 3]
 
 
 def test_types_of_checks_are_those_that_have_flags() -> None:
