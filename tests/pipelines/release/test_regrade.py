@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 import tiny
 
-from filters.difficulty import DifficultyConfig, is_unread, outcome, verdict
+from filters.difficulty import DifficultyConfig, outcome
 from filters.regrade import count, reason
-from filters.trace_verdicts import score_rollouts
 from filters.verify import reward
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
+from filters.verify.step import judged
 from pipelines.job import Job
 from pipelines.release import regrade as regrading
 from pipelines.release.parquet_shards import Shards
@@ -152,14 +152,13 @@ def test_every_kind_of_answer_is_graded_as_it_was_scored(tmp_path: Path) -> None
         }
         id_ = content_id(row)
         golds[id_] = row
-        reply = {"sample_id": id_, "model": "m", "text": case["response"], "finish_reason": "stop"}
+        reply = {"sample_id": id_, "model": "m", "response": case["response"], "finish_reason": "stop"}
         asked.setdefault(tags, []).append({**reply, **{name: row[name] for name in ("answer", "verifier", "options")}})
     assert len({row["answer"]["kind"] for row in golds.values()}) > 15
     with VerifierPool() as pool:
-        scored = [score_rollouts(_rollouts(replies), pool, tags).kept for tags, replies in asked.items()]
-    texts = pl.concat([_rollouts(replies).select("text") for replies in asked.values()])
-    known = pl.concat(scored).with_columns(texts["text"], no_answer=is_unread())
-    known = known.with_columns(verdict=verdict(), correct=outcome(DifficultyConfig()), reason=reason())
+        scored = [judged(_rollouts(replies), pool, tags) for tags, replies in asked.items()]
+    known = pl.concat(scored, how="diagonal").rename({"response": "text"})
+    known = known.with_columns(correct=outcome(DifficultyConfig()), reason=reason())
     counts = {id_: (k, n) for id_, _, k, n in count(known.lazy()).collect().iter_rows()}
     for name, shape, rows in (
         ("rl", ROW, [_released(id_, row, counts[id_]) for id_, row in golds.items()]),
@@ -173,7 +172,9 @@ def test_every_kind_of_answer_is_graded_as_it_was_scored(tmp_path: Path) -> None
 
 def _rollouts(replies: list[dict[str, Any]]) -> pl.DataFrame:
     shape = {"options": pl.List(pl.String), "index": pl.Int32}
-    return pl.DataFrame([{**reply, "index": i} for i, reply in enumerate(replies)], schema_overrides=shape)
+    return pl.DataFrame(
+        [{**reply, "id": str(i), "index": i} for i, reply in enumerate(replies)], schema_overrides=shape
+    )
 
 
 def _released(id_: str, row: dict[str, Any], counts: tuple[int, int]) -> dict[str, Any]:
