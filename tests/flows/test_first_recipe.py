@@ -52,6 +52,6 @@ def test_the_defaults_give_rows_and_a_schema_that_nobody_was_asked_for_is_an_err
     assert failed.returncode == 1
     said = " ".join(failed.stderr.split())
     assert "mine.yaml:7: rollout: 'think_answer' looks for the answer after <answer>, and neither `system`" in said
-    assert "difficulty:unmeasured (10)" in failed.stderr.splitlines()[-1]
+    assert "10 difficulty:unmeasured" in failed.stderr.splitlines()[-1]
     assert "allow_empty: [rl]" in failed.stderr.splitlines()[-1]
     assert [path.name for path in releases.iterdir() if path.is_dir()] == ["v1"]
