@@ -37,7 +37,7 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.stopping import Said, StoppingRule
-from pipelines.run.driver import Call, drive
+from pipelines.run.driver import Call, Session
 from pipelines.run.driver_config import DriverConfig
 from pipelines.store.completions import CompletionsLog
 from schemas.adaptive import AdaptiveConfig
@@ -335,12 +335,12 @@ def fill(samples: int) -> list[dict[str, Any]]:
     rows = []
     for name in ("fixed 16", "waves, in turns"):
         engine, started = SleepingEngine(64, 1, 0.15), time.perf_counter()
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, Session(engine) as session:
             log = CompletionsLog(Path(scratch))
 
-            def ask(stream: Iterable[Call], log: CompletionsLog = log, engine: Any = engine) -> int:
-                with log.writer(engine.identity) as writer:
-                    return drive(iter(stream), engine, writer, DriverConfig(), total=samples * N).samples
+            def ask(stream: Iterable[Call], log: CompletionsLog = log, session: Session = session) -> int:
+                with log.writer(session.engine.identity) as writer:
+                    return session.drive(iter(stream), writer, DriverConfig(), total=samples * N).samples
 
             asked = _ask_in_turns(calls, rule, ask, engine) if name.startswith("waves") else ask(calls)
         seconds = time.perf_counter() - started

@@ -24,7 +24,6 @@ import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -32,12 +31,12 @@ from pathlib import Path
 from typing import Any
 
 from generators.engines.select import make_engine
-from pipelines.run.driver import Call, drive
+from pipelines.run.driver import Call, Session
 from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
-from schemas.completion import Completion, ImagePart, Message, Request, Sampling, prompt_key
-from schemas.engine import Engine, ModelConfig
+from schemas.completion import ImagePart, Message, Request, Sampling, prompt_key
+from schemas.engine import ModelConfig
 from schemas.ids import hash_text, seeded
 
 RESULTS = Path(__file__).parent / "results"
@@ -96,38 +95,13 @@ class Pictures:
         return self.path(sha256).read_bytes()
 
 
-class StayingEngine:
-    """An engine that stays loaded from one `drive` to the next, on an event loop of its own thread."""
-
-    def __init__(self, inner: Engine) -> None:
-        self.inner = inner
-        self.identity = inner.identity
-        self.concurrency = inner.concurrency
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
-        self.wait(inner.start())
-
-    def wait(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
-
-    async def start(self) -> None:
-        """It runs already."""
-
-    async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
-        return await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(self.inner.complete(request, indexes), self.loop)
-        )
-
-    async def close(self) -> None:
-        """It stays."""
-
-
-def drive_all(requests: Sequence[Request], engine: Engine) -> Receipt:
+def drive_all(requests: Sequence[Request], session: Session) -> Receipt:
     """Through the driver into a fresh log."""
-    calls: Iterator[Call] = iter([Call(r, prompt_key(engine.identity, r), tuple(r.indexes)) for r in requests])
+    identity = session.engine.identity
+    calls: Iterator[Call] = iter([Call(r, prompt_key(identity, r), tuple(r.indexes)) for r in requests])
     total = sum(r.n for r in requests)
-    with tempfile.TemporaryDirectory() as scratch, CompletionsLog(Path(scratch)).writer(engine.identity) as log:
-        return drive(calls, engine, log, DriverConfig(), total=total)
+    with tempfile.TemporaryDirectory() as scratch, CompletionsLog(Path(scratch)).writer(identity) as log:
+        return session.drive(calls, log, DriverConfig(), total=total)
 
 
 class BareVllm:
@@ -164,7 +138,7 @@ def vllm_case(name: str, model: str, requests: Sequence[Request], media: Picture
     args = {"enforce_eager": True, "dtype": "float32"}
     config = ModelConfig(model=model, engine="vllm", concurrency=SEQUENCES, args=args)
     bare = BareVllm(config, media, requests)
-    ours = StayingEngine(make_engine(config, media))
+    ours = Session(make_engine(config, media))
     speeds: dict[str, list[float]] = {"bare": [], "curate": []}
     for turn in range(rounds + 1):
         once = {"bare": bare.tokens_per_second(), "curate": drive_all(requests, ours).tokens_per_second}
@@ -172,7 +146,7 @@ def vllm_case(name: str, model: str, requests: Sequence[Request], media: Picture
         if turn:
             for side, speed in once.items():
                 speeds[side].append(speed)
-    ours.wait(ours.inner.close())
+    ours.close()
     ratios = [mine / theirs for mine, theirs in zip(speeds["curate"], speeds["bare"], strict=True)]
     middle = {side: round(statistics.median(values), 1) for side, values in speeds.items()}
     return {"case": name, "requests": len(requests), **middle, "rounds": speeds, "ratio": statistics.median(ratios)}
@@ -241,7 +215,8 @@ def fleet_case(number: int) -> dict[str, Any]:
     url = f"http://127.0.0.1:{ours.recv()}/v1"
     config = ModelConfig(model="sleeper", engine="openai", base_urls=(url,), concurrency=SEQUENCES)
     requests = [Request(c, (Message("user", (c,)),)) for c in contents]
-    receipt = drive_all(requests, make_engine(config, Pictures(Path())))
+    with Session(make_engine(config, Pictures(Path()))) as session:
+        receipt = drive_all(requests, session)
     process.terminate()
     process.join()
     times = [latency(c) for c in contents]

@@ -5,9 +5,10 @@ answers that are in the log, and is walked again at replay. Prompts are rendered
 send those that are missing, because ten million rendered prompts do not fit in memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from pipelines.compiler.pipeline import Step
 from pipelines.run.body import declared
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
-from pipelines.run.driver import Call, drive
+from pipelines.run.driver import Call, Session
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
 from pipelines.store.completions import WANTED, wanted_rows
@@ -92,19 +93,28 @@ class Asking:
         self._refused: dict[int, dict[str, str]] = {}
 
     def ask(self) -> None:
-        """Ask everything that the log does not hold, turn by turn."""
+        """Ask everything that the log does not hold, turn by turn; each model is loaded once, if at all."""
         for model in self._step.models:
-            open_, turn = self._buckets, 0
-            total = Receipt()
-            while open_:
-                wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
-                if wanting:
-                    total += self._turn(model, wanting, turn)
-                if self._asks.more is None:
-                    break
-                open_ = wanting if turn else open_  # a step may leave all that it asks to `more`
-                turn += 1
-            self.receipts[model] = total
+            with ExitStack() as stack:
+                sessions = cache(lambda name=model: stack.enter_context(self._session(name)))
+                self.receipts[model] = self._turns(model, sessions)
+
+    def _turns(self, model: str, session: Callable[[], Session]) -> Receipt:
+        open_, turn, total = self._buckets, 0, Receipt()
+        while open_:
+            wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
+            if wanting:
+                total += self._turn(model, wanting, turn, session)
+            if self._asks.more is None:
+                break
+            open_ = wanting if turn else open_  # a step may leave all that it asks to `more`
+            turn += 1
+        return total
+
+    def _session(self, model: str) -> Session:
+        from generators.engines.select import make_engine
+
+        return Session(make_engine(self._build.recipe.models[model], self._build.media))
 
     def missing(self) -> dict[str, Missing]:
         """What a build would ask of each model. Asks nothing, and writes only into `folder`.
@@ -180,7 +190,7 @@ class Asking:
             asked.add(request, prompt_key(identity, request), turn)
         return len(asked.requests) > before
 
-    def _turn(self, model: str, buckets: list[int], turn: int) -> Receipt:
+    def _turn(self, model: str, buckets: list[int], turn: int, session: Callable[[], Session]) -> Receipt:
         """Ask one model what is missing of a turn."""
         with self._keys(model, buckets) as (wanted, missing):
             self._build.log.heal()
@@ -192,7 +202,8 @@ class Asking:
             left = dict(pl.read_parquet(missing, columns=["prompt_key", "indexes"]).iter_rows())
             with self._build.prompts.writer() as prompts:
                 known = self._build.prompts.known(left)
-                return self._send(model, total, self._calls(model, buckets, turn, left, prompts, known), refusals)
+                calls = self._calls(model, buckets, turn, left, prompts, known)
+                return self._send(total, calls, refusals, session)
 
     @contextmanager
     def _keys(self, model: str, buckets: list[int]) -> Iterator[tuple[Path, Path]]:
@@ -226,7 +237,7 @@ class Asking:
                         prompts.append(request, key)
                     yield Call(request, key, tuple(indexes))
 
-    def _send(self, model: str, total: int, calls: Iterator[Call], refusals: Refusals) -> Receipt:
+    def _send(self, total: int, calls: Iterator[Call], refusals: Refusals, session: Callable[[], Session]) -> Receipt:
         """Raises StageError in a replay, which asks no model."""
         build, name = self._build, self._step.name
         if build.replay:
@@ -234,13 +245,10 @@ class Asking:
                 f"Replay: {total} completions of step '{name}' are not in the log, and a replay asks no model. "
                 f"Run `curate build {build.recipe.name}` without --replay to ask for them."
             )
-        from generators.engines.select import make_engine
-
-        engine = make_engine(build.recipe.models[model], build.media)
-        with build.log.writer(engine.identity, refusals.terms, build.run) as log:
-            return drive(
+        running = session()
+        with build.log.writer(running.engine.identity, refusals.terms, build.run) as log:
+            return running.drive(
                 calls,
-                engine,
                 log,
                 build.recipe.driver,
                 total=total,
@@ -283,14 +291,3 @@ class Asking:
                 receipt.final + note.final,
                 note.terms,
             )
-
-
-def cut_off(step: Step, answers: Mapping[str, tuple[int, int]], share: float = 0.2) -> tuple[str, ...]:
-    """A sentence for each model of whose answers (`model: (cut, all)`) a good share ended at the limit of tokens."""
-    assert step.type.asks is not None
-    key = f"steps.{step.name}.{step.type.asks.limit}"
-    return tuple(
-        f"{cut:,} of {total:,} answers of '{model}' ({cut / total:.0%}) were cut off before they ended; raise {key}."
-        for model, (cut, total) in answers.items()
-        if cut and cut >= share * total
-    )

@@ -53,24 +53,67 @@ class _Part:
         return [_Part(self.call, (index,)) for index in indexes]
 
 
-def drive(
-    calls: Iterator[Call],
-    engine: Engine,
-    log: LogWriter,
-    config: DriverConfig,
-    *,
-    total: int,
-    report: Report = lambda receipt: None,
-    before: Container[str] = frozenset(),
-) -> Receipt:
-    """Ask all `calls`; `total` counts their samples. Blocks until the last answer is in the log.
+class Session:
+    """An engine that is started when it is first asked, and stays up from one run of the driver to the next.
 
-    `before` holds the keys of samples that were refused before: that they are again counts for no `max_error_rate`.
-
-    Raises StageError when too many requests fail, FatalEngineError at the first request that no other could survive,
-    KeyboardInterrupt on Ctrl-C; each time everything that was answered is in the log.
+    All runs share one event loop, to which an engine's connections and queues belong. Leaving it closes the engine.
     """
-    return asyncio.run(_Drive(calls, engine, log, config, total, report, before).run())
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._loop = asyncio.Runner()
+        self._started = False
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engine, if it was ever started. Nothing may be asked of it afterwards."""
+        try:
+            if self._started:
+                self._loop.run(self.engine.close())
+        finally:
+            self._loop.close()
+
+    async def start(self) -> None:
+        """Start the engine, unless it runs."""
+        if not self._started:
+            self._started = True
+            await self.engine.start()
+
+    def drive(
+        self,
+        calls: Iterator[Call],
+        log: LogWriter,
+        config: DriverConfig,
+        *,
+        total: int,
+        report: Report = lambda receipt: None,
+        before: Container[str] = frozenset(),
+    ) -> Receipt:
+        """Ask all `calls`; `total` counts their samples. Blocks until the last answer is in the log.
+
+        `before` holds the keys of samples that were refused before: that they are again counts for no `max_error_rate`.
+
+        Raises StageError when too many requests fail, FatalEngineError at the first request that no other could survive,
+        KeyboardInterrupt on Ctrl-C; each time everything that was answered is in the log.
+        """
+        try:
+            return self._loop.run(_Drive(calls, self, log, config, total, report, before).run())
+        except BaseException:
+            self._end_tasks()  # an interrupt leaves the loop at once, with what came back not yet in a part of the log
+            raise
+
+    def _end_tasks(self) -> None:
+        loop = self._loop.get_loop()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
 
 class _Drive:
@@ -79,7 +122,7 @@ class _Drive:
     def __init__(
         self,
         calls: Iterator[Call],
-        engine: Engine,
+        session: Session,
         log: LogWriter,
         config: DriverConfig,
         total: int,
@@ -87,12 +130,13 @@ class _Drive:
         before: Container[str],
     ) -> None:
         self.calls = calls
-        self.engine = engine
+        self.session = session
+        self.engine = session.engine
         self.log = log
         self.report = report
         self.before = before
         self.receipt = Receipt(total=total)
-        self.retries = Retries(engine, config, self.receipt)
+        self.retries = Retries(session.engine, config, self.receipt)
         self.breaker = Breaker(config.max_error_rate, self.receipt)
         self.done: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         self.tasks: dict[asyncio.Task[None], tuple[_Part, float]] = {}
@@ -101,7 +145,7 @@ class _Drive:
         self.single = 0  # and those that gave one at most
 
     async def run(self) -> Receipt:
-        await self.engine.start()
+        await self.session.start()
         self.started = time.monotonic()
         ticker = asyncio.create_task(self._tick())
         try:
@@ -113,10 +157,7 @@ class _Drive:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
             self._update()
-            try:
-                self.log.flush()
-            finally:
-                await self.engine.close()
+            self.log.flush()
         return self.receipt
 
     async def _pump(self) -> None:

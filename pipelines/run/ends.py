@@ -1,9 +1,11 @@
 """The answers of a step, a bucket at a time, and how they ended."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import polars as pl
 
+from pipelines.compiler.pipeline import Step
 from pipelines.run.asking import ANSWERS, Asking
 
 
@@ -36,3 +38,14 @@ class Ends:
             cut, every = found.get(model, (0, 0))
             found[model] = (cut + count * (end == "length"), every + count * (end in ("length", "stop")))
         return found
+
+
+def cut_off(step: Step, answers: Mapping[str, tuple[int, int]], share: float = 0.2) -> tuple[str, ...]:
+    """A sentence for each model of whose answers (`model: (cut, all)`) a good share ended at the limit of tokens."""
+    assert step.type.asks is not None
+    key = f"steps.{step.name}.{step.type.asks.limit}"
+    return tuple(
+        f"{cut:,} of {total:,} answers of '{model}' ({cut / total:.0%}) were cut off before they ended; raise {key}."
+        for model, (cut, total) in answers.items()
+        if cut and cut >= share * total
+    )

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.compiler.pipeline import Step
-from pipelines.run.asking import Asking, cut_off
+from pipelines.run.asking import Asking
 from pipelines.run.build import Build
-from pipelines.run.ends import Ends
+from pipelines.run.ends import Ends, cut_off
 from pipelines.run.losses import losses
 from pipelines.run.receipt import Receipt
 from schemas.errors import StageError

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.progress import line
-from pipelines.run.driver import Call, drive
+from pipelines.run.driver import Call, Session
 from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
@@ -35,6 +35,7 @@ class ScriptedEngine:
         self.script = script
         self.attempts: dict[str, int] = {}
         self.starts = 0
+        self.closes = 0
         self.in_flight = 0
         self.most_in_flight = 0
 
@@ -54,7 +55,7 @@ class ScriptedEngine:
             self.in_flight -= len(indexes)
 
     async def close(self) -> None:
-        pass
+        self.closes += 1
 
 
 def calls(number: int, n: int = 1) -> Iterator[Call]:
@@ -64,8 +65,8 @@ def calls(number: int, n: int = 1) -> Iterator[Call]:
 
 
 def run(engine: ScriptedEngine, root: Path, number: int, n: int = 1, config: DriverConfig = QUICK) -> Receipt:
-    with CompletionsLog(root).writer(IDENTITY) as log:
-        return drive(calls(number, n), engine, log, config, total=number * n)
+    with Session(engine) as session, CompletionsLog(root).writer(IDENTITY) as log:
+        return session.drive(calls(number, n), log, config, total=number * n)
 
 
 def logged(root: Path) -> pl.DataFrame:
@@ -80,6 +81,17 @@ def test_every_answer_is_logged_once(tmp_path: Path) -> None:
     receipt = run(ScriptedEngine(), tmp_path, 100, n=3)
     assert logged(tmp_path)["key"].n_unique() == logged(tmp_path).height == 300
     assert (receipt.samples, receipt.completion_tokens, receipt.prompt_tokens) == (300, 600, 300)
+
+
+def test_an_engine_is_loaded_once_for_all_turns_and_never_where_nothing_is_asked(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    with Session(engine):
+        pass
+    assert (engine.starts, engine.closes) == (0, 0)
+    with Session(engine) as session, CompletionsLog(tmp_path).writer(IDENTITY) as log:
+        for n in (1, 2):
+            session.drive(calls(3, n), log, QUICK, total=3 * n)
+    assert (engine.starts, engine.closes) == (1, 1)
 
 
 def test_the_window_is_full_and_never_overfull(tmp_path: Path) -> None:
@@ -102,8 +114,8 @@ def test_the_stream_of_requests_is_read_as_the_window_moves(tmp_path: Path) -> N
             ahead = max(ahead, taken - sum(engine.attempts.values()))
             yield call
 
-    with CompletionsLog(tmp_path).writer(IDENTITY) as log:
-        drive(counted(), engine, log, QUICK, total=200)
+    with Session(engine) as session, CompletionsLog(tmp_path).writer(IDENTITY) as log:
+        session.drive(counted(), log, QUICK, total=200)
     assert ahead <= 5
 
 
