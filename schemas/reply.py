@@ -8,7 +8,7 @@ taken from inside thinking, and thinking that never ends has none. Every functio
 import re
 from typing import NamedTuple
 
-from schemas.tags import last_box
+from schemas.boxed import boxed
 
 
 class Reply(NamedTuple):
@@ -116,7 +116,7 @@ def answer_section(said: str) -> Found | None:
 
 
 def boxed_answer(said: str) -> Found | None:
-    r"""The last `\boxed{}` or `\fbox{}` whose braces balance, or the last box of GLM; None where there is none."""
+    r"""The last `\boxed{}` or `\fbox{}` whose braces balance, with those joined to it; or the last box of GLM; or None."""
     if "box" not in said:
         return None
     for open_, close in _BOXES:
@@ -124,8 +124,8 @@ def boxed_answer(said: str) -> Found | None:
         start = said.rfind(open_, 0, end) if end >= 0 else -1
         if start >= 0:
             return Found(said[start + len(open_) : end].strip(), start, end + len(close))
-    box = last_box(said)
-    return Found(said[box[1] : box[2]].strip(), box[0], box[2] + 1) if box else None
+    box = boxed(said)
+    return Found(*box) if box else None
 
 
 _LEAD = re.compile(

@@ -188,7 +188,12 @@ def last_boxed(text: str) -> str | None:
 
 def last_box(text: str) -> tuple[int, int, int] | None:
     """Where the box of `last_boxed` begins, and where its inside begins and ends."""
-    best: tuple[int, int, int] | None = None
+    return max(all_boxes(text), default=None)
+
+
+def all_boxes(text: str) -> list[tuple[int, int, int]]:
+    """Every box whose braces balance, as `last_box` places it; inner boxes before those around them. One pass."""
+    boxes: list[tuple[int, int, int]] = []
     opened: list[tuple[int, int] | None] = []
     for token in _BRACES.finditer(text):
         if token.group(1):
@@ -197,9 +202,9 @@ def last_box(text: str) -> tuple[int, int, int] | None:
             opened.append(None)
         elif token.group() == "}" and opened:
             start = opened.pop()
-            if start is not None and (best is None or start > best[:2]):
-                best = (*start, token.start())
-    return best
+            if start is not None:
+                boxes.append((*start, token.start()))
+    return boxes
 
 
 def _walk(text: str, wanted: list[Tag], sections: dict[str, str]) -> str | None:

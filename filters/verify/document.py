@@ -33,9 +33,10 @@ assert verdict.explanation == "equal numbers"
 ## Where the answer stands
 
 The last `<answer>` (its closing mark may have been cut off by a stop string), else the last `\\boxed{}` whose braces
-balance, else what the tag schema says: never the whole trace. Only what follows the thinking is looked at (`<think>` and
-the marks of other families, listed in `schemas/reply.py`; the opening one may be part of the prompt); of a thought that was
-never closed, only an `<answer>` that ends the response. A `\\boxed{}` inside the span is unwrapped.
+balance, else what the tag schema says: never the whole trace. Boxes that only commas, "and" or "or" join are one answer of
+several parts (`schemas/boxed.py`). Only what follows the thinking is looked at (`<think>` and the marks of other families,
+listed in `schemas/reply.py`; the opening one may be part of the prompt); of a thought that was never closed, only an
+`<answer>` that ends the response. A `\\boxed{}` inside the span is unwrapped.
 
 ## Tiers
 

@@ -1,0 +1,49 @@
+r"""The answer that boxes state: the last one, or several that only commas, "and" or "or" join.
+
+Two solutions are often written `\boxed{2} \text{ and } \boxed{3}`; Math-Verify joins such boxes as well
+(huggingface/Math-Verify, src/math_verify/parser.py, from 0.8 on).
+"""
+
+import re
+
+from schemas.tags import all_boxes
+
+Box = tuple[str, int, int]
+
+MAX_GAP = 80
+"""Characters between two boxes that can still be a joint."""
+_BETWEEN = re.compile(
+    r"(?:[\s$*~,;、，；]|\\\\|\\[()\[\],;:!]|\\q?quad(?![a-zA-Z])|(?:\b(?:and|or|und|oder|et|ou|y|e|o|u)\b)|[和及与或と]"
+    r"|\\(?:text|mathrm|textrm|mbox)\s*\{\s*,?\s*(?:and|or)\s*\}|\b[a-zA-Z](?:_\{?\w\}?)?\s*=)+"
+)
+_SPACE = re.compile(r"\\[,;:!()\[\]]")
+_JOINT = re.compile(r"[,;、，；和及与或と]|\b(?:and|or|und|oder|et|ou|y|e|o|u)\b")
+_OR = re.compile(r"\b(?:or|oder|ou|o)\b|或")
+
+
+def boxed(text: str) -> Box | None:
+    """What the last boxes of a text state, where the statement begins and ends; None where no box has balanced braces.
+
+    A box inside another is the answer alone; the same answer in several boxes is one answer. One pass.
+    """
+    boxes = all_boxes(text)
+    if not boxes:
+        return None
+    begin, inside, end = max(boxes)
+    parts = [text[inside:end].strip()]
+    start, joint = begin, ", "
+    for earlier in sorted(boxes, reverse=True)[1:]:
+        gap = text[earlier[2] + 1 : start] if earlier[2] < start else ""
+        if not _joins(gap):
+            break
+        joint = " or " if _OR.search(gap) else joint
+        parts.append(text[earlier[1] : earlier[2]].strip())
+        start = earlier[0]
+    answer = parts[0] if len(set(parts)) == 1 else joint.join(reversed(parts))
+    return answer, start, end + 1
+
+
+def _joins(gap: str) -> bool:
+    if not gap or len(gap) > MAX_GAP or not _BETWEEN.fullmatch(gap):
+        return False
+    return bool(_JOINT.search(_SPACE.sub(" ", gap)))
