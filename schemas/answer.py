@@ -1,12 +1,12 @@
 """The answer: a tagged union of what a question can ask for. `raw` always keeps the string as it was published."""
 
 from fractions import Fraction
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from schemas.ids import canonical_json
+from schemas.remembered import remembered
 
 Space = Literal["pixel", "norm1", "norm1000"]
 
@@ -251,7 +251,7 @@ def dump_answer(answer: Answer) -> str:
     return canonical_json(answer.model_dump(mode="json", exclude_none=True))
 
 
-@lru_cache(maxsize=8192)
+@remembered()
 def load_answer(text: str) -> Answer:
     """The inverse of `dump_answer`. Raises `pydantic.ValidationError` (a `ValueError`) on anything else."""
     answer: Answer = _ADAPTER.validate_json(text)

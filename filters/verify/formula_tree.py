@@ -4,7 +4,8 @@ What it does not know (sets, relations, matrices, unusual functions, words) is l
 """
 
 import re
-from functools import lru_cache
+
+from schemas.remembered import remembered
 
 Tree = tuple[object, ...]
 
@@ -24,7 +25,7 @@ class _NotClosedError(ValueError):
     """Not in the small language."""
 
 
-@lru_cache(maxsize=16384)
+@remembered()
 def parse_closed(text: str) -> Tree | None:
     """The tree of a formula without relations, or None when it is not in the small language. Linear time."""
     if len(text) > MAX_CHARS:

@@ -64,18 +64,43 @@ def giou(a: Xyxy, b: Xyxy) -> float:
 
 
 def union_iou(a: Sequence[Xyxy], b: Sequence[Xyxy]) -> float:
-    """IoU of two unions of boxes, exact: by the cells between all corners."""
+    """IoU of two unions of boxes, exact: strip by strip between the sides of all boxes."""
     xs = sorted({x for box in (*a, *b) for x in (box[0], box[2])})
-    ys = sorted({y for box in (*a, *b) for y in (box[1], box[3])})
     both = either = 0.0
     for left, right in pairwise(xs):
-        columns = [[box for box in boxes if box[0] <= left and box[2] >= right] for boxes in (a, b)]
-        for low, high in pairwise(ys):
-            inside = [any(box[1] <= low and box[3] >= high for box in column) for column in columns]
-            cell = (right - left) * (high - low)
-            both += cell * all(inside)
-            either += cell * any(inside)
+        mine, theirs = (
+            _covered([(y1, y2) for x1, y1, x2, y2 in boxes if x1 <= left and x2 >= right]) for boxes in (a, b)
+        )
+        shared = _length(_shared(mine, theirs))
+        both += (right - left) * shared
+        either += (right - left) * (_length(mine) + _length(theirs) - shared)
     return both / either if either > 0 else 0.0
+
+
+def _covered(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The union of stretches, as stretches that do not touch, in order. One whose ends are swapped covers nothing."""
+    found: list[tuple[float, float]] = []
+    for low, high in sorted(stretch for stretch in stretches if stretch[0] < stretch[1]):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
+    return found
+
+
+def _shared(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """What two unions, each as `_covered` gives it, have in common."""
+    found, i, j = [], 0, 0
+    while i < len(a) and j < len(b):
+        low, high = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
+        if low < high:
+            found.append((low, high))
+        i, j = (i + 1, j) if a[i][1] < b[j][1] else (i, j + 1)
+    return found
+
+
+def _length(stretches: Sequence[tuple[float, float]]) -> float:
+    return sum(high - low for low, high in stretches)
 
 
 def enlarged(box: Xyxy, factor: float) -> Xyxy:

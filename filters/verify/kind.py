@@ -54,6 +54,7 @@ class Kind:
     `settle` is its cheap half, linear in the span, and gives None where only the expensive half can tell.
     `whole`: it is given the whole response instead of the answer span (composites find their own sections).
     `show` writes a gold for people, and tells two golds apart; `state(gold, params)` writes it as a response would.
+    `longest`: characters of an answer; a longer gold is refused, and a longer span is wrong before any work is done on it.
     `judged`: rules leave every response unscored, a judge has to grade it.
     `string_tier`: equal spellings of gold and span settle it at once.
     """
@@ -68,6 +69,7 @@ class Kind:
     settle: Callable[[str, Any, Sequence[str], Any], Outcome | None] | None = None
     show: Callable[[Any], str] = field(default=lambda gold: str(gold.raw))
     state: Callable[[Any, Any], str] = field(default=lambda gold, params: str(gold.raw))
+    longest: int = 20_000
     whole: bool = False
     string_tier: bool = False
     symmetric: bool = False

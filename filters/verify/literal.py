@@ -10,6 +10,8 @@ _FENCE = "```"
 _LANGUAGE = re.compile(r"[\w-]*")
 _OPENING = re.compile(r"```(?:json|python)?[^\S\n]*\n")
 _MAX_LITERAL = 20_000
+MAX_DEPTH = 100
+"""Lists and objects within each other; what is nested deeper is no answer."""
 
 
 class NotLiteralError(ValueError):
@@ -59,15 +61,39 @@ def read_literal(text: str) -> Any:
     """The JSON value or Python literal that is the whole of `text`. Raises `NotLiteralError`."""
     text = unfenced(text)
     try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        return _shallow(json.loads(text, parse_constant=_refuse, parse_float=_finite))
+    except (_TooDeepError, RecursionError) as error:
+        raise NotLiteralError("nested too deeply") from error
+    except ValueError:
         pass
     if len(text) > _MAX_LITERAL:
         raise NotLiteralError("too long for a literal")
     try:
-        return _plain(ast.literal_eval(text))
+        return _plain(_shallow(ast.literal_eval(text)))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise NotLiteralError("neither JSON nor a literal") from error
+
+
+class _TooDeepError(NotLiteralError):
+    """Deeper than `MAX_DEPTH`."""
+
+
+def _shallow(value: Any) -> Any:
+    """The value, looked at level by level. Raises `_TooDeepError`."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list, tuple))]
+        if not inner:
+            return value
+        level = [item for items in inner for item in items]
+    raise _TooDeepError("nested too deeply")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise NotLiteralError(f"{text[:20]} is too large")
+    return value
 
 
 def _refuse(constant: str) -> float:

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from functools import lru_cache
+
+from schemas.remembered import remembered
 
 _CHARS = str.maketrans(
     {
@@ -30,6 +31,8 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"^(?:a|an|the)\s+")
+MOST_MARKS = 30
+_MARKED = re.compile(rf"[^\w\s\x00-\x7f]{{{MOST_MARKS + 1},}}")
 _EDGES = " \t\r\n.,;:!?\"'`*"
 
 
@@ -37,8 +40,21 @@ def flat(text: str) -> str:
     """NFKC (x² first becomes x^2), one kind of dash and quote, single blanks."""
     if text.isascii():
         return _BLANKS.sub(" ", text).strip()
-    text = _SUPER.sub(lambda match: "^" + match.group().translate(_SUPERS), text)
+    text = _SUPER.sub(lambda match: "^" + match.group().translate(_SUPERS), _MARKED.sub(_few_marks, text))
     return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).translate(_CHARS)).strip()
+
+
+def _few_marks(match: re.Match[str]) -> str:
+    """A run of signs with as many combining marks on a letter as Unicode's stream-safe format allows (UAX #15, section 13).
+
+    Normalising sorts the marks of a letter one by one: a hundred thousand of them take minutes.
+    """
+    kept, marks = [], 0
+    for char in match.group():
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def bare(text: str) -> str:
@@ -73,7 +89,7 @@ def unprefixed(text: str) -> str:
     return bare(text[match.end() :]) if (match := _PREFIX.match(text)) else text
 
 
-@lru_cache(maxsize=8192)
+@remembered()
 def words(text: str) -> str:
     """The spelling under which two short texts are the same: `bare`, case folded, no leading article, no edge marks."""
     text = bare(text).casefold().strip(_EDGES)

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 from filters.verify.normalise import unprefixed
 from filters.verify.units import is_unit
+from schemas.remembered import remembered
 
 MAX_CHARS = 400
 """A numeral is short; whatever is longer is not read as one."""
@@ -80,7 +80,7 @@ class Numeral:
     decimal: bool = False
 
 
-@lru_cache(maxsize=16384)
+@remembered()
 def read_numeral(text: str) -> Numeral | None:
     """The number that is the whole of `text`, unit and lead-in words aside; None when it is not exactly one number."""
     if len(text) > MAX_CHARS:
@@ -95,7 +95,7 @@ def read_numeral(text: str) -> Numeral | None:
     return _word(plain) if match is None else _finish(match, plain[match.end() :])
 
 
-@lru_cache(maxsize=4096)
+@remembered()
 def only_numeral(text: str) -> Numeral | None:
     """The number in a sentence that holds exactly one ("There are 3 cars."); None when there are several, or none."""
     numeral = read_numeral(text)

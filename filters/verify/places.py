@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import Field
@@ -63,8 +64,8 @@ def read_boxes(text: str) -> list[Box] | None:
     except (NotLiteralError, TypeError):
         found = None
     if found is None:
-        groups = [[float(n) for n in match.groups()] for match in _FOUR.finditer(text)]
-        found = [box for group in groups[: MOST + 1] if (box := _box(group)) is not None] or None
+        groups = [[float(n) for n in match.groups()] for match in islice(_FOUR.finditer(text), MOST + 1)]
+        found = [box for group in groups if (box := _box(group)) is not None] or None
     return found if found is None or len(found) <= MOST else None
 
 
@@ -74,7 +75,7 @@ def read_points(text: str) -> list[Point] | None:
     if words(text) in _EMPTY or text in _EMPTY:
         return []
     if marked := _XML.findall(text):
-        return [Point(xy=(float(x), float(y))) for x, y in marked[:MOST]]
+        return [Point(xy=(float(x), float(y))) for x, y in marked] if len(marked) <= MOST else None
     text = _TOKENS.sub(" ", text).strip()
     try:
         found = _points(read_literal(text), 0)
@@ -121,6 +122,8 @@ def _boxes(value: Any, depth: int) -> list[Box] | None:  # noqa: PLR0911
         return None
     if not value:
         return []
+    if len(value) > MOST:
+        return None
     if (single := _corners(value)) is not None:
         return [single]
     parts = [_boxes(item, depth + 1) for item in value]
@@ -139,7 +142,7 @@ def _boxes_of(value: Mapping[str, Any], depth: int) -> list[Box] | None:
     marks: dict[str, Any] = {}
     if isinstance(label, str):
         marks["label"] = label
-    if isinstance(score, (int, float)) and math.isfinite(score):
+    if isinstance(score, (int, float)) and abs(score) < 1e9:
         marks["score"] = float(score)
     return [box.model_copy(update=marks) for box in found]
 
@@ -170,6 +173,8 @@ def _points(value: Any, depth: int) -> list[Point] | None:  # noqa: PLR0911
         return None
     if (pair := numbers(value, 2)) is not None:
         return [Point(xy=(pair[0], pair[1]))]
+    if len(value) > MOST:
+        return None
     parts = [_points(item, depth + 1) for item in value]
     if any(part is None for part in parts):
         return None

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from schemas.errors import MissingDependencyError
+from schemas.remembered import remembered
 
 _DELIMITED = re.compile(r"\$|\\\(|\\\[|\\boxed")
 
@@ -30,7 +31,7 @@ def warm_up() -> None:
     parse_latex("x^2")
 
 
-@lru_cache(maxsize=2048)
+@remembered(1 << 19)
 def parse_latex(text: str) -> tuple[Any, ...]:
     """The readings of a formula, sympy objects only; empty when the engine cannot read it."""
     parse, _, config = _engine()

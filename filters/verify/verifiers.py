@@ -6,14 +6,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from filters.verify.kind import NO_PARAMS, GoldUnparseableError, Kind, Outcome, Params, wrong
+from filters.verify.kind import NO_PARAMS, GoldUnparseableError, Kind, Outcome, Params
 from filters.verify.normalise import bare
 from schemas.answer import Answer
 from schemas.answer_span import answer_span
+from schemas.errors import MissingDependencyError
+from schemas.tags import TAG_SCHEMAS
 from schemas.verdict import Verdict, unscored
 
 CHEAP_CHARS = 2000
 """Spans up to this length are judged at once by kinds whose work is small; longer ones where they can be stopped."""
+LONGEST_RESPONSE = 1 << 24
+"""Characters of a response, reasoning and all, beyond which no answer is looked for in it."""
+SHOWN = 500
+"""Characters that a verdict shows of a span that is too long to be read."""
 TOLERANCE = 1e-9
 """Scores that differ by less are the same."""
 
@@ -46,6 +52,8 @@ class Verifiers:
             raise GoldUnparseableError(f"no answer kind {kind!r}; there are {', '.join(sorted(self.kinds))}")
         if not raw.strip():
             raise GoldUnparseableError("the answer is empty")
+        if len(raw) > (longest := self.kinds[kind].longest):
+            raise GoldUnparseableError(f"{len(raw)} characters; an answer of kind {kind} has {longest} at most")
         try:
             settings = params if isinstance(params, Params) else self.read_params(kind, params)
             return self.kinds[kind].read_gold(raw, tuple(options), settings)
@@ -91,33 +99,41 @@ class Verifiers:
             raise GoldUnparseableError(f"there is no verifier {verifier!r}")
         return _threshold(self.kinds[name], self._params(self.kinds[name], params, metric))
 
-    def _guarded(self, item: VerifyItem, cheap: bool) -> Verdict | None:
+    def _guarded(self, item: VerifyItem, cheap: bool) -> Verdict | None:  # noqa: PLR0911
+        """A verdict is owed for every row, whatever a model wrote and whatever a row holds."""
         try:
-            return self._verify(item, cheap)
+            ready = self._ready(item, cheap)
         except GoldUnparseableError as error:
             return unscored(f"the gold cannot be used: {error}")
-        except Exception as error:  # a verdict is owed for every row, whatever a model wrote
+        except Exception as error:
+            return unscored(f"the gold cannot be used: {type(error).__name__}: {str(error)[:200]}")
+        if not isinstance(ready, _Ready):
+            return ready
+        try:
+            return _verdict(ready, item, cheap)
+        except (GoldUnparseableError, MissingDependencyError) as error:
             return unscored(f"{type(error).__name__}: {str(error)[:200]}")
+        except Exception as error:
+            about = f"{type(error).__name__}: {str(error)[:200]}"
+            if not _states_itself(ready, item, cheap):
+                return unscored(about)
+            return Verdict(0.0, False, None, f"no answer that can be read: {about}", "rule", ready.shown)
 
-    def _verify(self, item: VerifyItem, cheap: bool) -> Verdict | None:
+    def _ready(self, item: VerifyItem, cheap: bool) -> "_Ready | Verdict | None":
+        """All that a response is held to. A verdict where nothing can be, None where even that is not cheap."""
         name, _, metric = (item.verifier or item.gold.kind).partition(":")
         kind = self.kinds.get(name)
         if kind is None or (metric and metric not in kind.metrics):
             return unscored(f"there is no verifier {item.verifier!r}")
+        if item.tags not in TAG_SCHEMAS:
+            return unscored(f"there is no tag schema {item.tags!r}")
         params = self._params(kind, item.params, metric)
         gold = item.gold
         if gold.kind != name:
             if cheap and kind.settle is not None:
                 return None  # even reading such a gold can take its time
             gold = self.parse_gold(name, gold.raw, item.options, params)
-        span = item.response if kind.whole else answer_span(item.response, item.tags)
-        shown = kind.show(gold)
-        if span is None:
-            return Verdict(0.0, False, None, "the response holds no answer", "rule", shown)
-        if kind.string_tier and bare(span) == bare(gold.raw):
-            return Verdict(1.0, True, span, "the gold's own words", "string", shown, shown)
-        outcome = _judge(kind, span, gold, item, params, cheap)
-        return None if outcome is None else _verdict(kind, outcome, span, shown, params)
+        return _Ready(kind, params, gold, kind.show(gold))
 
     def _params(self, kind: Kind, given: Mapping[str, Any], metric: str) -> Params:
         if not given and not metric:
@@ -132,23 +148,54 @@ def is_right(score: float, threshold: float) -> bool:
     return score >= threshold - TOLERANCE
 
 
-def _judge(kind: Kind, span: str, gold: Answer, item: VerifyItem, params: Params, cheap: bool) -> Outcome | None:
-    try:
-        if not cheap:
-            return kind.judge(span, gold, item.options, params)
-        if kind.settle is not None:
-            return kind.settle(span, gold, item.options, params)
-        return kind.judge(span, gold, item.options, params) if len(span) <= CHEAP_CHARS else None
-    except RecursionError:
-        return wrong("nested too deeply to be an answer")
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a response is held to."""
+
+    kind: Kind
+    params: Params
+    gold: Any
+    shown: str
 
 
-def _verdict(kind: Kind, outcome: Outcome, span: str, shown: str, params: Params) -> Verdict:
+def _verdict(ready: _Ready, item: VerifyItem, cheap: bool) -> Verdict | None:  # noqa: PLR0911
+    """Measured, cut, measured again, and only then read."""
+    kind, gold, shown = ready.kind, ready.gold, ready.shown
+    if len(item.response) > LONGEST_RESPONSE:
+        return Verdict(0.0, False, None, f"{len(item.response)} characters are no response", "rule", shown)
+    span = item.response if kind.whole else answer_span(item.response, item.tags)
+    if span is None:
+        return Verdict(0.0, False, None, "the response holds no answer", "rule", shown)
+    if len(span) > kind.longest:
+        return Verdict(0.0, False, span[:SHOWN], f"{len(span)} characters are no {kind.name}", "rule", shown)
+    if kind.string_tier and bare(span) == bare(gold.raw):
+        return Verdict(1.0, True, span, "the gold's own words", "string", shown, shown)
+    outcome = _judge(ready, span, item, cheap)
+    if outcome is None:
+        return None
     if outcome.score is None:
         return Verdict(None, None, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
     score = min(1.0, max(0.0, outcome.score))
-    correct = is_right(score, _threshold(kind, params))
+    correct = is_right(score, _threshold(kind, ready.params))
     return Verdict(score, correct, span, outcome.explanation, outcome.tier, shown, outcome.parsed)
+
+
+def _judge(ready: _Ready, span: str, item: VerifyItem, cheap: bool) -> Outcome | None:
+    kind, gold, params = ready.kind, ready.gold, ready.params
+    if not cheap:
+        return kind.judge(span, gold, item.options, params)
+    if kind.settle is not None:
+        return kind.settle(span, gold, item.options, params)
+    return kind.judge(span, gold, item.options, params) if len(span) <= CHEAP_CHARS else None
+
+
+def _states_itself(ready: _Ready, item: VerifyItem, cheap: bool) -> bool:
+    """Whether the gold's own statement is judged without an error: then an error is the response's fault, else the row's."""
+    try:
+        _judge(ready, ready.kind.state(ready.gold, ready.params), item, cheap)
+    except Exception:
+        return False
+    return True
 
 
 def _threshold(kind: Kind, params: Params) -> float:

@@ -58,7 +58,7 @@ def abstains(text: str, phrases: Sequence[str] = ()) -> bool:
     if len(text) > _MAX_CHARS:
         return False
     said = words(unprefixed(text))
-    return said in _WHOLE or said in {words(p) for p in phrases} or _ANY.fullmatch(said) is not None
+    return said in _WHOLE or not {said, words(text)}.isdisjoint(map(words, phrases)) or _ANY.fullmatch(said) is not None
 
 
 def read_gold(raw: str, options: Sequence[str], params: AbstainParams) -> AbstainAnswer:

@@ -27,7 +27,7 @@ _ALIASES = {
 _NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
 _DIRECTIONS = ("up", "down", "left", "right")
 _CALL = re.compile(r"^(\w+)\s*\((.*)\)$", re.DOTALL)
-_NAMED = re.compile(r"(\w+)\s*=\s*")
+_NAMED = re.compile(r"\b(\w+)\s*=\s*")
 
 
 class ActionParams(PlaceParams):

@@ -82,6 +82,7 @@ BOOLEAN = Kind(
     params=BooleanParams,
     read_gold=read_gold,
     judge=judge,
+    longest=2_000,
     metrics={
         "all": Metric("1 if every value agrees, else 0", "SynLogic, MiniMax-AI/SynLogic games/tasks/web_of_lies"),
         "share": Metric("the share of values that agree", "partial credit for lists"),

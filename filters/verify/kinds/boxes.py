@@ -207,6 +207,7 @@ BOXES = Kind(
     params=BoxesParams,
     read_gold=read_gold,
     judge=judge,
+    longest=100_000,
     metrics={
         "iou": Metric(
             "sum of the best one-to-one IoUs (Hungarian) over max(#g, #p); for one box each, its IoU",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +9,7 @@ from pydantic import Field
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import bare, flat, unprefixed, words
 from schemas.answer import ChoiceAnswer
+from schemas.remembered import remembered
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ALONE = re.compile(r"^(?:option|choice|answer)?\s*[\(\[]?([A-Za-z])[\)\]]?\s*[.):]?$", re.IGNORECASE)
@@ -88,7 +88,7 @@ def judge(span: str, gold: ChoiceAnswer, options: Sequence[str], params: ChoiceP
     return Outcome(score, f"{both} of {len(gold.letters)} options, {len(letters) - both} others", shown)
 
 
-@lru_cache(maxsize=4096)
+@remembered(size=lambda options: sum(map(len, options), len(options)))
 def _spellings(options: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The options as they are, under `words`, and without any blanks."""
     folded = tuple(words(option) for option in options)

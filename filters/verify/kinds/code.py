@@ -47,6 +47,7 @@ CODE = Kind(
     params=CodeParams,
     read_gold=read_gold,
     judge=judge,
+    longest=1_000_000,
     metrics={
         "exact": Metric("1 if the code is the same, trailing blanks and empty lines aside", "common"),
         "edit": Metric("1 − edit distance over the longer length", "common", 0.95),

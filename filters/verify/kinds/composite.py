@@ -8,7 +8,7 @@ from pydantic import Field
 
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.literal import NotLiteralError, read_literal
-from filters.verify.verifiers import Verifiers, VerifyItem
+from filters.verify.verifiers import LONGEST_RESPONSE, Verifiers, VerifyItem
 from schemas.answer import Answer, CompositeAnswer
 from schemas.answer_span import answer_span, section
 from schemas.ids import canonical_json
@@ -146,6 +146,7 @@ def composite(verifiers: Verifiers) -> Kind:
         params=CompositeParams,
         read_gold=partial(read_gold, verifiers),
         judge=partial(judge, verifiers),
+        longest=LONGEST_RESPONSE,
         settle=partial(settle, verifiers),
         metrics={
             "sum": Metric("Σ weight · score / Σ weight, 0 when a gate is closed", "VideoChat-R1, letter and spans"),

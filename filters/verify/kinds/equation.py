@@ -154,6 +154,7 @@ EQUATION = Kind(
     params=EquationParams,
     read_gold=read_gold,
     judge=judge,
+    longest=2_000,
     metrics={
         "numbers": Metric(
             "1 if the response is arithmetic in which each of `numbers` occurs once and whose value is the target",

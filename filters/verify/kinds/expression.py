@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
@@ -19,6 +18,7 @@ from filters.verify.plain_math import latexed
 from filters.verify.units import factor_between
 from schemas.answer import ExpressionAnswer
 from schemas.ids import seeded
+from schemas.remembered import remembered
 
 MAX_CHARS = 4000
 """A longer answer is no formula."""
@@ -94,7 +94,7 @@ def judge(span: str, gold: ExpressionAnswer, options: Sequence[str], params: Exp
     return Outcome(0.0, "not equal to the gold" if symbolic.readable(text) else "not a formula", text, "math")
 
 
-@lru_cache(maxsize=16384)
+@remembered()
 def _spelling(text: str) -> str:
     text = text.rstrip(".").strip()
     for pattern, by in _SPELLING:

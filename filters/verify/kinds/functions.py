@@ -15,7 +15,8 @@ from schemas.answer import Call, FunctionsAnswer
 MOST = 100
 MAX_CHARS = 20_000
 _CALL = re.compile(r"([A-Za-z_]\w{0,60})\s*\(([^()]{0,400})\)")
-_LEFT = re.compile(r"^[\s,;\[\]\"'.\n\d)-]*(?:and)?[\s,;\[\]\"']*$")
+_BETWEEN = " \t\r\n,;[]\"'"
+_BEFORE = _BETWEEN + ".)-0123456789"
 
 
 class FunctionsParams(Params):
@@ -41,7 +42,12 @@ def read_calls(text: str) -> list[Call] | None:
     calls = [_call(name, body) for name, body in _CALL.findall(text)[: MOST + 1]]
     rest = _CALL.sub(" ", text)
     found = [call for call in calls if call is not None]
-    return found if found and len(found) == len(calls) <= MOST and _LEFT.match(rest) else None
+    return found if found and len(found) == len(calls) <= MOST and _nothing(rest) else None
+
+
+def _nothing(rest: str) -> bool:
+    """Whether what is left of a list without its calls is only marks, numbers of its lines, and one "and"."""
+    return rest.rstrip(_BETWEEN).removesuffix("and").strip(_BEFORE) == ""
 
 
 def _from_objects(value: list[Any]) -> list[Call] | None:

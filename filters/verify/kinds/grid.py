@@ -34,12 +34,13 @@ def read_rows(text: str) -> Rows | None:
     except NotLiteralError:
         value = None
     if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
-        rows = tuple(tuple(words(str(cell)) for cell in row) for row in value)
+        cells = value
     else:
         lines = [line.strip(" |[](),") for line in text.replace(";", "\n").splitlines() if line.strip(" |-[](),")]
-        rows = tuple(tuple(words(cell) for cell in re.split(r"[\s,|]+", line)) for line in lines)
-    even = len({len(row) for row in rows}) == 1 and 0 < len(rows) * len(rows[0]) <= MOST_CELLS
-    return rows if even else None
+        cells = [re.split(r"[\s,|]+", line) for line in lines]
+    if len({len(row) for row in cells}) != 1 or not 0 < len(cells) * len(cells[0]) <= MOST_CELLS:
+        return None
+    return tuple(tuple(words(str(cell)) for cell in row) for row in cells)
 
 
 def read_gold(raw: str, options: Sequence[str], params: GridParams) -> GridAnswer:
@@ -104,6 +105,7 @@ GRID = Kind(
     params=GridParams,
     read_gold=read_gold,
     judge=judge,
+    longest=200_000,
     metrics={
         "exact": Metric("1 if every cell is right", "SynLogic, Jigsaw-R1 `full`"),
         "cells": Metric("share of right cells", "Jigsaw-R1, partial score"),

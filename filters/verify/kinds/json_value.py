@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any, Literal
 
 from pydantic import Field
@@ -53,7 +54,7 @@ def same(a: Any, b: Any, params: JsonParams) -> bool:  # noqa: PLR0911
     if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
         return a is b
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        return a == b or math.isclose(a, b, rel_tol=params.rel_tol)
+        return a == b or _close(a, b, params.rel_tol)
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key], params) for key in a)
     if isinstance(a, list) and isinstance(b, list):
@@ -63,6 +64,13 @@ def same(a: Any, b: Any, params: JsonParams) -> bool:  # noqa: PLR0911
     if isinstance(a, str) and isinstance(b, str):
         return (words(a) == words(b)) if params.loose_text else flat(a) == flat(b)
     return False
+
+
+def _close(a: float, b: float, rel_tol: float) -> bool:
+    try:
+        return math.isclose(a, b, rel_tol=rel_tol)
+    except OverflowError:  # a whole number beyond all floats
+        return abs(Fraction(a) - Fraction(b)) <= Fraction(rel_tol) * max(abs(Fraction(a)), abs(Fraction(b)))
 
 
 def _aligned(a: list[Any], b: list[Any], params: JsonParams) -> tuple[list[Any], list[Any]]:
@@ -78,7 +86,8 @@ def _leaves(value: Any, path: str, params: JsonParams) -> Iterator[tuple[str, st
             yield from _leaves(inner, f"{path}[{at if params.list_order else ''}]", params)
     else:
         leaf = words(value) if isinstance(value, str) and params.loose_text else value
-        yield path, canonical_json(float(leaf) if isinstance(leaf, int) and not isinstance(leaf, bool) else leaf)
+        whole = isinstance(leaf, int) and not isinstance(leaf, bool) and abs(leaf) < 1 << 1000
+        yield path, canonical_json(float(leaf) if whole else leaf)
 
 
 JSON = Kind(
@@ -86,6 +95,7 @@ JSON = Kind(
     params=JsonParams,
     read_gold=read_gold,
     judge=judge,
+    longest=1_000_000,
     metrics={
         "exact": Metric(
             "1 if the values are equal: keys without order, numbers within `rel_tol`", "SynLogic, zebra puzzle"

@@ -71,6 +71,7 @@ SET = Kind(
     params=SetParams,
     read_gold=read_gold,
     judge=judge,
+    longest=100_000,
     metrics={
         "exact": Metric("1 if the sets are equal, else 0", "SynLogic, boolean_expressions and minesweeper"),
         "jaccard": Metric("|both| / |either|; both empty: 1", "Curr-ReFT, task `classify`", 0.5),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,6 +15,10 @@ from schemas.answer import MaskAnswer
 from schemas.errors import MissingDependencyError
 
 _MOST_PIXELS = 100_000_000
+_MOST_NUMBERS = 200_000
+"""Numbers in all polygons together."""
+_LONGEST_OUTLINE = 2_000_000
+"""Pixels along all polygons together: the C library keeps several places for each, and no real outline comes near it."""
 
 
 class MaskParams(Params):
@@ -78,10 +83,20 @@ def _polygons(text: str, value: Any) -> MaskAnswer | None:
         value = [value]
     if not isinstance(value, list) or not value:
         return None
+    if len(value) > _MOST_NUMBERS or sum(len(ring) for ring in value if isinstance(ring, list)) > _MOST_NUMBERS:
+        return None
     flat = [[c for v in ring for c in (v if isinstance(v, list) else [v])] for ring in value if isinstance(ring, list)]
     rings = [numbers(ring, len(ring)) for ring in flat]
     kept = tuple(tuple(ring) for ring in rings if ring is not None and len(ring) >= 6 and len(ring) % 2 == 0)
-    return MaskAnswer(raw=text, polygons=kept) if kept and len(kept) == len(value) else None
+    if not kept or len(kept) != len(value) or sum(map(_outline, kept)) > _LONGEST_OUTLINE:
+        return None
+    return MaskAnswer(raw=text, polygons=kept)
+
+
+def _outline(ring: Sequence[float]) -> float:
+    """How many pixels the outline of a polygon passes, in its greater direction."""
+    corners = list(zip(ring[::2], ring[1::2], strict=True))
+    return sum(max(abs(a[0] - b[0]), abs(a[1] - b[1])) for a, b in pairwise([*corners, corners[0]]))
 
 
 def read_gold(raw: str, options: Sequence[str], params: MaskParams) -> MaskAnswer:
@@ -125,6 +140,7 @@ MASK = Kind(
     params=MaskParams,
     read_gold=read_gold,
     judge=judge,
+    longest=1_000_000,
     settle=settle,
     metrics={"iou": Metric("pixels in both over pixels in either", "COCO API, common/maskApi.c `rleIou`", 0.5)},
     gold_forms='`{"size": [h, w], "counts": "…" or […]}`, polygons `[[x, y, x, y, …], …]`',

@@ -139,6 +139,7 @@ NUMBER = Kind(
     params=NumberParams,
     read_gold=read_gold,
     judge=judge,
+    longest=2_000,
     metrics={
         "exact": Metric(
             "1 if |p − g| ≤ max(abs_tol, rel_tol·|g|), else 0. With neither set, integers must be equal and other "

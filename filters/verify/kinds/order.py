@@ -38,6 +38,8 @@ def read_items(text: str) -> tuple[str, ...] | None:
     else:
         text = text.strip("[](){}")
         parts = _SEPARATOR.split(text) if _SEPARATOR.search(text) else text.split()
+    if len(parts) > 2 * MOST:
+        return None
     items = tuple(item for part in parts if (item := words(part.strip("[]()\"'"))))
     return items if 0 < len(items) <= MOST else None
 
@@ -84,6 +86,7 @@ ORDER = Kind(
     params=OrderParams,
     read_gold=read_gold,
     judge=judge,
+    longest=100_000,
     metrics={
         "exact": Metric("1 if every item stands where it should", "SynLogic, word_sorting; Tarsier frame order"),
         "position": Metric("share of places with the right item", "Jigsaw-R1, utils/reward.py"),

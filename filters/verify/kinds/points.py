@@ -69,6 +69,7 @@ POINTS = Kind(
     params=PointsParams,
     read_gold=read_gold,
     judge=judge,
+    longest=100_000,
     metrics={
         "distance": Metric(
             "share of points within `distance` of their gold point, one to one, over max(#g, #p)",

@@ -31,6 +31,7 @@ OPEN = Kind(
     params=OpenParams,
     read_gold=read_gold,
     judge=judge,
+    longest=1_000_000,
     metrics={
         "judge": Metric("unscored by rule; a judge's verdict, where one is configured", "WeThink, OmniAlign-V", 0.5)
     },

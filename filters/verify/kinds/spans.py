@@ -16,7 +16,9 @@ from schemas.answer import SpansAnswer
 Spans = list[tuple[float, float]]
 MOST = 200
 _CLOCK = r"(?:(?:\d{1,2}:)?\d{1,2}:\d{2}(?:\.\d{1,6})?|\d{1,6}(?:\.\d{1,6})?)"
-_PAIR = re.compile(rf"(?<![\d.:])({_CLOCK})\s*(?:s|sec|seconds)?\s*(?:-|to|until|and|,)\s*({_CLOCK})(?![\d.:])")
+_PAIR = re.compile(
+    rf"(?<![\d.:])({_CLOCK})\s*(?:s|sec|seconds)?\s*(?:-|to|until|and|,)\s*({_CLOCK})(?![\d.:]|[eE][-+\d])"
+)
 
 
 class SpansParams(Params):

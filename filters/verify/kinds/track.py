@@ -10,6 +10,9 @@ from filters.verify.normalise import unprefixed
 from filters.verify.places import MOST, PlaceParams, first, numbers, stated
 from schemas.answer import Frame, TrackAnswer
 
+MOST_TIME = 1e9
+"""A larger time or number of a frame is none."""
+
 
 class TrackParams(PlaceParams):
     """Tracks have one metric."""
@@ -40,9 +43,12 @@ def _frame(step: int, item: Any) -> Frame | None:
         item = first(item, ("bbox", "bbox_2d", "box", "xyxy"))
     corners = numbers(item, 4)
     try:
-        return None if corners is None else Frame(t=float(time), xyxy=(corners[0], corners[1], corners[2], corners[3]))
-    except (TypeError, ValueError):
+        at = float(time)
+    except (TypeError, ValueError, OverflowError):
         return None
+    if corners is None or not abs(at) < MOST_TIME:
+        return None
+    return Frame(t=at, xyxy=(corners[0], corners[1], corners[2], corners[3]))
 
 
 def read_gold(raw: str, options: Sequence[str], params: TrackParams) -> TrackAnswer:
@@ -78,6 +84,7 @@ TRACK = Kind(
     params=TrackParams,
     read_gold=read_gold,
     judge=judge,
+    longest=100_000,
     metrics={
         "mean_iou": Metric("mean IoU over all gold frames, missing frames 0", "VideoChat-R1; OneThinker tracking", 0.5)
     },
