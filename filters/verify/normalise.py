@@ -5,6 +5,9 @@ import unicodedata
 
 from schemas.remembered import remembered
 
+from filters.verify.lead_in import unled
+from filters.verify.markup import PUNCTUATION, unmarked
+
 _CHARS = str.maketrans(
     {
         "−": "-",
@@ -19,17 +22,11 @@ _CHARS = str.maketrans(
         "\u200b": None,
         "\ufeff": None,
     }
+    | PUNCTUATION
 )
 _SUPERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _BLANKS = re.compile(r"\s+")
-_WRAPPER = re.compile(r"^\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|boxed|rm|bf)\s*\{([^{}]*)\}$")
-_DOLLARS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
-_PREFIX = re.compile(
-    r"^(?:(?:so|thus|therefore|hence)[, ]+)?(?:the )?(?:final |correct )?(?:answer|result|option|choice)"
-    r"(?: is|:| is:|=)\s*:?\s*",
-    re.IGNORECASE,
-)
 _ARTICLE = re.compile(r"^(?:a|an|the)\s+")
 MOST_MARKS = 30
 _MARKED = re.compile(rf"[^\w\s\x00-\x7f]{{{MOST_MARKS + 1},}}")
@@ -58,35 +55,13 @@ def _few_marks(match: re.Match[str]) -> str:
 
 
 def bare(text: str) -> str:
-    """`flat`, without dollar signs, `\\text{}`, bold marks and one final full stop around the whole."""
-    text = flat(text)
-    while True:
-        before = text
-        for left, right in _DOLLARS:
-            inside = text[len(left) : len(text) - len(right)]
-            if text.startswith(left) and text.endswith(right) and len(text) > len(left + right) and left not in inside:
-                text = inside.strip()
-        if text.startswith("\\") and (match := _WRAPPER.match(text)):
-            text = match.group(1).strip()
-        text = text[: _before_stops(text)]
-        if text == before:
-            return text
-
-
-def _before_stops(text: str) -> int:
-    """Where a text ends without its final full stops; those of an ellipsis stay."""
-    end = len(text)
-    while end and text[end - 1] == "." and text[max(end - 2, 0) : end] != "..":
-        end -= 1
-        while end and text[end - 1].isspace():
-            end -= 1
-    return end
+    """`flat`, without the markup around the whole (`filters.verify.markup`) and the final full stops."""
+    return unmarked(flat(text))
 
 
 def unprefixed(text: str) -> str:
-    """`bare`, without "The answer is" and its like in front."""
-    text = bare(text)
-    return bare(text[match.end() :]) if (match := _PREFIX.match(text)) else text
+    """`bare`, without "The answer is" in front, ", definitely" behind, and their like in other languages (`unled`)."""
+    return unled(flat(text))
 
 
 @remembered()

@@ -1,0 +1,71 @@
+"""What people write around an answer: lead-ins, closing words, doubts, denials, corrections, alternatives.
+
+One grammar for every kind of answer and eleven languages (English, Chinese, Japanese, Korean, French, German, Spanish,
+Portuguese, Russian, Arabic, Hindi, and Italian). The tables are in `filters.verify.phrases`. Every function is linear.
+
+- `unled("So the final answer is: 5, definitely.")` is `5`, as are `答案是5`, `정답은 5입니다` and `5 is the correct answer`.
+- `denies`, `doubts`, `offers_several`, `takes_back`: whether a text says not, maybe, or, wait.
+- `corrected("5. Wait, 6")` is what follows the last correction: `6`.
+"""
+
+from filters.verify import phrases
+from filters.verify.markup import unmarked
+
+_CLOSING_CHARS = 120
+"""Characters at the end of a text in which closing words are looked for."""
+_TURNS = 6
+
+
+def unled(text: str) -> str:
+    """The answer alone: without its lead-in, the words that close it, and the markup around it.
+
+    Words of conviction are no doubt ("I think", "probably", "definitely"). What is left may be anything, and is the text
+    itself where there is no lead-in. A text that is nothing but a lead-in is left as it is.
+    """
+    text = unmarked(text)
+    for _ in range(_TURNS):
+        before = text
+        text = _without_closing(_without_lead(text))
+        if text == before:
+            return text
+    return text
+
+
+def denies(text: str) -> bool:
+    """Whether a word of it denies: not, isn't, never, wrong, 不, 아니, nicht, нет … ("no doubt" and "not only" do not)."""
+    return phrases.DENIAL.search(phrases.NO_DENIAL.sub(" ", text)) is not None
+
+
+def doubts(text: str) -> bool:
+    """Whether it leaves the answer open: maybe, perhaps, might be, it could be, I am not sure, 可能, 也许 …"""
+    return phrases.DOUBT.search(text) is not None
+
+
+def offers_several(text: str) -> bool:
+    """Whether it offers one of several: or, either, 或, 또는, oder …"""
+    return phrases.ALTERNATIVE.search(text) is not None
+
+
+def takes_back(text: str) -> bool:
+    """Whether it corrects itself: wait, actually, no:, scratch that, 不对, 等等 …"""
+    return phrases.CORRECTION.search(text) is not None
+
+
+def corrected(text: str) -> str:
+    """What follows the last correction of itself; the text where there is none, or nothing follows it."""
+    end = max((match.end() for match in phrases.CORRECTION.finditer(text)), default=0)
+    return text[end:].strip() or text
+
+
+def _without_lead(text: str) -> str:
+    end = phrases.lead(text)
+    rest = text[end:]
+    if end and rest.endswith("]") and "[" not in rest:  # [Answer: 5]
+        rest = rest[:-1]
+    return (unmarked(rest) or text) if end else text
+
+
+def _without_closing(text: str) -> str:
+    if len(text) < 3 or not (match := phrases.CLOSING.search(text, max(0, len(text) - _CLOSING_CHARS))):
+        return text
+    return unmarked(text[: match.start()]) or text
