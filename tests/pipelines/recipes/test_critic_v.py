@@ -19,7 +19,7 @@ def test_it_compiles_as_published() -> None:
     recipe = compile_recipe("critic_v")
     assert len(recipe.pipeline.step("critique").config.models) == 3
     assert "0.1 * grade" in recipe.pipeline.step("total").config.gives["total"]
-    assert recipe.pipeline.warnings == ()
+    assert recipe.pipeline.unread == ()
 
 
 def test_critiques_are_scored_by_what_was_put_in_and_paired(tmp_path: Path) -> None:

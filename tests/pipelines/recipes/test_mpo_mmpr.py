@@ -25,7 +25,7 @@ def test_it_compiles_as_published() -> None:
     assert (score.n, score.stop_at) == (16, 0)
     assert recipe.pipeline.step("by_answer").config.cap == 15
     assert recipe.pipeline.step("segment").config.most == 12
-    assert recipe.pipeline.warnings == ()
+    assert recipe.pipeline.unread == ()
 
 
 def test_every_branch_makes_rows_and_every_config_is_filled(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_it_compiles_as_published() -> None:
     distill = recipe.pipeline.step("distill").config
     assert (distill.n, distill.sampling.temperature) == (4, 0.6)
     assert recipe.pipeline.step("pick").config.take == "shortest"
-    assert compile_recipe("openvlthinker_2").pipeline.warnings == recipe.pipeline.warnings == ()
+    assert compile_recipe("openvlthinker_2").pipeline.unread == recipe.pipeline.unread == ()
 
 
 def test_the_second_round_needs_the_first(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_it_compiles_as_published() -> None:
     assert recipe.pipeline.step("qa").config.parents == "retire"
     assert set(recipe.pipeline.step("agree").config.between) == {"by_reading", "by_looking"}
     assert recipe.pipeline.step("refined").gold_visible
-    assert recipe.pipeline.warnings == ()
+    assert recipe.pipeline.unread == ()
 
 
 def test_bad_questions_go_before_anybody_answers_them() -> None:
