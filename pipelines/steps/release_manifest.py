@@ -16,7 +16,7 @@ from pipelines.steps.release_evaluation import evaluation_sets
 from pipelines.steps.release_measured import measured_tags, rollouts_of
 from pipelines.steps.release_plan import Planned
 from pipelines.steps.release_tags import ask_of
-from pipelines.steps.release_words import asking, other_words
+from pipelines.steps.release_words import all_asking, other_words
 from pipelines.store.step_tables import table_beside
 
 FACTS = ("step", "type", "unit", "of", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
@@ -66,7 +66,7 @@ def _config(planned: Planned, trainer: str | None) -> dict[str, Any]:
         "sides": planned.sides,
         "tags": planned.tags,
         "measured_by": None if planned.measured is None else planned.measured.name,
-        "asked_by": None if planned.put.asked_by is None else planned.put.asked_by.name,
+        "asked_by": sorted({put.asked_by.name for put in planned.puts if put.asked_by is not None}),
         "where": None if planned.where is None else planned.where.text,
         "graded_by": trainer,
         "not_graded": list(unread),
@@ -117,7 +117,8 @@ def _measured(measured: Step | None, planned: tuple[Planned, ...], context: Step
     if measured is None:
         return None
     before = context.pipeline.before(context.step)
-    step = asking(measured, before)
+    askers = all_asking(measured, before)
+    step = askers[0] if askers else None
     config = None if step is None else ask_of(step)
     tags = measured_tags(measured, Before(context.pipeline.names, before))
     carry = [one for one in planned if one.measured is not None]
@@ -127,7 +128,7 @@ def _measured(measured: Step | None, planned: tuple[Planned, ...], context: Step
         "system": None if config is None else config.system,
         "prompt": None if config is None else config.prompt,
         "tags": tags,
-        "prompts_as_asked": step is not None and not any(other_words(one, step) for one in carry),
+        "prompts_as_asked": bool(askers) and not any(other_words(one, asked) for one in carry for asked in askers),
         "other_tags": sorted({one.tags for one in carry if one.tags != tags}),
     }
 

@@ -8,14 +8,13 @@ import polars as pl
 
 from filters.select.bands import BandConfig
 from filters.sql.expression import Condition
-from generators.asking.config import AskConfig
-from generators.template import Template, needed
 from pipelines.compiler.columns import Node
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ConfigSection, ReleaseConfig
-from pipelines.steps.release_measured import measured_by, measured_tags, rollouts_of, selecting
-from pipelines.steps.release_tags import ask_of, tags_of_pairs, written_in
+from pipelines.steps.release_measured import measured_by, measured_tags, selecting
+from pipelines.steps.release_prompts import Put, puts
+from pipelines.steps.release_tags import tags_of_pairs, written_in
 from pipelines.steps.split import SHARES, SplitConfig
 from schemas.errors import nearest
 from schemas.reply_row import REPLY
@@ -39,19 +38,6 @@ SELECTED = {"value": pl.Float64(), "weight": pl.Float64(), "training_order": pl.
 
 COMPLETION = {f"reply_{name}": Read((name,), dtype) for name, dtype in REPLY.items() if name != "finish_reason"}
 PAIR = {f"pair_{name}": read(name, pl.String()) for name in ("chosen", "rejected", "chosen_model", "rejected_model")}
-
-
-@dataclass(frozen=True)
-class Put:
-    """How a prompt is put: by the step that asked it, whose section decides every turn; else by templates of the release."""
-
-    asked_by: Step | None = None
-    prompt: Template = field(default_factory=lambda: Template("{{ question }}"))
-    system: Template | None = None
-
-    @property
-    def config(self) -> AskConfig | None:
-        return None if self.asked_by is None else ask_of(self.asked_by)
 
 
 @dataclass(frozen=True)
@@ -79,6 +65,13 @@ class Planned:
     """Of completions: whether the replies came in the config's tags already, and are left as they are."""
     selected_by: str | None = None
     """Of `control` and `unfiltered`: the step that selected, whose candidates they are."""
+    put_by_maker: Mapping[str, Put] = field(default_factory=dict)
+    """How the rows of each step are put, where not all of them are put alike; else none."""
+
+    @property
+    def puts(self) -> tuple[Put, ...]:
+        """Every way in which its prompts are put."""
+        return (self.put, *self.put_by_maker.values())
 
     @property
     def beside(self) -> Beside:
@@ -119,40 +112,22 @@ class Planned:
 
     def _prompt_reads(self) -> dict[str, Read]:
         """What its prompts are rendered from, under names of their own: a prompt sees a gold as it was published."""
-        step = self.put.asked_by
-        if step is not None:
-            wanted: Mapping[str, Read] = step.type.reads(step.config, NOTHING).rows
-        else:
-            wanted = {
-                name: replace(found, optional=name in ("options", "media"))
-                for name, found in reads_of(needed(self.put.prompt, self.put.system, sees=True)).items()
-            }
-        return {f"prompt:{name}": found for name, found in wanted.items()}
-
-    def prompt_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A row (as in `beside`) as its prompt is rendered from it."""
-        return {name.removeprefix("prompt:"): value for name, value in row.items() if name.startswith("prompt:")} | {
-            "id": row["id"]
+        return {
+            f"{_prefix(place)}{name}": found
+            for place, put in enumerate(self.puts)
+            for name, found in put.reads().items()
         }
 
-
-class _Nothing:
-    """Asks read by their templates alone, whatever is known before them."""
-
-    def types(self, of: Any) -> Mapping[str, pl.DataType]:
-        return {}
-
-    def unit(self, of: Any) -> str:
-        return "sample"
-
-    def parent(self, unit: Any) -> str:
-        return "sample"
-
-    def parents(self, of: Any) -> Mapping[str, tuple[str, ...]]:
-        return {}
+    def prompt_row(self, row: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Which of `puts` a row (as in `beside`) is put by, and the row as that prompt is rendered from it."""
+        place = 1 + list(self.put_by_maker).index(row["made_by"]) if self.put_by_maker else 0
+        prefix = _prefix(place)
+        values = {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+        return place, values | {"id": row["id"]}
 
 
-NOTHING = _Nothing()
+def _prefix(place: int) -> str:
+    return f"prompt {place}:" if place else "prompt:"
 
 
 def plan(config: ReleaseConfig, before: Before) -> tuple[Planned, ...]:
@@ -198,7 +173,7 @@ def _planned(
     if where is None and name == "sft" and "correct" in types:
         where = "correct"
     mine = measured if measured is not None and f"{measured.name}.k" in types else None
-    put, chosen = _put(section, holds, node, before, mine), selecting(before)
+    (put, by_maker), chosen = puts(section, holds, node, before, mine), selecting(before)
     scored = measured_tags(mine, before) if mine is not None and holds == "prompts" else None
     written = written_in(node, before) if holds == "completions" else None
     paired = tags_of_pairs(node, before, mine) if holds == "pairs" else None
@@ -210,6 +185,7 @@ def _planned(
         holds=holds,
         sides=sides,
         put=put,
+        put_by_maker=by_maker,
         tags=schema,
         measured=mine,
         where=None if where is None else _typed(where, types),
@@ -220,30 +196,6 @@ def _planned(
         children={unit: dict(before.own(before.node(unit))) for unit in section.with_},
         bands=BandConfig() if chosen is None else getattr(chosen.config, "bands", BandConfig()),
     )
-
-
-def _put(section: ConfigSection, holds: str, node: Node, before: Before, measured: Step | None) -> Put:
-    """As the student was asked whose replies were counted; else, for replies, as they were asked, where the model was shown
-    what the row shows; else the bare question. What the section says of `prompt` or `system` takes the place of that turn.
-    """
-    steps = {step.name: step for step in before.steps}
-    asked = [step for name in rollouts_of(measured) if (step := steps[name]).asks] if measured is not None else []
-    if not asked and holds == "completions":
-        makers = [steps[name] for name in sorted(node.makers)]
-        asked = [step for step in makers if step.type.asks is not None and _shows_the_row(ask_of(step))][:1]
-    if asked and section.prompt is None and section.system is None:
-        return Put(asked[0])
-    first = ask_of(asked[0]) if asked else None
-    prompt = section.prompt or (first.prompt if first is not None else "{{ question }}")
-    system = section.system if section.system is not None or first is None else first.system
-    assert isinstance(prompt, str) and (system is None or isinstance(system, str))
-    return Put(None, Template(prompt), Template(system) if system else None)
-
-
-def _shows_the_row(config: AskConfig) -> bool:
-    """Whether a prompt shows a model the row's images and nothing beside its question."""
-    assert isinstance(config.prompt, str)
-    return "media" in config.shown and Template(config.prompt).references <= {("question",), ("options",)}
 
 
 def _typed(where: str, types: Mapping[str, pl.DataType]) -> Condition:

@@ -180,14 +180,15 @@ class Prompter:
     """Puts rows: as a step asked them, with all its turns, or by the templates of the release."""
 
     def __init__(self, planned: Planned) -> None:
-        config = planned.put.config
-        self._asking = None if config is None else Asking(config)
+        configs = [put.config for put in planned.puts]
+        self._asking = [None if config is None else Asking(config) for config in configs]
         self._planned = planned
 
     def __call__(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
-        values, put = self._planned.prompt_row(row), self._planned.put
-        if self._asking is not None:
-            return self._asking.put(values).messages
+        place, values = self._planned.prompt_row(row)
+        asking, put = self._asking[place], self._planned.puts[place]
+        if asking is not None:
+            return asking.put(values).messages
         return asked(values, put.prompt, put.system, sees=True)
 
 

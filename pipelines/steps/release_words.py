@@ -10,9 +10,14 @@ from pipelines.steps.release_tags import ask_of
 
 
 def asking(measured: Step, steps: Sequence[Step]) -> Step | None:
-    """The step that asked for the rollouts which a `difficulty` counts; None where they came with a source."""
-    found = [step for step in steps if step.name in rollouts_of(measured) and step.asks]
-    return found[0] if found else None
+    """The step that asked for the rollouts which a `difficulty` counts, the first of several; None where they came with a
+    source."""
+    return next(iter(all_asking(measured, steps)), None)
+
+
+def all_asking(measured: Step, steps: Sequence[Step]) -> list[Step]:
+    """Every step that asked for rollouts which a `difficulty` counts."""
+    return [step for step in steps if step.name in rollouts_of(measured) and step.asks]
 
 
 def other_words(planned: Planned, asked: Step) -> tuple[str, ...]:
@@ -22,8 +27,10 @@ def other_words(planned: Planned, asked: Step) -> tuple[str, ...]:
     shows the row's images.
     """
     put, config = planned.put, ask_of(asked)
-    if put.asked_by is not None:
-        return () if put.asked_by.name == asked.name else ("prompt",)
+    if put.config is not None:
+        own = put.config
+        same = (own.prompt, own.shots, own.shown) == (config.prompt, config.shots, config.shown)
+        return (*(() if same else ("prompt",)), *(() if own.system == config.system else ("system",)))
     system = template(config.system) if config.system else None
     same = template(config.prompt) == put.prompt and not config.shots and config.shown == ("media",)
     return (*(() if same else ("prompt",)), *(() if system == put.system else ("system",)))

@@ -43,6 +43,7 @@ def test_every_branch_makes_rows_and_every_config_is_filled(tmp_path: Path) -> N
 
     preference, steps, hard = (demo.loaded(job, name, tmp_path / "cache") for name in ("preference", "scores", "hard"))
     assert len(preference) == counts["by_answer"][0] + 1
+    assert all(("\\boxed{}" in row["prompt"][-1]["content"]) == (row["solution"] != "$shapes$") for row in preference)
     described = next(row for row in preference if row["solution"] == "$shapes$")
     chosen, rejected = (described[side][0]["content"] for side in ("chosen", "rejected"))
     words = chosen.split()

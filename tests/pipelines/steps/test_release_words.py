@@ -11,7 +11,7 @@ from pipelines.compiler.pipeline import Step
 from pipelines.job import compile_recipe
 from pipelines.steps.release_plan import Planned, plan
 from pipelines.steps.release_rows import Prompter
-from pipelines.steps.release_words import asking, other_words
+from pipelines.steps.release_words import all_asking, asking, other_words
 
 RECIPE = """\
 name: words
@@ -63,3 +63,13 @@ def test_a_prompt_is_put_as_it_was_asked_but_for_what_the_section_says(
     one, step = planned(tmp_path, asked, put)
     assert turns(Prompter(one)({"id": "a"} | {f"prompt:{name}": value for name, value in ROW.items()})) == wanted
     assert other_words(one, step) == others
+
+
+def test_rollouts_that_two_steps_asked_for_in_different_words_are_put_otherwise_in_part(tmp_path: Path) -> None:
+    asked = "as: brief}}\n  - rollout: {{as: long, model: vlm, system: Think."
+    (tmp_path / "r.yaml").write_text(RECIPE.replace("{asked}", asked).format(put=""))
+    pipeline = compile_recipe(str(tmp_path / "r.yaml")).pipeline
+    before = pipeline.before(pipeline.step("release"))
+    [one] = plan(pipeline.step("release").config, Before(pipeline.names, before))
+    askers = all_asking(pipeline.step("difficulty"), before)
+    assert [other_words(one, step) for step in askers] == [(), ("system",)]
