@@ -15,7 +15,8 @@ from pipelines.compiler.names import Names, tainted
 from pipelines.compiler.pipeline import Neighbours, Pipeline, Step
 from pipelines.compiler.types import Types
 from schemas.errors import ConfigError
-from schemas.step import Read, StepType, reads_of
+from schemas.reply_row import REPLY
+from schemas.step import Read, Reads, StepType, reads_of
 
 
 class Entry(NamedTuple):
@@ -107,9 +108,9 @@ def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
     beside = {}
     for name, declared in wanted.beside.items():
         found = names.node(declared.of)
-        if declared.gold_free:
-            _check_gold_free(names, found)
         beside[name] = Neighbours(found, _resolve(names, found, declared.reads), declared)
+        if declared.gold_free:
+            _check_gold_free(names, beside[name])
     gives = type_.gives(config, known)
     step = Step(
         name=entry.name,
@@ -125,11 +126,18 @@ def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
         gives=dict(gives.columns),
         makes=gives.makes,
         before=type_.before(config, known),
-        gold_visible=not type_.verdict and tainted(names, _shown(sources, wanted.rows)),
+        gold_visible=not type_.verdict and tainted(names, _all_shown(sources, wanted, beside)),
     )
     golds = frozenset(gives.columns) & type_.golds
     names.give(entry.name, node, gives, step.read, tainted=step.gold_visible, golds=golds)
     return step
+
+
+def _all_shown(sources: Mapping[str, Source], wanted: Reads, beside: Mapping[str, Neighbours]) -> Iterator[Column]:
+    """The columns of its rows, and of the rows beside them, that could show a step the gold."""
+    yield from _shown(sources, wanted.rows)
+    for neighbours in beside.values():
+        yield from _shown(neighbours.sources, neighbours.declared.reads)
 
 
 def _shown(sources: Mapping[str, Source], reads: Mapping[str, Read]) -> Iterator[Column]:
@@ -167,10 +175,20 @@ def _resolve(names: Names, node: Node, reads: Mapping[str, Read]) -> dict[str, S
     return found
 
 
-def _check_gold_free(names: Names, node: Node) -> None:
+def _check_gold_free(names: Names, counted: Neighbours) -> None:
+    """Neither those who made the counted rows may have seen the gold, nor who wrote anew what was judged of them."""
+    node = counted.node
     for maker in sorted(node.makers):
         if tainted(names, (c for c in names.facts if c.step == maker and c.unit == node.unit)):
             raise NameFault(f"it counts rows of '{maker}', whose prompt shows the gold; that measures no difficulty.")
+    read = {column for source in counted.sources.values() for column in source.columns}
+    judged = read.union(*(names.facts[column].depends for column in read))
+    replies = sorted(column for column in judged if column.unit == node.unit and column.name in REPLY)
+    for column in (c for c in replies if names.facts[c].tainted and names.facts[c].covers & node.makers):
+        raise NameFault(
+            f"it counts rows whose `{column.name}` '{column.step}' wrote anew, which sees the gold; that measures no "
+            "difficulty."
+        )
 
 
 def _unread(steps: Sequence[Step]) -> Iterable[str]:

@@ -54,6 +54,15 @@ REFUSED = {
         TRACES + "  - verify: {as: a}\n  - verify: {as: b}\n  - drop: {of: trace, if: {wrong: NOT correct}}\n",
         ":8: drop: `correct` is given by 'a' and by 'b'; write a.correct or b.correct.",
     ),
+    "difficulty of rollouts that were shown, through a count, what a model that saw the gold wrote": (
+        "  - distill: {model: lm, sees: nothing, prompt: '{{ question }} {{ answer }}'}\n  - tally: {of: trace, to: sample, gives: {hint: max(text)}}\n"
+        "  - rollout: {model: lm, sees: nothing, prompt: '{{ hint }} {{ question }}'}\n  - verify: {of: rollout}\n  - difficulty\n",
+        ":9: difficulty: it counts rows of 'rollout', whose prompt shows the gold; that measures no difficulty.",
+    ),
+    "difficulty of rollouts that a step which sees the gold wrote anew": (
+        "  - rollout: {model: lm, sees: nothing}\n  - sql: {of: rollout, gives: {text: answer}}\n  - verify: {of: rollout}\n  - difficulty\n",
+        ":8: difficulty: it counts rows whose `text` 'sql' wrote anew, which sees the gold; that measures no difficulty.",
+    ),
     "an outdated column": (
         "  - sql: {as: a, of: sample, gives: {size: length(question)}}\n  - sql: {as: b, of: sample, gives: {question: question || '!'}}\n  - drop: {of: sample, if: {long: size > 3}}\n",
         ":7: drop: `size` is outdated: 'a' gave it before 'b' changed what it depends on. Measure it again after 'b', or write a.size for the old one.",
