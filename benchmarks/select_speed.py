@@ -4,7 +4,7 @@
 
 Every line runs in a process of its own on two cores, one after the other, over the same tables. A rule's line is `select`
 with its default config, a fifth of the rows as budget and equal quotas by source, answer kind and difficulty band, and
-then the control; the limit is 10 s and 4 GB. The lines `quota` and `mixture draw` are those functions alone.
+then the control; the limit is 10 s and 4 GB. The line `quota` is that function alone.
 Facility location and k-center go over vectors of latent dimension 16, 32 neighbours each, from FAISS to the last row
 taken; the limit is 60 s and 4 GB. `clusters` assigns a million rows of float16 on disk to 100 clusters. No model is called.
 CPU seconds tell what a busy machine took away. Prints a table, writes benchmarks/results/select_speed.json, and ends with
@@ -33,7 +33,6 @@ from memory import peak_gb  # noqa: E402
 from filters.dedup.vectors import Vectors  # noqa: E402
 from filters.select.clusters import ClusterConfig, clustered  # noqa: E402
 from filters.select.coverage import CoverageConfig, cover  # noqa: E402
-from filters.select.mixture import mixed_order  # noqa: E402
 from filters.select.quota import QuotaConfig, allot, cells, draw  # noqa: E402
 from filters.select.rules.catalogue import RULES  # noqa: E402
 from filters.select.select import Selection, columns_read, control, select  # noqa: E402
@@ -102,12 +101,6 @@ def quota(folder: Path) -> int:
     return len(clocked(lambda: draw(rows, allot(cells(rows, BY), rows.height // 5, QUOTAS), BY)))
 
 
-def mixture_draw(folder: Path) -> int:
-    rows = pl.read_parquet(folder / "rows.parquet", columns=["id", "source"]).with_row_index("rank")
-    sizes = dict(rows.group_by("source").len().iter_rows())
-    return clocked(lambda: mixed_order(rows, {name: size**0.9 for name, size in sizes.items()}, 0)).height
-
-
 def clusters(folder: Path) -> int:
     rows = pl.read_parquet(folder / "rows.parquet", columns=["id"]).with_columns(pl.col("id").alias("key"))
     vectors = Vectors(rows["key"], np.load(folder / "vectors.npy", mmap_mode="r"))
@@ -130,7 +123,6 @@ def covering(config: CoverageConfig, share: int) -> Work:
 LINES: dict[str, tuple[str, Work]] = {
     **{config.model_fields["type"].default: ("rows", of_rule(config)) for config in RULES},
     "quota": ("rows", quota),
-    "mixture draw": ("rows", mixture_draw),
     "clusters": ("rows", clusters),
     "facility location": ("vectors", covering(CoverageConfig(), 5)),
     "k-center": ("vectors", covering(CoverageConfig(method="k_center", exact_pairs=0), 5)),

@@ -4,14 +4,15 @@ All right traces by default, because OpenMMReasoner (arXiv 2511.16334) lost by p
 `filters.select.trace_choice`. RACRO (gyhdog99/RACRO2) takes the description from which a reasoner is right most often.
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self, cast, get_args
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from filters.guessing import drop_guessed, golds_and_verdicts, guess_rates
 from filters.reads import number, of_sample
-from filters.select.trace_choice import TracesConfig, places
+from filters.select.trace_choice import Take as Published
+from filters.select.trace_choice import places
 from schemas.ids import chance
 from schemas.sample import ANSWER, SOURCE
 from schemas.section import refuse_idle
@@ -117,11 +118,8 @@ def body(tables: Tables, config: PickConfig, context: Context) -> Out:
 
 def _places(rows: pl.DataFrame, config: PickConfig, context: Context) -> pl.DataFrame:
     """`id, place`: the place of each row among those of its parent."""
-    if config.take in {"shortest", "second_longest", "length_weighted", "diverse"}:
-        choice: dict[str, Any] = {"pick": config.take, "m": config.most, "base": config.base}
-        if config.take == "second_longest":
-            choice |= {"pick": "shortest", "variant": "code"}
-        return places(rows.with_columns(sample_id="parent_id"), TracesConfig.model_validate(choice), context.seed)
+    if config.take in get_args(Published):
+        return places(rows, cast(Published, config.take), config.most, config.base, context.seed)
     draw = chance(f"{context.name}:{context.seed}", rows["id"]).alias("draw")
     key = {"most": "value", "least": "value", "longest": "tokens", "first": "index", "random": "draw"}[config.take]
     down = config.take in {"most", "longest"}

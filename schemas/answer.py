@@ -256,9 +256,3 @@ def load_answer(text: str) -> Answer:
     """The inverse of `dump_answer`. Raises `pydantic.ValidationError` (a `ValueError`) on anything else."""
     answer: Answer = _ADAPTER.validate_json(text)
     return answer
-
-
-def answer_of(value: Any) -> Answer:
-    """Validates a plain mapping (as YAML or JSON gives it) as an answer."""
-    answer: Answer = _ADAPTER.validate_python(value)
-    return answer

@@ -1,11 +1,11 @@
-"""Mixture weights by source: the search for the best mixture of a fitted surrogate, and the draw by weights.
+"""Mixture weights by source: the search for the best mixture of a fitted surrogate.
 
 MoDoMoDo (arXiv 2505.24871) describes its search twice, and differently. Section 3.2 names CMA-ES; algorithm 4 of the
 appendix samples candidates from one Gaussian fitted to the observed mixtures and keeps the best. Both are offered by name.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,10 +13,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from filters.select.quota import NONE
 from filters.select.surrogate import Doubles, Surrogate, Trials, fit, read_trials
-from schemas.errors import ConfigError, MissingDependencyError
-from schemas.ids import chance
+from schemas.errors import MissingDependencyError
 from schemas.section import Section
 
 DIGITS = 4
@@ -73,30 +71,6 @@ def best_mixture(table: pl.DataFrame, config: MixtureConfig, seed: int) -> Mixtu
         spread=float(trials.scores.std()),
         surrogate=model,
     )
-
-
-def mixed_order(rows: pl.DataFrame, weights: Mapping[str, float], seed: int) -> pl.DataFrame:
-    """`id, step` (Int32): at each step a source drawn by weight, then its best row by `rank` not yet seen, ties by id.
-
-    The draw ends when the source drawn has no row left, so that the mixture holds to the end (section 3.1, "Training
-    Data Sampling"). `rows` has `id, rank, source`; a rank by `chance` makes it the paper's draw. Chance comes from
-    `seed` and the step, so rows that rank behind the last one seen change nothing before it. Raises ConfigError for
-    weights that are no weights.
-    """
-    names = sorted(weights)
-    sizes = np.array([weights[name] for name in names], dtype=np.float64)
-    if not len(sizes) or (sizes < 0).any() or not np.isfinite(sizes.sum()) or not sizes.sum() > 0:
-        raise ConfigError("mixture weights must not be negative, and not all zero")
-    drawn = chance(f"mixture:{seed}", pl.Series([str(step) for step in range(rows.height + 1)])).to_numpy()
-    ends = np.cumsum(sizes) / sizes.sum()
-    ends[int(np.flatnonzero(sizes)[-1]) :] = 1.0
-    source = pl.Series("source", names).gather(np.searchsorted(ends, drawn, side="right"))
-    turn = pl.int_range(pl.len(), dtype=pl.Int32).over("source").alias("turn")
-    steps = pl.DataFrame({"source": source}).with_row_index("step").with_columns(turn, pl.col("step").cast(pl.Int32))
-    ranked = rows.select("id", "rank", pl.col("source").fill_null(NONE)).sort("rank", "id").with_columns(turn)
-    found = steps.join(ranked, on=("source", "turn"), how="left", maintain_order="left")
-    out = found.filter(found["id"].is_null().cum_sum() == 0)
-    return out.select("id", "step")
 
 
 def _searched(trials: Trials, model: Surrogate, config: MixtureConfig, seed: int) -> Doubles:

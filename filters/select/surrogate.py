@@ -2,12 +2,11 @@
 
 `score(w) = a + b'w + w'Cw` over the weights w of m sources (arXiv 2505.24871, section 2, below equation 3): `b` is what a
 source gives alone, `C` what sources give together. Its authors trained single sources, all but one, all, and a few
-heuristic mixtures; `seed_mixtures` lists the first three. With m sources a quadratic has m(m + 1) / 2 free
+heuristic mixtures. With m sources a quadratic has m(m + 1) / 2 free
 numbers on the simplex (weights sum to one, so `a` and `b` could be part of `C`); with fewer trials than that many quadratics
 fit, and the one of least norm is taken, as in the paper. Its answer is then a guess, and `Surrogate.determined` says so.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,18 +55,6 @@ class Surrogate:
     def predict(self, weights: Doubles) -> Doubles:
         """The score of each row of `weights` `(n, m)`."""
         return np.asarray(self.a + weights @ self.b + np.einsum("ij,jk,ik->i", weights, self.c, weights))
-
-
-def seed_mixtures(sources: Sequence[str]) -> pl.DataFrame:
-    """The mixtures to train first: each source alone, all but one, and all, in equal parts (section 3.2).
-
-    One column a source; rows that coincide (two sources) come once.
-    """
-    one = np.eye(len(sources))
-    rest = (1 - one) / max(1, len(sources) - 1) if len(sources) > 2 else one
-    equal = np.full((1, len(sources)), 1 / len(sources))
-    rows = np.concatenate([one, rest, equal])
-    return pl.DataFrame(rows, schema=list(sources), orient="row").unique(maintain_order=True)
 
 
 def read_trials(table: pl.DataFrame, score: str) -> Trials:

@@ -1,19 +1,21 @@
-"""MoDoMoDo: a planted optimum is recovered, and the draw follows the weights."""
+"""MoDoMoDo: a planted optimum is recovered, and its weights become quotas."""
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.select.mixture import MixtureConfig, best_mixture, mixed_order, on_simplex
+from filters.select.mixture import MixtureConfig, best_mixture, on_simplex
 from filters.select.quota import QuotaConfig, allot
-from filters.select.surrogate import fit, read_trials, seed_mixtures
+from filters.select.surrogate import fit, read_trials
 from schemas.errors import ConfigError
 
 Doubles = npt.NDArray[np.float64]
 SOURCES = ("charts", "maths", "maps")
+FIRST = np.concatenate([np.eye(3), (1 - np.eye(3)) / 2, np.full((1, 3), 1 / 3)])
+"""What the paper trains first (section 3.2): each source alone, all but one, and all. They determine the quadratic."""
 
 
 def planted(weights: Doubles, best: Doubles) -> Doubles:
@@ -24,7 +26,7 @@ def planted(weights: Doubles, best: Doubles) -> Doubles:
 def trials(best: Doubles, number: int = 12, noise: float = 0.0) -> pl.DataFrame:
     chance = np.random.default_rng(0)
     more = chance.dirichlet(np.ones(3), number)
-    weights = np.concatenate([seed_mixtures(SOURCES).to_numpy(), more])
+    weights = np.concatenate([FIRST, more])
     scores = planted(weights, best) + noise * chance.standard_normal(len(weights))
     return pl.DataFrame(weights, schema=list(SOURCES)).with_columns(pl.Series("score", scores))
 
@@ -84,21 +86,17 @@ def test_order_and_global_state_do_not_matter() -> None:
 
 
 def test_too_few_trials_say_so() -> None:
-    table = seed_mixtures(SOURCES).head(4).with_columns(pl.Series("score", [0.1, 0.2, 0.3, 0.4]))
+    table = pl.DataFrame(FIRST[:4], schema=list(SOURCES)).with_columns(pl.Series("score", [0.1, 0.2, 0.3, 0.4]))
     found = best_mixture(table, MixtureConfig(), 0)
     assert not found.surrogate.determined
     assert (found.surrogate.rank, found.surrogate.free) == (4, 6)
     assert found.predicted >= 0.39
 
 
-def test_seed_mixtures() -> None:
-    """Seven trainings for three sources; they determine the quadratic, which has six free numbers."""
-    seeds = seed_mixtures(SOURCES)
-    assert seeds.height == 7
-    assert seeds.row(3) == (0.0, 0.5, 0.5)
-    assert seeds.row(6) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
-    assert seed_mixtures(("x", "y")).rows() == [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]
-    assert seed_mixtures(("x",)).rows() == [(1.0,)]
+def test_the_mixtures_of_the_paper_settle_the_quadratic() -> None:
+    """Seven trainings for three sources, and six free numbers."""
+    table = pl.DataFrame(FIRST, schema=list(SOURCES)).with_columns(pl.Series("score", range(7)))
+    assert fit(read_trials(table, "score"), "all", 0).determined
     assert best_mixture(pl.DataFrame({"x": [1.0], "score": [0.5]}), MixtureConfig(), 0).weights == {"x": 1.0}
 
 
@@ -128,38 +126,6 @@ def test_projection_is_the_nearest_mixture(points: list[list[float]]) -> None:
     others = np.random.default_rng(0).dirichlet(np.ones(3), 200)
     away = ((given_points[:, None] - others[None]) ** 2).sum(axis=2).min(axis=1)
     assert (((given_points - near) ** 2).sum(axis=1) <= away + 1e-9).all()
-
-
-def rows(**sizes: int) -> pl.DataFrame:
-    names = [f"{source}{number:04d}" for source, size in sizes.items() for number in range(size)]
-    frame = pl.DataFrame(
-        {"id": names, "source": [name[0] for name in names]}, schema={"id": pl.String, "source": pl.String}
-    )
-    return frame.with_columns(pl.int_range(pl.len()).alias("rank"))
-
-
-def test_the_draw_follows_the_weights_and_stops() -> None:
-    """3:1 over 600 and 5000 rows: it ends when `a` is exhausted, near step 800."""
-    got = mixed_order(rows(a=600, b=5000), {"a": 3.0, "b": 1.0, "c": 0.0}, seed=0)
-    counts = dict(got.group_by(pl.col("id").str.head(1)).len().iter_rows())
-    assert counts["a"] == 600
-    assert 140 < counts["b"] < 260
-    assert got["step"].to_list() == list(range(got.height))
-    best = got.filter(pl.col("id").str.starts_with("b"))["id"].to_list()
-    assert best == [f"b{number:04d}" for number in range(len(best))]
-    assert mixed_order(rows(a=2), {"a": 1.0}, 0)["id"].to_list() == ["a0000", "a0001"]
-    assert mixed_order(rows(a=2), {"b": 1.0}, 0).is_empty()
-    with pytest.raises(ConfigError, match="not all zero"):
-        mixed_order(rows(a=2), {"a": 0.0}, 0)
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 9), st.integers(0, 20))
-def test_more_rows_only_prolong_the_draw(a: int, b: int, seed: int, more: int) -> None:
-    weights = {"a": 0.4, "b": 0.6}
-    short, long = (mixed_order(rows(a=a + extra, b=b), weights, seed)["id"].to_list() for extra in (0, more))
-    assert long[: len(short)] == short
-    assert mixed_order(rows(a=a, b=b).reverse(), weights, seed)["id"].to_list() == short
 
 
 def test_weights_become_quotas() -> None:
