@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from filters.checks.measure import FLAGS
 from filters.select.quota import OTHERS
 from filters.verify.graders import GRADERS
 from filters.verify.round_trip import misread
@@ -15,23 +14,19 @@ from pipelines.measured_notes import has_less_time, looks_for_what_nobody_asks, 
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.scenes import ScenesSource
-from pipelines.steps.checks_section import ChecksStepConfig
+from pipelines.steps.as_asked import ask_of
 from pipelines.steps.dedup import DedupConfig
+from pipelines.steps.ingest import describes_images
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_plan import plan
 from pipelines.steps.select import SelectConfig
-from pipelines.unused import FAULTS, NOTES, asked, unused_models
+from pipelines.unused import FAULTS, NOTES, unused_models
 from schemas.completion import Constraint
 from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
 
 WITH_IMAGES = (EasyVqaSource, ImageFolderSource, ScenesSource)
 """Sources in which every row has an image."""
-
-_WITHOUT_SIGHT = frozenset(
-    ("question", "options", "answer", "media", "source", "verifier", "group_id", "variant", "domain", "lang")
-)
-"""Columns of a source that put no image into words."""
 
 
 def check_steps(compiled: Compiled) -> None:
@@ -60,7 +55,7 @@ def _all_have_images(compiled: Compiled) -> bool:
 
 
 def _sees_what_it_is_shown(compiled: Compiled, step: Step) -> Iterator[str]:
-    asks = asked(step)
+    asks = ask_of(step)
     if asks is None or "media" not in asks.shown or not _all_have_images(compiled):
         return
     for name in asks.models:
@@ -72,20 +67,15 @@ def _sees_what_it_is_shown(compiled: Compiled, step: Step) -> Iterator[str]:
 
 
 def _reads_what_it_cannot_see(compiled: Compiled, step: Step) -> Iterator[str]:
-    asks = asked(step)
+    asks = ask_of(step)
     if asks is None or asks.shown or asks.makes != "trace" or not _all_have_images(compiled):
         return
     facts = compiled.pipeline.names.facts
-    first = compiled.pipeline.steps[0].name
-    for column in step.read:
-        images = [above for above in facts[column].depends if (above.step, above.name) == (first, "media")]
-        given = column.step == first and column.name not in _WITHOUT_SIGHT
-        if images or given:
-            return
-    yield (
-        "every row has images, and a model that sees nothing has to read of them; let the prompt name a column that a "
-        "`caption` step gives, or set `sees: media`."
-    )
+    if not any(describes_images(column, facts) for column in step.read):
+        yield (
+            "every row has images, and a model that sees nothing has to read of them; let the prompt name a column that a "
+            "`caption` step gives, or set `sees: media`."
+        )
 
 
 def _holds_replies_to_their_form(compiled: Compiled, step: Step) -> Iterator[str]:
@@ -107,7 +97,7 @@ def _reads_replies_as_they_come(compiled: Compiled, step: Step) -> Iterator[str]
 def _forms(compiled: Compiled, step: Step) -> Iterator[tuple[str, Constraint]]:
     from generators.asking.requests import Asking
 
-    asks = asked(step)
+    asks = ask_of(step)
     form = None if asks is None else Asking(asks).constraint
     for name in asks.models if asks is not None and form is not None else ():
         yield name, form  # type: ignore[misc]  # a form is none only where there is no model to go through
@@ -135,7 +125,7 @@ def _passes_some_count(compiled: Compiled, step: Step) -> Iterator[str]:
     for column in step.sources["k"].columns:
         for counted in compiled.pipeline.step(column.step).beside.values():
             for maker in sorted(counted.node.makers):
-                asks = asked(compiled.pipeline.step(maker))
+                asks = ask_of(compiled.pipeline.step(maker))
                 window = None if asks is None else rule_of(config).window(config.rule, asks.n)
                 if asks is not None and window is not None and window[0] > window[1]:
                     yield (
@@ -153,19 +143,6 @@ def _shares_of_known_sources(compiled: Compiled, step: Step) -> Iterator[str]:
     for key, label in (*(("shares", label) for label in shares), *(("caps", label) for label in quotas.caps)):
         if label not in (*names, OTHERS):
             yield f"`quotas.{key}`: no source is named '{label}'; there are {', '.join(names)}.{nearest(label, names)}"
-
-
-def _leaves_out_what_checks_flag(compiled: Compiled, step: Step) -> Iterator[str]:
-    """Flags that no check gives would be missed by nobody."""
-    if not isinstance(step.config, SelectConfig) or "flags" not in step.sources:
-        return
-    givers = [compiled.pipeline.step(column.step) for column in step.sources["flags"].columns]
-    checks = [giver.config for giver in givers if isinstance(giver.config, ChecksStepConfig)]
-    given = {flag for config in checks for check in config.checks for flag in FLAGS[check.type]}
-    for flag in step.config.without if len(checks) == len(givers) else ():
-        if flag not in given:
-            by = [type_ for type_, flags in FLAGS.items() if flag in flags]
-            yield f"`without: [{flag}]` needs a check of type {_or(tuple(by))} in '{givers[0].name}'."
 
 
 def _gated(compiled: Compiled, step: Step) -> Iterator[str]:
@@ -208,7 +185,7 @@ def _or(words: tuple[str, ...]) -> str:
 
 _FAULTS: tuple[Check, ...] = (
     _sees_what_it_is_shown, _reads_what_it_cannot_see, _holds_replies_to_their_form, _compares_images,
-    _passes_some_count, _shares_of_known_sources, _leaves_out_what_checks_flag, _gated, *FAULTS,
+    _passes_some_count, _shares_of_known_sources, _gated, *FAULTS,
 )  # fmt: skip
 _NOTES: tuple[Check, ...] = (
     _reads_replies_as_they_come, looks_for_what_nobody_asks, puts_other_words, has_less_time, _not_gated, *NOTES,

@@ -11,10 +11,10 @@ from generators.presets.rollout import RolloutConfig
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled
+from pipelines.steps.as_asked import ask_of
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_measured import measured_by
 from pipelines.steps.release_plan import plan
-from pipelines.steps.release_tags import ask_of
 from pipelines.steps.release_words import asking, other_words
 from schemas.reply_shape import Form
 from schemas.tags import TAG_SCHEMAS
@@ -56,18 +56,20 @@ def has_less_time(compiled: Compiled, step: Step) -> Iterator[str]:
 
 def looks_for_what_nobody_asks(compiled: Compiled, step: Step) -> Iterator[str]:
     """A step that reads answers by a mark that nothing in the prompt asks for: a model that writes none gives no answer."""
-    if isinstance(step.config, RolloutConfig) and step.asks:
+    if isinstance(step.config, RolloutConfig):
         yield from _not_asked_for(step.config.tags, ask_of(step), "`system` nor `prompt`")
     if not isinstance(step.config, VerifyConfig) or step.config.tags is None:
         return
     for name in sorted(step.node.makers):
         maker = compiled.pipeline.step(name)
         said_there = isinstance(maker.config, RolloutConfig) and maker.config.tags == step.config.tags
-        if maker.asks and not said_there:
+        if not said_there:
             yield from _not_asked_for(step.config.tags, ask_of(maker), f"`system` nor `prompt` of '{name}'")
 
 
-def _not_asked_for(tags: str, asks: AskConfig, where: str) -> Iterator[str]:
+def _not_asked_for(tags: str, asks: AskConfig | None, where: str) -> Iterator[str]:
+    if asks is None:
+        return
     schema = TAG_SCHEMAS[tags]
     answer = next(section for section in schema.sections if section.name == schema.answer)
     mark = answer.open or ("\\boxed" if schema.inner == "boxed" else "")

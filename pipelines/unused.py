@@ -8,17 +8,12 @@ from generators.asking.config import AskConfig
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled
+from pipelines.steps.as_asked import ask_of
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_plan import plan
 from pipelines.steps.split import SHARES, SplitConfig
 from schemas.errors import nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
-
-
-def asked(step: Step) -> AskConfig | None:
-    """The section of `ask` that a step stands for; None of a step that asks nobody."""
-    found = step.config if step.type.expand is None else step.type.expand(step.config)
-    return found if isinstance(found, AskConfig) and step.asks else None
 
 
 def unused_models(compiled: Compiled) -> list[str]:
@@ -45,7 +40,7 @@ def _asked_for_its_own_sake(compiled: Compiled, step: Step) -> Iterator[str]:
 
 
 def _reads_nobody(compiled: Compiled, step: Step) -> Iterator[str]:
-    if step.name not in compiled.pipeline.unread or asked(step) is None:
+    if step.name not in compiled.pipeline.unread or ask_of(step) is None:
         return
     cost = "and its completions cost what others cost"
     if step.makes is not None:
@@ -65,7 +60,7 @@ def _enough_rollouts(compiled: Compiled, step: Step) -> Iterator[str]:
     if not isinstance(config, DifficultyStepConfig):
         return
     makers = [compiled.pipeline.step(name) for name in sorted(step.beside["counted"].node.makers)]
-    asks = [(maker, found) for maker in makers if (found := asked(maker)) is not None]
+    asks = [(maker, found) for maker in makers if (found := ask_of(maker)) is not None]
     if len(asks) < len(makers):
         return
     models = list(dict.fromkeys(model for _, found in asks for model in found.models))
@@ -94,7 +89,7 @@ def _two_sides(compiled: Compiled, step: Step) -> Iterator[str]:
     if not isinstance(config, PairConfig) or len(step.node.makers) != 1:
         return
     [maker] = step.node.makers
-    found = asked(compiled.pipeline.step(maker))
+    found = ask_of(compiled.pipeline.step(maker))
     if found is not None and found.n * (len(found.models) if config.across_models else 1) < 2:
         yield f"a pair needs two replies to a prompt, and '{maker}' asks for n: {found.n}; set it to 2 or more."
 

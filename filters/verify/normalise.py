@@ -3,10 +3,9 @@
 import re
 import unicodedata
 
-from schemas.remembered import remembered
-
 from filters.verify.lead_in import unled
 from filters.verify.markup import PUNCTUATION, unmarked
+from schemas.remembered import remembered
 
 _CHARS = str.maketrans(
     {

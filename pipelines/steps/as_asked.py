@@ -31,10 +31,16 @@ def makers_above(makers: Iterable[str], steps: Sequence[Step]) -> frozenset[str]
     return frozenset().union(*(step.node.makers for step in steps if step.name in makers))
 
 
+def ask_of(step: Step) -> AskConfig | None:
+    """The section of `ask` that a step stands for; None of one that asks nobody, or asks in code of its own."""
+    found = step.config if step.type.expand is None else step.type.expand(step.config)
+    return found if isinstance(found, AskConfig) and step.asks else None
+
+
 def asked_by(makers: Iterable[str], steps: Sequence[Step]) -> tuple[str, AskConfig]:
     """The step that asked for the rows of `makers`, and its section as one of `ask`.
 
-    Raises ValueError, in a sentence, where several steps made them, or one that asks no model.
+    Raises ValueError, in a sentence, where several steps made them, or one that is no `ask`.
     """
     found = [step for step in steps if step.name in makers]
     if len(found) != 1:
@@ -43,7 +49,8 @@ def asked_by(makers: Iterable[str], steps: Sequence[Step]) -> tuple[str, AskConf
             f"{names} made the rows, so no one prompt is theirs; write `prompt`, or name one step with `of`"
         )
     [step] = found
-    section = step.type.expand(step.config) if step.type.expand is not None else step.config
-    if not isinstance(section, AskConfig):
-        raise ValueError(f"'{step.name}', which made the rows, asked no model; write the `prompt` that they answer")
+    section = ask_of(step)
+    if section is None:
+        how = "asks in code of its own" if step.asks else "asked no model"
+        raise ValueError(f"'{step.name}', which made the rows, {how}; write the `prompt` that they answer")
     return step.name, section

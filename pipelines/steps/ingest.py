@@ -1,6 +1,6 @@
 """The two steps that every recipe begins with: sources become samples, and every gold is put to its own verifier."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from filters.verify.pool import VerifierPool
 from filters.verify.selftest import OtherGolds, add_up, selftest
+from pipelines.compiler.columns import Column, Facts
 from pipelines.run.reading import SAMPLE_COLUMNS
 from pipelines.sources.given import dtypes
 from pipelines.sources.section import SourceSection
@@ -43,6 +44,19 @@ def ingest_config(sources: Iterable[SourceSection]) -> IngestConfig:
 def _gives(config: StepConfig, known: Known) -> Gives:
     own = config.columns if isinstance(config, IngestConfig) else {}
     return Gives({**SAMPLE_COLUMNS, **dtypes([own])}, makes="sample")
+
+
+_WITHOUT_SIGHT = frozenset(
+    ("question", "options", "answer", "media", "source", "verifier", "group_id", "variant", "domain", "lang")
+)
+"""Columns of samples that put no image into words."""
+
+
+def describes_images(column: Column, facts: Mapping[Column, Facts]) -> bool:
+    """Whether a column may put the images of its sample into words: it was made of them, or its source gave it."""
+    if column.step == INGEST.name:
+        return column.name not in _WITHOUT_SIGHT
+    return any((above.step, above.name) == (INGEST.name, "media") for above in facts[column].depends)
 
 
 INGEST = StepType(

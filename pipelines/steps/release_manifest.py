@@ -1,6 +1,7 @@
 """What a release says of itself, from the records of the steps before it. No clock, no machine, no path of either."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -8,14 +9,15 @@ import polars as pl
 from filters.difficulty import DifficultyConfig
 from filters.verify.round_trip import misread
 from pipelines.compiler.compile import Before
-from pipelines.compiler.pipeline import Step
+from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.release.provenance import made_by, source_content
 from pipelines.run.context import StepContext
+from pipelines.steps.as_asked import ask_of
+from pipelines.steps.ingest import describes_images
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_evaluation import evaluation_sets
-from pipelines.steps.release_measured import measured_tags, rollouts_of
+from pipelines.steps.release_measured import measured_tags, rollouts_of, selecting, verifies
 from pipelines.steps.release_plan import Planned
-from pipelines.steps.release_tags import ask_of
 from pipelines.steps.release_words import all_asking, other_words
 from pipelines.store.step_tables import table_beside
 
@@ -43,14 +45,14 @@ def manifest_of(
         "recipe": recipe,
         "models": {name: identity.to_json() for name, identity in build.identities.items()},
         "sources": _sources(context),
-        "encoders": _encoders(context),
+        "encoders": encoders(context),
         **made_by(),
         "evaluation_sets": evaluation_sets(context),
         "selection": _selection(context),
         "measured": _measured(measured, planned, context),
         "counting": None if measured is None else _counting(measured),
         "checks_of_answers": _checked(context),
-        "facts": _facts(context),
+        "facts": facts_of(context.pipeline, steps),
         "configs": {one.name: _config(one, config.trainer) for one in planned},
         "images": config.images,
         "steps": [{fact: record[fact] for fact in FACTS} for record in records] + [{**last, "dropped": reasons}],
@@ -88,11 +90,13 @@ def _sources(context: StepContext) -> list[dict[str, Any]]:
     return found
 
 
-def _encoders(context: StepContext) -> list[dict[str, Any]]:
+def encoders(context: StepContext) -> list[dict[str, Any]]:
     """The identities of the encoders whose vectors decided something, as their steps name them."""
+    models = [identity.to_json() for identity in context.build.identities.values()]  # a step may name one of these too
     found: list[dict[str, Any]] = []
     for step in context.pipeline.before(context.step):
-        found += [one for one in _identities(step.type.facts(step.config, context.build)) if one not in found]
+        named = _identities(step.type.facts(step.config, context.build))
+        found += [one for one in named if one not in found and one not in models]
     return found
 
 
@@ -142,21 +146,19 @@ def _counting(measured: Step) -> dict[str, Any]:
     }
 
 
-def _facts(context: StepContext) -> dict[str, Any]:
-    """What a card says of the recipe by the types of its steps."""
-    steps = context.pipeline.before(context.step)
-    by_type: dict[str, list[Step]] = {}
-    for step in steps:
-        by_type.setdefault(step.type.name, []).append(step)
-    teachers = sorted({model for step in by_type.get("distill", []) for model in step.models})
-    rule = next((getattr(step.config, "rule", None) for step in by_type.get("select", [])), None)
+def facts_of(pipeline: Pipeline, steps: Sequence[Step]) -> dict[str, Any]:
+    """What a card says of the recipe: who wrote its traces, whether from images in words alone, and how rows were chosen."""
+    asks = [(step, ask) for step in steps if (ask := ask_of(step)) is not None and ask.makes == "trace"]
+    blind = [step for step, ask in asks if not ask.shown]
+    chosen = selecting(Before(pipeline.names, tuple(steps)))
+    rule = None if chosen is None else getattr(chosen.config, "rule", None)
     return {
-        "teachers": teachers,
-        "captions": any(c.name == "caption" for step in by_type.get("distill", []) for c in step.read),
+        "teachers": sorted({model for step, _ in asks for model in step.models}),
+        "captions": any(describes_images(column, pipeline.names.facts) for step in blind for column in step.read),
         "rule": getattr(rule, "type", rule if isinstance(rule, str) else None),
-        "adaptive": any(getattr(step.config, "adaptive", None) is not None for step in by_type.get("rollout", [])),
-        "beats_chance": any(step.config.beats_chance for step in by_type.get("pick", [])),
-        "steps": {name: len(found) for name, found in by_type.items()},
+        "adaptive": any(getattr(step.config, "adaptive", None) is not None for step in steps),
+        "beats_chance": any(getattr(step.config, "beats_chance", False) for step in steps),
+        "steps": dict(Counter(step.type.name for step in steps)),
     }
 
 
@@ -164,7 +166,7 @@ def _checked(context: StepContext) -> dict[str, Any]:
     """Verdicts by the tier that gave them, and how many replies were cut off, a line for each step that verifies."""
     found = {}
     for step in context.pipeline.before(context.step):
-        if step.type.name != "verify":
+        if not verifies(step):
             continue
         tiers: dict[str, int] = {}
         cut = rows = 0

@@ -6,6 +6,11 @@ from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ReleaseConfig
 
 
+def verifies(step: Step) -> bool:
+    """Whether a step gives verdicts of a verifier, and the tier that each is of."""
+    return {"correct", "verdict", "tier"} <= step.gives.keys()
+
+
 def selecting(before: Before) -> Step | None:
     return next((step for step in reversed(before.steps) if step.type.name == "select"), None)
 
@@ -47,8 +52,8 @@ def scored_by(measured: Step, before: Before) -> Step | None:
     steps = {step.name: step for step in before.steps}
     [counted] = measured.beside.values()
     given = [column for source in counted.sources.values() for column in source.columns]
-    giving = sorted((c.name != "correct", c.step) for c in given if steps[c.step].type.name == "verify")
-    over = [s.name for s in before.steps if s.type.name == "verify" and s.node.makers & counted.node.makers]
+    giving = sorted((c.name != "correct", c.step) for c in given if verifies(steps[c.step]))
+    over = [s.name for s in before.steps if verifies(s) and s.node.makers & counted.node.makers]
     name = giving[0][1] if giving else over[-1] if over else None
     return None if name is None else steps[name]
 

@@ -11,9 +11,9 @@ from generators.template import Template, needed
 from pipelines.compiler.columns import Node
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
+from pipelines.steps.as_asked import ask_of
 from pipelines.steps.release_config import ConfigSection
 from pipelines.steps.release_measured import rollouts_of
-from pipelines.steps.release_tags import ask_of
 from schemas.step import Read, reads_of
 
 
@@ -47,7 +47,7 @@ def puts(
     bare question.
     """
     steps = {step.name: step for step in before.steps}
-    counted = [step for name in rollouts_of(measured) if (step := steps[name]).asks] if measured is not None else []
+    counted = [step for name in rollouts_of(measured) if ask_of(step := steps[name])] if measured is not None else []
     if counted or holds == "prompts":
         return _put(section, counted[0] if counted else None), {}
     makers = {name: steps[name].node.makers if holds == "pairs" else {name} for name in sorted(node.makers)}
@@ -57,7 +57,7 @@ def puts(
 
 
 def _put(section: ConfigSection, asked: Step | None) -> Put:
-    """As a step asked; what the section says of `prompt` or `system` takes the place of that turn."""
+    """As an `ask` asked; what the section says of `prompt` or `system` takes the place of that turn."""
     if asked is not None and section.prompt is None and section.system is None:
         return Put(asked)
     config = ask_of(asked) if asked is not None else None
@@ -69,9 +69,9 @@ def _put(section: ConfigSection, asked: Step | None) -> Put:
 
 def _asker(makers: Sequence[Step]) -> Step | None:
     """The step in whose words the replies of `makers` were asked for; None where none showed the row, or words differ."""
-    asked = [step for step in makers if step.type.asks is not None and _shows_the_row(ask_of(step))]
-    words = [(config.system, config.prompt, config.shots) for config in map(ask_of, asked)]
-    return asked[0] if asked and all(one == words[0] for one in words) else None
+    asks = [(step, ask) for step in makers if (ask := ask_of(step)) is not None and _shows_the_row(ask)]
+    words = [(ask.system, ask.prompt, ask.shots) for _, ask in asks]
+    return asks[0][0] if asks and all(one == words[0] for one in words) else None
 
 
 def _shows_the_row(config: AskConfig) -> bool:

@@ -1,17 +1,10 @@
 """The tag schema that replies came in, from the steps that asked for them or scored them."""
 
-from generators.asking.config import AskConfig
 from pipelines.compiler.columns import Node
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
+from pipelines.steps.as_asked import ask_of
 from pipelines.steps.release_measured import measured_tags, rollouts_of
-
-
-def ask_of(step: Step) -> AskConfig:
-    """The section of `ask` that an asking step stands for."""
-    found = step.config if step.type.expand is None else step.type.expand(step.config)
-    assert isinstance(found, AskConfig)
-    return found
 
 
 def tags_of_pairs(node: Node, before: Before, measured: Step | None) -> str:
@@ -31,7 +24,5 @@ def written_in(node: Node, before: Before) -> str | None:
 
 
 def _form_tags(step: Step) -> str | None:
-    if step.type.asks is None:
-        return None
-    found = getattr(ask_of(step).reply, "tags", None)
+    found = getattr(getattr(ask_of(step), "reply", None), "tags", None)
     return found if isinstance(found, str) else None

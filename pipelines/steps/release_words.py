@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 from generators.asking.requests import template
 from pipelines.compiler.pipeline import Step
+from pipelines.steps.as_asked import ask_of
 from pipelines.steps.release_measured import rollouts_of
 from pipelines.steps.release_plan import Planned
-from pipelines.steps.release_tags import ask_of
 
 
 def asking(measured: Step, steps: Sequence[Step]) -> Step | None:
-    """The step that asked for the rollouts which a `difficulty` counts, the first of several; None where they came with a
-    source."""
+    """The `ask` that made the rollouts which a `difficulty` counts, the first of several; None where they came with a
+    source, or were asked for by code of the recipe's own."""
     return next(iter(all_asking(measured, steps)), None)
 
 
 def all_asking(measured: Step, steps: Sequence[Step]) -> list[Step]:
-    """Every step that asked for rollouts which a `difficulty` counts."""
-    return [step for step in steps if step.name in rollouts_of(measured) and step.asks]
+    """Every `ask` that made rollouts which a `difficulty` counts."""
+    return [step for step in steps if step.name in rollouts_of(measured) and ask_of(step) is not None]
 
 
 def other_words(planned: Planned, asked: Step) -> tuple[str, ...]:
@@ -27,6 +27,7 @@ def other_words(planned: Planned, asked: Step) -> tuple[str, ...]:
     shows the row's images.
     """
     put, config = planned.put, ask_of(asked)
+    assert config is not None  # as `asking` gives it
     if put.config is not None:
         own = put.config
         same = (own.prompt, own.shots, own.shown) == (config.prompt, config.shots, config.shown)

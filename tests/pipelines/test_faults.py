@@ -131,29 +131,6 @@ def test_what_may_well_be_meant_is_let_pass(tmp_path: Path, overrides: tuple[str
     check_steps(compiled(tmp_path, *overrides))
 
 
-CHECKS = "  - checks: {model: vlm, checks: [{type: text_only}]}\n  - dedup"
-
-
-@pytest.mark.parametrize(
-    ("section", "sentence"),
-    [
-        ("{without: [blind]}", None),
-        ("{without: [blind, label_suspect]}", "`without: [label_suspect]` needs a check of type vote in 'checks'."),
-        ("{without: [unmoved]}", "needs a check of type patch_mask or evidence_mask in 'checks'."),
-    ],
-)
-def test_a_flag_that_no_check_gives_would_be_missed_by_nobody(
-    tmp_path: Path, section: str, sentence: str | None
-) -> None:
-    (tmp_path / "r.yaml").write_text(RECIPE.replace("  - dedup", CHECKS))
-    recipe = compile_recipe(str(tmp_path / "r.yaml"), (f"steps.select={section}",))
-    if sentence is None:
-        check_steps(recipe)
-        return
-    with pytest.raises(ConfigError, match=re.escape(sentence)):
-        check_steps(recipe)
-
-
 def test_a_form_that_a_server_is_not_held_to_is_noted(tmp_path: Path) -> None:
     server = compiled(tmp_path, SERVER, "steps.topic.model=server")
     check_steps(server)

@@ -7,10 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from generators.asking.config import AskConfig
 from generators.scenes import iter_scenes, render
-from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled, Job, compile_recipe, open_job
+from pipelines.steps.as_asked import ask_of
 from pipelines.store.step_tables import ROWS, part
 
 SEES, READS = "reference-vlm", "smollm2-135m-instruct"
@@ -30,12 +29,6 @@ def shown(folder: Path, name: str, rows: Iterable[Mapping[str, Any]], **section:
         render(scene).save(folder / name / f"{n}.png")
         with_images.append({**row, "image": f"{n}.png"})
     return source(folder / name / f"{name}.jsonl", with_images, **section)
-
-
-def ask_of(step: Step) -> AskConfig | None:
-    """What an asking step stands for; None where it asks nothing."""
-    found = step.type.expand(step.config) if step.type.expand is not None else step.config
-    return found if isinstance(found, AskConfig) else None
 
 
 def small(recipe: Compiled, sources: Iterable[Mapping[str, Any]], tokens: Mapping[str, int]) -> list[str]:
