@@ -23,7 +23,8 @@ _SO = (
     r"|most likely|likely|(?:based on|from|given) (?:the|this|my) [a-z]{3,14}|and|but)"
 )
 _BEST = (
-    r"(?:final|correct|right|best|only|most (?:likely|suitable|appropriate|accurate|plausible)|chosen|selected"
+    r"(?:final|remaining|correct|right|best|only|most (?:likely|suitable|appropriate|accurate|plausible)|chosen"
+    r"|selected"
     r"|desired|overall)"
 )
 _NOUN = r"(?:answers?|result|solution|conclusion|response|options?|choices?|selection|pick|guess)"
@@ -40,8 +41,8 @@ _ENGLISH = rf"""
 \]?{_IS}
 |ans(?:\.? ?: ?|\. )
 |\[(?:final )?(?:answer|ans)(?:\] ?:? ?|: ?)
-|i(?:'d|'ll| would| will| have to| must| shall)? (?:{_SURE} )?(?:choose|chose|select|selected|pick|picked|go with
-|go for|opt for|answer with)(?: ?:)?\x20
+|(?:i(?:'d|'ll| would| will| have to| must| shall)? (?:{_SURE} |rather )?)?(?:choose|chose|select|selected|pick|picked
+|go with|go for|opt for|answer with)(?: ?:)?\x20
 |{_IT_IS}\x20
 |(?:which |this |that )?(?:leaves|leaving) (?:us )?(?:with )?(?:only )?
 )
@@ -49,7 +50,7 @@ _ENGLISH = rf"""
 """
 _SPANISH = r"""
 (?:(?:así que|entonces|por tanto|por lo tanto|por eso|en conclusión|luego),? )?(?:creo que )?
-(?:(?:la )?(?:respuesta|solución|opción|alternativa|elección)(?: (?:final|correcta))*(?: ?: ?| (?:es|sería
+(?:(?:la |las )?(?:respuestas?|solución|opción|alternativa|elección)(?: (?:final|correctas?))*(?: ?: ?| (?:es|son|sería
 |debe ser)(?!\w)(?: ?:)? ?(?:la (?=[A-Z]\b))?)
 |el resultado es(?: ?:)? |resultado ?: ?|(?:yo )?(?:elijo|escojo|selecciono) (?:la )?|es la (?=[A-Z]\b))
 """
@@ -61,8 +62,8 @@ _PORTUGUESE = r"""
 """
 _FRENCH = r"""
 (?:(?:donc|ainsi|par conséquent|en conclusion|alors),? )?(?:je pense que )?
-(?:(?:la )?(?:(?:bonne|seule) )?(?:réponse|solution|option|proposition)(?: (?:finale|correcte|exacte|juste))*
-(?: ?: ?| (?:est|serait|doit être)(?!\w)(?: donc)?(?: ?:)? ?(?:la (?=[A-Z]\b))?)
+(?:(?:la |les )?(?:(?:bonnes?|seules?) )?(?:réponses?|solution|option|proposition)(?: (?:finale|correcte|exacte|juste))*
+(?: ?: ?| (?:est|sont|serait|doit être)(?!\w)(?: donc)?(?: ?:)? ?(?:la (?=[A-Z]\b))?)
 |le résultat est(?: ?:)? |je (?:choisis|sélectionne) (?:la )?|c'est (?:la (?=[A-Z]\b))?)
 """
 _GERMAN = r"""
@@ -98,7 +99,7 @@ _CHINESE = r"""
 |(?:正确|最佳|最终)的?(?:选项|選項|选择)?(?:是|为|為) ?:? ?
 |(?:本题|此题|该题)?(?:应该|應該|应当|应|應|我会|我|只能|可以|只)?(?:选项|選項|选择|選擇|选|選)(?:定|出
 |了)?(?:选项|選項)?(?:是|为|為)? ?:? ?
-|(?:它|这|那|這)?就?是(?![的非否]) ?)
+|(?:它|这|那|這)?(?:就|应该|應該|应当|应|也)?是(?![的非否]) ?)
 """
 _JAPANESE = r"""
 (?:(?:したがって|よって|だから|そのため|ゆえに|つまり|以上より) ?,? ?)?
@@ -150,7 +151,7 @@ _OTHER_CLOSING = (
     r"| ?(?:が(?:正解|正しい|答え) ?)(?:です|である|だ)?| ?(?:です|である|だ|でしょう|になります|となります)(?:よ"
     r"|ね)?|を(?:選びます|選ぶ|選択します)"
     r"| (?:ही )?(?:सही (?:उत्तर |जवाब |विकल्प )?)?(?:है|हैं)|(?:को)? चुनता हूँ"
-    r"| (?:es|sería) (?:la (?:respuesta|opción)(?: correcta)?|correct[oa])| (?:é|está) (?:a (?:resposta|opção"
+    r"| (?:es|son|sería) (?:la (?:respuesta|opción)(?: correcta)?|correct[oa])| (?:é|está) (?:a (?:resposta|opção"
     r"|alternativa)(?: correta)?|corret[oa])"
     r"| est (?:la )?(?:bonne |seule )?(?:réponse|correcte?|exacte?|juste)(?: correcte| exacte)?"
     r"| ist (?:die )?(?:richtige? ?|korrekte? ?)?(?:antwort|richtig|korrekt)| è (?:la risposta )?corrett[ao]"
@@ -162,7 +163,8 @@ CLOSING = re.compile(rf"(?:{_ENGLISH_CLOSING}|{_OTHER_CLOSING})[.!]*$", re.IGNOR
 
 _DENY = {
     "en": (
-        r"not|never|neither|nor|no|none|cannot|\w+n't|can ?not|except|excluding|excluded?s?|rather than"
+        r"scratch that|all but|(?:any|every)thing but|not|never|neither|nor|no|none|cannot|\w+n't|can ?not|except"
+        r"|excluding|excluded?s?|rather than"
         r"|instead of|without|wrong|incorrect"
         r"|incorrectly|false|untrue|eliminated?|eliminates|eliminating|rul(?:e|es|ed|ing) (?:\w+ )?out|ruled? out"
         r"|unlikely|impossible|invalid|fails?"

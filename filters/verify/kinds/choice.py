@@ -7,18 +7,16 @@ from typing import Literal
 from pydantic import Field
 
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
-from filters.verify.normalise import bare, flat, unprefixed, words
+from filters.verify.normalise import unprefixed
+from filters.verify.options import unlabelled, whole
+from filters.verify.statement import stated
 from schemas.answer import ChoiceAnswer
-from schemas.remembered import remembered
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_ALONE = re.compile(r"^(?:option|choice|answer)?\s*[\(\[]?([A-Za-z])[\)\]]?\s*[.):]?$", re.IGNORECASE)
-_WITH_TEXT = re.compile(r"^[\(\[]?([A-Z])(?:[\)\]][.:]?\s*|[.:]\s*|\s+[-–]\s+|\s+(?=[\(\[]))(\S.*)$", re.DOTALL)
-_SEVERAL = re.compile(r"^[\(\[{]?\s*\(?([A-Z])\)?((?:\s*(?:,|;|/|&|\band\b|\s)\s*\(?[A-Z]\)?)+)\s*[\)\]}]?$")
-_PACKED = re.compile(r"^[A-Z]{2,10}$")
-_NAMED = re.compile(r"\b(?:answer|option|choice)\s*(?:is|:)?\s*[\(\[]?([A-Z])[\)\]]?(?=[\s.,;:!)]|$)", re.IGNORECASE)
-_DENIES = re.compile(r"\b(?:not|never|neither|nor|except|wrong|incorrect|or)\b|n't\b", re.IGNORECASE)
-_SENTENCE = 300
+
+
+_LISTED = re.compile(r"^[>•*-]\s+")
+_PLACE = re.compile(r"(?:(?:option|choice|answer|no\.|number)\s*)?[(\[]?(\d{1,2})[)\]]?", re.IGNORECASE)
 
 
 class ChoiceParams(Params):
@@ -43,34 +41,38 @@ def read_gold(raw: str, options: Sequence[str], params: ChoiceParams) -> ChoiceA
         raise GoldUnparseableError(f"names no option: {raw[:80]!r}")
     if not params.ordered:
         letters = tuple(sorted(letters))
-    texts = tuple(options[params.labels.index(x)] for x in letters) if options else ()
+    offered = unlabelled(tuple(options), params.labels[: len(options)])
+    texts = tuple(offered[params.labels.index(x)] for x in letters) if options else ()
     return ChoiceAnswer(raw=raw, letters=letters, texts=texts)
 
 
-def resolve(span: str, options: Sequence[str], labels: str = _LETTERS, several: bool = False) -> tuple[str, ...] | None:
+def resolve(
+    span: str, options: Sequence[str], labels: str = _LETTERS, several: bool = False, base: int | None = None
+) -> tuple[str, ...] | None:
     """The letters that a span names; None when it names none, contradicts itself, or several where one is asked for.
 
-    A letter must stand alone or before its own option's text; the words of an option must match exactly one option.
+    The span is read whole (`filters.verify.statement`): by letters, by the options' own words, or both in agreement.
     """
-    text = unprefixed(span.replace("**", ""))
     allowed = labels[: len(options)] if options else labels
-    offered = tuple(options)
-    one = _letter(text, offered, allowed) or _by_text(text, offered, allowed) or _first_line(span, offered, allowed)
-    if one:
-        return (one,)
-    found = _letters(text, allowed) or _texts(text, offered, allowed)
-    if found:
-        return found if several or len(set(found)) == 1 else None
-    if len(text) <= _SENTENCE and not _DENIES.search(text):
-        named = {m.upper() for m in _NAMED.findall(text) if m.isupper() and m in allowed}
-        if len(named) == 1:
-            return tuple(named)
-    return None
+    offered = unlabelled(tuple(options), allowed)
+    text = _LISTED.sub("", unprefixed(span.replace("**", "")))
+    found = whole(text, offered, allowed) or _by_place(text, allowed, base) or stated(span, offered, allowed)
+    found = tuple(dict.fromkeys(found)) if found else None
+    return found if several or (found and len(found) == 1) else None
+
+
+def _by_place(text: str, allowed: str, base: int | None) -> tuple[str, ...] | None:
+    """The option of a number that stands alone, counted from `base`."""
+    match = _PLACE.fullmatch(text) if base is not None else None
+    place = int(match.group(1)) - (base or 0) if match else -1
+    return (allowed[place],) if 0 <= place < len(allowed) else None
 
 
 def judge(span: str, gold: ChoiceAnswer, options: Sequence[str], params: ChoiceParams) -> Outcome:
     """Compares sets of letters (or lists, where the order counts)."""
-    letters = resolve(span, options, params.labels, several=len(gold.letters) > 1 or params.metric != "exact")
+    letters = resolve(
+        span, options, params.labels, several=len(gold.letters) > 1 or params.metric != "exact", base=params.index_base
+    )
     if letters is None:
         return wrong("names no option, or several")
     shown = ",".join(letters)
@@ -88,71 +90,6 @@ def judge(span: str, gold: ChoiceAnswer, options: Sequence[str], params: ChoiceP
     return Outcome(score, f"{both} of {len(gold.letters)} options, {len(letters) - both} others", shown)
 
 
-@remembered(size=lambda options: sum(map(len, options), len(options)))
-def _spellings(options: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The options as they are, under `words`, and without any blanks."""
-    folded = tuple(words(option) for option in options)
-    return tuple(flat(option) for option in options), folded, tuple(option.replace(" ", "") for option in folded)
-
-
-def _by_text(text: str, options: tuple[str, ...], allowed: str) -> str | None:
-    """The one option with these words; spellings are tried from the strictest on."""
-    if not options or not text:
-        return None
-    folded = words(text)
-    for said, spelled in zip((text, folded, folded.replace(" ", "")), _spellings(options), strict=True):
-        matches = [allowed[i] for i, option in enumerate(spelled) if option and option == said]
-        if matches:
-            return matches[0] if len(matches) == 1 else None
-    return None
-
-
-def _first_line(span: str, options: tuple[str, ...], allowed: str) -> str | None:
-    """The letter that stands alone on the first line, where no other line is a letter or an option."""
-    first, _, rest = span.strip().partition("\n")
-    if not rest or len(first) > 20 or not _ALONE.match(unprefixed(first)):
-        return None
-    lines = [unprefixed(line) for line in rest.splitlines()]
-    if any(_letter(line, options, allowed) or _by_text(line, options, allowed) for line in lines if line):
-        return None
-    return _letter(unprefixed(first), options, allowed)
-
-
-def _letter(text: str, options: tuple[str, ...], allowed: str) -> str | None:
-    if match := _ALONE.match(text):
-        letter = match.group(1)
-        return next((x for x in (letter, letter.upper()) if x in allowed), None)
-    if _SEVERAL.match(text):
-        return None
-    if not (match := _WITH_TEXT.match(text)) or (letter := match.group(1)) not in allowed:
-        return None
-    other = _by_text(match.group(2), options, allowed) or _by_text(match.group(2).strip("()[] "), options, allowed)
-    if other is not None or match.group(2)[:1] in "([":
-        return letter if other == letter else None
-    if options and any(len(option) > 1 and option in words(text).split(", ") for option in _spellings(options)[1]):
-        return None  # "A. cat, B. dog" lists options
-    return None if re.search(r"(?:^|[\s,;(])[A-Z][.):]\s", match.group(2)) else letter
-
-
-def _letters(text: str, allowed: str) -> tuple[str, ...] | None:
-    text = bare(text)
-    if _SEVERAL.match(text):
-        found = tuple(re.findall(r"\b[A-Z]\b", text))
-    elif _PACKED.match(text) and len(set(text)) == len(text):
-        found = tuple(text)
-    else:
-        return None
-    return found if all(x in allowed for x in found) else None
-
-
-def _texts(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] | None:
-    parts = [part for part in re.split(r"\s*(?:,|;|\band\b)\s*", text) if part]
-    if not options or not 2 <= len(parts) <= len(options):
-        return None
-    found = tuple(_letter(part, options, allowed) or _by_text(part, options, allowed) for part in parts)
-    return tuple(x for x in found if x) if all(found) else None
-
-
 CHOICE = Kind(
     name="choice",
     params=ChoiceParams,
@@ -168,7 +105,13 @@ CHOICE = Kind(
         "jaccard": Metric("|both| / |either| of the letter sets", "Curr-ReFT, stage 2"),
     },
     gold_forms="`B`, `(B)`, `B. text`, the option's text, `A,C`, `AC`, with `index_base` an option's number",
-    response_forms='the same; "The answer is B". A letter inside a word ("Because") is none',
+    response_forms=(
+        'the same, read to its end: after a lead-in in any of twelve languages ("The answer is B", 答案是B, 정답은 B),'
+        ' before its reason ("B, because A is smaller"), after others were ruled out ("not A, so B") or corrected'
+        ' ("A. Wait, B").'
+        ' What is denied ("B is wrong"), left open ("maybe B"), or offers several ("B or C", "B. It could be A as well")'
+        " names none; a letter inside a word is none"
+    ),
     show=lambda gold: ",".join(gold.letters),
     state=lambda gold, params: ", ".join(gold.letters),
     symmetric=True,

@@ -1,0 +1,119 @@
+"""A short text as its clauses, in order: what each begins with, and whether it holds nothing but function words."""
+
+import re
+from typing import NamedTuple
+
+from filters.verify import phrases
+from filters.verify.normalise import flat
+
+MENTION = "\ue000-\uf000"
+"""The characters that stand for what a text mentions (`filters.verify.mentions`), as a range of a character class."""
+_M = f"[{MENTION}]"
+
+
+class Clause(NamedTuple):
+    """`opener`: what it begins with: because, so, but, which, wait (a correction), or nothing. `asks`: it ends in "?"."""
+
+    text: str
+    opener: str = ""
+    asks: bool = False
+
+
+_BECAUSE = (
+    r"because|since|given that|due to|owing to|as it|as this|as the|the reason|reason(?:ing)?:|explanation:|unlike"
+    r"|compared (?:to|with)|than"
+    r"|whereas|while|although|though|weil|denn|porque|ya que|puesto que|parce que|puisque|perché|poiché|потому что"
+    r"|так как|поскольку|لأن|لان|क्योंकि"
+)
+_SO = r"so|therefore|thus|hence|consequently|daher|por lo tanto|por tanto|portanto|logo|donc|quindi|поэтому"
+r"|следовательно|значит|لذلك|इसलिए"
+_BUT = r"(?<!all )(?<!thing )but|however|yet|sondern|aber|sino|pero|mas|mais|ma|а|но|однако|لكن|बल्कि|लेकिन"
+_SPLIT = re.compile(
+    rf"(?P<stop>[.!?;]+(?=\s|$|{_M}|[\"')])|(?<=[^\x00-\x7f])[.!?;]|\n+|,| - |(?<={_M}):|{phrases.START}(?:no|nope):)"
+    rf"|{phrases.START}(?:(?P<because>{_BECAUSE})|(?P<so>{_SO})|(?P<but>{_BUT})|(?P<which>which|that is why|where"
+    rf"|who)){phrases.END}"
+    r"|(?P<because_cjk>因为|因為|由于|由於|なぜなら|理由は|왜냐하면|理由[是:])|(?P<so_cjk>所以|因此|故(?=[选選答])"
+    r"|したがって|よって|따라서|그러므로)"
+    r"|(?P<but_cjk>但是?|而是|然而|不过|しかし|でも|하지만|그러나)"
+    rf"|(?<={_M})(?P<after> (?=(?:not|and not|nicht|pas|no|não|non|не|as|for|by|in|on|with|based|from|from|instead of"
+    rf"|rather than|over)\b)"
+    rf"|(?=而不是|而非|不是(?={_M})))",
+    re.IGNORECASE,
+)
+_MOST = 400
+"""Clauses that are looked at; a longer text is no answer."""
+
+
+def clauses(text: str) -> list[Clause] | None:
+    """The clauses of a text whose lines are flat; None where there are too many."""
+    found: list[Clause] = []
+    begin, opener = 0, ""
+    for match in _SPLIT.finditer(text):
+        before = text[begin : match.start()]
+        _add(found, before, opener, match.group().startswith("?"))
+        begin, kind = match.end(), (match.lastgroup or "").removesuffix("_cjk")
+        if kind == "after":
+            opener = "" if _NO.match(text, begin) else "because"
+        elif kind in ("because", "so", "but", "which"):
+            opener = kind
+        elif match.group() != "," or (opener != "because" and before.strip()):
+            opener = ""
+        if len(found) > _MOST:
+            return None
+    _add(found, text[begin:], opener, False)
+    return found
+
+
+_NO = re.compile(r"(?:not|and not|nicht|pas|no|não|non|не|instead of|rather than|over)\b|而|不", re.IGNORECASE)
+
+
+def _add(found: list[Clause], text: str, opener: str, asks: bool) -> None:
+    text = text.strip(" \n,;.!\"'")
+    if match := phrases.CORRECTION.match(text + " "):
+        opener, text = "wait", text[match.end() :].strip() or text
+    if text:
+        found.append(Clause(text, opener, asks))
+
+
+_FUNCTION = re.compile(
+    rf"{phrases.START}(?:i|we|you|he|she|it|its|this|that|these|those|they|them|one|ones|which|there|here|the|a|an"
+    rf"|my|our|is|was|are|were|be"
+    r"|been|being|am|do|does|did|done|has|have|had|can|could|would|should|will|shall|may|might|must|to|of|for|as"
+    r"|at|in|on|so|and|also|too"
+    r"|both|all|each|either|well|else|such|very|quite|pretty|just|only|indeed|really|still|now|then|again|rather"
+    r"|clearly|definitely|certainly"
+    r"|surely|obviously|probably|likely|most|more|best|better|actually|simply|totally|completely|final|finally"
+    r"|correct|right|true|valid|good|possible|plausible|equally"
+    r"|answers?|options?|choices?|statements?|selection|letter|response|solution|result|conclusion|think|believe"
+    r"|guess|suppose|say|said|know|sure"
+    r"|confident|certain|choose|chose|chosen|select|selected|pick|picked|go|going|with|seems?|seem|looks?|look"
+    r"|appears?|appear|fits?|matches|works?|remains?|leaves?|leaving|left|if|not"
+    r"|question|problem|above|following|considered|between|among|another|other|others|same|thing|way|yes|however|but"
+    r"|la|el|le|les|los|die|das|der|es|ist|est|é|è|son|sont|respuesta|opción|alternativa|resposta|opção|réponse"
+    r"|antwort|risposta|richtig|richtige"
+    r"|correcta?|correcto|correta|correto|corretta|bonne|juste|que|creo|pense|denke|это|ответ|вариант|правильный"
+    r"|верный|هي|هو|الإجابة|الجواب|صحيحة"
+    rf"|الصحيحة|उत्तर|सही|है|विकल्प)(?:'(?:s|m|d|ll|re|ve))?{phrases.END}"
+    r"|选项|選項|才|只|有|答案|正确|正確|应该|應該|选择|选|這|这|那|它|个|個|是|的|也|都|均|就|对|我|认为|所以"
+    r"|因此|显然|可以|被|了|すべて|です|である|は|が|も|答え|正解|選択肢|これ|それ"
+    r"|정답|답|은|는|이|가|도|입니다|이다|선택지|합니다|다|지|해야|할|수|있",
+    re.IGNORECASE,
+)
+
+
+def only_function_words(text: str) -> bool:
+    """Whether a clause says nothing but function words, mentions, denials and doubts: it is about the mentions alone."""
+    text = phrases.DENIAL.sub(" ", phrases.DOUBT.sub(" ", phrases.ALTERNATIVE.sub(" ", text)))
+    return not _LEFT.search(_FUNCTION.sub(" ", text))
+
+
+_LEFT = re.compile(rf"[^\W_{MENTION}]")
+
+
+_INLINE = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:bf|rm|it)|boldsymbol|underline|emph)\s?\{([^{}]*)\}")
+
+
+def lined(text: str) -> str:
+    """A text with each of its lines flat, without marks of emphasis inside of it."""
+    text = _INLINE.sub(r"\1", text.replace("**", "")) if "**" in text or "\\" in text else text
+    return "\n".join(flat(line) for line in text.splitlines() if line.strip()) if "\n" in text else flat(text)

@@ -1,0 +1,92 @@
+"""Short answers to a multiple choice, which are nothing but letters or the options' own words."""
+
+import re
+
+from filters.verify.normalise import flat, words
+from schemas.remembered import remembered
+
+_ALONE = re.compile(
+    r"(?:option|choice|answer|letter|选项|選項|選択肢)?\s*[(\[{]?\$?(\w)\$?[)\]}]?\s*[.):]?\$?", re.IGNORECASE
+)
+_WITH_TEXT = re.compile(r"[(\[]?(\w)(?:[)\]][.:]?\s*|[.:,]\s*|\s+-\s+|\s+(?=[(\[])|\s+)(\S.*)", re.DOTALL)
+_PARTS = re.compile(r"\s*(?:[,;/&]|\b(?:and|y|et|und|e|и|और)\b|[和与及와과と]|\s)\s*")
+_WORDED = re.compile(r"\s*(?:[,;]|\band\b|[和与])\s*")
+_PACKED = re.compile(r"[A-Z]{2,10}")
+_BRACKETED = (("[", "]"), ("(", ")"), ("{", "}"))
+
+
+def whole(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] | None:
+    """The letters that a text (without lead-in and markup) consists of; None where it holds anything else.
+
+    Forms: a letter, letters, an option's words, several options' words, a letter before its own option's words.
+    """
+    if one := _one(text, options, allowed):
+        return (one,)
+    return _letters(text, allowed) or _texts(text, options, allowed)
+
+
+def _one(text: str, options: tuple[str, ...], allowed: str) -> str | None:
+    if match := _ALONE.fullmatch(text):
+        letter = match.group(1)
+        if found := next((x for x in (letter, letter.upper(), letter.lower()) if x in allowed), None):
+            return found
+    if found := by_text(text, options, allowed):
+        return found
+    if options and (match := _WITH_TEXT.fullmatch(text)) and match.group(1) in allowed:
+        rest = match.group(2)
+        other = by_text(rest, options, allowed) or by_text(rest.strip("()[] "), options, allowed)
+        return other if other == match.group(1) else None
+    return None
+
+
+_OWN = re.compile(r"\s*[(\[]?([A-Za-z]|\d\d?)(?:[)\]][.:]?\s*|[.:]\s+)(?=\S)")
+
+
+@remembered(size=lambda options, allowed: sum(map(len, options), len(options)))
+def unlabelled(options: tuple[str, ...], allowed: str) -> tuple[str, ...]:
+    """The options without letters of their own ("A. cat", "(B) dog") or numbers, where each carries that of its place."""
+    marks = [_OWN.match(option) for option in options]
+    found = [mark.group(1) if mark else "" for mark in marks]
+    places = range(len(options))
+    if len(options) > 1 and found in ([*allowed], [str(i) for i in places], [str(i + 1) for i in places]):
+        return tuple(option[mark.end() :] for option, mark in zip(options, marks, strict=True) if mark)
+    return options
+
+
+@remembered(size=lambda options: sum(map(len, options), len(options)))
+def _spellings(options: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The options as they are, under `words`, and without any blanks."""
+    folded = tuple(words(option) for option in options)
+    return tuple(flat(option) for option in options), folded, tuple(option.replace(" ", "") for option in folded)
+
+
+def by_text(text: str, options: tuple[str, ...], allowed: str) -> str | None:
+    """The one option with these words; spellings are tried from the strictest on."""
+    if not options or not text:
+        return None
+    folded = words(text)
+    for said, spelled in zip((text, folded, folded.replace(" ", "")), _spellings(options), strict=True):
+        matches = [allowed[i] for i, option in enumerate(spelled) if option and option == said]
+        if matches:
+            return matches[0] if len(matches) == 1 else None
+    return None
+
+
+def _letters(text: str, allowed: str) -> tuple[str, ...] | None:
+    for left, right in _BRACKETED:
+        if text.startswith(left) and text.endswith(right) and len(text) > 4:
+            text = text[1:-1].strip()
+    if _PACKED.fullmatch(text):
+        found = tuple(text) if len(set(text)) == len(text) else ()
+    else:
+        parts = _PARTS.split(text) if len(text) <= 10 * len(allowed) else []
+        found = tuple(part.strip("()[]\"'$") for part in parts if part)
+    return found if len(found) > 1 and all(len(x) == 1 and x in allowed for x in found) else None
+
+
+def _texts(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] | None:
+    parts = [part for part in _WORDED.split(text) if part] if options else []
+    if not 2 <= len(parts) <= len(options):
+        return None
+    found = tuple(_one(part, options, allowed) for part in parts)
+    return tuple(x for x in found if x) if all(found) else None
