@@ -86,8 +86,12 @@ def promote(rows: pl.DataFrame, config: PromoteConfig, name: str, pool: Verifier
     gone = made.filter(pl.col("cause").is_not_null())
     reasons = gone.select("id", "evidence", "parent_id", reason=pl.lit(f"{name}:") + pl.col("cause"))
     kept = made.filter(pl.col("cause").is_null())
-    tables = {"retired": _retired(kept, name)} if config.parents == "retire" else {}
-    return Out(kept.select(pl.col(n).cast(t) for n, t in SAMPLE.items()), reasons.select(*DROPPED, "parent_id"), tables)
+    retired = _retired(kept, name) if config.parents == "retire" else None
+    tables, notes = ({}, {}) if retired is None else ({"retired": retired}, {"retired": retired.height})
+    rows = kept.select(pl.col(n).cast(t) for n, t in SAMPLE.items())
+    return Out(
+        rows, reasons.select(*DROPPED, "parent_id"), tables, notes={n: count for n, count in notes.items() if count}
+    )
 
 
 _GOLD = pl.concat_str(

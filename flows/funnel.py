@@ -43,6 +43,8 @@ def words(record: Mapping[str, Any]) -> Iterable[str]:
         made, of = record["kept"], record["in"]
         yield f"{made:,} {plural(record['unit'], made)} of {of:,} {plural(record['of'], of)}"
     yield from (f"{count:,} {reason}" for reason, count in record["dropped"].items())
+    if retired := record["notes"].get("retired"):
+        yield f"{retired:,} retired for what was made of them"
     for fact, said in (("passed", "passed by `where`"), ("undecided", "undecided, of these")):
         if record[fact]:
             yield f"{record[fact]:,} {said}"

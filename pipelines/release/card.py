@@ -21,9 +21,9 @@ from schemas.errors import ConfigError
 TEMPLATE = Path(__file__).parents[2] / "data_cards" / "card.md.jinja"
 
 PURPOSES = {
-    "sft": "cold start: a verified trace for each prompt",
-    "rl": "prompts with a verifiable answer, worth a rollout",
-    "preference": "a right and a wrong response to the same prompt",
+    "sft": "cold start: traces to imitate",
+    "rl": "prompts with their gold, for a reward to grade replies",
+    "preference": "a preferred and a rejected response to the same prompt",
     "holdout": "never trained on",
     "control": "a random choice of the same size from the same candidates as the selection; not disjoint from it",
     "unfiltered": "all but the holdout before selection; `released` says what is in a config to train on",
@@ -148,7 +148,7 @@ def _environment() -> Any:
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    filters = (thousands, reasons, percent, part, histogram, number, line, quote, fenced)
+    filters = (thousands, reasons, outcome, percent, part, histogram, number, line, quote, fenced)
     environment.filters.update({function.__name__: function for function in filters})
     return environment
 
@@ -161,6 +161,14 @@ def thousands(count: int) -> str:
 def reasons(dropped: Mapping[str, int]) -> str:
     """`12 verify:wrong, 3 verify:timeout`."""
     return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+
+
+def outcome(step: Mapping[str, Any]) -> str:
+    """What became of a step's rows: `4 segment rows made of 2 trace rows, 1 segment:empty`."""
+    made, retired = step.get("makes") and step["type"] != "ingest", step["notes"].get("retired")
+    words = [f"{step['kept']:,} {step['unit']} rows made of {step['in']:,} {step['of']} rows"] if made else []
+    words += [reasons(step["dropped"])] if step["dropped"] else []
+    return ", ".join(words + ([f"{retired:,} retired for what was made of them"] if retired else []))
 
 
 def percent(share: float | None) -> str:

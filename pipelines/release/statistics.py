@@ -1,5 +1,6 @@
 """What a release says of itself in numbers. Each is computed from the release's own parquet, so anybody can do it again."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import polars as pl
 
 from pipelines.release import rollout_rows
 from pipelines.release.configs import configs_in
+
+BESIDE = ("control", "unfiltered")
+"""Configs of what was selected from; they repeat rows of the others by design."""
 
 
 def statistics(release: Path) -> dict[str, Any]:
@@ -18,11 +22,10 @@ def statistics(release: Path) -> dict[str, Any]:
     found = configs_in(release)
     configs = {name: _config(release / name) for name in found}
     if "control" in found:
-        configs["control"]["in_splits"] = _in_splits(
-            release, [name for name in ("sft", "rl", "holdout") if name in found]
-        )
+        configs["control"]["in_splits"] = _in_splits(release, [name for name in found if name not in BESIDE])
     return {
         "configs": configs,
+        "overlaps": _overlaps(release, [name for name in found if name not in BESIDE]),
         "rollouts": _rollouts(release / rollout_rows.NAME),
         "pass_rates": _pass_rates(release, found),
         "dropped": _dropped(release / "dropped.parquet"),
@@ -41,6 +44,8 @@ def _config(folder: Path) -> dict[str, Any]:
         facts[name] = _counts(rows, column.alias("name"))
     if "band" in rows.collect_schema():
         facts["bands"] = _counts(rows.filter(pl.col("band").is_not_null()), pl.col("band").alias("name"))
+    if "gold_visible" in rows.collect_schema():
+        facts["gold_visible"] = int(rows.select(pl.col("gold_visible").sum()).collect().item())
     if "completion" in rows.collect_schema():
         length = pl.col("completion").list.first().struct.field("content").str.len_chars()
         quantiles = {f"p{q}": length.quantile(q / 100, "nearest") for q in (5, 50, 95)}
@@ -58,10 +63,24 @@ def _rollouts(folder: Path) -> dict[str, Any] | None:
 
 
 def _in_splits(release: Path, splits: list[str]) -> int:
-    """How many rows of the control stand in one of the splits too."""
+    """How many rows of the control are of samples that another config holds too."""
     control, *given = (pl.scan_parquet(release / name / "*.parquet").select("id") for name in ("control", *splits))
     both = control.join(pl.concat(given), on="id", how="semi") if given else control.head(0)
     return int(both.select(pl.len()).collect().item())
+
+
+def _overlaps(release: Path, configs: list[str]) -> list[dict[str, Any]]:
+    """Each two configs that hold rows of the same group, with how many samples and groups they have in common."""
+    rows = {name: pl.scan_parquet(release / name / "*.parquet").select("id", "group").collect() for name in configs}
+    found = []
+    for one, other in combinations(configs, 2):
+        both = {
+            name: rows[one].select(name).unique().join(rows[other].select(name).unique(), on=name).height
+            for name in ("id", "group")
+        }
+        if both["group"]:
+            found.append({"configs": [one, other], "samples": both["id"], "groups": both["group"]})
+    return found
 
 
 def _counts(rows: pl.LazyFrame, column: pl.Expr) -> dict[str, int]:

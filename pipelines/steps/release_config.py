@@ -73,7 +73,11 @@ class ReleaseConfig(StepConfig):
         default="trl",
         description="whose own grader must agree with ours about golds and completions; null asks none",
     )
-    tags: str = Field(default="think_answer_boxed", description="the tag schema that completions are written in")
+    tags: str = Field(
+        default="think_answer_boxed",
+        description="the tag schema that completions are written in; where it is not set, those that were asked for in one "
+        "stay in that",
+    )
     images: Literal["embed", "reference"] = Field(
         default="embed",
         description="inside the parquet, or beside it in images/, each once, named by `path`; `datasets` then opens them "

@@ -19,9 +19,10 @@ from pipelines.steps.release_evaluation import evaluation_sets
 from pipelines.steps.release_measured import measured_tags, rollouts_of, selecting, verifies
 from pipelines.steps.release_plan import Planned
 from pipelines.steps.release_words import all_asking, other_words
+from pipelines.steps.split import SplitConfig
 from pipelines.store.step_tables import table_beside
 
-FACTS = ("step", "type", "unit", "of", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
+FACTS = ("step", "type", "unit", "of", "makes", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
 """What the funnel of a release says of a step."""
 
 
@@ -38,7 +39,7 @@ def manifest_of(
     recipe = build.recipe.to_json()
     steps = context.pipeline.before(context.step)
     records = [record for step in steps if (record := context.record.step(step.name))]
-    last = {"step": context.name, "type": "release", "unit": "sample", "of": "sample", "in": rows_in}
+    last = {"step": context.name, "type": "release", "unit": "sample", "of": "sample", "makes": False, "in": rows_in}
     last |= {"passed": 0, "undecided": 0, "gone": 0, "kept": rows_in - drops.height, "notes": {}}
     reasons = dict(drops.group_by("reason").len().sort("reason").iter_rows())
     return {
@@ -70,6 +71,7 @@ def _config(planned: Planned, trainer: str | None) -> dict[str, Any]:
         "measured_by": None if planned.measured is None else planned.measured.name,
         "asked_by": sorted({put.asked_by.name for put in planned.puts if put.asked_by is not None}),
         "where": None if planned.where is None else planned.where.text,
+        "verified": planned.verified,
         "graded_by": trainer,
         "not_graded": list(unread),
     }
@@ -157,6 +159,7 @@ def facts_of(pipeline: Pipeline, steps: Sequence[Step]) -> dict[str, Any]:
         "captions": any(describes_images(column, pipeline.names.facts) for step in blind for column in step.read),
         "rule": getattr(rule, "type", rule if isinstance(rule, str) else None),
         "adaptive": any(getattr(step.config, "adaptive", None) is not None for step in steps),
+        "near_questions": any(isinstance(step.config, SplitConfig) and step.config.text is not None for step in steps),
         "beats_chance": any(getattr(step.config, "beats_chance", False) for step in steps),
         "steps": dict(Counter(step.type.name for step in steps)),
     }

@@ -43,4 +43,5 @@ def test_critiques_are_scored_by_what_was_put_in_and_paired(tmp_path: Path) -> N
         assert row["margin"] >= 0.01
         assert row["injected"]
         assert row["chosen"] != row["rejected"]
+    assert all("Somebody answers:" in row["prompt"][0]["content"] for row in critiques)
     assert len(critiques) == counts["total"][0]

@@ -45,6 +45,12 @@ def test_a_second_round_goes_on_from_the_release_of_the_first(tmp_path: Path) ->
     assert len(demo.loaded(first, "sft", tmp_path / "cache")) == counts["pick"][0]
     assert all(1 <= row["right_of_4"] <= 3 for row in demo.loaded(first, "rl", tmp_path / "cache"))
 
+    card = " ".join((first.release / "README.md").read_text().split()) if first.release else ""
+    ids = {name: set(demo.loaded(first, name, tmp_path / "cache")["id"]) for name in ("sft", "rl", "next")}
+    for one, other in (("sft", "rl"), ("rl", "next")):
+        assert f"`{one}` and `{other}`: samples in common {len(ids[one] & ids[other])}, groups in common" in card
+    assert "no group is on two sides" not in card
+
     second = demo.run("openvlthinker_2", tmp_path / "out")
     counts = demo.counts(second)
     assert counts["ingest"] == (len(asked), 0)
@@ -52,5 +58,6 @@ def test_a_second_round_goes_on_from_the_release_of_the_first(tmp_path: Path) ->
     assert min(counts["drop"]) >= 1
     sft = demo.loaded(second, "sft", tmp_path / "cache")
     assert len(sft) >= 1
+    assert all(row["tags"] == "think_answer" and "</think>" in row["completion"][0]["content"] for row in sft)
     assert {row["source_row"] for row in sft} <= set(asked["id"])
     assert len(demo.loaded(second, "rl", tmp_path / "cache")) >= 1

@@ -1,5 +1,6 @@
 """WeThink, whole: images are described and asked about anew, and what two models or a third agree on is released."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,12 @@ def test_new_questions_are_written_answered_twice_and_released(tmp_path: Path) -
     new = demo.rows(job, "qa")
     assert new.height == counts["qa"][0] >= 1
     assert set(new["variant"]) == {"qa"}
+    assert job.release is not None
+    manifest = json.loads((job.release / "manifest.json").read_text())
+    retired = pl.read_parquet(job.release / "dropped.parquet").filter(reason="qa:retired").height
+    assert [step["notes"] for step in manifest["steps"] if step["step"] == "qa"] == [{"retired": retired}]
+    card = (job.release / "README.md").read_text()
+    assert f"| {new.height} sample rows made of {counts['written'][0]} draft rows, {retired} retired" in card
     assert set(demo.rows(job, "agree")["agreed"].drop_nulls()) <= {True, False}
 
     sft, rl = (demo.loaded(job, name, tmp_path / "cache") for name in ("sft", "rl"))

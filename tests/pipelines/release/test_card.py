@@ -47,6 +47,42 @@ def test_the_card_says_every_count_of_the_manifest(release: Path, manifest: dict
     assert render_card(manifest) == text
 
 
+def test_a_card_says_of_its_rows_no_more_than_the_recipe_did(manifest: dict[str, Any]) -> None:
+    assert "no group is on two sides" in render_card(manifest)
+    assert "`sft`: every completion has the right answer" in render_card(manifest)
+    sft = manifest["configs"]["sft"] | {"verified": False, "where": None}
+    lone = manifest | {"configs": {"sft": sft | {"sides": None}}, "checks_of_answers": {}, "regraded": None}
+    facts = manifest["statistics"]["configs"]["sft"] | {"rows": 5, "gold_visible": 2}
+    lone["statistics"] = {"configs": {"sft": facts}, "pass_rates": {}, "rollouts": None, "dropped": {}}
+    card = render_card(lone)
+    assert "no rule compared its answers with the golds" in card
+    assert "2 (40 %) of its completions were written with the gold in sight" in card
+    for claim in (
+        "verifier that curated the data",
+        "every completion has",
+        "Pass rates are those",
+        "no group is on two sides",
+    ):
+        assert claim not in card, claim
+
+
+def test_rollouts_of_all_kinds_are_not_offered_to_imitate(manifest: dict[str, Any]) -> None:
+    manifest["configs"]["sft"] |= {"of": "rollout", "where": None}
+    assert "SFTTrainer" not in render_card(manifest)
+    manifest["configs"]["sft"] |= {"where": "correct"}
+    assert "SFTTrainer(train_dataset=sft)" in render_card(manifest)
+
+
+def test_configs_that_are_not_disjoint_are_counted(release: Path, manifest: dict[str, Any]) -> None:
+    rows = {
+        name: pl.read_parquet(release / name / "*.parquet", columns=["id", "group"]) for name in ("rl", "preference")
+    }
+    both = {name: len(set(rows["rl"][name]) & set(rows["preference"][name])) for name in ("id", "group")}
+    assert manifest["statistics"]["overlaps"] == [
+        {"configs": ["rl", "preference"], "samples": both["id"], "groups": both["group"]}
+    ]
+
+
 def test_the_hub_reads_the_front_matter(release: Path, manifest: dict[str, Any]) -> None:
     data = DatasetCard((release / "README.md").read_text()).data.to_dict()
     filled = [name for name, facts in manifest["statistics"]["configs"].items() if facts["rows"]] + ["rollouts"]

@@ -28,8 +28,8 @@ steps:
 BOXED, BRIEF, BARE = ["Which? Box it."], ["Be brief.", "Which?"], ["Which?"]
 
 
-def configs(folder: Path, put: str = "") -> dict[str, Planned]:
-    (folder / "r.yaml").write_text(RECIPE.replace(", PUT", f", {put}" if put else ""))
+def configs(folder: Path, put: str = "", recipe: str = RECIPE) -> dict[str, Planned]:
+    (folder / "r.yaml").write_text(recipe.replace(", PUT", f", {put}" if put else ""))
     pipeline = compile_recipe(str(folder / "r.yaml")).pipeline
     release = pipeline.step("release")
     return {one.name: one for one in plan(release.config, Before(pipeline.names, pipeline.before(release)))}
@@ -63,3 +63,9 @@ def test_what_the_section_says_takes_the_place_of_that_turn_of_every_row(tmp_pat
     found = configs(tmp_path, 'prompt: "Q: {{ question }}"')
     assert said(found["traces"], "boxed") == said(found["pairs"], "by_length") == ["Q: Which?"]
     assert said(found["traces"], "brief") == said(found["pairs"], "by_image") == ["Be brief.", "Q: Which?"]
+
+
+@pytest.mark.parametrize(("release", "wanted"), [("", "staged"), ("tags: think_answer, ", "think_answer")])
+def test_completions_are_written_in_the_tags_that_the_release_names(tmp_path: Path, release: str, wanted: str) -> None:
+    asked = RECIPE.replace("tags: plain, ", release).replace("as: boxed,", "as: boxed, reply: {tags: staged},")
+    assert configs(tmp_path, recipe=asked)["lone"].tags == wanted
