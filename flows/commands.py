@@ -107,12 +107,10 @@ def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | 
 
     job = job_of(recipe, str(workspace))
     if push_to is not None:
-        if not job.releases:
+        if job.releasing is None:
             raise ConfigError(f"{recipe['name']} has no `release` step, so there is nothing to push; leave --push out.")
         check_trial(job.build.recipe.name)
-        for step in job.compiled.pipeline.steps:
-            if step.type.name == "release":
-                check_images(step.config.images, step.place)
+        check_images(job.releasing.config.images, job.releasing.place)
     check(job)
     there = {**recipe, "name": str(find_recipe(recipe["name"]).absolute())}
     serve(build_flow, job.build.recipe.name, there, workspace, cron, push_to, public=public)

@@ -11,9 +11,6 @@ from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled
 from pipelines.measured_notes import has_less_time, looks_for_what_nobody_asks, puts_other_words
-from pipelines.sources.easy_vqa import EasyVqaSource
-from pipelines.sources.image_folder import ImageFolderSource
-from pipelines.sources.scenes import ScenesSource
 from pipelines.steps.as_asked import ask_of
 from pipelines.steps.dedup import DedupConfig
 from pipelines.steps.ingest import describes_images
@@ -24,9 +21,6 @@ from pipelines.unused import FAULTS, NOTES, unused_models
 from schemas.completion import Constraint
 from schemas.errors import ConfigError, nearest
 from schemas.tags import TAG_SCHEMAS, thoughts
-
-WITH_IMAGES = (EasyVqaSource, ImageFolderSource, ScenesSource)
-"""Sources in which every row has an image."""
 
 
 def check_steps(compiled: Compiled) -> None:
@@ -51,7 +45,7 @@ def _each(compiled: Compiled, checks: tuple[Check, ...]) -> Iterator[str]:
 
 
 def _all_have_images(compiled: Compiled) -> bool:
-    return all(isinstance(source, WITH_IMAGES) for source in compiled.document.sources)
+    return all(source.all_images for source in compiled.document.sources)
 
 
 def _sees_what_it_is_shown(compiled: Compiled, step: Step) -> Iterator[str]:
@@ -108,7 +102,7 @@ def _compares_images(compiled: Compiled, step: Step) -> Iterator[str]:
     if not isinstance(config, DedupConfig) or config.text is None or config.image is not None:
         return
     for source in compiled.document.sources:
-        if isinstance(source, WITH_IMAGES):
+        if source.all_images:
             yield (
                 f"the rows of source '{source.name}' have images, so `image` is needed beside `text`, such as "
                 "{model: openai/clip-vit-base-patch32}. Or leave `text` out."

@@ -74,22 +74,24 @@ class Job:
     @property
     def release(self) -> Path | None:
         """The folder of the release that the build wrote; None where it wrote none, or it is gone."""
-        from pipelines.steps.release import release_path
-
-        for step in self.compiled.pipeline.steps:
-            if step.type.name == "release":
-                name = self.build.recipe.name
-                return release_path(self.build.folder / step.name, self.build.workspace.releases(name))
-        return None
+        step = self.releasing
+        return None if step is None else self._published(step)
 
     @property
-    def releases(self) -> bool:
-        """Whether the recipe has a step that releases."""
-        return any(step.type.name == "release" for step in self.compiled.pipeline.steps)
+    def releasing(self) -> Step | None:
+        """The step that releases, if the recipe has one."""
+        return next((step for step in self.compiled.pipeline.steps if step.type.published is not None), None)
+
+    def _published(self, step: Step) -> Path | None:
+        return None if step.type.published is None else step.type.published(step.name, self.build)
 
     def up_to_date(self) -> bool:
-        """Whether there is nothing to do: every table is fresh and the release is there. Loads no model."""
-        return not self.runner.stale() and (self.release is not None or not self.releases)
+        """Whether there is nothing to do: every table is fresh and what was published is there. Loads no model."""
+        return not self.runner.stale() and not any(map(self._is_gone, self.compiled.pipeline.steps))
+
+    def _is_gone(self, step: Step) -> bool:
+        """Whether a step publishes, and what it published is not there."""
+        return step.type.published is not None and self._published(step) is None
 
     def run(self, run: Run = lambda runner, step: runner.run(step)) -> list[dict[str, Any]]:
         """Bring every step up to date, in order, and return their records; `run` is how one step is run."""
@@ -100,7 +102,7 @@ class Job:
             sweep(build, pipeline)
             try:
                 for step in pipeline.steps:
-                    if step.type.name == "release" and self.release is None:
+                    if self._is_gone(step):
                         runner.record.forget(step)
                     run(runner, step)
             finally:

@@ -126,7 +126,7 @@ class _Plan:
     def _samples(self) -> int | None:
         """How many samples the sources give at most."""
         record = self._runner.record.step(self._job.compiled.pipeline.steps[0].name)
-        if record is not None and not self._work.get("ingest"):
+        if record is not None and not self._work.get(self._job.compiled.pipeline.steps[0].name):
             return int(record["in"])
         recipe = self._job.build.recipe
         counted = [count_rows(source, recipe.limit) for source in recipe.sources]

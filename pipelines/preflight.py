@@ -7,12 +7,8 @@ from schemas.errors import ConfigError
 def check(job: Job) -> None:
     """Raise ConfigError, StoreError or MissingDependencyError with one sentence for the first thing that cannot work."""
     from generators.engines.select import check_engine
-    from generators.signals.forced import check_signals
     from pipelines.faults import check_steps
-    from pipelines.release.card import check_template
     from pipelines.sources.read import check_source
-    from pipelines.steps.decontaminate import DecontaminateConfig, sources_of
-    from pipelines.steps.evaluation_sets import unread
 
     check_steps(job.compiled)
     build, pipeline = job.build, job.compiled.pipeline
@@ -25,15 +21,8 @@ def check(job: Job) -> None:
     _ = build.identities
     for step in pipeline.steps:
         try:
-            for name in step.type.loads(step.config):
-                check_signals(build.recipe.models[name])
-            if isinstance(step.config, DecontaminateConfig):
-                for evaluation in unread(build, sources_of(step.config)):
-                    check_source(evaluation)
+            step.type.check(step.config, build)
             step.type.facts(step.config, build)  # which names encoders and evaluation sets
-            card = getattr(step.config, "card", None)
-            if step.type.name == "release" and card is not None:
-                check_template(card)
         except ConfigError as error:
             if type(error) is not ConfigError:
                 raise

@@ -191,7 +191,7 @@ class Asks(Generic[C]):
     asked for again. Each model of `models` is asked everything. `most` is how many completions of each model a row
     needs at most (None: not known before its answers are), `most_of` how many of one model, where they differ. `limit` is
     the key that limits their length; where the section has none, `longest` gives the tokens, from it and what the
-    type's `before` gives.
+    type's `before` gives. `changes_images` says that it may show other images than a row's own, or none.
     """
 
     models: Callable[[C], tuple[str, ...]]
@@ -201,6 +201,7 @@ class Asks(Generic[C]):
     limit: str = "sampling.max_tokens"
     most_of: Callable[[C, str], int | None] | None = None
     longest: Callable[[C, Any], int | None] | None = None
+    changes_images: bool = False
 
     def bound(self, config: C, model: str) -> int | None:
         """How many completions of a model a row needs at most."""
@@ -225,16 +226,18 @@ class StepType(Generic[C]):
 
     `of` is the unit that it works on where its section does not say so, `over` what it works on where that is not simply
     `of` (a step that counts the rollouts of samples works on samples). `facts` is what else decides what it gives,
-    beside its section and its reads, as JSON; it gets the running build. `loads` names the models that its body loads by
+    beside its section and its reads, as JSON; it gets the running build. `check` raises ConfigError for what of a section
+    cannot work in that build; it starts nothing. `loads` names the models that its body loads by
     itself, `computes` is what it computes with them. `before` is what else of the steps before it does. `verdict` says
     that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds` names those
     of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few words
     what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
     beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing but
     steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
-    makes of each row at most (None: not known before it has run). `cures` says of a cause of its drops, or of one of its
-    `notes`, what to do where almost all rows come to it; None where most are meant to. `summary` is one line for `curate
-    show`.
+    makes of each row at most (None: not known before it has run). `published` is, of a step that publishes, the folder
+    outside the build that a step of this name wrote; None where it is gone. `cures` says of a cause of its drops, or of
+    one of its `notes`, what to do where almost all rows come to it; None where most are meant to. `summary` is one line
+    for `curate show`.
     """
 
     name: str
@@ -249,6 +252,7 @@ class StepType(Generic[C]):
     scope: Callable[[C], Scope] = lambda config: "row"
     asks: Asks[C] | None = None
     facts: Callable[[C, Any], Any] = lambda config, build: None
+    check: Callable[[C, Any], None] = lambda config, build: None
     loads: Callable[[C], tuple[str, ...]] = lambda config: ()
     computes: Computes[C] | None = None
     before: Callable[[C, Known], Any] = lambda config, known: None
@@ -260,4 +264,5 @@ class StepType(Generic[C]):
     streams: bool = False
     last: bool = False
     closes: str | None = None
+    published: Callable[[str, Any], Path | None] | None = None
     cures: Mapping[str, str | None] = field(default_factory=dict)

@@ -29,8 +29,6 @@ NO_IMAGE_TOKENS = 2
 """Prompt tokens an image up to which there was none: a server that ignores images may still count a placeholder for each."""
 
 _SAMPLING = Sampling(temperature=0.0, max_tokens=16)
-_CHANGES_IMAGES = frozenset({"checks"})
-"""Types of steps that ask again with other images or none."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ Answers = Mapping[str, tuple[str, int | None]]
 def arrivals(runner: Runner, folder: Path) -> Iterator[Arrival]:
     """For each step and model that was sent images: whether they got there. Asks through the log; `folder` is scratch."""
     for step in runner.pipeline.steps:
-        if step.asks and step.type.name not in _CHANGES_IMAGES and runner.record.step(step.name) is not None:
+        asks = step.type.asks
+        if asks is not None and not asks.changes_images and runner.record.step(step.name) is not None:
             for model in step.models:
                 if sent := _sent(runner, step, model):
                     yield _arrival(runner, step, model, sent, folder)

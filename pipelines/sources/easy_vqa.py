@@ -18,6 +18,7 @@ class EasyVqaSource(SourceSection):
     """easy-VQA (Victor Zhou, https://github.com/vzhou842/easy-VQA, MIT). Raw columns: question, answer, image, kind,
     image_id, row. Answers are yes or no (boolean) or one of eight colours and three shapes (text)."""
 
+    all_images = True
     type: Literal["easy_vqa"] = "easy_vqa"
     name: str = "easy-vqa"
     split: Literal["train", "test"] = "train"

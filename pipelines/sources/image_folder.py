@@ -24,6 +24,7 @@ class ImageFolderSource(SourceSection):
     The convention: https://huggingface.co/docs/datasets/image_dataset#imagefolder.
     """
 
+    all_images = True
     type: Literal["image_folder"] = "image_folder"
     path: str = Field(description="the folder")
 

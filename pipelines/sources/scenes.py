@@ -21,6 +21,7 @@ class ScenesSource(SourceSection):
     """Scenes of graded difficulty (see `generators.scenes`). Raw columns: question, answer, kind, options, image (PNG
     bytes), group (the scene), domain, task, level, caption, meta, row."""
 
+    all_images = True
     type: Literal["scenes"] = "scenes"
     name: str = "scenes"
     split: Literal["train", "test", "curate"] = "curate"

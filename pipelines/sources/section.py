@@ -4,7 +4,7 @@ import difflib
 import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
@@ -25,6 +25,9 @@ warnings.filterwarnings("ignore", message='Field name "schema" in "SourceSection
 
 class SourceSection(Section):
     """The fields that every source type has. `type` tells the types apart."""
+
+    all_images: ClassVar[bool] = False
+    """Whether every row of the type has an image."""
 
     name: str = Field(pattern=r"^\w[\w./-]*$", description="name of the dataset; part of every row's id")
     schema: Annotated[str, AfterValidator(known_schema)] | None = Field(  # type: ignore[assignment]

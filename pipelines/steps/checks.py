@@ -280,6 +280,7 @@ STEP = StepType(
         most=lambda config: max((config.most(model) for model in config.models), default=0),
         most_of=lambda config, model: config.most(model),
         longest=lambda config, own: config.longest(own["sampling"]["max_tokens"]),
+        changes_images=True,
     ),
     facts=_facts,
     before=lambda config, known: _own(config, known).model_dump(mode="json"),

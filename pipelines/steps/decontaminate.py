@@ -9,9 +9,9 @@ from filters.decontaminate.benchmarks import known_benchmarks
 from filters.decontaminate.contaminated import DecontaminateConfig as Rule
 from filters.decontaminate.contaminated import contaminated, drop_hits
 from filters.dedup.content import question_texts
-from pipelines.sources.read import fingerprint
+from pipelines.sources.read import check_source, fingerprint
 from pipelines.sources.source import Source
-from pipelines.steps.evaluation_sets import Named, evaluation_tables, ready, shown
+from pipelines.steps.evaluation_sets import Named, evaluation_tables, ready, shown, unread
 from pipelines.steps.set_context import (
     ImageEncoder,
     SetBuild,
@@ -99,6 +99,12 @@ def _reads(config: DecontaminateConfig, known: Known) -> Reads:
     return Reads({name: read(name, SAMPLE[name]) for name in COMPARED})
 
 
+def _check(config: DecontaminateConfig, build: SetBuild) -> None:
+    """Evaluation sets that the workspace does not hold yet can be read."""
+    for source in unread(build, sources_of(config)):
+        check_source(source)
+
+
 def _facts(config: DecontaminateConfig, build: SetBuild) -> Any:
     """The state of the evaluation sets' sources and the identities of the encoders; loads none."""
     return [
@@ -118,5 +124,6 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
+    check=_check,
     facts=_facts,
 )

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
+from pipelines.release.card import check_template
 from pipelines.release.regrade import Report
 from pipelines.release.write import Content, Look, write_release
 from pipelines.run.context import StepContext
@@ -166,13 +167,18 @@ def _report(context: StepContext) -> Report:
     return report
 
 
-def release_path(context_folder: Path, releases: Path) -> Path | None:
-    """The folder of the release that a build's step wrote; None where there is none, or it is gone."""
+def _check(config: ReleaseConfig, build: Any) -> None:
+    if config.card is not None:
+        check_template(config.card)
+
+
+def _published(name: str, build: Any) -> Path | None:
+    """The folder of the release that the build's step wrote."""
     try:
-        version = pl.read_parquet(context_folder / "version.parquet")["version"][0]
+        version = pl.read_parquet(build.folder / name / "version.parquet")["version"][0]
     except (FileNotFoundError, pl.exceptions.PolarsError):
         return None
-    path = releases / str(version)
+    path: Path = build.workspace.releases(build.recipe.name) / str(version)
     return path if (path / "manifest.json").is_file() else None
 
 
@@ -189,5 +195,7 @@ STEP = StepType(
     verdict=True,
     streams=True,
     last=True,
+    check=_check,
+    published=_published,
     cures={NO_ROW: "see what dropped the rows that they would be released in, with `curate why ID`"},
 )

@@ -252,6 +252,13 @@ class _Loaded:
         return self._held
 
 
+def _check(config: SignalsStepConfig, build: Any) -> None:
+    from generators.signals.forced import check_signals
+
+    for name in config.models:
+        check_signals(build.recipe.models[name])
+
+
 STEP = StepType(
     name="signals",
     summary="reads attention over replies, or the likelihood of answers, off a model",
@@ -262,6 +269,7 @@ STEP = StepType(
     body=body,
     over=_over,
     scope=lambda config: "all",
+    check=_check,
     loads=lambda config: config.models,
     computes=Computes(most, missing),
     facts=lambda config, build: build.identities[config.model].to_json(),
