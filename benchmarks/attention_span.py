@@ -46,12 +46,12 @@ WAYS: dict[str, dict[str, Any]] = {
 def described(scenes: int, seed: int, media: MediaStore) -> list[Forced]:
     """A sampled description of each scene."""
     torch.manual_seed(seed)
-    pictures = [render(scene) for scene in iter_scenes("curate", scenes, seed=seed, levels=(1, 2, 3))]
-    texts = Reader(reference_folder()).reply([(p, PROMPT) for p in pictures], temperature=1.0, tokens=160)
+    images = [render(scene) for scene in iter_scenes("curate", scenes, seed=seed, levels=(1, 2, 3))]
+    texts = Reader(reference_folder()).reply([(p, PROMPT) for p in images], temperature=1.0, tokens=160)
     found = []
-    for picture, (text,) in zip(pictures, texts, strict=True):
+    for image, (text,) in zip(images, texts, strict=True):
         data = BytesIO()
-        picture.save(data, "PNG")
+        image.save(data, "PNG")
         sha = media.put(data.getvalue(), "png")
         found.append(Forced(Request(sha, (Message("user", (ImagePart(sha), PROMPT)),)), text))
     return found

@@ -1,6 +1,6 @@
-"""Perceptual hashes: pictures hashed a minute on one core, and a million hashes searched at Hamming distance 6.
+"""Perceptual hashes: images hashed a minute on one core, and a million hashes searched at Hamming distance 6.
 
-    python benchmarks/dedup_hashes.py [--hashes 1000000] [--pictures 2000]
+    python benchmarks/dedup_hashes.py [--hashes 1000000] [--images 2000]
 
 Beside the search of `filters.dedup.hamming`, FAISS's binary indexes answer a sample of the same queries in the same run;
 their time for all of them is scaled from the sample and says so. Prints a table and writes
@@ -42,26 +42,26 @@ def planted(number: int) -> npt.NDArray[np.uint64]:
 
 
 def hashing(number: int) -> dict[str, dict[str, int]]:
-    """Pictures a minute of one core's time, by size and format: decoded only, and decoded and hashed."""
+    """Images a minute of one core's time, by size and format: decoded only, and decoded and hashed."""
     found = {}
     for label, size, kind in (("64 px PNG", 64, "PNG"), ("512 px PNG", 512, "PNG"), ("1024 px JPEG", 1024, "JPEG")):
-        pictures = []
+        images = []
         for seed in range(20):
             out = io.BytesIO()
             render(make_scene(seed, 3)).resize((size, size), Image.Resampling.BICUBIC).save(out, kind)
-            pictures.append(out.getvalue())
+            images.append(out.getvalue())
         speeds = {}
         for what, work in (("decoded", decoded), ("hashed", image_hash)):
             started = time.process_time()
             for turn in range(number):
-                work(pictures[turn % 20])
+                work(images[turn % 20])
             speeds[what] = round(60 * number / (time.process_time() - started))
         found[label] = speeds
     return found
 
 
 def decoded(data: bytes) -> Image.Image:
-    """The picture in full size, which is what hashing cannot do without for a PNG."""
+    """The image in full size, which is what hashing cannot do without for a PNG."""
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
@@ -95,10 +95,10 @@ def main() -> int:
     """Measure, print, write; 1 if the pairs differ from FAISS's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hashes", type=int, default=1_000_000)
-    parser.add_argument("--pictures", type=int, default=2_000)
+    parser.add_argument("--images", type=int, default=2_000)
     parser.add_argument("--sample", type=int, default=4_000)
     given = parser.parse_args()
-    found: dict[str, Any] = {"hashing_per_minute": hashing(given.pictures), "hashes": given.hashes}
+    found: dict[str, Any] = {"hashing_per_minute": hashing(given.images), "hashes": given.hashes}
     found |= {"search": searching(planted(given.hashes), given.sample)}
     for label, speeds in found["hashing_per_minute"].items():
         each = ", ".join(f"{speed:,} {what}" for what, speed in speeds.items())

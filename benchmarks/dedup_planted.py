@@ -103,7 +103,7 @@ WORDS = ("red", "green", "blue", "yellow", "gray", "circle", "rectangle", "trian
 
 @dataclass
 class Planted:
-    """Rows, the bytes of their pictures, and of each row the kind and the original."""
+    """Rows, the bytes of their images, and of each row the kind and the original."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
@@ -116,11 +116,11 @@ class Planted:
     def read(self, sha256: str) -> bytes:
         return self.stored[sha256]
 
-    def add(self, kind: str, original: str | None, picture: bytes, **fields: Any) -> str:
+    def add(self, kind: str, original: str | None, image: bytes, **fields: Any) -> str:
         """Store a row and return its id; the first rows of the quality order are the originals."""
-        sha = hashlib.sha256(picture).hexdigest()
-        self.stored[sha] = picture
-        size = Image.open(io.BytesIO(picture)).size
+        sha = hashlib.sha256(image).hexdigest()
+        self.stored[sha] = image
+        size = Image.open(io.BytesIO(image)).size
         name = f"{len(self.rows):06d}"
         media = [{"kind": "image", "sha256": sha, "width": size[0], "height": size[1]}]
         self.rows.append({"id": name, "media": media, **fields})
@@ -131,32 +131,32 @@ class Planted:
         return pl.DataFrame(self.rows, schema=SAMPLE, infer_schema_length=None)
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "PNG")
+    image.save(out, "PNG")
     return out.getvalue()
 
 
-def jpeg(picture: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=75)
+    image.save(out, "JPEG", quality=75)
     return out.getvalue()
 
 
-def resized(picture: Image.Image) -> bytes:
-    return png(picture.resize((round(picture.width * 0.9), round(picture.height * 0.9))))
+def resized(image: Image.Image) -> bytes:
+    return png(image.resize((round(image.width * 0.9), round(image.height * 0.9))))
 
 
-def cropped(picture: Image.Image) -> bytes:
-    edge = max(1, round(picture.width * 0.03))
-    return png(picture.crop((edge, edge, picture.width - edge, picture.height - edge)))
+def cropped(image: Image.Image) -> bytes:
+    edge = max(1, round(image.width * 0.03))
+    return png(image.crop((edge, edge, image.width - edge, image.height - edge)))
 
 
-def grey(picture: Image.Image) -> bytes:
-    return png(picture.convert("L").convert("RGB"))
+def grey(image: Image.Image) -> bytes:
+    return png(image.convert("L").convert("RGB"))
 
 
-PICTURES: dict[str, Callable[[Image.Image], bytes]] = {"jpeg": jpeg, "resize": resized, "crop": cropped, "grey": grey}
+IMAGES: dict[str, Callable[[Image.Image], bytes]] = {"jpeg": jpeg, "resize": resized, "crop": cropped, "grey": grey}
 
 
 def reworded(question: str, rules: list[tuple[str, list[str]]], chance: Random) -> str | None:
@@ -179,7 +179,7 @@ def with_other_word(question: str, chance: Random) -> str | None:
 
 
 def originals(number: int) -> list[tuple[Image.Image, str, str, list[str]]]:
-    """`(picture, question, answer, options)`, each about a picture of its own: easy-VQA first, then scenes."""
+    """`(image, question, answer, options)`, each about an image of its own: easy-VQA first, then scenes."""
     import easy_vqa
 
     chance = Random("originals")
@@ -212,15 +212,15 @@ def plant(number: int, per_kind: int) -> Planted:
     out = Planted()
     base = originals(number - per_kind * (len(DUPLICATES) + len(CHANGED)))
     names = []
-    for picture, question, answer, options in base:
+    for image, question, answer, options in base:
         fields = _fields(question, answer, options)
-        names.append(out.add("original", None, png(picture), **fields))
+        names.append(out.add("original", None, png(image), **fields))
     everyone = list(zip(names, base, strict=True))
     for kind in (*DUPLICATES, *CHANGED):
         chance.shuffle(everyone)
         made = 0
-        for name, (picture, question, answer, options) in everyone:
-            changed = _changed(kind, picture, question, answer, options, chance)
+        for name, (image, question, answer, options) in everyone:
+            changed = _changed(kind, image, question, answer, options, chance)
             if changed is not None and made < per_kind:
                 out.add(kind, name, changed[0], **_fields(*changed[1:]))
                 made += 1
@@ -239,12 +239,12 @@ def _fields(question: str, answer: str, options: list[str]) -> dict[str, Any]:
 
 
 def _changed(
-    kind: str, picture: Image.Image, question: str, answer: str, options: list[str], chance: Random
+    kind: str, image: Image.Image, question: str, answer: str, options: list[str], chance: Random
 ) -> tuple[bytes, str, str, list[str]] | None:
     """The row of this kind made from an original, or None where the original does not allow it."""
-    if kind in PICTURES:
-        return PICTURES[kind](picture), question, answer, options
-    same = png(picture)
+    if kind in IMAGES:
+        return IMAGES[kind](image), question, answer, options
+    same = png(image)
     if kind == "options":
         if not options:
             return None

@@ -4,8 +4,8 @@
 
 vllm: tokens/s through curate's driver, log and vLLM engine, over tokens/s of bare `vllm.LLM.generate`, on the same
 prompts with the same settings in the same run, rounds taken in turn; the limit is 0.97. Both are loaded at the same time,
-and the one that does not work waits; both have seen prompts and pictures once before. Two loads: few-shot text
-(SmolLM2-135M), and pictures with 8 samples each (the reference VLM).
+and the one that does not work waits; both have seen prompts and images once before. Two loads: few-shot text
+(SmolLM2-135M), and images with 8 samples each (the reference VLM).
 
 fleet: a server on loopback that speaks the OpenAI API and takes a log-normal time for each request. The peer is a perfect
 driver that starts the next request on the first free place the moment it is free, with the same times in the same
@@ -63,7 +63,7 @@ def text_requests(number: int) -> list[Request]:
     return requests
 
 
-def image_requests(number: int, media: "Pictures") -> list[Request]:
+def image_requests(number: int, media: "Images") -> list[Request]:
     sampling = Sampling(temperature=1.0, max_tokens=48, seed=0)
     return [
         Request(str(i), (Message("user", (ImagePart(media.draw(i)), "Describe the image.")),), sampling, n=8)
@@ -71,8 +71,8 @@ def image_requests(number: int, media: "Pictures") -> list[Request]:
     ]
 
 
-class Pictures:
-    """A folder of drawn pictures, by name."""
+class Images:
+    """A folder of drawn images, by name."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -107,7 +107,7 @@ def drive_all(requests: Sequence[Request], session: Session) -> Receipt:
 class BareVllm:
     """`vllm.LLM` with the prompts rendered beforehand."""
 
-    def __init__(self, config: ModelConfig, media: Pictures, requests: Sequence[Request]) -> None:
+    def __init__(self, config: ModelConfig, media: Images, requests: Sequence[Request]) -> None:
         from vllm import LLM
 
         from generators.engines.prompting import ChatPrompts, ImageCache
@@ -133,7 +133,7 @@ class BareVllm:
         return sum(len(o.token_ids) for output in outputs for o in output.outputs) / seconds
 
 
-def vllm_case(name: str, model: str, requests: Sequence[Request], media: Pictures, rounds: int) -> dict[str, Any]:
+def vllm_case(name: str, model: str, requests: Sequence[Request], media: Images, rounds: int) -> dict[str, Any]:
     """Tokens/s of both, medians over rounds taken in turn, after one warm-up round each."""
     args = {"enforce_eager": True, "dtype": "float32"}
     config = ModelConfig(model=model, engine="vllm", concurrency=SEQUENCES, args=args)
@@ -215,7 +215,7 @@ def fleet_case(number: int) -> dict[str, Any]:
     url = f"http://127.0.0.1:{ours.recv()}/v1"
     config = ModelConfig(model="sleeper", engine="openai", base_urls=(url,), concurrency=SEQUENCES)
     requests = [Request(c, (Message("user", (c,)),)) for c in contents]
-    with Session(make_engine(config, Pictures(Path()))) as session:
+    with Session(make_engine(config, Images(Path()))) as session:
         receipt = drive_all(requests, session)
     process.terminate()
     process.join()
@@ -239,13 +239,13 @@ def main() -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        media = Pictures(Path(scratch))
+        media = Images(Path(scratch))
         if "fleet" in arguments.what:
             rows.append((fleet_case(arguments.requests), 0.95))
         if "vllm" in arguments.what:
-            text, pictures = text_requests(arguments.prompts), image_requests(arguments.prompts, media)
+            text, images = text_requests(arguments.prompts), image_requests(arguments.prompts, media)
             rows.append((vllm_case("text", "smollm2-135m-instruct", text, media, arguments.rounds), 0.97))
-            rows.append((vllm_case("pictures", "reference-vlm", pictures, media, arguments.rounds), 0.97))
+            rows.append((vllm_case("images", "reference-vlm", images, media, arguments.rounds), 0.97))
     RESULTS.mkdir(exist_ok=True)
     found = [{**row, "ratio": round(row["ratio"], 4), "limit": limit} for row, limit in rows]
     (RESULTS / "driver_overhead.json").write_text(json.dumps(found, indent=2) + "\n")

@@ -1,8 +1,8 @@
-"""How fast a release with pictures inside is exported, and in how much memory.
+"""How fast a release with images inside is exported, and in how much memory.
 
-    python benchmarks/export_speed.py [--rows 20000] [--picture-kb 50] [trainer …]
+    python benchmarks/export_speed.py [--rows 20000] [--image-kb 50] [trainer …]
 
-The limits are 100 MB/s of pictures, or the disk's own speed where that is less, and a peak that does not grow with the
+The limits are 100 MB/s of images, or the disk's own speed where that is less, and a peak that does not grow with the
 rows. The peer in the same run is a copy of the release's files, flushed to the disk. Prints a table and writes
 benchmarks/results/export_speed.json.
 """
@@ -40,17 +40,17 @@ SCHEMA = hub_schema(
 """What rows of `rl` have that exporters read."""
 
 
-def write_release(root: Path, rows: int, picture_bytes: int) -> Path:
-    """A release of one RL split, a picture of noise a row."""
+def write_release(root: Path, rows: int, image_bytes: int) -> Path:
+    """A release of one RL split, an image of noise a row."""
     chance, folder = random.Random(0), root / "releases" / "speed" / "v1"
     with Shards(folder / "rl", SCHEMA) as shards:
         for start in range(0, rows, BATCH):
-            shards.write([_row(start + i, chance.randbytes(picture_bytes)) for i in range(min(BATCH, rows - start))])
+            shards.write([_row(start + i, chance.randbytes(image_bytes)) for i in range(min(BATCH, rows - start))])
     (folder / "manifest.json").write_text(json.dumps({"name": "speed", "version": "v1", "content": content_id(rows)}))
     return folder
 
 
-def _row(number: int, picture: bytes) -> dict[str, object]:
+def _row(number: int, data: bytes) -> dict[str, object]:
     gold = {
         "answer": '{"kind":"text","raw":"blue","value":"blue","aliases":[]}',
         "verifier": "text",
@@ -58,7 +58,7 @@ def _row(number: int, picture: bytes) -> dict[str, object]:
     }
     facts = {"id": content_id(number), "tags": "think_answer", "dataset": "noise", "group": content_id(number)}
     prompt = [{"role": "user", "content": f"What is shown in picture {number}? " * 5}]
-    image = {"bytes": picture, "path": f"{number:064x}.png"}
+    image = {"bytes": data, "path": f"{number:064x}.png"}
     return {**gold, **facts, "verifier_params": "{}", "options": [], "prompt": prompt, "images": [image]}
 
 
@@ -81,16 +81,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trainers", nargs="*", default=["copy", *EXPORTERS])
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--picture-kb", type=int, default=50)
+    parser.add_argument("--image-kb", type=int, default=50)
     parser.add_argument("--measure", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
         measure(given.measure[0], given.trainers[0], given.measure[1])
         return
-    megabytes = given.rows * given.picture_kb / 1000
+    megabytes = given.rows * given.image_kb / 1000
     table = []
     with tempfile.TemporaryDirectory() as folder:
-        release = write_release(Path(folder), given.rows, given.picture_kb * 1000)
+        release = write_release(Path(folder), given.rows, given.image_kb * 1000)
         for trainer in given.trainers:
             target = Path(folder) / "out"
             command = [sys.executable, __file__, trainer, "--measure", str(release), str(target)]
@@ -101,7 +101,7 @@ def main() -> None:
                 f"{trainer:>14}  {told['seconds']:7.1f} s  {table[-1]['mb_per_s']:5} MB/s  {told['peak_gb']} GB\n"
             )
     RESULTS.mkdir(exist_ok=True)
-    said = {"rows": given.rows, "picture_kb": given.picture_kb, "table": table}
+    said = {"rows": given.rows, "image_kb": given.image_kb, "table": table}
     (RESULTS / "export_speed.json").write_text(json.dumps(said, indent=2) + "\n")
 
 

@@ -1,7 +1,7 @@
-"""Writing releases: rows a second with pictures by reference, and how fast pictures are embedded beside a bare copy.
+"""Writing releases: rows a second with images by reference, and how fast images are embedded beside a bare copy.
 
-    python benchmarks/release_write.py           # 200,000 rows with pictures by reference, beside 5 minutes and 2 GB
-    python benchmarks/release_write.py --embed   # 2,000 pictures of 0.5 MB embedded, beside copying the same files
+    python benchmarks/release_write.py           # 200,000 rows with images by reference, beside 5 minutes and 2 GB
+    python benchmarks/release_write.py --embed   # 2,000 images of 0.5 MB embedded, beside copying the same files
 
 Prints one line a case and writes benchmarks/results/release_write.json. The peak is the process's own resident memory.
 """
@@ -55,7 +55,7 @@ def shapes(media: MediaStore, images: str) -> dict[str, Shape]:
     return {one.name: shape_of(one, media, images) for one in planned}
 
 
-def content(rows: int, pictures: list[str], media: MediaStore, images: str = "embed") -> Content:
+def content(rows: int, shas: list[str], media: MediaStore, images: str = "embed") -> Content:
     """A release of `rows` prompts: sft, rl, unfiltered and control, with a trace of about 1,100 characters each."""
     number = pl.int_range(rows, eager=True)
     table = pl.DataFrame({"number": number}).select(
@@ -68,7 +68,7 @@ def content(rows: int, pictures: list[str], media: MediaStore, images: str = "em
         verifier=pl.struct(id=pl.lit("number"), params=pl.lit("{}")),
         media=pl.concat_list(
             pl.struct(
-                sha256=pl.Series(pictures).gather(number % len(pictures)),
+                sha256=pl.Series(shas).gather(number % len(shas)),
                 kind=pl.lit("image"),
                 position=pl.lit(None, pl.Int32),
             )
@@ -76,7 +76,7 @@ def content(rows: int, pictures: list[str], media: MediaStore, images: str = "em
         source=pl.struct(dataset=pl.lit("triangles"), row=pl.lit("0"), license=pl.lit("mit")),
         solution=pl.format("${}$", "number"),
         text=pl.format("<think>{}</think>\n<answer>{}</answer>", pl.lit(REASONING), "number"),
-        group_id=(pl.col("number") % len(pictures)).cast(pl.String),
+        group_id=(pl.col("number") % len(shas)).cast(pl.String),
         split_group=pl.lit(None, pl.String),
         written=pl.lit("think_answer"),
         model=pl.lit("student"),
@@ -113,11 +113,11 @@ def content(rows: int, pictures: list[str], media: MediaStore, images: str = "em
 
 
 def by_reference(rows: int) -> dict[str, float | int | str]:
-    """`rows` prompts over 20,000 pictures that stand beside the parquet."""
+    """`rows` prompts over 20,000 images that stand beside the parquet."""
     with tempfile.TemporaryDirectory() as root:
         media = MediaStore(Path(root) / "media")
-        pictures = [media.put(os.urandom(2_000), "png") for _ in range(min(20_000, rows))]
-        release = content(rows, pictures, media, "reference")
+        images = [media.put(os.urandom(2_000), "png") for _ in range(min(20_000, rows))]
+        release = content(rows, images, media, "reference")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
         path = write_release(release, Look("reference"), media, Path(root) / "releases")
@@ -129,12 +129,12 @@ def by_reference(rows: int) -> dict[str, float | int | str]:
     return {**facts, **sizes, "of_5_minutes": round(seconds / 300, 3), "of_2_gb": round(peak / 2**21, 3)}
 
 
-def embedded(pictures: int, size: int) -> dict[str, float | int | str]:
-    """Embed pictures, beside copying the same files with the operating system, both flushed to the disk."""
+def embedded(images: int, size: int) -> dict[str, float | int | str]:
+    """Embed images, beside copying the same files with the operating system, both flushed to the disk."""
     with tempfile.TemporaryDirectory() as root:
         media = MediaStore(Path(root) / "media")
-        names = [media.put(os.urandom(size), "png") for _ in range(pictures)]
-        release = content(pictures, names, media)
+        names = [media.put(os.urandom(size), "png") for _ in range(images)]
+        release = content(images, names, media)
         everything = pl.concat([release.tables["sft"], release.tables["rl"]])
         release = Content({"rl": everything}, release.shapes, release.dropped, release.manifest)
         started = time.perf_counter()
@@ -147,20 +147,20 @@ def embedded(pictures: int, size: int) -> dict[str, float | int | str]:
             shutil.copyfile(media.path(name), copies / name)
         os.sync()
         bare = time.perf_counter() - started
-    megabytes = pictures * size / 1e6
+    megabytes = images * size / 1e6
     speed, copied = megabytes / ours, megabytes / bare
     speeds = {"megabytes": round(megabytes), "mb_per_s": round(speed), "copy_mb_per_s": round(copied)}
     ratios = {"of_copy": round(speed / copied, 3), "of_100_mb_per_s": round(speed / 100, 2)}
-    return {"case": "embed", "pictures": pictures, **speeds, **ratios}
+    return {"case": "embed", "images": images, **speeds, **ratios}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embed", action="store_true")
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--pictures", type=int, default=2_000)
+    parser.add_argument("--images", type=int, default=2_000)
     args = parser.parse_args()
-    result = embedded(args.pictures, 500_000) if args.embed else by_reference(args.rows)
+    result = embedded(args.images, 500_000) if args.embed else by_reference(args.rows)
     sys.stdout.write(json.dumps(result) + "\n")
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps({**known, str(result["case"]): result}, indent=2) + "\n")

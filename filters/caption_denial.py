@@ -1,6 +1,6 @@
 """What a thought says that its caption denies: another colour, another shape, another count than the caption names.
 
-A reasoner that never saw the picture knows of it what the caption says, so a colour that is neither there nor in the
+A reasoner that never saw the image knows of it what the caption says, so a colour that is neither there nor in the
 question is its own invention. The measure is of closed classes alone, because only there does naming one thing deny
 another, and a caption that names none of a class denies nothing of it. It is a flag, not a proof: a caption may leave
 things out, and a derived shape ("both triangles form a rectangle") is flagged too, so whether it drops is the recipe's
@@ -30,7 +30,7 @@ _NO_CLAIM = re.compile(
     r"\b(?:no|not|none|neither|nor|without|never|cannot|if|whether|could|might|would|should|question|asks?|asked|unless"
     r"|instead|rather|wait|options?|choices?)\b|n't\b|\?$"
 )
-"""What makes a sentence deny, suppose or ask; a word in it is not claimed of the picture."""
+"""What makes a sentence deny, suppose or ask; a word in it is not claimed of the image."""
 _SAYS = re.compile(r"\b(?:is|are|was|were):?\s+(?:(?:an?|the|also|all|both|\w+ly|small|medium|large|big)\s+)*$")
 """What stands before a word that a sentence gives to something: "the circle is [red]", "there is a [red] shape"."""
 _COUNT = re.compile(rf"\b(?P<n>\d+|{'|'.join(NUMBERS)}) (?P<noun>[a-z]{{3,}})\b")

@@ -20,7 +20,7 @@ def group_ids(rows: pl.DataFrame, near_pairs: NearPairs = (), near_media: pl.Dat
     Rows are connected by a shared medium (its sha256, or that of the medium it was derived from), an equal `group_id`,
     an equal `parent_id`, being the parent of another, the same question and options where there is no medium (up to
     spelling, see `filters.dedup.content`), each pair of `near_pairs`, and each pair `sha256, other` of
-    `near_media` (pictures found to be the same, see `filters.dedup.image_hash`). The group is named by hash after
+    `near_media` (images found to be the same, see `filters.dedup.image_hash`). The group is named by hash after
     its smallest shared thing (medium, given group; a row only where there is no other), so it depends on content
     alone, and a new row about a known image leaves the name as it was.
     """

@@ -28,7 +28,7 @@ LEAKS = (
     r"\baccording to the (?:caption|description|text)\b",
     r"\b(?:as|is|are|was|were) (?:mentioned|stated) in the (?:caption|description|text)\b",
 )
-"""Ways in which a reasoner that never saw the picture gives itself away (regular expressions, case does not matter)."""
+"""Ways in which a reasoner that never saw the image gives itself away (regular expressions, case does not matter)."""
 
 _SCRIPTS = ("Latin", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai", "Hangul")
 

@@ -101,7 +101,10 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
         **manifest,
         "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names if n in found}},
     }
-    paths = [*(p for n in names for p in sorted((release / n).glob("*.parquet"))), *sorted(release.glob("pictures/*"))]
+    paths = [
+        *(p for n in names for p in sorted((release / n).glob("*.parquet"))),
+        *sorted(release.glob("card_images/*")),
+    ]
     paths += [release / "dropped.parquet"]
     files: dict[str, Path | bytes] = {str(path.relative_to(release)): path for path in paths}
     files["README.md"] = render_card(shown, place=repo).encode()
@@ -202,7 +205,7 @@ class _Hub:
     def _ours(self, revision: str) -> Iterator[str]:
         """The files of the former release: the shards of its configs, whatever their names, and the images of its card."""
         for name in self._api.list_repo_files(**self._where, revision=revision):
-            if name.startswith("pictures/") or _SHARD.fullmatch(name):
+            if name.startswith("card_images/") or _SHARD.fullmatch(name):
                 yield name
 
     def tag(self, commit: str) -> None:

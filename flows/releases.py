@@ -72,7 +72,7 @@ def export_release(
 @releases_app.command()
 def card(
     release: Annotated[str, typer.Argument(help="A release's folder or name: quickstart/v1.")],
-    out: Annotated[Path, typer.Option(help="The folder of the card, its manifest and its pictures.")] = Path(
+    out: Annotated[Path, typer.Option(help="The folder of the card, its manifest and its images.")] = Path(
         "data_cards"
     ),
     template: Annotated[Path | None, typer.Option(help="A Jinja template of your own.")] = None,
@@ -133,7 +133,7 @@ def report(
     ] = 10_000,
     workspace: WorkspaceOption = HERE,
 ) -> None:
-    """Write one HTML page that shows what became of every sample: funnel, charts, duplicates, samples with pictures."""
+    """Write one HTML page that shows what became of every sample: funnel, charts, duplicates, samples with images."""
     with sentences():
         from pipelines.report.origin import find_origin
         from pipelines.report.write import default_target, write_report

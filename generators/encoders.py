@@ -21,7 +21,7 @@ from schemas.completion import ModelIdentity
 from schemas.engine import Encoder, MediaReader, ModelConfig
 from schemas.errors import ConfigError, MissingDependencyError, nearest
 from schemas.ids import hash_text
-from schemas.picture import rgb
+from schemas.image import rgb
 from schemas.section import Section
 
 MINILM = "all-minilm-l6-v2"
@@ -184,7 +184,7 @@ class _ImageEncoder:
     def _tower(self, model: Any, pixels: Any) -> Any:
         """Patch vectors of one layer, averaged over the cells of a grid, side by side.
 
-        The mean over the whole last layer tells what is in a picture and forgets where, so that every red circle is a
+        The mean over the whole last layer tells what is in an image and forgets where, so that every red circle is a
         copy of every other; `benchmarks/dedup_planted.py` prints the difference.
         """
         import torch

@@ -18,7 +18,7 @@ class _Part(BaseModel):
 class Coord(_Part):
     """What coordinates count: pixels of an image of `width` × `height`, fractions of it (0–1), or thousandths of it.
 
-    Two pixel spaces with different sizes (the original and a resized picture) are different spaces.
+    Two pixel spaces with different sizes (the original and a resized image) are different spaces.
     """
 
     space: Space = "pixel"
@@ -176,7 +176,7 @@ class ActionAnswer(_Answer):
 
 
 class FunctionsAnswer(_Answer):
-    """A list of calls, such as the transformations between two pictures."""
+    """A list of calls, such as the transformations between two images."""
 
     kind: Literal["functions"] = "functions"
     calls: tuple[Call, ...]

@@ -37,14 +37,14 @@ class Sampling(Section):
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """A picture inside a message, by the hash of its stored bytes."""
+    """An image inside a message, by the hash of its stored bytes."""
 
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `content` interleaves texts and pictures in the order in which the model sees them."""
+    """One turn. `content` interleaves texts and images in the order in which the model sees them."""
 
     role: Literal["system", "user", "assistant"]
     content: tuple[str | ImagePart, ...]

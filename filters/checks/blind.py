@@ -17,7 +17,7 @@ from filters.checks.significance import lower_bound
 def blind(rows: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     """Flag questions that their text answers.
 
-    `rows` is `id, k, n, chance, p_value, family, wide`, k right of n without the picture. Returns `id, blind,
+    `rows` is `id, k, n, chance, p_value, family, wide`, k right of n without the image. Returns `id, blind,
     certainty, family`: `certainty` is that of the surer one of the question's template and its whole source and kind, null
     where the majority was wrong; `family` is the one that decided.
     """

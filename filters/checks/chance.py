@@ -1,4 +1,4 @@
-"""What a guess is worth: the declared rate at which an answer without any look at the picture is right."""
+"""What a guess is worth: the declared rate at which an answer without any look at the image is right."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""Keeping evaluation sets out of the training data: by their words, their meaning and their pictures."""
+"""Keeping evaluation sets out of the training data: by their words, their meaning and their images."""

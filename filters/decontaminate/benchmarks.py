@@ -1,4 +1,4 @@
-"""Evaluation sets: the ready entries, and what is stored of one — its texts and the hashes of its pictures."""
+"""Evaluation sets: the ready entries, and what is stored of one — its texts and the hashes of its images."""
 
 import difflib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import yaml
 from filters.dedup.content import question_texts
 from schemas.errors import ConfigError
 
-_PICTURE = pl.Struct({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
+_IMAGE = pl.Struct({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
 
 BENCHMARK = pl.Schema(
     {
@@ -21,7 +21,7 @@ BENCHMARK = pl.Schema(
         "row": pl.String(),
         "key": pl.String(),
         "text": pl.String(),
-        "pictures": pl.List(_PICTURE),
+        "images": pl.List(_IMAGE),
     }
 )
 """A question of an evaluation set. `key` and `text` are those of `filters.dedup.content.question_texts`."""
@@ -60,15 +60,15 @@ def benchmark_sources(name: str) -> list[dict[str, Any]]:
 def benchmark_table(name: str, rows: pl.DataFrame, hashes: pl.DataFrame) -> pl.DataFrame:
     """What is stored of an evaluation set: `BENCHMARK` rows out of samples and `filters.dedup.image_hash.image_hashes`.
 
-    `row` is the source's own name of the row, else the sample's id. Answers and pictures are not stored.
+    `row` is the source's own name of the row, else the sample's id. Answers and images are not stored.
     """
     numbered = rows.with_row_index("place")
     media = numbered.select("place", m=pl.col("media").fill_null([])).explode("m", empty_as_null=False).unnest("m")
-    images = media.filter(pl.col("kind").fill_null("image") == "image").select("place", "sha256")
-    known = images.join(hashes, on="sha256", how="left", maintain_order="left")
-    pictures = known.group_by("place", maintain_order=True).agg(pictures=pl.struct("sha256", "phash", "thumb"))
+    shas = media.filter(pl.col("kind").fill_null("image") == "image").select("place", "sha256")
+    known = shas.join(hashes, on="sha256", how="left", maintain_order="left")
+    images = known.group_by("place", maintain_order=True).agg(images=pl.struct("sha256", "phash", "thumb"))
     row = pl.coalesce(pl.col("source").struct.field("row"), "id")
     table = numbered.select("place", benchmark=pl.lit(name), row=row)
     texts = question_texts(rows).select("key", "text")
-    joined = table.hstack(texts).join(pictures, on="place", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("pictures").fill_null([])).select(*BENCHMARK).cast(BENCHMARK)
+    joined = table.hstack(texts).join(images, on="place", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("images").fill_null([])).select(*BENCHMARK).cast(BENCHMARK)

@@ -33,8 +33,8 @@ class DecontaminateConfig(Section):
     short_share: float = Field(default=0.5, gt=0, le=1, description="share of the question's short n-grams, at least")
     common: int = Field(default=25, ge=1, description="n-grams of more questions than this are boilerplate and ignored")
     text_threshold: float = Field(default=0.92, gt=0, le=1, description="cosine of the questions, at least")
-    image_threshold: float = Field(default=0.97, gt=0, le=1, description="cosine of the pictures, with text_threshold")
-    image: ImageHashConfig = Field(default_factory=ImageHashConfig, description="same picture: a hit whatever is asked")
+    image_threshold: float = Field(default=0.97, gt=0, le=1, description="cosine of the images, with text_threshold")
+    image: ImageHashConfig = Field(default_factory=ImageHashConfig, description="same image: a hit whatever is asked")
     index: IndexConfig = Field(default_factory=IndexConfig, description="how vectors are searched")
 
     @model_validator(mode="after")
@@ -47,7 +47,7 @@ class DecontaminateConfig(Section):
 def drop_hits(rows: pl.DataFrame, hits: pl.DataFrame, config: DecontaminateConfig) -> Split:
     """Drop the rows that `hits` (of `contaminated`) name, as `decontaminate:<benchmark>`.
 
-    Evidence: `benchmark`, `row`, `by`, `score` of the strongest hit: picture, text, long n-gram, short n-grams, embedding.
+    Evidence: `benchmark`, `row`, `by`, `score` of the strongest hit: image, text, long n-gram, short n-grams, embedding.
     """
     order = pl.col("by").replace_strict({"image": 0, "text": 1, f"ngram{config.ngram}": 2, "embedding": 4}, default=3)
     best = hits.sort(order, -pl.col("score"), "benchmark", "row").unique("id", keep="first", maintain_order=True)
@@ -69,9 +69,9 @@ def contaminated(
     """Every hit, as `HITS`: what the data card lists.
 
     `benchmarks` are tables of `filters.decontaminate.benchmarks.benchmark_table`, concatenated. `hashes` (of
-    `filters.dedup.image_hash.image_hashes`) are needed to compare pictures; vectors, keyed as for `drop_near` and holding
-    those of the evaluation sets as well, to compare meanings. A row with pictures is a hit by embedding only if a picture
-    is near as well; an evaluation question without pictures is compared by its text alone.
+    `filters.dedup.image_hash.image_hashes`) are needed to compare images; vectors, keyed as for `drop_near` and holding
+    those of the evaluation sets as well, to compare meanings. A row with images is a hit by embedding only if an image
+    is near as well; an evaluation question without images is compared by its text alone.
     """
     texts = question_texts(rows)
     found = [_by_text(texts, benchmarks), _by_ngrams(texts, benchmarks, config)]
@@ -83,8 +83,8 @@ def contaminated(
 
 
 def _by_text(texts: pl.DataFrame, benchmarks: pl.DataFrame) -> pl.DataFrame:
-    """The whole text of a question without pictures, which may be shorter than any n-gram."""
-    asked = benchmarks.with_row_index("entry").filter(pl.col("pictures").list.len() == 0, pl.col("text") != "")
+    """The whole text of a question without images, which may be shorter than any n-gram."""
+    asked = benchmarks.with_row_index("entry").filter(pl.col("images").list.len() == 0, pl.col("text") != "")
     pairs = texts.with_row_index("row").join(asked.select("entry", "key"), on="key")
     return _hits(texts["id"], benchmarks, pairs["row"], pairs["entry"], "text", np.ones(len(pairs)))
 
@@ -100,7 +100,7 @@ def _by_ngrams(texts: pl.DataFrame, benchmarks: pl.DataFrame, config: Decontamin
 def _by_image(
     rows: pl.DataFrame, benchmarks: pl.DataFrame, hashes: pl.DataFrame, config: DecontaminateConfig
 ) -> pl.DataFrame:
-    theirs, ours = _entry_pictures(benchmarks).filter(~pl.col("phash").is_in(PLAIN).fill_null(False)), _pictures(rows)
+    theirs, ours = _entry_images(benchmarks).filter(~pl.col("phash").is_in(PLAIN).fill_null(False)), _images(rows)
     known = hashes.join(ours.select("sha256"), on="sha256", how="semi").unique("sha256")
     unique = theirs.select("sha256", "phash", "thumb").unique("sha256")
     near = same_image_pairs(known, unique, config.image)
@@ -121,11 +121,11 @@ def _by_embedding(
     told: Told,
 ) -> pl.DataFrame:
     theirs, ours = text.find(benchmarks["key"]), text.find(texts["key"])
-    pictured = benchmarks["pictures"].list.len().to_numpy() > 0
-    plain = np.flatnonzero((theirs >= 0) & ~pictured & (benchmarks["text"] != "").to_numpy())
+    with_images = benchmarks["images"].list.len().to_numpy() > 0
+    plain = np.flatnonzero((theirs >= 0) & ~with_images & (benchmarks["text"] != "").to_numpy())
     alone = _near(text, ours, theirs[plain], config.text_threshold, config.index, told)
     pairs = ((row, plain[entry]) for row, entry in alone)
-    shown = _near_pictures(rows, benchmarks, image, config, told) if image is not None else ()
+    shown = _near_images(rows, benchmarks, image, config, told) if image is not None else ()
     found = [pl.DataFrame(schema=HITS)]
     for row, entry in chain(pairs, shown):
         known = np.flatnonzero((ours[row] >= 0) & (theirs[entry] >= 0))
@@ -136,11 +136,11 @@ def _by_embedding(
     return pl.concat(found)
 
 
-def _near_pictures(
+def _near_images(
     rows: pl.DataFrame, benchmarks: pl.DataFrame, image: Vectors, config: DecontaminateConfig, told: Told
 ) -> Iterator[tuple[Ints, Ints]]:
-    """`(row, entry)` with a picture each whose vectors are near, block by block."""
-    mine, theirs = _pictures(rows), _entry_pictures(benchmarks)
+    """`(row, entry)` with an image each whose vectors are near, block by block."""
+    mine, theirs = _images(rows), _entry_images(benchmarks)
     place, other = image.find(mine["sha256"]), image.find(theirs["sha256"])
     row, entry = (column.to_numpy().astype(np.int64) for column in (mine["place"], theirs["entry"]))
     for left, right in _near(image, place, other, config.image_threshold, config.index, told):
@@ -153,7 +153,7 @@ def _near(
 ) -> Iterator[tuple[Ints, Ints]]:
     """Numbers `(i, j)` with `ours[i]` near `theirs[j]`, both rows of one matrix (-1 is skipped); each row searched once.
 
-    Comes block by block: pictures of one kind are near each other by the million, and few of them have near questions.
+    Comes block by block: images of one kind are near each other by the million, and few of them have near questions.
     """
     wanted, mine = np.unique(theirs[theirs >= 0]), np.unique(ours[ours >= 0])
     if not len(wanted) or not len(mine):
@@ -174,17 +174,17 @@ def _near(
             yield pairs["i"].to_numpy().astype(np.int64), pairs["j"].to_numpy().astype(np.int64)
 
 
-def _pictures(rows: pl.DataFrame) -> pl.DataFrame:
-    """`place` (number of the row), `sha256` of each of its pictures."""
+def _images(rows: pl.DataFrame) -> pl.DataFrame:
+    """`place` (number of the row), `sha256` of each of its images."""
     media = rows.with_row_index("place").select("place", m=pl.col("media").fill_null([]))
     flat = media.explode("m", empty_as_null=False).unnest("m")
     return flat.filter(pl.col("kind").fill_null("image") == "image").select("place", "sha256")
 
 
-def _entry_pictures(benchmarks: pl.DataFrame) -> pl.DataFrame:
-    """`entry` (number of the question), `sha256, phash, thumb` of each of its pictures."""
-    pictures = benchmarks.with_row_index("entry").select("entry", "pictures")
-    return pictures.explode("pictures", empty_as_null=False).unnest("pictures")
+def _entry_images(benchmarks: pl.DataFrame) -> pl.DataFrame:
+    """`entry` (number of the question), `sha256, phash, thumb` of each of its images."""
+    images = benchmarks.with_row_index("entry").select("entry", "images")
+    return images.explode("images", empty_as_null=False).unnest("images")
 
 
 def _hits(

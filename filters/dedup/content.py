@@ -54,10 +54,10 @@ def _place(letter: pl.Expr) -> pl.Expr:
 
 
 def content(rows: pl.DataFrame) -> pl.DataFrame:
-    """`id, question, options, answer, marks, words, kinds, media, pictures, others`: one row for each row, in its order.
+    """`id, question, options, answer, marks, words, kinds, media, images, others`: one row for each row, in its order.
 
     Options are normalised, unlabelled, sorted and joined; `kinds` and `media` are the kinds and hashes of
-    all media joined by commas, `pictures` the list of hashes of images, `others` the hashes of all other media joined.
+    all media joined by commas, `images` the list of hashes of images, `others` the hashes of all other media joined.
     """
     media = pl.col("media").fill_null([])
     sha = pl.element().struct.field("sha256").fill_null("")
@@ -76,7 +76,7 @@ def content(rows: pl.DataFrame) -> pl.DataFrame:
             words=content_words(normalized(pl.col("question"))),
             kinds=media.list.eval(kind).list.join(","),
             media=media.list.eval(sha).list.join(","),
-            pictures=media.list.eval(sha.filter(kind == "image")),
+            images=media.list.eval(sha.filter(kind == "image")),
             others=media.list.eval(sha.filter(kind != "image")).list.join(","),
         )
     )

@@ -1,8 +1,8 @@
-"""Near duplicates by embedding: the same question about the same picture, in other words or other bytes.
+"""Near duplicates by embedding: the same question about the same image, in other words or other bytes.
 
-A pair is a duplicate only if question *and* every picture are near, each by its own L2-normalised vector and its own
+A pair is a duplicate only if question *and* every image are near, each by its own L2-normalised vector and its own
 threshold (OpenMMReasoner, `deduplicate.py`, adds an unnormalised text half to a normalised image half and asks one
-threshold of both, so the two weigh unevenly). The same picture under another question is a *group*, not a duplicate.
+threshold of both, so the two weigh unevenly). The same image under another question is a *group*, not a duplicate.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ SMALL = 2_048
 
 
 class NearConfig(NearRule):
-    """What counts as the same question about the same picture, which duplicate stays, and how it is looked for."""
+    """What counts as the same question about the same image, which duplicate stays, and how it is looked for."""
 
     quality: QualityConfig = Field(default_factory=QualityConfig, description="which duplicate stays")
     index: IndexConfig = Field(default_factory=IndexConfig, description="how the vectors are searched")
@@ -43,7 +43,7 @@ def drop_near(
 
     `vectors_text` is keyed by `question_texts(rows)["key"]`, `vectors_image` by media sha256; `former` holds rows that
     an earlier build kept, which win over new ones and are never dropped (their vectors are needed too). Rows without
-    pictures have no picture condition; several pictures are compared one by one, in order; media other than pictures
+    images have no condition on images; several images are compared one by one, in order; media other than images
     must be the same bytes. `told` hears of each search through an index. Evidence: `kept`, `similarity` (the lower of
     the two), `text`, `image`.
 

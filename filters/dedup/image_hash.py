@@ -1,4 +1,4 @@
-"""Near-identical pictures by perceptual hash: another encoding, another size, the same picture.
+"""Near-identical images by perceptual hash: another encoding, another size, the same image.
 
 A 64-bit pHash (the sign pattern of the low DCT coefficients; Zauner, "Implementation and benchmarking of perceptual image
 hash functions", 2010, through `imagehash`) finds candidates, and an 8 x 8 thumbnail in YCbCr decides: pHash sees neither
@@ -24,7 +24,7 @@ from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import contestants, dropped_pairs
 from schemas.engine import MediaReader
 from schemas.ids import hash_text
-from schemas.picture import rgb
+from schemas.image import rgb
 from schemas.section import Section
 from schemas.split import Split
 
@@ -32,17 +32,17 @@ SIDE = 8
 _LEVELS = SIDE * SIDE * 3
 _ENOUGH = 128  # pixels of the shorter side; more cost time and change neither hash nor thumbnail
 HASH_VERSION = 2
-"""Raised when the same picture gets another hash or thumbnail."""
+"""Raised when the same image gets another hash or thumbnail."""
 
 PLAIN = (0, 1 << 63)
-"""The pHashes of pictures of a single colour, black and any other: placeholders, that say nothing of the row."""
+"""The pHashes of images of a single colour, black and any other: placeholders, that say nothing of the row."""
 
 HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "thumb": pl.Binary})
-"""A hashed picture; `phash` and `thumb` are null where it cannot be decoded."""
+"""A hashed image; `phash` and `thumb` are null where it cannot be decoded."""
 
 
 class ImageHashConfig(Section):
-    """When two pictures are the same, and which duplicate stays."""
+    """When two images are the same, and which duplicate stays."""
 
     max_distance: int = Field(default=6, ge=0, le=LIMIT, description="bits of 64 in which the pHashes differ, at most")
     max_level: int = Field(default=20, ge=0, le=255, description="largest difference of a thumbnail value (0-255)")
@@ -51,20 +51,20 @@ class ImageHashConfig(Section):
 
 
 def image_hash(data: bytes) -> tuple[int, bytes] | None:
-    """The 64-bit pHash and the 192-byte thumbnail (8 x 8, YCbCr) of an encoded picture; None if it cannot be decoded."""
+    """The 64-bit pHash and the 192-byte thumbnail (8 x 8, YCbCr) of an encoded image; None if it cannot be decoded."""
     import imagehash
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as file:
             file.draft("RGB", (_ENOUGH, _ENOUGH))
-            picture = rgb(file)
-        if (factor := min(picture.size) // _ENOUGH) > 1:
-            picture = picture.reduce(factor)
+            image = rgb(file)
+        if (factor := min(image.size) // _ENOUGH) > 1:
+            image = image.reduce(factor)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
-    bits = np.packbits(imagehash.phash(picture).hash.ravel())
-    thumb = picture.convert("YCbCr").resize((SIDE, SIDE), Image.Resampling.BOX)
+    bits = np.packbits(imagehash.phash(image).hash.ravel())
+    thumb = image.convert("YCbCr").resize((SIDE, SIDE), Image.Resampling.BOX)
     return int.from_bytes(bits.tobytes(), "big"), thumb.tobytes()
 
 
@@ -80,24 +80,24 @@ def image_hashes(hashes: Iterable[str], media: MediaReader, threads: int = 1) ->
 def drop_image_hash(
     rows: pl.DataFrame, hashes: pl.DataFrame, config: ImageHashConfig, former: pl.DataFrame | None = None
 ) -> Split:
-    """Keep the best of the rows that ask the same about the same pictures; drop the others as `dedup:image_hash`.
+    """Keep the best of the rows that ask the same about the same images; drop the others as `dedup:image_hash`.
 
-    Question, options and answer are equal up to spelling, and each picture matches, in order: same bytes, or pHash and
-    thumbnail (`hashes`, of `image_hashes`) within the limits. A picture without a hash equals itself only. Evidence:
+    Question, options and answer are equal up to spelling, and each image matches, in order: same bytes, or pHash and
+    thumbnail (`hashes`, of `image_hashes`) within the limits. An image without a hash equals itself only. Evidence:
     `kept`, `distance` (the largest, in bits), `similarity` (1 - distance / 64).
     """
     same = ["kinds", "others", "question", "options", *(["answer"] if config.match_answer else [])]
     table = contestants(rows, former, same, config.quality)
-    table = table.filter((pl.col("pictures").list.len() > 0) & (pl.len().over("class") > 1)).with_row_index("row")
-    pictures, fixed = _pictures(table["pictures"].explode(), hashes), table[FIXED].to_numpy()
-    first = np.cumsum(table["pictures"].list.len().to_numpy()) - table["pictures"].list.len().to_numpy()
+    table = table.filter((pl.col("images").list.len() > 0) & (pl.len().over("class") > 1)).with_row_index("row")
+    images, fixed = _images(table["images"].explode(), hashes), table[FIXED].to_numpy()
+    first = np.cumsum(table["images"].list.len().to_numpy()) - table["images"].list.len().to_numpy()
     found = [no_pairs()]
     for rows_of_class in np.split(np.arange(len(table)), _starts(table["class"])):
         if not len(rows_of_class):
             continue
         start, size = int(rows_of_class[0]), len(rows_of_class)
-        each = len(table["pictures"][start])
-        part = pictures.between(int(first[start]), size, each)
+        each = len(table["images"][start])
+        part = images.between(int(first[start]), size, each)
         pairs = _keep_best(part, fixed[start : start + size], config)
         found.append(pairs._replace(left=pairs.left + start, right=pairs.right + start))
     pairs = joined(found)
@@ -107,45 +107,45 @@ def drop_image_hash(
 
 
 def same_image_pairs(hashes: pl.DataFrame, others: pl.DataFrame | None, config: ImageHashConfig) -> pl.DataFrame:
-    """`sha256, other, distance`: pictures that are the same up to encoding; inside `hashes`, or between two tables.
+    """`sha256, other, distance`: images that are the same up to encoding; inside `hashes`, or between two tables.
 
-    Inside one table each pair comes once, and of millions only as many as connect the same pictures. A picture of a single
-    colour is like no other. For grouping rows by near-identical pictures, and for benchmarks.
+    Inside one table each pair comes once, and of millions only as many as connect the same images. An image of a single
+    colour is like no other. For grouping rows by near-identical images, and for benchmarks.
     """
     left, right = (
         table.filter(pl.col("phash").is_not_null() & ~pl.col("phash").is_in(PLAIN))
         for table in (hashes, hashes if others is None else others)
     )
-    tables = [_Pictures.of(table["phash"], table["thumb"], 1) for table in (left, right)]
-    pairs = _same_pictures(tables[0], None if others is None else tables[1], config, thin=others is None)
+    tables = [_Images.of(table["phash"], table["thumb"], 1) for table in (left, right)]
+    pairs = _same_images(tables[0], None if others is None else tables[1], config, thin=others is None)
     found = {"sha256": left["sha256"].gather(pairs.left), "other": right["sha256"].gather(pairs.right)}
     return pl.DataFrame(found).with_columns(distance=pl.Series(pairs.image).cast(pl.Int64))
 
 
 @dataclass(frozen=True)
-class _Pictures:
-    """The hashes of the pictures of some rows: `(rows, pictures)`, and thumbnails `(rows, pictures, 192)`."""
+class _Images:
+    """The hashes of the images of some rows: `(rows, images)`, and thumbnails `(rows, images, 192)`."""
 
     phash: npt.NDArray[np.uint64]
     thumb: npt.NDArray[np.uint8]
 
     @classmethod
-    def of(cls, phash: pl.Series, thumb: pl.Series, each: int) -> "_Pictures":
+    def of(cls, phash: pl.Series, thumb: pl.Series, each: int) -> "_Images":
         levels = np.frombuffer(b"".join(thumb.to_list()), dtype=np.uint8)
         return cls(phash.to_numpy().reshape(-1, each), levels.reshape(-1, each, _LEVELS))
 
-    def at(self, places: npt.NDArray[np.int64]) -> "_Pictures":
+    def at(self, places: npt.NDArray[np.int64]) -> "_Images":
         """The rows at the given places."""
-        return _Pictures(self.phash[places], self.thumb[places])
+        return _Images(self.phash[places], self.thumb[places])
 
-    def between(self, start: int, rows: int, each: int) -> "_Pictures":
-        """Rows of `each` pictures, out of a flat list of pictures."""
+    def between(self, start: int, rows: int, each: int) -> "_Images":
+        """Rows of `each` images, out of a flat list of images."""
         part = slice(start, start + rows * each)
-        return _Pictures(self.phash[part].reshape(rows, each), self.thumb[part].reshape(rows, each, _LEVELS))
+        return _Images(self.phash[part].reshape(rows, each), self.thumb[part].reshape(rows, each, _LEVELS))
 
 
-def _pictures(shas: pl.Series, hashes: pl.DataFrame) -> _Pictures:
-    """The pictures of a flat list of sha256. One without a hash gets its own, far from all others."""
+def _images(shas: pl.Series, hashes: pl.DataFrame) -> _Images:
+    """The images of a flat list of sha256. One without a hash gets its own, far from all others."""
     wanted = shas.alias("sha256").to_frame()
     found = wanted.join(hashes.unique("sha256"), on="sha256", how="left", maintain_order="left")
     missing = found.filter(pl.col("phash").is_null())["sha256"].unique()
@@ -153,14 +153,14 @@ def _pictures(shas: pl.Series, hashes: pl.DataFrame) -> _Pictures:
     stand_in = pl.col("sha256").replace_strict(own, default=None, return_dtype=pl.UInt64)
     thumb = pl.col("thumb").fill_null(bytes(_LEVELS))
     found = found.with_columns(phash=pl.coalesce("phash", stand_in), thumb=thumb)
-    return _Pictures.of(found["phash"], found["thumb"], 1)
+    return _Images.of(found["phash"], found["thumb"], 1)
 
 
 def _starts(classes: pl.Series) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.diff(classes.to_numpy())) + 1
 
 
-def _keep_best(part: _Pictures, fixed: npt.NDArray[np.bool_], config: ImageHashConfig) -> Pairs:
+def _keep_best(part: _Images, fixed: npt.NDArray[np.bool_], config: ImageHashConfig) -> Pairs:
     """Greedy keep-best over the rows of one class, best first.
 
     Rows with the very same hashes have the same partners, so only the best of them is compared: ten thousand copies of a
@@ -171,7 +171,7 @@ def _keep_best(part: _Pictures, fixed: npt.NDArray[np.bool_], config: ImageHashC
     _, first, which = np.unique(seen, axis=0, return_index=True, return_inverse=True)
     best = first[which.ravel()]
     chosen = np.flatnonzero(fixed | (best == np.arange(size)))
-    pairs = walk(_same_pictures(part.at(chosen), None, config), fixed[chosen])
+    pairs = walk(_same_images(part.at(chosen), None, config), fixed[chosen])
     pairs = pairs._replace(left=chosen[pairs.left], right=chosen[pairs.right])
     copies = np.setdiff1d(np.arange(size), chosen)
     partner, distance = np.arange(size), np.zeros(size)
@@ -180,8 +180,8 @@ def _keep_best(part: _Pictures, fixed: npt.NDArray[np.bool_], config: ImageHashC
     return joined([pairs, Pairs(copies, right, np.ones(len(copies)), image)])
 
 
-def _same_pictures(left: _Pictures, right: _Pictures | None, config: ImageHashConfig, *, thin: bool = False) -> Pairs:
-    """Pairs of rows all of whose pictures match in order; `image` holds the largest distance; `thin` of millions."""
+def _same_images(left: _Images, right: _Images | None, config: ImageHashConfig, *, thin: bool = False) -> Pairs:
+    """Pairs of rows all of whose images match in order; `image` holds the largest distance; `thin` of millions."""
     found = [no_pairs()]
     held = 0
     other = left if right is None else right

@@ -31,14 +31,14 @@ def contestants(
 ) -> pl.DataFrame:
     """Everything that a level compares, class by class and from best to worst inside a class.
 
-    Columns `id, __fixed, rank, class, question, options, words, pictures` (hashes, in order). `same` decides the class:
+    Columns `id, __fixed, rank, class, question, options, words, images` (hashes, in order). `same` decides the class:
     columns of `filters.dedup.content.content`. Former rows are included, come first and are marked `__fixed`.
     """
     pool = with_former(rows, former)
     said = content(pool)
     table = said.with_columns(pool[FIXED], rank=quality_rank(pool, quality))
     table = table.with_columns(pl.struct(*same).rank("dense").alias("class"))
-    columns = ["id", FIXED, "rank", "class", "question", "options", "words", "pictures"]
+    columns = ["id", FIXED, "rank", "class", "question", "options", "words", "images"]
     return table.select(columns).sort("class", ~pl.col(FIXED), "rank")
 
 

@@ -21,23 +21,21 @@ MARGIN = 2e-3
 
 
 class NearRule(Rule):
-    """What counts as the same question about the same picture."""
+    """What counts as the same question about the same image."""
 
-    text_threshold: float = Field(
-        default=0.9, gt=0, le=1, description="cosine of two questions about pictures, at least"
-    )
+    text_threshold: float = Field(default=0.9, gt=0, le=1, description="cosine of two questions about images, at least")
     same_words_threshold: float = Field(
         default=0.6, gt=0, le=1, description="the same where both are about the same words"
     )
-    text_only_threshold: float = Field(default=0.92, gt=0, le=1, description="the same where rows have no pictures")
-    image_threshold: float = Field(default=0.985, gt=0, le=1, description="cosine of each pair of pictures, at least")
+    text_only_threshold: float = Field(default=0.92, gt=0, le=1, description="the same where rows have no images")
+    image_threshold: float = Field(default=0.985, gt=0, le=1, description="cosine of each pair of images, at least")
 
 
 @dataclass(frozen=True)
 class Space:
     """Rows that may be duplicates of each other, from best to worst.
 
-    By row: places of its vectors in `text` and `image` (`images` is `(rows, pictures a row)`), and in `words` a number for
+    By row: places of its vectors in `text` and `image` (`images` is `(rows, images a row)`), and in `words` a number for
     what the question is about, 0 where it names nothing.
     """
 
@@ -78,7 +76,7 @@ class Space:
         return image / (text + image) if text + image > 0 else 0.5
 
     def take(self, places: Ints) -> Floats:
-        """Search vectors: question and first picture side by side. Duplicates have an inner product above `radius`."""
+        """Search vectors: question and first image side by side. Duplicates have an inner product above `radius`."""
         text = self.text.take(self.texts[places])
         if self.image is None:
             return text
@@ -120,12 +118,12 @@ def spaces(
     keys = text_keys(table)
     places = pl.Series("text_place", text.find(keys))
     _demand(places, keys, "text")
-    if image is None and table["pictures"].list.len().sum():
+    if image is None and table["images"].list.len().sum():
         raise StageError(
-            "Some rows have pictures, so twins by meaning need an encoder of pictures beside that of questions: set "
+            "Some rows have images, so twins by meaning need an encoder of images beside that of questions: set "
             "dedup.image, such as {model: openai/clip-vit-base-patch32}, or leave dedup.text out."
         )
-    needed = table.select("class", FIXED, "words", "pictures").with_columns(places)
+    needed = table.select("class", FIXED, "words", "images").with_columns(places)
     return table["id"], _classes(needed, text, image, rule)
 
 
@@ -142,8 +140,8 @@ def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: Ne
     texts, fixed = table["text_place"].to_numpy(), table[FIXED].to_numpy()
     words = table.select(pl.when(pl.col("words") != "").then(pl.col("words").rank("dense")).otherwise(0)).to_series()
     about = words.to_numpy().astype(np.int64)
-    sizes = table["pictures"].list.len().to_numpy()
-    flat = table["pictures"].explode(empty_as_null=False, keep_nulls=False)
+    sizes = table["images"].list.len().to_numpy()
+    flat = table["images"].explode(empty_as_null=False, keep_nulls=False)
     places = image.find(flat) if image is not None else np.empty(0, dtype=np.int64)
     if image is not None:
         _demand(pl.Series(places), flat, "image")

@@ -17,7 +17,7 @@ _FRAME = (
     "sort object objects thing things item items exactly altogether following given according based know"
 )
 FRAME = frozenset(_FRAME.split())
-"""English words that ask, point at the picture or hold a sentence together. Words of other languages all count."""
+"""English words that ask, point at the image or hold a sentence together. Words of other languages all count."""
 
 SPELLINGS = {"colour": "color", "grey": "gray", "centre": "center", "metre": "meter", "litre": "liter"}
 

@@ -1,4 +1,4 @@
-"""One vector a row from its question and its pictures, so that two rows are near only if both are."""
+"""One vector a row from its question and its images, so that two rows are near only if both are."""
 
 import numpy as np
 import polars as pl
@@ -8,17 +8,17 @@ from schemas.errors import StageError
 
 
 def joint(rows: pl.DataFrame, text: Vectors | None, image: Vectors | None, text_share: float = 0.5) -> Vectors:
-    """Vectors by row id: question and pictures side by side, so that cosines add up as `text_share` to the rest.
+    """Vectors by row id: question and images side by side, so that cosines add up as `text_share` to the rest.
 
-    `rows` has `id`, with `text` a `text_key`, and with `image` the list `image_keys`. Of several pictures the mean counts.
-    The picture half of a row without pictures is zero, so its vector is shorter; scaled to length one, as
-    `Vectors.take` gives it, its cosine with a row that has a picture is the questions' times the root of their share.
+    `rows` has `id`, with `text` a `text_key`, and with `image` the list `image_keys`. Of several images the mean counts.
+    The image half of a row without images is zero, so its vector is shorter; scaled to length one, as
+    `Vectors.take` gives it, its cosine with a row that has an image is the questions' times the root of their share.
     `matrix` is `(rows, text.dim + image.dim)` float32. GThinker (arXiv 2506.01078) clusters joint vectors of image and
     question; how it weighs them is not published, hence the parameter. Raises StageError for a missing vector, and where
     there is neither.
     """
     if text is None and image is None:
-        raise StageError("selection compares pictures alone and no candidate has one; name text in select.vectors.by")
+        raise StageError("selection compares images alone and no candidate has one; name text in select.vectors.by")
     width = text.dim if text is not None else 0
     matrix = np.zeros((rows.height, width + (image.dim if image is not None else 0)), dtype=np.float32)
     numbered = rows.with_row_index("row")

@@ -1,4 +1,4 @@
-"""Requests as the models' libraries want them: text by the model's own chat template, and decoded pictures."""
+"""Requests as the models' libraries want them: text by the model's own chat template, and decoded images."""
 
 import threading
 from collections import OrderedDict
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DECODED_IMAGES = 64
-"""Pictures kept decoded; the driver sends the requests of one picture close to each other."""
+"""Images kept decoded; the driver sends the requests of one image close to each other."""
 
 
 class ImageCache:
-    """Stored pictures as RGB, each decoded once while it is in use. Safe to call from several threads."""
+    """Stored images as RGB, each decoded once while it is in use. Safe to call from several threads."""
 
     def __init__(self, media: MediaReader, size: int = DECODED_IMAGES) -> None:
         self._media = media
@@ -27,7 +27,7 @@ class ImageCache:
         self._lock = threading.Lock()
 
     def load(self, sha256: str) -> "Image":
-        """The picture with this hash.
+        """The image with this hash.
 
         Raises:
             PermanentEngineError: it is not stored, or cannot be decoded.
@@ -54,13 +54,13 @@ _TOKENS = ("image_token", "boi_token", "video_token", "audio_token")
 
 
 def media_tokens(processor: Any) -> tuple[str, ...]:
-    """The texts that a processor takes for a picture, a video or a sound wherever they stand."""
+    """The texts that a processor takes for an image, a video or a sound wherever they stand."""
     named = (getattr(processor, name, None) for name in _TOKENS)
     return tuple(token for token in named if isinstance(token, str) and token)
 
 
 def disarmed(text: str, tokens: Iterable[str]) -> str:
-    """The text with each of `tokens` in other brackets: `<image>` is `[image]`, `[IMG]` is `(IMG)`. It was no picture."""
+    """The text with each of `tokens` in other brackets: `<image>` is `[image]`, `[IMG]` is `(IMG)`. It was not an image."""
     for token in tokens:
         name = token.strip("<|>[]")
         text = text.replace(token, f"[{name}]" if token.startswith("<") else f"({name})")
@@ -68,9 +68,9 @@ def disarmed(text: str, tokens: Iterable[str]) -> str:
 
 
 class ChatPrompts:
-    """Turns requests into prompt text with a model's processor (pictures) or tokenizer (text only).
+    """Turns requests into prompt text with a model's processor (images) or tokenizer (text only).
 
-    Only a picture is a picture: a text that holds the token of one is sent with it in other brackets.
+    Only an image is an image: a text that holds the token of one is sent with it in other brackets.
     """
 
     def __init__(self, model: ResolvedModel, args: dict[str, Any]) -> None:
@@ -104,10 +104,10 @@ class ChatPrompts:
         """The whole prompt, ending in the forced start of the reply.
 
         Raises:
-            PermanentEngineError: pictures for a model that sees none, or messages that the template refuses.
+            PermanentEngineError: images for a model that sees none, or messages that the template refuses.
         """
         if request.images and not self.sees_images:
-            raise PermanentEngineError("the request holds a picture, and the model reads text only")
+            raise PermanentEngineError("the request holds an image, and the model reads text only")
         messages = [self._message(m) for m in request.messages]
         try:
             text = self.processor.apply_chat_template(

@@ -130,8 +130,8 @@ class Steps(Dataset[Batch]):  # type: ignore[misc]
 
     def _pack(self, turns: Sequence[Turn], room: int, *, shown: bool) -> tuple[list[int], ...]:
         """Lay turns behind the image until the row is full; returns ids, positions, segments, labels and weights."""
-        picture = AROUND + GLOBAL + IMAGE * IMAGE_TOKENS + AROUND if shown else ""
-        ids = list(self.encode(USER + picture))
+        image = AROUND + GLOBAL + IMAGE * IMAGE_TOKENS + AROUND if shown else ""
+        ids = list(self.encode(USER + image))
         start = len(ids)
         positions, segments, labels, weights = list(range(start)), [0] * start, [-100] * start, [0.0] * start
         for number, turn in enumerate(turns, start=1):

@@ -179,7 +179,7 @@ def _turns(number: int, seed: int) -> Iterator[int]:
 
 
 def _choose(logits: torch.Tensor, temperature: float, mark: int) -> torch.Tensor:
-    """The next token of each row, never the mark that stands for a picture: a reply holds none."""
+    """The next token of each row, never the mark that stands for an image: a reply holds none."""
     logits = logits.index_fill(-1, torch.tensor([mark]), float("-inf"))
     if temperature == 0:
         return logits.argmax(-1)
@@ -195,8 +195,8 @@ def _decoded(tokenizer: Any, replies: Sequence[tuple[int, ...]]) -> list[str]:
 
 
 def _prompt_ids(tokenizer: Any, text: str) -> list[int]:
-    picture = AROUND + GLOBAL + IMAGE * IMAGE_TOKENS + AROUND
-    return list(tokenizer(USER + picture + text + END + ASSISTANT, add_special_tokens=False)["input_ids"])
+    image = AROUND + GLOBAL + IMAGE * IMAGE_TOKENS + AROUND
+    return list(tokenizer(USER + image + text + END + ASSISTANT, add_special_tokens=False)["input_ids"])
 
 
 def _left_padded(rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

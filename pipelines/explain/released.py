@@ -10,7 +10,7 @@ from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.rows import Found, parents
 from pipelines.store.workspace import Workspace
 
-_BESIDE = frozenset({"rollouts", "images", "pictures"})
+_BESIDE = frozenset({"rollouts", "images", "card_images"})
 """Folders of a release that are no configs."""
 
 

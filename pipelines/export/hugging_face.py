@@ -38,7 +38,7 @@ def packed(row: Row) -> str:
 
 
 def plain(row: Row, draft: Draft) -> dict[str, Any]:
-    """The question as it is shown to a model, its pictures, and its gold: published, as TRL wants it, and packed."""
+    """The question as it is shown to a model, its images, and its gold: published, as TRL wants it, and packed."""
     kept = {name: row.columns.get(name) for name in _FIELDS}
     return kept | {
         "system": row.system,

@@ -1,4 +1,4 @@
-"""Pictures as files, for trainers that read paths: each once, under the name that is the hash of its bytes."""
+"""Images as files, for trainers that read paths: each once, under the name that is the hash of its bytes."""
 
 import hashlib
 import re
@@ -9,8 +9,8 @@ from pipelines.export.rows import Image
 _HASHED = re.compile(r"[0-9a-f]{64}\.\w+")
 
 
-class PictureFolder:
-    """`images/ab/<sha256>.png` below an export that is being written: 256 folders, so a million pictures stay 4,000 each.
+class ImageFolder:
+    """`images/ab/<sha256>.png` below an export that is being written: 256 folders, so a million images stay 4,000 each.
 
     `home` is where the export will lie once it is whole. Files are made by the first row that shows them.
     """
@@ -24,7 +24,7 @@ class PictureFolder:
         return self._home
 
     def place(self, image: Image) -> str:
-        """Write the picture, unless an earlier row did, and return its path relative to the export."""
+        """Write the image, unless an earlier row did, and return its path relative to the export."""
         name = image.name if _HASHED.fullmatch(image.name) else _name(image)
         relative = Path("images") / name[:2] / name
         path = self._root / relative

@@ -1,5 +1,5 @@
-"""Marks in texts. Trainers put a picture where a text says `<image>`, so each row must say it exactly as often as it has
-pictures, and nowhere by accident.
+"""Marks in texts. Trainers put an image where a text says `<image>`, so each row must say it exactly as often as it has
+images, and nowhere by accident.
 
 LLaMA-Factory counts `<image>`, `<video>` and `<audio>` over all turns, replies included (LlamaFactory issue 8440); verl
 splits prompts at the same three; Qwen's processors read `<|image_pad|>` and its kin. A text that merely mentions one gets
@@ -24,7 +24,7 @@ def escape(text: str, marks: Iterable[str] = COMMON) -> str:
 
 
 def marked_question(row: Row, marks: Iterable[str] = COMMON) -> str:
-    """The question with one `<image>` a picture, where it stands; nothing else in it reads as a mark."""
+    """The question with one `<image>` an image, where it stands; nothing else in it reads as a mark."""
     marks = tuple(marks)
     return "".join(escape(piece, marks) if isinstance(piece, str) else IMAGE for piece in row.pieces)
 

@@ -1,4 +1,4 @@
-"""LLaMA-Factory: ShareGPT conversations with `<image>` marks and picture files, and the `dataset_info.json` that names them.
+"""LLaMA-Factory: ShareGPT conversations with `<image>` marks and image files, and the `dataset_info.json` that names them.
 
 Checked against llamafactory 0.9.5. `data/mm_plugin.py` `_validate_messages` counts marks over all turns, so a reply that
 mentions one would stop the training (LlamaFactory issue 8440); `data/converter.py` joins paths to `media_dir`, which is the

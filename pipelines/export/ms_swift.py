@@ -1,8 +1,8 @@
-"""ms-swift: messages with `<image>` marks and picture files, and our reward as a plugin.
+"""ms-swift: messages with `<image>` marks and image files, and our reward as a plugin.
 
 Checked against ms-swift 4.6.0. SFT rows end with the reply, GRPO rows do not; every column that is none of swift's own
 (`options` is one) goes to the reward by name. Its template gives meaning to more marks than others do, and takes
-`<img>path</img>` in a text for a picture (`swift/template/base.py`). `MathAccuracy` reads `solution`; it and all other
+`<img>path</img>` in a text for an image (`swift/template/base.py`). `MathAccuracy` reads `solution`; it and all other
 rewards here score 0 where nobody can tell, so rows that only a judge can grade are dropped. The rows are parquet, which
 swift reads as it reads JSONL: of a JSON file `datasets` infers the types from its first ten megabytes, and fails where
 `images` is `[]` there and holds paths later. Paths are absolute: export again where the folder is moved.

@@ -1,7 +1,7 @@
 """OpenRLHF-M and LMM-R1: JSONL whose `message` is a conversation as a JSON string, and our reward as file or server.
 
 From TideDra/lmm-r1 (f917f18) and OpenRLHF/OpenRLHF-M (2bf6337): `openrlhf/datasets/prompts_dataset.py` takes
-`data[input_key]` as it is, and `models/lmm_kits/base/data_processor.py` parses it and loads pictures with `qwen_vl_utils`
+`data[input_key]` as it is, and `models/lmm_kits/base/data_processor.py` parses it and loads images with `qwen_vl_utils`
 from `file://` addresses. `--label_key ground_truth` gives our reward all it needs; `answer` is the gold as `$…$` for their
 own verifier, which pays 1.0 for a gold that it cannot read. Both read `--remote_rm_url`: LMM-R1 a file with `reward_func`,
 which returns a tensor; OpenRLHF-M a server, which the same file is when it is run. Addresses are absolute: export again
@@ -59,7 +59,7 @@ if __name__ == "__main__":
 def rl(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation in a string, and its gold."""
     gradable(row)
-    check_marks(0, escape(row.question))  # pictures are parts here: no text may hold a mark
+    check_marks(0, escape(row.question))  # images are parts here: no text may hold a mark
     parts = [
         {"type": "text", "text": escape(piece)}
         if isinstance(piece, str)
@@ -91,7 +91,7 @@ python {home}/reward_func.py 5000 &                                # OpenRLHF-M:
 python -m openrlhf.cli.train_ppo_ray ... --remote_rm_url http://127.0.0.1:5000/get_reward
 ```
 
-Not `--apply_chat_template`: messages with pictures are processed inside. `pip install -r {home}/requirements.txt` installs
+Not `--apply_chat_template`: messages with images are processed inside. `pip install -r {home}/requirements.txt` installs
 what the reward needs.
 """
 

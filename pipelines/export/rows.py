@@ -15,7 +15,7 @@ from pipelines.release.versions import find_release
 from schemas.marks import cut
 
 BATCH = 64
-"""Rows that are in memory at a time, with their pictures."""
+"""Rows that are in memory at a time, with their images."""
 
 
 class UnfitError(Exception):
@@ -28,7 +28,7 @@ class UnfitError(Exception):
 
 
 class Image(NamedTuple):
-    """A picture: its file name, which is the hash of its bytes, and its bytes."""
+    """An image: its file name, which is the hash of its bytes, and its bytes."""
 
     name: str
     data: bytes
@@ -78,12 +78,12 @@ class Release:
 
     @cached_property
     def has_images(self) -> bool:
-        """Whether any row of any split shows a picture. Reads the pictures' names only."""
+        """Whether any row of any split shows an image. Reads the images' names only."""
         shards = [path for split in self.path.iterdir() if split.is_dir() for path in self.files(split.name)]
         return any(_shows(path) for path in shards)
 
     def interleaved(self, split: str) -> bool:
-        """Whether any row of a split shows a picture among its words. Reads one small column."""
+        """Whether any row of a split shows an image among its words. Reads one small column."""
         return any(_places(path) for path in self.files(split))
 
     def records(self, split: str) -> Iterator[dict[str, Any]]:
@@ -106,9 +106,9 @@ def open_release(name: str, workspace: Path) -> Release:
 
 
 def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
-    """A row stored in the release at `root`, which may keep pictures beside its parquet.
+    """A row stored in the release at `root`, which may keep images beside its parquet.
 
-    UnfitError where the conversation is not one question, or a picture is not there.
+    UnfitError where the conversation is not one question, or an image is not there.
     """
     turns = list(record["prompt"])
     system = turns.pop(0)["content"] if turns and turns[0]["role"] == "system" else None

@@ -31,10 +31,10 @@ class Draft(Protocol):
 
     @property
     def interleaved(self) -> bool:
-        """Whether any of its rows shows a picture among its words."""
+        """Whether any of its rows shows an image among its words."""
 
     def place(self, image: Image) -> str:
-        """Write the picture as a file, once, and return its path relative to the export."""
+        """Write the image as a file, once, and return its path relative to the export."""
 
     @property
     def home(self) -> Path:
@@ -49,8 +49,8 @@ class Sheet:
     """One data set of an export, made of one split of the release.
 
     With `fields` it is a folder of parquet files, without them `<name>.jsonl`. The columns `ABOUT_IMAGES` are left out where
-    the whole release has no picture, because trainers take them for the sign of a vision model. `in_parts` are the types of
-    columns that are stored otherwise where any row shows a picture among its words: a column has one type.
+    the whole release has no image, because trainers take them for the sign of a vision model. `in_parts` are the types of
+    columns that are stored otherwise where any row shows an image among its words: a column has one type.
     """
 
     name: str
@@ -97,7 +97,7 @@ def turns(system: str | None, user: str, assistant: str | None = None) -> Turns:
 
 
 def embedded(row: Row) -> list[dict[str, Any]]:
-    """The pictures with their bytes, as `datasets` stores an `Image`; an empty list for a text-only row, never null."""
+    """The images with their bytes, as `datasets` stores an `Image`; an empty list for a text-only row, never null."""
     return [{"bytes": image.data, "path": image.name} for image in row.images]
 
 
@@ -117,7 +117,7 @@ def gradable(row: Row) -> None:
 
 
 ABOUT_IMAGES = ("images", "image_positions")
-"""Columns that only a release with pictures has."""
+"""Columns that only a release with images has."""
 
 CURRICULUM: dict[str, pa.DataType] = {
     "order": pa.int32(),

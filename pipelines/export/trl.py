@@ -2,7 +2,7 @@
 
 Checked against trl 1.16. `trl/data_utils.py` `prepare_multimodal_messages` puts all of `images` before the first user text
 where contents are strings, and into the places of parts `{"type": "image"}` where they are lists: a sheet of which any row
-shows a picture among its words has lists in all its rows. The collators compare a row's `images` with `[]`, so it is never
+shows an image among its words has lists in all its rows. The collators compare a row's `images` with `[]`, so it is never
 null; GRPO hands every other column to the reward by name. `completion_only_loss` wants the `sft` form; `sft_messages` trains
 on all turns.
 """

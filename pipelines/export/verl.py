@@ -1,7 +1,7 @@
 """verl: parquet for RL with our reward as `custom_reward_function`, and conversations for its SFT trainer.
 
 Checked against verl 0.9.1. `utils/dataset/rl_dataset.py` and `multiturn_sft_dataset.py` split texts at `<image>` and assert
-that marks and pictures are equal in number, and concatenate files, whose Arrow schemas must be the same down to
+that marks and images are equal in number, and concatenate files, whose Arrow schemas must be the same down to
 `extra_info` (verl issue 2386): here every file of every release has one. Rewards are chosen by `data_source` and an unknown
 one raises, so the reward file is needed; it gets `reward_model.ground_truth`, in which all lies that our verifier needs. A
 row that only a judge can grade is dropped: verl cannot skip it, it would score 0 for ever.
@@ -82,8 +82,8 @@ torchrun ... -m verl.trainer.sft_trainer data.train_files={home}/sft/part-00000.
 ```
 
 Where a folder holds several parts, name them all: `data.train_files=[a.parquet,b.parquet]`. Prompts longer than
-`data.max_prompt_length` (pictures count) are left out by verl when it loads; its SFT trainer stops at a conversation longer
-than `data.max_length`. `pip install qwen-vl-utils` opens pictures, `pip install -r {home}/requirements.txt` installs what
+`data.max_prompt_length` (images count) are left out by verl when it loads; its SFT trainer stops at a conversation longer
+than `data.max_length`. `pip install qwen-vl-utils` opens images, `pip install -r {home}/requirements.txt` installs what
 the reward needs.
 """
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.export.image_folder import PictureFolder
+from pipelines.export.image_folder import ImageFolder
 from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import reward_package
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
@@ -55,7 +55,7 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     _refuse_strangers(release, exporter, target, there)
     with store_errors(target), _becoming(target) as scratch:
         with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
-            job = _Job(release, PictureFolder(scratch, target), dropped)
+            job = _Job(release, ImageFolder(scratch, target), dropped)
             sheets = sheets_of(exporter, release)
             rows = {sheet.name: job.write(sheet, scratch) for sheet in sheets}
         exported = Exported(
@@ -74,7 +74,7 @@ class _Job:
     """One export in progress: what is common to its sheets."""
 
     release: Release
-    pictures: PictureFolder
+    images: ImageFolder
     dropped: pq.ParquetWriter
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     verifiers: set[str] = field(default_factory=set)
@@ -82,7 +82,7 @@ class _Job:
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
-        draft = _Draft(self.pictures, sheet.split, self.release.interleaved(sheet.split))
+        draft = _Draft(self.images, sheet.split, self.release.interleaved(sheet.split))
         with _writer(sheet, root, self.release.has_images, draft.interleaved) as write:
             batch: list[dict[str, Any]] = []
             for record in self._records(sheet, draft):
@@ -122,7 +122,7 @@ class _Job:
 
 @dataclass
 class _Draft:
-    pictures: PictureFolder
+    images: ImageFolder
     split: str
     interleaved: bool
     number: int = 0
@@ -130,10 +130,10 @@ class _Draft:
 
     @property
     def home(self) -> Path:
-        return self.pictures.home
+        return self.images.home
 
     def place(self, image: Image) -> str:
-        return self.pictures.place(image)
+        return self.images.place(image)
 
 
 class _Write(Protocol):

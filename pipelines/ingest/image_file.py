@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from schemas.picture import is_ambiguous, rgb
+from schemas.image import is_ambiguous, rgb
 
 FORMATS = {
     "PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm",
@@ -49,11 +49,11 @@ class ImageFaultError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A usable image: the bytes to store, their suffix, and the size of the picture the right way up, in pixels.
+class UsableImage:
+    """A usable image: the bytes to store, their suffix, and the size of the image the right way up, in pixels.
 
     `turned` is the EXIF orientation that was applied; `flattened` is set where transparency or deep levels were resolved
-    (`schemas.picture.rgb`). With neither, the bytes are the source's own.
+    (`schemas.image.rgb`). With neither, the bytes are the source's own.
     """
 
     data: bytes = field(repr=False)
@@ -64,7 +64,7 @@ class Picture:
     flattened: bool = False
 
 
-def read_picture(data: bytes, limits: ImageLimits) -> Picture:
+def read_image(data: bytes, limits: ImageLimits) -> UsableImage:
     """Decode the whole image once. Call it inside `decoding`.
 
     Raises ImageFaultError: `image_empty`, `image_broken` (not an image, or damaged), `image_truncated`,
@@ -91,7 +91,7 @@ def read_picture(data: bytes, limits: ImageLimits) -> Picture:
 
 @contextmanager
 def decoding(max_pixels: int) -> Iterator[None]:
-    """Set Pillow's global switches for a batch of `read_picture` calls, in any threads, and put them back afterwards.
+    """Set Pillow's global switches for a batch of `read_image` calls, in any threads, and put them back afterwards.
 
     Other libraries turn on LOAD_TRUNCATED_IMAGES, under which half an image passes for a whole one.
     """
@@ -135,7 +135,7 @@ def _check_size(width: int, height: int, limits: ImageLimits) -> None:
         raise ImageFaultError("image_too_long", width=width, height=height, max_aspect=limits.max_aspect)
 
 
-def _decode(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> Picture:
+def _decode(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> UsableImage:
     _check_size(image.width, image.height, limits)
     # Asked before and after: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF while it loads it.
     before = image.getexif().get(_ORIENTATION, 1)
@@ -144,14 +144,14 @@ def _decode(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> Pic
     turned = next((int(o) for o in (before, after) if o in range(2, 9)), None)
     flattened = is_ambiguous(image)
     if turned is None and not flattened:
-        return Picture(data, FORMATS[str(image.format)], image.width, image.height)
+        return UsableImage(data, FORMATS[str(image.format)], image.width, image.height)
     upright = ImageOps.exif_transpose(image)
     file, profile = BytesIO(), image.info.get("icc_profile")
     if image.format in ("JPEG", "MPO"):
         upright.save(file, "JPEG", quality=95, subsampling=0, icc_profile=profile)
-        return Picture(file.getvalue(), "jpg", *upright.size, turned)
+        return UsableImage(file.getvalue(), "jpg", *upright.size, turned)
     if flattened or upright.mode not in _PNG_MODES:
         profile = profile if upright.mode == "RGBA" else None
         upright = rgb(upright)
     upright.save(file, "PNG", icc_profile=profile, exif=b"")
-    return Picture(file.getvalue(), "png", *upright.size, turned, flattened)
+    return UsableImage(file.getvalue(), "png", *upright.size, turned, flattened)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
-from pipelines.ingest.image_file import ImageFaultError, ImageLimits, Picture, decoding, read_picture
+from pipelines.ingest.image_file import ImageFaultError, ImageLimits, UsableImage, decoding, read_image
 from pipelines.store.allowed_paths import resolved_inside
 from pipelines.store.media import MediaStore
 from schemas.ids import canonical_json
@@ -98,7 +98,7 @@ class ImageLoader:
     def _take(self, image: Reference) -> Taken | ImageFaultError:
         try:
             data = self._read(image)
-            picture = read_picture(data, self._limits)
+            usable = read_image(data, self._limits)
         except ImageFaultError as fault:
             if image is not None and image["path"]:
                 fault.evidence.setdefault("path", image["path"][:_LONG])
@@ -106,11 +106,11 @@ class ImageLoader:
         origin = hashlib.sha256(data).hexdigest()
         media = {
             "kind": "image",
-            "sha256": self._store.put(picture.data, picture.suffix),
-            "width": picture.width,
-            "height": picture.height,
+            "sha256": self._store.put(usable.data, usable.suffix),
+            "width": usable.width,
+            "height": usable.height,
             "role": "question",
-            "derived_from": _derived(origin, picture),
+            "derived_from": _derived(origin, usable),
         }
         return Taken(media, origin)
 
@@ -174,10 +174,10 @@ def _join(outcomes: Sequence[Taken | ImageFaultError]) -> list[Taken] | ImageFau
     return fault if fault is not None else [o for o in outcomes if isinstance(o, Taken)]
 
 
-def _derived(origin: str, picture: Picture) -> str | None:
+def _derived(origin: str, usable: UsableImage) -> str | None:
     """What was done to the source's bytes, whose hash is `origin`."""
-    params = {"orientation": picture.turned} if picture.turned else {}
-    ops = [*(["exif_transpose"] if picture.turned else []), *(["rgb"] if picture.flattened else [])]
+    params = {"orientation": usable.turned} if usable.turned else {}
+    ops = [*(["exif_transpose"] if usable.turned else []), *(["rgb"] if usable.flattened else [])]
     return canonical_json({"media": origin, "op": "+".join(ops), "params": params}) if ops else None
 
 

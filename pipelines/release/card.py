@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.release import rollout_rows
-from pipelines.release.examples import PICTURES
+from pipelines.release.examples import CARD_IMAGES
 from pipelines.release.licences import licences
 from pipelines.release.manifest import read_manifest
 from pipelines.store.workspace import replacing, store_errors, write_json
@@ -35,18 +35,18 @@ _MANIFEST = (
     "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge", "sources",
     "encoders", "commit", "code_hash", "libraries", "steps", "facts", "counting", "configs", "images",
 )  # fmt: skip
-NAMES = (*_MANIFEST, "purposes", "place", "loadable", "pictures", "unlicensed", "non_commercial")
+NAMES = (*_MANIFEST, "purposes", "place", "loadable", "card_images", "unlicensed", "non_commercial")
 """What a template may use."""
 
 
 def render_card(
     manifest: Mapping[str, Any],
     template: Path | None = None,
-    pictures: str = "pictures",
+    card_images: str = CARD_IMAGES,
     place: str | None = None,
 ) -> str:
     """The README.md of a release: front matter with its configs, then `template`, or else the one that the manifest
-    keeps, or else ours. `pictures` is where examples' are, `place` what `load_dataset` is given.
+    keeps, or else ours. `card_images` is the folder of the examples' images, `place` what `load_dataset` is given.
 
     Raises ConfigError where the template cannot be read or rendered.
     """
@@ -78,7 +78,7 @@ def render_card(
         "purposes": PURPOSES,
         "place": place or f"path/to/{manifest['version']}",
         "loadable": list(configs),
-        "pictures": pictures,
+        "card_images": card_images,
         "unlicensed": told["unstated"],
         "non_commercial": told["non_commercial"],
     }
@@ -96,14 +96,14 @@ def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
-    """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its pictures beside it."""
+    """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its images beside it."""
     manifest = read_manifest(release, "recipe", "statistics", "examples")
     name = manifest["name"]
-    shown = [Path(picture).name for example in manifest["examples"] for picture in example["pictures"]]
+    shown = [Path(image).name for example in manifest["examples"] for image in example["images"]]
     with store_errors(folder):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for picture in shown:
-            shutil.copyfile(release / PICTURES / picture, folder / name / picture)
+        for image in shown:
+            shutil.copyfile(release / CARD_IMAGES / image, folder / name / image)
     write_json(manifest, folder / f"{name}.json")
     with replacing(folder / f"{name}.md") as path:
         path.write_text(render_card(manifest, template, name), encoding="utf-8")
@@ -201,7 +201,7 @@ def histogram(counts: Sequence[Mapping[str, int]], width: int = 40) -> str:
 
 
 def line(text: Any) -> str:
-    """A text that shows as it is: it breaks out of no table cell and no line, and is no picture, link or tag."""
+    """A text that shows as it is: it cannot leave its table cell or line, and makes no image, link or tag."""
     return _ESCAPES.sub("&#92;", " ".join(str(text).split()).translate(_PLAIN))
 
 

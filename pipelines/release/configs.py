@@ -12,7 +12,7 @@ from pipelines.release import rollout_rows
 
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
 """The well-known configs, in the order in which cards list them."""
-_OTHERS = {rollout_rows.NAME, "images", "pictures"}
+_OTHERS = {rollout_rows.NAME, "images", "card_images"}
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
-"""A few rows of a release to look at: what the card shows of them, and their pictures."""
+"""A few rows of a release to look at: what the card shows of them, and their images."""
 
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-PICTURES = "pictures"
-"""The folder of a release that holds the pictures of its card."""
+CARD_IMAGES = "card_images"
+"""The folder of a release that holds the images of its card."""
 
 EACH = {"sft": 2, "rl": 2}
 _LONGEST = 1200
 
 
 def write_examples(release: Path) -> list[dict[str, Any]]:
-    """Choose rows of the release's parquet, put their pictures into `pictures/`, and return what a card says of them.
+    """Choose rows of the release's parquet, put their images into `card_images/`, and return what a card says of them.
 
     The rows with the smallest ids: ids are hashes, so that is chance, and the same for the same data.
     """
@@ -31,14 +31,14 @@ def write_examples(release: Path) -> list[dict[str, Any]]:
                     "k": row["k"],
                     "n": row["n"],
                     "reply": _cut(reply) if reply else None,
-                    "pictures": [_place(image, release) for image in row["images"][:4]],
+                    "images": [_place(image, release) for image in row["images"][:4]],
                 }
             )
     return found
 
 
 def _rows(folder: Path, count: int) -> list[dict[str, Any]]:
-    """The rows of a config with the smallest ids; only theirs are read whole. One of each picture's rows."""
+    """The rows of a config with the smallest ids; only theirs are read whole. One row a sample."""
     if not any(folder.glob("*.parquet")):
         return []
     rows = pl.scan_parquet(folder / "*.parquet")
@@ -48,9 +48,9 @@ def _rows(folder: Path, count: int) -> list[dict[str, Any]]:
 
 
 def _place(image: dict[str, Any], release: Path) -> str:
-    """Write one picture into the card's folder and return its name."""
+    """Write one image into the card's folder and return its name."""
     name = Path(image["path"]).name
-    target = release / PICTURES / name
+    target = release / CARD_IMAGES / name
     target.parent.mkdir(exist_ok=True)
     if not target.exists():
         target.write_bytes(image["bytes"] if image["bytes"] is not None else (release / image["path"]).read_bytes())

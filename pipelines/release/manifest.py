@@ -1,4 +1,4 @@
-"""What a release says of itself, read back, and whether its files are still what it was made of."""
+"""Reads the manifest of a release, and checks that its files are still those that it was made of."""
 
 import hashlib
 import re
@@ -9,17 +9,24 @@ from typing import Any
 from pipelines.store.workspace import BUILD_NAME, read_json
 from schemas.errors import ConfigError
 
+FORMAT = 2
+"""Raised when the keys of a manifest or the folders of a release change: one of another format is refused."""
+
 _LABEL = re.compile(rf"{BUILD_NAME}/v[0-9]+")
-"""Folders are named after it, so a release of somebody else's may not have just any."""
+"""Folders are named after it, so it is checked in a release that comes from somebody else."""
 
 
 def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
-    """The manifest of the release at `release`, with the keys `name`, `version` and `needs`. Raises ConfigError without."""
+    """The manifest of the release at `release`.
+
+    Raises ConfigError unless it is of this `FORMAT` and has the keys `name`, `version` and `needs`.
+    """
     read = read_json(release / "manifest.json")
     found: dict[str, Any] = read if isinstance(read, dict) else {}
-    if not {"name", "version", *needs} <= found.keys() or not _LABEL.fullmatch(f"{found['name']}/{found['version']}"):
+    whole = found.get("format") == FORMAT and {"name", "version", *needs} <= found.keys()
+    if not whole or not _LABEL.fullmatch(f"{found['name']}/{found['version']}"):
         raise ConfigError(
-            f"{release / 'manifest.json'} is damaged or of an older version of curate. "
+            f"{release / 'manifest.json'} is damaged or of another version of curate. "
             f"Copy {release} again whole, or remove it and build its recipe again."
         )
     return found

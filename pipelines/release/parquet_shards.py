@@ -16,9 +16,9 @@ TURNS = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 PARTS = pa.list_(
     pa.struct({"role": pa.string(), "content": pa.list_(pa.struct({"type": pa.string(), "text": pa.string()}))})
 )
-"""A conversation whose contents are parts: texts, and pictures in between, whose text is null."""
+"""A conversation whose contents are parts: texts, and images in between, whose text is null."""
 IMAGES = pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()}))
-"""Pictures with their bytes, which `datasets` shows as images."""
+"""Images with their bytes, which `datasets` shows as images."""
 
 
 class Shards:
@@ -67,7 +67,7 @@ class Shards:
 
 
 def _compression(schema: pa.Schema) -> dict[str, str]:
-    """Texts are packed; pictures are packed already, so packing them again would cost time and save nothing."""
+    """Texts are packed; images are packed already, so packing them again would cost time and save nothing."""
     empty = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), empty)
     columns = pq.ParquetFile(pa.BufferReader(empty.getvalue())).schema
@@ -76,7 +76,7 @@ def _compression(schema: pa.Schema) -> dict[str, str]:
 
 
 def hub_schema(fields: Mapping[str, pa.DataType]) -> pa.Schema:
-    """An Arrow schema that `datasets` reads with these types, pictures as `Image`, wherever the rows come from."""
+    """An Arrow schema that `datasets` reads with these types, images as `Image`, wherever the rows come from."""
     schema = pa.schema(dict(fields))
     info = {"info": {"features": {f.name: _feature(f.type) for f in schema}}}
     return schema.with_metadata({"huggingface": json.dumps(info)})

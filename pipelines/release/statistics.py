@@ -14,10 +14,10 @@ BESIDE = ("control", "unfiltered")
 
 
 def statistics(release: Path) -> dict[str, Any]:
-    """Rows, samples, groups, pictures, sources, verifiers and answer kinds by config; rollouts by verdict; pass rates by
+    """Rows, samples, groups, images, sources, verifiers and answer kinds by config; rollouts by verdict; pass rates by
     model; drops by reason.
 
-    Reads the parquet below `release` lazily and no picture at all.
+    Reads the parquet below `release` lazily and no image at all.
     """
     found = configs_in(release)
     configs = {name: _config(release / name) for name in found}
@@ -39,7 +39,7 @@ def _config(folder: Path) -> dict[str, Any]:
         rows=pl.len(), samples=pl.col("id").n_unique(), groups=pl.col("group").n_unique(), measured=pl.col("n").count()
     ).collect()
     facts: dict[str, Any] = dict(counts.row(0, named=True))
-    facts["pictures"] = _pictures(folder)
+    facts["images"] = _images(folder)
     for name, column in (("sources", pl.col("dataset")), ("kinds", kind), ("verifiers", pl.col("verifier"))):
         facts[name] = _counts(rows, column.alias("name"))
     if "band" in rows.collect_schema():
@@ -88,8 +88,8 @@ def _counts(rows: pl.LazyFrame, column: pl.Expr) -> dict[str, int]:
     return {str(name): count for name, count in counted.iter_rows()}
 
 
-def _pictures(folder: Path) -> int:
-    """Pictures in the rows of a config, counted by their names alone."""
+def _images(folder: Path) -> int:
+    """Images in the rows of a config, counted by their names alone."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 

@@ -4,9 +4,9 @@
         sft/ rl/ preference/ holdout/    parquet with the features of `datasets`; images inside, as `Image`
         control/ unfiltered/             what a random choice would have taken, and what there was to choose from
         rollouts/                        every reply that k of n was counted on, with its verdict
-        images/                          the pictures, where the recipe keeps them beside the parquet
+        images/                          the images, where the recipe keeps them beside the parquet
         dropped.parquet                  every row that a step dropped, with its reason and the numbers that decided
-        pictures/                        those of the rows that the card shows
+        card_images/                     those of the rows that the card shows
         manifest.json                    resolved recipe, models, counts by reason, statistics, hashes of every file
         README.md                        the data card, with the configs that `load_dataset` reads
         croissant.json                   the same for machines: MLCommons Croissant
@@ -34,7 +34,7 @@ from pipelines.release.card import read_template, render_card
 from pipelines.release.configs import Shape, in_order
 from pipelines.release.croissant import describe
 from pipelines.release.examples import write_examples
-from pipelines.release.manifest import file_hash
+from pipelines.release.manifest import FORMAT, file_hash
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import Report, regrade
 from pipelines.release.statistics import statistics
@@ -101,6 +101,7 @@ def write_release(
             target = _next_version(folder)
             counted = statistics(scratch)
             manifest = {
+                "format": FORMAT,
                 "name": content.manifest["recipe"]["name"],
                 "version": target.name,
                 "content": digest,
@@ -116,7 +117,7 @@ def write_release(
             (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
             write_json(describe(manifest, scratch), scratch / "croissant.json")
             write_json(manifest, scratch / "manifest.json")
-            os.sync()  # one for all files: syncing 20,000 pictures one by one takes minutes
+            os.sync()  # one for all files: syncing 20,000 images one by one takes minutes
             scratch.rename(target)
             return target
         finally:
@@ -141,15 +142,15 @@ def _next_version(folder: Path) -> Path:
     target = folder / f"v{number}"
     if target.exists():
         raise StoreError(
-            f"{target} is there, but it is no release of ours (it has no manifest.json). Move it away; "
-            "what was built is not lost, the same command goes on from there."
+            f"{target} is there, but it is not a release (it has no manifest.json). Move it away: nothing that "
+            "was built is lost, and the same command goes on from there."
         )
     return target
 
 
 def _content(release: Path) -> str | None:
     manifest = read_json(release / "manifest.json")
-    return manifest.get("content") if isinstance(manifest, dict) else None
+    return manifest.get("content") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
 
 
 def _write_files(content: Content, look: Look, media: MediaReader, root: Path) -> list[dict[str, Any]]:
@@ -183,7 +184,7 @@ def _write_rollouts(rollouts: pl.LazyFrame, root: Path) -> list[dict[str, Any]]:
 
 
 def _place_images(rows: pl.DataFrame, media: MediaReader, folder: Path) -> None:
-    """Put the pictures of `rows` beside the parquet, once each: as a second name where the file system can, else a copy."""
+    """Put the images of `rows` beside the parquet, once each: as a second name where the file system can, else a copy."""
     folder.mkdir(exist_ok=True)
     shown = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")
     for sha256 in shown.filter(pl.col("kind") == "image")["sha256"].unique():

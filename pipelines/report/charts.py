@@ -169,24 +169,24 @@ def _lengths(rows: pl.DataFrame, what: str) -> Spec:
 
 
 def _vision(rows: pl.DataFrame) -> Spec:
-    """Samples by how often they are right with and without the picture; on the diagonal the picture is worth nothing."""
+    """Samples by how often they are right with and without the image; on the diagonal the image is worth nothing."""
     alt = load()
     rates = {"seen": pl.col("k") / pl.col("n"), "blind": pl.col("k_text") / pl.col("n_text")}
     told = rows.select("samples", **{name: rate.round(3) for name, rate in rates.items()})
     told = told.group_by("seen", "blind").agg(pl.col("samples").sum()).sort("seen", "blind")
     tips = [
-        alt.Tooltip("blind:Q", title="right without the picture", format=".0%"),
-        alt.Tooltip("seen:Q", title="right with the picture", format=".0%"),
+        alt.Tooltip("blind:Q", title="right without the image", format=".0%"),
+        alt.Tooltip("seen:Q", title="right with the image", format=".0%"),
         alt.Tooltip("samples:Q", format=","),
     ]
     x = alt.X(
         "blind:Q",
         scale=alt.Scale(domain=[0, 1]),
-        title="right without the picture",
+        title="right without the image",
         axis=alt.Axis(format="%", tickCount=5),
     )
     y = alt.Y(
-        "seen:Q", scale=alt.Scale(domain=[0, 1]), title="right with the picture", axis=alt.Axis(format="%", tickCount=5)
+        "seen:Q", scale=alt.Scale(domain=[0, 1]), title="right with the image", axis=alt.Axis(format="%", tickCount=5)
     )
     most = int(told["samples"].max())  # type: ignore[arg-type]
     legend = alt.Legend(orient="top", values=sorted({1, -(-most // 2), most}), title="samples", titleOrient="left")
@@ -196,7 +196,7 @@ def _vision(rows: pl.DataFrame) -> Spec:
     )
     ends = pl.DataFrame({"blind": [0.0, 1.0], "seen": [0.0, 1.0]})
     line = alt.Chart(_data(ends)).mark_line(color=GREY, strokeDash=[4, 4]).encode(x="blind:Q", y="seen:Q")
-    return _spec(line + dots, "Samples by how often they are right with and without the picture", height=WIDTH)
+    return _spec(line + dots, "Samples by how often they are right with and without the image", height=WIDTH)
 
 
 def _shares(rows: pl.DataFrame, figure: str, bands: Sequence[str]) -> Spec:

@@ -33,7 +33,7 @@ Samples = Iterator[list[dict[str, Any]]]
 def samples(origin: Origin, chosen: pl.DataFrame, size: int) -> Samples:
     """The chosen samples (rows of `FATES`), in their order, in lists of `size`.
 
-    Each is a dict: `id, outcome, source, band, question, options, answer, kind, verifier, pictures` (their SHA-256),
+    Each is a dict: `id, outcome, source, band, question, options, answer, kind, verifier, images` (their SHA-256),
     `caption`, and lists of dicts `drops, measures, traces, rollouts, checks`.
     """
     rows = chosen.with_row_index("place")
@@ -109,7 +109,7 @@ def _asked(table: pl.LazyFrame) -> pl.LazyFrame:
         kind=answer.field("kind"),
         verifier=pl.col("verifier").struct.field("id"),
         row=source.field("row"),
-        pictures=pl.col("media").list.eval(pl.element().filter(item.field("kind") == "image").struct.field("sha256")),
+        images=pl.col("media").list.eval(pl.element().filter(item.field("kind") == "image").struct.field("sha256")),
     )
 
 
@@ -129,7 +129,7 @@ def _released(table: pl.LazyFrame, ids: pl.Series) -> pl.LazyFrame:
         question=turns.list.first(),
         answer=answer("$.raw"),
         kind=answer("$.kind"),
-        pictures=names,
+        images=names,
     )
 
 

@@ -3,7 +3,7 @@
     summary     JSON: names, counts, charts; drawn while the rest is still being read
     index       gzip, base64: a row of codes for each sample shown, by which it is filtered
     c0, c1, …   gzip, base64: the samples, a few in each
-    p0, p1, …   base64: pictures, each once
+    p0, p1, …   base64: images, each once
 
 No text of a model is ever part of the markup: data stand in blocks that no browser runs, base64 or with every `<`
 escaped, and the script writes them as text nodes. Should that fail, the page's own policy (CSP) lets only our two scripts

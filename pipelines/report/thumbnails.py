@@ -1,4 +1,4 @@
-"""Small pictures for a page: each once, however many samples show it."""
+"""Small images for a page: each once, however many samples show it."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -16,24 +16,24 @@ from pipelines.store.media import MediaStore
 from schemas.errors import StoreError
 
 LARGE, SMALL = 320, 160
-"""Pixels of the longer side, for few and for many pictures."""
+"""Pixels of the longer side, for few and for many images."""
 FEW = 1_000
 _MAX_PIXELS = 1 << 28
 _THREADS = 4
 
 
-def side(pictures: int) -> int:
-    """The longer side of the pictures of a page that has so many."""
-    return LARGE if pictures <= FEW else SMALL
+def side(images: int) -> int:
+    """The longer side of the images of a page that has so many."""
+    return LARGE if images <= FEW else SMALL
 
 
 def thumbnail(data: bytes, longest: int) -> str:
-    """WebP as base64, at most `longest` pixels wide and high; empty where the bytes are no picture that can be read."""
+    """WebP as base64, at most `longest` pixels wide and high; empty where the bytes cannot be read as an image."""
     try:
-        with Image.open(BytesIO(data)) as picture:
-            picture.draft("RGB", (longest, longest))
-            see_through = "A" in picture.mode or "transparency" in picture.info
-            shown = picture.convert("RGBA" if see_through else "RGB")
+        with Image.open(BytesIO(data)) as image:
+            image.draft("RGB", (longest, longest))
+            see_through = "A" in image.mode or "transparency" in image.info
+            shown = image.convert("RGBA" if see_through else "RGB")
             shown.thumbnail((longest, longest), Image.Resampling.LANCZOS)
             file = BytesIO()
             shown.save(file, "WEBP", quality=70, method=2)
@@ -43,18 +43,18 @@ def thumbnail(data: bytes, longest: int) -> str:
 
 
 def thumbnails(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`sha256, base64` of each of the pictures `shown` that can be found; in several threads, a few in memory."""
+    """`sha256, base64` of each of the images `shown` that can be found; in several threads, a few in memory."""
     longest = side(len(shown))
     with decoding(_MAX_PIXELS), ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
         for start in range(0, len(shown), 64):
             names = shown[start : start + 64]
             data = [read(origin.media, origin.release, name) for name in names]
             found = pool.map(lambda one: thumbnail(one, longest) if one else "", data)
-            yield from ((name, picture) for name, picture in zip(names, found, strict=True) if picture)
+            yield from ((name, image) for name, image in zip(names, found, strict=True) if image)
 
 
 def read(store: MediaStore, release: Path, sha256: str) -> bytes | None:
-    """The bytes of a picture: from the media store, or from a release that keeps its pictures beside its tables."""
+    """The bytes of an image: from the media store, or from a release that keeps its images beside its tables."""
     try:
         return store.read(sha256)
     except StoreError:
@@ -63,7 +63,7 @@ def read(store: MediaStore, release: Path, sha256: str) -> bytes | None:
 
 
 def inside(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`sha256, base64` of the pictures `shown` that the release holds inside its parquet."""
+    """`sha256, base64` of the images `shown` that the release holds inside its parquet."""
     import pyarrow.parquet as pq
 
     wanted, longest = set(shown), side(len(shown))

@@ -121,7 +121,7 @@ def _codes(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _blocks(origin: Origin, chosen: pl.DataFrame) -> Iterator[tuple[str, str]]:
-    """The samples, then the index that finds them, then their pictures."""
+    """The samples, then the index that finds them, then their images."""
     numbers: dict[str, int] = {}
     questions: list[str] = []
     place = 0
@@ -129,21 +129,21 @@ def _blocks(origin: Origin, chosen: pl.DataFrame) -> Iterator[tuple[str, str]]:
         for chunk in samples(origin, chosen.slice(start, _READ_AT_A_TIME), CHUNK):
             for sample in chunk:
                 questions.append(sample.get("question", "")[:_QUESTION])
-                shown = sample.pop("pictures", ())
+                shown = sample.pop("images", ())
                 sample["images"] = [numbers.setdefault(name, len(numbers)) for name in shown if name]
             yield f"c{place}", packed(chunk)
             place += 1
     index = chosen.select("id", "outcome", "source", "band", "drops")
     yield "index", packed({**_codes(index.drop("id")), "ids": index["id"].to_list(), "questions": questions})
-    for name, picture in _pictures(origin, list(numbers)):
-        yield f"p{numbers[name]}", picture
+    for name, image in _images(origin, list(numbers)):
+        yield f"p{numbers[name]}", image
 
 
-def _pictures(origin: Origin, names: list[str]) -> Iterator[tuple[str, str]]:
+def _images(origin: Origin, names: list[str]) -> Iterator[tuple[str, str]]:
     found = set()
-    for name, picture in thumbnails(origin, names):
+    for name, image in thumbnails(origin, names):
         found.add(name)
-        yield name, picture
+        yield name, image
     missing = [name for name in names if name not in found]
     if missing:
         yield from inside(origin, missing)

@@ -21,7 +21,7 @@ from pipelines.steps.set_context import (
     searches_table,
 )
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
-from pipelines.store.image_hashes import HashLog, pictures
+from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.errors import nearest
 from schemas.sample import SAMPLE
 from schemas.split import named
@@ -69,11 +69,11 @@ def sources_of(config: DecontaminateConfig) -> Named:
 
 def _found(build: SetBuild, rows: pl.DataFrame, config: DecontaminateConfig, searches: Searches) -> _Sets:
     entries = evaluation_tables(build, sources_of(config), config.image, build.recipe.ingest)
-    hashes = HashLog(build.workspace.hashes).hashes(pictures(rows), build.media)
+    hashes = HashLog(build.workspace.hashes).hashes(image_shas(rows), build.media)
     with matrices(build) as (text_file, image_file):
         texts = pl.concat([question_texts(rows).select("key", "text"), entries.select("key", "text")])
         by_text = text_vectors(build, config.text, texts, text_file) if config.text else None
-        every = pl.concat([pictures(rows), shown(entries)]).unique().sort()
+        every = pl.concat([image_shas(rows), shown(entries)]).unique().sort()
         by_image = image_vectors(build, config.image, every, image_file) if config.image else None
         hits = contaminated(rows, entries, config.rule, hashes, by_text, by_image, searches.told)
     return _Sets(entries, hits)

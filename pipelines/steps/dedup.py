@@ -23,7 +23,7 @@ from pipelines.steps.set_context import (
     searches_table,
 )
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
-from pipelines.store.image_hashes import HashLog, pictures
+from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.sample import SAMPLE
 from schemas.section import refuse_idle
 from schemas.split import Split, named
@@ -72,13 +72,13 @@ def _levels(build: SetBuild, config: DedupConfig, searches: Searches, text: Path
     if (by_hash := config.image_hash) is not None:
         log = HashLog(build.workspace.hashes)
         levels.append(
-            lambda rows, fixed: drop_image_hash(rows, log.hashes(pictures(rows), build.media), by_hash, fixed)
+            lambda rows, fixed: drop_image_hash(rows, log.hashes(image_shas(rows), build.media), by_hash, fixed)
         )
     if (encoder := config.text) is not None:
 
         def near(rows: pl.DataFrame, fixed: pl.DataFrame | None) -> Split:
             texts = text_vectors(build, encoder, question_texts(rows), text)
-            shown = image_vectors(build, config.image, pictures(rows), image) if config.image else None
+            shown = image_vectors(build, config.image, image_shas(rows), image) if config.image else None
             return drop_near(rows, texts, shown, config.near, fixed, searches.told)
 
         levels.append(near)

@@ -36,7 +36,7 @@ from schemas.sample import SAMPLE
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """Raised when what is stored of an evaluation set changes."""
 
 UNREAD = {"kind": "image"}
@@ -97,8 +97,8 @@ def _has_vectors(build: Stores, table: pl.DataFrame, encoder: EncoderConfig | No
 
 def shown(table: pl.DataFrame) -> pl.Series:
     """The distinct sha256 of an evaluation set's images, sorted."""
-    pictures = table.select(pl.col("pictures").explode(empty_as_null=False)).unnest("pictures")
-    return pictures["sha256"].drop_nulls().unique().sort()
+    images = table.select(pl.col("images").explode(empty_as_null=False)).unnest("images")
+    return images["sha256"].drop_nulls().unique().sort()
 
 
 def _read(
@@ -116,7 +116,7 @@ def _read(
             raise ConfigError(f"The evaluation set '{name}' has no rows in {source.name}: nothing would be kept out.")
         shas = rows.select(pl.col("media").explode(empty_as_null=False)).unnest("media")["sha256"]
         if unread := shas.null_count():
-            logger.warning("%s: %d of %d pictures cannot be read and are not compared", source.name, unread, len(shas))
+            logger.warning("%s: %d of %d images cannot be read and are not compared", source.name, unread, len(shas))
         images = shas.drop_nulls().unique().sort()
         table = benchmark_table(name, rows, image_hashes(images, media))
         if encoder is not None:

@@ -134,6 +134,6 @@ class ReleaseConfig(StepConfig):
         return trainer
 
 
-RESERVED = ("rollouts", "control", "unfiltered", "images", "pictures", "dropped")
+RESERVED = ("rollouts", "control", "unfiltered", "images", "card_images", "dropped")
 """What a release holds beside its configs."""
 _RESERVED = ", ".join(RESERVED)

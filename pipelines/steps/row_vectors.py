@@ -9,7 +9,7 @@ from filters.dedup.vectors import Vectors
 from filters.select.joint import joint
 from pipelines.steps.set_context import ImageEncoder, SetBuild, TextEncoder, matrices
 from pipelines.steps.vectors import image_vectors, text_vectors
-from pipelines.store.image_hashes import pictures
+from pipelines.store.image_hashes import image_shas
 from schemas.section import Section
 
 COLUMNS = ("question", "options", "answer", "media")
@@ -33,7 +33,7 @@ def row_vectors(build: SetBuild, rows: pl.DataFrame, config: VectorsConfig) -> V
         return Vectors(rows["id"], np.zeros((0, 1), dtype=np.float32))
     image = pl.element().struct.field("kind").fill_null("image") == "image"
     shown = pl.col("media").fill_null([]).list.eval(pl.element().struct.field("sha256").filter(image).drop_nulls())
-    keys, images = rows.select("id", image_keys=shown), pictures(rows)
+    keys, images = rows.select("id", image_keys=shown), image_shas(rows)
     with matrices(build) as (text_file, image_file):
         by_text = by_image = None
         if config.text is not None:

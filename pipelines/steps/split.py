@@ -28,7 +28,7 @@ from pipelines.steps.set_context import (
     searches_table,
 )
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
-from pipelines.store.image_hashes import HashLog, pictures
+from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.sample import SAMPLE
 from schemas.section import refuse_idle
 from schemas.split import DROPPED, named
@@ -123,12 +123,12 @@ def _ties(
     build: SetBuild, rows: pl.DataFrame, config: SplitConfig, searches: Searches, files: tuple[Path, Path]
 ) -> Ties:
     questions, same = [], None
-    if config.same_images is not None and len(shown := pictures(rows)):
+    if config.same_images is not None and len(shown := image_shas(rows)):
         same = same_image_pairs(HashLog(build.workspace.hashes).hashes(shown, build.media), None, config.same_images)
     if config.near_questions is not None and config.text is not None:
         compared = rows if config.image else rows.filter(pl.col("media").list.len() == 0)
         texts = text_vectors(build, config.text, question_texts(compared), files[0])
-        by_image = image_vectors(build, config.image, pictures(compared), files[1]) if config.image else None
+        by_image = image_vectors(build, config.image, image_shas(compared), files[1]) if config.image else None
         questions.append(near_pairs(compared, texts, by_image, config.near_questions, searches.told))
     return Ties(questions, same)
 

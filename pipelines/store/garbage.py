@@ -71,7 +71,7 @@ def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
 
 
 def _named(workspace: Workspace) -> set[str]:
-    """The hash of every picture that a table of a build or a release names."""
+    """The hash of every image that a table of a build or a release names."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 

@@ -40,7 +40,7 @@ class HashLog:
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=HASHES)
 
 
-def pictures(rows: pl.DataFrame) -> pl.Series:
+def image_shas(rows: pl.DataFrame) -> pl.Series:
     """The distinct sha256 of the images that rows show, sorted."""
     media = rows.select(pl.col("media").fill_null([]).explode(empty_as_null=False)).unnest("media")
     return media.filter(pl.col("kind").fill_null("image") == "image")["sha256"].drop_nulls().unique().sort()

@@ -56,7 +56,7 @@ def test_near_pairs_connect_and_chains_are_one_group() -> None:
     assert _partition(group_ids(rows, [pairs, pairs])) == _partition(group_ids(rows, pairs))
 
 
-def test_pictures_that_are_the_same_connect_the_rows_that_show_them() -> None:
+def test_images_that_are_the_same_connect_the_rows_that_show_them() -> None:
     rows = _rows({"images": ["a"]}, {"images": ["b"]}, {"images": ["c"]}, {"images": ["d"]})
     near = pl.DataFrame({"sha256": ["b", "b"], "other": ["a", "d"], "distance": [0, 2]})
     assert _partition(group_ids(rows, (), near)) == {frozenset({"r000", "r001", "r003"}), frozenset({"r002"})}

@@ -288,7 +288,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 
 class NoMedia:
-    """A media reader for rows without pictures."""
+    """A media reader for rows without images."""
 
     def path(self, sha256: str) -> Path:
         raise KeyError(sha256)

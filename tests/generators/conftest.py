@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-# Its marks of a picture: start, each patch, end.
+# Its marks of an image: start, each patch, end.
 VISION_START, IMAGE, VISION_END = 90, 91, 92
 
 

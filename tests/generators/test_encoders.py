@@ -26,17 +26,17 @@ class _Media:
 
 def _png(color: tuple[int, int, int], size: int = 40) -> bytes:
     out = io.BytesIO()
-    picture = Image.new("RGB", (size, size), color)
-    picture.paste((255, 255, 255), (5, 5, 20, 20))
-    picture.save(out, "PNG")
+    image = Image.new("RGB", (size, size), color)
+    image.paste((255, 255, 255), (5, 5, 20, 20))
+    image.save(out, "PNG")
     return out.getvalue()
 
 
 def _ink(place: tuple[int, int, int, int]) -> bytes:
     out = io.BytesIO()
-    picture = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
-    picture.paste((0, 0, 0, 255), place)
-    picture.save(out, "PNG")
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), place)
+    image.save(out, "PNG")
     return out.getvalue()
 
 
@@ -99,7 +99,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_clip_vectors_follow_the_picture(clip: Path) -> None:
+def test_clip_vectors_follow_the_image(clip: Path) -> None:
     encoder = make_image_encoder(EncoderConfig(model=str(clip), device="cpu", batch_size=2), MEDIA)
     vectors = encoder.encode(["red", "blue", "red again"])
     assert vectors.shape == (3, encoder.dim) == (3, 12)
@@ -152,16 +152,16 @@ def test_what_the_tower_does_is_part_of_the_identity() -> None:
 
 def _scenes() -> _Media:
     def scene(x: int, color: tuple[int, int, int]) -> Image.Image:
-        picture = Image.new("RGB", (64, 64), (225, 230, 240))
-        picture.paste(color, (x, 20, x + 22, 42))
-        return picture
+        image = Image.new("RGB", (64, 64), (225, 230, 240))
+        image.paste(color, (x, 20, x + 22, 42))
+        return image
 
-    def stored(picture: Image.Image, kind: str) -> bytes:
+    def stored(image: Image.Image, kind: str) -> bytes:
         out = io.BytesIO()
-        picture.save(out, kind)
+        image.save(out, kind)
         return out.getvalue()
 
     red = scene(5, (200, 30, 30))
-    pictures = {"scene": red, "smaller": red.resize((58, 58)), "moved": scene(36, (200, 30, 30))}
-    pictures["recoloured"] = scene(5, (30, 30, 200))
-    return _Media({name: stored(p, "PNG") for name, p in pictures.items()} | {"as jpeg": stored(red, "JPEG")})
+    images = {"scene": red, "smaller": red.resize((58, 58)), "moved": scene(36, (200, 30, 30))}
+    images["recoloured"] = scene(5, (30, 30, 200))
+    return _Media({name: stored(p, "PNG") for name, p in images.items()} | {"as jpeg": stored(red, "JPEG")})

@@ -58,8 +58,8 @@ def test_samples_differ_follow_the_seed_and_stop_at_the_end(reader: Reader) -> N
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_reply_never_holds_the_mark_of_a_picture(reader: Reader, temperature: float) -> None:
-    """However likely the model finds it: a mark without a picture would stop the update."""
+def test_a_reply_never_holds_an_image_token(reader: Reader, temperature: float) -> None:
+    """However likely the model finds it: a mark without an image would stop the update."""
     model, tokenizer, prompts = reader.model, reader.processor.tokenizer, _prompts(2)
     mark = model.config.image_token_id
     before = model.lm_head.forward

@@ -192,8 +192,8 @@ def test_splits_share_no_scene() -> None:
     for split, seeds in taken.items():
         assert len(seeds) == 60
         assert {split_of(seed) for seed in seeds} == {split}
-    pictures = [render(s).tobytes() for split in taken for s in iter_scenes(split, 60, "splits")]
-    assert len(set(pictures)) == 180
+    images = [render(s).tobytes() for split in taken for s in iter_scenes(split, 60, "splits")]
+    assert len(set(images)) == 180
 
 
 def test_split_of_a_seed_is_pinned() -> None:

@@ -1,8 +1,8 @@
-"""RAP, "Truth in the Few" (arXiv 2506.04755): samples whose picture matters, whose reply looks around, and some hard ones.
+"""RAP, "Truth in the Few" (arXiv 2506.04755): samples whose image matters, whose reply looks around, and some hard ones.
 
 `variant: paper`, in its order:
 
-- CDE, causal discrepancy: keep where p_img - p_txt > lambda_c (0.5), pass rates with and without the picture (M = 5).
+- CDE, causal discrepancy: keep where p_img - p_txt > lambda_c (0.5), pass rates with and without the image (M = 5).
 - ACE, attention confidence: discard where max_j psi_j > lambda_a (0.1); psi comes from the `signals` section, with sigma.
 - DRM, difficulty-aware replacement: of what is left, drop the always right (D = 1 - p_img = 0), and take as many others
   instead, the largest D first, of those with 1/M <= D < 1 that pass ACE. The never right are not admitted.
@@ -77,7 +77,7 @@ class RapConfig(Section):
 
 
 def columns(config: RapConfig) -> tuple[str, ...]:
-    """Counts with and without the picture; `log_psi` for ACE; counts of well-formed right replies."""
+    """Counts with and without the image; `log_psi` for ACE; counts of well-formed right replies."""
     if config.variant == "paper":
         return (*GRID, "log_psi") if config.lambda_a is not None else GRID
     return (*GRID, *FORMED) if config.formed else GRID

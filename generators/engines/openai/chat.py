@@ -10,13 +10,13 @@ from schemas.engine import MediaReader
 from schemas.errors import PermanentEngineError
 
 ENCODED_IMAGES = 128
-"""Pictures kept as data URLs."""
+"""Images kept as data URLs."""
 
 _SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
 
 
 class DataUrls:
-    """Stored pictures as data URLs, each encoded once while it is in use."""
+    """Stored images as data URLs, each encoded once while it is in use."""
 
     def __init__(self, media: MediaReader, size: int = ENCODED_IMAGES) -> None:
         self._media = media
@@ -24,7 +24,7 @@ class DataUrls:
         self._urls: OrderedDict[str, str] = OrderedDict()
 
     def url(self, sha256: str) -> str:
-        """Raises PermanentEngineError where the picture cannot be read."""
+        """Raises PermanentEngineError where the image cannot be read."""
         if sha256 in self._urls:
             self._urls.move_to_end(sha256)
             return self._urls[sha256]

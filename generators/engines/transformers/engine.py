@@ -1,7 +1,7 @@
 """The embedded engine: Hugging Face transformers with dynamic batching, on CPU, Apple GPUs or one CUDA GPU.
 
 Requests are encoded on one thread and decoded on another, which lets sequences join and leave a running batch. What it
-saves: each prompt (and picture) is prefilled once for all its samples, a prefix common to the batch is computed and
+saves: each prompt (and image) is prefilled once for all its samples, a prefix common to the batch is computed and
 read once, and finished sequences make room for waiting ones.
 """
 
@@ -64,10 +64,10 @@ class TransformersEngine:
         self._decoding = DecodingThread(decoder, self.concurrency, lambda: self._arriving)
 
     async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
-        """One completion for each of `indexes`; the prompt and its pictures are computed once for all of them.
+        """One completion for each of `indexes`; the prompt and its images are computed once for all of them.
 
         Raises:
-            PermanentEngineError: too long, unreadable picture, a form that cannot be enforced, or refused by the chat
+            PermanentEngineError: too long, unreadable image, a form that cannot be enforced, or refused by the chat
                 template.
             EngineDiedError: the model failed (out of memory, …); `start` it again.
         """

@@ -21,7 +21,7 @@ States = Sequence[tuple[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """Token ids of a prompt, how many of the first could be shared with others, and the tensors of its pictures."""
+    """Token ids of a prompt, how many of the first could be shared with others, and the tensors of its images."""
 
     ids: tuple[int, ...]
     sharable: int

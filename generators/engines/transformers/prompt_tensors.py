@@ -1,4 +1,4 @@
-"""Encoded prompts as tensors of a batch: token ids and the tensors of pictures, made by the model's own processor."""
+"""Encoded prompts as tensors of a batch: token ids and the tensors of images, made by the model's own processor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from schemas.errors import PermanentEngineError
 
 
 def encode_prompt(request: Request, loaded: LoadedModel, images: Sequence[Any]) -> EncodedPrompt:
-    """Token ids and picture tensors of a request whose decoded pictures are `images`.
+    """Token ids and image tensors of a request whose decoded images are `images`.
 
     Raises:
         PermanentEngineError: empty, too long, or refused by the chat template or the processor.
@@ -28,18 +28,18 @@ def encode_prompt(request: Request, loaded: LoadedModel, images: Sequence[Any]) 
     ids = tuple(batch.pop("input_ids")[0].tolist())
     batch.pop("attention_mask", None)
     image_token = getattr(prompts.config, "image_token_id", None)
-    # Up to its first picture a prompt may be like others; where models number positions by the picture, nothing is.
+    # Up to its first image a prompt may be like others; where models number positions by the image, nothing is.
     first = ids.index(image_token) if image_token in ids and "mm_token_type_ids" not in batch else 0
     return _checked(EncodedPrompt(ids, min(first, len(ids) - 1), batch), loaded.context)
 
 
 def shape_of(prompt: EncodedPrompt) -> str:
-    """Prompts of one shape can be computed together: the same kinds of picture tensors, alike but for their number."""
+    """Prompts of one shape can be computed together: the same kinds of image tensors, alike but for their number."""
     return str(sorted((name, tuple(t.shape[1:])) for name, t in prompt.extras.items() if not _per_token(prompt, t)))
 
 
 def batch_extras(prompts: Sequence[EncodedPrompt], width: int, device: Any, dtype: Any) -> dict[str, Any]:
-    """The picture tensors of several prompts as one batch; what has one value a token is padded like the ids."""
+    """The image tensors of several prompts as one batch; what has one value a token is padded like the ids."""
     import torch
 
     batch = {}
@@ -53,7 +53,7 @@ def batch_extras(prompts: Sequence[EncodedPrompt], width: int, device: Any, dtyp
 
 
 def with_reply(prompt: EncodedPrompt, reply: Sequence[int]) -> EncodedPrompt:
-    """The prompt and a reply behind it, as one sequence; a reply holds no picture."""
+    """The prompt and a reply behind it, as one sequence; a reply holds no image."""
     import torch
 
     extras = {

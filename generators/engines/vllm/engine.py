@@ -40,7 +40,7 @@ class VllmEngine:
     """`schemas.engine.Engine` over `vllm.v1.engine.async_llm.AsyncLLM`.
 
     `config.args` are the fields of vLLM's `AsyncEngineArgs` (and `chat_template`, `chat_template_kwargs`). Prefix caching
-    is vLLM's default and stays on; a request's samples are one vLLM request with `n`; pictures carry their content hash
+    is vLLM's default and stays on; a request's samples are one vLLM request with `n`; images carry their content hash
     as `multi_modal_uuids`, so vLLM recognises one that it has encoded before.
     """
 
@@ -87,7 +87,7 @@ class VllmEngine:
         """One completion for each of `indexes`.
 
         Raises:
-            PermanentEngineError: too long, unreadable picture, or refused by template or vLLM.
+            PermanentEngineError: too long, unreadable image, or refused by template or vLLM.
             EngineDiedError: the engine's process is gone; `start` it again.
         """
         if self._engine is None:
@@ -146,7 +146,7 @@ class VllmEngine:
 
 
 async def _rendered(engine: Any, prompt: dict[str, Any]) -> Any:
-    """The prompt as vLLM's renderer makes it, tokens and pictures; versions without a renderer take it as it is."""
+    """The prompt as vLLM's renderer makes it, tokens and images; versions without a renderer take it as it is."""
     try:
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 

@@ -278,7 +278,7 @@ function pager() {
     button("Next ›", "Next page", false, () => page + 1), button("»", "Last page", false, end));
 }
 
-function pictures(row, words) {
+function images(row, words) {
   const shown = (row.images || []).map((place) => {
     const block = $(`p${place}`);
     if (!block) return h("div", { class_: "missing" }, "image not found");
@@ -287,7 +287,7 @@ function pictures(row, words) {
     image.src = `data:image/webp;base64,${block.textContent}`;
     return image;
   });
-  return shown.length ? h("div", { class_: "pictures" }, shown) : null;
+  return shown.length ? h("div", { class_: "images" }, shown) : null;
 }
 
 function evidence(text, hidden = ["sample_id"]) {
@@ -350,7 +350,7 @@ function card(row) {
   const own = gone.filter((d) => !ids.has(d.id) || d.id === undefined);
   const traces = row.traces || [];
   const kept = traces.filter((t) => !gone.some((d) => d.id === t.id && t.id !== undefined)).length;
-  const shown = pictures(row, `image of sample ${row.id}`);
+  const shown = images(row, `image of sample ${row.id}`);
   return h("article", { class_: "card", "data-id": row.id },
     h("div", { class_: "head" }, h("span", { class_: `badge ${row.outcome}` }, row.outcome), h("span", {}, row.source), h("span", { class_: "soft" }, row.band),
       h("code", { class_: "id", title: `curate why ${row.id}` }, row.id)),
@@ -397,7 +397,7 @@ function duplicates() {
 async function pair(row) {
   const side = async (words, id, place) => {
     const known = place === null || place === undefined ? null : await sample(place);
-    const shown = known && pictures(known, `image of sample ${id}`);
+    const shown = known && images(known, `image of sample ${id}`);
     return h("div", {}, h("h3", {}, words, " ", h("code", { class_: "soft" }, id)),
       known ? h("div", { class_: shown ? "body" : "body bare" }, shown, h("div", {}, asked(known))) : h("p", { class_: "soft" }, "not among the samples shown"));
   };

@@ -154,7 +154,7 @@ def test_as_good_as_before_is_more_than_not_proven_worse(type_: str) -> None:
     assert measured(told, {type_: type_}, tolerance="3/8").results["flag"].null_count() == 0
 
 
-def test_a_caption_that_says_less_than_the_picture_is_not_sufficient() -> None:
+def test_a_caption_that_says_less_than_the_image_is_not_sufficient() -> None:
     told = [(variant("a", "caption"), ["B"] * 12 + ["A"] * 12), (variant("b", "caption", model="text"), ["B"] * 16)]
     results = measured(told, {"caption": "caption_only"}).results
     # 12 of 24 is above chance (p = 0.007), and below 8 of 8 (p = 0.012).
@@ -162,7 +162,7 @@ def test_a_caption_that_says_less_than_the_picture_is_not_sufficient() -> None:
     assert results.select("id", "flag").rows() == [("a", "perception_bound"), ("b", "caption_sufficient")]
 
 
-def test_grey_pictures_make_a_sample_blind_too() -> None:
+def test_grey_images_make_a_sample_blind_too() -> None:
     rows = [(variant(f"s{i:02d}", "text_only"), ["A"] * 4) for i in range(40)]
     rows += [(variant(f"s{i:02d}", "grey_image"), ["B"] * 4) for i in range(40)]
     told = measured(rows, {"text_only": "text_only", "grey_image": "grey_image"}).samples.filter(

@@ -60,10 +60,10 @@ def _dropped(rows: pl.DataFrame, exam: pl.DataFrame, config: DecontaminateConfig
 def test_what_is_stored_of_an_evaluation_set() -> None:
     assert TABLE.schema == BENCHMARK
     assert TABLE["row"].to_list() == ["17", "r1"]
-    assert TABLE["pictures"].list.len().to_list() == [1, 1]
+    assert TABLE["images"].list.len().to_list() == [1, 1]
     assert TABLE["key"].to_list() == question_texts(THEIRS)["key"].to_list()
     plain = benchmark_table("Plain", _rows({"question": "q"}), HASHED)
-    assert plain["pictures"].to_list() == [[]]
+    assert plain["images"].to_list() == [[]]
 
 
 def test_words_find_a_question_inside_another() -> None:
@@ -87,7 +87,7 @@ def test_boilerplate_counts_for_nothing() -> None:
     assert not contaminated(rows, table, config.model_copy(update={"common": 6})).is_empty()
 
 
-def test_the_same_picture_is_a_hit_whatever_is_asked() -> None:
+def test_the_same_image_is_a_hit_whatever_is_asked() -> None:
     rows = _rows(
         {"question": "x", "images": ["a"]}, {"question": "x", "images": ["d"]}, {"question": "x", "images": ["d", "b"]}
     )
@@ -108,7 +108,7 @@ def test_a_placeholder_of_one_colour_is_no_hit(plain: int) -> None:
     assert contaminated(rows, table, DecontaminateConfig(), hashed).is_empty()
 
 
-def test_a_picture_that_cannot_be_decoded_is_known_by_its_bytes() -> None:
+def test_an_image_that_cannot_be_decoded_is_known_by_its_bytes() -> None:
     broken = pl.DataFrame({"sha256": ["broken"], "phash": [None], "thumb": [None]}, schema=HASHES)
     table = benchmark_table("Broken", _rows({"question": "x", "images": ["broken"]}), broken)
     hits = contaminated(_rows({"question": "y", "images": ["broken"]}), table, DecontaminateConfig(), broken)
@@ -134,7 +134,7 @@ def test_short_questions_other_scripts_and_hidden_characters(
 
 
 @pytest.mark.parametrize("block", [1, 2_048])
-def test_embeddings_need_a_near_picture_too(block: int) -> None:
+def test_embeddings_need_a_near_image_too(block: int) -> None:
     ours = _rows(
         {"question": "What is its length?", "images": ["a"]},
         {"question": "What is its length?", "images": ["d"]},

@@ -109,9 +109,9 @@ def test_a_missing_vector_is_an_error_not_a_kept_row(
     rows = make_rows(*_texts(2))
     with pytest.raises(StageError, match="text vector for 1 of 2"):
         drop_near(rows, text_vectors(rows[:1], [unit(0)]), None, CONFIG)
-    pictured = make_rows(*_texts(2, images=["a"]))
-    with pytest.raises(StageError, match="an encoder of pictures beside"):
-        drop_near(pictured, text_vectors(pictured, [unit(0)] * 2), None, CONFIG)
+    with_images = make_rows(*_texts(2, images=["a"]))
+    with pytest.raises(StageError, match="an encoder of images beside"):
+        drop_near(with_images, text_vectors(with_images, [unit(0)] * 2), None, CONFIG)
 
 
 def test_former_rows_win(make_rows: MakeRows, text_vectors: TextVectors, unit: Unit) -> None:

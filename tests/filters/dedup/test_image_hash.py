@@ -1,4 +1,4 @@
-"""Perceptual hashes: the same picture in other bytes, and only that."""
+"""Perceptual hashes: the same image in other bytes, and only that."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from filters.dedup.image_hash import ImageHashConfig, drop_image_hash, image_has
 MakeRows = Callable[..., pl.DataFrame]
 
 
-def _picture(seed: int, size: int = 128, shift: int = 0) -> Image.Image:
+def _image(seed: int, size: int = 128, shift: int = 0) -> Image.Image:
     chance = Random(seed)
     image = Image.new("RGB", (size, size), tuple(chance.randrange(150, 256) for _ in range(3)))
     draw = ImageDraw.Draw(image)
@@ -47,22 +47,22 @@ class _Media:
 
 
 def _stored() -> dict[str, bytes]:
-    one = _picture(1)
+    one = _image(1)
     stored = {"one": _bytes(one), "jpeg": _bytes(one, "JPEG", quality=75), "small": _bytes(one.resize((115, 115)))}
-    stored |= {"grey": _bytes(one.convert("L")), "moved": _bytes(_picture(1, shift=30)), "other": _bytes(_picture(2))}
-    return stored | {"broken": b"no picture", "broken too": b"nor this"}
+    stored |= {"grey": _bytes(one.convert("L")), "moved": _bytes(_image(1, shift=30)), "other": _bytes(_image(2))}
+    return stored | {"broken": b"not an image", "broken too": b"nor this"}
 
 
 HASHES = image_hashes(_stored(), _Media(_stored()))
 
 
-def test_hashes_are_one_row_a_picture_and_null_where_broken() -> None:
+def test_hashes_are_one_row_an_image_and_null_where_broken() -> None:
     assert HASHES["sha256"].to_list() == sorted(_stored())
     assert HASHES.filter(pl.col("phash").is_null())["sha256"].to_list() == ["broken", "broken too"]
     assert image_hash(_stored()["one"]) == image_hash(_stored()["one"])
 
 
-def test_encoding_and_size_make_no_other_picture_but_colour_and_place_do() -> None:
+def test_encoding_and_size_make_no_other_image_but_colour_and_place_do() -> None:
     pairs = same_image_pairs(HASHES, None, ImageHashConfig())
     assert {frozenset(pair) for pair in pairs.select("sha256", "other").rows()} == {
         frozenset(pair) for pair in [("one", "jpeg"), ("one", "small"), ("jpeg", "small")]
@@ -91,7 +91,7 @@ def test_what_is_drawn_in_the_alpha_channel_is_seen(mode: str, ink: str) -> None
     assert (one[0] ^ other[0]).bit_count() > 6
 
 
-def test_a_flattened_copy_of_a_transparent_picture_is_the_same_picture() -> None:
+def test_a_flattened_copy_of_a_transparent_image_is_the_same_image() -> None:
     see_through = _ink("RGBA", (5, 5, 30, 30), "black")
     flat = Image.alpha_composite(Image.new("RGBA", see_through.size, "white"), see_through).convert("RGB")
     assert image_hash(_bytes(see_through)) == image_hash(_bytes(flat))
@@ -121,7 +121,7 @@ def test_placeholders_of_one_colour_tie_nothing() -> None:
     assert same_image_pairs(image_hashes(stored, _Media(stored)), None, ImageHashConfig()).is_empty()
 
 
-def test_same_question_about_the_same_picture_is_a_duplicate(make_rows: MakeRows) -> None:
+def test_same_question_about_the_same_image_is_a_duplicate(make_rows: MakeRows) -> None:
     shas = ["one", "jpeg", "small", "grey", "moved", "other"]
     rows = make_rows(*[{"question": "What is it?", "images": [sha]} for sha in shas])
     result = drop_image_hash(rows, HASHES, ImageHashConfig())

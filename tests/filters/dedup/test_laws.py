@@ -21,9 +21,9 @@ Near = Callable[[dict[str, Any], dict[str, Any]], bool]
 BITS = [0, 0b111, 0b111111, 0b111111111, 2**40 - 1, 2**40 + 2**63]
 """A chain of hashes whose neighbours are three bits apart, and two far from it."""
 
-PICTURES = {f"p{i}": bits for i, bits in enumerate(BITS)}
+IMAGES = {f"p{i}": bits for i, bits in enumerate(BITS)}
 TABLE = pl.DataFrame(
-    {"sha256": list(PICTURES), "phash": BITS, "thumb": [bytes([i * 9 % 256] * 192) for i in range(len(BITS))]},
+    {"sha256": list(IMAGES), "phash": BITS, "thumb": [bytes([i * 9 % 256] * 192) for i in range(len(BITS))]},
     schema=HASHES,
 )
 SPELLINGS = ["What is it?", "what  is it", "What Is It ?", "What was it?", "Who is it?"]
@@ -49,11 +49,11 @@ def _same_spelling(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return _spelt(one) == _spelt(other) and one["images"] == other["images"]
 
 
-def _same_picture(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _same_image(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if _spelt(one) != _spelt(other) or len(one["images"]) != len(other["images"]) or not one["images"]:
         return False
     both = list(zip(one["images"], other["images"], strict=True))
-    distances = [(PICTURES[a] ^ PICTURES[b]).bit_count() for a, b in both]
+    distances = [(IMAGES[a] ^ IMAGES[b]).bit_count() for a, b in both]
     levels = [abs(int(a[1:]) - int(b[1:])) * 9 for a, b in both]
     return max(distances) <= 6 and max(levels) <= 20
 
@@ -67,7 +67,7 @@ def _same_words(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return _spelt(one)[1] == _spelt(other)[1] and one["images"] == other["images"] and share >= 0.6
 
 
-LEVELS = [(_exact, _same_spelling), (_image_hash, _same_picture), (_minhash, _same_words)]
+LEVELS = [(_exact, _same_spelling), (_image_hash, _same_image), (_minhash, _same_words)]
 NAMES = ["exact", "image_hash", "minhash"]
 
 
@@ -77,7 +77,7 @@ def _rows(draw: st.DrawFn) -> list[dict[str, Any]]:
         {
             "question": st.sampled_from(SPELLINGS),
             "answer": st.sampled_from(["yes", "Yes", "no"]),
-            "images": st.lists(st.sampled_from(list(PICTURES)), max_size=2),
+            "images": st.lists(st.sampled_from(list(IMAGES)), max_size=2),
             "n_correct": st.integers(0, 2),
         }
     )

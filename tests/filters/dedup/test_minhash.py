@@ -14,7 +14,7 @@ from filters.dedup.minhash import MinHashConfig, bands, drop_similar_text
 
 MakeRows = Callable[..., pl.DataFrame]
 
-LONG = "In the picture a boat lies on the shore beside a wooden house. Name the material of which the house is made"
+LONG = "In the image a boat lies on the shore beside a wooden house. Name the material of which the house is made"
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_missing_vector_is_named() -> None:
 
 
 def test_joint_vectors_add_cosines() -> None:
-    """Same question, other picture: share of the text. A row without a picture: the same."""
+    """Same question, other image: share of the text. A row without an image: the same."""
     text = Vectors(pl.Series(["t"]), np.array([[3.0, 4.0]], dtype=np.float32))
     image = Vectors(pl.Series(["x", "y"]), np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32))
     rows = pl.DataFrame({"id": ["a", "b", "c"], "text_key": ["t"] * 3, "image_keys": [["x"], ["y"], []]})
@@ -79,12 +79,12 @@ def test_joint_vectors_add_cosines() -> None:
         joint(rows.with_columns(pl.Series("image_keys", [["x"], ["z"], []])), text, image)
 
 
-def test_several_pictures_count_as_their_mean_and_pictures_alone_will_do() -> None:
+def test_several_images_count_as_their_mean_and_images_alone_will_do() -> None:
     """a shows x and y: their mean lies at 45 degrees to both. c shows none and is near to nobody."""
     image = Vectors(pl.Series(["x", "y"]), np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32))
     rows = pl.DataFrame({"id": ["a", "b", "c"], "image_keys": [["x", "y"], ["x"], []]})
     both = joint(rows, None, image)
     half = np.sqrt(0.5)
     np.testing.assert_allclose(both.matrix @ both.matrix.T, [[1, half, 0], [half, 1, 0], [0, 0, 0]], atol=1e-6)
-    with pytest.raises(StageError, match="pictures alone and no candidate has one"):
+    with pytest.raises(StageError, match="images alone and no candidate has one"):
         joint(rows, None, None)

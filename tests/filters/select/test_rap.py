@@ -106,7 +106,7 @@ def test_code() -> None:
 
 
 def test_code_takes_a_tenth_of_the_right_once() -> None:
-    # 20 right once of 5 and never without the picture, 2 right twice: mean p = 24/110, s of 1/5 is nearly 1, gap = 0.2
+    # 20 right once of 5 and never without the image, 2 right twice: mean p = 24/110, s of 1/5 is nearly 1, gap = 0.2
     rows = table(*[(f"{i:02d}", 1, 0, CALM) for i in range(20)], ("x", 2, 2, CALM), ("y", 2, 2, CALM))
     judged = judge(rows, CODE, seed=0)
     assert judged.filter(pl.col("admitted_by") == "hard_draw").height == 2

@@ -21,14 +21,14 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class StoredImages:
-    """A media store of two pictures, and one that is no picture."""
+    """A media store of two images, and one file that is not an image."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.red = self._draw("red", "ellipse")
         self.blue = self._draw("blue", "rectangle")
         self.broken = hash_text("broken")
-        self.path(self.broken).write_text("not a picture")
+        self.path(self.broken).write_text("not an image")
 
     def _draw(self, color: str, shape: str) -> str:
         image = Image.new("RGB", (64, 64), (235, 235, 235))
@@ -74,7 +74,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="session")
 def ask() -> Callable[..., Request]:
-    """Builds a request: a question, maybe a picture before it, and sampling parameters."""
+    """Builds a request: a question, maybe an image before it, and sampling parameters."""
 
     def build(text: str, image: str | None = None, *, prefix: str = "", **sampling: Any) -> Request:
         content: tuple[str | ImagePart, ...] = (text,) if image is None else (ImagePart(image), text)

@@ -193,7 +193,7 @@ def test_a_form_that_none_can_enforce_is_permanent(engine: Engine, run: Any, ask
         run(engine.complete(replace(ask(CAPTION), constraint=Constraint("regex", "(")), [0]))
 
 
-def test_the_picture_decides(engine: Engine, run: Any, ask: Ask, media: Any) -> None:
+def test_the_image_decides(engine: Engine, run: Any, ask: Ask, media: Any) -> None:
     (red,), (blue,), (again,) = (
         run(engine.complete(ask(COLOR, image, temperature=0, max_tokens=8), [0]))
         for image in (media.red, media.blue, media.red)

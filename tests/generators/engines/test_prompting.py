@@ -1,4 +1,4 @@
-"""Messages in the words of engines: each picture where it stands, and no text that is taken for one."""
+"""Messages in the words of engines: each image where it stands, and no text that is taken for one."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def asked(*content: str | ImagePart, prefix: str = "") -> Request:
     return Request("r", (Message("user", content),), prefix=prefix)
 
 
-def test_pictures_stand_between_texts_in_every_engine(prompts: ChatPrompts, media: Any) -> None:
+def test_images_stand_between_texts_in_every_engine(prompts: ChatPrompts, media: Any) -> None:
     request = asked("Is ", ImagePart(media.red), " or ", ImagePart(media.blue), " red?")
     assert prompts.text(request) == "<|user|>Is <image> or <image> red?<end_of_utterance><|assistant|>"
     (message,) = chat_messages(request, DataUrls(media))
@@ -30,7 +30,7 @@ def test_pictures_stand_between_texts_in_every_engine(prompts: ChatPrompts, medi
     assert request.images == (media.red, media.blue)
 
 
-def test_a_text_that_mentions_a_picture_token_is_no_picture(prompts: ChatPrompts, media: Any) -> None:
+def test_a_text_that_mentions_an_image_token_is_no_image(prompts: ChatPrompts, media: Any) -> None:
     request = asked(ImagePart(media.red), "What is <image>?", prefix="<think>An <image>")
     wanted = "<|user|><image>What is [image]?<end_of_utterance><|assistant|><think>An [image]"
     assert prompts.text(request) == wanted

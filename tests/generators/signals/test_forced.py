@@ -28,7 +28,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> MediaStore:
 
 @pytest.fixture(scope="module")
 def texts(media: MediaStore) -> list[Forced]:
-    """Questions of different lengths about pictures, one about none, each with a reply; a long one among them."""
+    """Questions of different lengths about images, one about none, each with a reply; a long one among them."""
     found = []
     for scene in iter_scenes("curate", 4, seed=5, levels=(1, 2)):
         data = io.BytesIO()
@@ -95,8 +95,8 @@ def test_the_end_is_one_token_more(model: ForcedModel, texts: list[Forced]) -> N
         assert a == pytest.approx(b[:-1], abs=1e-3)
 
 
-def test_masking_everything_hides_the_picture(model: ForcedModel, texts: list[Forced]) -> None:
-    """All of two pictures black: the same question then has the same likelihood about either."""
+def test_masking_everything_hides_the_image(model: ForcedModel, texts: list[Forced]) -> None:
+    """All of two images black: the same question then has the same likelihood about either."""
     asked = [t for t in texts if t.request.id == "c"][:2]
     black = [Forced(t.request, t.text, PatchConfig(p=1.0)) for t in asked]
     one, other = model.likelihood(black, end=True)

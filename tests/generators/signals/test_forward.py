@@ -18,8 +18,8 @@ Literal = Callable[[list[torch.Tensor], Heads, int | None], list[float]]
 VISION_START, IMAGE, VISION_END = 90, 91, 92
 
 
-def pictured(rows: int, columns: int, before: list[int], reply: list[int]) -> tuple[EncodedPrompt, int]:
-    """A prompt with a picture of `rows` by `columns` patches and a reply behind it, and the reply's length."""
+def with_image(rows: int, columns: int, before: list[int], reply: list[int]) -> tuple[EncodedPrompt, int]:
+    """A prompt with an image of `rows` by `columns` patches and a reply behind it, and the reply's length."""
     ids = (*before, VISION_START, *[IMAGE] * (rows * columns // 4), VISION_END, 7, 8)
     extras = {
         "pixel_values": torch.randn(rows * columns, 3 * 2 * 4 * 4, generator=torch.Generator().manual_seed(rows)),
@@ -33,11 +33,15 @@ def plain(ids: list[int], reply: list[int]) -> tuple[EncodedPrompt, int]:
     return with_reply(EncodedPrompt(tuple(ids), len(ids) - 1), reply), len(reply)
 
 
-PICTURED = [pictured(4, 4, [5, 6], [9, 10, 11, 12]), pictured(8, 4, [5], [30]), pictured(4, 12, [], [31, 32, 33])]
+IMAGE_PROMPTS = [
+    with_image(4, 4, [5, 6], [9, 10, 11, 12]),
+    with_image(8, 4, [5], [30]),
+    with_image(4, 12, [], [31, 32, 33]),
+]
 PLAIN = [plain([40, 41, 42, 43], [44, 45]), plain([46], [47, 48, 49, 50, 51])]
 
 
-@pytest.mark.parametrize("batch", [PICTURED, PLAIN], ids=["pictures", "text"])
+@pytest.mark.parametrize("batch", [IMAGE_PROMPTS, PLAIN], ids=["images", "text"])
 def test_a_padded_batch_is_its_sequences(
     literal: Literal, batch: list[tuple[EncodedPrompt, int]], tiny_qwen: Callable[[float], Any]
 ) -> None:

@@ -13,20 +13,21 @@ import release_shapes
 
 from filters.verify.gold import parse_gold
 from generators.scenes import iter_scenes, render
+from pipelines.release.manifest import FORMAT
 from pipelines.release.parquet_shards import Shards
 from pipelines.steps.release_rows import plain
 from pipelines.store.media import MediaStore
 from schemas.answer import dump_answer
 from schemas.ids import content_id
 
-# (question, pictures, kind of answer, answer, options, reasoning)
+# (question, images, kind of answer, answer, options, reasoning)
 ROWS: list[tuple[str, int, str, str, list[str], str]] = [
     ("What color is the shape?", 1, "text", "blue", [], "It is blue."),
     ("What is six times seven?", 0, "number", "42", [], "6 · 7 = 42."),
     ("Which picture has more shapes?", 2, "choice", "B", ["the first", "the second", "neither"], "Counting both."),
     ("Does <image> or <|image_pad|> mean <video> here?", 1, "boolean", "yes", [], "A tag such as <image> or <audio>."),
     ("Was ist\n\\frac{1}{2} von 1, in Worten „½“?", 0, "expression", "\\frac{1}{2}", [], "Die Hälfte."),
-    ("Where is <bbox>?", 3, "number", "3", [], "Three pictures, <img>not one</img>."),
+    ("Where is <bbox>?", 3, "number", "3", [], "Three images, <img>not one</img>."),
 ]
 
 
@@ -70,7 +71,7 @@ def _make(folder: Path, rows: list[Any] | None = None, images: str = "embed", sy
         for sha256 in media:
             shutil.copy(store.path(sha256), release / "images")
     (release / "manifest.json").write_text(
-        json.dumps({"name": "shapes", "version": "v1", "content": content_id([images, system])})
+        json.dumps({"format": FORMAT, "name": "shapes", "version": "v1", "content": content_id([images, system])})
     )
     return release
 

@@ -74,7 +74,7 @@ def test_a_second_export_writes_nothing_and_a_new_format_writes_the_same(
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_pictures_beside_the_parquet_are_exported_as_those_inside(
+def test_images_beside_the_parquet_are_exported_as_those_inside(
     shapes: Path, make_release: Callable[..., Path], trainer: str, tmp_path: Path
 ) -> None:
     release = make_release(images="reference")
@@ -89,7 +89,7 @@ def test_pictures_beside_the_parquet_are_exported_as_those_inside(
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_no_pictures_no_column(make_release: Callable[..., Path], trainer: str, tmp_path: Path) -> None:
+def test_no_images_no_column(make_release: Callable[..., Path], trainer: str, tmp_path: Path) -> None:
     release = make_release([("What is one and one?", 0, "number", "2", [], "1 + 1 = 2")])
     made(release, trainer, tmp_path / "out")
     for path in (tmp_path / "out").glob("*/*.parquet"):
@@ -189,7 +189,7 @@ def test_releases_are_found_by_folder_by_name_and_by_version(shapes: Path, tmp_p
         with pytest.raises(ConfigError, match=r"no release '.*: shapes/v1"):
             open_release(name, workspace)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ConfigError, match="is damaged or of an older"):
+    with pytest.raises(ConfigError, match="is damaged or of another version"):
         open_release(str(tmp_path), workspace)
 
 

@@ -66,7 +66,7 @@ def said(stored: dict[str, Any], name: str, marks: tuple[str, ...] = COMMON) -> 
 
 @pytest.fixture(params=["mixed", "text-only"])
 def release(request: pytest.FixtureRequest, shapes: Path, make_release: Callable[..., Path]) -> Path:
-    """Rows with no, one and many pictures; and a release without any, whose exports have no column for them."""
+    """Rows with no, one and many images; and a release without any, whose exports have no column for them."""
     texts = [
         ("What is six times seven?", 0, "number", "42", [], "6 · 7 = 42."),
         ("A half?", 0, "number", "0.5", [], "½"),

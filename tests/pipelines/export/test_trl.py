@@ -93,7 +93,7 @@ def test_five_steps_of_grpo_with_our_reward_on_every_row(
         return scores
 
     data = load("grpo")
-    # One question a batch: the processor of Idefics3, unlike TRL, takes no batch in which only some rows have pictures.
+    # One question a batch: the processor of Idefics3, unlike TRL, takes no batch in which only some rows have images.
     config = GRPOConfig(**settings(tmp_path / "run", max_steps=len(data)), num_generations=2, max_completion_length=8)
     trainer = GRPOTrainer(model, reward_funcs=reward, args=config, train_dataset=data, processing_class=processor)
     trainer.train()
@@ -112,7 +112,7 @@ def test_three_steps_of_dpo(load: Callable[[str], Any], model: Any, processor: A
 
 
 @pytest.mark.parametrize("sheet", ["sft", "grpo", "grpo_holdout", "dpo"])
-def test_question_pictures_and_answer_survive_the_trainers_own_preparation(
+def test_question_images_and_answer_survive_the_trainers_own_preparation(
     shapes: Path,
     stored: Callable[[Path, str], list[dict[str, Any]]],
     load: Callable[[str], Any],
@@ -129,7 +129,7 @@ def test_question_pictures_and_answer_survive_the_trainers_own_preparation(
         assert question == escape(source["prompt"][0]["content"])
         assert len(shown) == len(source["images"])
         text = processor.apply_chat_template([turn])
-        processor(text=[text], images=shown or None)  # counts marks against pictures
+        processor(text=[text], images=shown or None)  # counts marks against images
         if "answer" in row:
             assert json.loads(row["answer"]) == json.loads(source["answer"])
         if sheet == "sft":
@@ -200,7 +200,7 @@ def test_grpo_on_the_release_itself_has_something_to_learn_from(
     data = load_dataset(str(measured), "rl", split="train", cache_dir=str(tmp_path / "cache"))
     assert all(0 < row["k"] < row["n"] for row in data), "selection kept what the student sometimes gets right"
     group = {"per_device_train_batch_size": 16, "num_generations": 8, "max_completion_length": 8, "seed": 0}
-    mark = {"suppress_tokens": [model.config.image_token_id]}  # a reply that holds it has no picture for it
+    mark = {"suppress_tokens": [model.config.image_token_id]}  # a reply that holds it has no image for it
     config = GRPOConfig(**(settings(tmp_path / "run") | group), generation_kwargs=mark)
     trainer = GRPOTrainer(model, reward_funcs=reward, args=config, train_dataset=data, processing_class=processor)
     trainer.train()

@@ -63,7 +63,7 @@ def easyr1_messages(export: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("sheet", "split"), [("train", "rl"), ("val", "holdout")])
-def test_easyr1_reads_question_pictures_and_gold(
+def test_easyr1_reads_question_images_and_gold(
     shapes: Path, stored: Stored, processor: Any, sheet: str, split: str, tmp_path: Path
 ) -> None:
     from datasets import load_dataset
@@ -132,7 +132,7 @@ def test_a_row_for_a_judge_is_dropped_where_it_would_score_zero_for_ever(
 
 
 @pytest.mark.parametrize(("sheet", "split"), [("train", "rl"), ("val", "holdout")])
-def test_openrlhf_reads_question_pictures_and_gold(
+def test_openrlhf_reads_question_images_and_gold(
     shapes: Path, stored: Stored, processor: Any, sheet: str, split: str, tmp_path: Path
 ) -> None:
     """TideDra/lmm-r1 f917f18, openrlhf/utils/utils.py `blending_datasets`, datasets/prompts_dataset.py `preprocess_data`,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from pipelines.ingest.image_file import ImageFaultError, ImageLimits, decoding, read_picture
+from pipelines.ingest.image_file import ImageFaultError, ImageLimits, decoding, read_image
 
 _LIMIT = ImageLimits(1_000_000)
 
@@ -45,7 +45,7 @@ def _png_header(width: int, height: int) -> bytes:
 
 def _cause(data: bytes) -> str:
     with pytest.raises(ImageFaultError) as caught:
-        read_picture(data, _LIMIT)
+        read_image(data, _LIMIT)
     assert "0x" not in str(caught.value.evidence), (
         "evidence must not hold addresses of objects: it is compared by bytes"
     )
@@ -66,21 +66,21 @@ def _cause(data: bytes) -> str:
 )
 def test_whole_images_keep_their_bytes(kind: str, suffix: str) -> None:
     data = _encoded(_noise(), kind)
-    picture = read_picture(data, _LIMIT)
-    assert picture.data is data
-    assert (picture.suffix, picture.width, picture.height, picture.turned) == (suffix, 40, 30, None)
+    usable = read_image(data, _LIMIT)
+    assert usable.data is data
+    assert (usable.suffix, usable.width, usable.height, usable.turned) == (suffix, 40, 30, None)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
 def test_every_png_mode_is_read(mode: str) -> None:
     image = _noise("I").convert("I;16") if mode == "I;16" else _noise(mode)
-    assert read_picture(_encoded(image, "PNG"), _LIMIT).width == 40
+    assert read_image(_encoded(image, "PNG"), _LIMIT).width == 40
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
 def test_an_opaque_image_keeps_its_bytes(mode: str) -> None:
     data = _encoded(_noise(mode), "PNG")
-    assert read_picture(data, _LIMIT).data is data
+    assert read_image(data, _LIMIT).data is data
 
 
 def test_what_programs_would_show_differently_is_stored_as_it_is_seen() -> None:
@@ -89,21 +89,21 @@ def test_what_programs_would_show_differently_is_stored_as_it_is_seen() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for options, turned in (({}, None), ({"exif": exif}, 6)):
-        picture = read_picture(_encoded(ink, "PNG", **options), _LIMIT)
-        assert (picture.flattened, picture.turned, picture.suffix) == (True, turned, "png")
-        with Image.open(BytesIO(picture.data)) as stored:
+        usable = read_image(_encoded(ink, "PNG", **options), _LIMIT)
+        assert (usable.flattened, usable.turned, usable.suffix) == (True, turned, "png")
+        with Image.open(BytesIO(usable.data)) as stored:
             assert stored.mode == "RGB"
-            assert stored.size == (picture.width, picture.height) == ((30, 40) if turned else (40, 30))
+            assert stored.size == (usable.width, usable.height) == ((30, 40) if turned else (40, 30))
             assert stored.getpixel((0, 0)) == (0, 0, 0)
-            assert stored.getpixel((picture.width - 1, picture.height - 1)) == (255, 255, 255)
+            assert stored.getpixel((usable.width - 1, usable.height - 1)) == (255, 255, 255)
     deep = Image.new("I;16", (40, 30), 65_535)
     deep.paste(256, (0, 0, 20, 30))
-    with Image.open(BytesIO(read_picture(_encoded(deep, "PNG"), _LIMIT).data)) as stored:
+    with Image.open(BytesIO(read_image(_encoded(deep, "PNG"), _LIMIT).data)) as stored:
         assert stored.getpixel((0, 0)) == (0, 0, 0)
 
 
 def test_cmyk_jpeg_is_read() -> None:
-    assert read_picture(_encoded(_noise("CMYK"), "JPEG"), _LIMIT).height == 30
+    assert read_image(_encoded(_noise("CMYK"), "JPEG"), _LIMIT).height == 30
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_orientation_is_applied_once(kind: str, orientation: int) -> None:
     exif[0x0112] = orientation
     image = Image.new("RGB", (40, 30), "black")
     image.paste("white", (0, 0, 20, 15))  # one bright quarter, top left, tells the orientations apart
-    picture = read_picture(_encoded(image, kind, exif=exif), _LIMIT)
-    assert picture.turned == (None if orientation == 1 else orientation)
-    with Image.open(BytesIO(picture.data)) as stored:
+    usable = read_image(_encoded(image, kind, exif=exif), _LIMIT)
+    assert usable.turned == (None if orientation == 1 else orientation)
+    with Image.open(BytesIO(usable.data)) as stored:
         stored.load()
         assert stored.getexif().get(0x0112, 1) == 1
-        assert stored.size == (picture.width, picture.height) == ((40, 30) if orientation < 5 else (30, 40))
+        assert stored.size == (usable.width, usable.height) == ((40, 30) if orientation < 5 else (30, 40))
         right, bottom = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1)}[
             orientation
         ]
@@ -170,7 +170,7 @@ def test_orientation_is_applied_once(kind: str, orientation: int) -> None:
 def test_an_unknown_orientation_is_left_alone() -> None:
     exif = Image.Exif()
     exif[0x0112] = 9
-    assert read_picture(_encoded(_noise(), "JPEG", exif=exif), _LIMIT).turned is None
+    assert read_image(_encoded(_noise(), "JPEG", exif=exif), _LIMIT).turned is None
 
 
 def test_switches_are_put_back() -> None:
@@ -188,7 +188,7 @@ def test_switches_are_put_back() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(kind=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]), data=st.data())
-def test_damaged_bytes_are_a_picture_or_a_fault_and_never_another_error(kind: str, data: st.DataObject) -> None:
+def test_damaged_bytes_are_an_image_or_a_fault_and_never_another_error(kind: str, data: st.DataObject) -> None:
     whole = _encoded(_noise(size=(8, 6)), kind)
     cut = data.draw(st.integers(0, len(whole)))
     place = data.draw(st.integers(0, max(0, cut - 1)))
@@ -196,6 +196,6 @@ def test_damaged_bytes_are_a_picture_or_a_fault_and_never_another_error(kind: st
     if damaged:
         damaged[place] ^= data.draw(st.integers(0, 255))
     try:
-        assert read_picture(bytes(damaged), _LIMIT).width > 0
+        assert read_image(bytes(damaged), _LIMIT).width > 0
     except ImageFaultError as fault:
         assert fault.cause.startswith("image_")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pipelines.ingest.image_loader
-from pipelines.ingest.image_file import ImageLimits, Picture, read_picture
+from pipelines.ingest.image_file import ImageLimits, UsableImage, read_image
 from pipelines.ingest.ingest import IngestConfig, ingest
 from pipelines.sources.easy_vqa import EasyVqaSource
 from pipelines.sources.files import JsonlSource, ParquetSource
@@ -231,11 +231,11 @@ def test_groups_are_the_given_one_or_the_first_image_or_the_question(tmp_path: P
 def test_an_image_of_many_rows_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: Counter[bytes] = Counter()
 
-    def count(data: bytes, limits: ImageLimits) -> Picture:
+    def count(data: bytes, limits: ImageLimits) -> UsableImage:
         decoded[data] += 1
-        return read_picture(data, limits)
+        return read_image(data, limits)
 
-    monkeypatch.setattr(pipelines.ingest.image_loader, "read_picture", count)
+    monkeypatch.setattr(pipelines.ingest.image_loader, "read_image", count)
     (tmp_path / "a.png").write_bytes(_png())
     (tmp_path / "bad.png").write_bytes(b"bad")
     rows = [{"question": str(i), "answer": "x", "image": "a.png" if i % 2 else "bad.png"} for i in range(40)]

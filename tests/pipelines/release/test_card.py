@@ -39,7 +39,7 @@ def test_the_card_says_every_count_of_the_manifest(release: Path, manifest: dict
     for step in manifest["steps"]:
         assert f"| {step['step']} | {step['type']} | {step['unit']} | {step['in']:,} | {step['kept']:,} |" in text
     for name, facts in manifest["statistics"]["configs"].items():
-        assert f"| `{name}` | {facts['rows']} | {facts['samples']} | {facts['pictures']} |" in text
+        assert f"| `{name}` | {facts['rows']} | {facts['samples']} | {facts['images']} |" in text
     for source in manifest["sources"]:
         assert f"| {source['name']} | not stated | {source['rows']:,} |" in text and len(source["content"]) == 64
     for reason, count in manifest["statistics"]["dropped"].items():
@@ -106,10 +106,10 @@ def test_two_releases_of_one_version_are_not_taken_for_each_other(
     assert found == {"mine": 4, "theirs": 6}
 
 
-def test_every_picture_of_the_card_is_there(release: Path, manifest: dict[str, Any], tmp_path: Path) -> None:
-    shown = [p for example in manifest["examples"] for p in example["pictures"]]
+def test_every_image_of_the_card_is_there(release: Path, manifest: dict[str, Any], tmp_path: Path) -> None:
+    shown = [p for example in manifest["examples"] for p in example["images"]]
     assert shown
-    assert all((release / "pictures" / name).is_file() for name in shown)
+    assert all((release / "card_images" / name).is_file() for name in shown)
     path = publish_card(release, tmp_path)
     assert all(f"](tiny/{name})" in path.read_text() and (tmp_path / "tiny" / name).is_file() for name in shown)
 
@@ -201,7 +201,7 @@ def test_a_histogram_is_scaled_to_its_largest() -> None:
 def test_published_cards_are_current(path: Path) -> None:
     """A card is its manifest rendered; the manifest is of today's recipe and its steps."""
     manifest = json.loads(path.read_text())
-    assert path.with_suffix(".md").read_text() == render_card(manifest, pictures=path.stem), "run `make cards`"
+    assert path.with_suffix(".md").read_text() == render_card(manifest, card_images=path.stem), "run `make cards`"
     today = compile_recipe(path.stem)
     assert manifest["recipe"] == today.document.to_json(), "run `make cards`"
     assert [step["step"] for step in manifest["steps"]] == [step.name for step in today.pipeline.steps]

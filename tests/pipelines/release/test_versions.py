@@ -13,6 +13,7 @@ from flows.push import pack
 from pipelines.export.rows import open_release
 from pipelines.job import Job
 from pipelines.release.card import publish_card
+from pipelines.release.manifest import FORMAT
 from pipelines.release.versions import diff, find_release, list_releases
 from schemas.errors import ConfigError, StoreError
 
@@ -110,14 +111,12 @@ def test_a_lost_image_is_a_sentence_whose_cure_cures(two: Path, copy_of: Copy) -
     assert logged(out) == before
 
 
-FAR = json.dumps(
-    {**dict.fromkeys(("content", "recipe", "statistics", "steps", "configs", "files", "examples")), "version": "v2"}
-)
+KEYS = dict.fromkeys(("content", "recipe", "statistics", "steps", "configs", "files", "examples")) | {"version": "v2"}
+FAR = json.dumps({**KEYS, "format": FORMAT, "name": "../../esc"})
+OLD = json.dumps({**KEYS, "format": FORMAT - 1, "name": "tiny"})
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "{}", "[]", '{"name": "tiny", "version": "v2"}', FAR[:-1] + ', "name": "../../esc"}']
-)
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"name": "tiny", "version": "v2"}', FAR, OLD])
 def test_a_damaged_manifest_is_one_sentence(two: Path, copy_of: Copy, text: str, tmp_path: Path) -> None:
     out = copy_of(two)
     damaged = find_release("tiny/v2", out)
@@ -144,10 +143,20 @@ def test_a_release_that_was_cut_short_is_not_exported(two: Path, copy_of: Copy) 
         open_release("tiny", out)
 
 
+def test_a_release_of_an_older_format_is_not_taken_for_the_same_content(two: Path, copy_of: Copy) -> None:
+    out = copy_of(two)
+    newest = find_release("tiny/v2", out)
+    written = json.loads((newest / "manifest.json").read_text())
+    (newest / "manifest.json").write_text(json.dumps(written | {"format": FORMAT - 1}))
+    shutil.rmtree(out / "builds")
+    job = again(two, out)
+    assert release(job).name == "v3" and manifest(job)["content"] == written["content"]
+
+
 def test_a_strange_folder_in_the_next_versions_place_is_one_sentence(two: Path, copy_of: Copy) -> None:
     out = copy_of(two)
     (out / "releases" / "tiny" / "v3").mkdir()
-    with pytest.raises(StoreError, match=r"v3 is there, but it is no release of ours"):
+    with pytest.raises(StoreError, match=r"v3 is there, but it is not a release"):
         again(two, out, "steps.release.rl.system=Another.")
 
 
@@ -158,7 +167,7 @@ def test_images_beside_the_parquet_are_there_once(two: Path, copy_of: Copy) -> N
     assert len(paths)
     assert all((release(job) / path).is_file() for path in paths)
     assert rows["images"].list.eval(pl.element().struct.field("bytes")).explode().null_count() == len(paths)
-    assert manifest(job)["statistics"]["configs"]["unfiltered"]["pictures"] == len(paths)
+    assert manifest(job)["statistics"]["configs"]["unfiltered"]["images"] == len(paths)
 
 
 def test_a_comparison_that_is_not_made_any_more_is_not_told(two: Path, copy_of: Copy) -> None:

@@ -165,7 +165,7 @@ def test_what_models_say_is_shown_as_it_is(tab: Tab, maker: Any) -> None:
     assert tab.page.query_selector("#list img:not([src^='data:image/webp'])") is None
 
 
-def test_a_card_has_picture_traces_and_rollouts(tab: Tab) -> None:
+def test_a_card_has_image_traces_and_rollouts(tab: Tab) -> None:
     card = tab.page.locator("#list article").first
     assert card.locator("img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 224
     assert card.locator("details").count() == 2

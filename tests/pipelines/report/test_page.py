@@ -206,8 +206,8 @@ def test_a_missing_library_is_named_with_its_cure(package: str, monkeypatch: pyt
         charts.load()
 
 
-def test_bytes_that_are_no_picture_give_none() -> None:
-    assert thumbnail(b"no picture", 100) == ""
+def test_bytes_that_are_not_an_image_give_none() -> None:
+    assert thumbnail(b"not an image", 100) == ""
 
 
 def test_the_command_writes_into_the_workspace(workspace: Path) -> None:

@@ -52,7 +52,7 @@ def test_every_number_of_the_manifest_can_be_counted_again(finished: Path) -> No
         table = f"read_parquet('{release(job) / name}/*.parquet')"
         sql = f'SELECT count(*), count(DISTINCT id), count(DISTINCT "group"), sum(len(images)), count(n) FROM {table}'
         assert duckdb.sql(sql).fetchone() == tuple(
-            counts[f] for f in ("rows", "samples", "groups", "pictures", "measured")
+            counts[f] for f in ("rows", "samples", "groups", "images", "measured")
         )
         assert dict(duckdb.sql(f"SELECT dataset, count(*) FROM {table} GROUP BY ALL").fetchall()) == counts["sources"]
         assert sum(f["rows"] for f in facts["files"] if f["path"].startswith(f"{name}/")) == counts["rows"]

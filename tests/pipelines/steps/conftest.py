@@ -22,7 +22,7 @@ from generators.encoders import EncoderConfig, make_image_encoder, make_text_enc
 from pipelines.ingest.ingest import ingest
 from pipelines.run.build import Build
 from pipelines.sources.source import Source
-from pipelines.store.image_hashes import pictures
+from pipelines.store.image_hashes import image_shas
 from schemas.step import Tables
 
 
@@ -56,7 +56,7 @@ class Samples:
     @cached_property
     def hashes(self) -> pl.DataFrame:
         """The hashes of the samples' images, past any log."""
-        return image_hashes(pictures(self.rows), self.build.media)
+        return image_hashes(image_shas(self.rows), self.build.media)
 
     @cached_property
     def text_vectors(self) -> Vectors:
@@ -68,7 +68,7 @@ class Samples:
     @cached_property
     def image_vectors(self) -> Vectors:
         """The vectors of the samples' images, in the same way."""
-        shown = pictures(self.rows)
+        shown = image_shas(self.rows)
         found = make_image_encoder(EncoderConfig(model="reference-vlm"), self.build.media).encode(shown.to_list())
         return Vectors(shown, found.astype(np.float16))
 

@@ -78,8 +78,8 @@ def test_an_image_beyond_the_limits_is_not_compared_and_its_question_is(
         table = evaluation_tables(
             build, exam(tmp_path, asked(tmp_path, "red", (9, 9, 9))), None, IngestConfig(min_side=20)
         )
-    assert table["pictures"].list.len().to_list() == [1] and len(shown(table)) == 0
-    assert "1 of 1 pictures cannot be read" in caplog.text
+    assert table["images"].list.len().to_list() == [1] and len(shown(table)) == 0
+    assert "1 of 1 images cannot be read" in caplog.text
 
 
 def test_a_set_without_rows_keeps_nothing_out_and_is_an_error(build: Any, tmp_path: Path) -> None:

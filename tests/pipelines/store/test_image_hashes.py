@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from filters.dedup.image_hash import HASHES, image_hash
-from pipelines.store.image_hashes import HashLog, pictures
+from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.errors import StoreError
 from schemas.sample import SAMPLE
 
 
 class Media:
-    """Pictures by name; counts how often each is read."""
+    """Images by name; counts how often each is read."""
 
     def __init__(self, **stored: bytes) -> None:
         self.stored, self.reads = stored, list[str]()
@@ -33,8 +33,8 @@ def _png(colour: str) -> bytes:
     return out.getvalue()
 
 
-def test_each_picture_is_hashed_once(tmp_path: Path) -> None:
-    media = Media(a=_png("red"), b=_png("blue"), c=b"no picture")
+def test_each_image_is_hashed_once(tmp_path: Path) -> None:
+    media = Media(a=_png("red"), b=_png("blue"), c=b"not an image")
     log = HashLog(tmp_path)
     assert log.hashes(pl.Series(["b", "a", "a"]), media)["sha256"].to_list() == ["a", "b"]
     found = HashLog(tmp_path).hashes(pl.Series(["c", "a", None]), media)
@@ -54,9 +54,9 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
         log.hashes(pl.Series(["a"]), media)
 
 
-def test_pictures_of_rows_are_images_only_and_each_once() -> None:
+def test_images_of_rows_are_images_only_and_each_once() -> None:
     media = [{"kind": "image", "sha256": "b"}, {"kind": "video", "sha256": "v"}, {"kind": "image", "sha256": "a"}]
     rows = [
         dict.fromkeys(SAMPLE) | {"id": str(i), "media": shown} for i, shown in enumerate((media, media[:1], None, []))
     ]
-    assert pictures(pl.DataFrame(rows, schema=SAMPLE)).to_list() == ["a", "b"]
+    assert image_shas(pl.DataFrame(rows, schema=SAMPLE)).to_list() == ["a", "b"]

@@ -271,15 +271,15 @@ def test_reasoning_truncation_and_refusals_are_kept_apart(server: ChatServer, co
     assert (second.finish_reason, second.reasoning, second.error) == ("length", "because", None)
 
 
-def test_pictures_travel_as_data_urls_and_a_prefix_as_an_unfinished_turn(
+def test_images_travel_as_data_urls_and_a_prefix_as_an_unfinished_turn(
     server: ChatServer, complete: Any, ask: Ask, media: Any
 ) -> None:
     args = {"extra_body": {"guided": 1}, "reasoning_effort": "low", "chat_template_kwargs": {"think": False}}
     request = ask("What is it?", media.red, prefix="It is", top_k=5, min_p=0.1)
     complete([server], request, args=args)
     (call,) = server.calls
-    picture, text = call["messages"][0]["content"]
-    assert picture["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    image, text = call["messages"][0]["content"]
+    assert image["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
     assert text["text"] == "What is it?"
     assert call["messages"][1] == {"role": "assistant", "content": "It is"}
     assert (call["continue_final_message"], call["add_generation_prompt"]) == (True, False)

@@ -38,8 +38,8 @@ def test_the_common_prefix_is_what_half_the_prompts_share() -> None:
     assert len(common_prefix([prompt(shots, sharable=40) for _ in range(4)])) == 40
 
 
-def picture_prompt(rows: int, columns: int, before: list[int], after: list[int]) -> EncodedPrompt:
-    """A picture of `rows` by `columns` patches inside a prompt, as Qwen's processor gives it."""
+def image_prompt(rows: int, columns: int, before: list[int], after: list[int]) -> EncodedPrompt:
+    """An image of `rows` by `columns` patches inside a prompt, as Qwen's processor gives it."""
     import torch
 
     tokens = rows * columns // 4
@@ -58,9 +58,9 @@ def test_positions_along_three_axes_survive_batching(tiny_qwen: Callable[[float]
 
     model = tiny_qwen(0.5)
     prompts = [
-        picture_prompt(4, 4, [5, 6], [7, 8, 9]),
-        picture_prompt(8, 4, [5], [7, 8, 9, 10, 11, 12]),
-        picture_prompt(4, 12, [], [30]),
+        image_prompt(4, 4, [5, 6], [7, 8, 9]),
+        image_prompt(8, 4, [5], [7, 8, 9, 10, 11, 12]),
+        image_prompt(4, 12, [], [30]),
         prompt([40, 41, 42, 43]),
     ]
     expected = []

@@ -156,7 +156,7 @@ def test_a_repetition_penalty_forbids_what_was_said(engine: Any, run: Any, ask: 
     assert kinds[1] > kinds[0]
 
 
-def test_sixteen_rollouts_of_a_picture_encode_it_once(run: Any, ask: Ask, media: Any) -> None:
+def test_sixteen_rollouts_of_an_image_encode_it_once(run: Any, ask: Ask, media: Any) -> None:
     engine = TransformersEngine(ModelConfig(model="reference-vlm", engine="transformers"), media)
     run(engine.start())
     seen = []

@@ -33,9 +33,9 @@ def read(export: str, model: str, name: str, stage: str) -> list[dict[str, Any]]
     asked |= {"remove_unused_columns": False, "finetuning_type": "full", "cache_dir": f"{export}/.cache"}
     model_args, data_args, training_args, *_ = get_train_args(asked)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    pictures = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    images = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
     processor = LlavaProcessor(
-        pictures, tokenizer, patch_size=16, vision_feature_select_strategy="default", num_additional_image_tokens=1
+        images, tokenizer, patch_size=16, vision_feature_select_strategy="default", num_additional_image_tokens=1
     )
     for limit, value in (("image_max_pixels", 4096), ("image_min_pixels", 1), ("image_do_pan_and_scan", False)):
         setattr(processor, limit, value)
@@ -46,7 +46,7 @@ def read(export: str, model: str, name: str, stage: str) -> list[dict[str, Any]]
     collate = MultiModalDataCollatorForSeq2Seq if stage == "sft" else PairwiseDataCollatorWithPadding
     batch = collate(template=template, padding=True, **parts)([dict(row) for row in rows])
     shown = sum(len(row["images"] or []) for row in rows) * (1 if stage == "sft" else 2)
-    assert batch["pixel_values"].shape[0] == max(shown, 1)  # a batch without pictures gets a blank one, masked
+    assert batch["pixel_values"].shape[0] == max(shown, 1)  # a batch without images gets a blank one, masked
     keys = (
         {"reply": ("input_ids", "labels")}
         if stage == "sft"

@@ -45,9 +45,9 @@ def llava_template(model: str) -> Any:
     """A real template over our tokenizer: swift's own for Idefics3 expects the numbers of the published one's tokens."""
     folder = tempfile.mkdtemp()
     tokenizer = AutoTokenizer.from_pretrained(model)
-    pictures = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    images = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
     LlavaProcessor(
-        pictures, tokenizer, patch_size=16, vision_feature_select_strategy="default", num_additional_image_tokens=1
+        images, tokenizer, patch_size=16, vision_feature_select_strategy="default", num_additional_image_tokens=1
     ).save_pretrained(folder)
     LlavaConfig().save_pretrained(folder)
     return get_template(get_processor(folder, model_type="llava1_5_hf", torch_dtype=torch.float32), max_length=4096)

@@ -26,22 +26,22 @@ from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
 def main(export: Path, model: str, replies: dict[str, list[str]]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model)
-    pictures = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    images = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
     processor = LlavaProcessor(
-        pictures,
+        images,
         tokenizer,
         patch_size=16,
         vision_feature_select_strategy="default",
         chat_template=tokenizer.chat_template,
     )
-    pictures.patch_size = processor.patch_size  # verl asks the picture's processor for it, which Qwen's has
+    images.patch_size = processor.patch_size  # verl asks the image's processor for it, which Qwen's has
     import_qwen_vl_utils()
     found = {"rows": rl(export, tokenizer, processor, replies), "sft": sft(export, tokenizer, processor)}
     sys.stdout.write(json.dumps(found) + "\n")
 
 
 def import_qwen_vl_utils() -> None:
-    """verl opens pictures with it. It imports torchvision, which it uses for videos alone and which is not here: see the
+    """verl opens images with it. It imports torchvision, which it uses for videos alone and which is not here: see the
     Makefile."""
     names = ("torchvision", "torchvision.io", "torchvision.transforms")
     absent = {name: ModuleType(name) for name in names}
@@ -56,7 +56,7 @@ def import_qwen_vl_utils() -> None:
 
 
 def rl(export: Path, tokenizer: Any, processor: Any, replies: dict[str, list[str]]) -> list[dict[str, Any]]:
-    # The filter opens every picture and counts its tokens; it leaves out what fails, with a line.
+    # The filter opens every image and counts its tokens; it leaves out what fails, with a line.
     config = OmegaConf.create({"cache_dir": str(export / ".cache"), "max_prompt_length": 2048})
     files = [str(export / name / "part-00000.parquet") for name in ("train", "val")]  # concatenated: one Arrow schema
     data = RLHFDataset(files, tokenizer, config, processor)
@@ -69,7 +69,7 @@ def rl(export: Path, tokenizer: Any, processor: Any, replies: dict[str, list[str
 
 
 def sft(export: Path, tokenizer: Any, processor: Any) -> list[dict[str, Any]]:
-    """The rows of its SFT data set: tokens, what the loss is on, pictures; and a batch of all of them."""
+    """The rows of its SFT data set: tokens, what the loss is on, images; and a batch of all of them."""
     config = OmegaConf.create({"max_length": 4096, "pad_mode": "no_padding", "truncation": "error"})
     data = MultiTurnSFTDataset([str(export / "sft" / "part-00000.parquet")], tokenizer, config, processor)
     rows = [data[i] for i in range(len(data))]
@@ -78,7 +78,7 @@ def sft(export: Path, tokenizer: Any, processor: Any) -> list[dict[str, Any]]:
 
 
 def conversation(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
-    """Question and reply, read back from the tokens, and the pictures beside them."""
+    """Question and reply, read back from the tokens, and the images beside them."""
     ids, loss = row["input_ids"], row["loss_mask"].bool()
     asked = tokenizer.decode(ids[~loss]).removeprefix("<|user|>").removesuffix("<|assistant|>")
     shown = row.get("multi_modal_inputs", {}).get("pixel_values")
@@ -90,7 +90,7 @@ def conversation(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
 
 
 def read(row: dict[str, Any], processor: Any) -> dict[str, Any]:
-    """What verl understood of a row, after its own check of marks against pictures."""
+    """What verl understood of a row, after its own check of marks against images."""
     parts = row["raw_prompt"][-1]["content"]
     parts = [{"type": "text", "text": parts}] if isinstance(parts, str) else parts
     shown = [part["image"] for part in parts if part["type"] == "image"]

@@ -1,4 +1,4 @@
-"""What a picture shows, by its mode."""
+"""What an image shows, by its mode."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from schemas.picture import rgb
+from schemas.image import rgb
 
 
 @pytest.mark.parametrize(
@@ -25,17 +25,17 @@ from schemas.picture import rgb
     ],
 )
 def test_every_mode_is_eight_bits_on_a_ground(mode: str, pixels: list[Any], shown: list[tuple[int, int, int]]) -> None:
-    picture = Image.new(mode, (2, 1))
+    image = Image.new(mode, (2, 1))
     for x, value in enumerate(pixels):
-        picture.putpixel((x, 0), value)
-    seen = rgb(picture)
+        image.putpixel((x, 0), value)
+    seen = rgb(image)
     assert seen.mode == "RGB"
     assert np.asarray(seen)[0].tolist() == [list(pixel) for pixel in shown]
 
 
 def test_a_transparent_colour_of_a_palette_is_the_ground() -> None:
-    picture = Image.new("P", (2, 1), 0)
-    picture.putpalette([0, 0, 0, 0, 0, 0])
-    picture.putpixel((1, 0), 1)
-    picture.info["transparency"] = 0
-    assert np.asarray(rgb(picture))[0].tolist() == [[255, 255, 255], [0, 0, 0]]
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([0, 0, 0, 0, 0, 0])
+    image.putpixel((1, 0), 1)
+    image.info["transparency"] = 0
+    assert np.asarray(rgb(image))[0].tolist() == [[255, 255, 255], [0, 0, 0]]
