@@ -42,7 +42,12 @@ RATES = (
     "pass_rate", "low", "high", "variance", "variance_unbiased", "beta_low", "beta_high", "beta_mean", "mean_score",
     "score_std", "score_variance_unbiased", "tokens", "tokens_correct",
 )  # fmt: skip
-_FACTS = {"model": pl.String(), "finish_reason": pl.String(), "no_answer": pl.Boolean()}
+_FACTS = {
+    "model": pl.String(),
+    "finish_reason": pl.String(),
+    "no_answer": pl.Boolean(),
+    "gold_visible": pl.Boolean(),
+}
 
 
 def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
@@ -103,11 +108,18 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     """`id` and `columns` of every row of which enough replies count.
 
     Reasons, after the step's name: `unmeasured` (none counts), `too_few` (fewer than `min_n`).
-    Raises StageError where replies of several models would be counted as one's.
+    Raises StageError where replies of several models would be counted as one's, and for those of a model that was shown the
+    gold: what came with a source may be such.
     """
     replies = children_of(tables.rows, tables.beside["counted"])
     replies = replies.with_columns(Condition(config.correct).evaluate(replies).alias("correct"), sample_id="owner")
     replies = replies.filter(_counted(replies, config, context.name))
+    if seen := int(replies["gold_visible"].sum()):
+        raise StageError(
+            f"{context.name}: {seen} of the {replies.height} replies that it counts are of a model that was shown the gold "
+            "(`gold_visible`); that measures no difficulty. Leave them out where they come from: in the `select` of a "
+            "source, `list_filter(responses, reply -> NOT reply.gold_visible) AS responses`."
+        )
     came_to = verdict().alias("came_to")
     wrong = (pl.col("came_to") == "wrong").sum().cast(pl.Int32)
     tallied = replies.with_columns(came_to).group_by(id="sample_id").agg(wrong=wrong)

@@ -19,8 +19,8 @@ from schemas.reply_row import REPLY
 from schemas.split import DROPPED
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
-TEXT, MODEL = "text", "model"
-"""Fields of an item that is a reply: what it says, and who said it."""
+TEXT, MODEL, SEEN = "text", "model", "gold_visible"
+"""Fields of an item that is a reply: what it says, who said it, and whether they had been shown the gold."""
 
 
 class UnfoldConfig(StepConfig):
@@ -29,7 +29,8 @@ class UnfoldConfig(StepConfig):
     column: str = Field(description="a text, a list of texts, or a list of objects")
     makes: ColumnName = Field(description="the unit that each item becomes a row of")
     replies: bool = Field(
-        default=True, description="items are what a model replied: a text, or an object's `text` (and `model`)"
+        default=True,
+        description="items are what a model replied: a text, or an object's `text` (and `model`, `gold_visible`)",
     )
     answer_pattern: str | None = Field(
         default=None, description="a regular expression for where a reply gives its answer; group `answer`"
@@ -68,6 +69,8 @@ def columns(item: pl.DataType, config: UnfoldConfig, name: str) -> dict[str, pl.
             "of other items, say `replies: false`"
         )
     own = {field: dtype for field, dtype in fields.items() if field not in (TEXT, MODEL)}
+    if own.get(SEEN) == pl.Boolean():
+        del own[SEEN]
     if clash := [field for field in own if field in REPLY]:
         raise ValueError(
             f"'{clash[0]}' is a column that rows of replies have already; rename it in the source's `select`"
@@ -115,13 +118,13 @@ def _reply(item: Any, place: int, config: UnfoldConfig, context: Context) -> dic
     text = fields[TEXT]
     read_as = read_reply(text, None, config.answer_pattern)._asdict()
     known = {MODEL: None, **fields, **read_as, "index": place, "finish_reason": "stop", "tokens": None}
-    return known | {"gold_visible": context.gold_visible}
+    return known | {SEEN: context.gold_visible or bool(fields.get(SEEN))}
 
 
 STEP = StepType(
     name="unfold",
     summary="makes a row of each item of a list that a row has",
-    version=1,
+    version=2,
     config=UnfoldConfig,
     reads=_reads,
     gives=_gives,

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, JsonValue, PrivateAttr, field_validator
+from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_validator
 
 from pipelines.sources.section import SMALL, SourceSection, quoted
 from pipelines.store.workspace import BUILD_NAME, read_json
@@ -22,12 +22,16 @@ _BARE = f"""CASE WHEN len(options) = 0 THEN {_MARKED}
 """The question of a row: its last turn without the list of options, with a mark where each image stands."""
 
 
+GOLD_VISIBLE = "gold_visible"
+
 _SAID = {
-    "completion": """list({'text': list_extract(completion, -1).content, 'model': teacher} ORDER BY "row")""",
+    "completion": """list({'text': list_extract(completion, -1).content, 'model': teacher, 'gold_visible': SEEN}
+        ORDER BY "row")""",
     "chosen": """flatten(list([{'text': list_extract(chosen, -1).content, 'model': chosen_model, 'preferred': true},
         {'text': list_extract(rejected, -1).content, 'model': rejected_model, 'preferred': false}] ORDER BY "row"))""",
 }
-"""What all rows of a sample say, by the column that tells completions from pairs."""
+"""What all rows of a sample say, by the column that tells completions from pairs. Of pairs a release does not say who had
+seen the gold."""
 
 
 class ReleaseSource(SourceSection):
@@ -36,7 +40,8 @@ class ReleaseSource(SourceSection):
     `question` is the last user turn of the prompt, as the student was put it (or a column `question`, where the release
     has one); `row` is the id that the sample had. All other columns of the release can be named in `select` and kept by
     `columns`, such as `solution: str`. Of a sample with several completions or pairs there is one row, whose `responses` are
-    all of them (`columns: {responses: [{text: str, model: str}]}`, of pairs also `preferred: bool`), for `unfold`.
+    all of them (`columns: {responses: [{text: str, model: str}]}`, of pairs also `preferred: bool`), for `unfold`; completions
+    keep whether their model was shown the gold (`gold_visible`) without being asked to.
     """
 
     type: Literal["release"] = "release"
@@ -44,6 +49,19 @@ class ReleaseSource(SourceSection):
     config: str = Field(default="rl", description="which config of it is read")
 
     _folder: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shown_gold(cls, section: Any) -> Any:
+        """Completions keep whether their model was shown the gold, whatever else of them is kept."""
+        columns = section.get("columns") if isinstance(section, dict) else None
+        if not isinstance(columns, dict):
+            return section
+        match columns.get("responses"):
+            case [{"text": "str", **fields}] if not fields.keys() & {"preferred", GOLD_VISIBLE}:
+                kept = {"text": "str", **fields, GOLD_VISIBLE: "bool"}
+                return {**section, "columns": {**columns, "responses": [kept]}}
+        return section
 
     @field_validator("path")
     @classmethod
@@ -98,6 +116,7 @@ class ReleaseSource(SourceSection):
         held = next((said for column, said in _SAID.items() if column in names), None)
         rows = f"SELECT *, {_TURN} AS turn FROM released"
         if held is not None:  # one row a sample, with all that was said to it
+            held = held.replace("SEEN", GOLD_VISIBLE if GOLD_VISIBLE in names else "CAST(NULL AS BOOLEAN)")
             said = f'SELECT id AS of, {held} AS responses, min("row") AS one FROM released GROUP BY id'
             rows = f'SELECT r.*, responses FROM ({rows}) r JOIN ({said}) ON id = of AND "row" = one'
         given = {"answer": "answer ->> '$.raw'", "kind": "answer ->> '$.kind'", '"row"': "id"}

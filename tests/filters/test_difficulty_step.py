@@ -20,6 +20,7 @@ TYPES = {
     "model": pl.String,
     "finish_reason": pl.String,
     "no_answer": pl.Boolean,
+    "gold_visible": pl.Boolean,
     "score": pl.Float64,
     "tokens": pl.Int32,
     "correct": pl.Boolean,
@@ -105,6 +106,11 @@ def test_replies_count_for_what_they_were_made_from_or_for_its_sample(context) -
     ]  # fmt: skip
     assert difficulty(["s"], made, context).rows.select("k", "n").rows() == [(2, 3)]
     assert difficulty(["other"], made, context).drops.height == 1
+
+
+def test_replies_of_a_model_that_was_shown_the_gold_measure_nothing(context) -> None:
+    with pytest.raises(StageError, match="1 of the 1 replies that it counts are of a model that was shown the gold"):
+        difficulty("a", replies(("a", "right"), gold_visible=True), context)
 
 
 def test_several_models_are_never_counted_as_one(context) -> None:

@@ -53,6 +53,14 @@ def test_an_object_names_its_model_and_keeps_its_other_fields() -> None:
     assert out.rows.select("model", "right", "final").rows() == [("gpt", True, "4")]
 
 
+def test_a_reply_that_came_with_the_gold_in_sight_says_so() -> None:
+    item = pl.Struct({"text": pl.String(), "gold_visible": pl.Boolean()})
+    seen = [True, False, None]
+    out = run([[{"text": "The answer is 4.", "gold_visible": one} for one in seen]], pl.List(item))
+    assert out.rows is not None
+    assert out.rows["gold_visible"].to_list() == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("items", "dtype", "columns", "rows"),
     [

@@ -68,10 +68,20 @@ def test_completions_of_a_sample_come_together(tmp_path: Path) -> None:
     release(tmp_path, "sft", row(1, row="t1", **said[0]), row(1, row="t0", **said[1]), row(2, row="t2", **said[0]))
     source = located(tmp_path, config="sft", columns={"responses": [{"text": "str", "model": "str"}]})
     found = read(source).sort("row")
+    unknown = {"model": "big", "gold_visible": None}
     assert found["given.responses"].to_list() == [
-        [{"text": "no", "model": "big"}, {"text": "yes", "model": "big"}],
-        [{"text": "yes", "model": "big"}],
+        [{"text": "no", **unknown}, {"text": "yes", **unknown}],
+        [{"text": "yes", **unknown}],
     ]
+
+
+def test_completions_keep_that_their_model_was_shown_the_gold(tmp_path: Path) -> None:
+    said = {"completion": [{"role": "assistant", "content": "yes"}], "teacher": "big"}
+    rows = [row(1, row=f"t{seen}", **said, gold_visible=seen) for seen in (False, True)]
+    release(tmp_path, "sft", *rows)
+    for select in (None, "SELECT * FROM raw"):
+        source = located(tmp_path, config="sft", columns={"responses": [{"text": "str"}]}, select=select)
+        assert [said["gold_visible"] for said in read(source)["given.responses"][0]] == [False, True]
 
 
 def test_pairs_say_which_is_preferred(tmp_path: Path) -> None:
