@@ -52,7 +52,7 @@ class Aggregate(Parsed):
         rows = pl.DataFrame(schema={**kinds, _GROUP: pl.String(), _ID: pl.String()})
         # As it is written: what it says of types is then said of the aggregate that was written.
         sql = self._select(self._parts, self._whole).replace(f" GROUP BY {quoted(_GROUP)}", "")
-        return self._run(lambda _: run(sql, {"rows": rows}), lenient=False)["value"]
+        return self._run(lambda _: run(sql, {"rows": rows}, strict=True), lenient=False)["value"]
 
     def _read(self, text: str) -> frozenset[Reference]:
         tree = parse.parse(text)

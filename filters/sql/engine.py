@@ -23,11 +23,12 @@ _KINDS: Mapping[pl.DataType, str] = {
 _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
-def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def run(sql: str, tables: Mapping[str, pl.DataFrame], *, strict: bool = False) -> pl.DataFrame:
     """The rows of a SELECT over `tables`, which go by their names.
 
     One thread, so that rows come in one order and floats are added in it. Whole numbers come as Int64, others as
-    Float64 (a literal such as `0.5` is a DECIMAL in DuckDB, and a sum of integers a HUGEINT). Raises `duckdb.Error`.
+    Float64 (a literal such as `0.5` is a DECIMAL in DuckDB, and a sum of integers a HUGEINT). A whole number of more than 64
+    bits comes as null or, where `strict`, raises ValueError. Raises `duckdb.Error`.
     """
     with _database(os.getpid()).cursor() as cursor:
         literal = dict[str, str]()
@@ -41,7 +42,11 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         kinds = [str(column[1]) for column in cursor.description]
         if odd := next((kind for kind in kinds if _ODD.search(kind)), None):
             raise ValueError(f"gives {odd}, which tables do not hold; cast it to a text or a number")
-        return _plain(cursor.pl())
+        found = cursor.pl()
+    plain = _plain(found)
+    if strict and any(plain[name].null_count() > found[name].null_count() for name in plain.columns):
+        raise ValueError("gives a whole number of more than 64 bits; cast it to DOUBLE")
+    return plain
 
 
 def ask(function: str, text: str) -> Any:
@@ -114,7 +119,9 @@ def _kind(dtype: pl.DataType) -> str | None:
 
 def _plain(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(
-        pl.col(name).cast(kind) for name, old in table.schema.items() if (kind := _plain_type(old)) is not None
+        pl.col(name).cast(kind, strict=False)
+        for name, old in table.schema.items()
+        if (kind := _plain_type(old)) is not None
     )
 
 

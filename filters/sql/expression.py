@@ -40,7 +40,7 @@ class Expression(Parsed):
         if self._tree["class"] == "COLUMN_REF":
             return frame.to_series().alias("value")
         rows = frame if frame.width else pl.select(pl.repeat(True, height).alias("row"))
-        return self._run(lambda sql: run(sql, {"rows": rows}), lenient).to_series()
+        return self._run(lambda sql: run(sql, {"rows": rows}, strict=not lenient), lenient).to_series()
 
     def _read(self, text: str) -> frozenset[Reference]:
         self._tree = parse.parse(text)

@@ -4,6 +4,7 @@ What a step reads is compared here, once, with what the steps before it give. Th
 funnel, `curate why`, views and the card are derived from the outcome.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from pipelines.compiler.pipeline import Neighbours, Pipeline, Step
 from pipelines.compiler.types import Types
 from schemas.errors import ConfigError
 from schemas.reply_row import REPLY
-from schemas.step import Read, Reads, StepType, reads_of
+from schemas.step import Gives, Read, Reads, StepType, reads_of
 
 
 class Entry(NamedTuple):
@@ -101,7 +102,7 @@ def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
     node = _over(names, entry, known)
     wanted = type_.reads(config, known)
     sources = _resolve(names, node, wanted.rows)
-    where = Condition(config.where) if getattr(config, "where", None) else None
+    where = None if getattr(config, "where", None) is None else Condition(config.where)
     where_sources = {} if where is None else _resolve(names, node, reads_of(where.references))
     if where is not None:
         where.type({name: source.dtype for name, source in where_sources.items()})
@@ -112,6 +113,7 @@ def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
         if declared.gold_free:
             _check_gold_free(names, beside[name])
     gives = type_.gives(config, known)
+    _check_unit(names, entry, gives)
     step = Step(
         name=entry.name,
         number=len(steps),
@@ -131,6 +133,29 @@ def _step(names: Names, steps: Sequence[Step], entry: Entry) -> Step:
     golds = frozenset(gives.columns) & type_.golds
     names.give(entry.name, node, gives, step.read, tainted=step.gold_visible, golds=golds)
     return step
+
+
+def _check_unit(names: Names, entry: Entry, gives: Gives) -> None:
+    """The unit that a step makes has a name that nothing else has, and so has the step."""
+    unit = gives.makes
+    if entry.name in names.makers and unit != entry.name != entry.type.name:
+        raise NameFault(f"it does not make the rows of '{entry.name}', which there are before it; choose another `as`.")
+    if unit is None or not names.makers:
+        return
+    if not UNIT.fullmatch(unit) or unit in {"parent", "rows"}:
+        raise NameFault(
+            f"`makes: {unit[:64]}` is no name of a unit: lower-case letters, digits and _, a letter first, at most 64; not "
+            "parent or rows."
+        )
+    if unit in names.steps and unit not in names.makers:
+        raise NameFault(f"`makes: {unit}` is the name of a step before it; choose another.")
+    if unit == "sample" and not {"question", "answer", "verifier"} <= gives.columns.keys():
+        raise NameFault(
+            "`makes: sample`: samples have a question and its gold; make another unit, and `promote` its rows."
+        )
+
+
+UNIT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def _all_shown(sources: Mapping[str, Source], wanted: Reads, beside: Mapping[str, Neighbours]) -> Iterator[Column]:

@@ -11,8 +11,8 @@ from schemas.errors import ConfigError
 UNITS = frozenset({"sample", "trace", "rollout", "pair", "critique", "segment", "turn"})
 """The units that step types make; a recipe may make others."""
 
-RESERVED = frozenset({"parent", "sample", "ingest", "rows"})
-"""What no step may be named, because a column's address starts with it."""
+RESERVED = frozenset({"parent", "sample", "ingest", "selftest", "rows"})
+"""What no step may be named: steps that are implied, and what a column's address starts with."""
 
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

@@ -40,8 +40,8 @@ class ReleaseSource(SourceSection):
     `question` is the last user turn of the prompt, as the student was put it (or a column `question`, where the release
     has one); `row` is the id that the sample had. All other columns of the release can be named in `select` and kept by
     `columns`, such as `solution: str`. Of a sample with several completions or pairs there is one row, whose `responses` are
-    all of them (`columns: {responses: [{text: str, model: str}]}`, of pairs also `preferred: bool`), for `unfold`; completions
-    keep whether their model was shown the gold (`gold_visible`) without being asked to.
+    all of them (`columns: {responses: [{text: str, model: str}]}`, of pairs also `preferred: bool`), for `unfold`; and
+    completions always keep whether their model was shown the gold (`gold_visible`).
     """
 
     type: Literal["release"] = "release"

@@ -21,7 +21,7 @@ from pipelines.steps.release_manifest import manifest_of
 from pipelines.steps.release_measured import measured_by
 from pipelines.steps.release_plan import Planned, children_beside, plan
 from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
-from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, shape_of, with_texts
+from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, shape_of, unwritten, with_texts
 from pipelines.steps.release_shares import scored_beside, shares
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
@@ -99,6 +99,7 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
                 if one.holds == "completions":
                     rows = gate.unmarked(rows, marked(one, rows), one.node.unit)
                     rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
+                rows = gate.whole(rows, unwritten(one, rows), one.node.unit)
                 if one.selected_by is None:
                     released.append(rows.select(id="sample_id").unique())
                 if one.name == "unfiltered":

@@ -48,6 +48,11 @@ class Gate:
         self.drops.append(gone.with_columns(unit=pl.lit(unit)))
         return rows.filter(~marked)
 
+    def whole(self, rows: pl.DataFrame, unwritten: pl.DataFrame, unit: str) -> pl.DataFrame:
+        """The rows but for those (`id, sample_id, reason, evidence`) of which a text is missing, which drop."""
+        self.drops.append(unwritten.with_columns(unit=pl.lit(unit)))
+        return rows.join(unwritten, on="id", how="anti", maintain_order="left")
+
     def completions(self, rows: pl.DataFrame, tags: str, unit: str) -> pl.DataFrame:
         """The completions (as `with_texts` gives them) but for the right ones that the grader calls wrong.
 

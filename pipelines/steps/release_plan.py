@@ -169,6 +169,10 @@ def _planned(
     sides = None
     if all_sides is not None:
         sides = (name,) if name in all_sides else tuple(side for side in all_sides if side != HOLDOUT)
+    written_as: dict[str, str] = {}
+    for column in (*section.columns, *section.with_):
+        if (other := written_as.setdefault(column.replace(".", "_"), column)) is not column:
+            raise ValueError(f"{name}: `{other}` and `{column}` would both be the column {column.replace('.', '_')}")
     where = section.where
     if where is None and name == "sft" and "correct" in types:
         where = "correct"
@@ -190,11 +194,14 @@ def _planned(
         tags=schema,
         measured=mine,
         where=None if where is None else _typed(where, types),
-        columns={column: _type_of(column, types) for column in section.columns},
+        columns={column: _held(column, _type_of(column, types)) for column in section.columns},
         controlled_by=chosen.name if chosen is not None and holds == "prompts" else None,
         verified=holds == "completions" and "correct" in set(types),
         as_given=written is not None and written == schema,
-        children={unit: dict(before.own(before.node(unit))) for unit in section.with_},
+        children={
+            unit: {column: _held(column, dtype) for column, dtype in before.own(before.node(unit)).items()}
+            for unit in section.with_
+        },
         bands=BandConfig() if chosen is None else getattr(chosen.config, "bands", BandConfig()),
     )
 
@@ -213,6 +220,26 @@ def _type_of(name: str, types: Mapping[str, pl.DataType]) -> pl.DataType:
     except KeyError:
         hint = nearest(name, sorted(types))
         raise ValueError(f"reads `{name}`, and no step before it gives that.{hint}") from None
+
+
+def _held(name: str, dtype: pl.DataType) -> pl.DataType:
+    """The type of a column that goes out. Raises ValueError where a release, as trainers read it, does not hold it."""
+    left = [dtype]
+    while left:
+        match left.pop():
+            case pl.List(inner=inner):
+                left.append(pl.Series(dtype=inner).dtype)
+            case pl.Struct(fields=fields):
+                left += [pl.Series(dtype=field.dtype).dtype for field in fields]
+            case other if other not in _HELD:
+                raise ValueError(
+                    f"`{name}` is {dtype}, and a release holds texts, whole numbers, floats, booleans, lists and objects of "
+                    "them; cast it to one of these in an `sql` step"
+                )
+    return dtype
+
+
+_HELD = {pl.String(), pl.Int32(), pl.Int64(), pl.Float64(), pl.Boolean()}
 
 
 def children_beside(planned: Planned) -> Iterator[tuple[str, Beside]]:

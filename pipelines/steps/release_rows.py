@@ -10,6 +10,7 @@ from filters.select.bands import difficulty_band
 from filters.trace_verdicts import stated_gold
 from generators.asking.requests import Asking
 from generators.prompts import places, shown, turns
+from generators.rendering import NullField, RenderError
 from generators.template import asked
 from pipelines.release.configs import Shape
 from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
@@ -18,6 +19,7 @@ from pipelines.steps.release_plan import SELECTED, Planned
 from pipelines.store.step_tables import DROPS, ROWS, table_beside
 from schemas.completion import Message
 from schemas.engine import MediaReader
+from schemas.ids import canonical_json
 from schemas.marks import MARK, SPOKEN
 from schemas.tags import TAG_SCHEMAS, render_trace
 
@@ -190,6 +192,27 @@ class Prompter:
         if asking is not None:
             return asking.put(values).messages
         return asked(values, put.prompt, put.system, sees=True)
+
+
+def unwritten(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of which a text is missing that they go out with: `id, sample_id, reason, evidence`.
+
+    Their prompt has no value for a field that it does not handle (`null_field`), or the reply is null (`no_text`).
+    """
+    prompter, found = Prompter(planned), list[tuple[str, str, str, str]]()
+    texts = {"completions": ("text",), "pairs": ("pair_chosen", "pair_rejected")}.get(planned.holds, ())
+    missing = [name for name in rows.columns if name.startswith("prompt")] + list(texts)
+    for row in rows.filter(pl.any_horizontal(pl.col(missing).is_null())).iter_rows(named=True):
+        if gone := next((name for name in texts if row[name] is None), None):
+            found.append((row["id"], row["sample_id"], "no_text", canonical_json({"field": gone})))
+            continue
+        try:
+            prompter(row)
+        except RenderError as error:
+            field = error.name if isinstance(error, NullField) else str(error)
+            found.append((row["id"], row["sample_id"], error.cause, canonical_json({"field": field})))
+    schema = dict.fromkeys(("id", "sample_id", "reason", "evidence"), pl.String())
+    return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def shape_of(planned: Planned, media: MediaReader, images: str) -> Shape:

@@ -258,3 +258,8 @@ def test_a_condition_means_what_it_says_on_any_rows_in_their_order(rows: list[di
 def test_a_large_table_keeps_its_order() -> None:
     frame = pl.DataFrame({"k": range(300_000)})
     assert Expression("k * 2").evaluate(frame).equals(pl.Series("value", range(0, 600_000, 2)))
+
+
+def test_a_whole_number_of_more_than_64_bits_is_null_in_its_row() -> None:
+    frame = pl.DataFrame({"x": [1, 4]})
+    assert Expression("x::HUGEINT * 9223372036854775807").evaluate(frame).to_list() == [9223372036854775807, None]

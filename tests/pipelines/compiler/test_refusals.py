@@ -63,6 +63,42 @@ REFUSED = {
         "  - rollout: {model: lm, sees: nothing}\n  - sql: {of: rollout, gives: {text: answer}}\n  - verify: {of: rollout}\n  - difficulty\n",
         ":8: difficulty: it counts rows whose `text` 'sql' wrote anew, which sees the gold; that measures no difficulty.",
     ),
+    "a step of the name of one that is implied": (
+        "  - sql: {as: selftest, of: sample, gives: {x: '1'}}\n",
+        ":5: a step cannot be named 'selftest': that name is reserved. Choose another `as`.",
+    ),
+    "a unit whose name is none": (
+        "  - sql: {as: x, of: sample, makes: ../x, select: SELECT id AS parent_id FROM rows}\n",
+        ":5: x: `makes: ../x` is no name of a unit: lower-case letters, digits and _, a letter first, at most 64; not parent or rows.",
+    ),
+    "a unit of the name of a step": (
+        "  - sql: {as: sizes, of: sample, gives: {size: length(question)}}\n  - sql: {as: x, of: sample, makes: sizes, select: SELECT id AS parent_id FROM rows}\n",
+        ":6: x: `makes: sizes` is the name of a step before it; choose another.",
+    ),
+    "a step of the name of a unit": (
+        "  - sql: {as: x, of: sample, makes: draft, select: SELECT id AS parent_id FROM rows}\n  - sql: {as: draft, of: sample, gives: {size: length(question)}}\n",
+        ":6: draft: it does not make the rows of 'draft', which there are before it; choose another `as`.",
+    ),
+    "samples without a gold": (
+        "  - sql: {as: x, of: sample, makes: sample, select: SELECT id AS parent_id FROM rows}\n",
+        ":5: x: `makes: sample`: samples have a question and its gold; make another unit, and `promote` its rows.",
+    ),
+    "a condition without words": (
+        "  - drop: {of: sample, where: '', if: {x: 'true'}}\n",
+        ":5: drop: `` is empty",
+    ),
+    "a number of more than 64 bits": (
+        "  - sql: {of: sample, gives: {x: '170141183460469231731687303715884105727'}}\n",
+        ":5: sql: `170141183460469231731687303715884105727` gives a whole number of more than 64 bits; cast it to DOUBLE",
+    ),
+    "a column that no trainer reads": (
+        "  - sql: {of: sample, gives: {day: \"DATE '2026-01-02'\"}}\n  - release: {trainer: null, rl: {of: sample, columns: [day]}}\n",
+        ":6: release: `day` is Date, and a release holds texts, whole numbers, floats, booleans, lists and objects of them; cast it to one of these in an `sql` step",
+    ),
+    "two columns of one name in a release": (
+        "  - sql: {as: a, of: sample, gives: {x: '1'}}\n  - sql: {as: b, of: sample, gives: {a_x: '2'}}\n  - release: {trainer: null, rl: {of: sample, columns: [a.x, a_x]}}\n",
+        ":7: release: rl: `a.x` and `a_x` would both be the column a_x",
+    ),
     "an outdated column": (
         "  - sql: {as: a, of: sample, gives: {size: length(question)}}\n  - sql: {as: b, of: sample, gives: {question: question || '!'}}\n  - drop: {of: sample, if: {long: size > 3}}\n",
         ":7: drop: `size` is outdated: 'a' gave it before 'b' changed what it depends on. Measure it again after 'b', or write a.size for the old one.",

@@ -157,3 +157,19 @@ def test_what_cannot_go_out_is_refused_before_a_build(folder: Path, steps: Seque
     with pytest.raises(ConfigError) as error:
         job(folder, *steps)
     assert sentence in str(error.value) and "out.yaml:" in str(error.value)
+
+
+def test_a_row_without_a_text_is_dropped_with_its_reason(folder: Path) -> None:
+    """A question, or a reply, that a step made null cannot be written, and is no reason to release nothing."""
+    emptied = "CASE WHEN hint <> 'twice 7' THEN {} END"
+    made = built(
+        folder,
+        f'sql: {{as: asked, of: sample, gives: {{question: "{emptied.format("question")}"}}}}',
+        f'sql: {{as: said, of: rollout, gives: {{text: "{emptied.format("text")}", final: NULL::VARCHAR}}}}',
+        "release: {trainer: null, rl: {of: sample}, all: {of: rollout, prompt: '{{ hint }}'}}",
+    )
+    assert {len(config(made, "rl")), len(config(made, "all"))} == {11, 44}
+    assert made.release is not None
+    dropped = pl.read_parquet(made.release / "dropped.parquet").filter(step="release")
+    reasons = dropped.filter(pl.col("reason") != "release:no_row")["reason"].value_counts()
+    assert dict(reasons.iter_rows()) == {"release:null_field": 1, "release:no_text": 4}
