@@ -1,11 +1,11 @@
 """Near deduplication of a million vectors: time, peak memory and recall, beside bare FAISS and semhash on the same vectors.
 
-    python benchmarks/dedup_speed.py [--rows 1000000] [--dim 384] [--only stage,faiss,semhash] [--kind ivf] [--patience 3600]
+    python benchmarks/dedup_speed.py [--rows 1000000] [--dim 384] [--only step,faiss,semhash] [--kind ivf] [--patience 3600]
 
 Vectors are 20 clusters a thousand rows, one row in ten planted as a near copy (cosine 0.9 to 1) of another. Each system runs
-in a process of its own, one after the other, reading the same float16 file. `stage` is `drop_near` on a table of rows, from
+in a process of its own, one after the other, reading the same float16 file. `step` is `drop_near` on a table of rows, from
 normalising texts to evidence; its share of time inside FAISS is measured around every FAISS call. `faiss` is what one
-would write by hand with the index that the stage chose: train, add, range search. CPU seconds, of the whole process, tell
+would write by hand with the index that the step chose: train, add, range search. CPU seconds, of the whole process, tell
 what a busy machine took away. Recall: of the pairs above the threshold that brute force finds for sampled rows, those that
 a system resolves (does not keep both). Prints a table and writes benchmarks/results/dedup_speed.json.
 """
@@ -70,7 +70,7 @@ def write_vectors(path: Path, rows: int, dim: int) -> None:
 
 
 class FaissClock:
-    """Seconds spent inside FAISS, measured around the methods that the stage calls."""
+    """Seconds spent inside FAISS, measured around the methods that the step calls."""
 
     def __init__(self) -> None:
         import faiss
@@ -112,7 +112,7 @@ class Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def run_stage(folder: Path, index: IndexConfig) -> dict[str, Any]:
+def run_step(folder: Path, index: IndexConfig) -> dict[str, Any]:
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
     empty = dict.fromkeys((key for key in SAMPLE if key not in ("id", "question")), None)
     names = pl.Series([name(i) for i in range(len(matrix))], dtype=pl.String)
@@ -128,13 +128,13 @@ def run_stage(folder: Path, index: IndexConfig) -> dict[str, Any]:
     result = drop_near(rows, vectors, None, NearConfig(text_only_threshold=THRESHOLD, index=index))
     seconds = time.perf_counter() - started
     kept = rows["id"].is_in(result.kept["id"].implode())
-    np.save(folder / "stage.npy", kept.to_numpy())
+    np.save(folder / "step.npy", kept.to_numpy())
     return {"seconds": seconds, "faiss_seconds": clock.seconds, "said": lines}
 
 
 def run_faiss(folder: Path, config: IndexConfig) -> dict[str, Any]:
-    """Train, add and search by hand, with the lists and probes that the stage logged."""
-    said = json.loads((folder / "stage.json").read_text())["said"][0].replace(",", "").split()
+    """Train, add and search by hand, with the lists and probes that the step logged."""
+    said = json.loads((folder / "step.json").read_text())["said"][0].replace(",", "").split()
     matrix = np.load(folder / "vectors.npy", mmap_mode="r")
     started = time.perf_counter()
     if said[0] == "ivf":
@@ -170,7 +170,7 @@ def run_semhash(folder: Path, _: IndexConfig) -> dict[str, Any]:
     return {"seconds": seconds}
 
 
-RUNS = {"stage": run_stage, "faiss": run_faiss, "semhash": run_semhash}
+RUNS = {"step": run_step, "faiss": run_faiss, "semhash": run_semhash}
 
 
 def truth(folder: Path, queries: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -209,9 +209,9 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=4_000)
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--kind", default="auto", choices=("auto", "exact", "ivf", "hnsw"))
-    parser.add_argument("--min-recall", type=float, default=0.98, help="what the stage's approximate search must reach")
+    parser.add_argument("--min-recall", type=float, default=0.98, help="what the step's approximate search must reach")
     parser.add_argument("--patience", type=float, default=3600, help="seconds after which a peer is given up")
-    parser.add_argument("--gpu", action="store_true", help="let the stage use a GPU")
+    parser.add_argument("--gpu", action="store_true", help="let the step use a GPU")
     parser.add_argument("--out", default="dedup_speed", help="name of the results file")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -235,7 +235,7 @@ def main() -> int:
         for run in given.only.split(","):
             asked = ["--run", run, "--folder", root, "--kind", given.kind]
             asked += ["--min-recall", str(given.min_recall), *(["--gpu"] if given.gpu else [])]
-            patience = None if run == "stage" else given.patience  # the peers are asked for what the stage chose
+            patience = None if run == "step" else given.patience  # the peers are asked for what the step chose
             try:
                 subprocess.run([sys.executable, __file__, *asked], check=True, timeout=patience)
             except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ from filters.children import children_of
 from filters.difficulty import APART, VERDICTS, DifficultyConfig, drop_unmeasured, measure, verdict
 from filters.reads import number
 from filters.sql.expression import Condition, ConditionText
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.split import named
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read, reads_of
 
@@ -108,14 +108,14 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     """`id` and `columns` of every row of which enough replies count.
 
     Reasons, after the step's name: `unmeasured` (none counts), `too_few` (fewer than `min_n`).
-    Raises StageError where replies of several models would be counted as one's, and for those of a model that was shown the
+    Raises StepError where replies of several models would be counted as one's, and for those of a model that was shown the
     gold: what came with a source may be such.
     """
     replies = children_of(tables.rows, tables.beside["counted"])
     replies = replies.with_columns(Condition(config.correct).evaluate(replies).alias("correct"), sample_id="owner")
     replies = replies.filter(_counted(replies, config, context.name))
     if seen := int(replies["gold_visible"].sum()):
-        raise StageError(
+        raise StepError(
             f"{context.name}: {seen} of the {replies.height} replies that it counts are of a model that was shown the gold "
             "(`gold_visible`); that measures no difficulty. Leave them out where they come from: in the `select` of a "
             "source, `list_filter(responses, reply -> NOT reply.gold_visible) AS responses`."
@@ -143,7 +143,7 @@ def _counted(replies: pl.DataFrame, config: DifficultyStepConfig, name: str) -> 
         return pl.col("model") == config.model
     models = sorted(str(model) for model in replies["model"].unique())
     if len(models) > 1:
-        raise StageError(
+        raise StepError(
             f"{name}: the replies are of {', '.join(models)}, and k of n is one model's. Say whose they are with "
             f"`model: {models[0]}`, and count another's in a step of its own."
         )

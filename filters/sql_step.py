@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 from filters.sql.expression import ColumnName, Expression
 from filters.sql.own import beyond_own, with_own
 from filters.sql.select import ROWS, Select, has_window
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import content_id
 from schemas.step import (
     Beside,
@@ -124,7 +124,7 @@ def gives(config: SqlConfig, known: Known) -> Gives:
 def body(tables: Tables, config: SqlConfig, context: Context) -> Out:
     """The columns of every row, or the rows that the SELECT makes.
 
-    A made row's id comes from the step's name, its `parent_id` and what it holds. Raises StageError where two are the same,
+    A made row's id comes from the step's name, its `parent_id` and what it holds. Raises StepError where two are the same,
     where one has no parent, and where the SQL fails.
     """
     query = config.query
@@ -134,7 +134,7 @@ def body(tables: Tables, config: SqlConfig, context: Context) -> Out:
     try:
         found = query.run({ROWS: tables.rows, **tables.beside})
     except ValueError as error:
-        raise StageError(f"Step '{context.name}': {error}.") from None
+        raise StepError(f"Step '{context.name}': {error}.") from None
     if config.makes is None:
         return Out(tables.rows.select("id").join(found, on="id", how="left", maintain_order="left"))
     return Out(_made(found, context.name))
@@ -142,7 +142,7 @@ def body(tables: Tables, config: SqlConfig, context: Context) -> Out:
 
 def _made(found: pl.DataFrame, name: str) -> pl.DataFrame:
     if found["parent_id"].null_count():
-        raise StageError(
+        raise StepError(
             f"Step '{name}': {found['parent_id'].null_count()} of the rows that it makes have no parent_id; "
             "leave them out with WHERE, or take the id from a table that always has one."
         )
@@ -153,7 +153,7 @@ def _made(found: pl.DataFrame, name: str) -> pl.DataFrame:
     ]
     made = found.with_columns(pl.Series("id", ids, dtype=pl.String))
     if (twice := made.filter(pl.col("id").is_duplicated())).height:
-        raise StageError(
+        raise StepError(
             f"Step '{name}': it makes {twice.height} rows that are not the only ones of their kind, such as of "
             f"{twice['parent_id'].sort()[0]}; add a column that tells them apart, such as their place, or DISTINCT."
         )

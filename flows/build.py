@@ -19,7 +19,7 @@ from flows.progress import Reporter
 from flows.push import pack, push
 from pipelines.compiler.pipeline import Step
 from pipelines.run.runner import Runner
-from schemas.errors import ConfigError, CurateError, MissingDependencyError, StageError
+from schemas.errors import ConfigError, CurateError, MissingDependencyError, StepError
 
 RETRIES = 2
 RETRY_DELAY_S = 5
@@ -29,7 +29,7 @@ def worth_retrying(task: Any, run: Any, state: Any) -> bool:
     """A step that lost its server may find it again; a refusal, a wrong key or a missing package stays what it is."""
     try:
         state.result(raise_on_failure=True)
-    except StageError as error:
+    except StepError as error:
         return error.transient
     except Exception:
         return False

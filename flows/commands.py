@@ -29,12 +29,12 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     from flows.build import with_runner
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
-    from schemas.errors import StageError
+    from schemas.errors import StepError
 
     watch_server()
     try:
         with_runner(runner)(recipe, str(workspace), replay, runner, retry_errors=retry_errors)
-    except StageError:
+    except StepError:
         warn(all_warnings(job.finished()))
         raise
     records = job.records()

@@ -1,4 +1,4 @@
-"""What a person sees while a stage works: rows done and to do, tokens or rows a second, time left, tries again."""
+"""The progress line of a running step: rows done and to do, tokens or rows a second, time left, retries."""
 
 import sys
 import time
@@ -14,10 +14,10 @@ PLAIN_EVERY_S = 10.0
 STALL_S = 60.0
 
 
-def line(stage: str, receipt: Receipt) -> str:
+def line(step: str, receipt: Receipt) -> str:
     """One line: `caption 120/300 · 410 tok/s · 0:42 left · 64 in flight`, and what is wrong, if anything is.
 
-    A stage that asks no model counts rows: `score 8192/160000 · 21000 rows/s · 0:07 left`.
+    A step that asks no model counts rows: `score 8192/160000 · 21000 rows/s · 0:07 left`.
     """
     done = receipt.samples + receipt.unanswered
     counts = (receipt.in_flight, receipt.prompt_tokens, receipt.completion_tokens, receipt.retries)
@@ -27,7 +27,7 @@ def line(stage: str, receipt: Receipt) -> str:
         speed = "? tok/s" if tokens is None else f"{tokens:.0f} tok/s"
     else:
         speed = f"{done / receipt.seconds if receipt.seconds else 0.0:.0f} rows/s"
-    parts = [f"{stage} {done}/{receipt.total}", speed]
+    parts = [f"{step} {done}/{receipt.total}", speed]
     if done and receipt.total > done:
         parts.append(f"{_clock(receipt.seconds / done * (receipt.total - done))} left")
     else:
@@ -47,18 +47,18 @@ class Reporter:
 
     console: Console = field(default_factory=lambda: Console(file=sys.stderr))
     _live: Live | None = None
-    _stage: str = ""
+    _step: str = ""
     _printed: float = 0.0
 
-    def __call__(self, stage: str, receipt: Receipt) -> None:
+    def __call__(self, step: str, receipt: Receipt) -> None:
         if self.console.is_terminal:
             if self._live is None:
                 self._live = Live(console=self.console, transient=True, refresh_per_second=4)
                 self._live.start()
-            self._live.update(Text(line(stage, receipt)))
-        elif time.monotonic() - self._printed > PLAIN_EVERY_S or stage != self._stage:
-            self._printed, self._stage = time.monotonic(), stage
-            self.console.print(line(stage, receipt), soft_wrap=True, highlight=False)
+            self._live.update(Text(line(step, receipt)))
+        elif time.monotonic() - self._printed > PLAIN_EVERY_S or step != self._step:
+            self._printed, self._step = time.monotonic(), step
+            self.console.print(line(step, receipt), soft_wrap=True, highlight=False)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""

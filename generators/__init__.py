@@ -1,1 +1,1 @@
-"""What makes rows: engines, prompts and the stages that ask models."""
+"""What makes rows: engines, prompts, and the steps that ask models."""

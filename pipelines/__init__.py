@@ -1,1 +1,1 @@
-"""The order of stages, the sources, the logs, the tables and the releases."""
+"""Recipes compiled to steps and run: sources, logs, tables and releases."""

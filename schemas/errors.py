@@ -30,8 +30,8 @@ class MissingDependencyError(ConfigError):
         )
 
 
-class StageError(CurateError):
-    """A stage could not finish. What it had finished is kept; running the same command again goes on from there.
+class StepError(CurateError):
+    """A step could not finish. What it had finished is kept; running the same command again goes on from there.
 
     `transient` says whether it may well succeed within the minute: a server was lost. All else stays what it is.
     """

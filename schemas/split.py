@@ -9,7 +9,7 @@ DROPPED = pl.Schema({"id": pl.String(), "reason": pl.String(), "evidence": pl.St
 
 
 class Split(NamedTuple):
-    """`kept` has the input's columns (and maybe new ones); `dropped` is `id, reason = "stage:cause", evidence` (JSON)."""
+    """`kept` has the input's columns (and maybe new ones); `dropped` is `id, reason = "step:cause", evidence` (JSON)."""
 
     kept: pl.DataFrame
     dropped: pl.DataFrame
@@ -30,7 +30,7 @@ def split(rows: pl.DataFrame, reason: pl.Expr, evidence: Mapping[str, pl.Expr] |
 
 
 def no_drops() -> pl.DataFrame:
-    """The dropped table of a stage that keeps everything."""
+    """The dropped table of a step that keeps everything."""
     return pl.DataFrame(schema=DROPPED)
 
 

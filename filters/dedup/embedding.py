@@ -47,7 +47,7 @@ def drop_near(
     must be the same bytes. `told` hears of each search through an index. Evidence: `kept`, `similarity` (the lower of
     the two), `text`, `image`.
 
-    Raises StageError where a vector is missing or an approximate search stays below `index.min_recall`.
+    Raises StepError where a vector is missing or an approximate search stays below `index.min_recall`.
     """
     ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality, former)
     gone = _named(ids, [_duplicates(space, config.index, told) for space in parts])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from filters.dedup.index import IndexConfig, load_faiss, range_hits
 from filters.dedup.vectors import Floats, Ints
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 Take = Callable[[Ints], Floats]
 
@@ -110,9 +110,9 @@ def measured(index: Any, found: Probe, radius: float) -> float:
 
 
 def refuse_below(recall: float, config: IndexConfig, what: str) -> None:
-    """Raise StageError when a measured recall does not reach the asked one."""
+    """Raise StepError when a measured recall does not reach the asked one."""
     if recall < config.min_recall:
-        raise StageError(
+        raise StepError(
             f"{what} finds {recall:.3f} of the true neighbours, below index.min_recall = {config.min_recall}. "
             "Set index.kind: exact, or raise index.hnsw_ef, or lower index.min_recall."
         )

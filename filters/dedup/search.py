@@ -39,7 +39,7 @@ def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig
     """An empty index for `rows` vectors; an IVF comes trained and with as many probes as `min_recall` asks for.
 
     `told` hears of the choice and of an IVF's recall against brute force on a sample; of an HNSW's from `verified`.
-    Raises StageError where the asked recall cannot be reached.
+    Raises StepError where the asked recall cannot be reached.
     """
     if config.threads:
         load_faiss().omp_set_num_threads(config.threads)
@@ -61,7 +61,7 @@ def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig
 def verified(index: Any, take: Take, radius: float, config: IndexConfig, told: Told = logged) -> None:
     """Measure a filled HNSW against brute force, which cannot be done beforehand; `take` reads its vectors by number.
 
-    Other indexes return at once: exact ones need no measurement, an IVF has had it. Raises StageError below
+    Other indexes return at once: exact ones need no measurement, an IVF has had it. Raises StepError below
     `min_recall`.
     """
     if "HNSW" not in type(index).__name__ or index.ntotal == 0:

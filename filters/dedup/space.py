@@ -14,7 +14,7 @@ from filters.dedup.greedy import Pairs
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import Rule, contestants
 from filters.dedup.vectors import Floats, Ints, Vectors, cosine
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 MARGIN = 2e-3
 """Candidates are searched this far below the threshold, more than float16 can err, and then checked exactly."""
@@ -112,14 +112,14 @@ def spaces(
 ) -> tuple[pl.Series, Iterator[Space]]:
     """The ids in the numbering that spaces use, and the spaces of two rows and more.
 
-    Raises StageError for a missing vector.
+    Raises StepError for a missing vector.
     """
     table = contestants(rows, former, rule.same, quality)
     keys = text_keys(table)
     places = pl.Series("text_place", text.find(keys))
     _demand(places, keys, "text")
     if image is None and table["images"].list.len().sum():
-        raise StageError(
+        raise StepError(
             "Some rows have images, so twins by meaning need an encoder of images beside that of questions: set "
             "dedup.image, such as {model: openai/clip-vit-base-patch32}, or leave dedup.text out."
         )
@@ -130,7 +130,7 @@ def spaces(
 def _demand(places: pl.Series, keys: pl.Series, what: str) -> None:
     missing = keys.filter(places < 0)
     if len(missing):
-        raise StageError(f"dedup:near has no {what} vector for {len(missing):,} of {len(keys):,}, first {missing[0]}")
+        raise StepError(f"dedup:near has no {what} vector for {len(missing):,} of {len(keys):,}, first {missing[0]}")
 
 
 def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule) -> Iterator[Space]:

@@ -1,4 +1,4 @@
-"""Vectors by content key: the shape in which embeddings come to a stage."""
+"""Vectors by content key: the form in which a step gets embeddings."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -14,7 +14,7 @@ from pydantic import Field
 from filters.dedup.index import load_faiss
 from filters.dedup.recall import sample_places
 from filters.dedup.vectors import Floats, Vectors
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import chance
 from schemas.section import Section
 
@@ -38,12 +38,12 @@ def clustered(rows: pl.DataFrame, vectors: Vectors, config: ClusterConfig, seed:
 
     `rows` has `id` and `key` (of its vector). The same rows and seed give the same clusters in any order of rows. Other rows
     move the centroids, and no k-means can promise otherwise: where a split has to stay put, keep the column. A
-    cluster can be empty, and there are never more than rows. Raises StageError for a missing vector.
+    cluster can be empty, and there are never more than rows. Raises StepError for a missing vector.
     """
     mixed = rows.select("id", "key", chance(f"cluster:{seed}", rows["id"]).alias("__chance")).sort("__chance", "id")
     places = vectors.find(mixed["key"])
     if (places < 0).any():
-        raise StageError(f"select:clusters has no vector for {int((places < 0).sum()):,} of {len(places):,} rows")
+        raise StepError(f"select:clusters has no vector for {int((places < 0).sum()):,} of {len(places):,} rows")
     numbers = np.zeros(len(places), dtype=np.int32)
     if len(places):
         sample = vectors.take(places[sample_places(len(places), config.clusters * config.train_per_cluster, seed)])

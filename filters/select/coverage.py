@@ -21,7 +21,7 @@ from filters.dedup.vectors import Floats, Ints, Vectors
 from filters.select.greedy import Doubles, Limits, lazy_greedy
 from filters.select.neighbours import SCALE, Graph, neighbour_graph
 from filters.select.quota import limits
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import chance
 from schemas.section import Section
 
@@ -71,14 +71,14 @@ def cover(
     `told` hears how neighbours were searched, where they were.
 
     Rows added far from all others (cosine 0 or less) leave facility location's order of the old ones as it was, if their
-    values lie inside the old range. k-center cannot promise that: a far row is what it looks for. Raises StageError for
+    values lie inside the old range. k-center cannot promise that: a far row is what it looks for. Raises StepError for
     a missing vector.
     """
     mixed = rows.with_columns(chance(f"select:{seed}", rows["id"]).alias("__chance")).sort("__chance", "id")
     places = vectors.find(mixed["key"])
     if (places < 0).any():
         lost = mixed["id"].filter(pl.Series(places < 0))
-        raise StageError(f"select:coverage has no vector for {len(lost):,} of {len(places):,} rows, first {lost[0]}")
+        raise StepError(f"select:coverage has no vector for {len(lost):,} of {len(places):,} rows, first {lost[0]}")
     matrix, values = vectors.take(places), mixed["value"].to_numpy()
     kept = limits(mixed, quotas, by) if quotas is not None else None
     if config.method == "k_center":
@@ -178,10 +178,10 @@ def _k_center_on_graph(
 
 
 def scaled(values: npt.ArrayLike) -> Doubles:
-    """Values moved to [0, 1] by their smallest and largest; all 0 where they are equal. Raises StageError for NaN."""
+    """Values moved to [0, 1] by their smallest and largest; all 0 where they are equal. Raises StepError for NaN."""
     given = np.asarray(values, dtype=np.float64)
     if not np.isfinite(given).all():
-        raise StageError(f"select:coverage needs a value for each row, {int((~np.isfinite(given)).sum()):,} have none")
+        raise StepError(f"select:coverage needs a value for each row, {int((~np.isfinite(given)).sum()):,} have none")
     least, most = given.min(initial=np.inf), given.max(initial=-np.inf)
     return np.asarray((given - least) / (most - least)) if most > least else np.zeros(len(given))
 

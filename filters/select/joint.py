@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from filters.dedup.vectors import Floats, Vectors
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 
 def joint(rows: pl.DataFrame, text: Vectors | None, image: Vectors | None, text_share: float = 0.5) -> Vectors:
@@ -14,11 +14,11 @@ def joint(rows: pl.DataFrame, text: Vectors | None, image: Vectors | None, text_
     The image half of a row without images is zero, so its vector is shorter; scaled to length one, as
     `Vectors.take` gives it, its cosine with a row that has an image is the questions' times the root of their share.
     `matrix` is `(rows, text.dim + image.dim)` float32. GThinker (arXiv 2506.01078) clusters joint vectors of image and
-    question; how it weighs them is not published, hence the parameter. Raises StageError for a missing vector, and where
+    question; how it weighs them is not published, hence the parameter. Raises StepError for a missing vector, and where
     there is neither.
     """
     if text is None and image is None:
-        raise StageError("selection compares images alone and no candidate has one; name text in select.vectors.by")
+        raise StepError("selection compares images alone and no candidate has one; name text in select.vectors.by")
     width = text.dim if text is not None else 0
     matrix = np.zeros((rows.height, width + (image.dim if image is not None else 0)), dtype=np.float32)
     numbered = rows.with_row_index("row")
@@ -41,7 +41,7 @@ def _fill(out: Floats, keys: pl.DataFrame, vectors: Vectors, share: float) -> No
     places = vectors.find(known["key"])
     if (places < 0).any():
         lost = known["key"].filter(pl.Series(places < 0))
-        raise StageError(f"selection has no vector for {len(lost):,} of {known.height:,} keys, first {lost[0]}")
+        raise StepError(f"selection has no vector for {len(lost):,} of {known.height:,} keys, first {lost[0]}")
     at = known["row"].to_numpy()
     for start in range(0, len(places), BLOCK):
         part = slice(start, start + BLOCK)

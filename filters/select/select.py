@@ -21,7 +21,7 @@ from filters.select.quota import QuotaConfig, allot, cells, draw, seats
 from filters.select.rules.catalogue import RULES, RuleConfig
 from filters.select.rules.rule import How, Rule
 from filters.select.rules.variance import VarianceConfig
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import chance
 from schemas.section import Section, refuse_idle
 from schemas.split import Split, split
@@ -123,7 +123,7 @@ def select(
     The evidence holds the numbers that the rule reads and makes, `value` and `rank`; of a dropped row also the `budget` in
     rows and, with quotas, its `cell` and the `seats` that the cell had.
 
-    `vectors`, by the candidates' ids, are what `config.coverage` compares; `told` hears how. Raises StageError for a
+    `vectors`, by the candidates' ids, are what `config.coverage` compares; `told` hears how. Raises StepError for a
     candidate that passes and has none.
     """
     judged, numbers = _judged(rows, config, seed)
@@ -182,7 +182,7 @@ def _judged(rows: pl.DataFrame, config: Selection, seed: int) -> tuple[pl.DataFr
     verdict = rule.judge(rows.filter(~unmeasured), config.rule, seed)
     bad = verdict.filter(pl.col("cause").is_null() & ~pl.col("value").is_finite().fill_null(False))
     if bad.height:
-        raise StageError(
+        raise StepError(
             f"select.rule {config.rule.type} gave {bad.height:,} samples that pass no value, first {bad['id'][0]}"
         )
     own = (name for name in verdict.columns if name not in {"id", "value", "cause", "weight"})
@@ -217,7 +217,7 @@ def _covering(
     """The ids that are kept where coverage is weighed against worth; quotas hold all the same."""
     assert config.coverage is not None
     if vectors is None:
-        raise StageError("select.coverage compares vectors, and was given none")
+        raise StepError("select.coverage compares vectors, and was given none")
     by = config.quotas.by if config.quotas else ()
     rows = passing.select("id", "value", *by, key="id")
     return cover(rows, vectors, budget, config.coverage, seed, quotas, by, told)["id"]

@@ -11,7 +11,7 @@ from typing import Any
 from filters.verify.process import Nursery, WorkerProcess
 from filters.verify.verifier import VerifyItem, settle
 from filters.verify.worker import verdict_of
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.verdict import Tier, Verdict, unscored
 
 WINDOW = 65_536
@@ -84,7 +84,7 @@ class VerifierPool:
         """An idle process, or a new one."""
         with self._lock:
             if self._closed:
-                raise StageError("verify: the pool has been closed")
+                raise StepError("verify: the pool has been closed")
             if self._idle:
                 return self._idle.pop()
         return self._nursery.spawn()
@@ -181,7 +181,7 @@ class _Run:
         if arrived is None:
             self.idle_deaths += not process.working
             if self.idle_deaths > 3:
-                raise StageError("verify: workers end before they begin; try 'python -c \"import math_verify\"'")
+                raise StepError("verify: workers end before they begin; try 'python -c \"import math_verify\"'")
             self._fail(process, "the item ended its process (memory or stack)", "crash")
             return
         for number, fields in arrived:

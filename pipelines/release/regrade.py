@@ -17,7 +17,7 @@ from filters.verify.verifier import is_right, right_from
 from pipelines.release.configs import configs_in
 from pipelines.release.rollout_rows import NAME
 from pipelines.store.row_groups import batches
-from schemas.errors import BUG, StageError
+from schemas.errors import BUG, StepError
 from schemas.ids import chance
 
 MOST = 100_000
@@ -36,7 +36,7 @@ def regrade(
     """Grade the rollouts of the release's folder again and return the counts of what was found, all in agreement.
 
     Reads the release's own parquet; `by` is what they were counted by: `seed`, `difficulty`, and the `tags` in which
-    they were scored. Raises StageError for the first row on which reward and curation, or rollouts and k of n, part.
+    they were scored. Raises StepError for the first row on which reward and curation, or rollouts and k of n, part.
     """
     logged = pl.scan_parquet(release / NAME / "*.parquet")
     _check_counts(release, logged)
@@ -81,7 +81,7 @@ def _configs(release: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
 
 
 def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -> dict[str, int]:
-    """Put some rollouts to the reward; what they were, counted. StageError for the first that it grades otherwise."""
+    """Put some rollouts to the reward; what they were, counted. StepError for the first that it grades otherwise."""
     known = logged.join(rows, on="sample_id", how="left", maintain_order="left")
     known = known.filter(pl.col("answer").is_not_null())
     thresholds = _thresholds(known)
@@ -91,7 +91,7 @@ def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -
         alone = row.drop("paid")  # an answer that takes long may have run out of time beside others
         again = pay(alone)
         if disagreements(alone, again, _thresholds(alone), config).height:
-            raise StageError(_difference(row.row(0, named=True), again[0]))
+            raise StepError(_difference(row.row(0, named=True), again[0]))
     cut = pl.col("finish_reason") == "length"
     right = pl.Series(
         [p is not None and is_right(p, t) for p, t in zip(paid, thresholds, strict=True)], dtype=pl.Boolean
@@ -138,12 +138,12 @@ def _difference(row: Mapping[str, Any], paid: float | None) -> str:
 
 
 def _check_counts(release: Path, logged: pl.LazyFrame) -> None:
-    """Raise StageError for the first row of the release whose k of n is not what its rollouts come to."""
+    """Raise StepError for the first row of the release whose k of n is not what its rollouts come to."""
     counts = count(logged.select("sample_id", "model", "correct")).collect().lazy()
     for name, rows in _configs(release):
         wrong = miscounted(rows.select("id", "model", "k", "n"), counts).sort("id").head(1).collect()
         for row in wrong.iter_rows(named=True):
-            raise StageError(
+            raise StepError(
                 f"Row {row['id']} of `{name}` says {row['k']} of {row['n']} for '{row['model']}', and its rollouts come to "
                 f"{row['counted_k']} of {row['counted_n']}, so nothing was released. {BUG}"
             )

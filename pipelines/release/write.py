@@ -83,7 +83,7 @@ def write_release(
 ) -> Path:
     """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is.
 
-    Raises StageError where its own reward says of the rollouts what curation did not (`pipelines.release.regrade`).
+    Raises StepError where its own reward says of the rollouts what curation did not (`pipelines.release.regrade`).
     """
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

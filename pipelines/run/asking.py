@@ -26,7 +26,7 @@ from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.prompts import PromptWriter
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 ANSWERS = pl.Schema(
     {
@@ -238,10 +238,10 @@ class Asking:
                     yield Call(request, key, tuple(indexes))
 
     def _send(self, total: int, calls: Iterator[Call], refusals: Refusals, session: Callable[[], Session]) -> Receipt:
-        """Raises StageError in a replay, which asks no model."""
+        """Raises StepError in a replay, which asks no model."""
         build, name = self._build, self._step.name
         if build.replay:
-            raise StageError(
+            raise StepError(
                 f"Replay: {total} completions of step '{name}' are not in the log, and a replay asks no model. "
                 f"Run `curate build {build.recipe.name}` without --replay to ask for them."
             )

@@ -13,7 +13,7 @@ from polars.exceptions import ColumnNotFoundError
 
 from pipelines.compiler.pipeline import Step
 from pipelines.run.context import StepContext
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.step import Out, Tables
 
 PIECE = 4096
@@ -32,7 +32,7 @@ def run_body(
 ) -> Out:
     """What the body makes of rows: of a piece at a time where it may. `done` is called with the number of rows of each.
 
-    Raises StageError as `declared` does.
+    Raises StepError as `declared` does.
     """
     whole = step.type.scope(step.config) != "row" or bool(beside) or step.asks
     pieces = [rows] if whole or rows.height <= PIECE else list(rows.iter_slices(PIECE))
@@ -48,7 +48,7 @@ def run_body(
 def declared(step: Step, context: StepContext, columns: Collection[str]) -> Iterator[None]:
     """Run code of a step that gets rows with `columns`.
 
-    Raises StageError, which names the step and the column, where it looks for one that it did not declare. What else it
+    Raises StepError, which names the step and the column, where it looks for one that it did not declare. What else it
     looks for in vain is an error of its own and stays what it is.
     """
     try:
@@ -65,8 +65,8 @@ def declared(step: Step, context: StepContext, columns: Collection[str]) -> Iter
         raise _undeclared(step, name) from error
 
 
-def _undeclared(step: Step, name: str) -> StageError:
-    return StageError(
+def _undeclared(step: Step, name: str) -> StepError:
+    return StepError(
         f"Step '{step.name}' reads a column '{name}' that it does not declare. Add it to the `reads` of the step type "
         f"'{step.type.name}'."
     )

@@ -1,7 +1,7 @@
 """Stops a step of which too many requests fail."""
 
 from pipelines.run.receipt import Receipt
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 
 class Breaker:
@@ -17,7 +17,7 @@ class Breaker:
     def count(self, message: str, *, passing: bool, news: bool = True) -> None:
         """A request failed. `passing`: it may pass within the minute. `news`: the sample was not refused before.
 
-        Raises StageError where too many did.
+        Raises StepError where too many did.
         """
         self._failed += news
         self._lost += passing
@@ -28,9 +28,9 @@ class Breaker:
             )
 
     def check_end(self) -> None:
-        """Raises StageError where not one request came through."""
+        """Raises StepError where not one request came through."""
         if self._failed == self.requests > 0:
             raise self._stop(f"All {self._failed} requests failed.")
 
-    def _stop(self, what: str) -> StageError:
-        return StageError(f"{what} The last error: {self._receipt.last_error}", transient=self._lost > 0)
+    def _stop(self, what: str) -> StepError:
+        return StepError(f"{what} The last error: {self._receipt.last_error}", transient=self._lost > 0)

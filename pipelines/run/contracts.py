@@ -10,12 +10,12 @@ import polars as pl
 
 from pipelines.compiler.pipeline import Step
 from pipelines.store.step_tables import STEP_DROPS
-from schemas.errors import BUG, StageError
+from schemas.errors import BUG, StepError
 from schemas.step import Out
 
 
 def checked(step: Step, rows: pl.DataFrame, out: Out) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows and the drops of `out` as they are written. Raises StageError where they break the step's contract."""
+    """The rows and the drops of `out` as they are written. Raises StepError where they break the step's contract."""
     drops = _drops(step, rows, out.drops)
     written = out.rows
     if written is None:
@@ -80,5 +80,5 @@ def _check_balance(step: Step, rows: pl.DataFrame, written: pl.DataFrame, drops:
         )
 
 
-def _bug(step: Step, what: str) -> StageError:
-    return StageError(f"Step '{step.name}' {what}. {BUG}")
+def _bug(step: Step, what: str) -> StepError:
+    return StepError(f"Step '{step.name}' {what}. {BUG}")

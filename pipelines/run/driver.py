@@ -98,7 +98,7 @@ class Session:
 
         `before` holds the keys of samples that were refused before: that they are again counts for no `max_error_rate`.
 
-        Raises StageError when too many requests fail, FatalEngineError at the first request that no other could survive,
+        Raises StepError when too many requests fail, FatalEngineError at the first request that no other could survive,
         KeyboardInterrupt on Ctrl-C; each time everything that was answered is in the log.
         """
         try:

@@ -10,7 +10,7 @@ from pipelines.run.build import Build
 from pipelines.run.ends import Ends, cut_off
 from pipelines.run.losses import losses
 from pipelines.run.receipt import Receipt
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Outcome:
     def record(
         self, build: Build, step: Step, fingerprint: str, asking: Asking | None, ends: Ends, seconds: float
     ) -> dict[str, Any]:
-        """The step's record. Raises StageError where it asked and all of its requests failed, for that is a wrong recipe."""
+        """The step's record. Raises StepError where it asked and all of its requests failed, for that is a wrong recipe."""
         parts = list(self.parts.values())
         dropped: Counter[str] = Counter()
         notes: Counter[str] = Counter()
@@ -60,7 +60,7 @@ class Outcome:
         record["asked"] = {model: _cost(receipt) for model, receipt in asking.receipts.items()}
         if not record["kept"] and totals and not any(every for _, every in totals.values()):
             words = f" The last error: {ends.last_error}" if ends.last_error else ""
-            raise StageError(
+            raise StepError(
                 f"Step '{step.name}' got no answer: all of its {record['in']:,} rows' requests failed.{words}"
             )
 

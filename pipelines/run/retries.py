@@ -8,7 +8,7 @@ from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
 from schemas.completion import Completion, Request
 from schemas.engine import Engine
-from schemas.errors import EngineDiedError, StageError, TransientEngineError
+from schemas.errors import EngineDiedError, StepError, TransientEngineError
 
 
 class OutageError(TransientEngineError):
@@ -64,7 +64,7 @@ class Retries:
             if generation != self._generation:
                 return
             if self._restarts >= self._config.max_restarts:
-                raise StageError(
+                raise StepError(
                     f"The engine died {self._restarts + 1} times, the last time with: {error}", transient=True
                 ) from error
             self._restarts += 1

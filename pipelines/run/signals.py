@@ -18,7 +18,7 @@ from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.row_groups import TableWriter, batches
 from pipelines.store.workspace import Workspace, write_table
 from schemas.completion import ModelIdentity
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import content_id
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def read_signal(
 ) -> Receipt:
     """Compute what the log lacks, then write `id, index, variant`, `error` and the reduced values of all `rows` to `out`.
 
-    `engine` is called only if something is missing. Raises StageError where a replay lacks values.
+    `engine` is called only if something is missing. Raises StepError where a replay lacks values.
     """
     log, receipt = _log(build, model, signal), Receipt()
     wanted, missing, values = (out.with_name(f"{out.stem}-{name}.parquet") for name in ("wanted", "missing", "values"))
@@ -124,7 +124,7 @@ def read_signal(
         write_table(log.missing(first), missing)
         receipt.total = int(pl.scan_parquet(missing).select(pl.len()).collect().item())
         if receipt.total and build.replay:
-            raise StageError(
+            raise StepError(
                 f"Replay: {receipt.total} values of signal '{signal.name}' are not in the log, and a replay computes none. "
                 f"Run `curate build {build.recipe.name}` without --replay to compute them."
             )

@@ -12,7 +12,7 @@ from pipelines.compiler.columns import Column, Facts
 from pipelines.run.reading import SAMPLE_COLUMNS
 from pipelines.sources.given import dtypes
 from pipelines.sources.section import SourceSection
-from schemas.errors import BUG, StageError
+from schemas.errors import BUG, StepError
 from schemas.sample import ANSWER, SOURCE, VERIFIER
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
@@ -25,7 +25,7 @@ def _facts(config: StepConfig, build: Any) -> Any:
 
 
 def _not_called(tables: Tables, config: StepConfig, context: Context) -> Out:
-    raise StageError(f"Sources are read by the runner. {BUG}")
+    raise StepError(f"Sources are read by the runner. {BUG}")
 
 
 class IngestConfig(StepConfig):

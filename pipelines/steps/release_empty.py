@@ -10,7 +10,7 @@ from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_plan import Planned
 from pipelines.steps.split import SplitConfig
 from pipelines.store.step_tables import ROWS
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 NO_ROW = "no_row"
 """The cause of the release's own drops: the sample is in no config. What dropped its rows says more."""
@@ -26,7 +26,7 @@ def check_not_empty(
     counts: Mapping[str, int],
     drops: pl.DataFrame,
 ) -> None:
-    """Raise StageError for the first config without a row, unless the recipe allows it or this is a trial of a few rows.
+    """Raise StepError for the first config without a row, unless the recipe allows it or this is a trial of a few rows.
 
     `counts` are the rows of each config, `drops` (`step, sample_id, reason`) all drops of the build.
     """
@@ -35,7 +35,7 @@ def check_not_empty(
         if counts[one.name] or trial or one.name in config.allow_empty or one.selected_by is not None:
             continue
         why = "".join(_because(one, context, drops))
-        raise StageError(
+        raise StepError(
             f"The config '{one.name}' is empty{why} Nothing was released. If it may be empty, set "
             f"allow_empty: [{one.name}] in the section of '{context.name}'."
         )

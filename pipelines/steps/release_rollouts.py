@@ -19,7 +19,7 @@ from pipelines.run.context import StepContext
 from pipelines.steps.release_measured import decided_by, measured_tags, rollouts_of, scored_by
 from pipelines.store.ordering import write_sorted
 from pipelines.store.row_groups import TableWriter
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.step import Beside, Read, read, reads_of
 
 ROLLOUTS = "rollouts"
@@ -53,7 +53,7 @@ def logged(context: StepContext, measured: Step, before: Before, samples: pl.Dat
     """Every reply of the steps that k of n was counted on, by all their models, with what it counts as (columns of
     `rollout_rows.SCHEMA`), in order of the samples: the same for any number of buckets.
 
-    Raises StageError for a reply that counts otherwise than its verifier says.
+    Raises StepError for a reply that counts otherwise than its verifier says.
     """
     path, writer = room / "logged.parquet", None
     scored = scored_by(measured, before)
@@ -75,7 +75,7 @@ def logged(context: StepContext, measured: Step, before: Before, samples: pl.Dat
 
 
 def with_outcomes(rows: pl.DataFrame, measured: Step, scored: Step) -> pl.DataFrame:
-    """Replies (as in `rollouts_beside`) with `verdict, correct, tier, score, reason`. Raises StageError as `logged` does."""
+    """Replies (as in `rollouts_beside`) with `verdict, correct, tier, score, reason`. Raises StepError as `logged` does."""
     right = Condition(measured.config.correct)
     seen = rows.select(
         pl.col("id").alias("row id"), *(pl.col(f"right:{n}").alias(n) for n in map(".".join, right.references))
@@ -87,13 +87,13 @@ def with_outcomes(rows: pl.DataFrame, measured: Step, scored: Step) -> pl.DataFr
 
 
 def _check_counted(rows: pl.DataFrame, measured: Step, scored: Step) -> None:
-    """Raise StageError for the first reply that a rule decided and that counts otherwise."""
+    """Raise StepError for the first reply that a rule decided and that counts otherwise."""
     ruled, counted = pl.col("ruled"), pl.col("correct")
     decided = ruled.is_in(["right", "wrong"]) & counted.ne_missing(ruled == "right")
     apart = rows.filter(decided | ((ruled == "no_answer") & counted.fill_null(False))).head(1)
     for row in apart.iter_rows(named=True):
         counts = {True: "as right", False: "as wrong", None: "as unscored"}[row["correct"]]
-        raise StageError(
+        raise StepError(
             f"'{measured.name}' counts rollout {row['index']} of '{row['model']}' of sample {row['sample_id']} "
             f"{counts} (`{measured.config.correct}`), and '{scored.name}' calls it {row['ruled']}. That verifier is the "
             "release's reward, so it would not pay what k of n counts, and nothing was released. Count by `correct` alone; "

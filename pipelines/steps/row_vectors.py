@@ -27,7 +27,7 @@ class VectorsConfig(Section):
 def row_vectors(build: SetBuild, rows: pl.DataFrame, config: VectorsConfig) -> Vectors:
     """One vector for each of `rows` (`id` and `COLUMNS`), by id; questions and images side by side, in memory.
 
-    What no encoder has seen is encoded and logged. Raises StageError where only images are compared and there are none.
+    What no encoder has seen is encoded and logged. Raises StepError where only images are compared and there are none.
     """
     if rows.is_empty():
         return Vectors(rows["id"], np.zeros((0, 1), dtype=np.float32))

@@ -26,11 +26,11 @@ from pipelines.store.row_groups import batches, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import replacing
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
-from schemas.errors import BUG, StageError, StoreError
+from schemas.errors import BUG, StepError, StoreError
 from schemas.ids import hash_text
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
-"""What a stage wants to know: one row for each sample of each request."""
+"""What a step asks the log for: one row for each sample of each request."""
 
 
 class CompletionsLog:
@@ -78,7 +78,7 @@ class CompletionsLog:
         """Join `wanted`, the `rows` that want it (sorted by id), and the log: one row a wanted sample, by id and index.
 
         The pieces are of bounded size, and all samples of a row are in one. `finish_reason` is null where there is no
-        answer. Raises StageError where a column of `rows` is named like one of the answer's (`check_columns`): neither
+        answer. Raises StepError where a column of `rows` is named like one of the answer's (`check_columns`): neither
         may stand for the other.
 
         Two processes may have asked the same at once; the first answer (by time, then by the hash of its text) is the one
@@ -206,10 +206,10 @@ ANSWER_COLUMNS = frozenset(ANSWER) | {"key", "prompt_key", "index"}
 
 
 def check_columns(names: Iterable[str]) -> None:
-    """Raise StageError for a column of rows that their answers have too: one would be read for the other."""
+    """Raise StepError for a column of rows that their answers have too: one would be read for the other."""
     clash = sorted(ANSWER_COLUMNS.intersection(names))
     if clash:
-        raise StageError(
+        raise StepError(
             f"The rows that a model is asked about have a column '{clash[0]}', and so have its answers. {BUG}"
         )
 

@@ -17,7 +17,7 @@ from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.workspace import naming_damage, store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import content_id
 
 BATCH = 256
@@ -42,14 +42,14 @@ class EmbeddingsLog:
     ) -> Vectors:
         """The vectors of `keys` (unique content keys), in their order, as a matrix memory-mapped from `out`.
 
-        `items` gives what stands behind keys; `encoder` is made only if a vector is missing. Raises StageError where a
+        `items` gives what stands behind keys; `encoder` is made only if a vector is missing. Raises StepError where a
         replay lacks vectors.
         """
         missing = self.missing(identity, keys)
         log = self._log(identity)
         if len(missing):
             if replay:
-                raise StageError(f"Replay: {len(missing)} vectors of {identity.model} are not in the log.")
+                raise StepError(f"Replay: {len(missing)} vectors of {identity.model} are not in the log.")
             self._encode(log, missing, items, encoder())
         return self._matrix(log, keys, out)
 
@@ -72,7 +72,7 @@ class EmbeddingsLog:
             ]
             vectors = np.concatenate(found)
             if len(bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
-                raise StageError(
+                raise StepError(
                     f"The encoder's vectors of {len(bad)} of {len(part)} items are no numbers, first {part[bad[0]]}."
                 )
             table = pl.DataFrame(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from filters.difficulty import VERDICTS
 from filters.difficulty_step import COUNTS, STEP, DifficultyStepConfig, columns
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.step import Tables
 
 TYPES = {
@@ -109,13 +109,13 @@ def test_replies_count_for_what_they_were_made_from_or_for_its_sample(context) -
 
 
 def test_replies_of_a_model_that_was_shown_the_gold_measure_nothing(context) -> None:
-    with pytest.raises(StageError, match="1 of the 1 replies that it counts are of a model that was shown the gold"):
+    with pytest.raises(StepError, match="1 of the 1 replies that it counts are of a model that was shown the gold"):
         difficulty("a", replies(("a", "right"), gold_visible=True), context)
 
 
 def test_several_models_are_never_counted_as_one(context) -> None:
     made = pl.concat([replies(("s", "right")), replies(("s", "wrong"), model="small").with_columns(id=pl.lit("x"))])
-    with pytest.raises(StageError, match="of small, vlm"):
+    with pytest.raises(StepError, match="of small, vlm"):
         difficulty("s", made, context)
     assert difficulty("s", made, context, model="vlm").rows.select("k", "n", "model").row(0) == (1, 1, "vlm")
     assert difficulty("s", made, context, model="small").rows.select("k", "n", "model").row(0) == (0, 1, "small")

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from filters.sql_step import STEP, SqlConfig
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import content_id
 from schemas.step import Read, Tables
 
@@ -66,19 +66,19 @@ def test_a_select_reads_rows_beside(context) -> None:
 
 def test_the_same_row_twice_is_an_error_with_the_cure(context) -> None:
     section = {"makes": "word", "select": "SELECT id AS parent_id, k FROM rows UNION ALL SELECT id, k FROM rows"}
-    with pytest.raises(StageError, match=r"Step 'glue': it makes 6 rows .* such as of 1; add a column"):
+    with pytest.raises(StepError, match=r"Step 'glue': it makes 6 rows .* such as of 1; add a column"):
         run(context, section)
 
 
 def test_a_row_without_a_parent_is_an_error_with_the_cure(context) -> None:
     section = {"makes": "word", "select": "SELECT text AS parent_id, k FROM rows"}
-    with pytest.raises(StageError, match="Step 'glue': 1 of the rows that it makes have no parent_id"):
+    with pytest.raises(StepError, match="Step 'glue': 1 of the rows that it makes have no parent_id"):
         run(context, section)
 
 
 def test_a_select_that_fails_names_the_step(context) -> None:
     section = {"makes": "word", "select": "SELECT id AS parent_id, text::INTEGER AS n FROM rows"}
-    with pytest.raises(StageError, match=r"Step 'glue': .*Could not convert string 'x'.*TRY_CAST"):
+    with pytest.raises(StepError, match=r"Step 'glue': .*Could not convert string 'x'.*TRY_CAST"):
         run(context, section)
 
 

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from flows.build import worth_retrying
-from schemas.errors import FatalEngineError, StageError, TransientEngineError
+from schemas.errors import FatalEngineError, StepError, TransientEngineError
 
 
 @pytest.mark.parametrize(
     ("error", "again"),
     [
-        (StageError("a server was lost", transient=True), True),
-        (StageError("all were refused"), False),
+        (StepError("a server was lost", transient=True), True),
+        (StepError("all were refused"), False),
         (FatalEngineError("no credit"), False),
         (TransientEngineError("no server"), False),
         (ValueError("a defect"), False),

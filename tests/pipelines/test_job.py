@@ -12,7 +12,7 @@ from recipe_build import built, sums, write_recipe
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.run.runner import Runner
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 STEPS: list[Any] = [
     {
@@ -99,10 +99,10 @@ def test_a_failed_build_shows_the_steps_that_it_came_through(tmp_path: Path, rec
 
     def fail(runner: Runner, step: Step) -> None:
         if step.name == "drop":
-            raise StageError("lost")
+            raise StepError("lost")
         runner.run(step)
 
-    with pytest.raises(StageError):
+    with pytest.raises(StepError):
         other.run(fail)
     assert [record["step"] for record in other.finished()] == ["ingest", "selftest", "mk", "verify"]
     assert [record["step"] for record in other.records()][-1] == "release", "of the build before"

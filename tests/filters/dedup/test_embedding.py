@@ -14,7 +14,7 @@ from filters.dedup import embedding
 from filters.dedup.embedding import NearConfig, drop_near, near_pairs
 from filters.dedup.index import IndexConfig
 from filters.dedup.vectors import Vectors
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 MakeRows = Callable[..., pl.DataFrame]
 TextVectors = Callable[[pl.DataFrame, Any], Vectors]
@@ -107,10 +107,10 @@ def test_a_missing_vector_is_an_error_not_a_kept_row(
     make_rows: MakeRows, text_vectors: TextVectors, unit: Unit
 ) -> None:
     rows = make_rows(*_texts(2))
-    with pytest.raises(StageError, match="text vector for 1 of 2"):
+    with pytest.raises(StepError, match="text vector for 1 of 2"):
         drop_near(rows, text_vectors(rows[:1], [unit(0)]), None, CONFIG)
     with_images = make_rows(*_texts(2, images=["a"]))
-    with pytest.raises(StageError, match="an encoder of images beside"):
+    with pytest.raises(StepError, match="an encoder of images beside"):
         drop_near(with_images, text_vectors(with_images, [unit(0)] * 2), None, CONFIG)
 
 

@@ -13,7 +13,7 @@ from filters.dedup.device_index import DeviceFlat
 from filters.dedup.greedy import Pairs, keep_best
 from filters.dedup.index import IndexConfig, RangeReader, choose, make_index, range_hits
 from filters.dedup.search import searcher, verified
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 RADIUS = 0.95
 
@@ -99,7 +99,7 @@ def test_a_poor_graph_is_refused() -> None:
     config = IndexConfig(kind="hnsw", hnsw_links=2, hnsw_ef=1, min_recall=0.999)
     index = searcher(len(VECTORS), 32, VECTORS.__getitem__, RADIUS, config)
     index.add(VECTORS)
-    with pytest.raises(StageError, match=r"below index.min_recall = 0.999"):
+    with pytest.raises(StepError, match=r"below index.min_recall = 0.999"):
         verified(index, VECTORS.__getitem__, RADIUS, config)
 
 

@@ -10,7 +10,7 @@ from filters.dedup.vectors import Vectors
 from filters.select.clusters import CLUSTER, ClusterConfig, clustered
 from filters.select.joint import joint
 from filters.select.quota import QuotaConfig, allot, cells, draw
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 
 def crowds(*sizes: int) -> tuple[pl.DataFrame, Vectors]:
@@ -62,7 +62,7 @@ def test_any_order_the_same_clusters_and_the_budget_is_met(sizes: list[int], clu
 
 def test_a_missing_vector_is_named() -> None:
     rows, vectors = crowds(2, 2)
-    with pytest.raises(StageError, match="no vector for 1 of 4 rows"):
+    with pytest.raises(StepError, match="no vector for 1 of 4 rows"):
         clustered(rows, Vectors(vectors.keys[:3], vectors.matrix[:3]), ClusterConfig(), 0)
 
 
@@ -75,7 +75,7 @@ def test_joint_vectors_add_cosines() -> None:
     assert both.keys.to_list() == ["a", "b", "c"]
     np.testing.assert_allclose(both.matrix @ both.matrix.T, [[1, 0.7, 0.7], [0.7, 1, 0.7], [0.7, 0.7, 0.7]], atol=1e-6)
     np.testing.assert_allclose(joint(rows, text, None).matrix, [[0.6, 0.8]] * 3, atol=1e-6)
-    with pytest.raises(StageError, match="no vector for 1 of 2 keys, first z"):
+    with pytest.raises(StepError, match="no vector for 1 of 2 keys, first z"):
         joint(rows.with_columns(pl.Series("image_keys", [["x"], ["z"], []])), text, image)
 
 
@@ -86,5 +86,5 @@ def test_several_images_count_as_their_mean_and_images_alone_will_do() -> None:
     both = joint(rows, None, image)
     half = np.sqrt(0.5)
     np.testing.assert_allclose(both.matrix @ both.matrix.T, [[1, half, 0], [half, 1, 0], [0, 0, 0]], atol=1e-6)
-    with pytest.raises(StageError, match="images alone and no candidate has one"):
+    with pytest.raises(StepError, match="images alone and no candidate has one"):
         joint(rows, None, None)

@@ -17,7 +17,7 @@ from filters.select.coverage import CoverageConfig, cover, facility_location, k_
 from filters.select.greedy import Limits
 from filters.select.neighbours import SCALE, Graph, neighbour_graph
 from filters.select.quota import QuotaConfig, allot, cells
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 ALONE = CoverageConfig(value_weight=0.0)
 
@@ -225,9 +225,9 @@ def test_an_ivf_gives_nearly_the_exact_graph() -> None:
 
 def test_what_is_refused() -> None:
     frame, vectors = table(3, 0)
-    with pytest.raises(StageError, match="no vector for 1 of 3 rows"):
+    with pytest.raises(StepError, match="no vector for 1 of 3 rows"):
         cover(frame, Vectors(vectors.keys[:2], vectors.matrix[:2]), 1, ALONE, 0)
-    with pytest.raises(StageError, match="a value for each row, 1 have none"):
+    with pytest.raises(StepError, match="a value for each row, 1 have none"):
         cover(frame.with_columns(pl.Series("value", [1.0, None, 2.0])), vectors, 1, ALONE, 0)
     with pytest.raises(ValidationError, match="links of an hnsw depend on the order"):
         CoverageConfig(index=IndexConfig(kind="hnsw"))

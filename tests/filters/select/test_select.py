@@ -17,7 +17,7 @@ from filters.select.quota import QuotaConfig
 from filters.select.rules.mm_eureka import MMEurekaConfig
 from filters.select.rules.variance import VarianceConfig
 from filters.select.select import Selection, control, select
-from schemas.errors import ConfigError, StageError
+from schemas.errors import ConfigError, StepError
 
 SCHEMA = {"id": pl.String, "k": pl.Int32, "n": pl.Int32}
 
@@ -202,9 +202,9 @@ def test_coverage_keeps_quotas_and_the_control_has_the_same_cells() -> None:
 
 def test_coverage_needs_vectors_a_budget_and_no_draw() -> None:
     config = Selection(budget=1, coverage=CoverageConfig())
-    with pytest.raises(StageError, match=r"select\.coverage compares vectors, and was given none"):
+    with pytest.raises(StepError, match=r"select\.coverage compares vectors, and was given none"):
         select(rows((4, 8)), config, 0)
-    with pytest.raises(StageError, match="has no vector for 1 of 2 rows, first 001"):
+    with pytest.raises(StepError, match="has no vector for 1 of 2 rows, first 001"):
         select(rows((4, 8), (4, 8)), config, 0, on_circle(0))
     with pytest.raises(ValidationError, match="set a budget"):
         Selection(coverage=CoverageConfig())

@@ -17,7 +17,7 @@ from filters.verify.pool import VerifierPool
 from filters.verify.process import WorkerProcess, cpu_seconds
 from filters.verify.verifier import VerifyItem, verify_item
 from filters.verify.worker import decode, encode
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 SEVEN = parse_gold("expression", "7")
 TOWER = "5^(5^(5^(5^5)))"
@@ -185,7 +185,7 @@ def test_nothing_outlives_the_pool() -> None:
 
 def test_workers_that_cannot_start_stop_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filters.verify.process._PROGRAM", "raise SystemExit(3)")
-    with VerifierPool(workers=1) as own, pytest.raises(StageError, match="verify"):
+    with VerifierPool(workers=1) as own, pytest.raises(StepError, match="verify"):
         own.verify(ask("\\{7\\}"))
 
 
@@ -193,7 +193,7 @@ def test_a_closed_pool_starts_nothing() -> None:
     own = VerifierPool(workers=1)
     own.close()
     assert own.verify(ask("7")).score == 1.0
-    with pytest.raises(StageError, match="closed"):
+    with pytest.raises(StepError, match="closed"):
         own.verify(ask("|7|"))
 
 

@@ -25,7 +25,7 @@ from pipelines.release.regrade import regrade
 from pipelines.release.rollout_rows import SCHEMA
 from pipelines.steps import release_plan
 from schemas.answer import dump_answer
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import content_id
 from schemas.verdict import Verdict
 
@@ -211,7 +211,7 @@ def tampered(release: Path, folder: Path, config: str, change: Callable[[pl.Data
 def test_a_row_that_would_be_graded_otherwise_is_named(release: Path, tmp_path: Path, config: str, what: str) -> None:
     broken = tampered(release, tmp_path, config, BROKEN[what])
     with pytest.raises(
-        StageError, match=r"own reward disagrees with curation about sample [0-9a-f]+, rollout \d of 'vlm'"
+        StepError, match=r"own reward disagrees with curation about sample [0-9a-f]+, rollout \d of 'vlm'"
     ):
         regrade(broken, BY)
 
@@ -221,7 +221,7 @@ def test_a_row_that_states_another_k_is_named(release: Path, tmp_path: Path, con
     def change(rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(k=pl.when(pl.int_range(pl.len()) == 0).then(pl.col("k") + 1).otherwise("k"))
 
-    with pytest.raises(StageError, match=f"Row [0-9a-f]{{32}} of `{config}` says"):
+    with pytest.raises(StepError, match=f"Row [0-9a-f]{{32}} of `{config}` says"):
         regrade(tampered(release, tmp_path, config, change), BY)
 
 
@@ -237,7 +237,7 @@ def test_rollouts_that_say_something_else_are_named(release: Path, tmp_path: Pat
         "score": lambda rows: rows.with_columns(score=pl.when(first).then(0.5).otherwise("score")),
         "lost": lambda rows: rows.filter(~first),
     }
-    with pytest.raises(StageError, match="nothing was released"):
+    with pytest.raises(StepError, match="nothing was released"):
         regrade(tampered(release, tmp_path, "rollouts", changes[change]), BY)
 
 
@@ -253,7 +253,7 @@ def test_a_schema_that_was_not_measured_gives_no_version(
     """As it once was: every row under the schema of completions, whatever its rollouts were scored under."""
     monkeypatch.setattr(release_plan, "measured_tags", lambda measured, before: "think_answer")
     wrong = r"was right with score 1.0 .* and the reward gives 0.0 under the tag schema 'think_an"
-    with pytest.raises(StageError, match=wrong):
+    with pytest.raises(StepError, match=wrong):
         again(finished, tmp_path / "out", "steps.release.images=reference")
     assert [p.name for p in (tmp_path / "out" / "releases" / "tiny").iterdir()] == ["v1"]
 
@@ -262,7 +262,7 @@ def test_the_memo_of_scoring_is_not_asked(finished: Job, tmp_path: Path, monkeyp
     """A reward that was changed after scoring is found, although every verdict was given a moment ago."""
     never = Verdict(0.0, False, None, "always", "rule")
     monkeypatch.setattr(reward, "_judge", lambda items: iter([never for _ in items]))
-    with pytest.raises(StageError, match=r"the reward gives 0\.0"):
+    with pytest.raises(StepError, match=r"the reward gives 0\.0"):
         again(finished, tmp_path / "out", "steps.release.images=reference")
 
 

@@ -16,7 +16,7 @@ from pipelines.run.runner import Runner
 from pipelines.steps.ingest import INGEST
 from schemas.completion import Request
 from schemas.engine import ModelConfig
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.sample import ANSWER
 from schemas.step import Asks, Gives, Out, Reads, StepConfig, StepType, Tables, read
 
@@ -59,7 +59,7 @@ SENTENCE = (
 @pytest.mark.parametrize("body", [as_column, as_series, as_key])
 @pytest.mark.parametrize("scope", ["row", "all"])
 def test_a_body_that_reads_an_undeclared_column_is_named(tmp_path: Path, body: Body, scope: str) -> None:
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(StepError) as caught:
         run(tmp_path, probe(body, scope=lambda config: scope))
     assert str(caught.value) == SENTENCE
 
@@ -70,7 +70,7 @@ def test_so_is_one_that_asks_about_an_undeclared_column(tmp_path: Path) -> None:
             yield Request(row["id"], row["answer"])
 
     asks: Asks[Any] = Asks(models=lambda config: ("m",), requests=requests)
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(StepError) as caught:
         run(tmp_path, probe(lambda tables, config, context: Out(), asks=asks))
     assert str(caught.value) == SENTENCE
 

@@ -18,7 +18,7 @@ from schemas.errors import (
     EngineDiedError,
     FatalEngineError,
     PermanentEngineError,
-    StageError,
+    StepError,
     TransientEngineError,
 )
 
@@ -167,7 +167,7 @@ def test_too_many_failures_stop_the_step(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise PermanentEngineError("no such template")
 
-    with pytest.raises(StageError, match=r"max_error_rate=0\.2.*no such template") as stopped:
+    with pytest.raises(StepError, match=r"max_error_rate=0\.2.*no such template") as stopped:
         run(ScriptedEngine(script), tmp_path, 1000)
     assert not stopped.value.transient, "a refusal is a refusal in five seconds too"
 
@@ -176,7 +176,7 @@ def test_a_few_requests_that_all_fail_stop_the_step(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise TransientEngineError("connection refused")
 
-    with pytest.raises(StageError, match=r"All 3 requests failed.*connection refused") as stopped:
+    with pytest.raises(StepError, match=r"All 3 requests failed.*connection refused") as stopped:
         run(ScriptedEngine(script), tmp_path, 3)
     assert stopped.value.transient
 
@@ -197,7 +197,7 @@ def test_an_engine_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
     def script(id_: str, attempt: int) -> None:
         raise EngineDiedError("out of memory")
 
-    with pytest.raises(StageError, match=r"died 3 times.*out of memory"):
+    with pytest.raises(StepError, match=r"died 3 times.*out of memory"):
         run(ScriptedEngine(script), tmp_path, 10)
 
 
@@ -289,7 +289,7 @@ def test_an_engine_that_comes_back_with_nothing_is_not_asked_for_ever(tmp_path: 
         async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
             return []
 
-    with pytest.raises(StageError, match="without an answer"):
+    with pytest.raises(StepError, match="without an answer"):
         run(Mute(), tmp_path, 2, n=4)
 
 
@@ -329,7 +329,7 @@ def test_an_outage_is_not_tried_again_in_five_seconds(tmp_path: Path, retries: i
     def script(id_: str, attempt: int) -> None:
         raise TransientEngineError("429", retry_after=3600)
 
-    with pytest.raises(StageError, match=r"All 5 requests failed.*come back in 60 min") as stopped:
+    with pytest.raises(StepError, match=r"All 5 requests failed.*come back in 60 min") as stopped:
         run(ScriptedEngine(script), tmp_path, 5, config=DriverConfig(backoff_s=0.0, max_retries=retries))
     assert not stopped.value.transient
 

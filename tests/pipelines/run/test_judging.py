@@ -10,7 +10,7 @@ from recipe_build import built, write_recipe
 from tiny import asked, config, dropped, manifest, records, rows
 
 from pipelines.job import Job
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 SOURCE = [
     {"question": "Why is the sky blue?", "answer": "Air scatters short waves most.", "rubric": "Waves are needed."},
@@ -173,7 +173,7 @@ def test_the_release_says_what_a_judge_decided_and_that_its_reward_needs_one(jud
 def test_a_judge_that_overrules_a_rule_releases_nothing(judged: Built) -> None:
     """The reward that goes out is the rule, so what it pays would not be what was counted."""
     counted = "steps.counted.gives={correct: judge_rollouts = 'correct' OR scored.correct OR finish_reason = 'stop'}"
-    with pytest.raises(StageError, match="calls it wrong"):
+    with pytest.raises(StepError, match="calls it wrong"):
         judged.again(counted)
 
 

@@ -14,7 +14,7 @@ from pipelines.job import Job, compile_recipe, open_job
 from pipelines.plan import make_plan
 from pipelines.run.runner import Runner
 from schemas.completion import Request
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.ids import hash_text
 
 STEPS: list[Any] = [
@@ -157,7 +157,7 @@ def test_an_outage_and_then_answers_equal_a_build_from_nothing(
 def test_an_outage_that_lasts_is_an_error_and_then_forgotten(world: World, whole: dict[str, pl.DataFrame]) -> None:
     world.away, world.away_for_good = {"hint"}, True
     for _ in range(2):
-        with pytest.raises(StageError, match="not reached") as stopped:
+        with pytest.raises(StepError, match="not reached") as stopped:
             world.run()
         assert stopped.value.transient
     world.away = set()

@@ -18,7 +18,7 @@ from pipelines.run.refusals import terms
 from pipelines.store.garbage import collect_garbage
 from pipelines.store.workspace import Workspace
 from schemas.engine import ModelConfig
-from schemas.errors import FatalEngineError, StageError
+from schemas.errors import FatalEngineError, StepError
 
 KEY = "sk-very-secret-0123456789abcdef"
 TOO_LONG = refusal(400, "This model's maximum context length is 10 tokens")
@@ -146,7 +146,7 @@ def test_where_all_is_refused_the_build_fails_with_the_words_and_asks_again(
     usual, server.answer = server.answer, refused
     for _ in range(5):
         before = server.asked
-        with pytest.raises(StageError, match=r"maximum context length|413 Payload Too Large") as stopped:
+        with pytest.raises(StepError, match=r"maximum context length|413 Payload Too Large") as stopped:
             built(tmp_path, server)
         assert not stopped.value.transient
         assert server.asked > before, "a step without one answer asks again, however often that was in vain"

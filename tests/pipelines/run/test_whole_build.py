@@ -12,7 +12,7 @@ import pytest
 import tiny
 from tiny import asked, built, config, digests, logged, manifest, records, release, without
 
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 Copy = Callable[[Path], Path]
 
@@ -149,7 +149,7 @@ def test_replays_are_equal_to_the_byte(finished: Path, copy_of: Copy) -> None:
 
 
 def test_a_replay_asks_nobody(finished: Path, copy_of: Copy) -> None:
-    with pytest.raises(StageError, match="80 completions of step 'rollout' are not in the log"):
+    with pytest.raises(StepError, match="80 completions of step 'rollout' are not in the log"):
         built(finished, "steps.rollout.system=other", out=copy_of(finished), replay=True)
 
 
@@ -160,7 +160,7 @@ def test_a_step_without_one_answer_fails_the_build(tmp_path: Path) -> None:
     )
     # The second time the failures are in the log and nothing is asked.
     for sentence in ("All 2 requests failed", "Step 'rollout' got no answer: all of its 2 rows' requests failed"):
-        with pytest.raises(StageError, match=f"{sentence}.*leaves no room in a context"):
+        with pytest.raises(StepError, match=f"{sentence}.*leaves no room in a context"):
             built(tmp_path, f"steps.rollout.system={'look closely ' * 2_000}", edit=others)
 
 

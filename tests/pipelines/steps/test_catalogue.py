@@ -15,7 +15,7 @@ from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
-from schemas.errors import StageError
+from schemas.errors import StepError
 from schemas.step import Out, Tables
 
 RECIPE = """\
@@ -127,5 +127,5 @@ def test_a_body_gets_the_columns_that_it_declares_and_fails_where_it_reads_anoth
         return Out(tables.rows.select("id", pl.col(missing)))
 
     sentence = f"Step '{name}' reads a column '{missing}' that it does not declare"
-    with pytest.raises(StageError, match=sentence):
+    with pytest.raises(StepError, match=sentence):
         again(job, name, read_another)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipelines.job import Job, compile_recipe, open_job
-from schemas.errors import ConfigError, StageError
+from schemas.errors import ConfigError, StepError
 
 HEAD = """\
 name: out
@@ -136,7 +136,7 @@ def test_the_same_rows_are_the_same_version(folder: Path) -> None:
 
 def test_an_empty_config_is_an_error_unless_the_recipe_allows_it(folder: Path) -> None:
     empty = 'rl: {of: sample}, none: {of: sample, where: "k > 4"}'
-    with pytest.raises(StageError, match=r"The config 'none' is empty.*allow_empty: \[none\]"):
+    with pytest.raises(StepError, match=r"The config 'none' is empty.*allow_empty: \[none\]"):
         built(folder, f"release: {{{empty}}}")
     assert config(built(folder, f"release: {{{empty}, allow_empty: [none]}}"), "none") == []
 

@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from pipelines.job import Job, compile_recipe, open_job
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 HEAD = """\
 name: empty
@@ -83,7 +83,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_an_empty_config_says_what_became_of_its_rows(folder: Path, case: str) -> None:
     steps, sentence = CASES[case]
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(StepError) as caught:
         job(folder, *steps).run()
     assert sentence in str(caught.value)
 

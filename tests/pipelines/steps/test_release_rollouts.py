@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from pipelines.job import Job, compile_recipe, open_job
-from schemas.errors import ConfigError, StageError
+from schemas.errors import ConfigError, StepError
 
 HEAD = """\
 name: logged
@@ -82,5 +82,5 @@ def test_replies_that_no_verifier_scored_are_refused_before_anything_starts(tmp_
 def test_replies_that_count_otherwise_than_the_reward_pays_are_not_released(
     tmp_path: Path, correct: str, counts: str
 ) -> None:
-    with pytest.raises(StageError, match=rf"'difficulty' counts rollout \d of 'student'.*{counts}.*'scored' calls it"):
+    with pytest.raises(StepError, match=rf"'difficulty' counts rollout \d of 'student'.*{counts}.*'scored' calls it"):
         built(tmp_path, SCORED + f'  - difficulty: {{correct: "{correct}", unmeasured: keep}}\n')

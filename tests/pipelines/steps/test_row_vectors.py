@@ -9,7 +9,7 @@ import pytest
 from filters.dedup.content import question_texts
 from filters.select.joint import joint
 from pipelines.steps.row_vectors import VectorsConfig, row_vectors
-from schemas.errors import StageError
+from schemas.errors import StepError
 
 TEXT = {"model": "all-minilm-l6-v2"}
 IMAGE = {"model": "reference-vlm"}
@@ -44,5 +44,5 @@ def test_there_are_none_of_no_rows_and_none_of_images_alone_where_no_row_has_one
     config = VectorsConfig.model_validate({"image": IMAGE})
     assert len(row_vectors(planted.build, planted.rows.clear(), config).find(pl.Series("id", [], pl.String))) == 0
     bare = planted.rows.head(2).with_columns(media=pl.lit([], planted.rows.schema["media"]))
-    with pytest.raises(StageError, match="no candidate has one"):
+    with pytest.raises(StepError, match="no candidate has one"):
         row_vectors(planted.build, bare, config)

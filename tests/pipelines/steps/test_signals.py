@@ -20,7 +20,7 @@ from generators.signals.forced import ForcedModel
 from pipelines.job import compile_recipe
 from pipelines.run.runner import Runner
 from pipelines.steps import rollout, select, signals
-from schemas.errors import ConfigError, StageError
+from schemas.errors import ConfigError, StepError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -99,7 +99,7 @@ def test_the_log_is_the_memory(done: Runner, source: Path, monkeypatch: pytest.M
     assert changed["reliance"].to_list() == before["reliance"].to_list()
     assert table(run(root, source, ROLLOUT, SIGNALS, name="again"), "sample", *GIVEN).equals(before)
     lacking = ("signals", {"model": "vlm", "attention": {"span": "window", "span_tokens": 3}})
-    with pytest.raises(StageError, match="values of signal 'attention' are not in the log"):
+    with pytest.raises(StepError, match="values of signal 'attention' are not in the log"):
         run(root, source, ROLLOUT, lacking, name="replayed", replay=True)
 
 

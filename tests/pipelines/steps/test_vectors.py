@@ -1,4 +1,4 @@
-"""What a stage's record says of its searches."""
+"""What a step's record says of its searches."""
 
 import numpy as np
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipelines.store.completions import ANSWER_COLUMNS, WANTED, CompletionsLog, no_answers, wanted_rows
 from pipelines.store.memory import Memory
 from schemas.completion import COMPLETION, Completion, Message, ModelIdentity, Request, Sampling, prompt_key
-from schemas.errors import StageError, StoreError
+from schemas.errors import StepError, StoreError
 
 IDENTITY = ModelIdentity("model", "revision", "template")
 
@@ -92,7 +92,7 @@ def test_no_column_of_a_row_stands_for_one_of_its_answer(tmp_path: Path, name: s
     """A rewritten trace has a `reasoning`, and so has the reply: neither may be read for the other, nor left out."""
     log = CompletionsLog(tmp_path / "log")
     pl.DataFrame({"id": ["row"], name: ["x"]}).write_parquet(tmp_path / "rows")
-    with pytest.raises(StageError, match=f"have a column '{name}', and so have its answers"):
+    with pytest.raises(StepError, match=f"have a column '{name}', and so have its answers"):
         next(log.answers(wanted(tmp_path / "w", request("a")), tmp_path / "rows"))
 
 

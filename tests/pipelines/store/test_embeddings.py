@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.store.embeddings import EmbeddingsLog
 from schemas.completion import ModelIdentity
-from schemas.errors import StageError, StoreError
+from schemas.errors import StepError, StoreError
 
 
 class Zeros:
@@ -37,7 +37,7 @@ def test_vectors_that_are_no_numbers_are_not_stored(tmp_path: Path) -> None:
 
     keys, who = pl.Series("key", [str(i) for i in range(9)]), ModelIdentity("overflows", "1", "")
     log = EmbeddingsLog(tmp_path / "embeddings")
-    with pytest.raises(StageError, match="1 of 9 items are no numbers, first 7"), np.errstate(over="ignore"):
+    with pytest.raises(StepError, match="1 of 9 items are no numbers, first 7"), np.errstate(over="ignore"):
         log.vectors(who, keys, list, Overflows, tmp_path / "matrix.npy")
     assert len(log.missing(who, keys)) == 9
 

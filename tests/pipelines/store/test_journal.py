@@ -265,7 +265,7 @@ def test_a_line_that_did_not_fit_spoils_no_later_one(tmp_path: Path, monkeypatch
 def test_a_part_that_cannot_be_written_leaves_its_rows_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    """Also to the next in this process: a stage that is tried again."""
+    """Also to the next in this process: a step that is tried again."""
     real = journalled.write_part
 
     def full(table: pl.DataFrame, root: Path) -> Path | None:
