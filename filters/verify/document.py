@@ -59,6 +59,35 @@ is never evaluated as code.
 A verifier is named by its kind (`number`) or by kind and metric (`number:mra`). A gold of another kind is read anew, from
 its published string. Parameters are checked; an unknown name makes the row unscored.
 
+## Numbers and units
+
+One reader serves all kinds in which numbers stand (`filters/verify/numeral.py`).
+
+- **A sentence states a number** where nothing or a verb that states stands before it ("There are", "The total is about",
+  `x =`, "Answer:", "答案是"), and its unit, what was counted, and words that take nothing back stand behind it. Negations,
+  doubts and alternatives, bounds ("at most 5", "5 or more", `x < 5`), conditions, operators in words ("half of 5",
+  "5 squared"), ordinals, ranges ("5 to 7") and numbers of other things ("question 5") are no answer.
+- **Signs**: "minus 5", "negative 5" and "5 below zero" are −5; two signs (`--5`) are no number. "About" changes nothing.
+- **Words**: "five hundred and three", "2.5 million", "two thirds", "one and a half", "half a dozen", "3 lakh"; `5k`, `2.5M`,
+  `$3bn`. Digits with one of K, M, B, T right behind them are thousands to trillions, unless the gold's unit is measured in
+  kelvin, molar, bytes or tesla; with a blank (`300 K`) they are units.
+- **Marks**: `1,234`, `12,34,567`, `1 234`, `1'234`, `1\\,234`, `1{,}234`, `1,\\!234`, `1.234.567` are whole numbers;
+  `2,74`, `0,111`, `1.234,5` and `1 234,5` have a decimal comma. `1.234` and `1,234` can be read either way: the point is
+  before decimals and the comma between thousands, unless the row's parameter `marks` is `comma`.
+- **Chinese, Japanese, Korean**: `十二`, `1万2千`, `三分之一`, `百分之五十`, `오십`, `열두 개`, counters (`5个`),
+  units (`5厘米`).
+- **Units**: a missing unit is taken as the other's. Two units that measure the same are converted: prefixes (`mV`, `MHz`),
+  powers, products and quotients (`m\\,s^{-1}`, `meters per second`, `J/(kg*K)`), °C, °F and K, angles, bits and bytes
+  (k is 1,000, Ki is 1,024), US gallons and pints, cents. Two that do not convert are different answers; so are a unit and
+  a counted noun. Letter case tells symbols apart (`mW`, `MW`). No gold is refused for its unit: one that is unknown is
+  compared as text. Two counted nouns ("5 apples", "5 fruits") are not compared. What is written alike ("pounds", "degrees",
+  `C`) is taken as what the other side measures.
+
+The units are those of [pint](https://pint.readthedocs.io) as a table (`filters/verify/unit_table.py`), written by
+`python -m filters.verify.write_units filters/verify/unit_table.py`. The reward is copied into releases and runs inside
+trainers, so it carries the table and not the library: no import that a trainer may lack, exact rationals, and the same
+conversions for as long as a release lives.
+
 ## Kinds
 """
 

@@ -1,172 +1,251 @@
-"""Reads one number out of a short text: signs, thousands, fractions, mixed numbers, powers of ten, percent, unit."""
+"""Reads one number out of a short text: signs, marks, fractions, powers of ten, words, percent, unit, and its sentence."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 
+from filters.verify.digits import Marks
+from filters.verify.east_asian import in_east_asian, read_east_asian
+from filters.verify.figures import NUMBER, Numeral, value_in
+from filters.verify.lead_in import corrected
 from filters.verify.normalise import unprefixed
-from filters.verify.units import is_unit
+from filters.verify.number_notation import is_formula
+from filters.verify.number_notation import plain as plain_of
+from filters.verify.number_sentence import (
+    begins_behind,
+    disowns,
+    equates,
+    follows,
+    is_noun,
+    leaves_standing,
+    states,
+    tokens_of,
+)
+from filters.verify.number_words import NUMBER_WORDS, ORDINALS, after_digits, read_words, suffix_of, words_of
+from filters.verify.units import is_unit, looks_like_unit
 from schemas.remembered import remembered
 
 MAX_CHARS = 400
 """A numeral is short; whatever is longer is not read as one."""
 
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+"
-_NUMBER = re.compile(
-    rf"""(?P<sign>[+-]?)\s*(?P<currency>[$€£¥]?)\s*(?P<sign2>-?)
-    (?: (?P<whole>\d+)\s+(?P<mixed_top>\d+)\s*/\s*(?P<mixed_bottom>\d+)
-      | (?P<top>{_DIGITS})\s*/\s*(?P<bottom>{_DIGITS})
-      | (?P<decimal>{_DIGITS})(?:[eE](?P<exponent>[+-]?\d{{1,3}})|\s*(?:x|\*)\s*10\s*\^\s*(?P<power>[+-]?\d{{1,3}}))?
-    )(?![\d/^.,]*\d)""",
-    re.VERBOSE,
+_INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
+_ABOUT = re.compile(
+    r"^(?:(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|a total of|≈|~)\s*)+(?![a-z])|"
+    r"^(?:(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|a total of)\s+)+",
+    re.IGNORECASE,
 )
-_LATEX = (
-    (re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|(?<!\\)~"), " "),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\([%$])"), r"\1"),
-    (re.compile(r"\\[dtc]?frac\s*\{\s*(-?[\d.,]+)\s*\}\s*\{\s*(-?[\d.,]+)\s*\}"), r" \1/\2"),
-    (re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)"), r" \1/\2"),
-    (re.compile(r"\\(?:times|cdot)"), "*"),
-    (re.compile(r"\^\s*\{\s*([+-]?\d+)\s*\}"), r"^\1"),
-    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|°|\\degree|\\degrees"), " degrees"),
-    (re.compile(r"\\(?:text|mathrm|mbox|textrm|operatorname)\s*\{([^{}]*)\}"), r" \1"),
-    (re.compile(r"×"), "*"),
-)
-_ABOUT = re.compile(r"^(?:about|approximately|approx\.?|around|roughly|exactly|only|≈|~|\\approx)\s*", re.IGNORECASE)
-_PERCENT = re.compile(r"^\s*(?:%|percent\b|per cent\b|pct\b)\s*", re.IGNORECASE)
-_SEVERAL = re.compile(r"\b(?:or|and|to|between|not|either|minus|plus|times)\b", re.IGNORECASE)
-_WORD = re.compile(r"^[^\W\d_][^\W\d_'-]{2,30}$")
-_SENTENCE = re.compile(
-    r"^(?!.*\b(?:or|not|between)\b)(?=.*[A-Za-z]{2})[A-Za-z\s,.;:'\"()%$°?-]*$", re.IGNORECASE | re.DOTALL
-)
+_PERCENT = re.compile(r"^\s*(?:%|percent\b|per cent\b|pct\b|٪)\s*", re.IGNORECASE)
+_SIGN_WORD = re.compile(r"^(minus|negative|positive)\s+(?=[\d.$€£¥a-z])", re.IGNORECASE)
+_BELOW_ZERO = re.compile(r"^(.*?)\s*below (?:zero|freezing)$", re.IGNORECASE | re.DOTALL)
+_LETTERS = re.compile(r"[^\W\d_]{2}")
+_EDGES = ' \t\r\n.,;:"`*'
+_WORD = re.compile(r"[^\W\d_][^\W\d_'-]*")
 _FUNCTIONS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "cot", "sec", "csc", "inf", "infinity"])
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_EXCLAIMED = re.compile(r"(?<=[a-z])!+$")
+_QUOTED = re.compile(r"^(['\"`])([^'\"`]*)\1$")
+_CONNECTIVE = re.compile(
+    r"^(?:so|thus|hence|therefore|then|finally|and so|here|now|so then|in total|altogether)\s*,?\s+", re.IGNORECASE
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Numeral:
-    """`value` as written (50 % is 50), its unit, and whether it had a percent sign or decimals."""
-
-    value: Fraction
-    unit: str | None = None
-    percent: bool = False
-    decimal: bool = False
+def _length(text: str, *_: object) -> int:
+    return len(text)
 
 
-@remembered()
-def read_numeral(text: str) -> Numeral | None:
-    """The number that is the whole of `text`, unit and lead-in words aside; None when it is not exactly one number."""
-    if len(text) > MAX_CHARS:
+def read_numeral(text: str, marks: Marks = "auto", any_unit: bool = False) -> Numeral | None:
+    """The number that is the whole of `text`, unit and lead-in words aside; None when it is not exactly one number.
+
+    `any_unit`: a unit that is in no table may follow, whatever it looks like.
+    """
+    return _read_whole(text, marks, any_unit) if len(text) <= MAX_CHARS else None
+
+
+@remembered(size=_length)
+def _read_whole(text: str, marks: Marks, any_unit: bool) -> Numeral | None:
+    if _INTEGER.match(text):
+        return Numeral(Fraction(int(text)))
+    if not text.isascii() and in_east_asian(text):
+        return _east_asian(text, marks)
+    text = unprefixed(text)
+    if is_formula(text):
         return None
-    plain = _ABOUT.sub("", _plain(unprefixed(text)))
+    plain = _CONNECTIVE.sub("", plain_of(_QUOTED.sub(r"\2", text)))
     if "=" in plain:
         left, _, plain = plain.rpartition("=")
-        if _SEVERAL.search(left) or left.count("=") or "," in left or ";" in left:
+        if not equates(_CONNECTIVE.sub("", left)):
             return None
-        plain = _ABOUT.sub("", plain.strip())
-    match = _NUMBER.match(plain)
-    return _word(plain) if match is None else _finish(match, plain[match.end() :])
+        plain = plain.strip(" *`")
+    return _whole(_ABOUT.sub("", plain), marks, any_unit)
 
 
-@remembered()
-def only_numeral(text: str) -> Numeral | None:
-    """The number in a sentence that holds exactly one ("There are 3 cars."); None when there are several, or none."""
-    numeral = read_numeral(text)
-    if numeral is not None or len(text) > MAX_CHARS:
+def only_numeral(text: str, marks: Marks = "auto") -> Numeral | None:
+    """The number that a sentence states ("There are 3 cars."); None when it states several, or none.
+
+    See `number_sentence` for what may stand before and behind it.
+    """
+    return _read_sentence(text, marks) if len(text) <= MAX_CHARS else None
+
+
+@remembered(size=_length)
+def _read_sentence(text: str, marks: Marks) -> Numeral | None:
+    numeral = _read_whole(text, marks, False)
+    if numeral is not None:
         return numeral
-    plain = re.sub(r"(?<=\d)\.(?=\s|$)", "", _plain(unprefixed(text)))
-    found = [m for m in _NUMBER.finditer(plain) if _stands_alone(plain, m)]
-    values = {n.value: n for m in found if (n := _value(m)) is not None}
-    if len(values) != 1 or not _SENTENCE.match(_NUMBER.sub(" ", plain)):
+    text = unprefixed(corrected(text))
+    if is_formula(text):
         return None
-    number = next(iter(values.values()))
-    percent = _PERCENT.match(plain[found[0].end() :])
-    return Numeral(number.value, number.unit, bool(percent), number.decimal)
+    plain = plain_of(text).replace("**", "").replace("__", "")
+    found = [m for m in NUMBER.finditer(plain) if _stands_alone(plain, m)]
+    if found:
+        if len({(n.value if (n := value_in(m, marks)) else None) for m in found}) != 1:
+            return None
+        first = found[0]
+        start = first.end() - len(first.group().lstrip())
+        return _stated(plain, start, marks)
+    if not _LETTERS.search(plain):
+        return None
+    starts = (
+        m.start() for m in _WORD.finditer(plain) if m.group().casefold() in NUMBER_WORDS | {"a", "minus", "negative"}
+    )
+    return next((n for start in starts if (n := _stated(plain, start, marks)) is not None), None)
+
+
+def _stated(plain: str, start: int, marks: Marks) -> Numeral | None:
+    """The number that begins at a place, where what stands before and behind it lets the sentence state it."""
+    lead = plain[:start]
+    signed = re.search(r"\b(minus|negative)\s+$", lead, re.IGNORECASE)
+    if signed is not None:
+        start, lead = signed.start(), lead[: signed.start()]
+    if not states(lead):
+        return None
+    return _whole(plain[start:], marks, False, sentence=True)
+
+
+def _whole(plain: str, marks: Marks, any_unit: bool, sentence: bool = False) -> Numeral | None:
+    """The number with which a text begins, where the rest of it is a unit, what was counted, or in a sentence its end."""
+    signed = _SIGN_WORD.match(plain)
+    if signed is not None:
+        inner = _whole(plain[signed.end() :], marks, any_unit, sentence)
+        if inner is None or inner.value < 0 or plain[signed.end()] in "+-":
+            return None
+        return replace(inner, value=-inner.value) if signed.group(1)[0] in "mMnN" else inner
+    head = _head(plain, marks)
+    if head is None:
+        return None
+    numeral, rest = head
+    if (below := _BELOW_ZERO.match(rest.strip(" ."))) is not None and numeral.value > 0:
+        numeral, rest = replace(numeral, value=-numeral.value), rest[: below.end(1)]
+        rest = below.group(1)
+    return _with_rest(numeral, rest, any_unit, sentence)
+
+
+def _head(plain: str, marks: Marks) -> tuple[Numeral, str] | None:
+    """The number that a text begins with, and the rest of the text."""
+    match = NUMBER.match(plain)
+    if match is None:
+        words = words_of(plain)
+        read = read_words([word for word, _ in words])
+        return (Numeral(read[0]), plain[words[read[1] - 1][1] :]) if read is not None else None
+    numeral = value_in(match, marks)
+    if numeral is None:
+        return None
+    rest = plain[match.end() :]
+    suffix = suffix_of(rest, numeral.unit is not None)
+    if suffix is not None:
+        letter = rest[: suffix[1]].strip()
+        unit_too = letter in ("K", "M", "B", "T") and numeral.unit is None
+        return replace(numeral, value=numeral.value * suffix[0], suffix=letter if unit_too else None), rest[suffix[1] :]
+    scaled = re.match(r"[ -](?=[a-z])", rest, re.IGNORECASE)
+    words = words_of(rest[1:]) if scaled else []
+    value, taken = after_digits(numeral.value, [word for word, _ in words]) if words else (numeral.value, 0)
+    return (replace(numeral, value=value), rest[1 + words[taken - 1][1] :]) if taken else (numeral, rest)
+
+
+def _with_rest(numeral: Numeral, rest: str, any_unit: bool, sentence: bool) -> Numeral | None:
+    if not rest:
+        return numeral
+    percent = _PERCENT.match(rest)
+    if percent is not None:
+        numeral, rest = replace(numeral, percent=True), rest[percent.end() :]
+    spaced = rest[:1].isspace() or percent is not None
+    rest = rest.strip()
+    bare = rest.rstrip(". ")
+    if not bare or (sentence and not bare.strip(_EDGES + "$)")):
+        return numeral
+    if not percent and is_unit(bare) and (spaced or not rest[0].isspace()):
+        return replace(numeral, unit=_joined(numeral.unit, bare))
+    if any_unit and not percent and spaced and len(bare) <= 30 and not re.search(r"[\d=,;]", bare) and len(bare) > 1:
+        words = tokens_of(bare)
+        if is_noun(words) or (not disowns(bare) and not _FUNCTIONS & set(words) and bare not in ("pi", "e")):
+            return replace(numeral, unit=_joined(numeral.unit, bare))
+    return _counted(numeral, rest, spaced)
+
+
+def _joined(money: str | None, unit: str) -> str:
+    return unit if money is None or is_unit(unit) else money
+
+
+def _counted(numeral: Numeral, rest: str, spaced: bool) -> Numeral | None:
+    """The number with its unit or noun, where what follows is the rest of a sentence that lets it stand."""
+    noun, tail = _noun_and_tail(_EXCLAIMED.sub("", rest))
+    if tail and not (follows(tail, noun) and leaves_standing(tail) and _same_number(tail, numeral)):
+        return None
+    if not noun:
+        return numeral
+    if not numeral.percent and (is_unit(noun) or (spaced and len(noun) > 2 and looks_like_unit(noun))):
+        return replace(numeral, unit=_joined(numeral.unit, noun))
+    words = noun.casefold().split()
+    other = (_FUNCTIONS | NUMBER_WORDS | ORDINALS) & (set(words) - {"second", "seconds"})
+    if not spaced or other or not is_noun(words):
+        return None
+    return numeral if numeral.percent else replace(numeral, unit=_joined(numeral.unit, noun))
+
+
+def _noun_and_tail(rest: str) -> tuple[str, str]:
+    """What was counted, up to a mark or to a word that begins something else, and what follows."""
+    at = 0
+    if (mark := re.search(r"[.,;:()!?\"\n|=<>+]|\s-\s", rest)) is not None:
+        rest, behind = rest[: mark.start()], rest[mark.start() :]
+    else:
+        behind = ""
+    for match in re.finditer(r"\S+", rest):
+        if begins_behind(match.group().casefold()):
+            return rest[: match.start()].strip(), rest[match.start() :] + behind
+        at = match.end()
+    return rest[:at].strip(), behind
+
+
+def _same_number(tail: str, numeral: Numeral) -> bool:
+    """Whether a tail holds no other number than the one that was read."""
+    numbers = (value_in(m, "auto") for m in NUMBER.finditer(tail))
+    if any(n is None or n.value != numeral.value for n in numbers):
+        return False
+    for match in _WORD.finditer(tail):
+        if match.group().casefold() in NUMBER_WORDS - {"one"}:
+            words = words_of(tail[match.start() :])
+            read = read_words([word for word, _ in words])
+            if read is None or read[0] != numeral.value:
+                return False
+    return True
+
+
+def _east_asian(text: str, marks: Marks) -> Numeral | None:
+    read = read_east_asian(unprefixed(text))
+    if read is None:
+        return None
+    if read.value is not None:
+        return Numeral(read.value, read.unit, read.percent)
+    inner = _whole(plain_of(read.digits), marks, False)
+    if inner is None:
+        return None
+    return replace(inner, value=-inner.value if read.negative else inner.value, unit=read.unit or inner.unit)
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
     start = match.end() - len(match.group().lstrip())
     before = text[start - 1 : start] or " "
     after = text[match.end() : match.end() + 1] or " "
-    return not (before.isalnum() or before in "_^.,([{") and not (after.isalnum() or after in "_^)]}")
-
-
-def _plain(text: str) -> str:
-    if "\\" in text or "{" in text or "°" in text or "×" in text or "~" in text or "^" in text:
-        for pattern, by in _LATEX:
-            text = pattern.sub(by, text)
-    return text.strip()
-
-
-def _finish(match: re.Match[str], rest: str) -> Numeral | None:
-    number = _value(match)
-    if number is None:
-        return None
-    percent = _PERCENT.match(rest)
-    rest = (rest[percent.end() :] if percent else rest).strip().rstrip(".")
-    if not rest:
-        return Numeral(number.value, number.unit, bool(percent), number.decimal)
-    if percent or _SEVERAL.search(rest) or not (is_unit(rest) or (match.string[match.end()] == " " and _noun(rest))):
-        return None
-    return Numeral(number.value, rest, False, number.decimal)
-
-
-def _noun(text: str) -> bool:
-    """Words that say what was counted ("red apples"), as against letters that are multiplied ("ab")."""
-    parts = text.split()
-    return len(parts) <= 4 and all(_WORD.match(part) and part.casefold() not in _FUNCTIONS for part in parts)
-
-
-def _value(match: re.Match[str]) -> Numeral | None:
-    parts = match.groupdict()
-    try:
-        if parts["whole"]:
-            value = int(parts["whole"]) + Fraction(int(parts["mixed_top"]), int(parts["mixed_bottom"]))
-        elif parts["top"]:
-            value = _decimal(parts["top"]) / _decimal(parts["bottom"])
-        else:
-            power = int(parts["exponent"] or parts["power"] or 0)
-            value = _decimal(parts["decimal"]) * Fraction(10) ** power
-    except ZeroDivisionError:
-        return None
-    negative = (parts["sign"] == "-") != (parts["sign2"] == "-")
-    written = parts["decimal"] or ""
-    return Numeral(-value if negative else value, parts["currency"] or None, False, "." in written)
-
-
-def _decimal(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", "").rstrip(".") or "0")
-
-
-def _word(text: str) -> Numeral | None:
-    first, _, rest = text.casefold().partition(" ")
-    if first not in _WORDS or len(rest.split()) > 3 or _SEVERAL.search(rest) or any(w in _WORDS for w in rest.split()):
-        return None
-    return Numeral(Fraction(_WORDS[first]), rest or None) if not re.search(r"[\d,;=]", rest) else None
+    return (
+        not (before.isalnum() or before in "_^([{" or (before in ".," and text[start - 2 : start - 1].isdigit()))
+        and after not in "_^]}"
+    )

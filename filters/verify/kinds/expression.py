@@ -9,13 +9,15 @@ from pydantic import Field
 
 from filters.verify import symbolic
 from filters.verify.closed_form import Value, evaluate
+from filters.verify.digits import Marks
+from filters.verify.figures import Numeral
 from filters.verify.formula_tree import Tree, has_decimal, parse_closed, variables
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed, words
-from filters.verify.numeral import Numeral, only_numeral, read_numeral
+from filters.verify.numeral import only_numeral, read_numeral
 from filters.verify.parts import compare_parts
 from filters.verify.plain_math import latexed
-from filters.verify.units import factor_between
+from filters.verify.units import convert
 from schemas.answer import ExpressionAnswer
 from schemas.ids import seeded
 from schemas.remembered import remembered
@@ -38,6 +40,10 @@ _SPELLING = (
 _WORD = re.compile(r"^[A-Za-z][A-Za-z' -]*[A-Za-z]$")
 _ASSIGNED = re.compile(r"^\\?[A-Za-z](?:_\{?\w+\}?|\([a-z]\))?\s*=\s*([^=]+)$")
 _WORKED = re.compile(r"^[\d\s.+*/()^-]+=\s*([^=,]+)$")
+_UNITS = frozenset(
+    ("cm", "mm", "km", "kg", "mg", "ft", "in", "mi", "yd", "lb", "oz", "hr", "ms", "ml", "mL", "kJ", "kW")
+)
+"""Units of two letters that are no product of variables, without `\\text{}` too."""
 _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?")
 _PROSE = re.compile(r"(?<![\\a-zA-Z{])(?!and\b|or\b|where\b|sqrt\b)[a-zA-Z]{3,}(?![a-zA-Z}(])")
 
@@ -114,7 +120,8 @@ def _side(text: str, other: str) -> str:
 
 def _compare(text: str, gold: str) -> tuple[bool, str] | None:
     """The first of the rules that can tell."""
-    a, b = _numeral(text), _numeral(gold)
+    b = _numeral(gold, "point")
+    a = _numeral(text, "point" if b is None else "auto")
     if a is not None and b is not None:
         return _numerals(a, b)
     if _WORD.match(gold) and _WORD.match(text) and min(len(gold), len(text)) > 3:
@@ -130,22 +137,25 @@ def _compare(text: str, gold: str) -> tuple[bool, str] | None:
     return compare_parts(text, gold, _compare)
 
 
-def _numeral(text: str) -> Numeral | None:
-    """A number with its unit, where a bare letter is a variable rather than a unit."""
-    numeral = read_numeral(text) if "=" not in text else None
-    letter = numeral is not None and numeral.unit is not None and len(numeral.unit) == 1 and numeral.unit.isalpha()
-    return None if letter and "\\text" not in text and "\\mathrm" not in text else numeral
+def _numeral(text: str, marks: Marks) -> Numeral | None:
+    """A number with its unit, where bare letters are variables rather than a unit unless everybody reads them as one.
+
+    `marks`: a gold `1,22` is a list; a response to a gold that is one number has a decimal comma there.
+    """
+    numeral = read_numeral(text, marks) if "=" not in text else None
+    unit = numeral.unit if numeral is not None else None
+    letters = unit is not None and unit.isalpha() and unit.isascii() and len(unit) < 3 and unit not in _UNITS
+    return None if letters and "\\text" not in text and "\\mathrm" not in text else numeral
 
 
 def _numerals(a: Numeral, b: Numeral) -> tuple[bool, str] | None:
-    factor = factor_between(b.unit, a.unit)
-    if factor is None:
+    value = convert(a.value, a.unit, b.unit)
+    if value is None:
         return False, f"unit {a.unit} is not {b.unit}"
-    value = a.value * factor
     pairs = [(value, b.value)]
     if a.percent != b.percent:
         pairs.append((value / 100 if a.percent else value, b.value / 100 if b.percent else b.value))
-    rounded = a.decimal or b.decimal or factor != 1
+    rounded = a.decimal or b.decimal or value != a.value
     same = any(_same_number(x, y, rounded) for x, y in pairs)
     return same, "equal numbers" if same else "different numbers"
 

@@ -1,23 +1,30 @@
 """Numbers: exact rationals, compared with the tolerance that the row asks for, in the gold's unit."""
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field
 
 from filters.verify.closed_form import evaluate
+from filters.verify.digits import Marks
+from filters.verify.figures import Numeral
 from filters.verify.formula_tree import parse_closed
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed
-from filters.verify.numeral import Numeral, only_numeral, read_numeral
+from filters.verify.number_words import SUFFIXES
+from filters.verify.numeral import MAX_CHARS, only_numeral, read_numeral
 from filters.verify.plain_math import latexed
-from filters.verify.units import factor_between
+from filters.verify.units import convert, is_unit
 from schemas.answer import NumberAnswer
 
 ROUNDING = Fraction(1, 1_000_000)
 """What two decimals may differ by, relative to the gold, when no tolerance is asked for."""
+_TWO_SIGNS = re.compile(r"^\W*?[+-]\s*[+-]")
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)\s?-\s?(\d+(?:\.\d+)?)")
 
 
 class NumberParams(Params):
@@ -36,41 +43,57 @@ class NumberParams(Params):
     unit: Literal["lenient", "required"] = Field(
         default="lenient", description="lenient: a missing unit is taken as the gold's; required: it must be there"
     )
+    marks: Marks = Field(
+        default="auto",
+        description="the mark before the decimals: point (1,234.5), comma (1.234,5), or auto: either, where only one "
+        "reading is left (2,74; 1.234,5; 1 234,5), else the point",
+    )
 
 
 def read_gold(raw: str, options: Sequence[str], params: NumberParams) -> NumberAnswer:
     """A number with an optional unit; closed forms such as `2\\pi` are kept to 15 digits."""
-    numeral = read_numeral(raw) or _closed(raw)
+    numeral = read_numeral(raw, params.marks) or _closed(raw) or read_numeral(raw, params.marks, any_unit=True)
     if numeral is None:
         raise GoldUnparseableError(f"not one number: {raw[:80]!r}")
     return NumberAnswer(raw=raw, value=numeral.value, unit=numeral.unit, percent=numeral.percent)
 
 
-def read_response(span: str) -> Numeral | None:
-    """The one number of the span, be it alone, in a sentence, or as a closed form."""
-    return only_numeral(span) or _closed(span)
+def read_response(span: str, marks: Marks = "auto", unit: str | None = None) -> Numeral | None:
+    """The one number of the span, be it alone, in a sentence, or as a closed form; `unit` is the gold's."""
+    numeral = only_numeral(span, marks)
+    if numeral is None and unit and not is_unit(unit):
+        numeral = read_numeral(span, marks, any_unit=True)
+    if numeral is not None and numeral.suffix and unit and (letter := _as_unit(numeral, unit)) is not None:
+        return letter
+    return numeral or _closed(span)
+
+
+def _as_unit(numeral: Numeral, unit: str) -> Numeral | None:
+    """A number with a capital behind it (`300K`, `5M`) as one with a unit, where the gold's unit measures the same."""
+    letter = str(numeral.suffix)
+    plain = numeral.value / SUFFIXES[letter.casefold()]
+    return replace(numeral, value=plain, unit=letter) if convert(plain, letter, unit) is not None else None
 
 
 def judge(span: str, gold: NumberAnswer, options: Sequence[str], params: NumberParams) -> Outcome:
     """Compares in the gold's unit, after rounding where asked."""
-    numeral = read_response(span)
+    numeral = read_response(span, params.marks, gold.unit)
     if numeral is None:
         return wrong("the answer is not exactly one number")
     shown = _show(numeral.value, numeral.unit, numeral.percent)
-    factor = factor_between(gold.unit, numeral.unit)
-    if factor is None:
+    value = convert(numeral.value, numeral.unit, gold.unit)
+    if value is None:
         return wrong(f"unit {numeral.unit} does not measure what {gold.unit} measures", shown)
     if params.unit == "required" and gold.unit and not numeral.unit:
         return wrong(f"the unit {gold.unit} is missing", shown)
-    candidates = _candidates(gold, numeral, factor, params)
+    candidates = _candidates(gold, numeral, value, params)
     score, about = max((_score(g, p, params) for g, p in candidates), key=lambda pair: pair[0])
     return Outcome(score, about, shown)
 
 
 def _candidates(
-    gold: NumberAnswer, numeral: Numeral, factor: Fraction, params: NumberParams
+    gold: NumberAnswer, numeral: Numeral, value: Fraction, params: NumberParams
 ) -> list[tuple[Fraction, Fraction]]:
-    value = numeral.value * factor
     if gold.percent == numeral.percent:
         return [(gold.value, value)]
     as_share = (
@@ -115,7 +138,13 @@ def _smooth(share: float) -> float:
 
 
 def _closed(text: str) -> Numeral | None:
-    tree = parse_closed(latexed(unprefixed(text)))
+    if len(text) > MAX_CHARS:
+        return None
+    plain = unprefixed(text)
+    between = _RANGE.fullmatch(plain)
+    if _TWO_SIGNS.match(text) or (between is not None and Fraction(between.group(1)) < Fraction(between.group(2))):
+        return None  # a dash from a smaller to a larger number means a range
+    tree = parse_closed(latexed(plain))
     value = evaluate(tree, {}) if tree is not None else None
     if value is None or isinstance(value, complex):
         return None
@@ -160,11 +189,12 @@ NUMBER = Kind(
         ),
     },
     gold_forms=(
-        "`42`, `-3.5`, `1,234`, `3/4`, `1 1/2`, `\\frac{3}{4}`, `2.5e3`, `2.5\\times 10^{3}`, `50%`, `5 cm`, `$12`, "
-        "`seven`"
+        "`42`, `-3.5`, `1,234`, `3/4`, `1 1/2`, `\\frac{3}{4}`, `2.5e3`, `2.5\\times 10^{3}`, `50%`, `5 cm`, `9.8 m/s^2`, "
+        "`$12`, `2.5 million`, `forty-two`, `minus 5`, `三百五十`; any unit"
     ),
     response_forms=(
-        "the same, alone, after a lead-in or `x =`, or as the only number of a sentence; closed forms (`2\\sqrt{3}`)"
+        "the same, alone, after a lead-in or `x =`, or as the number that a sentence states (see Numbers and units); closed "
+        "forms (`2\\sqrt{3}`)"
     ),
     show=lambda gold: _show(gold.value, gold.unit, gold.percent),
     string_tier=True,

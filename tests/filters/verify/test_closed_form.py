@@ -13,7 +13,6 @@ from filters.verify.normalise import bare, flat, words
 from filters.verify.numeral import read_numeral
 from filters.verify.parts import split_top
 from filters.verify.plain_math import latexed
-from filters.verify.units import factor_between
 
 LEAF = st.integers(0, 99).map(lambda n: (str(n), Fraction(n)))
 
@@ -100,19 +99,6 @@ def test_a_fraction_is_read_in_all_its_spellings(value: Fraction) -> None:
         numeral = read_numeral(text)
         assert numeral is not None
         assert numeral.value == value
-
-
-@pytest.mark.parametrize(
-    ("gold", "response", "factor"),
-    [
-        ("cm", "m", Fraction(100)), ("m", "cm", Fraction(1, 100)), ("m^2", "cm^2", Fraction(1, 10_000)),
-        ("square meters", "m^2", Fraction(1)), ("cubic cm", "cm^3", Fraction(1)), ("cm", "kg", None), ("cm", "cm^2", None),
-        (None, "cm", Fraction(1)), ("cm", None, Fraction(1)), ("apples", "pears", Fraction(1)),
-        ("km/h", "m/s", Fraction(18, 5)),
-    ],
-)  # fmt: skip
-def test_units(gold: str | None, response: str | None, factor: Fraction | None) -> None:
-    assert factor_between(gold, response) == factor
 
 
 @pytest.mark.parametrize(
