@@ -1,13 +1,19 @@
-"""Files of the rooms of steps are short, and each has a test where one looks for it."""
+"""Files are short, and each has a test where one looks for it."""
 
+import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHORT = ("pipelines/compiler", "pipelines/ingest", "pipelines/run", "pipelines/steps", "pipelines/store")
-MIRRORED = (*SHORT, "pipelines/recipe", "generators/asking", "generators/presets", "filters/sql")
+PIPELINES = (
+    "pipelines", "pipelines/compiler", "pipelines/explain", "pipelines/export", "pipelines/ingest", "pipelines/recipe",
+    "pipelines/release", "pipelines/report", "pipelines/run", "pipelines/sources", "pipelines/steps", "pipelines/store",
+)  # fmt: skip
+MIRRORED = (*PIPELINES, "generators/asking", "generators/presets", "filters/sql")
 LONGEST = 300
+MEDIAN = 100
 
 ELSEWHERE = {
     "filters/sql/ordered.py": "sql/test_select.py: what an order must be is a property of statements",
@@ -18,21 +24,63 @@ ELSEWHERE = {
     "filters/sql/resolve.py": "sql/test_select.py",
     "filters/sql/rules.py": "sql/test_select.py and test_expression.py: each rule refuses a statement",
     "filters/sql/sources.py": "sql/test_select.py",
+    "pipelines/calibration.py": "flows/test_selftest.py runs both of its commands",
     "pipelines/compiler/columns.py": "compiler/test_names.py",
     "pipelines/compiler/compile.py": "compiler/test_names.py compiles every pipeline that it asks names of",
     "pipelines/compiler/describe.py": "explain/test_views.py: the description is what views are made of",
     "pipelines/compiler/pipeline.py": "compiler/test_names.py",
     "pipelines/compiler/types.py": "compiler/test_names.py",
+    "pipelines/explain/asked.py": "explain/test_story.py, and flows/test_preview.py for what is shown",
+    "pipelines/explain/mermaid.py": "flows/test_show.py",
+    "pipelines/explain/outline.py": "flows/test_show.py",
+    "pipelines/explain/query.py": "explain/test_views.py",
+    "pipelines/explain/recorded.py": "explain/test_views.py",
+    "pipelines/explain/released.py": "explain/test_story.py: a story ends in the release",
+    "pipelines/explain/rows.py": "explain/test_story.py: rows are found by a beginning of their ids",
+    "pipelines/explain/sample_story.py": "explain/test_preview.py",
+    "pipelines/export/catalogue.py": "export/test_export.py writes what each of its exporters does",
+    "pipelines/export/easyr1.py": "export/test_without_package.py, and test_image_positions.py with those below",
+    "pipelines/export/hugging_face.py": "export/test_export.py",
+    "pipelines/export/image_folder.py": "export/test_export.py",
+    "pipelines/export/image_tokens.py": "export/test_export.py and test_trainers.py",
+    "pipelines/export/llama_factory.py": "export/test_trainers.py reads it with the trainer's own code",
+    "pipelines/export/ms_swift.py": "export/test_trainers.py",
+    "pipelines/export/openrlhf.py": "export/test_without_package.py asks its reward server",
+    "pipelines/export/readme.py": "export/test_export.py",
+    "pipelines/export/reward_code.py": "export/test_without_package.py: rewards run where curate is not installed",
+    "pipelines/export/rows.py": "export/test_export.py",
+    "pipelines/export/sheet.py": "export/test_export.py",
+    "pipelines/export/sheets.py": "export/test_export.py",
+    "pipelines/export/verl.py": "export/test_trainers.py and test_without_package.py",
+    "pipelines/export/write.py": "export/test_export.py",
     "pipelines/ingest/draft.py": "ingest/test_ingest.py",
     "pipelines/ingest/image_loader.py": "ingest/test_ingest.py: an image of many rows is decoded once",
     "pipelines/ingest/row_checks.py": "ingest/test_ingest.py: every bad row has its reason; test_image_marks.py",
     "pipelines/ingest/sample_rows.py": "ingest/test_ingest.py: a sample is complete",
     "pipelines/recipe/draft.py": "recipe/test_document.py: a draft is a document's first half",
     "pipelines/recipe/mixture_trials.py": "flows/test_mixture.py runs the trials",
+    "pipelines/release/configs.py": "release/test_versions.py, and run/test_whole_build.py: a release loads as it is",
+    "pipelines/release/croissant.py": "release/test_card.py",
+    "pipelines/release/examples.py": "release/test_card.py",
+    "pipelines/release/manifest.py": "release/test_versions.py",
+    "pipelines/release/parquet_shards.py": "release/test_kill.py and test_regrade.py",
+    "pipelines/release/rollout_rows.py": "release/test_regrade.py",
+    "pipelines/release/statistics.py": "release/test_card.py",
+    "pipelines/release/write.py": "release/test_kill.py and test_versions.py",
+    "pipelines/report/charts.py": "report/test_numbers.py holds all numbers of a report to the tables",
+    "pipelines/report/choice.py": "report/test_numbers.py",
+    "pipelines/report/details.py": "report/test_numbers.py",
+    "pipelines/report/duplicates.py": "report/test_numbers.py",
+    "pipelines/report/fates.py": "report/test_numbers.py",
+    "pipelines/report/figures.py": "report/test_numbers.py",
+    "pipelines/report/origin.py": "report/test_numbers.py",
+    "pipelines/report/steps.py": "report/test_numbers.py",
+    "pipelines/report/thumbnails.py": "report/test_page.py",
+    "pipelines/report/write.py": "report/test_page.py",
     "pipelines/run/build.py": "run/test_runner.py: every test there runs one",
     "pipelines/run/context.py": "run/test_body.py",
     "pipelines/run/contracts.py": "run/test_runner.py: broken contracts are refused there",
-    "pipelines/run/outcome.py": "run/test_runner.py, test_losses.py and test_failures.py read the records",
+    "pipelines/run/outcome.py": "run/test_runner.py and test_losses.py read the records",
     "pipelines/run/breaker.py": "run/test_driver.py: too many failures stop a run of the driver",
     "pipelines/run/driver_config.py": "run/test_driver.py, and store/test_memory.py for sizes",
     "pipelines/run/receipt.py": "run/test_driver.py, and flows/test_progress.py for what is shown of one",
@@ -40,11 +88,22 @@ ELSEWHERE = {
     "pipelines/run/one_step.py": "docs/test_python.py",
     "pipelines/run/reading.py": "run/test_runner.py",
     "pipelines/run/signals.py": "generators/signals and steps/test_signals.py",
+    "pipelines/sources/arrow.py": "sources/test_sources.py: sources that stream their rows",
+    "pipelines/sources/columns.py": "sources/test_sources.py",
+    "pipelines/sources/easy_vqa.py": "sources/test_sources.py",
+    "pipelines/sources/files.py": "sources/test_sources.py",
+    "pipelines/sources/huggingface.py": "sources/test_sources.py",
+    "pipelines/sources/image_folder.py": "sources/test_sources.py",
+    "pipelines/sources/read.py": "sources/test_sources.py",
+    "pipelines/sources/scenes.py": "sources/test_sources.py",
+    "pipelines/sources/section.py": "sources/test_sources.py",
+    "pipelines/sources/source.py": "sources/test_sources.py",
+    "pipelines/sources/texts.py": "sources/test_sources.py",
+    "pipelines/sources/values.py": "pipelines/test_conventions.py: what people publish, and what is read in it",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
     "pipelines/steps/release_config.py": "recipes/ and steps/test_restate.py",
     "pipelines/steps/release_tags.py": "steps/test_release.py",
     "pipelines/steps/release_measured.py": "steps/test_restate.py",
-    "pipelines/steps/release_manifest.py": "recipes/ and steps/test_restate.py",
     "pipelines/steps/release_plan.py": "steps/test_release.py",
     "pipelines/steps/selection_places.py": "pipelines/test_unused.py: it refuses what a recipe names in vain",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
@@ -64,10 +123,15 @@ def sources(room: str) -> list[str]:
     return [f"{room}/{path.name}" for path in sorted((ROOT / room).glob("*.py")) if path.name != "__init__.py"]
 
 
-@pytest.mark.parametrize("room", SHORT)
+@pytest.mark.parametrize("room", PIPELINES)
 def test_no_file_is_longer_than_one_reads_in_a_sitting(room: str) -> None:
     lines = {file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in sources(room)}
     assert {file: count for file, count in lines.items() if count > LONGEST} == {}
+
+
+def test_half_of_all_files_are_short() -> None:
+    lines = [len((ROOT / f).read_text(encoding="utf-8").splitlines()) for room in PIPELINES for f in sources(room)]
+    assert median(lines) <= MEDIAN
 
 
 @pytest.mark.parametrize("room", MIRRORED)
@@ -76,5 +140,13 @@ def test_each_file_has_its_test_or_a_line_that_says_where_it_is_tested(room: str
     assert sorted(set(missing) - set(ELSEWHERE)) == []
 
 
-def test_the_lists_name_what_there_is() -> None:
+def test_every_room_of_pipelines_is_held_to_that() -> None:
+    rooms = {f"pipelines/{path.parent.name}" for path in (ROOT / "pipelines").glob("*/__init__.py")}
+    assert rooms | {"pipelines"} == set(PIPELINES)
+
+
+def test_the_lists_name_what_there_is_and_only_what_has_no_test_of_its_own() -> None:
     assert [file for file in ELSEWHERE if not (ROOT / file).is_file()] == []
+    assert [f for f in ELSEWHERE if (ROOT / "tests" / Path(f).parent / f"test_{Path(f).name}").is_file()] == []
+    named = {name for where in ELSEWHERE.values() for name in re.findall(r"test_\w+\.py", where)}
+    assert named - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()

@@ -3,14 +3,10 @@
 from collections.abc import Iterator
 
 import polars as pl
+from tiny import rows
 
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Job
-
-
-def rows_of(job: Job, step: str) -> pl.DataFrame:
-    """What a step wrote, in all buckets."""
-    return pl.read_parquet(sorted((job.build.folder / step).glob("rows-*.parquet")))
 
 
 def unaccounted(job: Job) -> Iterator[str]:
@@ -52,5 +48,5 @@ def _droppers(job: Job, step: Step) -> Iterator[Step]:
 
 def _dropped(job: Job, other: Step, step: Step) -> list[str]:
     files = sorted((job.build.folder / other.name).glob("dropped-*.parquet"))
-    made = pl.concat([rows_of(job, maker).select("id") for maker in sorted(step.node.makers)])
+    made = pl.concat([rows(job, maker).select("id") for maker in sorted(step.node.makers)])
     return pl.read_parquet(files).select("id").join(made, on="id", how="semi")["id"].to_list() if files else []

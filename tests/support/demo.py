@@ -1,16 +1,13 @@
 """Published recipes on a laptop: small models in the place of theirs, small sources, and short replies; their steps stay."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from generators.scenes import iter_scenes, render
 from pipelines.job import Compiled, Job, compile_recipe, open_job
 from pipelines.steps.as_asked import ask_of
-from pipelines.store.step_tables import ROWS, part
 
 SEES, READS = "reference-vlm", "smollm2-135m-instruct"
 
@@ -50,11 +47,14 @@ def small(recipe: Compiled, sources: Iterable[Mapping[str, Any]], tokens: Mappin
     return overrides
 
 
-def run(name: str, out: Path, *sources: Mapping[str, Any], seed: int = 0, **tokens: int) -> Job:
-    """Build a recipe whole, of its own sources where none is given, with seeded samples. `tokens` as in `small`."""
+def run(
+    name: str, out: Path, *sources: Mapping[str, Any], seed: int = 0, overrides: Sequence[str] = (), **tokens: int
+) -> Job:
+    """Build a recipe whole, of its own sources where none is given, with seeded samples. `tokens` as in `small`;
+    `overrides` come last."""
     published = compile_recipe(name)
     seeds = [f"steps.{step.name}.sampling.seed={seed}" for step in published.pipeline.steps if step.asks]
-    job = open_job(compile_recipe(name, [*small(published, sources, tokens), *seeds]), out)
+    job = open_job(compile_recipe(name, [*small(published, sources, tokens), *seeds, *overrides]), out)
     job.run()
     return job
 
@@ -67,12 +67,6 @@ def counts(job: Job) -> dict[str, tuple[int, int]]:
 def reasons(job: Job) -> dict[str, int]:
     """How many rows were dropped, by reason."""
     return {reason: count for record in job.records() for reason, count in record["dropped"].items()}
-
-
-def rows(job: Job, step: str) -> pl.DataFrame:
-    """What a step wrote."""
-    found = (part(job.build.folder / step, ROWS, bucket) for bucket in range(job.runner.record.buckets))
-    return pl.concat([pl.read_parquet(path) for path in found if path.is_file()])
 
 
 def loaded(job: Job, config: str, cache: Path) -> Any:

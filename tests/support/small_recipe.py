@@ -1,4 +1,4 @@
-"""Recipes that come with curate, built whole and small (`demo.small`), and what is asserted of them."""
+"""Recipes that come with curate, built whole and small (`demo.run`), and what is asserted of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from demo import small
+from demo import run
+from tiny import records
 
 from generators.scenes import iter_scenes, render
 from pipelines.compiler.pipeline import Step
-from pipelines.job import Job, compile_recipe, open_job
+from pipelines.job import Job, compile_recipe
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,7 @@ class Built:
 
     def rows(self, of: str, *columns: str) -> pl.DataFrame:
         """The rows of a unit or a step that live at the end, with columns by their names or addresses."""
-        runner = self.job.runner
-        names, end = runner.pipeline.names, len(runner.pipeline.steps)
-        node = names.node(of)
-        wanted = {column: names.find(node, tuple(column.split(".")), text=True) for column in columns}
-        buckets = range(runner.record.buckets)
-        return pl.concat([runner.tables.current(node, wanted, bucket, end) for bucket in buckets]).sort("id")
+        return self.job.rows(of, columns)
 
     def separated(self, step: str) -> bool:
         """Whether a step both kept rows and dropped some."""
@@ -60,11 +56,9 @@ def build_small(
     tokens: Mapping[str, int],
     overrides: Sequence[str] = (),
 ) -> Built:
-    """Build a recipe by its name with the embedded models, its samples seeded; `overrides` come last."""
-    published = compile_recipe(recipe)
-    seeds = [f"steps.{step.name}.sampling.seed=0" for step in published.pipeline.steps if step.asks]
-    job = open_job(compile_recipe(recipe, [*small(published, sources, tokens), *seeds, *overrides]), folder)
-    return Built(job, {record["step"]: record for record in job.run()})
+    """`demo.run`, and what it recorded."""
+    job = run(recipe, folder, *sources, overrides=overrides, **tokens)
+    return Built(job, records(job))
 
 
 def shapes(folder: Path, name: str, rows: Sequence[Mapping[str, str | list[str]]], *, seed: int = 0) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 from pydantic import TypeAdapter
+from recipe_build import sums
 
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.run.build import Build
@@ -16,7 +17,7 @@ from pipelines.store.workspace import Workspace
 
 def questions(path: Path, rows: int = 12) -> Path:
     """A file of `rows` sums with their answers."""
-    pl.DataFrame([{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(rows)]).write_ndjson(path)
+    pl.DataFrame(sums(rows)).write_ndjson(path)
     return path
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import demo
 import pytest
+import tiny
 
 from pipelines.job import compile_recipe
 
@@ -32,7 +33,7 @@ def test_critiques_are_scored_by_what_was_put_in_and_paired(tmp_path: Path) -> N
     assert kept >= 1
     assert (kept + dropped, dropped >= 1) == (spoiled, True)
     assert counts["critique"][0] + counts["critique"][1] == kept * 3 * 2
-    scores = demo.rows(job, "overlap").join(demo.rows(job, "grade"), on="id").join(demo.rows(job, "total"), on="id")
+    scores = tiny.rows(job, "overlap").join(tiny.rows(job, "grade"), on="id").join(tiny.rows(job, "total"), on="id")
     assert scores.filter((scores["overlap"] / 100 + 0.1 * scores["grade"] - scores["total"]).abs() > 1e-9).is_empty()
     assert 1 <= counts["pair"][0] <= kept
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import demo
+import tiny
 
 from pipelines.job import compile_recipe, open_job
 
@@ -42,7 +43,7 @@ def test_published_responses_are_verified_paired_and_released(tmp_path: Path) ->
     job = open_job(compile_recipe(str(recipe)), tmp_path / "out")
     job.run()
     assert demo.counts(job)["given_trace"] == (8, 0)
-    assert demo.rows(job, "pair").select("chosen_model", "rejected_model").unique().rows() == [("one", "two")]
+    assert tiny.rows(job, "pair").select("chosen_model", "rejected_model").unique().rows() == [("one", "two")]
     sft = demo.loaded(job, "sft", tmp_path / "cache")
     assert len(sft) == 4
     assert sft[0]["teacher"] == "one"

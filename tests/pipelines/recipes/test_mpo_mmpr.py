@@ -4,6 +4,7 @@ from pathlib import Path
 
 import demo
 import pytest
+import tiny
 
 from pipelines.job import compile_recipe
 
@@ -37,7 +38,7 @@ def test_every_branch_makes_rows_and_every_config_is_filled(tmp_path: Path) -> N
     assert (counts["seeing"], counts["half"], counts["blind"]) == ((2, 0), (1, 1), (1, 0))
     assert 1 <= counts["by_answer"][0] <= 15
     assert counts["by_image"] == (1, 0)
-    scores = demo.rows(job, "step_score")
+    scores = tiny.rows(job, "step_score")
     assert set(scores["step_right"]) == {True, False}
     assert set(scores["tried"]) == {16}
 

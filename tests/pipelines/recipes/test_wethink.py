@@ -8,6 +8,7 @@ from typing import Any
 import demo
 import polars as pl
 import pytest
+import tiny
 
 from pipelines.job import compile_recipe
 from schemas.step import Tables
@@ -55,7 +56,7 @@ def test_new_questions_are_written_answered_twice_and_released(tmp_path: Path) -
     )  # small models answer by chance, in all of 8 traces a question
     assert counts["off_key"][0] >= 1
     assert counts["pick"][0] >= 1
-    new = demo.rows(job, "qa")
+    new = tiny.rows(job, "qa")
     assert new.height == counts["qa"][0] >= 1
     assert set(new["variant"]) == {"qa"}
     assert job.release is not None
@@ -64,7 +65,7 @@ def test_new_questions_are_written_answered_twice_and_released(tmp_path: Path) -
     assert [step["notes"] for step in manifest["steps"] if step["step"] == "qa"] == [{"retired": retired}]
     card = (job.release / "README.md").read_text()
     assert f"| {new.height} sample rows made of {counts['written'][0]} draft rows, {retired} retired" in card
-    assert set(demo.rows(job, "agree")["agreed"].drop_nulls()) <= {True, False}
+    assert set(tiny.rows(job, "agree")["agreed"].drop_nulls()) <= {True, False}
 
     sft, rl = (demo.loaded(job, name, tmp_path / "cache") for name in ("sft", "rl"))
     questions = set(new["question"])
