@@ -101,6 +101,31 @@ _FUNCTION = re.compile(
 )
 
 
+_WAIT = re.compile(r"(?:^|[.!?;,\n]|\s-)\s*(?=\S)")
+
+
+def after_wait(text: str) -> str:
+    """What follows the last clause that takes back what was said before ("A. Wait, B"); the text where there is none."""
+    end = 0
+    for match in _WAIT.finditer(text):
+        if taken := phrases.CORRECTION.match(text, match.end()):
+            end = taken.end()
+    return text[end:].strip() or text
+
+
+_REASON = re.compile(
+    rf"[,.;]? (?:because|since|as it|as this|due to|given that|weil|porque|parce que"
+    rf"|потому что){phrases.END}|[,。]?因为",
+    re.IGNORECASE,
+)
+
+
+def before_reason(text: str) -> str:
+    """A text up to the reason that it gives ("A, because it is red"); the text where it gives none."""
+    match = _REASON.search(text)
+    return text[: match.start()].strip() if match and match.start() else text
+
+
 def only_function_words(text: str) -> bool:
     """Whether a clause says nothing but function words, mentions, denials and doubts: it is about the mentions alone."""
     text = phrases.DENIAL.sub(" ", phrases.DOUBT.sub(" ", phrases.ALTERNATIVE.sub(" ", text)))

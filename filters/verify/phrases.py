@@ -27,7 +27,10 @@ _BEST = (
     r"|selected"
     r"|desired|overall)"
 )
-_NOUN = r"(?:answers?|result|solution|conclusion|response|options?|choices?|selection|pick|guess)"
+_NOUN = (
+    r"(?:answers?|result|solution|conclusion|response|options?|choices?|selection|pick|guess|labels?|set"
+    r"|(?:correct )?(?:order|sequence|ordering|ranking))"
+)
 _IS = r"(?: ?[:=] ?| (?:is|are|was|would be|should be|must be|will be|has to be|remains)(?![\w'])(?: ?:)? ?)"
 _IT_IS = r"(?:(?:it|this|that)(?: is| must be| should be| has to be| would be|'s))"
 _ENGLISH = rf"""
@@ -99,7 +102,7 @@ _CHINESE = r"""
 |(?:正确|最佳|最终)的?(?:选项|選項|选择)?(?:是|为|為) ?:? ?
 |(?:本题|此题|该题)?(?:应该|應該|应当|应|應|我会|我|只能|可以|只)?(?:选项|選項|选择|選擇|选|選)(?:定|出
 |了)?(?:选项|選項)?(?:是|为|為)? ?:? ?
-|(?:它|这|那|這)?(?:就|应该|應該|应当|应|也)?是(?![的非否]) ?)
+|(?:它|这|那|這)?(?:就|应该|應該|应当|应|也)?是(?![的非否,.;]) ?)
 """
 _JAPANESE = r"""
 (?:(?:したがって|よって|だから|そのため|ゆえに|つまり|以上より) ?,? ?)?

@@ -6,16 +6,29 @@ from typing import Literal
 
 from pydantic import Field
 
+from filters.verify.clauses import clauses, lined, only_function_words
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
-from filters.verify.normalise import unprefixed, words
+from filters.verify.lead_in import doubts, offers_several, unled
+from filters.verify.normalise import words
+from filters.verify.phrases import DENIAL, END, NO_DENIAL, START
+from filters.verify.truth_words import FALSE, PARTICLES, TRUE
 from schemas.answer import BooleanAnswer
 
-_TRUE = frozenset(["yes", "true", "correct", "right", "y", "t", "1", "是", "对", "正确", "supported"])
-_FALSE = frozenset(["no", "false", "incorrect", "wrong", "n", "f", "0", "否", "错", "错误", "refuted"])
-_TOKEN = re.compile(r"[\w']+")
-_LEAD = re.compile(r"^(\w+)\s*[,.;:!]\s*(\S.*)$", re.DOTALL)
-_SEPARATOR = re.compile(r"\s*(?:,|;|\n|\band\b)\s*")
 _MAX_CHARS = 2000
+_SEPARATOR = re.compile(r"\s*(?:,|;|\n|\band\b)\s*")
+_SUBJECT = re.compile(
+    r"\b(?:claim|statement|sentence|assertion|hypothesis|proposition|premise|caption|description"
+    r"|答案|说法|陈述|命题)\b",
+    re.IGNORECASE,
+)
+_TRUTH = re.compile(
+    rf"{START}(?P<true>true|correct|right|yes|supported|accurate|valid|wahr|richtig|vrai|correct[ao]|corret[ao]"
+    rf"|verdadeir[ao]|vero|верно"
+    rf"|صحيح|सही){END}|{START}(?P<false>false|incorrect|wrong|untrue|inaccurate|invalid|refuted|falsch|faux|falso"
+    rf"|falsa|incorrect[ao]|incorret[ao]"
+    rf"|неверно|ложь|خطأ|गलत){END}|(?P<true_cjk>正确|正確|对|對|正しい|맞)|(?P<false_cjk>错误?|錯誤?|間違い|誤り|틀)",
+    re.IGNORECASE,
+)
 
 
 class BooleanParams(Params):
@@ -26,30 +39,80 @@ class BooleanParams(Params):
 
 
 def read_values(text: str, numeric: bool = True) -> tuple[bool, ...] | None:
-    """The truth values that make up `text`: one word, a list of words, or one word before a comma and its explanation.
+    """The truth values that make up `text`: one word, a list of words, or the one that its clauses come to.
 
-    The opposite word in that explanation makes the answer ambiguous, and "yes or no" names both: None.
+    "It is true" is yes and "Yes, it isn't" is no: what is said of the matter counts more than the particle before it. A text
+    that says both, or leaves it open, has none.
     """
-    text = unprefixed(text).strip("[](){}")
-    if len(text) > _MAX_CHARS:
+    plain = unled(lined(text)).strip("[](){}")
+    if len(plain) > _MAX_CHARS:
         return None
-    parts = [part for part in _SEPARATOR.split(text) if part]
+    parts = [part for part in _SEPARATOR.split(plain) if part]
     values = [_word(part, numeric) for part in parts]
     if values and all(v is not None for v in values):
         return tuple(v for v in values if v is not None)
-    lead = _LEAD.match(text)
-    value = _word(lead.group(1), numeric and False) if lead else None
-    if lead is None or value is None:
-        return None
-    rest = {token.casefold() for token in _TOKEN.findall(lead.group(2))}
-    return None if rest & ({"no", "false"} if value else {"yes", "true"}) else (value,)
+    value = _stated(text)
+    return None if value is None else (value,)
+
+
+def _stated(text: str) -> bool | None:
+    """The truth value that the clauses of a text come to; None where they contradict each other or leave it open."""
+    stated: bool | None = None
+    particle, corrected = False, False
+    for clause in clauses(lined(text)) or ():
+        corrected = corrected or clause.opener == "wait"
+        if clause.opener in ("because", "which") or not clause.text:
+            continue
+        value, weak = _of_clause(clause.text)
+        if value is None:
+            if _about_itself(clause.text) and (doubts(clause.text) or offers_several(clause.text)):
+                return None
+            continue
+        if (
+            stated is not None
+            and value != stated
+            and not (corrected or clause.opener == "so" or (particle and not weak))
+        ):
+            return None
+        stated, particle, corrected = value, weak, False
+    return stated
+
+
+def _of_clause(text: str) -> tuple[bool | None, bool]:
+    """The truth value of a clause about nothing but the matter itself, and whether it is a mere particle."""
+    core = unled(text)
+    value = _word(core, numeric=False)
+    if value is not None:
+        return value, words(core) in PARTICLES
+    if "/" in text or doubts(text) or offers_several(text) or not _about_itself(text):
+        return None, False
+    truths = [match.lastgroup or "" for match in _TRUTH.finditer(text)]
+    denials = sum(_TRUTH.fullmatch(match.group()) is None for match in DENIAL.finditer(NO_DENIAL.sub(" ", text)))
+    if len(truths) > 1 or (not truths and not _SHORT.fullmatch(text)):
+        return None, False
+    return (not truths or truths[0].startswith("true")) != (denials % 2 == 1), False
+
+
+_SHORT = re.compile(
+    r"(?:(?:but|and|also|so|really|certainly|definitely|indeed) )*"
+    r"(?:(?:it|this|that|they|he|she|there) )?(?:really |certainly )?"
+    r"(?:(?:is|are|was|were|does|do|did|has|have|can|could|will|would)(?:n't| not| never)?"
+    r"|cannot|can't|won't|not|never|ain't)"
+    r"(?: (?:so|really|at all|the case|either|indeed))*|[它这那]?(?:就|并)?(?:不?是)的?",
+    re.IGNORECASE,
+)
+"""A short answer: "it is", "it doesn't", "not at all"."""
+
+
+def _about_itself(text: str) -> bool:
+    return only_function_words(_SUBJECT.sub(" ", _TRUTH.sub(" ", text)))
 
 
 def _word(text: str, numeric: bool) -> bool | None:
     text = words(text).strip("()[]\"'")
     if text.isdigit() and not numeric:
         return None
-    return True if text in _TRUE else False if text in _FALSE else None
+    return True if text in TRUE else False if text in FALSE else None
 
 
 def read_gold(raw: str, options: Sequence[str], params: BooleanParams) -> BooleanAnswer:
@@ -89,7 +152,9 @@ BOOLEAN = Kind(
     },
     gold_forms="`yes`/`no`, `true`/`false`, `correct`/`incorrect`, `1`/`0`, and lists of them",
     response_forms=(
-        'the same as the whole answer, or one before a comma or full stop ("Yes, it is."), unless its opposite follows'
+        "the same as the whole answer, in twelve languages (是的, oui, nein), or a sentence that comes to one:"
+        ' "Yes, it is.", "The statement is true", "It isn\'t". What is said of the matter counts more than yes or no'
+        ' before it ("Yes, it isn\'t" is no); "Yes. No." and "maybe" are neither'
     ),
     show=lambda gold: _show(gold.values),
     symmetric=True,

@@ -7,13 +7,23 @@ from typing import Literal
 
 from pydantic import Field
 
+from filters.verify.clauses import after_wait, lined
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.lead_in import unled
 from filters.verify.literal import unfenced
-from filters.verify.normalise import unprefixed, words
+from filters.verify.normalise import words
 from schemas.answer import SetAnswer
 
 _EMPTY = frozenset(("none", "[]", "{}", "empty", "empty set", "\\emptyset", "∅", "no labels"))
 _SEPARATOR = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
+_JOINED = re.compile(
+    r"\s*(?:[,;\n]|\band\b)\s*|(?<=[^\s,;]) ?(?:和|与|以及|및|と)(?=[^\s,;]| \S) ?"
+    r"|(?<=[^\s,;])(?: y | et | und | e | и | और )(?=[^\s,;])"
+)
+_MARKED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
+
+
+_COMMAS = re.compile(r"\s*[,;\n]\s*")
 
 
 class SetParams(Params):
@@ -26,7 +36,11 @@ class SetParams(Params):
 
 def read_labels(text: str, split_and: bool = True) -> frozenset[str] | None:
     """The labels of a list; the empty set only where the text says so. None for an empty text."""
-    text = unfenced(unprefixed(text))
+    return _labels(text, _SEPARATOR if split_and else _COMMAS)
+
+
+def _labels(text: str, pattern: re.Pattern[str]) -> frozenset[str] | None:
+    text = unfenced(unled(lined(text)))
     if not text:
         return None
     if words(text) in _EMPTY or text in _EMPTY:
@@ -36,7 +50,6 @@ def read_labels(text: str, split_and: bool = True) -> frozenset[str] | None:
             return frozenset(words(str(item)) for item in json.loads(text))
         except (ValueError, RecursionError, TypeError):
             pass
-    pattern = _SEPARATOR if split_and else re.compile(r"\s*[,;\n]\s*")
     labels = (words(part.strip("[]{}()\"' -*")) for part in pattern.split(text))
     return frozenset(label for label in labels if label) or None
 
@@ -54,16 +67,27 @@ def read_gold(raw: str, options: Sequence[str], params: SetParams) -> SetAnswer:
 
 def judge(span: str, gold: SetAnswer, options: Sequence[str], params: SetParams) -> Outcome:
     """Both empty: 1. One of them empty: 0."""
+    wanted = frozenset(words(label) for label in gold.labels)
     labels = read_labels(span, params.split_and)
+    if labels != wanted and _otherwise(span, params.split_and) == wanted:
+        labels = wanted
     if labels is None:
         return wrong("holds no label; an empty set has to be said")
-    wanted = frozenset(words(label) for label in gold.labels)
     shown = ", ".join(sorted(labels))[:200]
     if labels == wanted:
         return Outcome(1.0, "the same set", shown)
     both = len(labels & wanted)
     scores = {"exact": 0.0, "jaccard": both / len(labels | wanted), "f1": 2 * both / (len(labels) + len(wanted))}
     return Outcome(scores[params.metric], f"{both} of {len(wanted)} labels, {len(labels) - both} others", shown)
+
+
+def _otherwise(text: str, split_and: bool) -> frozenset[str] | None:
+    """The labels of a bulleted or numbered list, of one corrected at its end, or joined by "and" of another language.
+
+    These marks may be part of a label as well, so they count only where they give the gold's labels.
+    """
+    text = _MARKED.sub("", lined(text))
+    return _labels(after_wait(text), _JOINED if split_and else _COMMAS)
 
 
 SET = Kind(
@@ -78,7 +102,7 @@ SET = Kind(
         "f1": Metric("2·|both| / (|p| + |g|); both empty: 1", "MiLDEdit, set F1", 0.5),
     },
     gold_forms='`a, b and c`, `["a", "b"]`; `none` or `[]` is the empty set',
-    response_forms="the same; an empty answer is no set",
+    response_forms="the same, also as a bulleted list, `a、b`, `a 和 b`; an empty answer is no set",
     show=lambda gold: "{" + ", ".join(gold.labels) + "}",
     symmetric=True,
 )

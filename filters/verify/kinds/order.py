@@ -8,13 +8,24 @@ from typing import Literal
 
 from pydantic import Field
 
+from filters.verify.clauses import after_wait, lined
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.lead_in import unled
 from filters.verify.literal import NotLiteralError, read_literal
-from filters.verify.normalise import unprefixed, words
+from filters.verify.normalise import words
 from schemas.answer import OrderAnswer
 
 MOST = 400
 _SEPARATOR = re.compile(r"\s*(?:->|→|=>|>|<|,|;|\n)\s*")
+
+
+_THEN = re.compile(
+    r"\s*(?:->|→|=>|>|<|,|;|\n)?\s*(?:\b(?:and then|then|followed by|and finally|finally|next|and)\b,?|然后是?"
+    r"|接着是?|最后是?|再)\s*"
+    r"|\s*(?:->|→|=>|>|<|,|;|\n)\s*"
+)
+_FIRST = re.compile(r"^(?:(?:first|firstly)\b,?|首先是?|先)\s*", re.IGNORECASE)
+_MARKED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 
 
 class OrderParams(Params):
@@ -28,7 +39,10 @@ class OrderParams(Params):
 
 def read_items(text: str) -> tuple[str, ...] | None:
     """The items of a list, an arrow chain, or of words and numbers parted by blanks."""
-    text = unprefixed(text)
+    return _items(unled(lined(text)), _SEPARATOR)
+
+
+def _items(text: str, separator: re.Pattern[str]) -> tuple[str, ...] | None:
     try:
         value = read_literal(text)
     except NotLiteralError:
@@ -37,7 +51,7 @@ def read_items(text: str) -> tuple[str, ...] | None:
         parts = [str(item) for item in value]
     else:
         text = text.strip("[](){}")
-        parts = _SEPARATOR.split(text) if _SEPARATOR.search(text) else text.split()
+        parts = separator.split(text) if separator.search(text) else text.split()
     if len(parts) > 2 * MOST:
         return None
     items = tuple(item for part in parts if (item := words(part.strip("[]()\"'"))))
@@ -57,8 +71,10 @@ def judge(span: str, gold: OrderAnswer, options: Sequence[str], params: OrderPar
     items = read_items(span)
     if items is None:
         return wrong("holds no list of items")
-    shown = " ".join(items)[:200]
     wanted = tuple(words(item) for item in gold.items)
+    if items != wanted and _otherwise(span) == wanted:
+        items = wanted
+    shown = " ".join(items)[:200]
     if items == wanted:
         return Outcome(1.0, "the same order", shown)
     if params.permutation and Counter(items) != Counter(wanted):
@@ -66,6 +82,15 @@ def judge(span: str, gold: OrderAnswer, options: Sequence[str], params: OrderPar
     if params.metric == "exact":
         return wrong("another order", shown)
     return Outcome(_partial(items, wanted, params.metric), f"{params.metric} of {len(wanted)} items", shown)
+
+
+def _otherwise(text: str) -> tuple[str, ...] | None:
+    """The items of a numbered list, of one corrected at its end, or joined by "then".
+
+    These may be part of an item as well, so they count only where they give the gold's items.
+    """
+    text = _MARKED.sub("", after_wait(lined(text)))
+    return _items(_FIRST.sub("", unled(text)), _THEN)
 
 
 def _partial(items: tuple[str, ...], wanted: tuple[str, ...], metric: str) -> float:
@@ -94,7 +119,10 @@ ORDER = Kind(
         "prefix": Metric("length of the right beginning over the number of items", "Tarsier, longest correct run"),
     },
     gold_forms='`3 1 2`, `c, a, b`, `["c", "a", "b"]`, `c -> a -> b`',
-    response_forms="the same; anything but a permutation of the gold's items scores 0 (unless `permutation` is off)",
+    response_forms=(
+        'the same, also as a numbered list or with "then"; anything but a permutation of the gold\'s items scores 0 (unless'
+        " `permutation` is off)"
+    ),
     show=lambda gold: " ".join(gold.items),
     symmetric=True,
 )

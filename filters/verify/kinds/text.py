@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from filters.verify.clauses import after_wait, before_reason
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params
+from filters.verify.lead_in import unled
 from filters.verify.normalise import flat, unprefixed, words
 from schemas.answer import TextAnswer
 from schemas.errors import MissingDependencyError
@@ -39,6 +41,8 @@ def judge(span: str, gold: TextAnswer, options: Sequence[str], params: TextParam
         return Outcome(0.0, f"other words: {len(span)} characters")
     text, whole = unprefixed(span), flat(span)
     spellings = {(words(said), said) for said in (text, whole)}
+    if len(span) <= _SHORT and (final := unled(before_reason(after_wait(whole)))) != text:
+        spellings.add((words(final), final))
     if any(_same(*said, candidate) for candidate in candidates for said in spellings):
         return Outcome(1.0, "the same words", text)
     if params.metric == "exact":
@@ -169,7 +173,7 @@ TEXT = Kind(
         ),
     },
     gold_forms="any text; `aliases` holds others that are as good",
-    response_forms="any text, after a lead-in",
+    response_forms='any text, after a lead-in, before a reason ("Paris, because …") or corrected ("London. Wait, Paris")',
     show=lambda gold: gold.value,
     string_tier=True,
     symmetric=True,

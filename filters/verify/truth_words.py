@@ -1,0 +1,37 @@
+"""Yes and no, true and false, in twelve languages."""
+
+_YES = {
+    "en": ("yes", "yeah", "yep", "y", "true", "t", "correct", "right", "supported", "1"),
+    "zh": ("是", "是的", "对", "对的", "正确", "正确的", "真", "没错", "對", "正確"),
+    "ja": ("はい", "正しい", "真", "真である"),
+    "ko": ("네", "예", "맞다", "맞습니다", "맞아요", "참"),
+    "fr": ("oui", "vrai", "exact"),
+    "es": ("sí", "si", "verdadero", "cierto", "correcto"),
+    "pt": ("sim", "verdadeiro", "certo", "correto"),
+    "de": ("ja", "wahr", "richtig", "korrekt"),
+    "it": ("sì", "vero", "corretto"),
+    "ru": ("да", "верно", "правда", "истина", "правильно"),
+    "ar": ("نعم", "صحيح", "صح"),
+    "hi": ("हाँ", "हां", "सही", "सत्य"),
+}
+_NO = {
+    "en": ("no", "nope", "n", "false", "f", "incorrect", "wrong", "untrue", "refuted", "0"),
+    "zh": ("否", "不", "不是", "不是的", "错", "错的", "错误", "错误的", "假", "不对", "不正确", "錯", "錯誤"),
+    "ja": ("いいえ", "間違い", "誤り", "偽", "正しくない"),
+    "ko": ("아니요", "아니오", "아니다", "아닙니다", "틀리다", "틀렸습니다", "거짓"),
+    "fr": ("non", "faux", "inexact"),
+    "es": ("falso", "incorrecto"),
+    "pt": ("não", "incorreto", "errado"),
+    "de": ("nein", "falsch", "inkorrekt"),
+    "it": ("scorretto",),
+    "ru": ("нет", "неверно", "ложь", "неправда", "неправильно"),
+    "ar": ("لا", "خطأ", "خاطئ"),
+    "hi": ("नहीं", "गलत", "असत्य"),
+}
+TRUE = frozenset(word for words in _YES.values() for word in words)
+FALSE = frozenset(word for words in _NO.values() for word in words)
+PARTICLES = frozenset(
+    ("yes", "no", "yeah", "yep", "nope", "oui", "non", "sí", "sim", "não", "ja", "nein", "sì", "да", "нет",
+     "نعم", "لا", "हाँ", "नहीं", "はい", "いいえ", "네", "예", "아니요", "아니오", "是的", "不是", "是", "否")
+)  # fmt: skip
+"""Words that answer without saying of what; what is said of the matter in a clause of its own ("it isn't") counts more."""
