@@ -16,7 +16,7 @@ Made from the release `{release}` by `curate export`; the release's own card say
 licences, and what was dropped on the way.
 
 {usage}
-
+{absent}
 Rows stand in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
 
@@ -26,14 +26,22 @@ Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the
 """
 
 
+_ABSENT = """
+This release has no rows for {}, so there are no such files here: leave out what names them above, or put the name of
+another dataset of the table below in their place.
+"""
+
+
 def render_readme(exporter: Exporter, sheets: Sequence[Sheet], told: Mapping[str, Any], home: Path) -> str:
     """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
     written = [sheet for sheet in sheets if told["rows"][sheet.name]]
+    absent = [f"`{sheet.name}`" for sheet in exporter.sheets if sheet not in written]
     return _TEXT.format(
         configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in written) or "[]",
         release=told["release"],
         trainer=exporter.name,
         order=exporter.keeps_order,
+        absent=_ABSENT.format(", ".join(absent)) if absent else "",
         usage=exporter.usage.replace("{home}", str(home)).strip(),
         rows="\n".join(
             f"| {sheet.name} | {told['rows'][sheet.name]} | {_reasons(told['dropped'].get(sheet.name, {}))} |"

@@ -126,6 +126,19 @@ def test_every_file_that_the_readme_names_is_there(shapes: Path, trainer: str, t
     assert named and all((home / path.rstrip(".")).exists() for path in named)
 
 
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_the_readme_says_which_of_its_names_have_no_rows(
+    make_release: Callable[..., Path], trainer: str, tmp_path: Path
+) -> None:
+    release = make_release()
+    for config in ("sft", "preference"):
+        shutil.rmtree(release / config)
+    told = made(release, trainer, tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text("utf-8")
+    absent = [f"`{sheet.name}`" for sheet in EXPORTERS[trainer].sheets if not told["rows"][sheet.name]]
+    assert (f"no rows for {', '.join(absent)}, so" in readme) == bool(absent)
+
+
 def test_a_failure_leaves_the_old_export(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(shapes, "trl", tmp_path / "out")
     before = tree(tmp_path / "out")
