@@ -1,7 +1,7 @@
 """The step `release`: the configs of the recipe are written as an immutable version that trainers load as it is."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,17 +93,13 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
     paths = {one.name: room / f"{one.name}.parquet" for one in planned}
     try:
         for bucket in context.buckets:
-            solutions, released = gate.solutions(_golds(planned, context, bucket)), list[pl.DataFrame]()
+            solutions = gate.solutions(_golds(planned, context, bucket))
             for one in planned:
                 rows = rows_of(one, context, bucket).join(solutions, on="sample_id", how="inner", maintain_order="left")
                 if one.holds == "completions":
                     rows = gate.unmarked(rows, marked(one, rows), one.node.unit)
                     rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
                 rows = gate.whole(rows, unwritten(one, rows), one.node.unit)
-                if one.selected_by is None:
-                    released.append(rows.select(id="sample_id").unique())
-                if one.name == "unfiltered":
-                    rows = rows.with_columns(released=pl.col("sample_id").is_in(pl.concat(released)["id"].implode()))
                 if one.name not in writers:
                     writers[one.name] = TableWriter(paths[one.name], rows.schema).__enter__()
                 writers[one.name].add(rows)
@@ -114,7 +110,20 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
         if one.section.limit is not None:
             first = pl.read_parquet(paths[one.name]).sort(order_of(one), nulls_last=True).head(one.section.limit)
             first.write_parquet(paths[one.name])
+    if UNFILTERED in paths:
+        _mark_released(paths[UNFILTERED], [paths[one.name] for one in planned if one.selected_by is None])
     return paths
+
+
+UNFILTERED = "unfiltered"
+
+
+def _mark_released(path: Path, trained: Iterable[Path]) -> None:
+    """Add `released` to the rows at `path`: whether any of the configs to train on holds their sample, limits counted."""
+    held = pl.concat([pl.scan_parquet(one).select(id="sample_id") for one in trained]).unique().collect()["id"]
+    marked = path.with_suffix(".marked")
+    pl.scan_parquet(path).with_columns(released=pl.col("sample_id").is_in(held.implode())).sink_parquet(marked)
+    marked.replace(path)
 
 
 _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")

@@ -115,6 +115,19 @@ def test_released_is_what_is_in_a_config_to_train_on(built: Job) -> None:
     assert len(trained) < len(released)
 
 
+def test_rows_beyond_a_limit_are_not_called_released(built: Job, folder: Path, tmp_path: Path) -> None:
+    def limited(recipe: dict[str, Any]) -> None:
+        as_asked(recipe)
+        for config in ("sft", "rl", "preference", "written"):
+            tiny.section(recipe, "release")[config]["limit"] = 1
+
+    shutil.copytree(folder / "out", tmp_path / "out")
+    again = tiny.built(folder, out=tmp_path / "out", edit=limited)
+    trained = {row["id"] for config in ("sft", "rl", "preference", "written") for row in rows(again, config)}
+    assert {row["id"] for row in rows(again, "unfiltered") if row["released"]} == trained
+    assert len(trained) < len({row["id"] for row in rows(built, "unfiltered") if row["released"]})
+
+
 @pytest.mark.parametrize("config", ["sft", "rl", "preference", "holdout", "control", "unfiltered"])
 def test_lists_are_never_null_and_a_text_that_speaks_of_an_image_mark_holds_none(config: str, tmp_path: Path) -> None:
     """Loaders that infer types from a first null row fail on the second, and take a mark for an image."""
