@@ -50,7 +50,7 @@ def plain(pair: Pair) -> bool:
 def side_by_side(pairs: list[Pair], share: int, rounds: int = 5) -> dict[str, Any]:
     """Ours on all pairs and plain math-verify on every `share`-th, in alternating rounds on this core."""
     items = items_of(pairs)
-    verify_item(VerifyItem("<answer>|7|</answer>", parse_gold("expression", "7")))
+    verify_item(VerifyItem("<answer>\\gcd(7,14)</answer>", parse_gold("expression", "7")))
     plain(pairs[0])
     ours = theirs = 0.0
     compared = 0
@@ -75,7 +75,7 @@ def side_by_side(pairs: list[Pair], share: int, rounds: int = 5) -> dict[str, An
 def pooled(pairs: list[Pair]) -> dict[str, Any]:
     items = items_of(pairs)
     with VerifierPool(workers=1) as pool:
-        pool.verify(VerifyItem("<answer>|7|</answer>", items[0].gold))
+        pool.verify(VerifyItem("<answer>\\gcd(7,14)</answer>", items[0].gold))
         start = time.perf_counter()
         count = sum(1 for _ in pool.verify_many(items))
         return {"pairs": count, "per_s": count / (time.perf_counter() - start)}
@@ -92,7 +92,7 @@ def hanging(count: int, workers: int, budget: float) -> dict[str, Any]:
     seconds: dict[bool, float] = {}
     memory: dict[bool, float] = {}
     with VerifierPool(workers=workers, budget_s=budget) as pool:
-        pool.verify(VerifyItem("<answer>|7|</answer>", seven))
+        pool.verify(VerifyItem("<answer>\\gcd(7,14)</answer>", seven))
         for bombs in (False, True):
             start = time.perf_counter()
             timeouts = 0

@@ -1,28 +1,29 @@
-"""Reads simple LaTeX and plain arithmetic into a tree: numbers, letters, + − × ÷, powers, roots, fractions, a few functions.
+"""Reads simple LaTeX and plain arithmetic into a tree: numbers, names, + − × ÷, powers, roots, fractions, factorials,
+absolute values, binomials, the usual functions.
 
 What it does not know (sets, relations, matrices, unusual functions, words) is left to the symbolic engine.
 """
 
-import re
-
+from filters.verify.formula_tokens import (
+    ACCENTS,
+    APPLIED,
+    ARCS,
+    FRACTIONS,
+    FUNCTIONS,
+    GREEK,
+    OPERAND,
+    OVER,
+    ROUNDED,
+    TIMES,
+    NotClosedError,
+    tokens_of,
+)
 from schemas.remembered import remembered
 
 Tree = tuple[object, ...]
 
 MAX_CHARS = 600
 MAX_DEPTH = 40
-_TOKEN = re.compile(r"\s*(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|\\[%!,;: ]|\S)")
-_SKIPPED = {"\\left", "\\right", "\\,", "\\!", "\\;", "\\:", "\\ ", "\\displaystyle", "\\big", "\\Big"}
-_LETTERS = "alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi omega varphi Delta Omega"
-_GREEK = frozenset(f"\\{name}" for name in _LETTERS.split())
-FUNCTIONS = frozenset(("\\sin", "\\cos", "\\tan", "\\ln", "\\exp"))
-_FRACTIONS = ("\\frac", "\\dfrac", "\\tfrac")
-_TIMES = {"*", "\\cdot", "\\times", "×", "·"}
-_OVER = {"/", "\\div", "÷", ":"}
-
-
-class _NotClosedError(ValueError):
-    """Not in the small language."""
 
 
 @remembered()
@@ -31,40 +32,11 @@ def parse_closed(text: str) -> Tree | None:
     if len(text) > MAX_CHARS:
         return None
     try:
-        reader = _Reader(_tokens(text))
+        reader = _Reader(tokens_of(text))
         tree = reader.sum(0)
         return tree if reader.done else None
-    except (_NotClosedError, RecursionError):
+    except (NotClosedError, RecursionError):
         return None
-
-
-def variables(tree: Tree) -> frozenset[str]:
-    """The names that need a value."""
-    if tree[0] == "name":
-        return frozenset({str(tree[1])})
-    return frozenset(name for part in tree[1:] if isinstance(part, tuple) for name in variables(part))
-
-
-def has_decimal(tree: Tree) -> bool:
-    """Whether the whole formula is one number written with decimals: such a number may have been rounded."""
-    while tree[0] in ("neg", "percent"):
-        tree = tree[1]  # type: ignore[assignment]
-    return tree[0] == "number" and bool(tree[2])
-
-
-def _tokens(text: str) -> list[str]:
-    tokens = []
-    position = 0
-    while match := _TOKEN.match(text, position):
-        token = match.group().strip()
-        position = match.end()
-        if token in ("\\big", "\\left", "\\right") and text[position : position + 1] == ".":
-            raise _NotClosedError
-        if token and token not in _SKIPPED:
-            tokens.append(token)
-    if text[position:].strip():
-        raise _NotClosedError
-    return tokens
 
 
 class _Reader:
@@ -73,6 +45,7 @@ class _Reader:
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.bars = 0
 
     @property
     def done(self) -> bool:
@@ -88,11 +61,11 @@ class _Reader:
 
     def expect(self, token: str) -> None:
         if self.take() != token:
-            raise _NotClosedError
+            raise NotClosedError
 
     def sum(self, depth: int) -> Tree:
         if depth > MAX_DEPTH:
-            raise _NotClosedError
+            raise NotClosedError
         tree = self.product(depth)
         while self.peek() in ("+", "-"):
             operator = self.take()
@@ -103,10 +76,10 @@ class _Reader:
         tree = self.signed(depth)
         while True:
             token = self.peek()
-            if token in _TIMES:
+            if token in TIMES:
                 self.take()
                 tree = ("*", tree, self.signed(depth))
-            elif token in _OVER:
+            elif token in OVER:
                 self.take()
                 tree = ("/", tree, self.signed(depth))
             elif self._starts_atom(token):
@@ -115,17 +88,23 @@ class _Reader:
                 return tree
 
     def _juxtaposed(self, tree: Tree, token: str, depth: int) -> Tree:
+        after_factorial = self.tokens[self.at - 1] == "!"
         following = self.power(depth)
-        if token[0].isdigit() or token[0] == ".":
-            raise _NotClosedError  # "2 3" is no product
+        if (token[0].isdigit() or token[0] == ".") and not after_factorial:
+            raise NotClosedError  # "2 3" is no product
         whole = tree[0] == "number" and "." not in str(tree[1])
-        fraction = token in _FRACTIONS and following[0] == "/"
+        fraction = token in FRACTIONS and following[0] == "/"
         if whole and fraction and all(isinstance(p, tuple) and p[0] == "number" for p in following[1:]):
             return ("+", tree, following)  # a mixed number
         return ("*", tree, following)
 
     def _starts_atom(self, token: str) -> bool:
-        return bool(token) and (token[0].isalnum() or (token[0] in "(\\.π√" and token not in ("\\%", *_TIMES, *_OVER)))
+        if token in ("|", "\\|"):
+            return not self.bars
+        return bool(token) and (
+            token[0].isalnum()
+            or (token[0] in "(\\.π√" and token not in ("\\%", "\\}", *TIMES, *OVER, *ROUNDED.values()))
+        )
 
     def signed(self, depth: int) -> Tree:
         signs = 0
@@ -134,7 +113,7 @@ class _Reader:
             negative ^= self.take() == "-"
             signs += 1
             if signs > MAX_DEPTH:
-                raise _NotClosedError
+                raise NotClosedError
         tree = self.power(depth)
         return ("neg", tree) if negative else tree
 
@@ -150,7 +129,7 @@ class _Reader:
 
     def signed_power(self, depth: int) -> Tree:
         if depth > MAX_DEPTH:
-            raise _NotClosedError
+            raise NotClosedError
         if self.peek() == "-":
             self.take()
             return ("neg", self.power(depth + 1))
@@ -159,7 +138,7 @@ class _Reader:
             return ("name", "\\circ")
         token = self.peek()
         if len(token) > 1 and token.isdigit():  # x^12 is x^1 2 in LaTeX, and x^12 everywhere else: leave it to others
-            raise _NotClosedError
+            raise NotClosedError
         return self.power(depth + 1)
 
     def group(self, depth: int) -> Tree:
@@ -174,36 +153,93 @@ class _Reader:
 
     def postfix(self, depth: int) -> Tree:
         tree = self.atom(depth)
+        if self.peek() == "!":
+            self.take()
+            tree = ("factorial", tree)
         if self.peek() in ("%", "\\%"):
             self.take()
             tree = ("percent", tree)
+        if self.peek() in ("!", "'", "_"):  # a double factorial, the prime or the index of a number: not this language
+            raise NotClosedError
         return tree
 
-    def atom(self, depth: int) -> Tree:  # noqa: PLR0911
+    def atom(self, depth: int) -> Tree:
         token = self.take()
         if not token:
-            raise _NotClosedError
+            raise NotClosedError
         if token[0].isdigit() or token[0] == ".":
             return ("number", token.replace(",", ""), "." in token)
         if token == "(":
+            bars, self.bars = self.bars, 0
             tree = self.sum(depth + 1)
             self.expect(")")
+            self.bars = bars
             return tree
         if token == "{":
             self.at -= 1
             return self.group(depth)
-        if token in _FRACTIONS:
+        if token.startswith("\\") or token in "|√π":
+            return self.command(token, depth)
+        if len(token) == 1 and token.isascii() and token.isalpha() and token not in "IE":
+            return self.name(token, depth)
+        raise NotClosedError
+
+    def command(self, token: str, depth: int) -> Tree:  # noqa: PLR0911
+        if token in FRACTIONS:
             top = self.argument(depth)
             return ("/", top, self.argument(depth))
         if token in ("\\sqrt", "√"):
             return self.root(depth)
         if token in ("\\pi", "π"):
             return ("constant", "pi")
-        if token in FUNCTIONS:
+        if token in FUNCTIONS or (token == "\\log" and self.peek() == "_"):
             return self.function(token, depth)
-        if token in _GREEK or (len(token) == 1 and token.isascii() and token.isalpha() and token not in "iIE"):
-            return ("constant", "e") if token == "e" else ("name", token)
-        raise _NotClosedError
+        if token in ("\\binom", "\\dbinom", "\\tbinom"):
+            top = self.argument(depth)
+            return ("binomial", top, self.argument(depth))
+        if token in ("|", "\\|"):
+            return self.enclosed(token, token, depth)
+        if token in ROUNDED:
+            return self.enclosed(token, ROUNDED[token], depth)
+        if token in ACCENTS:
+            return self.name(f"{token}{{{self.letters()}}}", depth)
+        if token in GREEK:
+            return self.name(token, depth)
+        raise NotClosedError
+
+    def name(self, token: str, depth: int) -> Tree:
+        """A variable with its index and primes; `e` and `i` are numbers, `f(…)` is a function of what follows."""
+        if self.peek() == "_":
+            self.take()
+            token += f"_{{{self.letters()}}}"
+        elif token in "ei" and self.peek() != "'":
+            return ("constant", token)
+        while self.peek() == "'":
+            token += self.take()
+        if token[0] in APPLIED and self.peek() == "(":
+            return ("apply", token, self.atom(depth + 1))
+        return ("name", token)
+
+    def letters(self) -> str:
+        """What stands in an index or below an accent: letters, figures and signs, taken as they are."""
+        first = self.take()
+        if first != "{":
+            if first.isalnum() and len(first) == 1:
+                return first
+            raise NotClosedError
+        inside = []
+        while (token := self.take()) != "}":
+            if not (token.isalnum() or token in "+-") or not token:
+                raise NotClosedError
+            inside.append(token)
+        return "".join(inside)
+
+    def enclosed(self, opening: str, closing: str, depth: int) -> Tree:
+        bars, self.bars = self.bars, 1
+        tree = self.sum(depth + 1)
+        self.expect(closing)
+        self.bars = bars
+        return ("call", "|" if closing == opening else opening, tree)
 
     def argument(self, depth: int) -> Tree:
         if self.peek() == "{":
@@ -214,7 +250,7 @@ class _Reader:
         if token.isdigit():  # \frac12 and \sqrt12: the first digit only
             self.tokens[self.at : self.at + 1] = list(token)
             return self.atom(depth)
-        raise _NotClosedError
+        raise NotClosedError
 
     def root(self, depth: int) -> Tree:
         degree: Tree = ("number", "2", False)
@@ -226,7 +262,31 @@ class _Reader:
         return ("root", body, degree)
 
     def function(self, token: str, depth: int) -> Tree:
+        base = None
+        if token == "\\log":
+            self.take()
+            base = self.argument(depth)
+        exponent = None
         if self.peek() == "^":
-            raise _NotClosedError
-        body = self.atom(depth + 1) if self.peek() in ("(", "{") else self.power(depth + 1)
-        return ("call", token, body)
+            self.take()
+            exponent = self.argument(depth)
+        if exponent == ("neg", ("number", "1", False)):
+            if token not in ARCS:
+                raise NotClosedError
+            token, exponent = ARCS[token], None
+        body = self.operand(depth)
+        tree: Tree = ("call", token, body) if base is None else ("/", ("call", "\\ln", body), ("call", "\\ln", base))
+        return tree if exponent is None else ("^", tree, exponent)
+
+    def operand(self, depth: int) -> Tree:
+        """What a function without brackets is of: `2x` of `\\sin 2x`, up to the next sign, bracket or function."""
+        if depth > MAX_DEPTH:
+            raise NotClosedError
+        if self.peek() in ("(", "{", "|"):
+            return self.power(depth + 1)
+        if self.peek() in FUNCTIONS:
+            return self.atom(depth + 1)
+        tree = self.power(depth + 1)
+        while (token := self.peek()) and (token[0].isalnum() or token in OPERAND or token in GREEK):
+            tree = self._juxtaposed(tree, token, depth + 1)
+        return tree

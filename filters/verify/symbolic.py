@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from filters.verify.recheck import contradiction
 from schemas.errors import MissingDependencyError
 from schemas.remembered import remembered
 
@@ -40,13 +41,21 @@ def parse_latex(text: str) -> tuple[Any, ...]:
     return tuple(readings)
 
 
-def equal(gold: str, response: str) -> bool | None:
-    """Whether two formulas are the same to `math-verify`; None when it cannot read the gold."""
+def equal(gold: str, response: str) -> tuple[bool, str] | None:
+    """Whether two formulas are the same, and why; None when `math-verify` cannot read the gold.
+
+    It says whether; where it says yes, `recheck` looks for what speaks against that.
+    """
     _, verify, _ = _engine()
-    wanted = parse_latex(gold)
+    wanted, found = parse_latex(gold), parse_latex(response)
     if not wanted:
         return None
-    return bool(verify(list(wanted), list(parse_latex(response)), timeout_seconds=None))
+    if not found:
+        return False, "not a formula"
+    if not verify(list(wanted), list(found), timeout_seconds=None):
+        return False, "not equal to the gold"
+    against = contradiction(response, gold, found[0], wanted[0])
+    return (False, against) if against else (True, "symbolically equal")
 
 
 def readable(text: str) -> bool:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.verify.closed_form import evaluate
-from filters.verify.formula_tree import parse_closed, variables
+from filters.verify.closed_form import evaluate, variables
+from filters.verify.formula_tree import parse_closed
 from filters.verify.normalise import bare, flat, words
 from filters.verify.numeral import read_numeral
 from filters.verify.parts import split_top
@@ -48,7 +48,10 @@ def test_arithmetic_is_exact(case: tuple[str, Fraction]) -> None:
         ("1\\frac{1}{2}", Fraction(3, 2)), ("\\frac12", Fraction(1, 2)), ("1,234", 1234), ("50\\%", Fraction(1, 2)),
         ("6\\div 3", 2), ("3:4", Fraction(3, 4)), ("60^\\circ", 60), ("2(3+4)", 14), ("\\left(1\\right)", 1),
         ("\\sqrt{2}", math.sqrt(2)), ("2\\pi", 2 * math.pi), ("\\sqrt[3]{8}", 2.0), ("e^2", math.e**2),
-        ("\\ln(1)", 0.0), ("\\frac{\\sqrt{3}}{2}", math.sqrt(3) / 2),
+        ("5!", 120), ("10!/(8!2!)", 45), ("|2-5|", 3), ("\\binom{5}{2}", 10), ("\\lfloor\\frac72\\rfloor", 3),
+        ("e^{i\\pi}", -1.0),
+        ("\\log_2 8", 3.0), ("\\log_e 2", math.log(2)), ("\\sin^2 1", math.sin(1) ** 2), ("\\sin^{-1} 1", math.pi / 2),
+        ("\\sin 2\\pi", math.sin(2 * math.pi)), ("\\ln(1)", 0.0), ("\\frac{\\sqrt{3}}{2}", math.sqrt(3) / 2),
     ],
 )  # fmt: skip
 def test_values(text: str, value: Fraction | float) -> None:
@@ -60,7 +63,27 @@ def test_values(text: str, value: Fraction | float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2 3", "(1", "1)", "\\{1\\}", "1,2", "x=1", "2i", "\\frac{1}", "a_1", "1+", "^2", "|7|"]
+    ("first", "second", "same"),
+    [
+        ("f(x+1)", "f(1+x)", True), ("f(x)+f(y)", "f(x+y)", False), ("x_1", "x_2", False), ("y'", "y", False),
+        ("\\sin 2x", "\\sin(2x)", True), ("\\sin x\\cos x", "\\cos x\\sin x", True), ("\\overline{x}", "x", False),
+        ("|x|", "x", False), ("h(b-a)", "hb-ha", True), ("\\sec x", "\\frac{1}{\\cos x}", True),
+    ],
+)  # fmt: skip
+def test_values_at_a_place(first: str, second: str, same: bool) -> None:
+    a, b = parse_closed(first), parse_closed(second)
+    assert a is not None
+    assert b is not None
+    place = {name: -0.7 - 0.31 * i for i, name in enumerate(sorted(variables(a) | variables(b)))}
+    left, right = evaluate(a, place), evaluate(b, place)
+    assert left is not None
+    assert right is not None
+    assert (abs(complex(left) - complex(right)) < 1e-12) is same
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2 3", "(1", "1)", "\\{1\\}", "1,2", "x=1", "5_2", "5'", "5!!", "\\frac{1}", "a_", "1+", "^2", "|7"],
 )
 def test_what_is_not_in_the_language_is_left_to_others(text: str) -> None:
     assert parse_closed(text) is None
