@@ -1,40 +1,92 @@
 """Where in a response the answer stands. Everything after looks at this span only, never at the whole trace."""
 
-from schemas.reply import marked_answer, said_in, thinks
-from schemas.tags import TAG_SCHEMAS, TagSchema
+import re
+from functools import lru_cache
+
+from schemas.reply import boxed_answer, marked_answer, said_in, thinks
+from schemas.tags import TAG_SCHEMAS, TagSchema, canonical
 
 
 def answer_span(response: str, tags: str = "think_answer") -> str | None:
     """The answer's text, or None.
 
-    The last `<answer>` wins (its closing mark may have been eaten by a stop string), else the last balanced
-    `\\boxed{}`, else what the tag schema says. Only what the response says after its thinking is looked at
-    (`schemas.reply`): inside a thought, an answer is a plan. A `\\boxed{}` inside the span is unwrapped.
+    The place that the tag schema names comes first: the last section of its own mark (`### Answer:`, `<CONCLUSION>`), or
+    the last box where the schema asks for one. Else the last `<answer>` wins (its closing mark may have been eaten by a
+    stop string), else the last balanced `\\boxed{}`, else, where the whole is the answer, all of it. A line "Answer: …"
+    after a box of such a text counts more than the box.
+
+    Only what the response says after its thinking is looked at (`schemas.reply`): inside a thought, an answer is a plan. A
+    `\\boxed{}` inside the span is unwrapped. Tags are read in any case and with blanks inside (`< Answer >`).
     """
+    schema = TAG_SCHEMAS[tags]
+    response = canonical(response, schema)
     said = said_in(response)
-    found = marked_answer(said)
-    span = found.answer if found is not None else _by_schema(response, said, TAG_SCHEMAS[tags])
+    span = _named(said, schema)
+    if span is None and (found := marked_answer(said)) is not None:
+        span = (_labelled(said, found.end) if schema.inner == "text" and not _mark(schema) else None) or found.answer
+    if span is None:
+        span = _rest(response, said, schema)
     return (span.strip() or None) if span is not None else None
 
 
 def section(response: str, name: str) -> str | None:
     """The text of the last `<name>…</name>`, wherever it stands; None when there is none. For composite answers."""
-    close = response.rfind(f"</{name}>")
-    start = response.rfind(f"<{name}>", 0, close) if close >= 0 else -1
-    return response[start + len(name) + 2 : close].strip() if start >= 0 else None
+    marks = list(_loose(name).finditer(response))
+    close = max((i for i, mark in enumerate(marks) if mark.group(1)), default=-1)
+    start = max((i for i, mark in enumerate(marks[: max(close, 0)]) if not mark.group(1)), default=-1)
+    return response[marks[start].end() : marks[close].start()].strip() if start >= 0 else None
 
 
-def _by_schema(response: str, said: str, schema: TagSchema) -> str | None:
+@lru_cache(maxsize=256)
+def _loose(name: str) -> re.Pattern[str]:
+    return re.compile(rf"<\s{{0,3}}(/?)\s{{0,3}}{re.escape(name)}\s{{0,3}}>", re.IGNORECASE)
+
+
+def _mark(schema: TagSchema) -> str:
+    return next(s.open for s in schema.sections if s.name == schema.answer)
+
+
+def _named(said: str, schema: TagSchema) -> str | None:
+    """What stands where the schema, and no other, says that the answer stands; None where nothing does."""
+    part = next(s for s in schema.sections if s.name == schema.answer)
+    if part.open == "<answer>":
+        return None
+    if not part.open:
+        found = boxed_answer(said) if schema.inner == "boxed" else None
+        return found.answer if found else None
+    start = max((match.end() for match in _any_case(part.open).finditer(said)), default=-1)
+    if start < 0:
+        return None
+    end = said.find(part.close, start) if part.close else -1
+    inside = said[start:] if end < 0 else said[start:end]
+    box = boxed_answer(inside)
+    if box and box.answer:
+        return box.answer
     if schema.inner == "boxed":
         return None
-    part = next(s for s in schema.sections if s.name == schema.answer)
-    if part.open:
-        start = said.rfind(part.open)
-        if start < 0:
-            return None
-        start += len(part.open)
-        end = said.find(part.close, start) if part.close else -1
-        return said[start:] if end < 0 else said[start:end]
+    return inside.strip(" \t\n*_") if not part.close else inside
+
+
+@lru_cache(maxsize=64)
+def _any_case(mark: str) -> re.Pattern[str]:
+    return re.compile(re.escape(mark), re.IGNORECASE)
+
+
+_LABEL = re.compile(
+    r"^[#*_> \t]{0,6}(?:(?:the|my) )?(?:(?:final|correct) )?(?:answer|答案)[*_ \t]{0,4}[:：][*_ \t]{0,4}(\S.*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _labelled(said: str, start: int) -> str | None:
+    """The last line from `start` on that a label ("**Answer:** D") makes the answer."""
+    labelled = list(_LABEL.finditer(said, start)) if start < len(said) else []
+    return labelled[-1].group(1).strip(" \t*_") if labelled else None
+
+
+def _rest(response: str, said: str, schema: TagSchema) -> str | None:
+    if schema.inner == "boxed" or _mark(schema):
+        return None
     if len(schema.sections) > 1 and not thinks(response):
         return None  # the answer is the tail of a thought that was never there
     return said

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, NamedTuple
 
 from schemas.errors import nearest
@@ -126,15 +127,41 @@ _SCHEMAS = (
 TAG_SCHEMAS: dict[str, TagSchema] = {schema.name: schema for schema in _SCHEMAS}
 
 
+_LOOSE = re.compile(r"<\s{0,3}(/?)\s{0,3}([A-Za-z_]{1,20})\s{0,3}>")
+
+
+def canonical(text: str, schema: TagSchema) -> str:
+    """`text` with the schema's tags, `<think>` and `<answer>` as they should be written: `< Answer >` is `<answer>`."""
+    if "<" not in text:
+        return text
+    names = _names(schema.name)
+
+    def written(match: re.Match[str]) -> str:
+        name = names.get(match.group(2).casefold())
+        return f"<{match.group(1)}{name}>" if name else match.group()
+
+    return _LOOSE.sub(written, text)
+
+
+@cache
+def _names(schema: str) -> dict[str, str]:
+    marks = [s.open[1:-1] for s in TAG_SCHEMAS[schema].sections if s.open[:1] == "<" and s.close]
+    return {"answer": "answer", "think": "think"} | {mark.casefold(): mark for mark in marks}
+
+
 def parse_tags(text: str, schema: TagSchema) -> Parsed:
     """Reads `text` strictly: every required section once, in order, nothing outside but blanks.
 
-    The first violation is named; what could be read up to it is still returned.
+    The first violation is named; what could be read up to it is still returned. A tag written otherwise (`< Answer >`) is
+    read, as `schemas.answer_span` reads it, and is a violation.
     """
+    given, text = text, canonical(text, schema)
     sections: dict[str, str] = {}
     violation = _walk(text, [s for s in schema.sections if s.within is None], sections)
     for nested in (s for s in schema.sections if s.within is not None):
         violation = violation or _nested(nested, sections)
+    if violation is None and text != given:
+        violation = "a tag is written in another case or with blanks"
     inside = sections.get(schema.answer)
     span = inside.strip() if inside is not None else None
     if schema.inner == "boxed" and span is not None:

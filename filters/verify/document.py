@@ -32,11 +32,28 @@ assert verdict.explanation == "equal numbers"
 
 ## Where the answer stands
 
-The last `<answer>` (its closing mark may have been cut off by a stop string), else the last `\\boxed{}` whose braces
-balance, else what the tag schema says: never the whole trace. Boxes that only commas, "and" or "or" join are one answer of
+The place that the tag schema names by a mark of its own (`### Answer:`, `<CONCLUSION>`, the box of a schema that asks for
+one) beats anything found elsewhere. Else the last `<answer>` (its closing mark may have been cut off by a stop string), else
+the last `\\boxed{}` whose braces balance, else, where the schema says that the whole is the answer, all of it; there a line
+"**Answer:** D" after a box counts more than the box. Tags are read in any case and with blanks inside (`< Answer >`), which
+is a fault of format all the same. Boxes that only commas, "and" or "or" join are one answer of
 several parts (`schemas/boxed.py`). Only what follows the thinking is looked at (`<think>` and the marks of other families,
 listed in `schemas/reply.py`; the opening one may be part of the prompt); of a thought that was never closed, only an
 `<answer>` that ends the response. A `\\boxed{}` inside the span is unwrapped.
+
+## What is written around an answer
+
+One grammar for all kinds takes off what is written around the answer (`filters/verify/lead_in.py`, `markup.py`):
+
+- Markup: `**5**`, `*5*`, `` `5` ``, `$5$`, `\\text{5}`, `\\boldsymbol{5}`, `{\\bf 5}`, `\\color{red}{5}`, `\\large 5`,
+  `5\\quad`, `<b>5</b>`, quotes, marks of a dialogue's end (`<|im_end|>`), and Chinese and Japanese punctuation
+  (`。、「」`) for their ASCII signs.
+- Lead-ins in English, Chinese, Japanese, Korean, French, German, Spanish, Portuguese, Italian, Russian, Arabic and Hindi:
+  "The answer is", "I choose", "it's", `答案是`, `选`, `정답은`, `答えは`, `réponse :`, `Antwort:`, `ответ:`.
+- Words of conviction before and after it ("I think", "probably", ", definitely", "is the correct answer").
+
+Maybe, perhaps, might and could leave an answer open, which is no answer. What a later clause takes back ("Wait, …", "no: …",
+"that is wrong") does not count.
 
 ## Tiers
 

@@ -31,6 +31,26 @@ from schemas.tags import TAG_SCHEMAS
         ("a\nFinal answer: 5", "final_answer", "5"),
         ("<SUMMARY>a</SUMMARY><CONCLUSION>5</CONCLUSION>", "staged", "5"),
         ("<CONCLUSION>5", "staged", "5"),
+        ("so \\boxed{4}\n### Answer: 5", "answer_marker", "5"),
+        ("so \\boxed{4}\n### Answer: \\boxed{5}", "answer_marker", "5"),
+        ("<answer>4</answer>\n### Answer: 5", "answer_marker", "5"),
+        ("so \\boxed{4}", "answer_marker", "4"),
+        ("so \\boxed{4}\n**Final Answer:** 5", "final_answer", "5"),
+        ("<REASONING>\\boxed{4}</REASONING><CONCLUSION>5</CONCLUSION>", "staged", "5"),
+        ("<CONCLUSION>5</CONCLUSION> \\boxed{4}", "staged", "5"),
+        ("<conclusion>5</conclusion>", "staged", "5"),
+        ("<answer>4</answer> \\boxed{5}", "plain_boxed", "5"),
+        ("<answer>4</answer> \\boxed{5}", "plain", "4"),
+        ("so \\boxed{4}\n**Answer: 5**", "plain", "5"),
+        ("**Answer: 5**\nso \\boxed{4}", "plain", "4"),
+        ("<think>a</think>< answer >5</ answer >", "think_answer", "5"),
+        ("<think>a</think><ANSWER>5</ANSWER>", "think_answer", "5"),
+        ("<Think>\\boxed{4}</Think><Answer>5", "think_answer", "5"),
+        (
+            "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>\\boxed{5}<|end_of_solution|>\\boxed{4}",
+            "thought_solution",
+            "5",
+        ),
         ('<think>a</think>{"action": "back"}', "think_step_action", '{"action": "back"}'),
     ],
 )
@@ -42,6 +62,7 @@ def test_a_named_section() -> None:
     assert section("<glue>[1,2]</glue><answer>A</answer>", "glue") == "[1,2]"
     assert section("<glue>[1,2]</glue><glue>[3,4]</glue>", "glue") == "[3,4]"
     assert section("<glue>[1,2]", "glue") is None
+    assert section("< GLUE >[1,2]</ glue>", "glue") == "[1,2]"
     assert section("", "glue") is None
 
 
