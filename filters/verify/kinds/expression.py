@@ -126,7 +126,7 @@ EXPRESSION = Kind(
             "1 if the spellings agree; else if both are closed forms, 1 exactly when their values agree (rationals "
             "exactly, a number written with decimals to 6 places, others to 11 digits; with variables, at 4 seeded "
             "places); words, names of points, equations, lists, intervals, congruences and sequences by rules of their own; "
-            "else what math-verify says; where it says yes, values at seeded places have to agree and no mark may be left over",
+            "else what math-verify says; where it says yes, values at seeded places must agree and no mark be left over",
             "huggingface/Math-Verify 0.9.0, src/math_verify/grader.py",
         )
     },
@@ -136,9 +136,9 @@ EXPRESSION = Kind(
         "that only names the value (`x = 3`) may be left out; any other (`x + y = 3`) asks for an equation"
     ),
     response_forms=(
-        'the same, also after `x =` or its own working (`m + n = 256 + 37 = 293`); several values with commas, "and" or in '
-        "boxes of their own; an interval as `(1, 2]`, `]1, 2]` or `1 < x \\le 2`; of a sentence, its one `$…$` part or the number "
-        "that it states"
+        "the same, also after `x =` or its own working (`m + n = 256 + 37 = 293`); several values with commas, `and` or in "
+        "boxes of their own; an interval as `(1, 2]`, `]1, 2]` or `1 < x \\le 2`; of a sentence, its one `$…$` part or the "
+        "number that it states"
     ),
     show=lambda gold: gold.latex,
     string_tier=True,
