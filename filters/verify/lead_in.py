@@ -11,8 +11,6 @@ Portuguese, Russian, Arabic, Hindi, and Italian). The tables are in `filters.ver
 from filters.verify import phrases
 from filters.verify.markup import unmarked
 
-_CLOSING_CHARS = 120
-"""Characters at the end of a text in which closing words are looked for."""
 _TURNS = 6
 
 
@@ -66,6 +64,5 @@ def _without_lead(text: str) -> str:
 
 
 def _without_closing(text: str) -> str:
-    if len(text) < 3 or not (match := phrases.CLOSING.search(text, max(0, len(text) - _CLOSING_CHARS))):
-        return text
-    return unmarked(text[: match.start()]) or text
+    end = phrases.closing(text)
+    return (unmarked(text[:end]) or text) if end < len(text) else text

@@ -126,6 +126,22 @@ _LATIN = _lead(_ENGLISH, _SPANISH, _PORTUGUESE, _FRENCH, _GERMAN, _ITALIAN)
 _OTHERS = _lead(_CHINESE, _JAPANESE, _KOREAN, _RUSSIAN, _ARABIC, _HINDI)
 
 
+_WORD = re.compile(r"[^\W\d_]+")
+_FIRST = frozenset(
+    """so thus therefore hence then finally consequently accordingly clearly obviously definitely certainly sure
+    surely ok okay well in to overall as conclusion probably most likely based from given and but i the my our
+    your its final remaining correct right best only chosen selected desired answer answers result solution
+    response option options choice choices selection pick guess label labels set order sequence ordering
+    ranking ans it this that which leaves leaving choose chose select picked go opt así entonces por en luego
+    creo la las respuesta respuestas opción alternativa elección el resultado yo elijo escojo selecciono es
+    solución portanto logo assim então em acho a resposta solução opção escolha o eu escolho seleciono donc
+    ainsi par alors je les bonne bonnes seule seules réponse réponses proposition le c also daher somit
+    deshalb folglich ich ist die meine das richtige korrekte endgültige finale antwort lösung ergebnis quindi
+    dunque pertanto risposta soluzione opzione scelta scelgo""".split()  # noqa: SIM905
+)
+"""What a lead-in in Latin letters begins with: a look-up that spares most texts the patterns."""
+
+
 def lead(text: str) -> int:
     """Where the lead-in of a text ends; 0 where it has none."""
     start = match.end() if (match := _BEFORE.match(text)) else 0
@@ -133,8 +149,35 @@ def lead(text: str) -> int:
     if not (first.isalpha() or first == "["):
         return 0
     pattern = _LATIN if text[start + (first == "[") : start + 2] < "\u0370" else _OTHERS
+    if (
+        pattern is _LATIN
+        and first != "["
+        and (word := _WORD.match(text, start))
+        and word.group().casefold() not in _FIRST
+    ):
+        return 0
     match = pattern.match(text, start, start + 300)
     return match.end() if match else 0
+
+
+_LAST = frozenset(
+    """answer option choice one result solution correct right definitely certainly surely sure think believe
+    guess confident certain doubt course obviously clearly undoubtedly probably likely down indeed total
+    overall end respuesta correcta correcto correta correto resposta alternativa correcte exacte exact juste
+    richtig richtige korrekt korrekte antwort corretto corretta""".split()  # noqa: SIM905
+)
+_LAST_WORD = re.compile(r"([A-Za-z]+)[).!]*$")
+
+
+def closing(text: str) -> int:
+    """Where the words begin that close a text; its length where there are none."""
+    tail = max(0, len(text) - 120)
+    if text.isascii() and not (
+        (word := _LAST_WORD.search(text, max(tail, len(text) - 20))) and word.group(1).casefold() in _LAST
+    ):
+        return len(text)
+    match = _CLOSING.search(text, tail)
+    return match.start() if match else len(text)
 
 
 _ENGLISH_CLOSING = (
@@ -161,7 +204,7 @@ _OTHER_CLOSING = (
     r"| (?:- |является )?(?:правильн(?:ый|ым)|верн(?:ый|ым)) ?(?:ответ(?:ом)?|вариант(?:ом)?)?| (?:- )?верно"
     r"| (?:هي|هو) (?:الإجابة|الجواب|الخيار) ?(?:الصحيحة|الصحيح)?| صحيحة?"
 )
-CLOSING = re.compile(rf"(?:{_ENGLISH_CLOSING}|{_OTHER_CLOSING})[.!]*$", re.IGNORECASE)
+_CLOSING = re.compile(rf"(?:{_ENGLISH_CLOSING}|{_OTHER_CLOSING})[.!]*$", re.IGNORECASE)
 """At the end of a text: what closes it without a doubt ("is the correct answer", ", definitely", 입니다, です, है)."""
 
 _DENY = {
