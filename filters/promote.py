@@ -69,7 +69,7 @@ def promote(rows: pl.DataFrame, config: PromoteConfig, name: str, pool: Verifier
     `filters.verify.regold`.
     """
     options, kinds = ("options" if config.options else None), ("kind" if config.kind_from else None)
-    golds = regold(rows, kind=config.kind, options=options, kinds=kinds, params=config.params)
+    golds = regold(rows, kind=config.kind, options=options, kinds=kinds, params=config.params, parse=pool.parse_gold)
     golds = _marked_copies(drop_untrue(golds, pool, seed).with_columns(rows["sample_id"]))
     shown = [[] if config.media == "nothing" else media or [] for media in rows["media"].to_list()]
     placed = [_placed(*row) for row in zip(golds["question"], rows["asked"], shown, strict=True)]

@@ -6,7 +6,7 @@ Four things part a verdict from what the reward pays for the same text, each by 
   reward is shown texts alone;
 - a reply that holds no readable answer (`no_answer`) gets 0, and counts as `difficulty.no_answer` says;
 - where a judge decided (`tier` is `judge`), the reward, which asks no judge, gives None;
-- where time or memory ran out (`tier` is `timeout` or `crash`), curation knows nothing, so whatever the reward says is fine.
+- where time or memory ran out (`tier` is `timeout` or `crash`), it may not elsewhere, so whatever the reward says is fine.
 """
 
 from collections.abc import Sequence

@@ -29,7 +29,8 @@ _SO = r"so|therefore|thus|hence|consequently|daher|por lo tanto|por tanto|portan
 r"|следовательно|значит|لذلك|इसलिए"
 _BUT = r"(?<!all )(?<!thing )but|however|yet|sondern|aber|sino|pero|mas|mais|ma|а|но|однако|لكن|बल्कि|लेकिन"
 _SPLIT = re.compile(
-    rf"(?P<stop>[.!?;]+(?=\s|$|{_M}|[\"')])|(?<=[^\x00-\x7f])[.!?;]|\n+|,| - |(?<={_M}):|{phrases.START}(?:no|nope):)"
+    rf"(?P<stop>(?<![.!?;])[.!?;]+(?=\s|$|{_M}|[\"')])|(?<=[^\x00-\x7f])[.!?;]|\n+|,| - |(?<={_M}):"
+    rf"|{phrases.START}(?:no|nope):)"
     rf"|{phrases.START}(?:(?P<because>{_BECAUSE})|(?P<so>{_SO})|(?P<but>{_BUT})|(?P<which>which|that is why|where"
     rf"|who)){phrases.END}"
     r"|(?P<because_cjk>因为|因為|由于|由於|なぜなら|理由は|왜냐하면|理由[是:])|(?P<so_cjk>所以|因此|故(?=[选選答])"

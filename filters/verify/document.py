@@ -63,15 +63,22 @@ Maybe, perhaps, might and could leave an answer open, which is no answer. What a
 | `rule` | the kind's own rule, below; always fast |
 | `math` | `math-verify` on the span: formulas that are not closed forms (sets, relations, matrices, unusual functions) |
 | `judge` | a step `judge`, where rules leave the row unscored |
-| `timeout` | nothing: the item spent its budget and its process was ended (unscored) |
-| `crash` | nothing: the item took its process with it, by memory or stack (unscored) |
+| `timeout` | the answer spent its budget: wrong. Unscored where its gold did, or where the machine gave it no time |
+| `crash` | the answer took its process with it twice, by memory or stack: wrong. Unscored where its gold alone does too |
 | `none` | nothing: gold, verifier and parameters do not fit, or only a judge could tell (unscored) |
 
 `verify` works in the calling process. A formula can be written that takes years to compare, so answers of models go
 through `VerifierPool`, which settles cheap items at once and gives the rest to processes that it can kill. The budget is
-wall clock (2 s); a process that the machine starves of CPU gets up to five times as long, so that verdicts do not depend
-on the load. The verdicts are the same in the main thread, in other threads, under asyncio and in the pool. Text of models
-is never evaluated as code.
+CPU time (2 s); an answer that the machine starves of it gets up to five times as long and is then unscored, so that no
+verdict depends on the load. Golds are read before that clock starts, and at ingest (`VerifierPool.parse_gold`) under a
+budget of their own. The verdicts are the same in the main thread, in other threads, under asyncio and in the pool. Text of
+models is never evaluated as code.
+
+All work is bounded before it begins. A response of more than 16 million characters, and an answer longer than its kind
+allows (each says so below), is wrong; reading the rest takes time in line with its length, whatever is repeated in it.
+A response cannot make itself unscored: what cannot be read, is nested deeper than 100 levels, has more parts than a kind
+counts or numbers that no float holds is wrong. An error is the row's fault, and unscored, only where the gold's own words
+make one too.
 
 A verifier is named by its kind (`number`) or by kind and metric (`number:mra`). A gold of another kind is read anew, from
 its published string. Parameters are checked; an unknown name makes the row unscored.
@@ -112,8 +119,13 @@ _TAIL = """
 ## As a reward
 
 The verifier that curated the data is the reward that trains on it. A release stores, for each row, `answer` (the gold as
-JSON), `verifier`, `verifier_params` (JSON), `options` and `tags`. Importing `filters.verify.reward` loads no heavy library,
-and a response that hangs costs its budget and is skipped.
+JSON), `verifier`, `verifier_params` (JSON), `options` and `tags`. Importing `filters.verify.reward` loads no heavy library.
+
+A response that hangs costs its budget and is wrong. All answers of a call share `BATCH_S` (30 s of wall clock): where that
+is too little for the budgets of all that need a process, each first gets a short look, so that what is quickly told is told
+whatever stands before it, and then an even share of what is left. What had no time of its own is unscored. A row that
+cannot be used (no readable gold, parameters that do not fit, a completion that is neither text nor turns) is unscored, a
+completion that says nothing (`None`, a turn that only calls a tool) is 0, and their neighbours keep their verdicts.
 
 **TRL** passes the columns by name: `GRPOTrainer(reward_funcs=reward, train_dataset=release)`.
 
@@ -211,7 +223,7 @@ def _kind(kind: Kind) -> str:
     blocks = (
         f"### `{kind.name}`",
         f"Gold: {kind.gold_forms}.",
-        f"Response: {kind.response_forms}.",
+        f"Response: {kind.response_forms}." + ("" if kind.whole else f" At most {kind.longest:,} characters."),
         told,
         metrics,
         parts,

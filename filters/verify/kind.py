@@ -53,6 +53,7 @@ class Kind:
     `read_gold(raw, options, params)` raises `GoldUnparseableError`. `judge(span, gold, options, params)` compares;
     `settle` is its cheap half, linear in the span, and gives None where only the expensive half can tell.
     `whole`: it is given the whole response instead of the answer span (composites find their own sections).
+    `prepare(gold, options, params)` does what a comparison needs of the gold alone, where that may take its time.
     `show` writes a gold for people, and tells two golds apart; `state(gold, params)` writes it as a response would.
     `longest`: characters of an answer; a longer gold is refused, and a longer span is wrong before any work is done on it.
     `judged`: rules leave every response unscored, a judge has to grade it.
@@ -67,6 +68,7 @@ class Kind:
     gold_forms: str
     response_forms: str
     settle: Callable[[str, Any, Sequence[str], Any], Outcome | None] | None = None
+    prepare: Callable[[Any, Sequence[str], Any], object] | None = None
     show: Callable[[Any], str] = field(default=lambda gold: str(gold.raw))
     state: Callable[[Any, Any], str] = field(default=lambda gold, params: str(gold.raw))
     longest: int = 20_000

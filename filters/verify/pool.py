@@ -1,35 +1,33 @@
 """Verdicts at speed that no answer can stop: what is cheap is settled here, the rest in killable processes."""
 
 import os
-import select
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from filters.verify import symbolic
+from filters.verify.gold import parse_gold
+from filters.verify.kind import NO_PARAMS, GoldUnparseableError, Params
 from filters.verify.process import Nursery, WorkerProcess
-from filters.verify.verifier import VerifyItem, settle
-from filters.verify.worker import verdict_of
+from filters.verify.run import NO_TIME, RECYCLE, Run
+from filters.verify.task import Clock
+from filters.verify.verifier import VerifyItem
+from filters.verify.verifiers import CANNOT_USE
+from schemas.answer import Answer, OpenAnswer
 from schemas.errors import StepError
-from schemas.verdict import Tier, Verdict, unscored
+from schemas.verdict import Verdict
 
-WINDOW = 65_536
-"""Verdicts that may wait for an earlier one, so that a hanging item holds up nobody behind it for its whole budget."""
-WINDOW_CHARS = 1 << 26
-"""The same, in characters of waiting responses."""
-DEPTH = 2
-"""Items given to a process at a time."""
-RECYCLE = 20_000
-"""Items after which a process is replaced: the caches of the symbolic engine grow."""
+_TRIES = 3
+"""How often a gold is read that the machine gave no time: a row is not dropped for that."""
 
 
 class VerifierPool:
     """A context manager around killable worker processes, which start with the first item that needs them.
 
-    `budget_s` is the wall clock that one item may use; a process that is starved of CPU gets up to five times as long,
-    so that verdicts do not change with the load of the machine. Safe to share between threads: each call borrows
-    processes of its own.
+    `budget_s` is the CPU time that one item may use; a process that is starved of CPU gets up to five times as long by the
+    wall clock, so that verdicts do not change with the load of the machine. Safe to share between threads: each call
+    borrows processes of its own.
     """
 
     def __init__(self, workers: int | None = None, budget_s: float = 2.0) -> None:
@@ -61,24 +59,54 @@ class VerifierPool:
         """One verdict."""
         return next(iter(self.verify_many([item])))
 
-    def verify_many(self, items: Iterable[VerifyItem]) -> Iterator[Verdict]:
+    def parse_gold(
+        self, kind: str, raw: str, *, options: Sequence[str] = (), params: Mapping[str, Any] | Params = NO_PARAMS
+    ) -> Answer:
+        """`gold.parse_gold`, within the budget: what only the symbolic engine can read is read in a process.
+
+        Raises `GoldUnparseableError`, also where that takes longer or ends the process.
+        """
+        try:
+            with symbolic.engine("elsewhere"):
+                return parse_gold(kind, raw, options=options, params=params)
+        except symbolic.ElsewhereError:
+            settings = params.model_dump(exclude_unset=True) if isinstance(params, Params) else params
+        item = VerifyItem("", OpenAnswer(raw=raw, reference=""), kind, settings, options)
+        for _ in range(_TRIES):
+            verdict = self.verify(item)
+            if verdict.explanation != NO_TIME:
+                break
+        if verdict.score is None:
+            raise GoldUnparseableError(verdict.explanation.removeprefix(CANNOT_USE))
+        with symbolic.engine("readable"):
+            return parse_gold(kind, raw, options=options, params=params)
+
+    def verify_many(self, items: Iterable[VerifyItem], within_s: float | None = None) -> Iterator[Verdict]:
         """One verdict an item, in order, as they become known. Holds a bounded window of them, never all.
 
-        An item that spends its budget is unscored with tier `timeout`, one that ends its process `crash`.
+        A response that spends its budget of CPU time is wrong, with tier `timeout`; one that ends its process is tried
+        again, and wrong, with tier `crash`, if it ends that too and its gold's own statement does not. Where the gold is at
+        fault, or the machine gave an item no time, it is unscored with that tier.
+
+        `within_s` bounds the wall clock of all items together, which are held at once then: see `task.Clock`. What had no
+        time of its own when it is up is unscored.
         """
-        run = _Run(self)
+        run = Run(self.borrow, self.workers, Clock(self.budget_s, self.workers, within_s), hold=within_s is not None)
         try:
             for item in items:
                 run.add(item)
-                yield from run.ready()
+                if not run.hold:
+                    yield from run.ready()
                 while run.full:
                     run.pump(wait=True)
                     yield from run.ready()
+            yield from run.ready()
             while run.waiting:
                 run.pump(wait=True)
                 yield from run.ready()
         finally:
-            run.end()
+            for process in run.end():
+                self.give_back(process)
 
     def borrow(self) -> WorkerProcess:
         """An idle process, or a new one."""
@@ -98,103 +126,3 @@ class VerifierPool:
                 self._idle.append(process)
         if not keep:
             process.kill()
-
-
-class _Run:
-    """One pass of `verify_many`: the ordered window of verdicts and the processes at work on its gaps."""
-
-    def __init__(self, pool: VerifierPool) -> None:
-        self.pool = pool
-        self.first = 0
-        self.slots: deque[Verdict | None] = deque()
-        self.todo: deque[tuple[int, VerifyItem]] = deque()
-        self.processes: list[WorkerProcess] = []
-        self.idle_deaths = 0
-        self.lengths: deque[int] = deque()
-        self.chars = 0
-
-    @property
-    def waiting(self) -> bool:
-        return bool(self.slots)
-
-    @property
-    def full(self) -> bool:
-        return len(self.slots) >= WINDOW or self.chars >= WINDOW_CHARS
-
-    def add(self, item: VerifyItem) -> None:
-        verdict = settle(item)
-        self.slots.append(verdict)
-        self.lengths.append(len(item.response))
-        self.chars += len(item.response)
-        if verdict is None:
-            self.todo.append((self.first + len(self.slots) - 1, item))
-            self.pump(wait=False)
-        elif self.processes and len(self.slots) % 64 == 0:
-            self.pump(wait=False)
-
-    def ready(self) -> Iterator[Verdict]:
-        while self.slots and (verdict := self.slots[0]) is not None:
-            self.slots.popleft()
-            self.chars -= self.lengths.popleft()
-            self.first += 1
-            yield verdict
-
-    def pump(self, wait: bool) -> None:
-        """Hands out work, moves bytes, collects verdicts, kills what is overdue."""
-        self._hand_out()
-        busy = [p for p in self.processes if p.outstanding]
-        if not busy:
-            return
-        timeout = min(p.seconds_left(self.pool.budget_s) for p in busy) if wait else 0.0
-        by_socket = {p.socket: p for p in busy}
-        writing = [p.socket for p in busy if p.wants_write]
-        readable, writable, _ = select.select(list(by_socket), writing, [], timeout)
-        for ready in writable:
-            by_socket[ready].send()
-        for ready in readable:
-            self._collect(by_socket[ready])
-        for process in busy:
-            if process.socket not in readable and process in self.processes and process.overdue(self.pool.budget_s):
-                self._fail(process, f"no verdict within {self.pool.budget_s:g} s", "timeout")
-        self._hand_out()
-
-    def end(self) -> None:
-        for process in self.processes:
-            self.pool.give_back(process)
-        self.processes = []
-
-    def _hand_out(self) -> None:
-        while self.todo:
-            free = [p for p in self.processes if len(p.outstanding) < DEPTH]
-            if len(self.processes) < self.pool.workers and not any(not p.outstanding for p in free):
-                process = self.pool.borrow()
-                self.processes.append(process)
-            elif free:
-                process = min(free, key=lambda p: len(p.outstanding))
-            else:
-                return
-            process.give(*self.todo.popleft())
-            process.send()
-
-    def _collect(self, process: WorkerProcess) -> None:
-        arrived: list[tuple[int, list[Any]]] | None = process.receive()
-        if arrived is None:
-            self.idle_deaths += not process.working
-            if self.idle_deaths > 3:
-                raise StepError("verify: workers end before they begin; try 'python -c \"import math_verify\"'")
-            self._fail(process, "the item ended its process (memory or stack)", "crash")
-            return
-        for number, fields in arrived:
-            self.slots[number - self.first] = verdict_of(fields)
-        if process.served >= RECYCLE and not process.outstanding:
-            process.kill()
-            self.processes.remove(process)
-
-    def _fail(self, process: WorkerProcess, explanation: str, tier: Tier) -> None:
-        """Ends a process. The item that it was at gets the blame; the others go to the front of the queue."""
-        guilty = process.outstanding.popleft() if process.working else None
-        process.kill()
-        self.processes.remove(process)
-        if guilty is not None:
-            self.slots[guilty[0] - self.first] = unscored(explanation, tier)
-        self.todo.extendleft(reversed(process.outstanding))

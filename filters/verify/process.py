@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
-from filters.verify.verifier import VerifyItem
+from filters.verify.task import Task
 from filters.verify.worker import encode
 
 START_SECONDS = 120.0
 """A process that says nothing for this long while it loads its libraries is given up."""
 STARVED = 5.0
-"""Under load an item may take this many budgets of wall clock, if it got less than a quarter of one as CPU time."""
+"""Under load an item may take this many turns of wall clock, if it did not get one as CPU time."""
+_WHOLE = 0.9
+"""Of a turn; so much CPU time is all of it. The system counts in hundredths of a second."""
+Overdue = Literal["spent", "starved"]
 _PROGRAM = f"from {__package__}.worker import main; main()"  # also where the code is shipped under another name
 
 
@@ -77,13 +80,14 @@ class Nursery:
 
 
 class WorkerProcess:
-    """A running worker. `outstanding` are the items it was given, the one in work first."""
+    """A running worker. `outstanding` are the tasks it was given, the one in work first."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self.socket = connection
         self.pid: int | None = None
-        self.outstanding: deque[tuple[int, VerifyItem]] = deque()
+        self.outstanding: deque[Task] = deque()
+        self.at_gold = False
         self.served = 0
         self._unsent = bytearray()
         self._unread = bytearray()
@@ -104,12 +108,13 @@ class WorkerProcess:
     def wants_write(self) -> bool:
         return bool(self._unsent)
 
-    def give(self, number: int, item: VerifyItem) -> None:
-        """Queues an item; `send` moves it."""
+    def give(self, task: Task) -> None:
+        """Queues a task; `send` moves it. Raises ValueError or TypeError where the item is none that can be sent."""
+        line = encode(task.number, task.item)
         if not self.outstanding:
             self._since = time.monotonic()
-        self.outstanding.append((number, item))
-        self._unsent += encode(number, item)
+        self.outstanding.append(task)
+        self._unsent += line
 
     def send(self) -> None:
         """Writes what the socket takes."""
@@ -137,22 +142,33 @@ class WorkerProcess:
         self._unread = bytearray(rest)
         return [done for line in lines if (done := self._message(json.loads(line))) is not None]
 
-    def overdue(self, budget_s: float) -> bool:
-        """Whether the item in work has used up its budget. Call only when nothing is left to receive."""
+    def overdue(self) -> Overdue | None:
+        """Whether the task in work has used up its turn, or could not because the machine gave it no CPU.
+
+        Call only when nothing is left to receive.
+        """
         waited = time.monotonic() - self._since
         if not self.outstanding:
-            return False
+            return None
         if not self._started:
-            return waited > START_SECONDS
-        if waited < budget_s:
-            return False
+            return "starved" if waited > START_SECONDS else None
+        turn = self.outstanding[0].turn_s
+        if waited < turn:
+            return None
         used = cpu_seconds(self.pid)
-        return waited >= STARVED * budget_s or used is None or used - self._cpu >= budget_s / 4
+        if used is None or used - self._cpu >= _WHOLE * turn:
+            return "spent"
+        return "starved" if waited >= STARVED * turn else None
 
-    def seconds_left(self, budget_s: float) -> float:
+    def used_half(self) -> bool:
+        """Whether the task in work had half of its turn, at least."""
+        used = cpu_seconds(self.pid)
+        return used is None or used - self._cpu >= self.outstanding[0].turn_s / 2
+
+    def seconds_left(self) -> float:
         """How long to wait before asking `overdue` again."""
-        left = (budget_s if self._started else START_SECONDS) - (time.monotonic() - self._since)
-        return max(0.02, left)
+        turn = self.outstanding[0].turn_s if self._started and self.outstanding else START_SECONDS
+        return max(0.02, turn - (time.monotonic() - self._since))
 
     def kill(self) -> None:
         """Ends the process at once. One that has not said its number yet is asked for it first."""
@@ -168,7 +184,8 @@ class WorkerProcess:
         if message[0] == "ready":
             self.pid = message[1]
             return None
-        self._started = message[0] == "start"
+        self._started = message[0] != "done"
+        self.at_gold = message[0] == "start"
         if self._started:
             self._cpu = cpu_seconds(self.pid) or 0.0
             return None

@@ -6,7 +6,7 @@ golds are no part of it, so that the outcome depends on the row alone.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 import polars as pl
@@ -22,6 +22,7 @@ from schemas.sample import ANSWER, VERIFIER
 ANSWER_KINDS: tuple[str, ...] = tuple(part.model_fields["kind"].default for part in get_args(get_args(Answer)[0]))
 """The kinds that an answer can be of."""
 
+GoldParser = Callable[..., Answer]
 SHOWN = 200
 """Characters of a text that evidence shows."""
 
@@ -48,19 +49,21 @@ def regold(
     options: str | None = None,
     kinds: str | None = None,
     params: Mapping[str, Any] | None = None,
+    parse: GoldParser = parse_gold,
 ) -> pl.DataFrame:
     """The question and gold (`REGOLD`) of each row, in order.
 
     `question`, `answer` and `options` (lists of texts) name columns of `rows`, and so does `kinds`: the kind of answer row
-    by row, `kind` where it is null. `params` are the verifier's. Causes: `no_question`, `no_answer`, `null_option`,
-    `gold_outside_options` (a choice that is none of the options), `unparsable_gold` (no answer of its kind).
+    by row, `kind` where it is null. `params` are the verifier's. `parse` reads golds; a model's are read by a pool's, which
+    ends. Causes: `no_question`, `no_answer`, `null_option`, `gold_outside_options` (a choice that is none of the options),
+    `unparsable_gold` (no answer of its kind).
     """
     settings = dict(params or {})
     columns = [rows[question], rows[answer]]
     offered = rows[options].to_list() if options else [None] * rows.height
     named = rows[kinds].to_list() if kinds else [None] * rows.height
     found = [
-        _regold(asked, raw, of or (), (own or kind).strip().lower(), settings)
+        _regold(asked, raw, of or (), (own or kind).strip().lower(), settings, parse)
         for asked, raw, of, own in zip(*columns, offered, named, strict=True)
     ]
     return pl.DataFrame(found, schema={k: v for k, v in REGOLD.items() if k != "id"}, orient="row").select(
@@ -81,7 +84,12 @@ _Row = tuple[str, Sequence[str], Mapping[str, str | None], Mapping[str, str], st
 
 
 def _regold(
-    question: str | None, raw: str | None, options: Sequence[str | None], kind: str, params: Mapping[str, Any]
+    question: str | None,
+    raw: str | None,
+    options: Sequence[str | None],
+    kind: str,
+    params: Mapping[str, Any],
+    parse: GoldParser,
 ) -> _Row:
     asked, gold = (question or "").strip(), (raw or "").strip()
     offered = tuple(option for option in options if option is not None)
@@ -94,7 +102,7 @@ def _regold(
         cause = "null_option"
     else:
         try:
-            parsed = _parsed(kind, gold, offered, params)
+            parsed = _parsed(kind, gold, offered, params, parse)
         except GoldUnparseableError as unread:
             error = str(unread)
             cause = "gold_outside_options" if kind == "choice" and offered else "unparsable_gold"
@@ -104,10 +112,10 @@ def _regold(
     return asked, list(offered), answer, verifier, cause, json.dumps(facts, ensure_ascii=False)
 
 
-def _parsed(kind: str, raw: str, options: Sequence[str], params: Mapping[str, Any]) -> str:
+def _parsed(kind: str, raw: str, options: Sequence[str], params: Mapping[str, Any], parse: GoldParser) -> str:
     if kind not in ANSWER_KINDS:
         raise GoldUnparseableError(f"no answer kind {kind!r}; there are {', '.join(ANSWER_KINDS)}")
-    parsed = dump_answer(parse_gold(kind, raw, options=options, params=params))
+    parsed = dump_answer(parse(kind, raw, options=options, params=params))
     if not is_unicode(parsed):
         raise GoldUnparseableError("it holds half of a surrogate pair, which is no text")
     return parsed

@@ -34,19 +34,21 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
+from filters.verify.reward_row import item_of_row
 from filters.verify.verifier import VerifyItem
-from schemas.answer import Answer, OpenAnswer, load_answer
+from schemas.answer import Answer, load_answer
 from schemas.ids import canonical_json
+from schemas.remembered import remembered
 from schemas.verdict import Verdict
 
 DEFAULT_TAGS = "think_answer"
 BUDGET_S = 2.0
-"""Seconds of wall-clock for one answer; then it is unscored."""
+"""Seconds of CPU time for one answer; then it is wrong."""
+BATCH_S = 30.0
+"""Seconds of wall clock for all answers of a call together, which share them evenly."""
 _LOCK = threading.Lock()
 _POOLS: dict[int, VerifierPool] = {}
 
@@ -80,19 +82,15 @@ def reward(
 ) -> list[float | None]:
     """TRL: one score in [0, 1] a completion, None (the trainer skips it) where nobody can tell.
 
-    `completions` are strings or conversations; every other argument is the release's column of that name.
+    `completions` are strings or conversations; every other argument is the release's column of that name. A row without
+    a readable answer, with parameters that do not fit, or with a completion that is neither is None, and costs no other its
+    verdict; a completion that says nothing (`None`, a turn that only calls a tool) is 0.
     """
-    rows = range(len(completions))
+    columns = {"verifier": verifier, "params": verifier_params, "options": options, "tags": tags}
+    given = {name: column for name, column in columns.items() if column}
     items = [
-        _item(
-            _text(completions[i]),
-            _gold(answer[i]),
-            verifier[i] if verifier else None,
-            (verifier_params[i] if verifier_params else None) or "{}",
-            tuple((options[i] if options else None) or ()),
-            (tags[i] if tags else None) or DEFAULT_TAGS,
-        )
-        for i in rows
+        _item(completion, {"answer": answer[i], **{name: column[i] for name, column in given.items()}})
+        for i, completion in enumerate(completions)
     ]
     return [verdict.score for verdict in _judge(items)]
 
@@ -111,7 +109,7 @@ def compute_score(
 
 def easyr1_batch(reward_inputs: Sequence[Mapping[str, Any]], format_weight: float = 0.0) -> list[dict[str, float]]:
     """EasyR1, `REWARD_TYPE = "batch"`: `overall`, `accuracy` and `format` for each `{response, ground_truth, …}`."""
-    items = [item_of(str(row["response"]), str(row["ground_truth"])) for row in reward_inputs]
+    items = [item_of(row.get("response"), row.get("ground_truth")) for row in reward_inputs]
     return [_easyr1(item, verdict, format_weight) for item, verdict in zip(items, _judge(items), strict=True)]
 
 
@@ -132,19 +130,19 @@ class SwiftReward:
         Reads a column `ground_truth`, or the release's own columns.
         """
         if "ground_truth" in columns:
-            return packed(list(map(_text, completions)), columns["ground_truth"])
+            return packed(completions, columns["ground_truth"])
         if "answer" not in columns and "solution" in columns:
             columns = {**columns, "answer": columns["solution"]}
         names = ("answer", "verifier", "verifier_params", "options", "tags")
         return [score or 0.0 for score in reward(completions, **{n: columns[n] for n in names if n in columns})]
 
 
-def openrlhf(queries: Sequence[str], labels: Sequence[str]) -> list[float]:
+def openrlhf(queries: Sequence[Any], labels: Sequence[Any]) -> list[float]:
     """OpenRLHF-M and LMM-R1: a score for each `query`, the decoded prompt with its reply, and `label`, a `ground_truth`."""
-    return packed(list(map(reply_in, queries)), labels)
+    return packed([reply_in(query) if isinstance(query, str) else query for query in queries], labels)
 
 
-def packed(responses: Sequence[str], truths: Sequence[str]) -> list[float]:
+def packed(responses: Sequence[Any], truths: Sequence[Any]) -> list[float]:
     """One score a response, judged by its `ground_truth`; 0 where nobody can tell."""
     items = [item_of(response, truth) for response, truth in zip(responses, truths, strict=True)]
     return [verdict.score or 0.0 for verdict in _judge(items)]
@@ -174,69 +172,43 @@ _TURNS = (
 _ENDS = ("<|im_end|>", "<｜end▁of▁sentence｜>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<pad>")
 
 
-def item_of(response: str, truth: str) -> VerifyItem:
-    """What `ground_truth` packed, beside a response."""
-    answer, verifier, params, options, tags = _truth(truth)
-    return _item(response, answer, verifier, params, options, tags)
+def item_of(response: Any, truth: Any) -> VerifyItem:
+    """What `ground_truth` packed, beside a response: a text, or turns as for `reward`."""
+    if isinstance(truth, str):
+        return _item(response, _truth(truth))
+    return _item(response, truth if isinstance(truth, Mapping) and "answer" in truth else {"answer": truth})
 
 
-@lru_cache(maxsize=4096)
-def _truth(truth: str) -> tuple[Answer | None, str | None, dict[str, Any], tuple[str, ...], str]:
+@remembered()
+def _truth(truth: str) -> dict[str, Any]:
     try:
         packed = json.loads(truth)
-    except ValueError:
+    except (ValueError, RecursionError):
         packed = None
-    if not isinstance(packed, dict) or "answer" not in packed:
-        return _gold(truth), None, {}, (), DEFAULT_TAGS
-    return (
-        _gold(json.dumps(packed["answer"])),
-        packed.get("verifier"),
-        packed.get("params") or {},
-        tuple(packed.get("options") or ()),
-        packed.get("tags") or DEFAULT_TAGS,
-    )
+    return packed if isinstance(packed, dict) and "answer" in packed else {"answer": truth}
 
 
-@lru_cache(maxsize=4096)
-def _gold(answer: str) -> Answer | None:
-    """The gold that a release stored, or that a formula states; None when nobody can read it."""
-    try:
-        return load_answer(answer) if answer.startswith("{") else parse_gold("expression", answer)
-    except ValueError:
-        return None
+@remembered()
+def _gold(answer: str) -> Answer:
+    """The gold that a release stored, or that a formula states. Raises ValueError where nobody can read it."""
+    if answer.lstrip().startswith("{"):
+        return load_answer(answer)
+    return _pool().parse_gold("expression", answer)
 
 
-def _item(
-    text: str,
-    gold: Answer | None,
-    verifier: str | None,
-    params: str | Mapping[str, Any],
-    options: tuple[str, ...],
-    tags: str,
-) -> VerifyItem:
-    if gold is None:  # never a point and never a zero: no verifier has this name, so the row is unscored
-        return VerifyItem(text, OpenAnswer(raw="", reference=""), verifier="an unreadable gold")
-    settings = json.loads(params) if isinstance(params, str) else params
-    return VerifyItem(text, gold, verifier, settings, options, tags)
-
-
-def _text(completion: Any) -> str:
-    if isinstance(completion, str):
-        return completion
-    content = completion[-1]["content"] if completion else ""
-    if isinstance(content, str):
-        return content
-    return "".join(str(part.get("text", "")) for part in content or ())  # a turn that only calls a tool says nothing
+def _item(completion: Any, row: Mapping[str, Any]) -> VerifyItem:
+    return item_of_row(completion, row, _gold, DEFAULT_TAGS)
 
 
 def _judge(items: list[VerifyItem]) -> Iterator[Verdict]:
-    return _pool().verify_many(items)
+    return _pool().verify_many(items, within_s=BATCH_S)
 
 
 def _easyr1(item: VerifyItem, verdict: Verdict, format_weight: float) -> dict[str, float]:
     from schemas.tags import TAG_SCHEMAS, parse_tags
 
-    layout = float(parse_tags(item.response, TAG_SCHEMAS[item.tags]).violation is None)
+    known = item.tags in TAG_SCHEMAS
+    layout = float(known and parse_tags(item.response, TAG_SCHEMAS[item.tags]).violation is None)
     accuracy = verdict.score or 0.0
     return {
         "overall": (1 - format_weight) * accuracy + format_weight * layout,

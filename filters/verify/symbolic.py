@@ -6,8 +6,11 @@ integer. Its plain-text extractor is off as well, because it ends in sympy's `pa
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from filters.verify.recheck import contradiction
 from schemas.errors import MissingDependencyError
@@ -58,6 +61,26 @@ def equal(gold: str, response: str) -> tuple[bool, str] | None:
     return (False, against) if against else (True, "symbolically equal")
 
 
+class ElsewhereError(Exception):
+    """The engine is needed, and the caller wants it to run where it can be stopped."""
+
+
+_SAID: ContextVar[Literal["ask", "elsewhere", "readable"]] = ContextVar("said", default="ask")
+
+
+@contextmanager
+def engine(said: Literal["elsewhere", "readable"]) -> Iterator[None]:
+    """Inside, `readable` loads and runs nothing: it raises `ElsewhereError`, or says yes of what was read elsewhere."""
+    token = _SAID.set(said)
+    try:
+        yield
+    finally:
+        _SAID.reset(token)
+
+
 def readable(text: str) -> bool:
     """Whether the engine reads the text as a formula at all."""
-    return bool(parse_latex(text))
+    said = _SAID.get()
+    if said == "elsewhere":
+        raise ElsewhereError
+    return said == "readable" or bool(parse_latex(text))

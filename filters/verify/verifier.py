@@ -9,7 +9,17 @@ from filters.verify.verifiers import CHEAP_CHARS, VerifyItem, is_right
 from schemas.answer import Answer
 from schemas.verdict import Verdict
 
-__all__ = ["CHEAP_CHARS", "VerifyItem", "is_right", "right_from", "settle", "state_of", "verify", "verify_item"]
+__all__ = [
+    "CHEAP_CHARS",
+    "VerifyItem",
+    "is_right",
+    "prepare",
+    "right_from",
+    "settle",
+    "state_of",
+    "verify",
+    "verify_item",
+]
 
 
 def verify(
@@ -37,6 +47,11 @@ def verify_item(item: VerifyItem) -> Verdict:
 def settle(item: VerifyItem) -> Verdict | None:
     """The verdict where it costs little and is sure to end; None where the item belongs in a process of its own."""
     return VERIFIERS.settle(item)
+
+
+def prepare(item: VerifyItem) -> VerifyItem:
+    """The item with its gold read as far as the response has no part in it."""
+    return VERIFIERS.prepare(item)
 
 
 def state_of(gold: Answer, verifier: str | None = None, params: Mapping[str, Any] = NO_PARAMS) -> str:

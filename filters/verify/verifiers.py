@@ -1,7 +1,7 @@
 """Golds read and responses judged by whatever kinds are given: the catalogue, or what a composite's parts may be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ CHEAP_CHARS = 2000
 """Spans up to this length are judged at once by kinds whose work is small; longer ones where they can be stopped."""
 LONGEST_RESPONSE = 1 << 24
 """Characters of a response, reasoning and all, beyond which no answer is looked for in it."""
+CANNOT_USE = "the gold cannot be used: "
 SHOWN = 500
 """Characters that a verdict shows of a span that is too long to be read."""
 TOLERANCE = 1e-9
@@ -79,6 +80,18 @@ class Verifiers:
         """The verdict where it costs little and is sure to end; None where the item belongs in a process of its own."""
         return self._guarded(item, cheap=True)
 
+    def prepare(self, item: VerifyItem) -> VerifyItem:
+        """The item with its gold read as far as the response has no part in it; as it is where nothing can be read."""
+        try:
+            ready = self._ready(item, cheap=False)
+            if isinstance(ready, _Ready):
+                if ready.kind.prepare is not None:
+                    ready.kind.prepare(ready.gold, item.options, ready.params)
+                return replace(item, gold=ready.gold)
+        except Exception:  # the verdict will say what is wrong
+            return item
+        return item
+
     def state(self, gold: Answer, verifier: str | None, params: Mapping[str, Any]) -> str:
         """The gold as a response would state it: the text of its answer span, or all sections of a composite.
 
@@ -104,9 +117,9 @@ class Verifiers:
         try:
             ready = self._ready(item, cheap)
         except GoldUnparseableError as error:
-            return unscored(f"the gold cannot be used: {error}")
+            return unscored(f"{CANNOT_USE}{error}")
         except Exception as error:
-            return unscored(f"the gold cannot be used: {type(error).__name__}: {str(error)[:200]}")
+            return unscored(f"{CANNOT_USE}{type(error).__name__}: {str(error)[:200]}")
         if not isinstance(ready, _Ready):
             return ready
         try:

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from filters.verify import symbolic
-from filters.verify.verifier import VerifyItem, verify_item
+from filters.verify.verifier import VerifyItem, prepare, verify_item
 from schemas.answer import dump_answer, load_answer
 from schemas.errors import MissingDependencyError
 from schemas.verdict import Verdict
@@ -66,7 +66,9 @@ def serve(connection: socket.socket) -> None:
         for line in lines:
             number, _, rest = line.partition(b"\t")
             _say(connection, ["start", int(number)])
-            _say(connection, ["done", int(number), _answer(decode(rest))])
+            item = prepare(decode(rest))  # what the gold takes is not on the response's time
+            _say(connection, ["response", int(number)])
+            _say(connection, ["done", int(number), _answer(item)])
 
 
 def _answer(item: VerifyItem) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from schemas.answer import Answer, dump_answer
 from schemas.ids import canonical_json
 from schemas.json_row import is_unicode
 from schemas.marks import MARK, take_marks
+from schemas.remembered import remembered
 
 GoldParser = Callable[..., Answer]
 Golds = Callable[[str, str, tuple[str, ...], str], str]
@@ -24,7 +25,11 @@ _PUBLISHED = ("question", "answer", "options", "options_text", "images", "kind",
 
 def parser(parse: GoldParser) -> Golds:
     """`parse` for golds as rows state them, remembering what it parsed."""
-    return lru_cache(maxsize=65_536)(partial(_gold, parse))
+    return remembered(1 << 24, _length)(partial(_gold, parse))
+
+
+def _length(kind: str, raw: str, options: tuple[str, ...], params: str) -> int:
+    return sum(map(len, (raw, params, *options)))
 
 
 class RowChecks:

@@ -30,7 +30,7 @@ class DriverConfig(Section):
     workers: int | None = Field(
         default=None, ge=1, description="processes for verdicts and pure steps; null: one a core"
     )
-    verify_seconds: float = Field(default=2.0, gt=0, description="what one verdict may take before it is unscored")
+    verify_seconds: float = Field(default=2.0, gt=0, description="CPU time that one answer may take before it is wrong")
     memory: Size | None = Field(
         default=None,
         ge=64 << 20,

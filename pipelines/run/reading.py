@@ -51,7 +51,14 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
             TableWriter(kept, pl.Schema({"id": pl.String(), **step.gives, "parent_id": pl.String()})) as taken,
             TableWriter(gone, DROPPED) as drops,
         ):
-            for batch in ingest(recipe.sources, build.media, recipe.ingest, limit=recipe.limit, seed=recipe.seed):
+            for batch in ingest(
+                recipe.sources,
+                build.media,
+                recipe.ingest,
+                limit=recipe.limit,
+                seed=recipe.seed,
+                parse=build.verifiers().parse_gold,
+            ):
                 taken.add(batch.kept.select("id", *step.gives, "parent_id"))
                 drops.add(batch.dropped)
                 samples += batch.kept.height

@@ -100,7 +100,9 @@ def body(tables: Tables, config: RestateConfig, context: Context) -> Out:
     answered = reply_body(tables, expand(config), context)
     assert answered.rows is not None
     golds = drop_untrue(
-        regold(answered.rows, kind=config.kind, params=config.params), context.verifiers(), context.seed
+        regold(answered.rows, kind=config.kind, params=config.params, parse=context.verifiers().parse_gold),
+        context.verifiers(),
+        context.seed,
     )
     placed = golds.join(tables.rows.select("id", "old", "images"), on="id", how="left", maintain_order="left")
     kept = [

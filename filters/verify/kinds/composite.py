@@ -139,6 +139,12 @@ def state(verifiers: Verifiers, gold: CompositeAnswer, params: CompositeParams) 
     return "\n".join(f"<{name}>{text}</{name}>" for name, text in stated.items())
 
 
+def prepare(verifiers: Verifiers, gold: CompositeAnswer, options: Sequence[str], params: CompositeParams) -> None:
+    """What each part needs of its own gold."""
+    for name in gold.parts:
+        verifiers.prepare(_item(name, {}, gold, options, params))
+
+
 def composite(verifiers: Verifiers) -> Kind:
     """The kind whose parts are judged by `verifiers`, which may come to hold this one too: a part may have parts."""
     return Kind(
@@ -157,5 +163,6 @@ def composite(verifiers: Verifiers) -> Kind:
         response_forms="one tagged section a part (`<answer>` for the part `answer`), or a JSON object of parts",
         show=lambda gold: canonical_json({name: part.raw for name, part in gold.parts.items()})[:300],
         state=partial(state, verifiers),
+        prepare=partial(prepare, verifiers),
         whole=True,
     )

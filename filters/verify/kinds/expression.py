@@ -141,5 +141,6 @@ EXPRESSION = Kind(
         "number that it states"
     ),
     show=lambda gold: gold.latex,
+    prepare=lambda gold, options, params: symbolic.readable(gold.latex),
     string_tier=True,
 )

@@ -17,8 +17,11 @@ from filters.verify.reward import (
     easyr1_sequential,
     ground_truth,
     item_of,
+    openrlhf,
+    packed,
     reward,
 )
+from filters.verify.task import Clock, Task
 from schemas.answer import dump_answer
 
 SEVEN = dump_answer(parse_gold("number", "7"))
@@ -128,10 +131,114 @@ def test_ms_swift() -> None:
     assert orm(["<answer>x</answer>"], answer=[OPEN]) == [0.0]
 
 
-def test_a_response_that_hangs_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_hangs_is_worth_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module._pool(), "budget_s", 0.5)
     seven = dump_answer(parse_gold("expression", "7"))
-    assert reward([say("9^{9^{9^{9}}}"), say("7")], [seven, seven]) == [None, 1.0]
+    scores = reward([say("9^{9^{9^{9}}}"), say("7")], [seven, seven])
+    assert scores[1] == 1.0
+    assert not scores[0]  # wrong, or, on a machine without time for it, skipped
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "a null answer": {"answer": None},
+    "an answer that is a number": {"answer": 7},
+    "a formula that nobody can read": {"answer": "\\frac{"},
+    "parameters that are no JSON": {"verifier_params": "{bad"},
+    "parameters that are a list": {"verifier_params": "[1]"},
+    "parameters that are a number": {"verifier_params": 5},
+    "parameters that do not exist": {"verifier_params": '{"nonsense": 1}'},
+    "parameters that no JSON holds": {"verifier_params": {"threshold": {1, 2}}},
+    "a verifier that there is not": {"verifier": "nonsense"},
+    "a verifier that is a number": {"verifier": 5},
+    "tags that there are not": {"tags": "nonsense"},
+    "tags that are a list": {"tags": ["think_answer"]},
+    "options with a null": {"options": [None, "a"]},
+    "options that are a text": {"options": "ab"},
+    "a completion that is a number": {"completion": 5},
+    "a completion of bytes": {"completion": b"<answer>7</answer>"},
+}
+SILENT: dict[str, Any] = {
+    "null": None,
+    "no content": [{"role": "assistant", "content": None}],
+    "no turn": [],
+    "a turn without content": {"role": "assistant"},
+    "parts without a text": [{"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": None}]}],
+}
+
+
+def _columns(broken: dict[str, Any]) -> tuple[list[Any], dict[str, list[Any]]]:
+    """Three rows, of which the one in the middle is broken."""
+    good = {"answer": SEVEN, "verifier": "number", "verifier_params": "{}", "options": [], "tags": "think_answer"}
+    rows = [good, {**good, **broken}, good]
+    completions = [say("7"), broken.get("completion", say("7")), say("8")]
+    return completions, {name: [row[name] for row in rows] for name in good}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_row_is_unscored_and_its_neighbours_keep_their_verdicts(name: str) -> None:
+    completions, columns = _columns(BROKEN[name])
+    assert reward(completions, **columns) == [1.0, None, 0.0]
+    assert SwiftReward()(completions, **columns) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_completion_that_says_nothing_is_wrong(name: str) -> None:
+    completions, columns = _columns({"completion": SILENT[name]})
+    assert reward(completions, **columns) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "truth", [None, 7, "", "{}", "{", '{"answer": null}', '{"answer": {"kind": "number"}}', "\\frac{", "[" * 9999]
+)
+@pytest.mark.parametrize("said", ["<answer>7</answer>", None, 5, [1], {"content": None}])
+def test_every_convention_survives_a_broken_row(truth: Any, said: Any) -> None:
+    good = ground_truth(SEVEN)
+    assert compute_score("d", said, truth)["score"] == 0.0
+    assert packed([say("7")[0]["content"], said, "<answer>7</answer>"], [good, truth, good]) == [1.0, 0.0, 1.0]
+    assert openrlhf(["<|im_start|>assistant\n<answer>7</answer>", said], [good, truth]) == [1.0, 0.0]
+    assert SwiftReward()([say("7"), said], ground_truth=[good, truth]) == [1.0, 0.0]
+    rows = [
+        {"response": "<think>t</think><answer>7</answer>", "ground_truth": good},
+        {"response": said, "ground_truth": truth},
+    ]
+    assert [row["accuracy"] for row in easyr1_batch(rows, format_weight=0.5)] == [1.0, 0.0]
+    assert easyr1_batch([{}]) == [{"overall": 0.0, "accuracy": 0.0, "format": 0.0}]
+
+
+def test_a_tag_schema_that_there_is_not_has_no_form() -> None:
+    row = {"response": "<answer>7</answer>", "ground_truth": ground_truth(SEVEN, tags="nonsense")}
+    assert easyr1_batch([row]) == [{"overall": 0.0, "accuracy": 0.0, "format": 0.0}]
+
+
+@pytest.mark.parametrize("call", ["trl", "easyr1", "swift", "openrlhf"])
+def test_a_hostile_batch_ends_and_neighbours_keep_their_verdicts(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """512 rows with 64 towers in front: the turns that are handed out together fit into the cap, on any machine."""
+    turns: list[float] = []
+    real = Clock.begin
+
+    def begin(clock: Clock, task: Task, waiting: int) -> None:
+        real(clock, task, waiting)
+        turns.append(task.turn_s)
+
+    monkeypatch.setattr(Clock, "begin", begin)
+    monkeypatch.setattr(module, "BATCH_S", 2.0)
+    seven = dump_answer(parse_gold("expression", "7"))
+    said = [f"<answer>{2 + n}^{{9^{{9^{{9}}}}}}</answer>" for n in range(64)] + [
+        "<answer>7</answer>",
+        "<answer>8</answer>",
+    ] * 224
+    truth = ground_truth(seven)
+    if call == "trl":
+        scores: list[float | None] = reward(said, [seven] * 512)
+    elif call == "easyr1":
+        scores = [row["overall"] for row in easyr1_batch([{"response": text, "ground_truth": truth} for text in said])]
+    elif call == "swift":
+        scores = list(SwiftReward()(said, answer=[seven] * 512))
+    else:
+        scores = list(openrlhf(said, [truth] * 512))
+    assert scores[64:] == [1.0, 0.0] * 224
+    assert not any(scores[:64])
+    assert sum(turns) <= 2.0 * module._pool().workers * 1.5
 
 
 def test_the_reward_functions_can_be_sent_to_another_process() -> None:

@@ -1,0 +1,83 @@
+"""One row of a trainer's batch as an item to be judged. A row that cannot be used costs its neighbours nothing."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from filters.verify.verifier import VerifyItem
+from schemas.answer import Answer, OpenAnswer
+from schemas.ids import canonical_json
+
+Gold = Callable[[str], Answer]
+"""Reads a gold from its text. Raises ValueError where nobody can."""
+
+
+class _RowError(ValueError):
+    """What a row holds cannot be used."""
+
+
+def item_of_row(completion: Any, row: Mapping[str, Any], gold: Gold, default_tags: str) -> VerifyItem:
+    """A completion to be judged by `answer, verifier, params, options, tags` of its row.
+
+    A row that holds something else gets an item that nobody can score, for its own sake and not for its neighbours'.
+    """
+    try:
+        text = _text(completion)
+        options = row.get("options")
+        return VerifyItem(
+            text,
+            _answer(row.get("answer"), gold),
+            _name(row, "verifier"),
+            _settings(row.get("params")),
+            tuple(_texts(options) if options is not None else ()),
+            _name(row, "tags") or default_tags,
+        )
+    except (
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:  # never a point and never a zero: no verifier has this name
+        return VerifyItem("", OpenAnswer(raw="", reference=""), verifier=f"of an unreadable row: {str(error)[:200]}")
+
+
+def _text(completion: Any) -> str:
+    """What a model said: a text, or the last of its turns, whose content may be in parts, or nothing but calls."""
+    if completion is None or isinstance(completion, str):
+        return completion or ""
+    if isinstance(completion, Mapping):
+        return _text(completion.get("content"))
+    if not isinstance(completion, Iterable) or isinstance(completion, bytes):
+        raise _RowError(f"a completion is a text or a list of turns, and no {type(completion).__name__}")
+    completion = list(completion)
+    if completion and isinstance(completion[-1], Mapping) and "content" in completion[-1]:
+        return _text(completion[-1]["content"])
+    parts = [part.get("text") if isinstance(part, Mapping) else part for part in completion]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _answer(answer: Any, gold: Gold) -> Answer:
+    if isinstance(answer, Mapping):
+        answer = canonical_json(answer)
+    if not isinstance(answer, str):
+        raise _RowError(f"an answer is a text, and no {type(answer).__name__}")
+    return gold(answer)
+
+
+def _name(row: Mapping[str, Any], key: str) -> str | None:
+    name = row.get(key)
+    if name is not None and not isinstance(name, str):
+        raise _RowError(f"{key} is a name, and no {type(name).__name__}")
+    return name or None
+
+
+def _settings(params: Any) -> Mapping[str, Any]:
+    settings = json.loads(params or "{}") if isinstance(params, str) else params
+    if settings is not None and not isinstance(settings, Mapping):
+        raise _RowError(f"verifier_params is an object, and no {type(settings).__name__}")
+    return settings or {}
+
+
+def _texts(options: Any) -> Sequence[str]:
+    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
+        raise _RowError("options is a list of texts")
+    return list(options)
