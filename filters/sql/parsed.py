@@ -69,8 +69,7 @@ class Parsed:
 
     def error(self, end: str) -> ValueError:
         """A ValueError that starts with the text."""
-        shown = self.text if len(self.text) <= 200 else self.text[:200] + "…"
-        return ValueError(f"`{shown}` {end}")
+        return ValueError(f"`{shown(self.text)}` {end}")
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Parsed) and self.text == other.text
@@ -83,6 +82,11 @@ class Parsed:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.text,)
+
+
+def shown(text: str) -> str:
+    """A text as messages show it."""
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def checked(kind: Callable[[str], Parsed]) -> Callable[[str], str]:

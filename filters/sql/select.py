@@ -9,6 +9,7 @@ from filters.sql import parse, rules
 from filters.sql.engine import run, words
 from filters.sql.functions import is_aggregate
 from filters.sql.parse import Node, walk
+from filters.sql.parsed import shown
 from filters.sql.pure import check
 from filters.sql.resolve import Resolver
 from filters.sql.rules import unnests
@@ -103,8 +104,7 @@ class Select:
 
     def error(self, end: str) -> ValueError:
         """A ValueError that starts with the text."""
-        shown = self.text if len(self.text) <= 200 else self.text[:200] + "…"
-        return ValueError(f"`{shown}` {end}")
+        return ValueError(f"`{shown(self.text)}` {end}")
 
 
 def has_window(text: str) -> bool:
@@ -112,7 +112,7 @@ def has_window(text: str) -> bool:
     try:
         return any(part["class"] == "WINDOW" for part in walk(parse.parse(text)))
     except ValueError as error:
-        raise ValueError(f"`{text}` {error}") from None
+        raise ValueError(f"`{shown(text)}` {error}") from None
 
 
 def _check_column(node: Node) -> None:

@@ -17,7 +17,7 @@ from pipelines.recipe.draft import Draft, Use, read_draft
 from pipelines.recipe.entries import check_names
 from pipelines.recipe.extends import resolved
 from pipelines.recipe.library import find_recipe
-from pipelines.recipe.mistakes import Places, mistakes, place_of
+from pipelines.recipe.mistakes import Places, endless, mistakes, place_of
 from pipelines.run.driver_config import DriverConfig
 from pipelines.sources.source import Source
 from pipelines.store.workspace import BUILD_NAME, TRIAL
@@ -134,6 +134,10 @@ def load_document(
         document = Document.model_validate({**draft.head, **given})
     except ValidationError as error:
         raise ConfigError("\n".join(mistakes(Document, error.errors(), places, draft.path))) from None
+    sections = {"steps": {entry.name: entry.section for entry in steps}}
+    if wrong := [".".join(map(str, where)) for where in endless({**draft.head, **sections})]:
+        refused = (f"{place_of(key, places, draft.path)}: '{key}': input should be a finite number." for key in wrong)
+        raise ConfigError("\n".join(refused))
     document._path, document._places, document._files = draft.path, places, draft.files
     return document
 

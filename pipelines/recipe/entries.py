@@ -14,6 +14,9 @@ UNITS = frozenset({"sample", "trace", "rollout", "pair", "critique", "segment", 
 RESERVED = frozenset({"parent", "sample", "ingest", "selftest", "rows"})
 """What no step may be named: steps that are implied, and what a column's address starts with."""
 
+MOST_STEPS = 300
+"""Steps of a recipe. What a name means is looked up among all steps before, so thousands would take minutes to compile."""
+
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -36,6 +39,8 @@ def drafted_steps(entries: Any, where: Where, places: Places) -> list[StepDraft]
     place = places[where]
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f"{place}: '{where[-1]}': write a list of steps, each as `- type: {{key: value}}`.")
+    if len(entries) > MOST_STEPS:
+        raise ConfigError(f"{place}: a recipe has at most {MOST_STEPS} steps; this one has {len(entries):,}.")
     steps: list[StepDraft] = []
     wrong: list[str] = []
     for number, entry in enumerate(entries):

@@ -68,7 +68,10 @@ def resolved(draft: Draft) -> Draft:
         extension = Extension.model_validate(changes)
     except ValidationError as error:
         raise ConfigError("\n".join(mistakes(Extension, error.errors(), places, path))) from None
-    base = read_draft(_base(extension.extends, path, places[("extends",)]))
+    file = _base(extension.extends, path, places[("extends",)])
+    if file.resolve() == path.resolve():
+        raise ConfigError(f"{places[('extends',)]}: extends: '{extension.extends}' is this recipe; name another.")
+    base = read_draft(file)
     if "extends" in base.head:
         raise ConfigError(
             f"{places[('extends',)]}: '{extension.extends}' extends '{base.head['extends']}' itself; extend that one, for a "

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from pipelines.recipe.document import Document
 from pipelines.recipe.draft import Use
+from pipelines.recipe.entries import STEP_NAME
 from pipelines.recipe.own_files import own_file, read_text
 from schemas.errors import ConfigError, nearest
 from schemas.step import StepType
@@ -49,6 +50,11 @@ def load_uses(document: Document, known: Collection[str] = ()) -> dict[str, Step
     for use in document.uses:
         at = f"{use.place}: uses"
         for step in _of_file(use, at) if use.is_file else _of_package(use, at, wanted):
+            if not STEP_NAME.fullmatch(step.name):
+                raise ConfigError(
+                    f"{at}: '{use.name}' brings the step type '{step.name[:64]}'; a name has lower-case letters, digits and "
+                    "_, a letter first, at most 64."
+                )
             if step.name in known or step.name in found:
                 raise ConfigError(f"{at}: '{use.name}' brings the step type '{step.name}', which is there already.")
             found[step.name] = step

@@ -1,7 +1,8 @@
 """What pydantic finds wrong with a recipe, in the recipe's words: one mistake, one sentence, with its line."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -38,6 +39,15 @@ def mistakes(
         found.setdefault(where, (holder, []))[1].append(error)
     deepest = [w for w in found if not any(len(o) > len(w) and o[: len(w)] == w for o in found)]
     return [_sentence(where, *found[where], lines, path, whole=where == under) for where in deepest]
+
+
+def endless(value: Any, where: Where = ()) -> Iterator[Where]:
+    """The keys of numbers in a part of a recipe that no file holds: infinite, or none at all."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, held in items:
+        yield from endless(held, (*where, key))
 
 
 def place_of(message: str, lines: Places, path: Path) -> str:
@@ -80,7 +90,12 @@ def _sentence(
     if whole and first["type"] == "value_error":
         named = (*where, *message.partition(":")[0].split("."))
         return f"{lines[named]}: {key}.{message}" if named in lines else f"{place}: {key}: {message}"
-    return f"{place}: '{key}': {message} (given: {given!r})."
+    return f"{place}: '{key}': {message} (given: {_shown(given)})."
+
+
+def _shown(given: Any) -> str:
+    text = repr(given)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

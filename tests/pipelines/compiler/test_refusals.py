@@ -99,6 +99,14 @@ REFUSED = {
         "  - sql: {as: a, of: sample, gives: {x: '1'}}\n  - sql: {as: b, of: sample, gives: {a_x: '2'}}\n  - release: {trainer: null, rl: {of: sample, columns: [a.x, a_x]}}\n",
         ":7: release: rl: `a.x` and `a_x` would both be the column a_x",
     ),
+    "SQL of any length": (
+        f"  - sql: {{of: sample, gives: {{x: \"len('{'y' * 20_000}')\"}}}}\n",
+        f":5: steps.sql: `len('{'y' * 195}…` has 20,014 characters, and 10,000 are the most",
+    ),
+    "a template of any length": (
+        f"  - caption: {{model: vlm, prompt: '{{{{ {'(' * 3000} }}}}'}}\n",
+        f":5: 'steps.caption.prompt': the prompt is nested too deeply (given: '{{{{ {'(' * 196}…).",
+    ),
     "an outdated column": (
         "  - sql: {as: a, of: sample, gives: {size: length(question)}}\n  - sql: {as: b, of: sample, gives: {question: question || '!'}}\n  - drop: {of: sample, if: {long: size > 3}}\n",
         ":7: drop: `size` is outdated: 'a' gave it before 'b' changed what it depends on. Measure it again after 'b', or write a.size for the old one.",

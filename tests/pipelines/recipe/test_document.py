@@ -145,3 +145,9 @@ def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_bytes(b"name: caf\xe9")
     with pytest.raises(Exception, match=r"r\.yaml is not UTF-8 \(at byte 9\)\."):
         load_document(str(tmp_path / "r.yaml"))
+
+
+def test_a_number_without_end_is_refused_wherever_it_is(refusal: Refusal) -> None:
+    assert refusal("- verify", "models.vlm.args={extra_body: [.nan]}").endswith(
+        "--set models.vlm.args={extra_body: [.nan]}: 'models.vlm.args.extra_body.0': input should be a finite number."
+    )

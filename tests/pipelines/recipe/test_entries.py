@@ -49,6 +49,7 @@ def test_on_is_a_key_and_no_is_a_text(load: Load) -> None:
         ("- verify\n- quality\n- verify", "r.yaml:7: two steps are named 'verify', the first at r.yaml:5; add `as: …` to one."),
         ("- verify: {as: a}\n- quality: {as: a}", "r.yaml:6: two steps are named 'a', the first at r.yaml:5; add `as: …` to one."),
         ("- verify: {as: Right}", "r.yaml:5: 'Right' is no name of a step: lower-case letters, digits and _, a letter first, at most 64."),
+        ("- verify\n" * 301, "r.yaml:4: a recipe has at most 300 steps; this one has 301."),
         ("- verify: {as: a-b}", "r.yaml:5: 'a-b' is no name of a step: lower-case letters, digits and _, a letter first, at most 64."),
         ("- verify: {as: 1a}", "r.yaml:5: '1a' is no name of a step: lower-case letters, digits and _, a letter first, at most 64."),
         ("- verify: {as: 7}", "r.yaml:5: 7 is no name of a step: lower-case letters, digits and _, a letter first, at most 64."),

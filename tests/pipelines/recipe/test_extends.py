@@ -127,6 +127,7 @@ def test_options_of_the_command_line_come_last(load: Load) -> None:
         ("name: m\nset: {seed: 1}\nsteps: [verify]", "r.yaml:2: 'set' changes what a recipe extends; add `extends: NAME`."),
         ("name: m\nextends: base.yaml\nsteps:\n- verify", "r.yaml:4: a recipe that extends another has no `steps`; it changes those of the other with set, remove and insert."),
         ("name: m\nextends: twice.yaml", "r.yaml:2: 'twice.yaml' extends 'base.yaml' itself; extend that one, for a recipe is read from two files at most."),
+        ("name: m\nextends: r.yaml", "r.yaml:2: extends: 'r.yaml' is this recipe; name another."),
         ("name: m\nextends: nobase.yaml", "r.yaml:2: extends: there is no file 'nobase.yaml' in the recipe's folder."),
         ("name: m\nextends: ../base.yaml", "r.yaml:2: extends: '../base.yaml' lies outside the recipe's folder."),
         ("name: m\nextends: [base.yaml]", "r.yaml:2: 'extends': input should be a valid string (given: ['base.yaml'])."),

@@ -37,6 +37,15 @@ STEP = StepType(
 '''
 
 
+def test_a_step_type_cannot_be_named_like_a_folder(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(CODE.replace("NAME", "../own"))
+    with pytest.raises(ConfigError, match=r"r\.yaml:2: uses: 'own\.py' brings the step type '\.\./own'; a name has"):
+        load_uses(load(f"name: tiny\nuses: [own.py]\n{SOURCES}steps: [verify]", whole=True, trust=True))
+
+
+SOURCES = "sources: [{type: scenes, name: drawn}]\n"
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An installed distribution `curate-shouting` that offers `shout`, and `broken`, which cannot be imported."""
