@@ -60,4 +60,8 @@ def test_a_second_round_goes_on_from_the_release_of_the_first(tmp_path: Path) ->
     assert len(sft) >= 1
     assert all(row["tags"] == "think_answer" and "</think>" in row["completion"][0]["content"] for row in sft)
     assert {row["source_row"] for row in sft} <= set(asked["id"])
-    assert len(demo.loaded(second, "rl", tmp_path / "cache")) >= 1
+    rl = demo.loaded(second, "rl", tmp_path / "cache")
+    put = {row["id"]: row["prompt"] for row in sft}
+    assert {row["id"] for row in rl} <= put.keys()
+    assert all(row["prompt"] == put[row["id"]] for row in rl)  # RL goes on from what SFT was taught
+    assert len(rl) >= 1
