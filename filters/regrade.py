@@ -69,6 +69,6 @@ def count(rollouts: pl.LazyFrame) -> pl.LazyFrame:
 def miscounted(rows: pl.LazyFrame, counts: pl.LazyFrame) -> pl.LazyFrame:
     """The measured rows (`id, model, k, n, …`) whose k of n is not what their rollouts come to (`counted_k, counted_n`)."""
     told = counts.rename({"k": "counted_k", "n": "counted_n"})
-    found = rows.filter(pl.col("n").is_not_null()).join(told, on=["id", "model"], how="left")
+    found = rows.filter(pl.col("n").is_not_null()).join(told, on=["id", "model"], how="left", nulls_equal=True)
     apart = (pl.col(name).ne_missing(pl.col(f"counted_{name}")) for name in ("k", "n"))
     return found.filter(pl.any_horizontal(*apart))

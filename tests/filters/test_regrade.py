@@ -138,3 +138,9 @@ def test_what_no_rule_could_tell_was_decided_by_a_judge(
     schema = {name: COLUMNS.get(name, pl.String) for name in row}
     found = decided(pl.DataFrame([row], schema=schema), "votes")
     assert found.select("score", "tier", "explanation").row(0) == told
+
+
+def test_rollouts_of_which_nobody_knows_the_model_are_counted() -> None:
+    told = pl.LazyFrame({"sample_id": ["a", "a"], "model": [None, None], "correct": [True, False]})
+    rows = pl.LazyFrame({"id": ["a"], "model": [None], "k": [1], "n": [2]}, schema_overrides={"model": pl.String})
+    assert not miscounted(rows, count(told.cast({"model": pl.String}))).collect().height
