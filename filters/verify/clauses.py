@@ -25,13 +25,17 @@ _BECAUSE = (
     r"|whereas|while|although|though|weil|denn|porque|ya que|puesto que|parce que|puisque|perché|poiché|потому что"
     r"|так как|поскольку|لأن|لان|क्योंकि"
 )
-_SO = r"so|therefore|thus|hence|consequently|daher|por lo tanto|por tanto|portanto|logo|donc|quindi|поэтому"
-r"|следовательно|значит|لذلك|इसलिए"
+_SO = (
+    r"so|therefore|thus|hence|consequently|daher|por lo tanto|por tanto|portanto|logo|donc|quindi|поэтому"
+    r"|следовательно|значит|لذلك|इसलिए"
+)
 _BUT = r"(?<!all )(?<!thing )but|however|yet|sondern|aber|sino|pero|mas|mais|ma|а|но|однако|لكن|बल्कि|लेकिन"
 _SPLIT = re.compile(
-    rf"(?P<stop>(?<![.!?;])[.!?;]+(?=\s|$|{_M}|[\"')])|(?<=[^\x00-\x7f])[.!?;]|\n+|,| - |(?<={_M}):"
+    rf"(?P<stop>(?<![.!?;])[.!?;]+(?=\s|$|{_M}|[\"')])|(?<=[^\x00-\x7f])[.!?;]|\n+|,| - |(?<!{_M}) and (?={_M})"
+    rf"|(?<={_M}):"
     rf"|{phrases.START}(?:no|nope):)"
-    rf"|{phrases.START}(?:(?P<because>{_BECAUSE})|(?P<so>{_SO})|(?P<but>{_BUT})|(?P<which>which|that is why|where"
+    rf"|{phrases.START}(?:(?P<because>{_BECAUSE})|(?P<so>(?:{_SO})(?=[ ,]+[^ .!?]))|(?P<but>{_BUT})"
+    rf"|(?P<which>which|that is why|where"
     rf"|who)){phrases.END}"
     r"|(?P<because_cjk>因为|因為|由于|由於|なぜなら|理由は|왜냐하면|理由[是:])|(?P<so_cjk>所以|因此|故(?=[选選答])"
     r"|したがって|よって|따라서|그러므로)"
@@ -89,7 +93,8 @@ _FUNCTION = re.compile(
     r"|guess|suppose|say|said|know|sure"
     r"|confident|certain|choose|chose|chosen|select|selected|pick|picked|go|going|with|seems?|seem|looks?|look"
     r"|appears?|appear|fits?|matches|works?|remains?|leaves?|leaving|left|if|not"
-    r"|question|problem|above|following|considered|between|among|another|other|others|same|thing|way|yes|however|but"
+    r"|question|problem|above|given|following|considered|between|among|another|other|others|same|thing|way|yes"
+    r"|however|but"
     r"|la|el|le|les|los|die|das|der|es|ist|est|é|è|son|sont|respuesta|opción|alternativa|resposta|opção|réponse"
     r"|antwort|risposta|richtig|richtige"
     r"|correcta?|correcto|correta|correto|corretta|bonne|juste|que|creo|pense|denke|это|ответ|вариант|правильный"

@@ -12,6 +12,7 @@ _WITH_TEXT = re.compile(r"[(\[]?(\w)(?:[)\]][.:]?\s*|[.:,]\s*|\s+-\s+|\s+(?=[(\[
 _PARTS = re.compile(r"\s*(?:[,;/&]|\b(?:and|y|et|und|e|и|और)\b|[和与及와과と]|\s)\s*")
 _WORDED = re.compile(r"\s*(?:[,;]|\band\b|[和与])\s*")
 _PACKED = re.compile(r"[A-Z]{2,10}")
+_VALUE = re.compile(r"[A-Za-z] ?= ?(\S.{0,60})")
 _BRACKETED = (("[", "]"), ("(", ")"), ("{", "}"))
 
 
@@ -26,17 +27,22 @@ def whole(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] 
 
 
 def _one(text: str, options: tuple[str, ...], allowed: str) -> str | None:
-    if match := _ALONE.fullmatch(text):
-        letter = match.group(1)
-        if found := next((x for x in (letter, letter.upper(), letter.lower()) if x in allowed), None):
-            return found
+    match = _ALONE.fullmatch(text)
+    if match and (found := _as_offered(match.group(1), allowed)):
+        return found
     if found := by_text(text, options, allowed):
         return found
-    if options and (match := _WITH_TEXT.fullmatch(text)) and match.group(1) in allowed:
+    if options and (match := _WITH_TEXT.fullmatch(text)) and (letter := _as_offered(match.group(1), allowed)):
         rest = match.group(2)
         other = by_text(rest, options, allowed) or by_text(rest.strip("()[] "), options, allowed)
-        return other if other == match.group(1) else None
+        return other if other == letter else None
+    if options and (match := _VALUE.fullmatch(text)):
+        return by_text(match.group(1), options, allowed)
     return None
+
+
+def _as_offered(letter: str, allowed: str) -> str | None:
+    return next((x for x in (letter, letter.upper(), letter.lower()) if x in allowed), None)
 
 
 _OWN = re.compile(r"\s*[(\[]?([A-Za-z]|\d\d?)(?:[)\]][.:]?\s*|[.:]\s+)(?=\S)")

@@ -42,14 +42,18 @@ _ENGLISH = rf"""
 (?: to (?:the|this|your) (?:question|problem|puzzle|task)| here| for (?:this|the) (?:question|problem)
 | i (?:choose|chose|pick))?
 \]?{_IS}
-|ans(?:\.? ?: ?|\. )
+|ans(?:\.? ?: ?|\. | is )
 |\[(?:final )?(?:answer|ans)(?:\] ?:? ?|: ?)
 |(?:i(?:'d|'ll| would| will| have to| must| shall)? (?:{_SURE} |rather )?)?(?:choose|chose|select|selected|pick|picked
 |go with|go for|opt for|answer with)(?: ?:)?\x20
+|(?:i'm|i am) (?:going with|choosing|picking|selecting)\x20
+|i(?: would|'d)? (?:think|believe|guess|suppose|say)(?: that)?:? (?=\S)
 |{_IT_IS}\x20
 |(?:which |this |that )?(?:leaves|leaving) (?:us )?(?:with )?(?:only )?
 )
 (?:{_SURE},? )*(?:that )?
+|(?:(?:so|thus|therefore|hence|clearly|obviously|definitely|certainly|finally|probably|most likely|in conclusion
+|overall)[,:]? )+
 """
 _SPANISH = r"""
 (?:(?:así que|entonces|por tanto|por lo tanto|por eso|en conclusión|luego),? )?(?:creo que )?

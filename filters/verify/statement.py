@@ -13,9 +13,19 @@ from filters.verify import phrases
 from filters.verify.clauses import MENTION, Clause, clauses, lined, only_function_words
 from filters.verify.lead_in import denies, doubts, offers_several, unled
 from filters.verify.mentions import Mention, mentions
+from filters.verify.normalise import words
+from filters.verify.truth_words import FALSE
 
 _CHAR = re.compile(f"[{MENTION}]")
-_ARTICLE = re.compile(r"(?:an?|the|der|die|das|la|le|el|un|une|una)[ ]", re.IGNORECASE)
+_ARTICLE = re.compile(r"(?:on|in|at|to|from) (?:the )?|(?:an?|the|der|die|das|la|le|el|un|une|una)[ ]", re.IGNORECASE)
+_OF_THE_MATTER = re.compile(
+    r"(?:(?:it|this|that|they|we) "
+    r"|(?:the|its|his|her|this|that|these) (?!\w*(?:least|second|worst|opposite|other|last)\b)"
+    r"(?:\w+ ){1,4}?(?:is|are|was|were) )"
+    rf"(?:(?:on|in|at|to|from) )?(?:(?:an?|the) )?[{MENTION}]",
+    re.IGNORECASE,
+)
+"""A sentence about the matter that ends in an option's words: "The city is London"."""
 _FINAL = re.compile(
     r"\b(?:so|therefore|thus|hence|final|finally|conclusion|conclude|overall)\b|最终|最後|所以|因此|故|综上|따라서"
     r"|최종|したがって|よって"
@@ -39,11 +49,15 @@ _Letters = tuple[str, ...]
 
 @dataclass(slots=True)
 class _Reading:
-    """What a text has stated so far. `listed`: bare options one after another, which are no answer yet."""
+    """What a text has stated so far. `listed`: bare options one after another, which are no answer yet.
+
+    `negative`: the letters of options such as "No", which "it isn't" agrees with.
+    """
 
     answer: _Letters | None = None
     listed: list[_Letters] = field(default_factory=list)
     last: _Letters = ()
+    negative: frozenset[str] = frozenset()
     corrected: bool = False
     conflict: bool = False
 
@@ -76,7 +90,8 @@ def stated(span: str, options: tuple[str, ...], allowed: str) -> _Letters | None
     parts = clauses(found.text) if found is not None else None
     if found is None or parts is None:
         return None
-    reading = _Reading()
+    no = frozenset(letter for letter, option in zip(allowed, options, strict=False) if words(option) in FALSE)
+    reading = _Reading(negative=no)
     for clause in parts:
         _read(clause, found.of, reading, allowed)
     return None if reading.conflict else reading.answer
@@ -120,7 +135,8 @@ def _read_words(text: str, core: str, reading: _Reading, allowed: str) -> None:
         reading.state(tuple(core), True, True)
     elif text and only_function_words(text) and not _ALSO.search(text):
         if denies(text):
-            reading.deny(reading.last)
+            if not {*reading.last} <= reading.negative:
+                reading.deny(reading.last)
         elif doubts(text):
             reading.spoil()
 
@@ -131,5 +147,7 @@ def _states(core: str, named: list[Mention], pure: bool, text: str) -> bool:
     if len({mention.letters for mention in named}) > 1:
         return False
     if not _OTHER.search(core):  # a letter and its own wording
+        return True
+    if not named[0].lettered and _OF_THE_MATTER.fullmatch(text):
         return True
     return pure and _APPROVES.search(text) is not None and not _ALSO.search(text)

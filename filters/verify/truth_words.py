@@ -1,7 +1,21 @@
 """Yes and no, true and false, in twelve languages."""
 
 _YES = {
-    "en": ("yes", "yeah", "yep", "y", "true", "t", "correct", "right", "supported", "1"),
+    "en": (
+        "yes",
+        "yeah",
+        "yep",
+        "y",
+        "true",
+        "t",
+        "correct",
+        "right",
+        "supported",
+        "absolutely",
+        "indeed",
+        "certainly",
+        "1",
+    ),
     "zh": ("是", "是的", "对", "对的", "正确", "正确的", "真", "没错", "對", "正確"),
     "ja": ("はい", "正しい", "真", "真である"),
     "ko": ("네", "예", "맞다", "맞습니다", "맞아요", "참"),

@@ -17,16 +17,16 @@ from schemas.answer import BooleanAnswer
 _MAX_CHARS = 2000
 _SEPARATOR = re.compile(r"\s*(?:,|;|\n|\band\b)\s*")
 _SUBJECT = re.compile(
-    r"\b(?:claim|statement|sentence|assertion|hypothesis|proposition|premise|caption|description"
-    r"|答案|说法|陈述|命题)\b",
+    r"\b(?:claim|statement|sentence|assertion|hypothesis|proposition|premise|caption|description|given)\b"
+    r"|该|此|上述|给定|答案|说法|陈述|命题",
     re.IGNORECASE,
 )
 _TRUTH = re.compile(
     rf"{START}(?P<true>true|correct|right|yes|supported|accurate|valid|wahr|richtig|vrai|correct[ao]|corret[ao]"
-    rf"|verdadeir[ao]|vero|верно"
+    rf"|verdadeir[ao]|cierto|certo|vero|верно"
     rf"|صحيح|सही){END}|{START}(?P<false>false|incorrect|wrong|untrue|inaccurate|invalid|refuted|falsch|faux|falso"
     rf"|falsa|incorrect[ao]|incorret[ao]"
-    rf"|неверно|ложь|خطأ|गलत){END}|(?P<true_cjk>正确|正確|对|對|正しい|맞)|(?P<false_cjk>错误?|錯誤?|間違い|誤り|틀)",
+    rf"|неверно|ложь|خطأ|गलत){END}|(?P<true_cjk>真|正确|正確|对|對|正しい|맞)|(?P<false_cjk>假|错误?|錯誤?|間違い|誤り|틀)",
     re.IGNORECASE,
 )
 
@@ -84,7 +84,7 @@ def _of_clause(text: str) -> tuple[bool | None, bool]:
     value = _word(core, numeric=False)
     if value is not None:
         return value, words(core) in PARTICLES
-    if "/" in text or doubts(text) or offers_several(text) or not _about_itself(text):
+    if "/" in text or "neither" in text.casefold() or doubts(text) or offers_several(text) or not _about_itself(text):
         return None, False
     truths = [match.lastgroup or "" for match in _TRUTH.finditer(text)]
     denials = sum(_TRUTH.fullmatch(match.group()) is None for match in DENIAL.finditer(NO_DENIAL.sub(" ", text)))
@@ -98,7 +98,8 @@ _SHORT = re.compile(
     r"(?:(?:it|this|that|they|he|she|there) )?(?:really |certainly )?"
     r"(?:(?:is|are|was|were|does|do|did|has|have|can|could|will|would)(?:n't| not| never)?"
     r"|cannot|can't|won't|not|never|ain't)"
-    r"(?: (?:so|really|at all|the case|either|indeed))*|[它这那]?(?:就|并)?(?:不?是)的?",
+    r"(?: (?:so|really|at all|the case|either|indeed))*"
+    r"|i (?:do |really )?(?:think|believe) so|i (?:don't|do not) (?:think|believe) so|[它这那]?(?:就|并)?(?:不?是)的?",
     re.IGNORECASE,
 )
 """A short answer: "it is", "it doesn't", "not at all"."""

@@ -15,7 +15,7 @@ from schemas.answer import ChoiceAnswer
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-_LISTED = re.compile(r"^[>•*-]\s+")
+_LISTED = re.compile(r"^(?:[>•*∴⇒→-]|=>|->)\s+")
 _PLACE = re.compile(r"(?:(?:option|choice|answer|no\.|number)\s*)?[(\[]?(\d{1,2})[)\]]?", re.IGNORECASE)
 
 
