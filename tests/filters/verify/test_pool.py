@@ -25,6 +25,8 @@ from schemas.verdict import Verdict
 
 SEVEN = parse_gold("expression", "7")
 TOWER = "5^(5^(5^(5^5)))"
+HARD = "\\gcd(7,14)"
+"""Seven, which the symbolic engine is asked about."""
 BOMBS = [
     TOWER,
     "9^{9^{9^{9}}}",
@@ -138,7 +140,7 @@ def test_long_responses_count_against_the_window(pool: VerifierPool, monkeypatch
         nonlocal taken
         for n in range(60):
             taken += 1
-            yield VerifyItem("x" * 2000 + f"<answer>{'|7|' if n % 20 == 0 else '7'}</answer>", SEVEN)
+            yield VerifyItem("x" * 2000 + f"<answer>{HARD if n % 20 == 0 else '7'}</answer>", SEVEN)
 
     ahead = [taken - n for n, _ in enumerate(pool.verify_many(items()))]
     assert taken == len(ahead) == 60
@@ -206,7 +208,7 @@ def test_a_closed_pool_starts_nothing() -> None:
     own.close()
     assert own.verify(ask("7")).score == 1.0
     with pytest.raises(StepError, match="closed"):
-        own.verify(ask("|7|"))
+        own.verify(ask(HARD))
 
 
 def test_a_formula_inside_a_composite_or_behind_another_kind_can_be_stopped_too(pool: VerifierPool) -> None:
@@ -235,7 +237,7 @@ def test_the_pool_loads_no_heavy_library_in_the_process_that_uses_it() -> None:
         "from schemas.answer import load_answer\n"
         'gold = load_answer(\'{"kind":"expression","raw":"7","latex":"7"}\')\n'
         "with VerifierPool(1) as pool:\n"
-        "    assert pool.verify(VerifyItem('<answer>|7|</answer>', gold)).tier == 'math'\n"
+        "    assert pool.verify(VerifyItem('<answer>\\\\gcd(7,14)</answer>', gold)).tier == 'math'\n"
         "print([m for m in ('torch', 'sympy', 'math_verify', 'polars', 'numpy') if m in sys.modules])\n"
     )
     done = subprocess.run(
