@@ -108,8 +108,9 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
             writer.__exit__(None, None, None)
     for one in planned:
         if one.section.limit is not None:
-            first = pl.read_parquet(paths[one.name]).sort(order_of(one), nulls_last=True).head(one.section.limit)
-            first.write_parquet(paths[one.name])
+            rows = pl.read_parquet(paths[one.name]).sort(order_of(one), nulls_last=True)
+            rows.head(one.section.limit).write_parquet(paths[one.name])
+            gate.beyond(rows.slice(one.section.limit), one.name, one.section.limit, one.node.unit)
     if UNFILTERED in paths:
         _mark_released(paths[UNFILTERED], [paths[one.name] for one in planned if one.selected_by is None])
     return paths

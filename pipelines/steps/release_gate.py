@@ -1,5 +1,6 @@
 """The trainer's own grader, asked about the golds and the right completions of a release before they go out."""
 
+import json
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -52,6 +53,13 @@ class Gate:
         """The rows but for those (`id, sample_id, reason, evidence`) of which a text is missing, which drop."""
         self.drops.append(unwritten.with_columns(unit=pl.lit(unit)))
         return rows.join(unwritten, on="id", how="anti", maintain_order="left")
+
+    def beyond(self, rows: pl.DataFrame, config: str, limit: int, unit: str) -> None:
+        """Drop what the limit of a config leaves out. Samples are left to other configs, and drop where none holds them."""
+        if unit != "sample":
+            told = json.dumps({"config": config, "limit": limit})
+            gone = rows.select("id", "sample_id", reason=pl.lit("limit"), evidence=pl.lit(told))
+            self.drops.append(gone.with_columns(unit=pl.lit(unit)))
 
     def completions(self, rows: pl.DataFrame, tags: str, unit: str) -> pl.DataFrame:
         """The completions (as `with_texts` gives them) but for the right ones that the grader calls wrong.

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import release_shapes
 import tiny
@@ -126,6 +127,10 @@ def test_rows_beyond_a_limit_are_not_called_released(built: Job, folder: Path, t
     trained = {row["id"] for config in ("sft", "rl", "preference", "written") for row in rows(again, config)}
     assert {row["id"] for row in rows(again, "unfiltered") if row["released"]} == trained
     assert len(trained) < len({row["id"] for row in rows(built, "unfiltered") if row["released"]})
+    cut = {row["row"] for row in rows(built, "sft")} - {row["row"] for row in rows(again, "sft")}
+    dropped = pl.read_parquet(tiny.release(again) / "dropped.parquet").filter(reason="release:limit", unit="trace")
+    assert set(dropped["id"]) == cut
+    assert set(dropped["evidence"]) == {'{"config": "sft", "limit": 1}'}
 
 
 @pytest.mark.parametrize("config", ["sft", "rl", "preference", "holdout", "control", "unfiltered"])
