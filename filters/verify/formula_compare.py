@@ -87,8 +87,8 @@ def spelling(text: str) -> str:
 
 
 def _by_value(text: str, gold: str) -> Verdict:
-    b = _numeral(gold, "point")
-    a = _numeral(text, "point" if b is None else "auto")
+    b = _numeral(gold, several=True)
+    a = _numeral(text, several=b is None)
     if a is not None and b is not None:
         return _numerals(a, b)
     first, second = parse_closed(text), parse_closed(gold)
@@ -100,11 +100,12 @@ def _by_value(text: str, gold: str) -> Verdict:
     return None
 
 
-def _numeral(text: str, marks: Marks) -> Numeral | None:
+def _numeral(text: str, several: bool) -> Numeral | None:
     """A number with its unit, where bare letters are variables rather than a unit unless everybody reads them as one.
 
-    `marks`: a gold `1,22` is a list; a response to a gold that is one number has a decimal comma there.
+    `several`: a gold `1,22` is a list; a response to a gold that is one number has a decimal comma there.
     """
+    marks: Marks = "point" if several and "," in text else "auto"
     numeral = read_numeral(text, marks) if "=" not in text else None
     unit = numeral.unit if numeral is not None else None
     letters = unit is not None and unit.isalpha() and unit.isascii() and len(unit) < 3 and unit not in _UNITS

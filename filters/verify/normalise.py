@@ -25,6 +25,8 @@ _CHARS = str.maketrans(
 )
 _SUPERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+"""`1½` is one and a half, and no 11/2."""
 _BLANKS = re.compile(r"\s+")
 _ARTICLE = re.compile(r"^(?:a|an|the)\s+")
 MOST_MARKS = 30
@@ -36,6 +38,7 @@ def flat(text: str) -> str:
     """NFKC (x² first becomes x^2), one kind of dash and quote, single blanks."""
     if text.isascii():
         return _BLANKS.sub(" ", text).strip()
+    text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match.group()).replace("⁄", "/"), text)
     text = _SUPER.sub(lambda match: "^" + match.group().translate(_SUPERS), _MARKED.sub(_few_marks, text))
     return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).translate(_CHARS)).strip()
 

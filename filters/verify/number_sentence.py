@@ -38,7 +38,8 @@ _VERBS = _set(
     "produced travels travel moves move runs walks walk drives flies covers saves holds fits seats weighs rises falls "
     "ist sind war waren gibt beträgt betragen ergibt hat haben kostet est sont était coûte vaut donne ont font fait "
     "es son hay era cuesta tiene tienen vale fue resulta é são há custa tem igual equivale resultado равно равен "
-    "равна составляет будет это ответ есть имеет هو هي يساوي تساوي الجواب الإجابة है हैं उत्तर = : → ⇒ ≈ ➜ ∴"
+    "равна составляет будет это ответ есть имеет هو هي يساوي تساوي الجواب الإجابة है हैं उत्तर "
+    "holding wearing carrying showing = : → ⇒ ≈ ➜ ∴"
 )
 _TO = _set(
     "equal equals add adds comes come amounts amount sum sums evaluates evaluate simplifies simplify rounds round "
@@ -112,8 +113,13 @@ def _before_adverbs(tokens: list[str]) -> int:
         article = tokens[end - 1] in _ARTICLES and end < len(tokens) and tokens[end] in _ADVERBS
         if article or tokens[end - 1] in _ADVERBS:
             end -= 1
-        elif tokens[end - 1] == "of" and end > 2 and tokens[end - 2] in _AMOUNTS and tokens[end - 3] in _ARTICLES:
-            end -= 3
+        elif (
+            tokens[end - 1] == "of"
+            and end > 1
+            and tokens[end - 2] in _AMOUNTS
+            and (end == 2 or tokens[end - 3] in _ARTICLES)
+        ):
+            end = max(end - 3, 0)
         else:
             break
     return end

@@ -34,13 +34,19 @@ _ABOUT = re.compile(
     r"^(?:(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|a total of)\s+)+",
     re.IGNORECASE,
 )
+_MARK = re.compile(r"[.,;:()!?\"\n|=<>+]|\s-\s")
+_PIECE = re.compile(r"\S+")
+_SCALED = re.compile(r"[ -](?=[a-zA-Z])")
 _PERCENT = re.compile(r"^\s*(?:%|percent\b|per cent\b|pct\b|٪)\s*", re.IGNORECASE)
 _SIGN_WORD = re.compile(r"^(minus|negative|positive)\s+(?=[\d.$€£¥a-z])", re.IGNORECASE)
+_SIGN_BEFORE = re.compile(r"\b(minus|negative)\s+$", re.IGNORECASE)
 _BELOW_ZERO = re.compile(r"^(.*?)\s*below (?:zero|freezing)$", re.IGNORECASE | re.DOTALL)
 _LETTERS = re.compile(r"[^\W\d_]{2}")
-_EDGES = ' \t\r\n.,;:"`*'
+_EDGES = ' \t\r\n.,;:"`'
 _WORD = re.compile(r"[^\W\d_][^\W\d_'-]*")
 _FUNCTIONS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "cot", "sec", "csc", "inf", "infinity"])
+_DIGIT = re.compile(r"\d")
+_DOLLARS = re.compile(r"(?<![\\$])\$([^$\s]|[^$\s][^$]{0,60}[^$\s\\])\$(?![\d$])")
 _EXCLAIMED = re.compile(r"(?<=[a-z])!+$")
 _QUOTED = re.compile(r"^(['\"`])([^'\"`]*)\1$")
 _CONNECTIVE = re.compile(
@@ -69,7 +75,7 @@ def _read_whole(text: str, marks: Marks, any_unit: bool) -> Numeral | None:
     text = unprefixed(text)
     if is_formula(text):
         return None
-    plain = _CONNECTIVE.sub("", plain_of(_QUOTED.sub(r"\2", text)))
+    plain = _CONNECTIVE.sub("", plain_of(_DOLLARS.sub(r" \1", _QUOTED.sub(r"\2", text))))
     if "=" in plain:
         left, _, plain = plain.rpartition("=")
         if not equates(_CONNECTIVE.sub("", left)):
@@ -91,10 +97,11 @@ def _read_sentence(text: str, marks: Marks) -> Numeral | None:
     numeral = _read_whole(text, marks, False)
     if numeral is not None:
         return numeral
-    text = unprefixed(corrected(text))
+    later = corrected(text)
+    text = unprefixed(later if _DIGIT.search(text[: len(text) - len(later)]) else text)
     if is_formula(text):
         return None
-    plain = plain_of(text).replace("**", "").replace("__", "")
+    plain = plain_of(_DOLLARS.sub(r" \1", text)).replace("**", "").replace("__", "")
     found = [m for m in NUMBER.finditer(plain) if _stands_alone(plain, m)]
     if found:
         if len({(n.value if (n := value_in(m, marks)) else None) for m in found}) != 1:
@@ -113,7 +120,7 @@ def _read_sentence(text: str, marks: Marks) -> Numeral | None:
 def _stated(plain: str, start: int, marks: Marks) -> Numeral | None:
     """The number that begins at a place, where what stands before and behind it lets the sentence state it."""
     lead = plain[:start]
-    signed = re.search(r"\b(minus|negative)\s+$", lead, re.IGNORECASE)
+    signed = _SIGN_BEFORE.search(lead)
     if signed is not None:
         start, lead = signed.start(), lead[: signed.start()]
     if not states(lead):
@@ -155,7 +162,7 @@ def _head(plain: str, marks: Marks) -> tuple[Numeral, str] | None:
         letter = rest[: suffix[1]].strip()
         unit_too = letter in ("K", "M", "B", "T") and numeral.unit is None
         return replace(numeral, value=numeral.value * suffix[0], suffix=letter if unit_too else None), rest[suffix[1] :]
-    scaled = re.match(r"[ -](?=[a-z])", rest, re.IGNORECASE)
+    scaled = _SCALED.match(rest)
     words = words_of(rest[1:]) if scaled else []
     value, taken = after_digits(numeral.value, [word for word, _ in words]) if words else (numeral.value, 0)
     return (replace(numeral, value=value), rest[1 + words[taken - 1][1] :]) if taken else (numeral, rest)
@@ -168,6 +175,8 @@ def _with_rest(numeral: Numeral, rest: str, any_unit: bool, sentence: bool) -> N
     if percent is not None:
         numeral, rest = replace(numeral, percent=True), rest[percent.end() :]
     spaced = rest[:1].isspace() or percent is not None
+    if (not spaced and rest[0] in "+*^(_=|<>[{") or rest.startswith(".."):
+        return None
     rest = rest.strip()
     bare = rest.rstrip(". ")
     if not bare or (sentence and not bare.strip(_EDGES + "$)")):
@@ -204,11 +213,11 @@ def _counted(numeral: Numeral, rest: str, spaced: bool) -> Numeral | None:
 def _noun_and_tail(rest: str) -> tuple[str, str]:
     """What was counted, up to a mark or to a word that begins something else, and what follows."""
     at = 0
-    if (mark := re.search(r"[.,;:()!?\"\n|=<>+]|\s-\s", rest)) is not None:
+    if (mark := _MARK.search(rest)) is not None:
         rest, behind = rest[: mark.start()], rest[mark.start() :]
     else:
         behind = ""
-    for match in re.finditer(r"\S+", rest):
+    for match in _PIECE.finditer(rest):
         if begins_behind(match.group().casefold()):
             return rest[: match.start()].strip(), rest[match.start() :] + behind
         at = match.end()

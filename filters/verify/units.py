@@ -109,10 +109,10 @@ def measures(text: str) -> tuple[Measure, ...]:
             return tuple(_named()[name] for name in _EITHER[spelling])
         if (found := _read(spelling)) is not None:
             return (found,)
-    last = text.rpartition(" ")[2]  # "extra minutes", "US dollars"
-    if len(last) > 3 and last != text and (found := _name(last)) is not None:
-        return (found,)
-    return ()
+    before, _, last = text.rpartition(" ")  # "extra minutes", "US dollars"
+    described = len(last) > 3 and before.isalpha() and before.casefold() not in ("and", "or", "not", "per")
+    found = _name(last) if described else None
+    return (found,) if found is not None else ()
 
 
 def _read(text: str) -> Measure | None:
