@@ -15,10 +15,12 @@ from schemas.errors import StepError
 
 @dataclass
 class Outcome:
-    """The records of a step's buckets, what it keeps beside its rows (the content of each table by its name), and notes."""
+    """The records of a step's buckets, what it keeps beside its rows (the content of each table by its name; the size and
+    the hash of each file), and notes."""
 
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
+    files: dict[str, list[Any]] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)
 
     def record(
@@ -45,6 +47,7 @@ class Outcome:
             "notes": dict(notes) or dict(self.notes),
             "buckets": self.parts,
             "tables": self.tables,
+            "files": self.files,
         }
         record["warnings"] = losses(step.type, record)
         if asking is not None:

@@ -158,7 +158,8 @@ class Record:
         if asks_again(part.get("refused", {}), self._build.recipe.models, retry=self._build.retry_errors):
             return False
         folder = self._build.folder / step.name
-        there = all(_size(folder / name) == size for name, (size, _) in part["files"].items())
+        files = {**part["files"], **record.get("files", {})}
+        there = all(_size(folder / name) == size for name, (size, _) in files.items())
         return there and all(table_beside(folder, name).is_file() for name in self.tables(step.name))
 
     def check_parts(self, step: Step) -> None:
@@ -169,8 +170,9 @@ class Record:
         before = self._pipeline.before(step)
         names = {giver for giver, _ in self._tables.addresses(step)}
         for giver in before if step.type.last else (other for other in before if other.name in names):
-            for bucket in ((self.step(giver.name) or {}).get("buckets", {})).values():
-                for name, (_, digest) in bucket["files"].items():
+            record = self.step(giver.name) or {}
+            for written in (record, *record.get("buckets", {}).values()):
+                for name, (_, digest) in written.get("files", {}).items():
                     self._check_part(self._folder / giver.name / name, digest)
 
     def _check_part(self, path: Path, digest: str) -> None:

@@ -29,7 +29,7 @@ from pipelines.store.step_tables import (
     table_beside,
     write_part,
 )
-from pipelines.store.workspace import store_errors, write_table
+from pipelines.store.workspace import store_errors
 from schemas.step import Out
 
 
@@ -156,21 +156,21 @@ class Runner:
             kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
             counts = (parts[bucket][0].height, *parts[bucket][1:])
             self._write(step, bucket, kept, gone, mine, inputs[bucket], counts, done, asking)
-        done.tables = self._write_tables(step, out)
+        done.tables, done.files = self._write_tables(step, out)
         done.notes.update(out.notes)
 
     def _samples(self, bucket: int) -> pl.DataFrame:
         return self.tables.made(self.pipeline.names.node("sample"), bucket).select("id")
 
-    def _write_tables(self, step: Step, out: Out) -> dict[str, str]:
-        """Write what a step keeps beside its rows, and remove what it kept there before."""
+    def _write_tables(self, step: Step, out: Out) -> tuple[dict[str, str], dict[str, list[Any]]]:
+        """Write what a step keeps beside its rows, and remove what it kept there before. Their contents, and their files."""
         tables = {name: table for name, table in out.tables.items() if name != RETIRED}
         folder = self.build.folder / step.name
         for name in self.record.tables(step.name) - set(tables):
             table_beside(folder, name).unlink(missing_ok=True)
-        for name, table in tables.items():
-            write_table(table, table_beside(folder, name))
-        return {name: content(table) for name, table in tables.items()}
+        paths = {name: table_beside(folder, name) for name in tables}
+        files = {path.name: write_part(tables[name], path) for name, path in paths.items()}
+        return {name: content(table) for name, table in tables.items()}, files
 
     def _write(
         self,

@@ -70,6 +70,22 @@ def test_a_part_that_is_anothers_of_the_same_size_is_found_before_it_is_read(tmp
     assert values(built(recipe, tmp_path / "ws", other), "y") == values(built(recipe, tmp_path / "new", other), "y")
 
 
+@pytest.mark.parametrize("cut", [True, False], ids=["cut off", "of another build"])
+def test_a_table_beside_the_rows_is_known_again_too(tmp_path: Path, recipe: Path, cut: bool) -> None:
+    built(recipe, tmp_path / "ws")
+    table = tmp_path / "ws" / "builds" / "tiny" / "selftest" / "verifiers.parquet"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:100] if cut else whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    release = "- release: {trainer: null, rl: {of: sample}}\n"
+    recipe.write_text(recipe.read_text() + release)
+    if not cut:
+        with pytest.raises(StoreError, match=rf"^{table} is damaged. Delete it and run the same command again"):
+            built(recipe, tmp_path / "ws")
+        table.unlink()
+    built(recipe, tmp_path / "ws")
+    assert table.read_bytes() == whole
+
+
 def test_a_part_that_was_cut_off_is_computed_again(tmp_path: Path, recipe: Path) -> None:
     expected = values(built(recipe, tmp_path / "ws"), "y")
     part = tmp_path / "ws" / "builds" / "tiny" / "a" / "rows-0000.parquet"
@@ -101,7 +117,7 @@ def test_a_sources_kill_between_its_parts_and_its_record_leaves_nothing_that_cou
 
 
 def test_samples_that_a_step_of_the_same_name_retired_once_live_again(tmp_path: Path) -> None:
-    """A step that became one of another type leaves no table of the old one behind."""
+    """A step that no longer retires samples leaves no table behind that says so."""
     made = {
         "sql": {
             "as": "mk",
@@ -112,8 +128,7 @@ def test_samples_that_a_step_of_the_same_name_retired_once_live_again(tmp_path: 
     }
     golds = {"of": "mk", "answer": "final", "question": "question", "kind": "number"}
     retiring = [made, {"promote": {"as": "p", **golds, "parents": "retire"}}]
-    columns = "SELECT id AS parent_id, question, answer AS final FROM rows"
-    staying = [made, {"sql": {"as": "p", "of": "sample", "makes": "sample", "select": columns}}]
+    staying = [made, {"promote": {"as": "p", **golds, "parents": "stay"}}]
     recipe = write_recipe(tmp_path, retiring, sums(4))
     assert len(values(built(recipe, tmp_path / "ws"), "id")) == 4
     recipe = write_recipe(tmp_path, staying, sums(4))
