@@ -36,7 +36,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from filters.stopping import Said, StoppingRule
+from filters.stopping import Outcome, StoppingRule
 from pipelines.run.driver import Call, Session
 from pipelines.run.driver_config import DriverConfig
 from pipelines.store.completions import CompletionsLog
@@ -105,8 +105,8 @@ def adaptive(band: tuple[int, int], name: str | None = None, **config: Any) -> P
     """The rule of `filters.stopping`, as a table."""
     asked = AdaptiveConfig(band=band, **config)
     rule = StoppingRule(N, asked)
-    said = {None: -1, True: 1, False: 0}
-    verdicts = {m: np.array([said[rule.verdict(k, m - k)] for k in range(m + 1)]) for m in rule.looks}
+    outcomes = {None: -1, True: 1, False: 0}
+    verdicts = {m: np.array([outcomes[rule.verdict(k, m - k)] for k in range(m + 1)]) for m in rule.looks}
     last = in_band(band, np.arange(N + 1), N).astype(int)
     verdicts[N] = np.where(verdicts[N] < 0, last, verdicts[N])
     return Policy(name or f"{asked.rule} {asked.confidence:g}, {asked.first}+{asked.wave}", verdicts)
@@ -377,8 +377,8 @@ def agree(samples: int = 400) -> None:
         _, answers = drawn("uniform", 1, samples)
         asked, chosen = adaptive(band).play(answers)
         for row, m, decided in zip(answers, asked, chosen, strict=True):
-            said: list[Said] = ["right" if hit else "wrong" for hit in row]
-            stop = rule.walk(said)
+            outcomes: list[Outcome] = ["right" if hit else "wrong" for hit in row]
+            stop = rule.walk(outcomes)
             assert (stop.asked, stop.in_band) == (m, bool(decided))
 
 

@@ -57,11 +57,11 @@ def split_by_group(
     dropped = []
     found = ties(rows)
     while released is not None:
-        parted = drop_bridges(rows, released, *found)
-        if parted.dropped.is_empty():
+        bridged = drop_bridges(rows, released, *found)
+        if bridged.dropped.is_empty():
             break
-        rows = parted.kept
-        dropped.append(parted.dropped)
+        rows = bridged.kept
+        dropped.append(bridged.dropped)
         found = ties(rows)
     sides = assign_splits(group_ids(rows, *found), config, released)
     return Split(sides.kept, pl.concat([*dropped, sides.dropped]))

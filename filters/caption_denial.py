@@ -32,7 +32,7 @@ _NO_CLAIM = re.compile(
 )
 """What makes a sentence deny, suppose or ask; a word in it is not claimed of the image."""
 _SAYS = re.compile(r"\b(?:is|are|was|were):?\s+(?:(?:an?|the|also|all|both|\w+ly|small|medium|large|big)\s+)*$")
-"""What stands before a word that a sentence gives to something: "the circle is [red]", "there is a [red] shape"."""
+"""What precedes a word that a sentence gives to something: "the circle is [red]", "there is a [red] shape"."""
 _COUNT = re.compile(rf"\b(?P<n>\d+|{'|'.join(NUMBERS)}) (?P<noun>[a-z]{{3,}})\b")
 _COUNTED = re.compile(r"\bthere (?:is|are)(?: only| exactly)? $|^(?:only |exactly )?$|\bcontains $|\bshows $")
 
@@ -47,8 +47,8 @@ def denied(thought: str | None, caption: str | None, question: str | None = "", 
     """
     if not thought or not caption:
         return []
-    told, asked, given = _words(caption), _words(question or ""), _words(answer or "")
-    classes = [members for members in _CLASSES if members & told]
+    described, asked, given = _words(caption), _words(question or ""), _words(answer or "")
+    classes = [members for members in _CLASSES if members & described]
     counts = _counts(caption)
     found: list[str] = []
     for sentence in _SENTENCE.split(thought.lower()):
@@ -57,7 +57,7 @@ def denied(thought: str | None, caption: str | None, question: str | None = "", 
             continue
         for match in _WORD.finditer(text):
             word = _SPELLINGS.get(match[0], match[0])
-            named = any(word in members for members in classes) and word not in told | given
+            named = any(word in members for members in classes) and word not in described | given
             if named and (word not in asked or _SAYS.search(text[: match.start()])):
                 found.append(word)
         for match in _COUNT.finditer(text):

@@ -29,21 +29,21 @@ _SUPPOSED = re.compile(
     r"(?i)\b(?:if|suppos\w*|assum\w*|whether|unless|could|might|may|maybe|perhaps|would|guess\w*|thought|check|verify|claim\w*"
     r"|says?|why|when|until)\b[^.!?\n]*$"
 )
-"""What stands before an answer that is only supposed, in the same sentence."""
+"""What precedes an answer that is only supposed, in the same sentence."""
 _SHORT = 3
 """Words of an answer given in passing; what is longer is a remark about it."""
 
 
 def conclusions(reasoning: str | None) -> list[str]:
-    """The answers that a reasoning gives and lets stand, in order: "answer is …", `\\boxed{…}`, "option B is right".
+    """The answers that a reasoning gives and does not take back, in order: "answer is …", `\\boxed{…}`, "option B is right".
 
-    One that is taken back before the next ("wait", "no:", "actually", "but") does not stand; the last one does, whatever
+    One that is taken back before the next ("wait", "no:", "actually", "but") is left out; the last one counts, whatever
     follows. Before the last, only a short one counts, because "the answer is 3 times the width" gives none.
     """
     whole = reasoning or ""
-    said = list(_SAYS.finditer(whole))
+    matches = list(_SAYS.finditer(whole))
     found = []
-    for match, after in zip_longest(said, said[1:]):
+    for match, after in zip_longest(matches, matches[1:]):
         text = next((g for g in match.groups() if g), "").strip(" .:,;*$")
         supposed = whole[match.end() :].startswith("?") or _SUPPOSED.search(whole, 0, match.start())
         if not text or supposed or _NO_ANSWER.match(text):

@@ -118,19 +118,19 @@ def measure(rollouts: pl.DataFrame, config: DifficultyConfig, by: Sequence[str] 
 
     `n` is 0 where nothing could be scored; what divides by it is then null. Sorted by id and the rest of `by`.
     """
-    name, said = verdict(), outcome(config)
-    score = pl.when(name.is_in(["right", "wrong"])).then("score").when(said.is_not_null()).then(0.0)
+    name, right = verdict(), outcome(config)
+    score = pl.when(name.is_in(["right", "wrong"])).then("score").when(right.is_not_null()).then(0.0)
     keys = [pl.col(name).alias("id") if name == "sample_id" else pl.col(name) for name in by]
     counts = rollouts.group_by(keys).agg(
-        said.sum().cast(pl.Int32).alias("k"),
-        said.count().cast(pl.Int32).alias("n"),
+        right.sum().cast(pl.Int32).alias("k"),
+        right.count().cast(pl.Int32).alias("n"),
         pl.len().cast(pl.Int32).alias("asked"),
         *((name == apart).sum().cast(pl.Int32).alias(apart) for apart in APART),
         score.mean().alias("mean_score"),
         score.std(ddof=0).alias("score_std"),
         score.var(ddof=1).alias("score_variance_unbiased"),
         pl.col("tokens").mean().alias("tokens"),
-        pl.col("tokens").filter(said).mean().alias("tokens_correct"),
+        pl.col("tokens").filter(right).mean().alias("tokens_correct"),
     )
     names = [name.replace("sample_id", "id") for name in by]
     return _with_rates(counts, config).sort(names)

@@ -78,8 +78,8 @@ def drop_guessed(
         beats &= pl.col("guess") <= max_guess
     reason = pl.when(pl.col("chance").is_not_null() & ~beats.fill_null(False)).then(pl.lit("pick:chance"))
     names = ("sample_id", "right", "answered", "chance", "guess")
-    parted = split(rows, reason, {name: pl.col(name) for name in names})
-    return Split(parted.kept.select(traces.columns), parted.dropped)
+    divided = split(rows, reason, {name: pl.col(name) for name in names})
+    return Split(divided.kept.select(traces.columns), divided.dropped)
 
 
 def verified_shares(

@@ -51,7 +51,7 @@ def candidates(rows: pl.DataFrame, *, across_models: bool, at_least: float | Non
 def unguarded(pairs: pl.DataFrame, rows: pl.DataFrame, guard: Guard) -> pl.Series:
     """Whether each pair may be made, of rows with `id, final` and, for `final_in_text`, `text`.
 
-    The answer of the chosen row must not be part of the rejected row's answer, or stand in its text. Case does not matter;
+    The answer of the chosen row must not be part of the rejected row's answer, or occur in its text. Case does not matter;
     an answer that is not there is part of nothing.
     """
     finals = {id_: (final or "").strip().casefold() for id_, final in rows.select("id", "final").iter_rows()}
@@ -71,7 +71,7 @@ def _in(answer: str, text: str) -> bool:
 
 
 def _in_words(answer: str, text: str) -> bool:
-    """Whether words stand in a text, and not as part of a longer word or number."""
+    """Whether words occur in a text, and not as part of a longer word or number."""
     return answer in text and re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text) is not None
 
 

@@ -22,7 +22,7 @@ from schemas.split import DROPPED
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 INHERITED = ("source", "group_id", "media", "lang", "domain")
-"""What a new sample takes from the one that its row belongs to; its question tells where images stood."""
+"""What a new sample takes from the one that its row belongs to; its question tells where its images were."""
 
 
 class PromoteConfig(StepConfig):

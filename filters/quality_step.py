@@ -89,17 +89,17 @@ def body(tables: Tables, config: QualityStepConfig, context: Context) -> Out:
     return Out(kept.select("id", *(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())), drops)
 
 
-_HELD = pl.Schema({"answer": ANSWER, "verifier": VERIFIER, "said": pl.String()})
+_HELD = pl.Schema({"answer": ANSWER, "verifier": VERIFIER, "stated": pl.String()})
 
 
 class _Held(NamedTuple):
     answer: dict[str, Any]
     verifier: dict[str, Any]
-    said: str
+    stated: str
 
 
 def _held(rows: pl.DataFrame) -> pl.DataFrame:
-    """Traces with what each is held to in place of the gold, and `said`, all words of its answer."""
+    """Traces with what each is held to in place of the gold, and `stated`, all words of its answer."""
     columns = rows.select("final", "answer", "verifier", "options", "correct").iter_rows()
     found = [_held_to(*row) for row in columns]
     return rows.with_columns(pl.DataFrame(found, schema=_HELD, orient="row"))

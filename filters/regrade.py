@@ -1,6 +1,6 @@
-"""Does the reward that a release ships say of a logged rollout what curation said of it? And is k of n what was counted?
+"""Does the reward of a release give a logged rollout the verdict that curation gave it? And is k of n what was counted?
 
-Four things part a verdict from what the reward pays for the same text, each by a rule that stands in the row:
+Four things make a verdict differ from what the reward pays for the same text, each by a rule that the row holds:
 
 - a reply that was cut off (`verdict` is `truncated`) counts as `difficulty.truncated` says, whatever its text is worth: the
   reward is shown texts alone;
@@ -20,7 +20,7 @@ _OPEN = ("timeout", "crash")
 
 
 def reason() -> pl.Expr:
-    """Why it counts so: that it was cut off, or what the verifier or judge said (`finish_reason`, `explanation`)."""
+    """Why it counts so: cut off, or the explanation of the verifier or judge (`finish_reason`, `explanation`)."""
     cut = pl.col("finish_reason") == "length"
     return pl.when(cut).then(pl.lit("the reply was cut off")).otherwise("explanation")
 
@@ -31,9 +31,9 @@ def decided(rollouts: pl.DataFrame, by: str) -> pl.DataFrame:
     """
     known = ~pl.col("tier").is_in(_OPEN).fill_null(False)
     judged = known & pl.col("score").is_null() & pl.col("correct").is_not_null()
-    said = {"tier": pl.lit("judge"), "score": pl.col("correct").cast(pl.Float64), "explanation": pl.lit(by)}
+    judgement = {"tier": pl.lit("judge"), "score": pl.col("correct").cast(pl.Float64), "explanation": pl.lit(by)}
     return rollouts.with_columns(
-        pl.when(judged).then(value).otherwise(name).alias(name) for name, value in said.items()
+        pl.when(judged).then(value).otherwise(name).alias(name) for name, value in judgement.items()
     )
 
 
@@ -45,19 +45,19 @@ def disagreements(
     `rollouts` is `finish_reason, verdict, correct, score, tier, …`; `paid` and `thresholds` (the least score of a right
     answer) go with its rows.
     """
-    told = rollouts.with_columns(
+    graded = rollouts.with_columns(
         pl.Series("paid", paid, dtype=pl.Float64), pl.Series("threshold", thresholds, dtype=pl.Float64)
     )
     judged, known = pl.col("tier") == "judge", ~pl.col("tier").is_in(_OPEN)
-    told = told.with_columns(no_answer=pl.col("verdict") == "no_answer", counted="correct")
-    told = told.with_columns(correct=pl.col("paid") >= pl.col("threshold") - TOLERANCE)
-    told = told.with_columns(verdict().alias("named"), outcome(config).alias("correct"))
+    graded = graded.with_columns(no_answer=pl.col("verdict") == "no_answer", counted="correct")
+    graded = graded.with_columns(correct=pl.col("paid") >= pl.col("threshold") - TOLERANCE)
+    graded = graded.with_columns(verdict().alias("named"), outcome(config).alias("correct"))
     same = (pl.col("paid") - pl.col("score")).abs() < TOLERANCE
     neither = pl.col("paid").is_null() & pl.col("score").is_null()
     counts = (pl.col("named") == pl.col("verdict")) & pl.col("correct").eq_missing(pl.col("counted"))
     agree = (same.fill_null(False) | neither) & counts
     fine = pl.when(judged).then(pl.col("paid").is_null()).when(known).then(agree).otherwise(True)
-    return rollouts.with_columns(told["paid"]).filter(told.select(~fine).to_series())
+    return rollouts.with_columns(graded["paid"]).filter(graded.select(~fine).to_series())
 
 
 def count(rollouts: pl.LazyFrame) -> pl.LazyFrame:
@@ -68,7 +68,7 @@ def count(rollouts: pl.LazyFrame) -> pl.LazyFrame:
 
 def miscounted(rows: pl.LazyFrame, counts: pl.LazyFrame) -> pl.LazyFrame:
     """The measured rows (`id, model, k, n, …`) whose k of n is not what their rollouts come to (`counted_k, counted_n`)."""
-    told = counts.rename({"k": "counted_k", "n": "counted_n"})
-    found = rows.filter(pl.col("n").is_not_null()).join(told, on=["id", "model"], how="left", nulls_equal=True)
+    counted = counts.rename({"k": "counted_k", "n": "counted_n"})
+    found = rows.filter(pl.col("n").is_not_null()).join(counted, on=["id", "model"], how="left", nulls_equal=True)
     apart = (pl.col(name).ne_missing(pl.col(f"counted_{name}")) for name in ("k", "n"))
     return found.filter(pl.any_horizontal(*apart))

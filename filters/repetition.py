@@ -1,4 +1,4 @@
-"""How far a text goes round in circles: n-grams that come again, sentences that come again, a phrase said twice over.
+"""How far a text goes round in circles: n-grams that come again, sentences that come again, a phrase twice in a row.
 
 Repeated n-grams: 6 words in `om-ai-lab/VLM-R1`, 20 in VL-Cogito (arXiv 2507.22607) and Perception-R1; repeated sentences:
 VisionReasoner. A stutter ("So the So the answer is") is ours: small models break so, and no share of a text shows it.
@@ -19,22 +19,22 @@ _LETTERS = 5
 
 
 def repeated_ngrams(text: pl.Expr, n: int) -> pl.Expr:
-    """The share of n-grams of words that stood there before: 0 where every one is another."""
+    """The share of n-grams of words that came before: 0 where every one is another."""
     words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
     grams = pl.concat_str([pl.element().shift(-i) for i in range(n)], separator=" ").drop_nulls()
     return _repeated(words.list.eval(grams))
 
 
 def repeated_sentences(text: pl.Expr) -> pl.Expr:
-    """The share of sentences that stood there before; what has fewer than five letters and digits is none."""
+    """The share of sentences that came before; what has fewer than five letters and digits is none."""
     # A point inside a number or an abbreviation ends nothing.
     parts = text.str.to_lowercase().str.replace_all(r"[.!?;]+(?:\s+|$)|[。！？；\n]+", "\n").str.split("\n")
-    told = pl.element().str.count_matches(r"[\p{L}\p{N}]") >= _LETTERS
-    return _repeated(parts.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(told)))
+    long_enough = pl.element().str.count_matches(r"[\p{L}\p{N}]") >= _LETTERS
+    return _repeated(parts.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(long_enough)))
 
 
 def stutters(text: str | None) -> int:
-    """How often a phrase of two to eight words is said again at once, with a word in it that carries no content.
+    """How often a phrase of two to eight words is repeated at once, with a word in it that carries no content.
 
     Patterns are no stutters ("red blue red blue", "0 1 0 1"), nor is "more and more and more".
     """

@@ -40,10 +40,10 @@ def affirms(thought: str | None, question: str | None) -> bool | None:
     """
     if not thought or not question or not (last := _before_conclusion(thought)) or _HEDGED.search(last):
         return None
-    claim, said = _content(question), _content(last)
+    claim, words = _content(question), _content(last)
     ordered = bool(_ORDERED & set(claim))
-    kept = [word for word in said if word in claim]
-    if not claim or (kept != claim if ordered else set(kept) != set(claim)) or len(said) - len(kept) > _EXTRA:
+    kept = [word for word in words if word in claim]
+    if not claim or (kept != claim if ordered else set(kept) != set(claim)) or len(words) - len(kept) > _EXTRA:
         return None
     return not _denies(last, set(claim))
 
@@ -59,11 +59,11 @@ def _denies(sentence: str, claim: set[str]) -> bool:
 
 def contradicted(thought: str | None, question: str | None, answer: bool) -> bool | None:
     """Whether a thought says last of a yes-or-no question's claim what it does not answer; None where it says nothing."""
-    told = affirms(thought, question)
-    if told is None:
+    affirmed = affirms(thought, question)
+    if affirmed is None:
         return None
     negated = _NEGATED.search((question or "").lower()) is not None
-    return answer != (told != negated)
+    return answer != (affirmed != negated)
 
 
 def ignores(thought: str | None, question: str | None) -> bool | None:
@@ -71,9 +71,9 @@ def ignores(thought: str | None, question: str | None) -> bool | None:
 
     None where the question names nothing itself, or where nothing leads to the conclusion.
     """
-    said = [s for s in _SENTENCE.split(thought or "") if s.strip() and not _CONCLUDES.search(s)]
+    led = [s for s in _SENTENCE.split(thought or "") if s.strip() and not _CONCLUDES.search(s)]
     claim = set(_content(question or ""))
-    return not claim & set(_content(" ".join(said))) if claim and said else None
+    return not claim & set(_content(" ".join(led))) if claim and led else None
 
 
 def _before_conclusion(thought: str) -> str | None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from schemas.adaptive import AdaptiveConfig, BetaPrior
 
-Said = Literal["right", "wrong", "unscored", "missing"]
+Outcome = Literal["right", "wrong", "unscored", "missing"]
 """What is known of one rollout."""
 
 
@@ -72,11 +72,11 @@ class StoppingRule:
         """Whether a sample is in the band, or null: go on asking."""
         return self._verdicts[right, wrong]
 
-    def walk(self, said: Sequence[Said]) -> Stop:
-        """Where the first look that decides is. `said` is what is known of rollouts 0 to n-1, in this order."""
+    def walk(self, outcomes: Sequence[Outcome]) -> Stop:
+        """Where the first look that decides is. `outcomes` is what is known of rollouts 0 to n-1, in this order."""
         right = wrong = seen = 0
         for look in self.looks:
-            new = said[seen:look]
+            new = outcomes[seen:look]
             if "missing" in new:
                 return Stop(look, right, wrong, None, "unanswered")
             right, wrong, seen = right + new.count("right"), wrong + new.count("wrong"), look

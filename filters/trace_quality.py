@@ -45,7 +45,7 @@ class QualityConfig(Section):
         default=0.3, ge=0, le=1, description="largest share of repeated sentences"
     )
     max_stutters: int | None = Field(
-        default=0, ge=0, description="most phrases said twice at once ('So the So the answer is')"
+        default=0, ge=0, description="most phrases repeated at once ('So the So the answer is')"
     )
     max_denied: int | None = Field(
         default=None, ge=0, description="most colours, shapes and counts that the caption denies; null only measures"
@@ -99,7 +99,7 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     `foreign` (share of letters outside the main script; Greek and LaTeX commands are mathematics, so they are nobody's),
     `leaks`, `cues` (counts), `truncated`, `conclusions` (the answers that the reasoning gives, as it says them), `denied`
     (what the caption denies) and `unvouched` (what the caption alone vouches for). The last two want the columns `caption,
-    question, said`, what a trace was told, asked and answers, and are null without a caption.
+    question, stated`: what a trace was shown, asked and answers, and are null without a caption.
     """
     text = pl.col("reasoning").fill_null("")
     reasonings = traces["reasoning"].to_list()
@@ -121,14 +121,14 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
 def _unvouched(traces: pl.DataFrame) -> list[list[str] | None]:
     if "caption" not in traces.columns:
         return [None] * traces.height
-    columns = traces.select("caption", "reasoning", "question", "said").iter_rows()
+    columns = traces.select("caption", "reasoning", "question", "stated").iter_rows()
     return [None if caption is None else unvouched(*row) for caption, *row in columns]
 
 
 def _denied(traces: pl.DataFrame) -> list[list[str] | None]:
     if "caption" not in traces.columns:
         return [None] * traces.height
-    columns = traces.select("reasoning", "caption", "question", "said").iter_rows()
+    columns = traces.select("reasoning", "caption", "question", "stated").iter_rows()
     return [None if row[1] is None else denied(*row) for row in columns]
 
 
@@ -165,13 +165,13 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
             out = reason.is_null() & ((value > limit) if upper else (value < limit)).fill_null(False)
             measure, bound = pl.when(out).then(value).otherwise(measure), pl.when(out).then(limit).otherwise(bound)
             reason = pl.when(out).then(pl.lit(f"quality:{cause}")).otherwise(reason)
-    said = pl.when(reason == "quality:contradiction").then(pl.col("concluded"))
+    stated = pl.when(reason == "quality:contradiction").then(pl.col("concluded"))
     words = pl.when(reason == "quality:caption_denies").then(pl.col("denied").list.join(", "))
     evidence = {
         "sample_id": pl.col("sample_id"),
         "measured": measure,
         "limit": bound,
-        "concluded": said,
+        "concluded": stated,
         "denied": words,
     }
     return split(measured, reason, evidence)

@@ -25,25 +25,25 @@ def contradictions(traces: pl.DataFrame, pool: VerifierPool) -> pl.DataFrame:
     blue one" is not another answer than "blue").
     """
     rows = traces.select(pl.int_range(pl.len()).alias("place"), "conclusions", "answer", "verifier", "options")
-    said = rows.explode("conclusions", empty_as_null=True).filter(pl.col("conclusions").is_not_null())
-    verdict = {c.name: c for c in verdict_columns(said, said["conclusions"].to_list(), pool, "plain")}
+    stated = rows.explode("conclusions", empty_as_null=True).filter(pl.col("conclusions").is_not_null())
+    verdict = {c.name: c for c in verdict_columns(stated, stated["conclusions"].to_list(), pool, "plain")}
     shares = [
         answer["kind"] == "text" and bool(_words(text) & _words(answer["raw"]))
-        for text, answer in said.select("conclusions", "answer").iter_rows()
+        for text, answer in stated.select("conclusions", "answer").iter_rows()
     ]
     read = verdict["parsed_response"].is_not_null() & verdict["correct"].is_not_null()
     wrong = read & ~verdict["correct"].fill_null(True) & ~pl.Series(shares, dtype=pl.Boolean)
-    judged = said.select("place", said="conclusions").with_columns(wrong.alias("wrong"), read.alias("read"))
+    judged = stated.select("place", stated="conclusions").with_columns(wrong.alias("wrong"), read.alias("read"))
     found = (
         judged.filter("read")
         .group_by("place")
-        .agg(wrong=pl.col("wrong").any(), said=pl.col("said").filter("wrong").first())
+        .agg(wrong=pl.col("wrong").any(), stated=pl.col("stated").filter("wrong").first())
     )
     restated = [_restated(*row) for row in traces.select("reasoning", "question", "answer").iter_rows()]
-    told = rows.select("place", claim=pl.Series(restated, dtype=pl.String))
-    both = told.join(found, on="place", how="left", maintain_order="left")
+    claims = rows.select("place", claim=pl.Series(restated, dtype=pl.String))
+    both = claims.join(found, on="place", how="left", maintain_order="left")
     claimed = pl.when(pl.col("claim").is_not_null()).then(True)
-    return both.select(contradicts=pl.coalesce(claimed, "wrong"), concluded=pl.coalesce("said", "claim"))
+    return both.select(contradicts=pl.coalesce(claimed, "wrong"), concluded=pl.coalesce("stated", "claim"))
 
 
 def _restated(reasoning: str | None, question: str | None, answer: Mapping[str, Any]) -> str | None:

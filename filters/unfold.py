@@ -20,7 +20,7 @@ from schemas.split import DROPPED
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 TEXT, MODEL, SEEN = "text", "model", "gold_visible"
-"""Fields of an item that is a reply: what it says, who said it, and whether they had been shown the gold."""
+"""Fields of an item that is a reply: what it says, whose it is, and whether they had been shown the gold."""
 
 
 class UnfoldConfig(StepConfig):
@@ -108,8 +108,8 @@ def body(tables: Tables, config: UnfoldConfig, context: Context) -> Out:
 
 
 def _is_empty(item: Any, *, replies: bool) -> bool:
-    said = item.get(TEXT) if replies and isinstance(item, dict) else item
-    return said is None or (isinstance(said, str) and not said.strip())
+    value = item.get(TEXT) if replies and isinstance(item, dict) else item
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _reply(item: Any, place: int, config: UnfoldConfig, context: Context) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def words(record: Mapping[str, Any]) -> Iterable[str]:
     yield from (f"{count:,} {reason}" for reason, count in record["dropped"].items())
     if retired := record["notes"].get("retired"):
         yield f"{retired:,} retired for what was made of them"
-    for fact, said in (("passed", "passed by `where`"), ("undecided", "undecided, of these")):
+    for fact, label in (("passed", "passed by `where`"), ("undecided", "undecided, of these")):
         if record[fact]:
-            yield f"{record[fact]:,} {said}"
+            yield f"{record[fact]:,} {label}"
 
 
 def _known(record: Mapping[str, Any], run: str | None) -> Iterable[str]:

@@ -37,10 +37,10 @@ def mixture(
         config = MixtureConfig(score=score, search=search)
         named = [name.strip() for name in sources.split(",")] if sources else []
         found = propose(trials, named, config, seed, counts=counts, undetermined=undetermined)
-        say(json.dumps(_told(found)) if as_json else _words(found))
+        say(json.dumps(_record(found)) if as_json else _words(found))
 
 
-def _told(found: "Mixture") -> dict[str, object]:
+def _record(found: "Mixture") -> dict[str, object]:
     model = found.surrogate
     return {
         "weights": found.weights,

@@ -209,7 +209,7 @@ def _arrived(arrival: Arrival) -> Text:
         cure = " Check that the server takes images, and that the model's chat template has a place for them."
         return Text(f"{who}THE IMAGE DID NOT ARRIVE: {printable(arrival.why)}.{cure}", style="bold red")
     if arrival.arrived == "unknown":
-        return Text(f"{who}whether the image arrived cannot be told: {printable(arrival.why)}", style="yellow")
+        return Text(f"{who}whether the image arrived is unknown: {printable(arrival.why)}", style="yellow")
     return Text(f"{who}the image arrived: {arrival.why}.", style="green")
 
 

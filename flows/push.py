@@ -257,7 +257,7 @@ PAUSE_S = 1.0
 
 def _of_the_wire(error: Exception) -> bool:
     """Whether the Hub, or the way there, is at fault. `huggingface_hub` lets the errors of its HTTP client through, and has
-    changed that client more than once, so they are told by their package."""
+    changed that client more than once, so they are recognised by their package."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     # A proxy's page instead of JSON is the way there, too.
@@ -267,9 +267,9 @@ def _of_the_wire(error: Exception) -> bool:
 
 
 def _words(error: Exception) -> str:
-    """What the Hub said of a refusal, on one line, without the token."""
-    said = " ".join((getattr(error, "server_message", None) or str(error)).split())[:400]
-    return said.replace(os.environ.get("HF_TOKEN", "").strip() or "\n", "…").rstrip(".") + "."
+    """The Hub's reason for a refusal, on one line, without the token."""
+    message = " ".join((getattr(error, "server_message", None) or str(error)).split())[:400]
+    return message.replace(os.environ.get("HF_TOKEN", "").strip() or "\n", "…").rstrip(".") + "."
 
 
 def _status(error: BaseException | None) -> tuple[int | None, float | None]:

@@ -62,9 +62,9 @@ def export_release(
 
         exporter, found = exporter_of(trainer), open_release(release, workspace)
         target = out or default_target(found, exporter.name, workspace)
-        told = export(found, exporter, target)
-        for sheet, rows in told["rows"].items():
-            gone = ", ".join(f"{n} {reason}" for reason, n in told["dropped"].get(sheet, {}).items())
+        written = export(found, exporter, target)
+        for sheet, rows in written["rows"].items():
+            gone = ", ".join(f"{n} {reason}" for reason, n in written["dropped"].get(sheet, {}).items())
             say(f"{sheet}: {rows} rows" + (f"; dropped {gone}" if gone else ""))
         say(f"Export: {target}")
 
@@ -140,10 +140,10 @@ def report(
 
         origin = find_origin(release, workspace)
         target = out or default_target(origin)
-        told = write_report(origin, target, samples)
+        written = write_report(origin, target, samples)
         if origin.loss:
             say(origin.loss)
-        say(f"{told['shown']:,} of {told['samples']:,} samples shown, all counted.")
+        say(f"{written['shown']:,} of {written['samples']:,} samples shown, all counted.")
         say(f"Report: {target}")
 
 

@@ -93,7 +93,7 @@ def _exchange(console: Console, exchange: Exchange) -> None:
     if exchange.messages is None:
         _say(console, 8, Text("The prompt is not in the log: it was asked before prompts were kept.", style="dim"))
     for message in exchange.messages or ():
-        _say(console, 8, Text.assemble((f"{message['role']}: ", "dim"), _short(_said(message["content"]))))
+        _say(console, 8, Text.assemble((f"{message['role']}: ", "dim"), _short(_content(message["content"]))))
     if exchange.prefix:
         _say(console, 8, Text.assemble(("the reply begins with: ", "dim"), _short(exchange.prefix)))
     if exchange.constraint:
@@ -105,7 +105,7 @@ def _exchange(console: Console, exchange: Exchange) -> None:
         _say(console, 8, Text(f"… and {len(exchange.replies) - _REPLIES:,} more replies", style="dim"))
 
 
-def _said(content: Iterable[Mapping[str, str]]) -> str:
+def _content(content: Iterable[Mapping[str, str]]) -> str:
     return "".join(part["text"] if "text" in part else f"[image {part['image'][:12]}]" for part in content)
 
 

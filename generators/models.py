@@ -123,11 +123,11 @@ def reads_images(config: ModelConfig) -> bool | None:
     if folder is None:
         return False if config.model in EMBEDDED else None
     try:
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    architectures = told.get("architectures") or []
-    if any(_SIGHT.search(key) for key in told) or not all(str(a).endswith("ForCausalLM") for a in architectures):
+    architectures = settings.get("architectures") or []
+    if any(_SIGHT.search(key) for key in settings) or not all(str(a).endswith("ForCausalLM") for a in architectures):
         return True
     return False if architectures else None
 

@@ -106,7 +106,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class SceneQuestion:
-    """A question with one right answer; for `choice`, options stand in the question and the answer is a letter."""
+    """A question with one right answer; for `choice`, options are part of the question and the answer is a letter."""
 
     scene: str
     task: str
@@ -265,8 +265,8 @@ def place(x: float, y: float) -> str:
 def caption(scene: Scene) -> str:
     """Describe every object in reading order, then the digit."""
     items = sorted(scene.objects, key=lambda o: (*cell(o.x, o.y)[::-1], o.x, o.y))
-    told = [f"{_article(o.size)} {o.colour} {o.shape} at the {place(o.x, o.y)}" for o in items]
-    sentences = [f"{len(items)} {'shape' if len(items) == 1 else 'shapes'}: {', '.join(told)}."] if told else []
+    phrases = [f"{_article(o.size)} {o.colour} {o.shape} at the {place(o.x, o.y)}" for o in items]
+    sentences = [f"{len(items)} {'shape' if len(items) == 1 else 'shapes'}: {', '.join(phrases)}."] if phrases else []
     if scene.digit is not None:
         sentences.append(f"The digit {scene.digit.value} is at the {place(scene.digit.x, scene.digit.y)}.")
     return " ".join(sentences)

@@ -120,7 +120,7 @@ def needed(template: Template, system: Template | None, sees: bool) -> frozenset
 def asked(row: Mapping[str, Any], template: Template, system: Template | None, sees: bool) -> tuple[Message, ...]:
     """The messages that put a row to a model; `row` has `needed` by dotted names. Raises as `Template.render` does.
 
-    `{{ question }}` is the question, followed by the row's options unless a template names `options` itself. Images stand
+    `{{ question }}` is the question, followed by the row's options unless a template names `options` itself. Images come
     before the text, or at their places in the question, where the user's turn holds it; one who sees none reads `[image]`
     at these places.
     """
@@ -132,9 +132,9 @@ def asked(row: Mapping[str, Any], template: Template, system: Template | None, s
     if places and (not isinstance(question, str) or places[-1] > len(question)):  # of another question than this one
         media = {"media": [{**m, "position": None} for m in media["media"] or ()]}
     if isinstance(question, str):
-        told = question if sees else put_marks(question, positions(media), SPOKEN)
+        shown = question if sees else put_marks(question, positions(media), SPOKEN)
         named = OPTIONS in template.references or (system is not None and OPTIONS in system.references)
-        values["question"] = told if named else question_text(told, row.get("options"))
+        values["question"] = shown if named else question_text(shown, row.get("options"))
     text, start = template.located(values)
     turn = among(media, text, start) if sees else (text,)
     return conversation(system.render(values) if system else None, *turn)
@@ -147,7 +147,7 @@ class PromptFile(Section):
 
 
 _OLD_FIELD = re.compile(r"(?<![\w\\{}^_$])\{([a-zA-Z_][\w.]*)\}(?!\})")
-"""A field as `str.format` writes it; braces of LaTeX stand behind a command, `^` or another brace."""
+"""A field as `str.format` writes it; braces of LaTeX follow a command, `^` or another brace."""
 
 
 def _checked(prompt: str | PromptFile) -> str | PromptFile:
@@ -155,7 +155,7 @@ def _checked(prompt: str | PromptFile) -> str | PromptFile:
         old = _OLD_FIELD.search(prompt) if "{{" not in prompt and "{%" not in prompt else None
         if old:
             raise ValueError(
-                f"fields of a prompt are written {{{{ {old[1]} }}}}, not {old[0]}; a brace that is text stands between "
+                f"fields of a prompt are written {{{{ {old[1]} }}}}, not {old[0]}; a brace that is text goes between "
                 "{% raw %} and {% endraw %}"
             )
         Template(prompt)

@@ -1,4 +1,4 @@
-"""The fields that a template names: where in its tree they stand, how they are spelled, and where they cannot be null."""
+"""The fields that a template names: where in its tree they occur, how they are spelled, and where they cannot be null."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ _INSTEAD: Mapping[type[nodes.Node], str] = {
     nodes.Extends: "a prompt extends no other file",
     nodes.Slice: "a list is not sliced in a prompt; loop over it with `if loop.index <= 3`",
     nodes.Macro: "there are no macros in a prompt",
-    nodes.List: "a list of literals stands only after `in`",
-    nodes.Tuple: "a list of literals stands only after `in`",
+    nodes.List: "a list of literals is allowed only after `in`",
+    nodes.Tuple: "a list of literals is allowed only after `in`",
 }
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node stands: loop variables that it may name, fields that are not null there, and how deep it is."""
+    """The context of a node: loop variables that it may name, fields that are not null there, and how deep it is."""
 
     bound: frozenset[str] = frozenset()
     known: frozenset[Path] = frozenset()
@@ -81,7 +81,7 @@ def _key(node: nodes.Getitem) -> str | int:
         case nodes.Slice():
             unsupported(node.arg)
         case _:
-            refuse(node, "what stands in [] is a number or a text, as in `options[0]`")
+            refuse(node, "what is in [] is a number or a text, as in `options[0]`")
 
 
 def path_of(node: nodes.Node, place: Place) -> Path | None:

@@ -2,11 +2,11 @@
 
 A template is read by Jinja2's own parser, so that it looks and lays out its lines as chat templates of `transformers` do
 (`trim_blocks`, `lstrip_blocks`). Nothing of it is run as Python: each node of its tree becomes a function, and a node
-without one is refused. So what a template of a stranger can do is what stands here and in `template_values`: read a row's
+without one is refused. So a stranger's template can do only what is written here and in `template_values`: read a row's
 fields, compare them, loop over the row's own lists, and a few filters of which none makes much out of little. Jinja2's
 sandbox would not do: it renders `{{ 'a' * 10**9 }}`.
 
-Nulls are followed through the tree. An expression stands either where null is handled (a condition, left of `or`, before
+Nulls are followed through the tree. An expression is either where null is handled (a condition, left of `or`, before
 `default`) or where a value is needed; there null raises `NullField`.
 """
 
@@ -34,7 +34,7 @@ Text = Callable[[Run], Iterator[Piece]]
 
 @dataclass(frozen=True)
 class Program:
-    """A template as functions: `reads` says of each reference whether null is handled wherever it stands."""
+    """A template as functions: `reads` says of each reference whether null is handled wherever it occurs."""
 
     run: Text
     reads: Mapping[Reference, bool]

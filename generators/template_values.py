@@ -44,7 +44,7 @@ Value = Callable[[Run], Any]
 
 
 class Values:
-    """Makes functions of expressions. `reads` notes each reference, and whether null is handled wherever it stands."""
+    """Makes functions of expressions. `reads` notes each reference, and whether null is handled wherever it occurs."""
 
     def __init__(self) -> None:
         self.reads: dict[Reference, bool] = {}

@@ -58,8 +58,8 @@ def calibrate_judge(job: Job, right: str | None = None) -> pl.DataFrame:
         pl.col("parent_id" if "parent_id" in out.rows.columns else "id").alias("id"),
         correct=condition.evaluate(out.rows),
     )
-    said = opinions.group_by("id").agg(correct=pl.col("correct").mean() >= 0.5)
-    return judge.calibrate(asked.select("id", "known").join(said, on="id", how="left"))
+    judged = opinions.group_by("id").agg(correct=pl.col("correct").mean() >= 0.5)
+    return judge.calibrate(asked.select("id", "known").join(judged, on="id", how="left"))
 
 
 def _judge(job: Job) -> Step:

@@ -62,8 +62,8 @@ def looks_for_what_nobody_asks(compiled: Compiled, step: Step) -> Iterator[str]:
         return
     for name in sorted(step.node.makers):
         maker = compiled.pipeline.step(name)
-        said_there = isinstance(maker.config, RolloutConfig) and maker.config.tags == step.config.tags
-        if not said_there:
+        named_there = isinstance(maker.config, RolloutConfig) and maker.config.tags == step.config.tags
+        if not named_there:
             yield from _not_asked_for(step.config.tags, ask_of(maker), f"`system` nor `prompt` of '{name}'")
 
 

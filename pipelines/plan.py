@@ -2,8 +2,8 @@
 
 Where all that a step reads is fresh, its prompts are rendered and the missing keys counted. Where it is not yet (captions
 that nobody wrote), there is an upper bound: the rows counted in the sources, times what each step makes of a row. Tokens and
-seconds are told from what the same step took before, in this build or in a trial of it; without that a reply is as long as
-its limit, and seconds are unknown.
+seconds are estimated from what the same step took before, in this build or in a trial of it; without that a reply is as long
+as its limit, and seconds are unknown.
 """
 
 import tempfile
@@ -30,8 +30,8 @@ from schemas.step import Computes
 class Cost:
     """What is to be asked of one model; None is unknown.
 
-    `estimated` says that tokens are told from what was asked before, and are not the most that a reply may take. Without
-    that `prompt_tokens` are unknown, and dollars are those of replies. A server without a price has no known dollars.
+    `estimated`: tokens come from what was asked before, and are not the most that a reply may take. Without
+    that, `prompt_tokens` are unknown, and dollars are those of replies. A server without a price has no known dollars.
     """
 
     model: str
@@ -135,7 +135,7 @@ class _Plan:
         return min((n for n in (total, recipe.limit) if n is not None), default=None)
 
     def _rows(self, node: Node) -> int | None:
-        """How many rows a node has at most: those that nothing has dropped yet are not told apart."""
+        """How many rows a node has at most: those that nothing has dropped yet are not distinguished."""
         found = [self._made[maker] for maker in node.makers]
         return None if None in found else sum(n for n in found if n is not None)
 

@@ -1,4 +1,4 @@
-"""The Protocols that models stand behind, and the recipe section that names one."""
+"""The Protocols of models, and the recipe section that names one."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Content ids: 128 bits over canonical JSON. An id says what a thing *is*, never where it stood."""
+"""Content ids: 128 bits over canonical JSON. An id says what a thing *is*, never where it was."""
 
 import hashlib
 import json

@@ -1,7 +1,7 @@
 """Marks in texts: `<image>` where a published question shows an image.
 
-A mark that stands for one of the row's images is no text. It is read once, where rows come in, and kept as a position: an
-offset in characters into the question without its marks. Images that stand before the whole text have no positions.
+A mark that stands for one of the row's images is not text. It is read once, where rows come in, and kept as a position: an
+offset in characters into the question without its marks. Images before the whole text have no positions.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from itertools import accumulate, pairwise
 
 MARK = "<image>"
 SPOKEN = "[image]"
-"""What a text says where it mentions a mark, or where an image stood that is not shown."""
+"""What a text says where it mentions a mark, or where an image was that is not shown."""
 
 
 def take_marks(text: str) -> tuple[str, tuple[int, ...]]:
-    """The text without its marks and where they stood, in order; no positions where all stand before the text.
+    """The text without its marks and where they were, in order; no positions where all come before the text.
 
     Marks before the text go with the blanks behind them (`<image>\\nFind x.`), so such a question is the same as one that
     was published without marks.

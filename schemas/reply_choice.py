@@ -62,7 +62,7 @@ def read_choice(text: str, choices: Sequence[str]) -> str | None:
 
 
 def _stated(text: str, known: Mapping[Form, str]) -> set[str | None]:
-    """The choices that stand behind labels; of those behind final ones, where there are any. A hedge is both."""
+    """The choices that follow labels; of those behind final ones, where there are any. A hedge is both."""
     found: dict[bool, set[str | None]] = {True: set(), False: set()}
     for label in _LABEL.finditer(text):
         line = text[label.end() : label.end() + _STATEMENT].partition("\n")[0]

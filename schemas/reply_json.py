@@ -1,4 +1,4 @@
-"""The fields of a JSON object that stands somewhere in a reply."""
+"""The fields of a JSON object somewhere in a reply."""
 
 import json
 import math

@@ -24,7 +24,7 @@ def read_score(text: str, low: float, high: float) -> float | None:
     """The score of a reply, `low` to `high`: all it says ("7", "7/9"), in a marked answer, behind a label ("Final score: 7",
     then "Score: 7", then "a score of 7"), with the highest one ("7 out of 9"), or on a first or last line of its own.
 
-    What is said of another highest score ("7/10" where 9 is the highest) is none.
+    A score out of another highest one ("7/10" where 9 is the highest) is none.
     """
     marked = marked_answer(text)
     alone = _ALONE.fullmatch(marked.answer if marked else text)

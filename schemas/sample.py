@@ -15,7 +15,7 @@ MEDIA = pl.Struct(
     }
 )
 """A media item. Bytes are stored once, by `sha256`; `derived_from` is JSON `{media, op, params}` or null. `position` is
-where it stands in the question, in characters; null for all items of a row: before the text."""
+where it is in the question, in characters; null for all items of a row: before the text."""
 
 SOURCE = pl.Struct(
     {"dataset": pl.String(), "split": pl.String(), "row": pl.String(), "license": pl.String(), "url": pl.String()}

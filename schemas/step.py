@@ -33,7 +33,7 @@ class StepConfig(Section):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    as_: str | None = Field(default=None, alias="as", description="the step's name; needed when a type stands twice")
+    as_: str | None = Field(default=None, alias="as", description="the step's name; needed when a type occurs twice")
     of: str | tuple[str, ...] | None = Field(
         default=None, description="a unit: all its rows; or a step, or several: the rows that they made"
     )

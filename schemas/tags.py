@@ -26,7 +26,7 @@ class Tag:
 class TagSchema:
     """Sections in their order, once each; between and around them only blanks. `answer` names the one with the answer.
 
-    `inner` says where in that section the answer stands: the whole text, or the last `\\boxed{}` in it. A schema whose
+    `inner` says where in that section the answer is: the whole text, or the last `\\boxed{}` in it. A schema whose
     first section has no opening mark accepts a reply that starts inside it (the mark was part of the prompt).
     """
 

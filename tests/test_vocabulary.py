@@ -1,4 +1,4 @@
-"""The rooms of steps use the words of docs/style.md, in the names of things and in docstrings."""
+"""Every package uses the words of docs/style.md, in the names of things and in docstrings."""
 
 import ast
 import re
@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = (
-    "pipelines/compiler", "pipelines/run", "pipelines/steps", "pipelines/recipe", "generators/asking",
-    "generators/checks", "generators/presets", "generators/signals", "filters/sql",
-)  # fmt: skip
-ALONE = ("schemas/step.py", "pipelines/store/current.py", "pipelines/store/step_tables.py")
+PACKAGES = ("schemas", "generators", "filters", "pipelines", "flows")
 RETIRED = re.compile(
     r"\b(told|said|stands?(?! for\b)|stood|parted|bears?|twins?|pictures?|roads?|stages?|data sets?)\b", re.IGNORECASE
 )
 """What "stands for" something else is English, and allowed."""
 
 ALLOWED = {
-    "pipelines/steps/evaluation_sets.py": "`pictures` is a function of the image hashes",
-    "pipelines/steps/vectors.py": "`Told` is a type of filters/dedup",
+    "filters/select/rules/vl_cogito.py": "the paper's own stages of training, and the key that chooses one",
+    "schemas/answer_span.py": "verification is being rewritten, and its words with it",
+    "schemas/reading.py": "verification is being rewritten, and its words with it",
+    "schemas/reply.py": "verification is being rewritten, and its words with it",
 }
+REWRITTEN = "filters/verify"
+"""Not looked at yet: verification is being rewritten, and its words with it."""
 
 
 def words(file: Path) -> Iterator[tuple[int, str]]:
@@ -39,13 +39,18 @@ def words(file: Path) -> Iterator[tuple[int, str]]:
         yield from ((node.lineno, re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)) for name in names)  # type: ignore[attr-defined]
 
 
-FILES = [*ALONE, *(f"{room}/{path.name}" for room in ROOMS for path in sorted((ROOT / room).glob("*.py")))]
+FILES = [str(path.relative_to(ROOT)) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in ALLOWED])
+@pytest.mark.parametrize("file", [file for file in FILES if file not in ALLOWED and not file.startswith(REWRITTEN)])
 def test_no_retired_word(file: str) -> None:
     found = [(line, match[0]) for line, text in words(ROOT / file) for match in RETIRED.finditer(text)]
     assert found == [], f"{file} uses words that docs/style.md retires"
+
+
+@pytest.mark.parametrize("file", ALLOWED)
+def test_what_is_allowed_is_needed(file: str) -> None:
+    assert any(RETIRED.search(text) for _, text in words(ROOT / file)), f"{file} needs no exception any more"
 
 
 def test_what_is_looked_for_is_found(tmp_path: Path) -> None:

@@ -28,10 +28,10 @@ def families(samples: pl.DataFrame, smallest: int) -> pl.DataFrame:
 
 def _templates(samples: pl.DataFrame) -> pl.Series:
     """Each question in lower case, with `_` for every word that is an open gold or an option in its source."""
-    said = samples.filter(~pl.col("kind").is_in(["choice", "boolean"]))
-    said = said.select("dataset", word=pl.col("gold").str.to_lowercase())
+    golds = samples.filter(~pl.col("kind").is_in(["choice", "boolean"]))
+    golds = golds.select("dataset", word=pl.col("gold").str.to_lowercase())
     offered = samples.select("dataset", word=pl.col("options")).explode("word").drop_nulls()
-    phrases = pl.concat([said, offered.with_columns(pl.col("word").str.to_lowercase())])
+    phrases = pl.concat([golds, offered.with_columns(pl.col("word").str.to_lowercase())])
     words = (
         phrases.with_columns(pl.col("word").str.extract_all(_WORD))
         .filter(pl.col("word").list.len().is_between(1, MOST_WORDS))

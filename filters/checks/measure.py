@@ -109,8 +109,8 @@ def _followed(asked: pl.DataFrame, replies: pl.DataFrame) -> pl.DataFrame:
     before = asked.select("id", "options", was=pl.col("first_options").list.get(first, null_on_oob=True)).drop_nulls(
         "was"
     )
-    said = replies.select("variant_id", second=_place(pl.col("parsed_response")))
-    named = before.join(said, left_on="id", right_on="variant_id").with_columns(
+    answers = replies.select("variant_id", second=_place(pl.col("parsed_response")))
+    named = before.join(answers, left_on="id", right_on="variant_id").with_columns(
         now=pl.col("options").list.get(pl.col("second"), null_on_oob=True)
     )
     return named.group_by("id").agg(
@@ -190,8 +190,8 @@ def _flag(rows: pl.DataFrame, kin: pl.DataFrame, rules: CheckRules) -> pl.DataFr
     for (type_,), part in rows.group_by("type", maintain_order=True):
         if type_ in BLIND:
             for (_,), one in part.group_by("check", maintain_order=True):
-                told = one.join(blind(one.join(kin, on="id"), rules), on="id", maintain_order="left")
-                parts.append(told.with_columns(flag=pl.when("blind").then(pl.lit("blind"))).drop("blind"))
+                judged = one.join(blind(one.join(kin, on="id"), rules), on="id", maintain_order="left")
+                parts.append(judged.with_columns(flag=pl.when("blind").then(pl.lit("blind"))).drop("blind"))
         else:
             parts.append(part.with_columns(flag=_rule(str(type_), rules)))
     columns = {"certainty": pl.Float64, "family": pl.String, "flag": pl.String}

@@ -18,8 +18,8 @@ def score_replies(replies: pl.DataFrame, pool: VerifierPool) -> Split:
 
     The reply that is judged is its forced start and what the model wrote. Drops none.
     """
-    said = replies.select("text", "prefix", "tags").iter_rows()
-    texts = [(prefix or "") + (text or "") if tags != "plain" else text or "" for text, prefix, tags in said]
+    replied = replies.select("text", "prefix", "tags").iter_rows()
+    texts = [(prefix or "") + (text or "") if tags != "plain" else text or "" for text, prefix, tags in replied]
     tags = replies["tags"].to_list()
     rows = replies.with_columns(*verdict_columns(replies, texts, pool, tags), well_formed(texts, tags))
     return Split(rows.drop("prefix", "answer", "verifier", "options", "tags"), no_drops())
@@ -34,22 +34,22 @@ def drop_bad_golds(variants: pl.DataFrame) -> Split:
     found = [_fault(row) for row in variants.select("answer", "verifier", "detail").iter_rows()]
     causes = pl.Series("cause", found, dtype=pl.String)
     evidence = {name: pl.col(name) for name in ("sample_id", "check", "base")}
-    parted = split(variants.with_columns(causes), pl.concat_str(pl.lit("variants:"), "cause"), evidence)
-    return Split(parted.kept.drop("cause"), parted.dropped)
+    divided = split(variants.with_columns(causes), pl.concat_str(pl.lit("variants:"), "cause"), evidence)
+    return Split(divided.kept.drop("cause"), divided.dropped)
 
 
 def _fault(row: tuple[dict[str, str], dict[str, str], str]) -> str | None:
     answer, verifier, detail = row
-    told = json.loads(detail)
-    wrong = told.get("rejects")
+    known = json.loads(detail)
+    wrong = known.get("rejects")
     if wrong is None:
         return None
-    of = told.get("of") or {"answer": answer["parsed"], "verifier": verifier["id"], "params": "{}"}
+    of = known.get("of") or {"answer": answer["parsed"], "verifier": verifier["id"], "params": "{}"}
     gold, params = load_answer(of["answer"]), json.loads(of["params"])
-    said = {
+    accepted = {
         text: verify(text, gold, verifier=of["verifier"], params=params, tags="plain").correct
         for text in (gold.raw, *wrong)
     }
-    if not said.pop(gold.raw):
+    if not accepted.pop(gold.raw):
         return "gold_unusable"
-    return "gold_not_unique" if any(said.values()) else None
+    return "gold_not_unique" if any(accepted.values()) else None

@@ -23,11 +23,11 @@ def votes(rollouts: pl.DataFrame) -> pl.DataFrame:
     classes = (
         rollouts.filter(pl.col("extracted").is_not_null())
         .select(
-            "correct", id="sample_id", right=right, said=pl.when(right).then(pl.lit("")).otherwise(read), shown=read
+            "correct", id="sample_id", right=right, answered=pl.when(right).then(pl.lit("")).otherwise(read), shown=read
         )
-        .group_by("id", "said", "right")
+        .group_by("id", "answered", "right")
         .agg(count=pl.len().cast(pl.Int32), shown=pl.col("shown").min(), gold=pl.col("correct").max())
-        .sort("id", "count", "right", "said", descending=[False, True, True, False])
+        .sort("id", "count", "right", "answered", descending=[False, True, True, False])
     )
     total = pl.col("count").sum()
     second = pl.col("count").get(1, null_on_oob=True).fill_null(0)

@@ -1,1 +1,1 @@
-"""Keeping evaluation sets out of the training data: by their words, their meaning and their images."""
+"""Keeps evaluation sets out of the training data, by words, meaning and images."""

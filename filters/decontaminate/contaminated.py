@@ -13,7 +13,7 @@ from filters.dedup.content import question_texts
 from filters.dedup.image_hash import PLAIN, ImageHashConfig, same_image_pairs
 from filters.dedup.index import IndexConfig, RangeReader
 from filters.dedup.rule import dropped_pairs
-from filters.dedup.search import Told, logged, searcher, verified
+from filters.dedup.search import Report, logged, searcher, verified
 from filters.dedup.space import MARGIN
 from filters.dedup.vectors import Ints, Vectors, cosine
 from schemas.section import Section
@@ -64,7 +64,7 @@ def contaminated(
     hashes: pl.DataFrame | None = None,
     vectors_text: Vectors | None = None,
     vectors_image: Vectors | None = None,
-    told: Told = logged,
+    report: Report = logged,
 ) -> pl.DataFrame:
     """Every hit, as `HITS`: what the data card lists.
 
@@ -78,7 +78,7 @@ def contaminated(
     if hashes is not None:
         found.append(_by_image(rows, benchmarks, hashes, config))
     if vectors_text is not None:
-        found.append(_by_embedding(rows, texts, benchmarks, config, vectors_text, vectors_image, told))
+        found.append(_by_embedding(rows, texts, benchmarks, config, vectors_text, vectors_image, report))
     return pl.concat(found).unique().sort("id", "benchmark", "row", "by")
 
 
@@ -118,14 +118,14 @@ def _by_embedding(
     config: DecontaminateConfig,
     text: Vectors,
     image: Vectors | None,
-    told: Told,
+    report: Report,
 ) -> pl.DataFrame:
     theirs, ours = text.find(benchmarks["key"]), text.find(texts["key"])
     with_images = benchmarks["images"].list.len().to_numpy() > 0
     plain = np.flatnonzero((theirs >= 0) & ~with_images & (benchmarks["text"] != "").to_numpy())
-    alone = _near(text, ours, theirs[plain], config.text_threshold, config.index, told)
+    alone = _near(text, ours, theirs[plain], config.text_threshold, config.index, report)
     pairs = ((row, plain[entry]) for row, entry in alone)
-    shown = _near_images(rows, benchmarks, image, config, told) if image is not None else ()
+    shown = _near_images(rows, benchmarks, image, config, report) if image is not None else ()
     found = [pl.DataFrame(schema=HITS)]
     for row, entry in chain(pairs, shown):
         known = np.flatnonzero((ours[row] >= 0) & (theirs[entry] >= 0))
@@ -137,19 +137,19 @@ def _by_embedding(
 
 
 def _near_images(
-    rows: pl.DataFrame, benchmarks: pl.DataFrame, image: Vectors, config: DecontaminateConfig, told: Told
+    rows: pl.DataFrame, benchmarks: pl.DataFrame, image: Vectors, config: DecontaminateConfig, report: Report
 ) -> Iterator[tuple[Ints, Ints]]:
     """`(row, entry)` with an image each whose vectors are near, block by block."""
     mine, theirs = _images(rows), _entry_images(benchmarks)
     place, other = image.find(mine["sha256"]), image.find(theirs["sha256"])
     row, entry = (column.to_numpy().astype(np.int64) for column in (mine["place"], theirs["entry"]))
-    for left, right in _near(image, place, other, config.image_threshold, config.index, told):
+    for left, right in _near(image, place, other, config.image_threshold, config.index, report):
         exact = cosine(image, place[left], image, other[right]) >= config.image_threshold
         yield row[left[exact]], entry[right[exact]]
 
 
 def _near(
-    vectors: Vectors, ours: Ints, theirs: Ints, threshold: float, config: IndexConfig, told: Told
+    vectors: Vectors, ours: Ints, theirs: Ints, threshold: float, config: IndexConfig, report: Report
 ) -> Iterator[tuple[Ints, Ints]]:
     """Numbers `(i, j)` with `ours[i]` near `theirs[j]`, both rows of one matrix (-1 is skipped); each row searched once.
 
@@ -159,10 +159,10 @@ def _near(
     if not len(wanted) or not len(mine):
         return
     radius = threshold - MARGIN
-    index = searcher(len(wanted), vectors.dim, lambda places: vectors.take(wanted[places]), radius, config, told)
+    index = searcher(len(wanted), vectors.dim, lambda places: vectors.take(wanted[places]), radius, config, report)
     for start in range(0, len(wanted), config.block):
         index.add(vectors.take(wanted[start : start + config.block]))
-    verified(index, lambda places: vectors.take(wanted[places]), radius, config, told)
+    verified(index, lambda places: vectors.take(wanted[places]), radius, config, report)
     reader = RangeReader(index, radius)
     rows = pl.DataFrame({"mine": ours}).with_row_index("i")
     entries = pl.DataFrame({"theirs": theirs}).with_row_index("j")

@@ -34,9 +34,9 @@ def normalized(text: pl.Expr) -> pl.Expr:
 
 def _options() -> pl.Expr:
     """Options without their labels. Letters that do not count the options through are no labels ("x: 3", "y: 4")."""
-    said = pl.element().fill_null("")
-    is_label = _place(said.str.extract(_LABEL)) == pl.int_range(pl.len())
-    bare = pl.when(is_label).then(said.str.replace(_LABEL, "")).otherwise(said)
+    option = pl.element().fill_null("")
+    is_label = _place(option.str.extract(_LABEL)) == pl.int_range(pl.len())
+    bare = pl.when(is_label).then(option.str.replace(_LABEL, "")).otherwise(option)
     return pl.col("options").fill_null([]).list.eval(normalized(bare))
 
 
@@ -87,13 +87,13 @@ def question_texts(rows: pl.DataFrame) -> pl.DataFrame:
 
     The text is the question followed by its sorted options; equal texts share one key, so each is embedded once.
     """
-    said = content(rows)
-    texts = said.select("id", text=_TEXT)
+    contents = content(rows)
+    texts = contents.select("id", text=_TEXT)
     unique = texts.select(pl.col("text").unique())
     keys = unique.with_columns(key=pl.col("text").map_elements(hash_text, return_dtype=pl.String))
     return texts.join(keys, on="text", how="left", maintain_order="left").select("id", "key", "text")
 
 
-def text_keys(said: pl.DataFrame) -> pl.Series:
+def text_keys(contents: pl.DataFrame) -> pl.Series:
     """The `key` of `question_texts` for rows that have columns `question` and `options` of `content`."""
-    return said.select(text=_TEXT)["text"].map_elements(hash_text, return_dtype=pl.String)
+    return contents.select(text=_TEXT)["text"].map_elements(hash_text, return_dtype=pl.String)

@@ -15,7 +15,7 @@ from filters.dedup.index import IndexConfig
 from filters.dedup.links import linked
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import dropped_pairs
-from filters.dedup.search import Told, logged, searcher, verified
+from filters.dedup.search import Report, logged, searcher, verified
 from filters.dedup.space import NearRule, Space, spaces
 from filters.dedup.vectors import Vectors
 from schemas.split import Split
@@ -37,20 +37,20 @@ def drop_near(
     vectors_image: Vectors | None,
     config: NearConfig,
     former: pl.DataFrame | None = None,
-    told: Told = logged,
+    report: Report = logged,
 ) -> Split:
     """Keep the best row of near duplicates and drop the others as `dedup:near`.
 
     `vectors_text` is keyed by `question_texts(rows)["key"]`, `vectors_image` by media sha256; `former` holds rows that
     an earlier build kept, which win over new ones and are never dropped (their vectors are needed too). Rows without
     images have no condition on images; several images are compared one by one, in order; media other than images
-    must be the same bytes. `told` hears of each search through an index. Evidence: `kept`, `similarity` (the lower of
-    the two), `text`, `image`.
+    must be the same bytes. `report` is called with each search through an index. Evidence: `kept`, `similarity` (the
+    lower of the two), `text`, `image`.
 
     Raises StepError where a vector is missing or an approximate search stays below `index.min_recall`.
     """
     ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality, former)
-    gone = _named(ids, [_duplicates(space, config.index, told) for space in parts])
+    gone = _named(ids, [_duplicates(space, config.index, report) for space in parts])
     similarity = pl.min_horizontal("text", "image")
     return dropped_pairs(rows, gone.select("id", "text", "image", kept="other", similarity=similarity), "dedup:near")
 
@@ -60,7 +60,7 @@ def near_pairs(
     vectors_text: Vectors,
     vectors_image: Vectors | None,
     config: NearConfig,
-    told: Told = logged,
+    report: Report = logged,
 ) -> pl.DataFrame:
     """`id, other, text, image`: pairs of near duplicates that connect the same rows as all of them would.
 
@@ -68,27 +68,27 @@ def near_pairs(
     `match_answer=False`, so that what is merely similar still stays on one side of a split.
     """
     ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality)
-    return _named(ids, [_links(space, config.index, told) for space in parts])
+    return _named(ids, [_links(space, config.index, report) for space in parts])
 
 
-def _duplicates(space: Space, config: IndexConfig, told: Told) -> Pairs:
+def _duplicates(space: Space, config: IndexConfig, report: Report) -> Pairs:
     size = len(space.rows)
     if size <= SMALL:
         pairs, _ = keep_best(size, space.fixed, space.take, space.confirm, space.radius, None, size)
         return space.numbered(pairs)
-    index = searcher(size, space.dim, space.take, space.radius, config, told)
+    index = searcher(size, space.dim, space.take, space.radius, config, report)
     pairs, stored = keep_best(size, space.fixed, space.take, space.confirm, space.radius, index, config.block)
-    verified(index, lambda places: space.take(stored[places]), space.radius, config, told)
+    verified(index, lambda places: space.take(stored[places]), space.radius, config, report)
     return space.numbered(pairs)
 
 
-def _links(space: Space, config: IndexConfig, told: Told) -> Pairs:
+def _links(space: Space, config: IndexConfig, report: Report) -> Pairs:
     size = len(space.rows)
     if size <= SMALL:
         return space.numbered(linked(size, space.take, space.confirm, space.radius, None, size))
-    index = searcher(size, space.dim, space.take, space.radius, config, told)
+    index = searcher(size, space.dim, space.take, space.radius, config, report)
     pairs = linked(size, space.take, space.confirm, space.radius, index, config.block)
-    verified(index, space.take, space.radius, config, told)
+    verified(index, space.take, space.radius, config, report)
     return space.numbered(pairs)
 
 

@@ -12,7 +12,7 @@ from schemas.split import Split
 
 
 class ExactConfig(Section):
-    """How exact duplicates are told and which of them stays."""
+    """What makes rows exact duplicates, and which of them stays."""
 
     quality: QualityConfig = Field(default_factory=QualityConfig, description="which duplicate stays")
     match_answer: bool = Field(default=True, description="rows whose gold answers differ are not duplicates")
@@ -26,9 +26,9 @@ def drop_exact(rows: pl.DataFrame, config: ExactConfig, former: pl.DataFrame | N
     Evidence: `kept` (id of the partner) and `similarity` (1.0).
     """
     pool = with_former(rows, former)
-    said = content(pool).with_columns(pool[FIXED], rank=quality_rank(pool, config.quality))
+    contents = content(pool).with_columns(pool[FIXED], rank=quality_rank(pool, config.quality))
     keys = ["question", "options", "media", *(["answer"] if config.match_answer else [])]
     order = [~pl.col(FIXED), pl.col("rank")]
-    best = said.select("id", FIXED, kept=pl.col("id").sort_by(order).first().over(keys))
+    best = contents.select("id", FIXED, kept=pl.col("id").sort_by(order).first().over(keys))
     gone = best.filter((pl.col("kept") != pl.col("id")) & ~pl.col(FIXED)).select("id", "kept")
     return dropped_pairs(rows, gone.with_columns(similarity=pl.lit(1.0)), "dedup:exact")

@@ -150,9 +150,9 @@ def _images(shas: pl.Series, hashes: pl.DataFrame) -> _Images:
     found = wanted.join(hashes.unique("sha256"), on="sha256", how="left", maintain_order="left")
     missing = found.filter(pl.col("phash").is_null())["sha256"].unique()
     own = {sha: int(hash_text(sha)[:16], 16) for sha in missing}
-    stand_in = pl.col("sha256").replace_strict(own, default=None, return_dtype=pl.UInt64)
+    own_hash = pl.col("sha256").replace_strict(own, default=None, return_dtype=pl.UInt64)
     thumb = pl.col("thumb").fill_null(bytes(_LEVELS))
-    found = found.with_columns(phash=pl.coalesce("phash", stand_in), thumb=thumb)
+    found = found.with_columns(phash=pl.coalesce("phash", own_hash), thumb=thumb)
     return _Images.of(found["phash"], found["thumb"], 1)
 
 

@@ -35,8 +35,8 @@ def contestants(
     columns of `filters.dedup.content.content`. Former rows are included, come first and are marked `__fixed`.
     """
     pool = with_former(rows, former)
-    said = content(pool)
-    table = said.with_columns(pool[FIXED], rank=quality_rank(pool, quality))
+    contents = content(pool)
+    table = contents.with_columns(pool[FIXED], rank=quality_rank(pool, quality))
     table = table.with_columns(pl.struct(*same).rank("dense").alias("class"))
     columns = ["id", FIXED, "rank", "class", "question", "options", "words", "images"]
     return table.select(columns).sort("class", ~pl.col(FIXED), "rank")

@@ -26,7 +26,7 @@ class Search:
         return f"{self.choice}{found}"
 
 
-Told = Callable[[Search], None]
+Report = Callable[[Search], None]
 """Who wants to know of each search."""
 
 
@@ -35,10 +35,10 @@ def logged(search: Search) -> None:
     logger.info("%s", search)
 
 
-def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig, told: Told = logged) -> Any:
+def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig, report: Report = logged) -> Any:
     """An empty index for `rows` vectors; an IVF comes trained and with as many probes as `min_recall` asks for.
 
-    `told` hears of the choice and of an IVF's recall against brute force on a sample; of an HNSW's from `verified`.
+    `report` is called with the choice and of an IVF's recall against brute force on a sample; of an HNSW's from `verified`.
     Raises StepError where the asked recall cannot be reached.
     """
     if config.threads:
@@ -51,14 +51,14 @@ def searcher(rows: int, dim: int, take: Take, radius: float, config: IndexConfig
         found = probe(rows, take, radius, config)
         need, recall = lists_needed(quantizer, found, take, config.min_recall)
         choice = dataclasses.replace(choice, probes=need)
-        told(Search(choice, recall, len(found.heads)))
+        report(Search(choice, recall, len(found.heads)))
         refuse_below(recall, config, str(choice))
     elif choice.kind == "exact":
-        told(Search(choice))
+        report(Search(choice))
     return make_index(choice, config, quantizer)
 
 
-def verified(index: Any, take: Take, radius: float, config: IndexConfig, told: Told = logged) -> None:
+def verified(index: Any, take: Take, radius: float, config: IndexConfig, report: Report = logged) -> None:
     """Measure a filled HNSW against brute force, which cannot be done beforehand; `take` reads its vectors by number.
 
     Other indexes return at once: exact ones need no measurement, an IVF has had it. Raises StepError below
@@ -69,5 +69,5 @@ def verified(index: Any, take: Take, radius: float, config: IndexConfig, told: T
     found = probe(int(index.ntotal), take, radius, config)
     recall = measured(index, found, radius)
     choice = Choice("hnsw", int(index.ntotal), int(index.d))
-    told(Search(choice, recall, len(found.heads)))
+    report(Search(choice, recall, len(found.heads)))
     refuse_below(recall, config, str(choice))

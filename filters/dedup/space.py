@@ -120,7 +120,7 @@ def spaces(
     _demand(places, keys, "text")
     if image is None and table["images"].list.len().sum():
         raise StepError(
-            "Some rows have images, so twins by meaning need an encoder of images beside that of questions: set "
+            "Some rows have images, so duplicates by meaning need an encoder of images beside that of questions: set "
             "dedup.image, such as {model: openai/clip-vit-base-patch32}, or leave dedup.text out."
         )
     needed = table.select("class", FIXED, "words", "images").with_columns(places)

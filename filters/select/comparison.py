@@ -27,8 +27,8 @@ def compare(rows: pl.DataFrame, kept: pl.Series, control: pl.Series) -> pl.DataF
         for label, of in zip(SETS, sets, strict=True):
             share = (pl.len() / max(1, of.height)).alias(label)
             table = table.join(of.group_by(value=name).agg(share), on="value", how="left", nulls_equal=True)
-        told = table.with_columns(pl.col(*SETS).fill_null(0.0), figure=pl.lit(f"share of {name}"))
-        parts.append(told.select(SCHEMA.keys()).cast(SCHEMA))  # type: ignore[arg-type]
+        shares = table.with_columns(pl.col(*SETS).fill_null(0.0), figure=pl.lit(f"share of {name}"))
+        parts.append(shares.select(SCHEMA.keys()).cast(SCHEMA))  # type: ignore[arg-type]
     return pl.concat(parts)
 
 

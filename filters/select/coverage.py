@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from filters.dedup.index import IndexConfig
-from filters.dedup.search import Told, logged
+from filters.dedup.search import Report, logged
 from filters.dedup.vectors import Floats, Ints, Vectors
 from filters.select.greedy import Doubles, Limits, lazy_greedy
 from filters.select.neighbours import SCALE, Graph, neighbour_graph
@@ -60,7 +60,7 @@ def cover(
     seed: int,
     quotas: pl.DataFrame | None = None,
     by: tuple[str, ...] = (),
-    told: Told = logged,
+    report: Report = logged,
 ) -> pl.DataFrame:
     """`id, rank` (Int32, 0 is taken first) of at most `budget` rows that balance value and coverage.
 
@@ -68,7 +68,7 @@ def cover(
     `filters.select.quota.allot`) are given, which are then kept at every step. The order of `rows` does not matter: ties
     go by the `chance` of `filters.select.draw.place`, so that weight 1 takes the same rows as no coverage. Float32
     vectors of all candidates and their graph are held in memory, about 2.3 KB a row at 384 numbers.
-    `told` hears how neighbours were searched, where they were.
+    `report` is called with how neighbours were searched, where they were.
 
     Rows added far from all others (cosine 0 or less) leave facility location's order of the old ones as it was, if their
     values lie inside the old range. k-center cannot promise that: a far row is what it looks for. Raises StepError for
@@ -82,9 +82,9 @@ def cover(
     matrix, values = vectors.take(places), mixed["value"].to_numpy()
     kept = limits(mixed, quotas, by) if quotas is not None else None
     if config.method == "k_center":
-        order = k_center(matrix, values, budget, config, seed, kept, told)
+        order = k_center(matrix, values, budget, config, seed, kept, report)
     else:
-        order = facility_location(_graph(matrix, config, seed, told), values, budget, config, kept)
+        order = facility_location(_graph(matrix, config, seed, report), values, budget, config, kept)
     return pl.DataFrame({"id": mixed["id"].gather(order), "rank": np.arange(len(order), dtype=np.int32)})
 
 
@@ -130,7 +130,7 @@ def k_center(
     config: CoverageConfig,
     seed: int = 0,
     limits: Limits | None = None,
-    told: Told = logged,
+    report: Report = logged,
 ) -> Ints:
     """Rows in the order taken: each time the largest `(1 - w) * distance + w * value`, ties to the smaller index.
 
@@ -139,10 +139,10 @@ def k_center(
     most twice as far as in the best choice of that many rows. That takes rows x budget distances: it is the default up
     to `exact_pairs`, because it is the published rule. Above, distances are known inside the neighbour graph only (`seed` is
     for its search) and all other rows count as farthest, so that time grows with the rows alone: rows near to one
-    taken are put off, but the farthest of the far ones is no longer told apart, and value decides there.
+    taken are put off, but the farthest of the far ones is no longer distinguished, and value decides there.
     """
     if len(vectors) * min(budget, len(vectors)) > config.exact_pairs:
-        return _k_center_on_graph(_graph(vectors, config, seed, told), values, budget, config, limits)
+        return _k_center_on_graph(_graph(vectors, config, seed, report), values, budget, config, limits)
     worth, weight = scaled(values), config.value_weight
     cell, room = limits or Limits(np.zeros(len(vectors), dtype=np.int64), np.array([len(vectors)]))
     room, free = room.copy(), cell >= 0
@@ -186,8 +186,8 @@ def scaled(values: npt.ArrayLike) -> Doubles:
     return np.asarray((given - least) / (most - least)) if most > least else np.zeros(len(given))
 
 
-def _graph(vectors: Floats, config: CoverageConfig, seed: int, told: Told) -> Graph:
-    return neighbour_graph(vectors, config.neighbours, config.index.model_copy(update={"seed": seed}), told)
+def _graph(vectors: Floats, config: CoverageConfig, seed: int, report: Report) -> Graph:
+    return neighbour_graph(vectors, config.neighbours, config.index.model_copy(update={"seed": seed}), report)
 
 
 def _distance(cosine: npt.NDArray[np.floating]) -> Doubles:

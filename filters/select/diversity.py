@@ -78,9 +78,9 @@ COLUMNS: dict[str, str] = {**dict(DIVERSITY.items()), **{column: column for colu
 
 def diversity(rollouts: pl.DataFrame, measure: str) -> pl.DataFrame:
     """`id` and the measure's column (Float64), one row a sample, from rollouts (`id` of the sample, `index, text`)."""
-    told = MEASURES[measure]
+    measured = MEASURES[measure]
     texts = rollouts.sort("id", "index").group_by("id", maintain_order=True).agg("text")
-    scores = [told([(text or "").split() for text in group]) for group in texts["text"]]
+    scores = [measured([(text or "").split() for text in group]) for group in texts["text"]]
     return pl.DataFrame({"id": texts["id"], COLUMNS[measure]: pl.Series(scores, dtype=pl.Float64)})
 
 

@@ -70,7 +70,7 @@ def _mixture(rows: pl.DataFrame, budget: int, weighted: int, seed: int) -> pl.Da
     """MMR1: floor(lambda B) draws by value with replacement, the others uniform (arXiv 2509.21268, section 3).
 
     The uniform part walks a fixed permutation, as the code does (`verl/curriculum/samplers.py` of LengSicong/MMR1). Rows
-    stand by their first draw, the two parts interleaved.
+    come in the order of their first draw, the two parts interleaved.
     """
     drawn = _with_replacement(rows, weighted, seed)
     walk = rows.select("id", chance(f"uniform:{seed}", rows["id"]).alias("__time")).sort("__time", "id").select("id")

@@ -35,7 +35,7 @@ def lazy_greedy(
 ) -> Ints:
     """Rows in the order taken, at most `budget`: each time the row of largest gain, ties to the smaller index.
 
-    `first` is every row's gain before anything is taken, `gain` its gain now, `take` is told of each row taken. `gain`
+    `first` is every row's gain before anything is taken, `gain` its gain now, `take` is called with each row taken. `gain`
     must never grow.
     """
     cell = limits.cell.tolist() if limits else [0] * len(first)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from filters.dedup.index import Choice, IndexConfig, centroids, choose, load_faiss, make_index
 from filters.dedup.recall import Probe, lists_needed, sample_places
-from filters.dedup.search import Search, Told, logged
+from filters.dedup.search import Report, Search, logged
 from filters.dedup.vectors import Floats, Ints
 
 SCALE = 10_000
@@ -35,17 +35,17 @@ class Graph(NamedTuple):
         return len(self.starts) - 1
 
 
-def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig, told: Told = logged) -> Graph:
+def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig, report: Report = logged) -> Graph:
     """The graph of the `neighbours` nearest of each of `vectors`, `(rows, dim)` float32 of length one.
 
     Exact up to `config.exact_limit` rows. Above it an IVF, with as many lists probed as `config.min_recall` asks for
     (measured against brute force on a sample); where that is more than a quarter of its lists, exact search is faster
-    and is taken. `told` hears of the search. An HNSW is not offered (`CoverageConfig`).
+    and is taken. `report` is called with the search. An HNSW is not offered (`CoverageConfig`).
     """
     rows = len(vectors)
     if rows == 0:
         return Graph(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
-    index = _filled(vectors, neighbours, config, told)
+    index = _filled(vectors, neighbours, config, report)
     width = min(neighbours + 1, rows)
     heads, tails, near = [], [], []
     for start in range(0, rows, config.block):
@@ -59,7 +59,7 @@ def neighbour_graph(vectors: Floats, neighbours: int, config: IndexConfig, told:
     return _symmetric(np.concatenate(heads), np.concatenate(tails), np.concatenate(near), rows)
 
 
-def _filled(vectors: Floats, neighbours: int, config: IndexConfig, told: Told) -> Any:
+def _filled(vectors: Floats, neighbours: int, config: IndexConfig, report: Report) -> Any:
     """An index that holds `vectors`."""
     if config.threads:
         load_faiss().omp_set_num_threads(config.threads)
@@ -75,7 +75,7 @@ def _filled(vectors: Floats, neighbours: int, config: IndexConfig, told: Told) -
         if 4 * probes > choice.lists:
             choice = Choice("exact", choice.rows, choice.dim)
             search = Search(choice)
-    told(search)
+    report(search)
     index = make_index(choice, config, quantizer)
     for start in range(0, len(vectors), 1 << 16):
         index.add(vectors[start : start + (1 << 16)])

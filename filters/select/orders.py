@@ -92,7 +92,7 @@ def arrange(rows: pl.DataFrame, config: OrderConfig, seed: int) -> pl.DataFrame:
 
 
 def _keys(rows: pl.DataFrame, config: OrderConfig) -> pl.Expr:
-    """What rows are sorted by; they stand by chance already."""
+    """What rows are sorted by; they come in random order already."""
     solved = pl.col("k") / pl.col("n")
     if isinstance(config, ByDifficulty):
         return -solved if config.type == "easy_to_hard" else solved

@@ -1,6 +1,6 @@
 """Selection: a rule says what each sample is worth, a budget how many are taken, quotas and coverage which ones.
 
-Beside the selection stands a control: a random selection of equal size, with equal quotas, from the same candidates. A
+Beside the selection there is a control: a random selection of equal size, with equal quotas, from the same candidates. A
 rule that does not beat it is not worth its rollouts.
 """
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from filters.dedup.search import Told, logged
+from filters.dedup.search import Report, logged
 from filters.dedup.vectors import Vectors
 from filters.select.bands import BandConfig
 from filters.select.clusters import CLUSTER, ClusterConfig
@@ -110,7 +110,7 @@ def clusters_wanted(config: Selection) -> bool:
 
 
 def select(
-    rows: pl.DataFrame, config: Selection, seed: int, vectors: Vectors | None = None, told: Told = logged
+    rows: pl.DataFrame, config: Selection, seed: int, vectors: Vectors | None = None, report: Report = logged
 ) -> Split:
     """Part candidates (`id` and `columns_read(config)`) by the rule, the budget and the quotas.
 
@@ -123,8 +123,8 @@ def select(
     The evidence holds the numbers that the rule reads and makes, `value` and `rank`; of a dropped row also the `budget` in
     rows and, with quotas, its `cell` and the `seats` that the cell had.
 
-    `vectors`, by the candidates' ids, are what `config.coverage` compares; `told` hears how. Raises StepError for a
-    candidate that passes and has none.
+    `vectors`, by the candidates' ids, are what `config.coverage` compares; `report` is called with each search. Raises
+    StepError for a candidate that passes and has none.
     """
     judged, numbers = _judged(rows, config, seed)
     passing = judged.filter(pl.col("cause").is_null())
@@ -133,7 +133,7 @@ def select(
     by = config.quotas.by if config.quotas else ()
     quotas = allot(cells(passing, by), budget, config.quotas) if config.quotas else None
     worth = _taken(passing, placed, budget, quotas, by)
-    taken = worth if config.coverage is None else _covering(passing, budget, config, seed, quotas, vectors, told)
+    taken = worth if config.coverage is None else _covering(passing, budget, config, seed, quotas, vectors, report)
     marked = judged.join(placed, on="id", how="left", maintain_order="left")
     if "draws" in placed.columns:
         marked = marked.with_columns(weight=pl.col("draws")).drop("draws")
@@ -154,11 +154,11 @@ def select(
     if quotas is not None:
         marked = seats(marked, quotas, by)
         limits |= {"cell": pl.col("cell"), "seats": pl.col("seats")}
-    parted = split(marked.sort("rank", "id", nulls_last=True).with_columns(shown), reason, evidence | limits)
-    kept = parted.kept.with_columns(order=pl.lit(None, pl.Int32))
+    divided = split(marked.sort("rank", "id", nulls_last=True).with_columns(shown), reason, evidence | limits)
+    kept = divided.kept.with_columns(order=pl.lit(None, pl.Int32))
     if config.order is not None:
         kept = kept.drop("order").join(arrange(kept, config.order, seed), on="id", how="left", maintain_order="left")
-    return Split(kept.select(*rows.columns, "value", "rank", "weight", "order", "evidence"), parted.dropped)
+    return Split(kept.select(*rows.columns, "value", "rank", "weight", "order", "evidence"), divided.dropped)
 
 
 def control(rows: pl.DataFrame, kept: pl.DataFrame, config: Selection, seed: int) -> pl.DataFrame:
@@ -189,9 +189,9 @@ def _judged(rows: pl.DataFrame, config: Selection, seed: int) -> tuple[pl.DataFr
     numbers = list(dict.fromkeys((*wanted, *own)))
     if "weight" not in verdict.columns:
         verdict = verdict.with_columns(weight=pl.lit(None, pl.Float64))
-    # A candidate's own columns stand as they came, so that an unmeasured row shows which of its numbers are there.
-    told = verdict.select(c for c in verdict.columns if c == "id" or c not in rows.columns)
-    judged = rows.join(told, on="id", how="left", maintain_order="left", validate="1:1")
+    # A candidate's own columns stay as they came, so that an unmeasured row shows which of its numbers are there.
+    added = verdict.select(c for c in verdict.columns if c == "id" or c not in rows.columns)
+    judged = rows.join(added, on="id", how="left", maintain_order="left", validate="1:1")
     lost = pl.col("id").is_in(verdict["id"].implode()).not_()
     return judged.with_columns(cause=pl.when(lost).then(pl.lit("unmeasured")).otherwise("cause")), numbers
 
@@ -212,7 +212,7 @@ def _covering(
     seed: int,
     quotas: pl.DataFrame | None,
     vectors: Vectors | None,
-    told: Told,
+    report: Report,
 ) -> pl.Series:
     """The ids that are kept where coverage is weighed against worth; quotas hold all the same."""
     assert config.coverage is not None
@@ -220,4 +220,4 @@ def _covering(
         raise StepError("select.coverage compares vectors, and was given none")
     by = config.quotas.by if config.quotas else ()
     rows = passing.select("id", "value", *by, key="id")
-    return cover(rows, vectors, budget, config.coverage, seed, quotas, by, told)["id"]
+    return cover(rows, vectors, budget, config.coverage, seed, quotas, by, report)["id"]

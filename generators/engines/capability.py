@@ -53,10 +53,10 @@ def form_fault(config: ModelConfig, constraint: Constraint) -> str | None:
     """Why the engine of a model cannot hold a reply to a constraint, as a sentence with the cure; None where it can."""
     if constraint.kind not in _possible(config):
         return _beyond(config, constraint.kind)
-    said = (strict_fault if config.engine == "openai" and constraint.kind == "json" else grammar_fault)(constraint)
-    if said is None:
+    fault = (strict_fault if config.engine == "openai" and constraint.kind == "json" else grammar_fault)(constraint)
+    if fault is None:
         return None
-    return f"the form of the reply ({constraint.kind}) cannot be enforced for the model '{config.model}': {said}"
+    return f"the form of the reply ({constraint.kind}) cannot be enforced for the model '{config.model}': {fault}"
 
 
 def _possible(config: ModelConfig) -> frozenset[ConstraintKind]:

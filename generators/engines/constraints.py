@@ -36,15 +36,15 @@ def grammar_fault(constraint: Constraint) -> str | None:
     from llguidance import LLMatcher
 
     try:
-        said = LLMatcher.validate_grammar(grammar_of(constraint))
+        message = LLMatcher.validate_grammar(grammar_of(constraint))
     except ValueError as error:
-        said = str(error)
-    return " ".join(_sentence(said).split()) or None
+        message = str(error)
+    return " ".join(_sentence(message).split()) or None
 
 
-def _sentence(said: str) -> str:
+def _sentence(message: str) -> str:
     """The last line that says `error:` (the rest draws the place), or the first line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     errors = [line.removeprefix("error:") for line in lines if line.startswith("error:")]
     return (errors or lines or [""])[0]
 

@@ -54,7 +54,7 @@ _TOKENS = ("image_token", "boi_token", "video_token", "audio_token")
 
 
 def media_tokens(processor: Any) -> tuple[str, ...]:
-    """The texts that a processor takes for an image, a video or a sound wherever they stand."""
+    """The texts that a processor takes for an image, a video or a sound wherever they occur."""
     named = (getattr(processor, name, None) for name in _TOKENS)
     return tuple(token for token in named if isinstance(token, str) and token)
 

@@ -50,7 +50,7 @@ class RewriteConfig(StepConfig):
     sees: str | tuple[str, ...] = Field(default="nothing", description="media, nothing, or names of media columns")
     tries: int = Field(default=1, ge=1, description="how often at most a rewriting is asked for until one can be read")
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=2048)
-    phrases: dict[str, str] = Field(default=PHRASES, description="regular expressions and what stands in their place")
+    phrases: dict[str, str] = Field(default=PHRASES, description="regular expressions and their replacements")
     max_changed: int = Field(default=15, ge=0, description="words that may change; beyond that the row is dropped")
 
     @field_validator("phrases")

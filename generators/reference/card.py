@@ -158,8 +158,8 @@ def _captions(levels: dict[str, Any], easy: dict[str, Any]) -> str:
     for level, row in levels.items():
         cells = ("" if row[key] is None else f"{row[key]:.0%}" for key in keys)
         lines.append(f"| {level} | {row['n']} | {' | '.join(cells)} |")
-    said = f"On easy-VQA test images {easy['accuracy']:.1%} of {easy['n']:,} captions name colour and shape rightly"
-    return "\n".join(lines) + f"\n\n{said} (as far as the image's questions tell them)."
+    summary = f"On easy-VQA test images {easy['accuracy']:.1%} of {easy['n']:,} captions name colour and shape rightly"
+    return "\n".join(lines) + f"\n\n{summary} (as far as the image's questions tell them)."
 
 
 def _variants(metrics: dict[str, Any]) -> str:

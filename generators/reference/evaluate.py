@@ -91,8 +91,8 @@ def easy_vqa_accuracy(reader: Reader, seed: int, limit: int | None) -> Metrics:
         hits["boolean" if boolean else "shape" if shape else "color"].append(is_right(reply, answer))
         if not boolean:
             facts[number].add(answer)
-    told = reader.reply([(images[number], CAPTION_PROMPT) for number in facts], tokens=120)
-    captioned = [facts[number] <= set(re.findall(r"\w+", text)) for number, (text,) in zip(facts, told, strict=True)]
+    spoken = reader.reply([(images[number], CAPTION_PROMPT) for number in facts], tokens=120)
+    captioned = [facts[number] <= set(re.findall(r"\w+", text)) for number, (text,) in zip(facts, spoken, strict=True)]
     by_kind = {kind: share(marks) for kind, marks in sorted(hits.items())}
     return {"overall": share(m for marks in hits.values() for m in marks), **by_kind, "captions": share(captioned)}
 
@@ -153,22 +153,22 @@ def pass_rates(reader: Reader, asked: Sequence[tuple[Scene, SceneQuestion]], see
 
 
 def caption_faithfulness(reader: Reader, shown: Sequence[Scene]) -> Metrics:
-    """Objects told and there: precision and recall of (colour, shape), and with the place, by level; and digits."""
+    """Objects named and there: precision and recall of (colour, shape), and with the place, by level; and digits."""
     replies = reader.reply([(render(scene), CAPTION_PROMPT) for scene in shown], tokens=160)
     tallies: dict[str, Counter[str]] = defaultdict(Counter)
     for scene, (text,) in zip(shown, replies, strict=True):
         tally = tallies[str(scene.level)]
-        told, gold = Counter(_OBJECT.findall(text)), Counter(_OBJECT.findall(caption(scene)))
-        kinds = (Counter(k[:2] for k in told.elements()), Counter(k[:2] for k in gold.elements()))
-        tally.update(told=told.total(), gold=gold.total(), placed=(told & gold).total(), scenes=1)
+        spoken, gold = Counter(_OBJECT.findall(text)), Counter(_OBJECT.findall(caption(scene)))
+        kinds = (Counter(k[:2] for k in spoken.elements()), Counter(k[:2] for k in gold.elements()))
+        tally.update(spoken=spoken.total(), gold=gold.total(), placed=(spoken & gold).total(), scenes=1)
         tally.update(named=(kinds[0] & kinds[1]).total(), exact=int(text == caption(scene)))
         if scene.digit is not None:
             tally.update(digits=1, digits_right=int(f"The digit {scene.digit.value} " in text))
     return {
         level: {
             "n": tally["scenes"], "objects": tally["gold"],
-            "precision": _ratio(tally["named"], tally["told"]), "recall": _ratio(tally["named"], tally["gold"]),
-            "precision_with_place": _ratio(tally["placed"], tally["told"]),
+            "precision": _ratio(tally["named"], tally["spoken"]), "recall": _ratio(tally["named"], tally["gold"]),
+            "precision_with_place": _ratio(tally["placed"], tally["spoken"]),
             "recall_with_place": _ratio(tally["placed"], tally["gold"]),
             "digit": _ratio(tally["digits_right"], tally["digits"]),
             "word_for_word": _ratio(tally["exact"], tally["scenes"]),

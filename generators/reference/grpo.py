@@ -56,7 +56,7 @@ class StepRecord:
 def sample(
     model: Any, tokenizer: Any, prompts: Sequence[Prompt], *, number: int, temperature: float, tokens: int
 ) -> list[list[tuple[int, ...]]]:
-    """Token ids of `number` replies to each prompt, with the end where it was said; temperature 0 is greedy.
+    """Token ids of `number` replies to each prompt, with the end token where it was drawn; temperature 0 is greedy.
 
     Images are 64 by 64 pixels; replies never hold the mark of one. Chance is torch's. Prompts are filled up on the left, and
     the cache of each is copied for its replies.
@@ -73,12 +73,12 @@ def sample(
     logits = model.lm_head(out.last_hidden_state[:, -1]).repeat_interleave(number, 0)
     mask, position = mask.repeat_interleave(number, 0), positions[:, -1:].repeat_interleave(number, 0)
     end, drawn = tokenizer.eos_token_id, []
-    said = torch.zeros(len(logits), dtype=torch.bool)
+    ended = torch.zeros(len(logits), dtype=torch.bool)
     for _ in range(tokens):
         token = _choose(logits, temperature, model.config.image_token_id)
-        drawn.append(torch.where(said, end, token))
-        said = said | (token == end)
-        if bool(said.all()):
+        drawn.append(torch.where(ended, end, token))
+        ended = ended | (token == end)
+        if bool(ended.all()):
             break
         mask, position = torch.cat([mask, mask.new_ones(len(mask), 1)], 1), position + 1
         out = inner.text_model(

@@ -1,6 +1,6 @@
 """Train the reference model from nothing: `python -m generators.reference.train --out DIR`.
 
-The run stands alone (scenes, easy-VQA and torch are all it needs) and survives being killed: every other minute it puts
+The run needs scenes, easy-VQA and torch alone, and survives being killed: every other minute it puts
 its whole state beside the export, and the same command takes it up there. With `--minutes` the learning rate follows
 the clock, so that a busy machine ends the schedule in time, at the price of runs that differ; with `--steps` alone
 a run repeats bit for bit on the same machine.
@@ -99,8 +99,8 @@ def layout_loss(probe: torch.nn.Linear, image: torch.Tensor, batch: Batch) -> to
         return image.new_zeros(())
     heavy = torch.tensor([3.0 if fact in SHAPES else 1.0 for fact in FACTS], device=layout.device)
     logits = probe(image[known]).float()
-    told = functional.binary_cross_entropy_with_logits(logits, layout[known], weight=heavy, reduction="sum")
-    return told / (known.sum() * IMAGE_TOKENS)
+    summed = functional.binary_cross_entropy_with_logits(logits, layout[known], weight=heavy, reduction="sum")
+    return summed / (known.sum() * IMAGE_TOKENS)
 
 
 def token_losses(

@@ -64,11 +64,11 @@ def preview(job: Job, check: Callable[[Job], None]) -> Preview:
             runner = tried.runner
             try:
                 failed, error = _run(runner)
-                told, lost = _told(workspace, runner, failed)
+                stories, lost = _stories(workspace, runner, failed)
                 arrived = list(arrivals(runner, Path(folder)))
             finally:
                 tried.build.close()
-        return Preview(told, arrived, lost, error, job.build.media.path)
+        return Preview(stories, arrived, lost, error, job.build.media.path)
 
 
 def _run(runner: Runner) -> tuple[Step | None, str | None]:
@@ -81,7 +81,7 @@ def _run(runner: Runner) -> tuple[Step | None, str | None]:
     return None, None
 
 
-def _told(
+def _stories(
     workspace: Workspace, runner: Runner, failed: Step | None
 ) -> tuple[list[SampleStory], list[tuple[str, dict[str, Any]]]]:
     build = KeptBuild(runner.build.folder)
@@ -90,12 +90,12 @@ def _told(
     for row in find(build, ""):
         if row.step.name != first:
             continue
-        told = sample_story(workspace, build, row)
+        found = sample_story(workspace, build, row)
         if not row.made:
-            lost += [(chapter.reason, chapter.values) for chapter in told.story.chapters if chapter.reason]
+            lost += [(chapter.reason, chapter.values) for chapter in found.story.chapters if chapter.reason]
             continue
-        more = [] if failed is None else list(_tried(runner, failed, build, told.story))
-        samples.append(SampleStory(told.story, (*told.events, *more)))
+        more = [] if failed is None else list(_tried(runner, failed, build, found.story))
+        samples.append(SampleStory(found.story, (*found.events, *more)))
     return samples, lost
 
 
@@ -104,7 +104,7 @@ def _tried(runner: Runner, step: Step, build: KeptBuild, story: RowStory) -> Ite
     if step.type.asks is None or step.number == 0:
         return
     facts, bucket = build.steps[step.number], story.row.bucket
-    with suppress(CurateError):  # it is told already
+    with suppress(CurateError):  # it has been shown already
         rows, _, _ = runner.rows(step, bucket)
         mine = set(rows.filter(rows["sample_id"] == story.row.id)["id"]) | ({story.row.id} & set(rows["id"]))
         for request in step.type.asks.requests(rows, step.config):

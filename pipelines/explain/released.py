@@ -1,4 +1,4 @@
-"""Where a row stands in the release that a build wrote."""
+"""Finds a row in the release that a build wrote."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 def places(workspace: Workspace, build: RecordedBuild, row: Found) -> list[Place]:
-    """The configs of the build's release that the row stands in; only what its latest release step wrote is looked at."""
+    """The configs of the build's release that hold the row; only what its latest release step wrote is looked at."""
     line = [row, *parents(build, row)]
     samples = [one.id for one in line if one.unit == "sample"]
     return [place for release in _releases(workspace, build) for place in _in(release, row, samples[:1])]

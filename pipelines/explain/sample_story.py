@@ -86,16 +86,16 @@ def _events(family: dict[str, RowStory], story: RowStory, *, own: bool) -> Itera
             brood = chapter.brood
             made = [family[id_] for id_ in (*brood.ids, *(id_ for id_, _ in brood.lost))]
             if chapter.asked:
-                told = [(tuple(child.chapters[0].asked), _became_of_row(child)) for child in made]
-                yield from _asked(chapter.step, story.row, told)
+                exchanges = [(tuple(child.chapters[0].asked), _became_of_row(child)) for child in made]
+                yield from _asked(chapter.step, story.row, exchanges)
             else:
                 yield Event(chapter.step, story.row, words=_made(len(brood.ids), brood.step.unit, brood.lost))
         elif chapter.what in ("made", "not made"):
             continue
         elif chapter.asked:
             models = dict.fromkeys(exchange.model for exchange in chapter.asked)
-            told = [(tuple(e for e in chapter.asked if e.model == model), _read(chapter)) for model in models]
-            yield from _asked(chapter.step, story.row, told)
+            exchanges = [(tuple(e for e in chapter.asked if e.model == model), _read(chapter)) for model in models]
+            yield from _asked(chapter.step, story.row, exchanges)
         elif own and chapter.what == "dropped":
             yield Event(chapter.step, story.row, values=chapter.values, words=f"dropped: {chapter.reason}")
         elif own and chapter.what == "gave":
@@ -104,22 +104,22 @@ def _events(family: dict[str, RowStory], story: RowStory, *, own: bool) -> Itera
             yield Event(chapter.step, story.row, words=f"passed by: not {chapter.step.where}")
 
 
-def _asked(step: StepFacts, about: Found, told: list[tuple[tuple[Exchange, ...], str]]) -> Iterator[Event]:
+def _asked(step: StepFacts, about: Found, exchanges: list[tuple[tuple[Exchange, ...], str]]) -> Iterator[Event]:
     """An event for each first prompt, with equal conversations counted."""
     found: dict[str, dict[str, Outcome]] = {}
-    for turns, became in told:
+    for turns, became in exchanges:
         if not turns:
             continue
         first = json.dumps([turns[0].model, turns[0].messages, turns[0].prefix])
         same = found.setdefault(first, {})
-        key = json.dumps([became, *(_said(turn) for turn in turns)])
+        key = json.dumps([became, *(_contents(turn) for turn in turns)])
         before = same.get(key)
         same[key] = Outcome(turns, became, 1 if before is None else before.count + 1)
     for same in found.values():
         yield Event(step, about, tuple(same.values()))
 
 
-def _said(turn: Exchange) -> list[Any]:
+def _contents(turn: Exchange) -> list[Any]:
     return [turn.messages, turn.prefix, [(r.text, r.reasoning, r.finish_reason, r.error) for r in turn.replies]]
 
 
@@ -138,13 +138,13 @@ def _became_of_row(story: RowStory) -> str:
         return birth.reason
     extracted = next((e for chapter in later if (e := chapter.values.get("extracted")) is not None), None)
     values = birth.values if extracted is None else {**birth.values, "final": extracted}
-    said = [_values(values, {reply.text for exchange in birth.asked for reply in exchange.replies})]
+    parts = [_values(values, {reply.text for exchange in birth.asked for reply in exchange.replies})]
     for chapter in later:
         if verdict := chapter.values.get("verdict"):
-            said.append(str(verdict))
+            parts.append(str(verdict))
         if chapter.what in ("dropped", "unreleased"):
-            said.append(chapter.reason)
-    return ", ".join(word for word in said if word)
+            parts.append(chapter.reason)
+    return ", ".join(word for word in parts if word)
 
 
 def _values(values: dict[str, Any], texts: set[str]) -> str:

@@ -51,7 +51,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
 
 
 def format_prompt(system: str | None) -> str:
-    """A Jinja template that leaves the question as it is; a system turn stands in front, as text, not as a template."""
+    """A Jinja template that leaves the question as it is; a system turn goes in front, as text, not as a template."""
     head = f"{{{{ {json.dumps(escape(system), ensure_ascii=False)} }}}}\n\n" if system else ""
     return head + "{{ content }}\n"
 

@@ -1,4 +1,6 @@
-"""Marks in texts. Trainers put an image where a text says `<image>`, so each row must say it exactly as often as it has
+"""Image placeholders in text.
+
+Trainers put an image where a text says `<image>`, so each row must say it exactly as often as it has
 images, and nowhere by accident.
 
 LLaMA-Factory counts `<image>`, `<video>` and `<audio>` over all turns, replies included (LlamaFactory issue 8440); verl
@@ -24,7 +26,7 @@ def escape(text: str, marks: Iterable[str] = COMMON) -> str:
 
 
 def marked_question(row: Row, marks: Iterable[str] = COMMON) -> str:
-    """The question with one `<image>` an image, where it stands; nothing else in it reads as a mark."""
+    """The question with one `<image>` an image, at its place; nothing else in it reads as a mark."""
     marks = tuple(marks)
     return "".join(escape(piece, marks) if isinstance(piece, str) else IMAGE for piece in row.pieces)
 

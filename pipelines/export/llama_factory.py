@@ -2,7 +2,7 @@
 
 Checked against llamafactory 0.9.5. `data/mm_plugin.py` `_validate_messages` counts marks over all turns, so a reply that
 mentions one would stop the training (LlamaFactory issue 8440); `data/converter.py` joins paths to `media_dir`, which is the
-data set's folder by default, and drops rows whose turns do not alternate. The rows are parquet, not JSON: `datasets` infers
+dataset's folder by default, and drops rows whose turns do not alternate. The rows are parquet, not JSON: `datasets` infers
 the types of a JSON file from its first megabytes, and a column of `[]` that is followed by paths fails. No reward: it
 trains on replies and on pairs.
 """
@@ -33,7 +33,7 @@ _COLUMNS = {
 }
 
 
-def _said(row: Row, name: str) -> dict[str, str]:
+def _assistant(row: Row, name: str) -> dict[str, str]:
     return {"role": "assistant", "content": escape(reply(row, name))}
 
 
@@ -49,12 +49,12 @@ def _checked(row: Row, messages: Turns, draft: Draft, **more: Any) -> dict[str, 
 
 def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with its reply."""
-    return _checked(row, [*_asked(row), _said(row, "response")], draft)
+    return _checked(row, [*_asked(row), _assistant(row, "response")], draft)
 
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """A question with a better and a worse reply."""
-    pair = {name: _said(row, name) for name in ("chosen", "rejected")}
+    pair = {name: _assistant(row, name) for name in ("chosen", "rejected")}
     return _checked(row, _asked(row), draft, **pair)
 
 

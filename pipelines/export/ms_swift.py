@@ -49,17 +49,17 @@ def _record(row: Row, draft: Draft, messages: Turns, **more: Any) -> dict[str, A
     return {"id": row.columns["id"], "messages": messages, **more, "images": paths}
 
 
-def _messages(row: Row, said: str | None = None) -> Turns:
-    return turns(row.system and escape(row.system, MARKS), marked_question(row, MARKS), said)
+def _messages(row: Row, last: str | None = None) -> Turns:
+    return turns(row.system and escape(row.system, MARKS), marked_question(row, MARKS), last)
 
 
-def _said(row: Row, name: str) -> str:
+def _reply(row: Row, name: str) -> str:
     return escape(reply(row, name), MARKS)
 
 
 def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with its reply."""
-    return _record(row, draft, _messages(row, _said(row, "response")))
+    return _record(row, draft, _messages(row, _reply(row, "response")))
 
 
 def grpo(row: Row, draft: Draft) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def grpo(row: Row, draft: Draft) -> dict[str, Any]:
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with the better reply, and the worse one."""
-    return _record(row, draft, _messages(row, _said(row, "chosen")), rejected_response=_said(row, "rejected"))
+    return _record(row, draft, _messages(row, _reply(row, "chosen")), rejected_response=_reply(row, "rejected"))
 
 
 class MsSwift:

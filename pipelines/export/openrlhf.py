@@ -35,12 +35,12 @@ def serve(port):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            said = json.dumps({"rewards": _verifier().openrlhf(asked["query"], asked["labels"])}).encode()
+            reply = json.dumps({"rewards": _verifier().openrlhf(asked["query"], asked["labels"])}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(reply)
 
         def log_message(self, *what):
             pass

@@ -17,10 +17,10 @@ licences, and what was dropped on the way.
 
 {usage}
 {absent}
-Rows stand in the release's order. {order}
+Rows are in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
 
-| data set | rows | rows that {trainer} cannot express (`dropped.parquet` names them) |
+| dataset | rows | rows that {trainer} cannot express (`dropped.parquet` names them) |
 |---|---|---|
 {rows}
 """
@@ -32,19 +32,19 @@ another dataset of the table below in their place.
 """
 
 
-def render_readme(exporter: Exporter, sheets: Sequence[Sheet], told: Mapping[str, Any], home: Path) -> str:
+def render_readme(exporter: Exporter, sheets: Sequence[Sheet], summary: Mapping[str, Any], home: Path) -> str:
     """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
-    written = [sheet for sheet in sheets if told["rows"][sheet.name]]
+    written = [sheet for sheet in sheets if summary["rows"][sheet.name]]
     absent = [f"`{sheet.name}`" for sheet in exporter.sheets if sheet not in written]
     return _TEXT.format(
         configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in written) or "[]",
-        release=told["release"],
+        release=summary["release"],
         trainer=exporter.name,
         order=exporter.keeps_order,
         absent=_ABSENT.format(", ".join(absent)) if absent else "",
         usage=exporter.usage.replace("{home}", str(home)).strip(),
         rows="\n".join(
-            f"| {sheet.name} | {told['rows'][sheet.name]} | {_reasons(told['dropped'].get(sheet.name, {}))} |"
+            f"| {sheet.name} | {summary['rows'][sheet.name]} | {_reasons(summary['dropped'].get(sheet.name, {}))} |"
             for sheet in sheets
         ),
     )

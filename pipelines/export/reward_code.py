@@ -41,7 +41,7 @@ def _verifier():
     return importlib.import_module("{package}.filters.verify.reward")
 
 
-for _name in {needs}:  # without one of these every answer of some kind would go unscored, and nobody would be told
+for _name in {needs}:  # without one of these every answer of some kind would go unscored, and nobody would notice
     try:
         importlib.import_module(_name)
     except ImportError as error:

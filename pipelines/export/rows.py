@@ -38,7 +38,7 @@ class Image(NamedTuple):
 class Row:
     """One row: `columns` are the release's own, `response` is set in sft, `chosen` and `rejected` in preference.
 
-    `positions` are where its images stand in the question, in characters; none where all stand before it.
+    `positions` are the places of its images in the question, in characters; none where all come before it.
     """
 
     system: str | None

@@ -1,4 +1,4 @@
-"""What an exporter is: a list of data sets, each a function from a row to a trainer's record, and the files beside them."""
+"""What an exporter is: a list of datasets, each a function from a row to a trainer's record, and the files beside them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ Turns = list[dict[str, str]]
 
 
 class Draft(Protocol):
-    """A data set in the making, as a record may need to know it."""
+    """A dataset in the making, as a record may need to know it."""
 
     @property
     def number(self) -> int:
@@ -46,7 +46,7 @@ Record = Callable[[Row, Draft], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """One data set of an export, made of one split of the release.
+    """One dataset of an export, made of one split of the release.
 
     With `fields` it is a folder of parquet files, without them `<name>.jsonl`. The columns `ABOUT_IMAGES` are left out where
     the whole release has no image, because trainers take them for the sign of a vision model. `in_parts` are the types of
@@ -87,13 +87,13 @@ class Exporter(Protocol):
         """Markdown: the switch by which this trainer takes rows in the order of the file, where it has one."""
 
     def finish(self, folder: Path, exported: Exported) -> None:
-        """Write what stands beside the data: the trainer's index, the reward."""
+        """Write the files beside the data: the trainer's index, the reward."""
 
 
 def turns(system: str | None, user: str, assistant: str | None = None) -> Turns:
     """A conversation of strings."""
-    said = (("system", system), ("user", user), ("assistant", assistant))
-    return [{"role": role, "content": content} for role, content in said if content is not None]
+    contents = (("system", system), ("user", user), ("assistant", assistant))
+    return [{"role": role, "content": content} for role, content in contents if content is not None]
 
 
 def embedded(row: Row) -> list[dict[str, Any]]:

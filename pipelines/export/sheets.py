@@ -1,4 +1,4 @@
-"""Which data sets an export of a release has: those of its trainer, and one more for each config of a name of its own."""
+"""Which datasets an export of a release has: those of its trainer, and one more for each config of a name of its own."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from pipelines.export.sheet import Exporter, Sheet
 from pipelines.release.configs import configs_in, schema_in
 
 KNOWN = ("sft", "rl", "preference", "holdout")
-"""Configs whose data sets a trainer names itself."""
+"""Configs whose datasets a trainer names itself."""
 
 BESIDE = ("control", "unfiltered")
 """Configs that are there to compare with, and are not exported."""

@@ -27,22 +27,22 @@ def reward(completions, **columns):
 
 
 def _prompt(row: Row, draft: Draft) -> list[dict[str, Any]]:
-    said: list[dict[str, Any]] = [*turns(row.system and escape(row.system), escape(row.question))]
+    spoken: list[dict[str, Any]] = [*turns(row.system and escape(row.system), escape(row.question))]
     if not draft.interleaved:
-        return said
+        return spoken
     pieces = [_part(escape(piece)) if isinstance(piece, str) else _part(None) for piece in row.pieces]
-    return [*_in_parts(said[:-1]), {"role": "user", "content": pieces}]
+    return [*_in_parts(spoken[:-1]), {"role": "user", "content": pieces}]
 
 
-def _in_parts(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**turn, "content": [_part(turn["content"])]} for turn in said]
+def _in_parts(spoken: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**turn, "content": [_part(turn["content"])]} for turn in spoken]
 
 
 def _part(text: str | None) -> dict[str, str | None]:
     return {"type": "image" if text is None else "text", "text": text}
 
 
-def _said(row: Row, name: str) -> list[dict[str, Any]]:
+def _spoken(row: Row, name: str) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": escape(reply(row, name))}]
 
 
@@ -51,15 +51,15 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
     return {
         "id": row.columns["id"],
         "prompt": _prompt(row, draft),
-        "completion": _said(row, "response"),
+        "completion": _spoken(row, "response"),
         "images": embedded(row),
     }
 
 
 def sft_messages(row: Row, draft: Draft) -> dict[str, Any]:
     """The same as one conversation."""
-    said = _said(row, "response")
-    messages = _prompt(row, draft) + (_in_parts(said) if draft.interleaved else said)
+    spoken = _spoken(row, "response")
+    messages = _prompt(row, draft) + (_in_parts(spoken) if draft.interleaved else spoken)
     return {"id": row.columns["id"], "messages": messages, "images": embedded(row)}
 
 
@@ -70,8 +70,8 @@ def grpo(row: Row, draft: Draft) -> dict[str, Any]:
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, chosen, rejected, images."""
-    said = {name: _said(row, name) for name in ("chosen", "rejected")}
-    return {"id": row.columns["id"], "prompt": _prompt(row, draft), **said, "images": embedded(row)}
+    spoken = {name: _spoken(row, name) for name in ("chosen", "rejected")}
+    return {"id": row.columns["id"], "prompt": _prompt(row, draft), **spoken, "images": embedded(row)}
 
 
 _PROMPTS: dict[str, pa.DataType] = {"prompt": PARTS}

@@ -62,11 +62,16 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
             release, {k: v for k, v in rows.items() if v}, frozenset(job.verifiers), frozenset(job.systems)
         )
         exporter.finish(scratch, exported)
-        told = {"key": key, "trainer": exporter.name, "release": release.label, "content": release.manifest["content"]}
-        told |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
-        (scratch / "README.md").write_text(render_readme(exporter, sheets, told, target), encoding="utf-8")
-        write_json(told, scratch / "export.json")
-    return told
+        summary = {
+            "key": key,
+            "trainer": exporter.name,
+            "release": release.label,
+            "content": release.manifest["content"],
+        }
+        summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
+        (scratch / "README.md").write_text(render_readme(exporter, sheets, summary, target), encoding="utf-8")
+        write_json(summary, scratch / "export.json")
+    return summary
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 The bytes are stored as they came, whatever their mode or palette, because any re-encoding changes what a model sees.
 The exceptions are images that programs show differently, so that a student, a server and a trainer would each see another
-one. What EXIF says is turned is turned here; what is transparent stands on white, and 16-bit levels become 8-bit ones
+one. What EXIF says is turned is turned here; what is transparent is put on white, and 16-bit levels become 8-bit ones
 (vLLM pastes transparency on white; `Image.convert` shows the colours below it, often black, and 16 bits as white). These
 are written anew: JPEG stays JPEG, at quality 95 without chroma subsampling; the rest becomes PNG.
 """
@@ -116,7 +116,7 @@ _FOREIGN = (
     (re.compile(rb"%PDF-"), "a PDF document; render its pages"),
     (re.compile(rb"PK\x03\x04|\x1f\x8b"), "a packed file"),
 )  # fmt: skip
-"""What stands in image files that are none, by their first bytes."""
+"""What is in files that are not images, by their first bytes."""
 
 
 def _not_an_image(data: bytes) -> str:

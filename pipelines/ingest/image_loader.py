@@ -130,7 +130,7 @@ class ImageLoader:
         return data
 
     def _file(self, path: str) -> bytes:
-        """The bytes of a file in the source's folders. Nothing is said of a file elsewhere, not even whether it is."""
+        """The bytes of a file in the source's folders. Of other files nothing is disclosed, not even whether they exist."""
         faults = []
         for spelled in _spellings(path):
             try:

@@ -3,8 +3,8 @@
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
 looked for: `row_empty`, `conversation_unparseable`, `question_empty`, `answer_missing`, `options_unparseable`,
 `column_unparseable` (one of the source's `columns` has not its type), `mark_count` (marks `<image>` in another number than
-images), `mark_in_option` (where an image cannot stand), `params_unparseable`, `meta_unparseable`, `kind_unknown`,
-`gold_nested` (several values, or an object, where one is said),
+images), `mark_in_option` (where no image can be), `params_unparseable`, `meta_unparseable`, `kind_unknown`,
+`gold_nested` (several values, or an object, where one is expected),
 `gold_ambiguous` (a number that is one option's text and another's place), `gold_outside_options`, `gold_unparseable`,
 `remote_image` (images are not downloaded), `image_outside` (not in the source's folders), `image_missing`, `image_empty`,
 `image_too_large`, `image_too_small`, `image_too_long`, `image_truncated`, `image_broken`, `copy` (this source gave the same
@@ -66,7 +66,7 @@ def ingest(
     a batch at a time, in order.
 
     When a batch is yielded its images are durable in `media`. `limit` bounds all sources together: each may take an
-    even share of what those before it have left; how a source picks its rows stands in `pipelines.sources.read`.
+    even share of what those before it have left; how a source picks its rows is described in `pipelines.sources.read`.
     Raises ConfigError for a source that cannot be read or gives no rows, and StoreError when media cannot be written.
     """
     config = config or IngestConfig()
@@ -130,7 +130,7 @@ class _Steps:
         return draft
 
     def _id(self, draft: Draft) -> str:
-        """The sample's id: what it asks and what it is asked about. Where it stood in the source does not count."""
+        """The sample's id: what it asks and what it is asked about. Its place in the source does not count."""
         row = draft.row
         return content_id(
             {

@@ -45,7 +45,7 @@ class RowChecks:
         self._places = self._places or _has_places(rows, self._source.kind)
 
     def check(self, draft: Draft) -> None:
-        """Everything that can be said without the images; raises Drop."""
+        """Everything that can be decided without the images; raises Drop."""
         row = draft.row
         if all(row[name] is None for name in _PUBLISHED):
             raise Drop("row_empty", error="no field has a value; or the line is no JSON object in UTF-8")

@@ -53,18 +53,18 @@ def render_card(
     from huggingface_hub import DatasetCardData
 
     configs = loadable(manifest)
-    told = licences(manifest["recipe"]["sources"])
+    terms = licences(manifest["recipe"]["sources"])
     data = DatasetCardData(
         pretty_name=f"{manifest['name']} {manifest['version']}",
-        license=told["license"][0] if len(told["license"]) == 1 else told["license"] or None,
-        license_name="; ".join(told["license_name"]) or None,
+        license=terms["license"][0] if len(terms["license"]) == 1 else terms["license"] or None,
+        license_name="; ".join(terms["license_name"]) or None,
         task_categories=["image-text-to-text", "visual-question-answering"],
         size_categories=_size(sum(configs.values())),
         tags=[
             "multimodal-reasoning",
             "chain-of-thought",
             "curate",
-            *(["non-commercial"] * bool(told["non_commercial"])),
+            *(["non-commercial"] * bool(terms["non_commercial"])),
         ],
         # `datasets` keeps what it has loaded by the names of folder and config, and takes the `v1` of another recipe for
         # this one, unless the description of the config differs.
@@ -79,8 +79,8 @@ def render_card(
         "place": place or f"path/to/{manifest['version']}",
         "loadable": list(configs),
         "card_images": card_images,
-        "unlicensed": told["unstated"],
-        "non_commercial": told["non_commercial"],
+        "unlicensed": terms["unstated"],
+        "non_commercial": terms["non_commercial"],
     }
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
@@ -89,9 +89,9 @@ def render_card(
 
 def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
     """Rows of each config that has any: what `load_dataset` reads, which refuses a split without rows."""
-    told = manifest["statistics"]
-    rows = {name: facts["rows"] for name, facts in told["configs"].items()}
-    rows[rollout_rows.NAME] = (told.get("rollouts") or {"rows": 0})["rows"]
+    counted = manifest["statistics"]
+    rows = {name: facts["rows"] for name, facts in counted["configs"].items()}
+    rows[rollout_rows.NAME] = (counted.get("rollouts") or {"rows": 0})["rows"]
     return {name: number for name, number in rows.items() if number}
 
 

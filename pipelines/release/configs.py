@@ -1,4 +1,4 @@
-"""The configs of a release on disk, and how a row of one becomes what stands in its parquet."""
+"""The configs of a release on disk, and how a row becomes a record of its parquet."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

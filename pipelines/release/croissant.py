@@ -49,7 +49,7 @@ _CONTEXT: dict[str, Any] = {
 _TYPES = {pa.string(): "sc:Text", pa.int32(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean",
           pa.int64(): "sc:Integer", pa.int16(): "sc:Integer", pa.int8(): "sc:Integer", pa.uint32(): "sc:Integer",
           pa.uint64(): "sc:Integer", pa.float32(): "sc:Float"}  # fmt: skip
-_SAID_OF = {
+_DESCRIPTIONS = {
     "correct": "what a rollout counts as: right, wrong, or null for no evidence",
     "id": "content hash of the sample: the same sample has the same id in every release",
     "prompt": "the turns that the model is given",
@@ -89,7 +89,7 @@ _SAID_OF = {
     "tier": "who decided: string, rule, math, judge, or none, timeout, crash",
     "reason": "why",
     "side": "the side of the split that the sample is on",
-    "released": "whether it stands in a config to train on (sft, rl, preference)",
+    "released": "whether it is in a config to train on (sft, rl, preference)",
 }
 
 
@@ -147,7 +147,7 @@ def _field(config: str, field: pa.Field, path: str) -> dict[str, Any]:
         "@type": "cr:Field",
         "@id": f"{config}/{field.name}",
         "name": field.name,
-        "description": _SAID_OF.get(field.name, f"the column `{field.name}` of the recipe"),
+        "description": _DESCRIPTIONS.get(field.name, f"the column `{field.name}` of the recipe"),
         "dataType": "sc:Text" if pa.types.is_struct(inner) else _TYPES.get(inner, "sc:Text"),
         "source": source,
     }

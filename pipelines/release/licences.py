@@ -22,8 +22,8 @@ HUB = frozenset(
 
 def hub_licence(name: str | None) -> str | None:
     """The Hub's name for a licence, `other` where it has none; None where none is stated."""
-    told = name.strip().lower() if name else None
-    return told if told is None or told in HUB else "other"
+    lowered = name.strip().lower() if name else None
+    return lowered if lowered is None or lowered in HUB else "other"
 
 
 def licences(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

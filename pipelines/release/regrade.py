@@ -1,5 +1,5 @@
 """A release is graded once more before anybody sees it: its own reward, called as trainers call it on the columns of its own
-rows, must say of the logged rollouts what curation said, and k of n must be what they come to.
+rows, must give the logged rollouts the verdicts that curation gave, and k of n must be what they come to.
 """
 
 import json
@@ -25,7 +25,7 @@ MOST = 100_000
 BATCH = 1024
 _GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
 Report = Callable[[int, int], None]
-"""Told how many rollouts were graded, of how many."""
+"""Called with how many rollouts were graded, of how many."""
 _OTHERWISE = ("completion", "chosen")
 """Columns of configs whose rows may state the tag schema of what they train on instead of the measured one."""
 
@@ -96,8 +96,8 @@ def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -
     right = pl.Series(
         [p is not None and is_right(p, t) for p, t in zip(paid, thresholds, strict=True)], dtype=pl.Boolean
     )
-    told = known.with_columns(paid=right).unique(["sample_id", "model", "index"], keep="first")
-    counts = told.select(
+    first = known.with_columns(paid=right).unique(["sample_id", "model", "index"], keep="first")
+    counts = first.select(
         graded=pl.len(),
         cut_off=cut.sum(),
         cut_off_paid=(cut & pl.col("paid")).sum(),
@@ -108,9 +108,9 @@ def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -
 
 
 def pay(rows: pl.DataFrame) -> list[float | None]:
-    """What the release's reward gives for the texts of `rows`, called as TRL calls it on the columns of a data set."""
-    said = [[{"role": "assistant", "content": text}] for text in rows["text"]]
-    return reward(said, **{name: rows[name].to_list() for name in _GOLD})
+    """What the release's reward gives for the texts of `rows`, called as TRL calls it on the columns of a dataset."""
+    completions = [[{"role": "assistant", "content": text}] for text in rows["text"]]
+    return reward(completions, **{name: rows[name].to_list() for name in _GOLD})
 
 
 def _thresholds(rows: pl.DataFrame) -> list[float]:

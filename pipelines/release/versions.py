@@ -131,20 +131,20 @@ def _fates(path: Path) -> pl.DataFrame:
 def _explained(
     config: str, change: str, rows: pl.DataFrame, places: pl.DataFrame, fates: pl.DataFrame, *words: str
 ) -> pl.DataFrame:
-    dropped, stands, otherwise = words
-    told = rows.select("id").join(fates, on="id", how="left").join(places, on="id", how="left")
+    dropped, present, otherwise = words
+    changes = rows.select("id").join(fates, on="id", how="left").join(places, on="id", how="left")
     elsewhere = pl.when(pl.col("place") != config).then(pl.col("place"))
-    why = pl.coalesce(pl.lit(stands) + elsewhere, pl.lit(dropped) + pl.col("fate"), pl.lit(otherwise))
+    why = pl.coalesce(pl.lit(present) + elsewhere, pl.lit(dropped) + pl.col("fate"), pl.lit(otherwise))
     own = pl.when(pl.col("place") == config).then(pl.lit("another of its rows is there")).otherwise(why)
-    return told.select(config=pl.lit(config), id="id", change=pl.lit(change), why=own).sort("id")
+    return changes.select(config=pl.lit(config), id="id", change=pl.lit(change), why=own).sort("id")
 
 
 def _changed(config: str, both: pl.DataFrame) -> pl.DataFrame:
     columns = [c for c in both.columns if f"{c}__new" in both.columns]
     differ = [pl.when(pl.col(c).ne_missing(pl.col(f"{c}__new"))).then(pl.lit(c)) for c in columns]
     names = pl.concat_list(differ).list.drop_nulls().list.join(", ") if differ else pl.lit("")
-    told = both.select(config=pl.lit(config), id="id", change=pl.lit("changed"), why=names)
-    return told.filter(pl.col("why") != "").sort("id")
+    changes = both.select(config=pl.lit(config), id="id", change=pl.lit("changed"), why=names)
+    return changes.filter(pl.col("why") != "").sort("id")
 
 
 def _recipes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

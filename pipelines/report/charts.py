@@ -107,18 +107,18 @@ def _pass_rates(rows: pl.DataFrame, model: str, bands: Sequence[str]) -> Spec:
     """How many samples had how many right. Where samples have different n, rates are shown in tenths."""
     alt = load()
     if rows["n"].n_unique() == 1:
-        told = rows.with_columns(bin="k", label=pl.format("{} of {}", "k", "n"))
+        data = rows.with_columns(bin="k", label=pl.format("{} of {}", "k", "n"))
         whole = alt.Scale(domain=list(range(rows["n"][0] + 1)))
         x = alt.X(
             "bin:O", scale=whole, title=f"right answers of {rows['n'][0]} by {model}", axis=alt.Axis(labelAngle=0)
         )
     else:
         tenth = (pl.col("k") * 10 // pl.col("n")).cast(pl.String)
-        told = rows.with_columns(bin=pl.format("{} tenths", tenth)).sort(pl.col("k") / pl.col("n"))
-        told = told.group_by("bin", "band", maintain_order=True).agg(pl.col("samples").sum()).with_columns(label="bin")
-        x = alt.X("bin:O", sort=told["bin"].unique(maintain_order=True).to_list(), title=f"share right, {model}")
-    chart = alt.Chart(_data(told)).mark_bar(cursor="pointer")
-    coloured = _colours(alt, "band", _band_colours(bands), told["band"].to_list())
+        data = rows.with_columns(bin=pl.format("{} tenths", tenth)).sort(pl.col("k") / pl.col("n"))
+        data = data.group_by("bin", "band", maintain_order=True).agg(pl.col("samples").sum()).with_columns(label="bin")
+        x = alt.X("bin:O", sort=data["bin"].unique(maintain_order=True).to_list(), title=f"share right, {model}")
+    chart = alt.Chart(_data(data)).mark_bar(cursor="pointer")
+    coloured = _colours(alt, "band", _band_colours(bands), data["band"].to_list())
     tips = [alt.Tooltip("label:N", title="right"), alt.Tooltip("samples:Q", format=","), alt.Tooltip("band:N")]
     return _spec(
         chart.encode(
@@ -135,13 +135,13 @@ def _ends(census: pl.DataFrame, bands: Sequence[str]) -> Spec:
     """Where the samples of each band ended."""
     alt = load()
     counted = census.filter(pl.col("band").is_in(bands)).group_by("band", "outcome").agg(pl.col("samples").sum())
-    told = counted.with_columns(place=pl.col("outcome").replace_strict(_PLACES, default=9)).sort("band", "place")
+    data = counted.with_columns(place=pl.col("outcome").replace_strict(_PLACES, default=9)).sort("band", "place")
     tips = [alt.Tooltip("band:N"), alt.Tooltip("outcome:N"), alt.Tooltip("samples:Q", format=",")]
-    chart = alt.Chart(_data(told)).mark_bar(cursor="pointer")
+    chart = alt.Chart(_data(data)).mark_bar(cursor="pointer")
     encoded = chart.encode(
         x=alt.X("band:N", sort=list(bands), title="where the samples of each band ended", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("samples:Q", title="samples", axis=_counts()),
-        color=_colours(alt, "outcome", _OUTCOMES, told["outcome"].to_list()),
+        color=_colours(alt, "outcome", _OUTCOMES, data["outcome"].to_list()),
         order="place:Q",
         tooltip=tips,
     )
@@ -153,17 +153,17 @@ def _lengths(rows: pl.DataFrame, what: str) -> Spec:
     top = pl.col("rows").cum_sum().over("low")
     first, last = (pl.col(name).ceil().cast(pl.Int64) for name in ("low", "high"))
     shown = pl.when(last - 1 > first).then(pl.format("{} to {}", first, last - 1)).otherwise(first.cast(pl.String))
-    told = rows.with_columns(top=top, foot=top - pl.col("rows"), shown=shown, low=pl.col("low").clip(0.5))
-    low, high = told.select(pl.col("low").log(2.0).min(), pl.col("high").log(2.0).max()).row(0)
+    data = rows.with_columns(top=top, foot=top - pl.col("rows"), shown=shown, low=pl.col("low").clip(0.5))
+    low, high = data.select(pl.col("low").log(2.0).min(), pl.col("high").log(2.0).max()).row(0)
     octaves = [2.0**i for i in range(math.floor(low + 1e-3), math.ceil(high - 1e-3) + 1)]  # edges are rounded
     axis = alt.Axis(format="~s" if octaves[-1] >= 10_000 else ",~f", values=octaves, labelOverlap="greedy")
     scale = alt.Scale(type="log", base=2, nice=False, domain=[octaves[0], octaves[-1]])
     x = alt.X("low:Q", scale=scale, title=what, axis=axis)
     y = alt.Y("foot:Q", title="rows", axis=_counts())
     tips = [alt.Tooltip("shown:N", title=what), alt.Tooltip("rows:Q", format=","), alt.Tooltip("part:N")]
-    coloured = _colours(alt, "part", _PARTS, told["part"].to_list())
+    coloured = _colours(alt, "part", _PARTS, data["part"].to_list())
     return _spec(
-        alt.Chart(_data(told)).mark_rect().encode(x=x, x2="high:Q", y=y, y2="top:Q", color=coloured, tooltip=tips),
+        alt.Chart(_data(data)).mark_rect().encode(x=x, x2="high:Q", y=y, y2="top:Q", color=coloured, tooltip=tips),
         f"Histogram: {what}",
     )
 
@@ -172,8 +172,8 @@ def _vision(rows: pl.DataFrame) -> Spec:
     """Samples by how often they are right with and without the image; on the diagonal the image is worth nothing."""
     alt = load()
     rates = {"seen": pl.col("k") / pl.col("n"), "blind": pl.col("k_text") / pl.col("n_text")}
-    told = rows.select("samples", **{name: rate.round(3) for name, rate in rates.items()})
-    told = told.group_by("seen", "blind").agg(pl.col("samples").sum()).sort("seen", "blind")
+    data = rows.select("samples", **{name: rate.round(3) for name, rate in rates.items()})
+    data = data.group_by("seen", "blind").agg(pl.col("samples").sum()).sort("seen", "blind")
     tips = [
         alt.Tooltip("blind:Q", title="right without the image", format=".0%"),
         alt.Tooltip("seen:Q", title="right with the image", format=".0%"),
@@ -188,9 +188,9 @@ def _vision(rows: pl.DataFrame) -> Spec:
     y = alt.Y(
         "seen:Q", scale=alt.Scale(domain=[0, 1]), title="right with the image", axis=alt.Axis(format="%", tickCount=5)
     )
-    most = int(told["samples"].max())  # type: ignore[arg-type]
+    most = int(data["samples"].max())  # type: ignore[arg-type]
     legend = alt.Legend(orient="top", values=sorted({1, -(-most // 2), most}), title="samples", titleOrient="left")
-    dots = alt.Chart(_data(told)).mark_circle(color=BLUE, opacity=0.9)
+    dots = alt.Chart(_data(data)).mark_circle(color=BLUE, opacity=0.9)
     dots = dots.encode(
         x=x, y=y, size=alt.Size("samples:Q", scale=alt.Scale(range=[20, 700]), legend=legend), tooltip=tips
     )
@@ -202,12 +202,12 @@ def _vision(rows: pl.DataFrame) -> Spec:
 def _shares(rows: pl.DataFrame, figure: str, bands: Sequence[str]) -> Spec:
     """A share of candidates, selected and control, side by side."""
     alt = load()
-    told = rows.with_columns(pl.col("value").fill_null("none")).unpivot(
+    data = rows.with_columns(pl.col("value").fill_null("none")).unpivot(
         list(_SETS), index="value", variable_name="set", value_name="share"
     )
-    order = [b for b in bands if b in told["value"].to_list()] if figure == "share of band" else None
+    order = [b for b in bands if b in data["value"].to_list()] if figure == "share of band" else None
     tips = [alt.Tooltip("value:N", title=figure), alt.Tooltip("set:N"), alt.Tooltip("share:Q", format=".1%")]
-    chart = alt.Chart(_data(told)).mark_bar()
+    chart = alt.Chart(_data(data)).mark_bar()
     encoded = chart.encode(
         y=alt.Y("value:N", sort=order or "-x", title=None),
         yOffset=alt.YOffset("set:N", sort=list(_SETS)),

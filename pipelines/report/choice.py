@@ -21,8 +21,8 @@ def choose(rows: pl.DataFrame, limit: int, wanted: pl.Series) -> pl.DataFrame:
         ranked = labels.with_columns(rank=pl.col("draw").rank("ordinal").over("label"))
         first = ranked.filter(pl.col("rank") <= share).group_by("id").agg(pl.col("rank").min())
         named = pl.DataFrame({"id": wanted, "named": True}, schema={"id": pl.String, "named": pl.Boolean}).unique("id")
-        told = drawn.join(named, on="id", how="left").join(first, on="id", how="left")
-        drawn = told.sort("named", "rank", "draw", nulls_last=True).head(limit)
+        placed = drawn.join(named, on="id", how="left").join(first, on="id", how="left")
+        drawn = placed.sort("named", "rank", "draw", nulls_last=True).head(limit)
     return drawn.sort("draw", "id").select(rows.columns)
 
 

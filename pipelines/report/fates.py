@@ -39,12 +39,12 @@ def fates(origin: Origin) -> pl.DataFrame:
     line = pl.concat_str("step", pl.lit(" "), "reason")
     lines = drops.group_by(id="sample_id").agg(drops=line.unique().sort().str.join("\n"))
     rows = ends.join(lines, on="id", how="left").join(_facts(origin), on="id", how="left")
-    told = rows.with_columns(
+    table = rows.with_columns(
         pl.col("drops").fill_null(""),
         pl.col("source").fill_null(UNKNOWN),
         difficulty_band(pl.col("k"), pl.col("n"), origin.bands).fill_null(NOT_MEASURED),
     )
-    return told.select(pl.col(name).cast(kind) for name, kind in FATES.items()).sort("id").collect(engine="streaming")
+    return table.select(pl.col(name).cast(kind) for name, kind in FATES.items()).sort("id").collect(engine="streaming")
 
 
 def band_names(config: BandConfig) -> list[str]:

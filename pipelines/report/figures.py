@@ -15,8 +15,8 @@ PER_OCTAVE = 2
 
 def pass_rates(origin: Origin) -> pl.DataFrame:
     """`model, n, k, band, samples`, as the release's own statistics count them."""
-    told = origin.manifest["statistics"]["pass_rates"]
-    rows = [{"model": model, **count} for model, counts in told.items() for count in counts]
+    rates = origin.manifest["statistics"]["pass_rates"]
+    rows = [{"model": model, **count} for model, counts in rates.items() for count in counts]
     schema = {"model": pl.String, "n": pl.Int64, "k": pl.Int64, "samples": pl.Int64}
     return pl.DataFrame(rows, schema=schema).with_columns(difficulty_band(pl.col("k"), pl.col("n"), origin.bands))
 

@@ -5,7 +5,7 @@
     c0, c1, …   gzip, base64: the samples, a few in each
     p0, p1, …   base64: images, each once
 
-No text of a model is ever part of the markup: data stand in blocks that no browser runs, base64 or with every `<`
+No text of a model is ever part of the markup: data is in blocks that no browser runs, base64 or with every `<`
 escaped, and the script writes them as text nodes. Should that fail, the page's own policy (CSP) lets only our two scripts
 run, known by their hashes, and lets nothing be fetched.
 """
@@ -59,7 +59,7 @@ def write_page(
 
 
 def inert(value: Any) -> str:
-    """JSON that holds no `<`, so nothing in it can end the block that it stands in."""
+    """JSON that holds no `<`, so nothing in it can end the block that it is in."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

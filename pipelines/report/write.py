@@ -109,15 +109,15 @@ def summarize(origin: Origin, rows: pl.DataFrame, chosen: pl.DataFrame, pairs: p
 
 def _codes(rows: pl.DataFrame) -> dict[str, Any]:
     """Columns as lists of codes with the words behind them, which JSON says once."""
-    told: dict[str, Any] = {}
+    table: dict[str, Any] = {}
     for name in rows.columns:
         if rows.schema[name] == pl.String:
             words = rows[name].unique().sort()
             codes = rows[name].replace_strict(words, pl.int_range(len(words), eager=True), return_dtype=pl.Int32)
-            told[name] = {"words": words.to_list(), "codes": codes.to_list()}
+            table[name] = {"words": words.to_list(), "codes": codes.to_list()}
         else:
-            told[name] = rows[name].to_list()
-    return told
+            table[name] = rows[name].to_list()
+    return table
 
 
 def _blocks(origin: Origin, chosen: pl.DataFrame) -> Iterator[tuple[str, str]]:

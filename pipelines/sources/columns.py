@@ -102,8 +102,8 @@ def settled(rows: pl.DataFrame) -> pl.DataFrame:
         texts = rows["conversation"].to_list()
         chats = [None if text is None else read_chat(text) for text in texts]
         for name in REQUIRED:
-            said = pl.Series([None if chat is None else getattr(chat, name) for chat in chats], dtype=pl.String)
-            columns[name] = rows[name].zip_with(rows[name].is_not_null(), said)
+            spoken = pl.Series([None if chat is None else getattr(chat, name) for chat in chats], dtype=pl.String)
+            columns[name] = rows[name].zip_with(rows[name].is_not_null(), spoken)
         unread = [text if chat is None else None for text, chat in zip(texts, chats, strict=True)]
         columns["unread"] = pl.Series(unread, dtype=pl.String)
         shown = pl.Series([(chat.images if chat else None) or None for chat in chats], dtype=_IMAGES)

@@ -1,4 +1,4 @@
-"""The easy-VQA data set, which its Python package carries along: 5,000 images of one shape, 48,248 questions."""
+"""The easy-VQA dataset, which its Python package carries along: 5,000 images of one shape, 48,248 questions."""
 
 import importlib.util
 from importlib.metadata import version
@@ -36,7 +36,7 @@ class EasyVqaSource(SourceSection):
         return (self.root,)
 
     def attach(self, connection: Any, scratch: Path) -> None:
-        self.root  # noqa: B018  (a missing package is told before anything is read)
+        self.root  # noqa: B018  (a missing package is reported before anything is read)
         declare(connection, text_schema(_COLUMNS))
 
     def feed(self, connection: Any) -> None:

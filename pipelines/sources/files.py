@@ -130,7 +130,7 @@ class TextSource(FileSource):
     """What files of text share."""
 
     LINES: ClassVar[bool] = False
-    """Whether a line end is never part of a value, so that those of old Macs can be told."""
+    """Whether a line end is never part of a value, so that those of old Macs can be recognised."""
 
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Hugging Face data sets: a hub id, a folder written by `save_to_disk`, or any folder that `load_dataset` reads."""
+"""Hugging Face datasets: a hub id, a folder written by `save_to_disk`, or any folder that `load_dataset` reads."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -13,7 +13,7 @@ from schemas.errors import ConfigError, MissingDependencyError
 
 
 class HuggingFaceSource(SourceSection):
-    """Rows as the data set stores them: images as their encoded bytes or path, class labels as their names.
+    """Rows as the dataset stores them: images as their encoded bytes or path, class labels as their names.
 
     The data are memory-mapped, never loaded whole. A build notices new data on the Hub only when `revision` changes.
     """
@@ -85,7 +85,7 @@ class HuggingFaceSource(SourceSection):
             raise
         except Exception as error:  # the library raises many kinds: network, missing, gated, damaged, unknown split
             reason = str(error).strip().split("\n")[0] or type(error).__name__
-            raise ConfigError(f"Source '{self.name}': the data set '{self.path}' cannot be loaded: {reason}") from error
+            raise ConfigError(f"Source '{self.name}': the dataset '{self.path}' cannot be loaded: {reason}") from error
 
     def _choose(self, saved: Any) -> Any:
         if self.split not in saved:

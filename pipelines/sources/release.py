@@ -19,12 +19,12 @@ _MARKED = f"array_to_string(list_transform(range(len(image_positions) + 1), i ->
 _LETTERED = "list_transform(range(1, len(options) + 1), i -> chr(64 + CAST(i AS INTEGER)) || ') ' || options[i])"
 _BARE = f"""CASE WHEN len(options) = 0 THEN {_MARKED}
     ELSE replace({_MARKED}, chr(10) || array_to_string({_LETTERED}, ' '), '') END"""
-"""The question of a row: its last turn without the list of options, with a mark where each image stands."""
+"""The question of a row: its last turn without the list of options, with a mark for each image at its place."""
 
 
 GOLD_VISIBLE = "gold_visible"
 
-_SAID = {
+_RESPONSES = {
     "completion": """list({'text': list_extract(completion, -1).content, 'model': teacher, 'gold_visible': SEEN}
         ORDER BY "row")""",
     "chosen": """flatten(list([{'text': list_extract(chosen, -1).content, 'model': chosen_model, 'preferred': true},
@@ -113,12 +113,12 @@ class ReleaseSource(SourceSection):
             f"CREATE VIEW released AS SELECT * FROM read_parquet([{', '.join(map(quoted, self.files()))}])"
         )
         names = {name for name, *_ in connection.execute("DESCRIBE released").fetchall()}
-        held = next((said for column, said in _SAID.items() if column in names), None)
+        held = next((responses for column, responses in _RESPONSES.items() if column in names), None)
         rows = f"SELECT *, {_TURN} AS turn FROM released"
-        if held is not None:  # one row a sample, with all that was said to it
+        if held is not None:  # one row a sample, with all replies to it
             held = held.replace("SEEN", GOLD_VISIBLE if GOLD_VISIBLE in names else "CAST(NULL AS BOOLEAN)")
-            said = f'SELECT id AS of, {held} AS responses, min("row") AS one FROM released GROUP BY id'
-            rows = f'SELECT r.*, responses FROM ({rows}) r JOIN ({said}) ON id = of AND "row" = one'
+            responses = f'SELECT id AS of, {held} AS responses, min("row") AS one FROM released GROUP BY id'
+            rows = f'SELECT r.*, responses FROM ({rows}) r JOIN ({responses}) ON id = of AND "row" = one'
         given = {"answer": "answer ->> '$.raw'", "kind": "answer ->> '$.kind'", '"row"': "id"}
         if "question" not in names:
             given["question"] = _BARE

@@ -21,7 +21,7 @@ def _first(column: str) -> str:
 
 
 def _tagged(column: str) -> str:
-    """SQL for what stands between `<answer>` and `</answer>`, else the whole text."""
+    """SQL for the text between `<answer>` and `</answer>`, else the whole text."""
     return f"trim(coalesce(nullif(regexp_extract({column}, '(?s)<answer>(.*?)</answer>', 1), ''), {column}))"
 
 

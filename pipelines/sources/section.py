@@ -94,7 +94,7 @@ class SourceSection(Section):
         return []
 
     def length(self) -> int | None:
-        """How many rows `raw` has, where that is told without reading them; None where they have to be counted."""
+        """How many rows `raw` has, where that is known without reading them; None where they have to be counted."""
         return None
 
     def is_far(self) -> bool:

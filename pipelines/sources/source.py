@@ -1,4 +1,4 @@
-"""The source types of a recipe, told apart by `type`."""
+"""The source types of a recipe, distinguished by `type`."""
 
 from typing import Annotated
 

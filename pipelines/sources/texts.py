@@ -99,15 +99,19 @@ def as_utf8(source: str, file: str, encoding: str | None, scratch: Path, *, line
 
 
 def layout(source: str, files: Iterable[str]) -> Layout:
-    """How the objects of JSON files stand in them. Raises ConfigError where files differ."""
+    """How JSON files lay out their objects. Raises ConfigError where files differ."""
     found: dict[Layout, str] = {}
     for file in files:
         found.setdefault(_layout(read_head(file)), file)
     if len(found) > 1:
         (one, first), (other, second), *_ = found.items()
-        said = {"newline_delimited": "one object a line", "array": "one list", "unstructured": "one object over lines"}
+        layouts = {
+            "newline_delimited": "one object a line",
+            "array": "one list",
+            "unstructured": "one object over lines",
+        }
         raise ConfigError(
-            f"Source '{source}': '{first}' holds {said[one]} and '{second}' {said[other]}; name them as two sources."
+            f"Source '{source}': '{first}' holds {layouts[one]} and '{second}' {layouts[other]}; name them as two sources."
         )
     return next(iter(found), "newline_delimited")
 

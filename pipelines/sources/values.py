@@ -1,7 +1,7 @@
 """How published cells are read, whatever their column's type is: options, images, chats and answers.
 
 A column is a list in one file, JSON text in the next and, where rows differ, both. Each cell is read by itself, so it means
-the same beside any neighbours. Nothing is guessed: a cell that cannot be read stays unread and its row is told.
+the same beside any neighbours. Nothing is guessed: a cell that cannot be read stays unread and its row is reported.
 """
 
 import ast
@@ -26,7 +26,7 @@ _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LONGEST_NUMBER = 9
 """Digits of a number that counts options."""
 _ONE_VALUE = {"choice", "number", "text", "boolean", "expression", "open"}
-"""Kinds whose answer is said in words. An answer of the others may be a list."""
+"""Kinds whose answer is written in words. An answer of the others may be a list."""
 
 _VERBATIM = {"code", "json", "open"}
 """Kinds whose answers may hold tags and commands of their own."""
@@ -45,7 +45,7 @@ class Chat(NamedTuple):
 
 
 class NestedGoldError(ValueError):
-    """An answer that is a list or an object where its kind is said in one value."""
+    """An answer that is a list or an object where its kind takes one value."""
 
 
 def read_options(text: str | None) -> list[str] | None:
@@ -81,19 +81,19 @@ def read_chat(text: str) -> Chat | None:
     turns = _literal(text)
     if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
         return None
-    said = [(str(turn.get("role") or turn.get("from") or "").lower(), turn) for turn in turns]
-    first = next((place for place, (who, _) in enumerate(said) if who in _USERS), None)
+    spoken = [(str(turn.get("role") or turn.get("from") or "").lower(), turn) for turn in turns]
+    first = next((place for place, (who, _) in enumerate(spoken) if who in _USERS), None)
     if first is None:
         return None
-    question, images = _content(said[first][1])
-    reply = next((turn for who, turn in said[first:] if who in _MODELS), None)
+    question, images = _content(spoken[first][1])
+    reply = next((turn for who, turn in spoken[first:] if who in _MODELS), None)
     return Chat(question, _content(reply)[0] if reply is not None else None, images)
 
 
 def read_answer(text: str, published: str | None, kind: str) -> str:
     """The answer that a published one states. `published`: its JSON, where it was no text.
 
-    A list of one is that one, where the kind is said in one value; `<answer>…</answer>` and `\\boxed{…}` are what they hold.
+    A list of one is that one, where the kind takes one value; `<answer>…</answer>` and `\\boxed{…}` are what they hold.
     Raises NestedGoldError for a list of several, or an object, that no single value says.
     """
     if kind in _ONE_VALUE:

@@ -75,7 +75,7 @@ def _found(build: SetBuild, rows: pl.DataFrame, config: DecontaminateConfig, sea
         by_text = text_vectors(build, config.text, texts, text_file) if config.text else None
         every = pl.concat([image_shas(rows), shown(entries)]).unique().sort()
         by_image = image_vectors(build, config.image, every, image_file) if config.image else None
-        hits = contaminated(rows, entries, config.rule, hashes, by_text, by_image, searches.told)
+        hits = contaminated(rows, entries, config.rule, hashes, by_text, by_image, searches.report)
     return _Sets(entries, hits)
 
 

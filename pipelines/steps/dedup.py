@@ -79,7 +79,7 @@ def _levels(build: SetBuild, config: DedupConfig, searches: Searches, text: Path
         def near(rows: pl.DataFrame, fixed: pl.DataFrame | None) -> Split:
             texts = text_vectors(build, encoder, question_texts(rows), text)
             shown = image_vectors(build, config.image, image_shas(rows), image) if config.image else None
-            return drop_near(rows, texts, shown, config.near, fixed, searches.told)
+            return drop_near(rows, texts, shown, config.near, fixed, searches.report)
 
         levels.append(near)
     return levels

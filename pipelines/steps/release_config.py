@@ -35,7 +35,7 @@ class ConfigSection(Section):
         default=None, description="which rows; null: those that are `correct`, of rows that were verified, in `sft`"
     )
     columns: tuple[str, ...] = Field(default=(), description="columns that its rows carry beside those of every config")
-    order: str | None = Field(default=None, description="a column: its rows stand in its order, the least first")
+    order: str | None = Field(default=None, description="a column: rows are written in its order, the least first")
     limit: int | None = Field(default=None, ge=1, description="at most so many rows, the first in order")
     prompt: PromptField | None = Field(
         default=None, description="how its prompts are put; null: as the rows were asked, else the bare question"

@@ -181,8 +181,8 @@ def _planned(
     scored = measured_tags(mine, before) if mine is not None and holds == "prompts" else None
     written = written_in(node, before) if holds == "completions" else None
     paired = tags_of_pairs(node, before, mine) if holds == "pairs" else None
-    said = config.tags if holds == "completions" and "tags" in config.model_fields_set else None
-    schema = section.tags or scored or said or written or paired or config.tags
+    named = config.tags if holds == "completions" and "tags" in config.model_fields_set else None
+    schema = section.tags or scored or named or written or paired or config.tags
     return Planned(
         name=name,
         section=section,

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from filters.difficulty import Counted, DifficultyConfig, outcome
 from filters.reads import gold_reads
-from filters.stopping import Said, Stop, StoppingRule
+from filters.stopping import Outcome, Stop, StoppingRule
 from filters.verify.step import judged
 from generators.asking.requests import requests as put
 from generators.presets import rollout
@@ -114,7 +114,7 @@ def stops(
     known = pl.DataFrame(
         _outcomes(rows, answers, config, context), schema=["id", "model", "index", "outcome"], orient="row"
     )
-    found: dict[tuple[str, str], list[Said]] = {}
+    found: dict[tuple[str, str], list[Outcome]] = {}
     for id_, model, index, what in known.iter_rows():
         found.setdefault((id_, model), ["missing"] * config.n)[index] = what
     return {of: rule.walk(answers) for of, answers in found.items()}
@@ -122,7 +122,7 @@ def stops(
 
 def _outcomes(
     rows: pl.DataFrame, answers: pl.DataFrame, config: AdaptiveRolloutConfig, context: Context
-) -> list[tuple[str, str, int, Said]]:
+) -> list[tuple[str, str, int, Outcome]]:
     """What is known of each answer: `id, model, index, outcome`."""
     assert config.adaptive is not None
     ask, counting = (

@@ -86,7 +86,7 @@ def _body(tables: Tables, config: SelectConfig, context: Context) -> Out:
         eligible = clustered(eligible.with_columns(key="id"), vectors, config.clusters, seed).drop("key")
         beside["clusters"] = eligible.select("id", CLUSTER)
     table = eligible.select("id", *columns_read(config))
-    chosen = select(table, config, seed, vectors, searches.told)
+    chosen = select(table, config, seed, vectors, searches.report)
     if config.control is not None:
         beside["control"] = control(table, chosen.kept, config, seed)
         beside["comparison"] = _compared(eligible, chosen, beside["control"], vectors, seed)

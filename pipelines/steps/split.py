@@ -129,7 +129,7 @@ def _ties(
         compared = rows if config.image else rows.filter(pl.col("media").list.len() == 0)
         texts = text_vectors(build, config.text, question_texts(compared), files[0])
         by_image = image_vectors(build, config.image, image_shas(compared), files[1]) if config.image else None
-        questions.append(near_pairs(compared, texts, by_image, config.near_questions, searches.told))
+        questions.append(near_pairs(compared, texts, by_image, config.near_questions, searches.report))
     return Ties(questions, same)
 
 

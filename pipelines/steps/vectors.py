@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from filters.dedup.search import Search, Told, logged
+from filters.dedup.search import Report, Search, logged
 from filters.dedup.vectors import Vectors
 from generators.encoders import EncoderConfig, make_image_encoder, make_text_encoder
 from pipelines.store.embeddings import EmbeddingsLog
@@ -65,7 +65,7 @@ class Searches:
         self._found: list[Search] = []
 
     @property
-    def told(self) -> Told:
+    def report(self) -> Report:
         """Give this to whoever searches."""
 
         def tell(search: Search) -> None:

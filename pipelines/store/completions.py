@@ -137,7 +137,7 @@ class CompletionsLog:
                         FROM read_parquet({_list(parts)}, filename = true, file_row_number = true)
                         JOIN names USING (filename) SEMI JOIN wanted USING (key)"""
                 )
-            # Only answers of the same microsecond are told apart by what they say.
+            # Only answers of the same microsecond are ordered by what they say.
             tied = "SELECT key, created_at FROM seen GROUP BY ALL HAVING count(*) > 1"
             _copy(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
             db.register("digests", digests(parts, places).to_arrow())

@@ -42,7 +42,7 @@ class EmbeddingsLog:
     ) -> Vectors:
         """The vectors of `keys` (unique content keys), in their order, as a matrix memory-mapped from `out`.
 
-        `items` gives what stands behind keys; `encoder` is made only if a vector is missing. Raises StepError where a
+        `items` gives what the keys are of; `encoder` is made only if a vector is missing. Raises StepError where a
         replay lacks vectors.
         """
         missing = self.missing(identity, keys)

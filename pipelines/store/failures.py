@@ -1,6 +1,6 @@
 """The failures log: what models refused, or could not be reached for, in their last words. A failure is no answer.
 
-It stands beside the completions and is written the same way. From it alone follows whether a refused sample is asked
+It lies beside the completions and is written the same way. From it alone follows whether a refused sample is asked
 again (`pipelines.run.refusals`), and what a dropped row says of it.
 """
 

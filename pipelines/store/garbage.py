@@ -88,7 +88,7 @@ def _named(workspace: Workspace) -> set[str]:
 
 
 def _texts(column: Any, compute: Any) -> Iterator[str]:
-    """All strings of a column, however deep they stand in lists and structs."""
+    """All strings of a column, however deep they are in lists and structs."""
     import pyarrow as pa
 
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):

@@ -79,7 +79,7 @@ class Journalled:
 def heal(root: Path, schema: pl.Schema, fault: Fault) -> int:
     """Turn journals whose writers are gone into parts; returns how many of their lines were no rows.
 
-    Such a line is kept in a file beside them and said, and costs nothing but itself. Any number of processes may heal at
+    Such a line is kept in a file beside them and reported, and costs nothing but itself. Any number of processes may heal at
     once.
     """
     with store_errors(root):
@@ -91,8 +91,8 @@ def heal(root: Path, schema: pl.Schema, fault: Fault) -> int:
             if lines.odd:
                 odd += len(lines.odd)
                 aside = set_aside(journal.path, lines.odd)
-                told = "%d lines of %s are not rows of its log and stand in %s now; the first: %s"
-                logger.error(told, len(lines.odd), journal.path.name, aside, lines.odd[0][1])
+                message = "%d lines of %s are not rows of its log and are in %s now; the first: %s"
+                logger.error(message, len(lines.odd), journal.path.name, aside, lines.odd[0][1])
             journal.remove()
         return odd
 

@@ -75,14 +75,14 @@ class LogWriter:
 
     def _row(self, request: Request, prompt: str, completion: Completion) -> dict[str, Any]:
         logprobs = None if completion.logprobs is None else list(completion.logprobs)
-        told = asdict(replace(completion, logprobs=None)) | {"logprobs": logprobs}
+        values = asdict(replace(completion, logprobs=None)) | {"logprobs": logprobs}
         return {
             "key": completion_key(prompt, completion.index),
             "prompt_key": prompt,
             "model": self._identity.model,
             "revision": self._identity.revision,
             "sampling": canonical_json(request.sampling.model_dump(mode="json")),
-            **{name: _well_formed(value) for name, value in told.items()},
+            **{name: _well_formed(value) for name, value in values.items()},
             "created_at": _now(),
         }
 

@@ -73,10 +73,10 @@ def _left(folder: Path, most: str, used: str) -> Iterator[int]:
     """What a control group's limit leaves; pages of files that could be dropped count as free."""
     try:
         limit, taken = (int((folder / name).read_text(encoding="ascii")) for name in (most, used))
-        told = re.findall(r"^(?:total_)?inactive_file (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
+        inactive = re.findall(r"^(?:total_)?inactive_file (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
     except (OSError, ValueError):  # no such group, or "max"
         return
-    yield max(1, limit - taken + max(map(int, told), default=0))
+    yield max(1, limit - taken + max(map(int, inactive), default=0))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The prompts log: what models were asked, written once a prompt key, the moment before it is sent.
 
 The completions log holds replies under a key that is a hash; without this log nobody could say afterwards what the model
-was shown. It stands beside the completions and is written the same way. No key depends on it: a build whose prompts are
+was shown. It lies beside the completions and is written the same way. No key depends on it: a build whose prompts are
 not here asks nothing again.
 """
 

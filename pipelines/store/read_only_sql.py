@@ -2,7 +2,7 @@
 
 Two locks, because neither is enough alone. A statement is parsed before it runs and must be a SELECT, so it cannot leave
 the parentheses that it is put in. And the connection that runs it opens no file but those named, loads no extension, and
-cannot be told otherwise (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview).
+cannot be reconfigured (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview).
 """
 
 from collections.abc import Iterable

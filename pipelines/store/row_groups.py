@@ -83,7 +83,7 @@ def batches(path: Path, size: int = BATCH) -> Iterator[pl.DataFrame]:
 
 
 def whole_rows(pieces: Iterator[pl.DataFrame], key: str = "id") -> Iterator[pl.DataFrame]:
-    """The same pieces, cut so that all rows of a key (they stand together) are in one."""
+    """The same pieces, cut so that all rows of a key (which are adjacent) are in one."""
     rest: pl.DataFrame | None = None
     for piece in pieces:
         if not piece.height:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.stopping import Said, StoppingRule, chances
+from filters.stopping import Outcome, StoppingRule, chances
 from schemas.adaptive import AdaptiveConfig, BetaPrior
 
 UNIFORM = BetaPrior(right=1, wrong=1)
@@ -20,10 +20,10 @@ def rule(n: int = 16, **config: object) -> StoppingRule:
     return StoppingRule(n, AdaptiveConfig.model_validate(config))
 
 
-def answers(text: str) -> list[Said]:
+def answers(text: str) -> list[Outcome]:
     """`+` right, `-` wrong, `?` unscored, `.` missing."""
     names = {"+": "right", "-": "wrong", "?": "unscored", ".": "missing"}
-    return [cast(Said, names[c]) for c in text]
+    return [cast(Outcome, names[c]) for c in text]
 
 
 def test_the_chance_by_hand() -> None:
@@ -93,22 +93,22 @@ def test_a_band_ends_where_it_begins_or_later() -> None:
 
 
 @given(said)
-def test_certainty_decides_as_all_answers_would(told: Sequence[Said]) -> None:
+def test_certainty_decides_as_all_answers_would(outcomes: Sequence[Outcome]) -> None:
     """With confidence 1 nothing is lost: the decision is that of all 16 answers."""
     for band in ((1, 15), (2, 14), (0, 8), (4, 12)):
-        stop = rule(band=band, confidence=1, wave=1).walk(told)
-        k, w = told.count("right"), told.count("wrong")
+        stop = rule(band=band, confidence=1, wave=1).walk(outcomes)
+        k, w = outcomes.count("right"), outcomes.count("wrong")
         assert stop.in_band == (k >= band[0] and w >= 16 - band[1])
 
 
 @given(said, st.sampled_from(["counts", "rate"]), st.integers(1, 8), st.integers(1, 8))
-def test_what_comes_after_the_stop_does_not_matter(told: list[Said], how: str, first: int, wave: int) -> None:
+def test_what_comes_after_the_stop_does_not_matter(outcomes: list[Outcome], how: str, first: int, wave: int) -> None:
     """Nor does it matter whether it is there: more of a log gives the same decision."""
     asks = rule(rule=how, first=first, wave=wave, band=(2, 14))
-    stop = asks.walk(told)
-    assert asks.walk([*told[: stop.asked], *answers("." * (16 - stop.asked))]) == stop
-    turned = [cast(Said, {"right": "wrong", "wrong": "right"}.get(s, s)) for s in told[stop.asked :]]
-    assert asks.walk([*told[: stop.asked], *turned]) == stop
+    stop = asks.walk(outcomes)
+    assert asks.walk([*outcomes[: stop.asked], *answers("." * (16 - stop.asked))]) == stop
+    turned = [cast(Outcome, {"right": "wrong", "wrong": "right"}.get(s, s)) for s in outcomes[stop.asked :]]
+    assert asks.walk([*outcomes[: stop.asked], *turned]) == stop
     assert stop.asked in asks.looks
 
 

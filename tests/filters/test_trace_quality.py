@@ -103,7 +103,7 @@ def test_what_drops_by_default_is_wrong_for_any_use(text: str, row: dict[str, An
 
 
 def test_what_the_caption_denies_is_measured_and_drops_where_a_limit_is_set() -> None:
-    columns = {"caption": "1 shape: a large blue circle.", "question": "Is there a shape?", "said": "yes"}
+    columns = {"caption": "1 shape: a large blue circle.", "question": "Is there a shape?", "stated": "yes"}
     rows = traces("The circle is red.", "The circle is blue.").with_columns(
         **{name: pl.lit(text) for name, text in columns.items()}
     )

@@ -15,7 +15,7 @@ from schemas.section import Section
 
 
 class InBandConfig(Section):
-    """The prior of the value; the band stands in `rollouts.adaptive`."""
+    """The prior of the value; the band is that of the step that asked adaptively."""
 
     type: Literal["in_band"] = "in_band"
     prior: BetaPrior = Field(default=BetaPrior(), description="of a pass rate; Jeffreys' by default")

@@ -3,7 +3,7 @@
 arXiv 2509.21268, section 3 and appendix A.3: `VPS = alpha * OVS + beta * TDS`, OVS = p(1-p), TDS the diversity of a prompt's
 rollouts; floor(lambda B) of a batch are drawn by VPS with replacement, the rest uniformly. alpha = 0.8, beta = 0.2, lambda =
 0.5 in the body, other numbers elsewhere. Code: `verl/curriculum/{metrics,samplers}.py`, `verl/trainer/ray_trainer.py` of
-LengSicong/MMR1, which computes the weights again while it trains; a data set is drawn once, before.
+LengSicong/MMR1, which computes the weights again while it trains; a dataset is drawn once, before.
 
 Two traps of the source are choices here. OVS is at most 0.25 beside a TDS of up to 1, so that beta = 0.2 already rivals
 alpha = 0.8: `scale: unit` (the default) takes 4 p(1-p). And its code adds self-BLEU as it is, where high means *less*
@@ -50,12 +50,12 @@ def judge(rows: pl.DataFrame, config: MMR1VASConfig, seed: int) -> pl.DataFrame:
         ovs = 4 * ovs
     if config.variant == "code" and config.diversity == "self_bleu_123" and config.beta > 0:
         tds = 1 - tds
-    told = rows.select("id", "k", "n", ovs.alias("ovs"), tds.alias("tds"), cause=pl.lit(None, pl.String))
+    scored = rows.select("id", "k", "n", ovs.alias("ovs"), tds.alias("tds"), cause=pl.lit(None, pl.String))
     vps = config.alpha * pl.col("ovs") + config.beta * pl.col("tds")
     if config.variant == "code":
         width = vps.max() - vps.min()
         vps = pl.when(width > 0).then((vps - vps.min()) / width).otherwise(0.0)
-    return told.with_columns(value=vps)
+    return scored.with_columns(value=vps)
 
 
 def _diversity(config: MMR1VASConfig) -> str:

@@ -139,14 +139,14 @@ def _code(rows: pl.DataFrame, config: RapConfig) -> pl.DataFrame:
 
 def _code_verdicts(kinds: pl.DataFrame, config: RapConfig) -> pl.DataFrame:
     """`cause` (before the draw; null: in A) and `hard` (right once and in B) of each combination of counts."""
-    told = [
+    rates = [
         (row, _rate(row["k_formed"], row["n"]), _rate(row["k_text_formed"], row["n_text"])) for row in kinds.to_dicts()
     ]
-    total = max(1, sum(row["times"] for row, _, _ in told))
-    b = sum((p * row["times"] for row, p, _ in told), Fraction(0)) / total
-    b_text = sum((q * row["times"] for row, _, q in told), Fraction(0)) / total
+    total = max(1, sum(row["times"] for row, _, _ in rates))
+    b = sum((p * row["times"] for row, p, _ in rates), Fraction(0)) / total
+    b_text = sum((q * row["times"] for row, _, q in rates), Fraction(0)) / total
     causes, hard = [], []
-    for row, p, q in told:
+    for row, p, q in rates:
         gap, off, room = p - q, (p - b) ** 2, (1 - b) ** 2
         near, nearer = (off <= (1 - least) * room for least in (config.closeness, config.closeness_hard))
         once, always = row["k"] == 1, row["k"] == row["n"]

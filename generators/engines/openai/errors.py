@@ -51,14 +51,14 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
-    said = headers.get("retry-after")
-    if said is None:
+    wait = headers.get("retry-after")
+    if wait is None:
         return None
-    seconds = _number(said)
+    seconds = _number(wait)
     if seconds is not None:
         return max(0.0, seconds)
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - (time.time() if now is None else now))
+        return max(0.0, parsedate_to_datetime(wait).timestamp() - (time.time() if now is None else now))
     except ValueError:
         return None
 
@@ -89,24 +89,24 @@ def engine_error(error: Exception, asked: Asked) -> EngineError:
 
 def refusal(status: int, body: Any, headers: Mapping[str, str], asked: Asked) -> EngineError:
     """The engine error that a status of HTTP and the body that came with it stand for."""
-    said = scrub(words(body) or f"it says no more than {status}", asked.key)
-    about = f"{asked.server} refuses the request ({status}): {said}"
-    told = (body if isinstance(body, str) else _dumped(body)).lower()
-    if status == 402 or (status == 429 and any(code in told for code in _NO_CREDIT)):
+    message = scrub(words(body) or f"it says no more than {status}", asked.key)
+    about = f"{asked.server} refuses the request ({status}): {message}"
+    lowered = (body if isinstance(body, str) else _dumped(body)).lower()
+    if status == 402 or (status == 429 and any(code in lowered for code in _NO_CREDIT)):
         return FatalEngineError(
-            f"{asked.server}: the account behind {asked.key_env} has no credit left ({status}): {said}"
+            f"{asked.server}: the account behind {asked.key_env} has no credit left ({status}): {message}"
         )
-    if status == 403 and any(word in told for word in _FILTERED):
+    if status == 403 and any(word in lowered for word in _FILTERED):
         return PermanentEngineError(about)
     if status in (401, 403):
         return FatalEngineError(
             f"{asked.server} refuses access ({status}). Check the key in the environment variable {asked.key_env}. "
-            f"It says: {said}"
+            f"It says: {message}"
         )
     if status == 404:
-        return FatalEngineError(f"{asked.server} does not serve the model '{asked.model}' (404): {said}{_v1(asked)}")
+        return FatalEngineError(f"{asked.server} does not serve the model '{asked.model}' (404): {message}{_v1(asked)}")
     if status in _AGAIN or status >= 500:
-        return TransientEngineError(f"{asked.server} answers {status}: {said}", retry_after(headers))
+        return TransientEngineError(f"{asked.server} answers {status}: {message}", retry_after(headers))
     return PermanentEngineError(about)
 
 
@@ -119,9 +119,9 @@ def no_choices(body: Any, asked: Asked) -> EngineError:
         return refusal(int(status), body, {}, asked)
     if isinstance(body, Mapping) and any(name in _dumped(body).lower() for name in _NO_CREDIT):
         return refusal(402, body, {}, asked)
-    said = scrub(words(body) or "nothing", asked.key)
+    message = scrub(words(body) or "nothing", asked.key)
     where = _v1(asked) if isinstance(body, str) else ""
-    return TransientEngineError(f"{asked.server} answers without choices; it says: {said}{where}")
+    return TransientEngineError(f"{asked.server} answers without choices; it says: {message}{where}")
 
 
 def words(body: Any, levels: int = _DEEPEST) -> str:
@@ -130,12 +130,12 @@ def words(body: Any, levels: int = _DEEPEST) -> str:
         return _text_of_page(body[:_LONGEST_PAGE]) if _is_page(body) else " ".join(body.split())
     if isinstance(body, Mapping):
         for name in _WORDS if levels else ():
-            if body.get(name) and (said := words(body[name], levels - 1)):
+            if body.get(name) and (message := words(body[name], levels - 1)):
                 place = body.get("loc")
-                return f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list | tuple) else said
+                return f"{'.'.join(map(str, place))}: {message}" if isinstance(place, list | tuple) else message
         return _dumped(body, ensure_ascii=False) if body else ""
     if isinstance(body, list | tuple):
-        return "; ".join(said for part in body[:3] if levels and (said := words(part, levels - 1)))
+        return "; ".join(message for part in body[:3] if levels and (message := words(part, levels - 1)))
     return "" if body is None else str(body)
 
 

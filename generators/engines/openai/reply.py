@@ -48,7 +48,7 @@ def completions(body: Mapping[str, Any], indexes: Sequence[int], wants_logprobs:
 
 
 def _in_order(choices: list[Any]) -> list[Any]:
-    """Choices by their `index`, or as they stand where the indexes tell no order."""
+    """Choices by their `index`, or in their given order where the indexes tell none."""
     places = [choice.get("index") if isinstance(choice, Mapping) else None for choice in choices]
     numbers = [int(p) if isinstance(p, int) or (isinstance(p, str) and _PLACE.fullmatch(p)) else -1 for p in places]
     if min(numbers, default=-1) < 0 or len(set(numbers)) < len(numbers):
@@ -76,7 +76,7 @@ def _completion(choice: Any, index: int, wants_logprobs: bool) -> Completion:
             message = {}
         else:
             raise OddReplyError("a choice has no message")
-    text, thought = parted(message.get("content"))
+    text, thought = text_and_thought(message.get("content"))
     reasoning = _thought(message) or thought
     withheld = message.get("refusal") if not text else None
     if reason == "content_filter" or withheld:
@@ -86,7 +86,7 @@ def _completion(choice: Any, index: int, wants_logprobs: bool) -> Completion:
     return Completion(index, text, finish, reasoning=reasoning, logprobs=logprobs)
 
 
-def parted(content: Any) -> tuple[str, str | None]:
+def text_and_thought(content: Any) -> tuple[str, str | None]:
     """What a message says, and what its parts call thinking. Raises OddReplyError where it is neither text nor parts."""
     if content is None or isinstance(content, str):
         return content or "", None
@@ -97,7 +97,7 @@ def parted(content: Any) -> tuple[str, str | None]:
             texts.append(part)
         elif isinstance(part, Mapping) and part.get("type") in _THOUGHT_PARTS:
             kind = str(part["type"])
-            thoughts.append(parted(part.get(kind, part.get("text")))[0])
+            thoughts.append(text_and_thought(part.get(kind, part.get("text")))[0])
         elif isinstance(part, Mapping) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
             texts.append(part["text"])
         else:
@@ -107,10 +107,10 @@ def parted(content: Any) -> tuple[str, str | None]:
 
 
 def _thought(message: Mapping[str, Any]) -> str | None:
-    """The reasoning that the server parted from the reply: `reasoning_content`, or `reasoning`."""
+    """The reasoning that the server split from the reply: `reasoning_content`, or `reasoning`."""
     for name in ("reasoning_content", "reasoning"):
         try:
-            text, inner = parted(message.get(name))
+            text, inner = text_and_thought(message.get(name))
         except OddReplyError:
             continue
         if text or inner:

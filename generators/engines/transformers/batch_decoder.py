@@ -28,7 +28,7 @@ class BatchDecoder:
         self._pad = pad
         self._prefill_tokens = prefill_tokens
         self._known = KnownPrefixes(self._states_of)
-        # Models such as Qwen-VL count positions along three axes, from the whole prompt: no part of it stands alone.
+        # Models such as Qwen-VL count positions along three axes, from the whole prompt: no part can be computed alone.
         self._multi_axis = hasattr(getattr(model, "model", None), "rope_deltas")
         self._shares = shares and not self._multi_axis
         self._clear()

@@ -18,7 +18,7 @@ CANNOT_WRITE = "the model's tokens cannot write a reply of the wanted form"
 
 
 class Matcher:
-    """Where one reply stands in its grammar."""
+    """How far one reply has come in its grammar."""
 
     def __init__(self, matcher: Any) -> None:
         self._matcher = matcher

@@ -1,7 +1,7 @@
 (() => {
 "use strict";
 
-// ---- words and elements: every text goes in as a text node, so nothing a model said is ever read as markup
+// ---- words and elements: every text goes in as a text node, so nothing a model wrote is ever read as markup
 
 const $ = (id) => document.getElementById(id);
 const number = (n) => n.toLocaleString("en");
@@ -405,7 +405,7 @@ async function pair(row) {
     h("div", { class_: "pair" }, await side("Dropped", row.dropped, row.id_place), await side("Kept instead", row.kept, row.kept_place)));
 }
 
-// ---- what is chosen stands in the address, so a view can be kept
+// ---- what is chosen is kept in the address, so a view can be kept
 
 function remember() {
   const words = new URLSearchParams();

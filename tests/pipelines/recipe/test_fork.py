@@ -79,5 +79,5 @@ def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
 def test_a_fork_makes_its_folder_or_says_why_not(tmp_path: Path) -> None:
     assert fork("quickstart", "mine", tmp_path / "not" / "there").is_file()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError, match="a file stands where a folder is needed"):
+    with pytest.raises(StoreError, match="a file is where a folder is needed"):
         fork("quickstart", "mine", tmp_path / "file")

@@ -47,7 +47,7 @@ def test_searches_are_a_table_also_where_there_was_none() -> None:
         Search(Choice("ivf", 500, 4), 0.99, 20),
         Search(Choice("exact", 7, 4)),
     ):
-        searches.told(search)
+        searches.report(search)
     found = searches_table(searches)
     assert found.schema == SEARCHES
     assert found.select("index", "searches", "rows", "recall").rows() == [("exact", 2, 17, None), ("ivf", 1, 500, 0.99)]

@@ -10,8 +10,8 @@ from pipelines.steps.vectors import Searches
 def test_one_entry_a_kind_of_index() -> None:
     searches = Searches()
     for rows, recall in ((5_000, 0.991), (9_000, 0.985)):
-        searches.told(Search(Choice("ivf", rows, 8, lists=20, probes=3), recall, 100))
-    searches.told(Search(Choice("exact", 3_000, 8)))
+        searches.report(Search(Choice("ivf", rows, 8, lists=20, probes=3), recall, 100))
+    searches.report(Search(Choice("exact", 3_000, 8)))
     assert searches.notes() == [
         {"index": "exact", "device": "CPU", "searches": 1, "rows": 3_000, "largest": "exact search on CPU: 3,000 x 8",
          "recall": None},
@@ -26,7 +26,7 @@ def test_a_search_reports_the_recall_that_it_measured() -> None:
     vectors = centres[chance.integers(0, 40, 4_000)] + 0.1 * chance.standard_normal((4_000, 16))
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     searches = Searches()
-    searcher(len(unit), 16, unit.__getitem__, 0.95, IndexConfig(kind="ivf", gpu=False), searches.told)
+    searcher(len(unit), 16, unit.__getitem__, 0.95, IndexConfig(kind="ivf", gpu=False), searches.report)
     (note,) = searches.notes()
     assert (note["index"], note["rows"]) == ("ivf", 4_000)
     assert note["recall"] >= 0.98

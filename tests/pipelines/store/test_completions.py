@@ -171,7 +171,7 @@ def test_any_text_survives(text: str, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
-    with pytest.raises(StoreError, match="a file stands where a folder is needed"):
+    with pytest.raises(StoreError, match="a file is where a folder is needed"):
         CompletionsLog(tmp_path / "log").heal()
 
 

@@ -108,7 +108,7 @@ def test_refusals_become_store_errors_and_leave_no_file(
 
 def test_a_file_in_the_way_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("not a folder")
-    with pytest.raises(StoreError, match="a file stands where"):
+    with pytest.raises(StoreError, match="a file is where"):
         MediaStore(tmp_path / "media").put(b"x", "png")
 
 
