@@ -1,6 +1,6 @@
 """Pairs of a gold formula and an answer span, as models write them: the mix on which speed and parity are measured.
 
-Golds are drawn from the families that answer keys of mathematics data sets hold; each is paired with right spellings and
+Golds are drawn from the families that answer keys of mathematics datasets hold; each is paired with right spellings and
 with the wrong answers that are nearest to it. The mix is a pure function of the seed.
 """
 

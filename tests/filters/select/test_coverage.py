@@ -105,7 +105,7 @@ def test_the_graph_by_hand() -> None:
 @settings(max_examples=60)
 @given(st.integers(1, 25), st.integers(0, 99), st.integers(0, 27), st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, 6))
 def test_lazy_greedy_is_greedy(rows: int, seed: int, budget: int, weight: float, neighbours: int) -> None:
-    vectors = np.repeat(scattered(rows, 3, seed), 2, axis=0)  # twins make ties
+    vectors = np.repeat(scattered(rows, 3, seed), 2, axis=0)  # duplicates make ties
     values = np.round(np.random.default_rng(seed).random(len(vectors)), 1)
     config = CoverageConfig(value_weight=weight, neighbours=neighbours)
     graph = neighbour_graph(vectors, neighbours, config.index)

@@ -21,7 +21,7 @@ def main(export: str, model: str) -> None:
 
 
 def read(export: str, model: str, name: str, stage: str) -> list[dict[str, Any]]:
-    """A data set's rows, after the converter, the template and the collator."""
+    """A dataset's rows, after the converter, the template and the collator."""
     asked = {"model_name_or_path": model, "stage": stage, "do_train": True, "dataset_dir": export, "dataset": name}
     asked |= {
         "template": "llava",

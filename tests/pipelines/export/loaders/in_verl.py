@@ -1,4 +1,4 @@
-"""Run in verl's environment: reads an export through verl's own data sets, and scores it through verl's own reward path.
+"""Run in verl's environment: reads an export through verl's own datasets, and scores it through verl's own reward path.
 
     python in_verl.py EXPORT MODEL_FOLDER REPLIES.json
 
@@ -69,7 +69,7 @@ def rl(export: Path, tokenizer: Any, processor: Any, replies: dict[str, list[str
 
 
 def sft(export: Path, tokenizer: Any, processor: Any) -> list[dict[str, Any]]:
-    """The rows of its SFT data set: tokens, what the loss is on, images; and a batch of all of them."""
+    """The rows of its SFT dataset: tokens, what the loss is on, images; and a batch of all of them."""
     config = OmegaConf.create({"max_length": 4096, "pad_mode": "no_padding", "truncation": "error"})
     data = MultiTurnSFTDataset([str(export / "sft" / "part-00000.parquet")], tokenizer, config, processor)
     rows = [data[i] for i in range(len(data))]
