@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipelines.release.card import loadable, render_card
+from pipelines.release.configs import BESIDE
 from pipelines.release.manifest import check_files, read_manifest
 from pipelines.store.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
-EXTRAS = ("control", "unfiltered")
 WORTH_RETRYING = frozenset({408, 412, 425, 429, 500, 502, 503, 504})
 TRIES = 6
 _SHARD = re.compile(r"[a-z_][a-z0-9_]*/part-\d{5,}\.parquet")
@@ -89,9 +89,9 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     check_name(repo)
     manifest = read_manifest(release, "content", "recipe", "statistics", "files", "examples")
     check_trial(manifest["name"])
-    check_images(manifest.get("images") or manifest["recipe"]["release"].get("images"), str(release))
+    check_images(manifest["images"], str(release))
     found = manifest["statistics"]["configs"]
-    rows = {name: number for name, number in loadable(manifest).items() if extras or name not in EXTRAS}
+    rows = {name: number for name, number in loadable(manifest).items() if extras or name not in BESIDE}
     names = list(rows)
     if not names:
         raise ConfigError(f"{release} holds no row, so there is nothing to push.")

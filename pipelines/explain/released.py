@@ -8,10 +8,8 @@ import polars as pl
 
 from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.rows import Found, parents
+from pipelines.release.configs import configs_in
 from pipelines.store.workspace import Workspace
-
-_BESIDE = frozenset({"rollouts", "images", "card_images"})
-"""Folders of a release that are no configs."""
 
 
 class Place(NamedTuple):
@@ -51,13 +49,10 @@ def _releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
 
 
 def _in(release: Path, row: Found, samples: list[str]) -> Iterator[Place]:
-    for folder in sorted(p for p in release.iterdir() if p.is_dir() and p.name not in _BESIDE):
-        parts = sorted(folder.glob("*.parquet"))
-        if not parts:
-            continue
-        rows = pl.scan_parquet(parts)
+    for config in configs_in(release):
+        rows = pl.scan_parquet(sorted((release / config).glob("*.parquet")))
         columns = rows.collect_schema()
         if "row" in columns and rows.filter(pl.col("row") == row.id).select("id").head(1).collect().height:
-            yield Place(release, folder.name, own=True)
+            yield Place(release, config, own=True)
         elif rows.filter(pl.col("id").is_in(samples)).select("id").head(1).collect().height:
-            yield Place(release, folder.name, own=row.unit == "sample")
+            yield Place(release, config, own=row.unit == "sample")

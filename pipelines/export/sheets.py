@@ -5,13 +5,10 @@ from dataclasses import replace
 
 from pipelines.export.rows import Release
 from pipelines.export.sheet import Exporter, Sheet
-from pipelines.release.configs import configs_in, schema_in
+from pipelines.release.configs import BESIDE, configs_in, schema_in
 
 KNOWN = ("sft", "rl", "preference", "holdout")
 """Configs whose datasets a trainer names itself."""
-
-BESIDE = ("control", "unfiltered")
-"""Configs that are there to compare with, and are not exported."""
 
 
 def sheets_of(exporter: Exporter, release: Release) -> list[Sheet]:

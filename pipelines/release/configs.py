@@ -12,7 +12,10 @@ from pipelines.release import rollout_rows
 
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
 """The well-known configs, in the order in which cards list them."""
-_OTHERS = {rollout_rows.NAME, "images", "card_images"}
+BESIDE = ("control", "unfiltered")
+"""Those that are there to compare with: their samples are candidates of a selection, whether or not they went out."""
+OTHERS = (rollout_rows.NAME, "images", "card_images")
+"""Folders of a release that are no configs."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 def configs_in(release: Path) -> list[str]:
     """The configs whose rows a release holds, `rollouts` aside."""
     found = sorted(path.name for path in release.iterdir() if path.is_dir() and any(path.glob("part-*.parquet")))
-    return in_order(name for name in found if name not in _OTHERS)
+    return in_order(name for name in found if name not in OTHERS)
 
 
 def schema_in(release: Path, config: str) -> pa.Schema:

@@ -7,10 +7,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.release import rollout_rows
-from pipelines.release.configs import configs_in
-
-BESIDE = ("control", "unfiltered")
-"""Configs of what was selected from; they repeat rows of the others by design."""
+from pipelines.release.configs import BESIDE, configs_in
 
 
 def statistics(release: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import polars as pl
 
 from filters.select.bands import BandConfig, difficulty_band
+from pipelines.release.configs import BESIDE
 from pipelines.report.origin import Origin
 
 FATES = pl.Schema(
@@ -21,8 +22,6 @@ FATES = pl.Schema(
 NOT_MEASURED = "not measured"
 UNKNOWN = "unknown"
 DROPPED = "dropped"
-_BESIDE = ("control", "unfiltered")
-"""Configs whose samples are in others too, as those of pairs are."""
 
 
 def fates(origin: Origin) -> pl.DataFrame:
@@ -33,7 +32,8 @@ def fates(origin: Origin) -> pl.DataFrame:
     """
     drops = origin.dropped()
     own = drops.filter(pl.col("unit") == "sample").select("id", outcome=pl.lit(DROPPED))
-    beside = {*_BESIDE, *(name for name, facts in origin.manifest["configs"].items() if facts["holds"] == "pairs")}
+    # Samples of these are in other configs too, as those of pairs are.
+    beside = {*BESIDE, *(name for name, facts in origin.manifest["configs"].items() if facts["holds"] == "pairs")}
     sides = [t.select("id", outcome=pl.lit(name)) for name, t in origin.configs() if name not in beside]
     ends = pl.concat([own, *sides]).unique("id", keep="first", maintain_order=True)
     line = pl.concat_str("step", pl.lit(" "), "reason")

@@ -6,15 +6,13 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.release.configs import BESIDE, configs_in
 from pipelines.release.write import released
 from pipelines.steps.set_context import SetBuild
 from pipelines.store.workspace import read_json
 
 UNSELECTED = "unfiltered"
 """The folder of a release that holds all candidates of its selection."""
-
-BESIDE = frozenset({UNSELECTED, "control", "rollouts"})
-"""Folders of a release that hold more than its rows."""
 
 
 def released_sides(build: SetBuild, sides: Sequence[str]) -> pl.DataFrame | None:
@@ -26,8 +24,8 @@ def released_sides(build: SetBuild, sides: Sequence[str]) -> pl.DataFrame | None
 def latest_rows(build: SetBuild) -> pl.DataFrame | None:
     """`id` of the samples of the latest release; None without one."""
     releases = _releases(build)
-    folders = [p for p in sorted(releases[-1].iterdir()) if p.name not in BESIDE] if releases else []
-    found = [_samples(files).select("id") for p in folders if (files := sorted(p.glob("*.parquet")))]
+    configs = [name for name in configs_in(releases[-1]) if name not in BESIDE] if releases else []
+    found = [_samples(sorted((releases[-1] / name).glob("*.parquet"))).select("id") for name in configs]
     return pl.concat(found).unique("id", maintain_order=True).collect() if found else None
 
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from filters.sql.expression import ConditionText
 from filters.verify.graders import GRADERS
 from generators.template import PromptField
+from pipelines.release.configs import BESIDE, OTHERS
 from schemas.errors import nearest
 from schemas.section import Section
 from schemas.step import StepConfig
@@ -134,6 +135,6 @@ class ReleaseConfig(StepConfig):
         return trainer
 
 
-RESERVED = ("rollouts", "control", "unfiltered", "images", "card_images", "dropped")
+RESERVED = (*OTHERS, *BESIDE, "dropped")
 """What a release holds beside its configs."""
 _RESERVED = ", ".join(RESERVED)
