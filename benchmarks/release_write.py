@@ -107,7 +107,7 @@ def content(rows: int, shas: list[str], media: MediaStore, images: str = "embed"
     manifest = {"recipe": recipe, "models": {}, "steps": [], "sources": [], "encoders": [], "images": images}
     manifest |= {
         "facts": {"captions": False},
-        "configs": {name: {"of": "sample", "holds": "prompts"} for name in tables},
+        "configs": {name: {"of": "sample", "holds": "prompts", "sides": None, "where": None} for name in tables},
     }
     return Content(tables, shapes(media, images), drops, manifest)
 

@@ -323,13 +323,14 @@ def release(folder: Path, rows: int = 4, license: str = "mit", config: str = "sf
     source = {"name": "sums", "license": license, "url": None, "rows": rows, "content": "0"}
     shapes = release_shapes.shapes(NoMedia())
     names = {config: "sft", "rl": "rl", "holdout": "holdout", "control": "control"}
+    facts = {"of": "sample", "holds": "completions", "sides": None, "where": None}
     content = Content(
         {name: table.head(0) if name == "holdout" else table for name in names},
         {name: shapes[like] for name, like in names.items()},
         drops,
         {
             "recipe": recipe, "models": {}, "steps": [], "sources": [source], "encoders": [], "images": "embed",
-            "configs": {name: {"of": "sample", "holds": "completions"} for name in names}, "facts": {"captions": False},
+            "configs": dict.fromkeys(names, facts), "facts": {"captions": False},
         },
     )  # fmt: skip
     return write_release(content, Look(), NoMedia(), folder)

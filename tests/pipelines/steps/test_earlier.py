@@ -21,7 +21,7 @@ def write(build: Any, version: str, manifest: Any, **configs: pl.DataFrame) -> N
     folder = build.workspace.releases("tiny") / version
     for config, rows in configs.items():
         (folder / config).mkdir(parents=True)
-        rows.write_parquet(folder / config / "part.parquet")
+        rows.write_parquet(folder / config / "part-00000.parquet")
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
