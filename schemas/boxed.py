@@ -14,7 +14,8 @@ MAX_GAP = 80
 """Characters between two boxes that can still be a joint."""
 _BETWEEN = re.compile(
     r"(?:[\s$*~,;、，；]|\\\\|\\[()\[\],;:!]|\\q?quad(?![a-zA-Z])|(?:\b(?:and|or|und|oder|et|ou|y|e|o|u)\b)|[和及与或と]"
-    r"|\\(?:text|mathrm|textrm|mbox)\s*\{\s*,?\s*(?:and|or)\s*\}|\b[a-zA-Z](?:_\{?\w\}?)?\s*=)+"
+    r"|\\(?:text|mathrm|textrm|mbox)\s*\{\s*,?\s*(?:and|or)\s*\}|\b[a-zA-Z](?:_\{?\w\}?)?\s*="
+    r"|(?:\\text\s*\{\s*)?\bfor (?:part )?\(?[a-z\d]\)?(?:\s*,?\s*(?:and|or))?(?:\s*\})?)+"
 )
 _SPACE = re.compile(r"\\[,;:!()\[\]]")
 _JOINT = re.compile(r"[,;、，；和及与或と]|\b(?:and|or|und|oder|et|ou|y|e|o|u)\b")

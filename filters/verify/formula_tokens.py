@@ -2,7 +2,9 @@
 
 import re
 
-_TOKEN = re.compile(r"\s*(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|\\[%!,;:|{} ]|\S)")
+_TOKEN = re.compile(
+    r"\s*(?:(?!0)\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|\\[%!,;:|{} ]|\S)"
+)
 _SKIPPED = {"\\left", "\\right", "\\,", "\\!", "\\;", "\\:", "\\ ", "\\displaystyle", "\\big", "\\Big"}
 _LETTERS = "alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi omega varphi Delta Omega"
 GREEK = frozenset(f"\\{name}" for name in _LETTERS.split())

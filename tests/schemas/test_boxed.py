@@ -13,6 +13,7 @@ JOINED = [
     (r"\boxed{2} or \boxed{3}", "2 or 3"),
     (r"\boxed{甲}、\boxed{乙}", "甲, 乙"),
     (r"$y_1 = \boxed{4}$ and \( y_2 = \boxed{5} \)", "4, 5"),
+    (r"\boxed{3} \text{ for part (a) and } \boxed{4}", "3, 4"),
     (r"\boxed{4} \\ \text{and} \\ \boxed{5}", "4, 5"),
 ]
 LAST = [
@@ -23,7 +24,7 @@ LAST = [
     (r"\boxed{5}, \boxed{5}", "5"),
     (r"\boxed{a + \boxed{b}}", "b"),
     (r"\boxed{3}, no, it must be \boxed{4}", "4"),
-    (r"\boxed{3} for part (a) and \boxed{4}", "4"),
+    (r"\boxed{3} for the first and \boxed{4}", "4"),
     (r"\boxed{3}, \boxed{4", "3"),
 ]
 

@@ -27,7 +27,12 @@ _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]
 _STATED = re.compile(r"\b(?:is|are|equals|be)\s+([^$\\]+)$")
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
 """LaTeX that went through a string literal twice; no rows are parted outside of environments."""
-_AFTER = re.compile(r"[\s.$*]*(?:I hope it is correct)?[\s.$*]*", re.IGNORECASE)
+_AFTER = re.compile(r"[\s.*]*(?:I hope it is correct)?[\s.*]*(?:<\|im_start\|>\w*)?\s*$", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"(?<!\w)(?:Therefore|Thus|Hence|So|Consequently|In conclusion|(?i:final answer)\s*:)[,\s]+(?=\S)"
+)
+_LAST_CHARS = 300
+_SENTENCE_END = re.compile(r"[.!?]\s")
 _DEEPEST = 3
 
 
@@ -65,21 +70,33 @@ def formula(text: str) -> str:
     """The formula of a short text as LaTeX: without lead-in, out of its boxes, or the one `$…$` part if that states it."""
     if "\\\\" in text and "\\begin" not in text:
         text = _ESCAPED.sub(r"\\", text)
-    text = unprefixed(text)
     if "box" in text and (box := boxed(text)):
-        text = unprefixed(box[0])
-    if is_prose(text.replace("$", " ")) and (found := stated_answer(text)) and _AFTER.fullmatch(text[found.end :]):
-        text = unprefixed(found.answer)
+        text = box[0]
+    if is_prose(text.replace("$", " ")):
+        text = _conclusion(text)
+    text = unprefixed(text)
     parts = list(_MATH.finditer(text)) if "$" in text or "\\" in text else []
     if len(parts) == 1:
         text = _around(text, parts[0])
     return latexed(text)
 
 
+def _conclusion(text: str) -> str:
+    """What a text of several words states at its end: after "the answer is", or in a last sentence such as "So it is 5."."""
+    tail = _AFTER.search(text, max(0, len(text) - _LAST_CHARS))
+    said = text[: tail.start()] if tail else text
+    found = stated_answer(said)
+    if found and not said[found.end :].strip(" .$*"):
+        return found.answer
+    leads = list(_CONCLUDES.finditer(said, max(0, len(said) - _LAST_CHARS)))
+    last = said[leads[-1].end() :] if leads else ""
+    return text if not last or _SENTENCE_END.search(last) else last
+
+
 def _around(text: str, part: re.Match[str]) -> str:
     """What is between dollar signs, unless that only names what the text states: "The largest $n$ is 34."."""
     inside = next(group for group in part.groups() if group is not None).strip()
-    stated = _STATED.search(text[part.end() :]) if is_name(inside) else None
+    stated = _STATED.search(text[part.end() :]) if not any(char.isdigit() for char in inside) else None
     return stated.group(1).strip() if stated and read_numeral(stated.group(1)) else inside
 
 
