@@ -12,6 +12,7 @@ from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Par
 from filters.verify.lead_in import unled
 from filters.verify.literal import unfenced
 from filters.verify.normalise import words
+from filters.verify.numeral import in_digits
 from schemas.answer import SetAnswer
 
 _EMPTY = frozenset(("none", "[]", "{}", "empty", "empty set", "\\emptyset", "∅", "no labels"))
@@ -23,6 +24,8 @@ _JOINED = re.compile(
 _MARKED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 
 
+_DASHED = re.compile(r"^\s*-+(?=\s)|(?<=\s)-+\s*$|^\s*-+(?!\d)|-+\s*$")
+"""Dashes around a label, but not the sign of a number."""
 _COMMAS = re.compile(r"\s*[,;\n]\s*")
 
 
@@ -50,7 +53,7 @@ def _labels(text: str, pattern: re.Pattern[str]) -> frozenset[str] | None:
             return frozenset(words(str(item)) for item in json.loads(text))
         except (ValueError, RecursionError, TypeError):
             pass
-    labels = (words(part.strip("[]{}()\"' -*")) for part in pattern.split(text))
+    labels = (words(_DASHED.sub("", part).strip("[]{}()\"' *")) for part in pattern.split(text))
     return frozenset(label for label in labels if label) or None
 
 
@@ -65,11 +68,18 @@ def read_gold(raw: str, options: Sequence[str], params: SetParams) -> SetAnswer:
     return SetAnswer(raw=raw, labels=tuple(sorted(labels)))
 
 
+def _same_numbers(labels: frozenset[str] | None, wanted: frozenset[str]) -> bool:
+    """Whether two sets agree once numbers are written in digits (`three`, `3.0`)."""
+    if labels is None or len(labels) != len(wanted):
+        return False
+    return {in_digits(label) for label in labels} == {in_digits(label) for label in wanted}
+
+
 def judge(span: str, gold: SetAnswer, options: Sequence[str], params: SetParams) -> Outcome:
     """Both empty: 1. One of them empty: 0."""
     wanted = frozenset(words(label) for label in gold.labels)
     labels = read_labels(span, params.split_and)
-    if labels != wanted and _otherwise(span, params.split_and) == wanted:
+    if labels != wanted and (_otherwise(span, params.split_and) == wanted or _same_numbers(labels, wanted)):
         labels = wanted
     if labels is None:
         return wrong("holds no label; an empty set has to be said")

@@ -13,6 +13,7 @@ from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Par
 from filters.verify.lead_in import unled
 from filters.verify.literal import NotLiteralError, read_literal
 from filters.verify.normalise import words
+from filters.verify.numeral import in_digits
 from schemas.answer import OrderAnswer
 
 MOST = 400
@@ -66,13 +67,17 @@ def read_gold(raw: str, options: Sequence[str], params: OrderParams) -> OrderAns
     return OrderAnswer(raw=raw, items=items)
 
 
+def _same_numbers(items: Sequence[str], wanted: Sequence[str]) -> bool:
+    return len(items) == len(wanted) and all(in_digits(a) == in_digits(b) for a, b in zip(items, wanted, strict=True))
+
+
 def judge(span: str, gold: OrderAnswer, options: Sequence[str], params: OrderParams) -> Outcome:
     """Items are compared place by place, letter case aside."""
     items = read_items(span)
     if items is None:
         return wrong("holds no list of items")
     wanted = tuple(words(item) for item in gold.items)
-    if items != wanted and _otherwise(span) == wanted:
+    if items != wanted and (_otherwise(span) == wanted or _same_numbers(items, wanted)):
         items = wanted
     shown = " ".join(items)[:200]
     if items == wanted:
