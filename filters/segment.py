@@ -19,7 +19,7 @@ from schemas.split import DROPPED
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 LONGEST_PATTERN = 200
-"""Characters of a pattern of one's own. It is matched in linear time, whatever it is."""
+"""Characters of a custom pattern. Matching takes linear time, whatever the pattern."""
 
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
 """Put around matches. Unicode keeps these code points out of texts; where a text holds them all the same, it loses them."""

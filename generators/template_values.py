@@ -118,7 +118,7 @@ class Values:
 
     def _literal(self, value: Any, node: nodes.Node, null: bool) -> Value:
         if value is None and not null:
-            refuse(node, "`none` is no text; write '' for nothing")
+            refuse(node, "`none` is not text; write '' for nothing")
         return lambda state: value
 
     def _choose(self, node: nodes.CondExpr, place: Place, null: bool) -> Value:

@@ -1,4 +1,4 @@
-"""What a recipe asks for in vain: nobody would miss it, so it is refused or noted before anything starts."""
+"""Parts of a recipe that have no effect: they are refused or noted before anything starts."""
 
 from collections.abc import Callable, Iterator
 

@@ -51,7 +51,7 @@ def _sized(name: str, children: Sequence[Node]) -> str | None:
     if not all(map(_is_bounded, children[_SIZES[name]])):
         return f"calls {name}() with a size that is not a number up to {MOST:,} or the length of a column"
     if name == "repeat" and not (children and 0 < len(constant(children[0]) or "") <= REPEATED):
-        return f"calls repeat() of what is no text of up to {REPEATED} characters"
+        return f"calls repeat() of something other than a text of up to {REPEATED} characters"
     if inner := sized(children):
         return f"calls {inner[0]}() within {name}(), whose sizes multiply"
     return None

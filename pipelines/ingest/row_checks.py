@@ -136,7 +136,7 @@ def _has_places(rows: pl.DataFrame, kind: str) -> bool:
 def _gold(parse: GoldParser, kind: str, raw: str, options: tuple[str, ...], params: str) -> str:
     parsed = dump_answer(parse(kind, raw, options=options, params=json.loads(params)))
     if not is_unicode(parsed):
-        raise GoldUnparseableError("it holds half of a surrogate pair, which is no text")
+        raise GoldUnparseableError("it holds half of a surrogate pair, which is not text")
     return parsed
 
 
@@ -152,7 +152,7 @@ def _json_text(cause: str, text: str | None, wanted: type) -> str | None:
     if value is None:
         return None
     if not is_unicode(spelled):
-        raise Drop(cause, error="it holds half of a surrogate pair, which is no text")
+        raise Drop(cause, error="it holds half of a surrogate pair, which is not text")
     if not isinstance(value, wanted):
         raise Drop(cause, error=f"{type(value).__name__} instead of an object")
     return spelled

@@ -79,7 +79,7 @@ def _step(entry: Any, where: Where, places: Places) -> StepDraft:
         raise ConfigError(f"{place}: a step has one key, its type; this one has {len(entry)}: {keys}. {cure}.")
     ((type_, section),) = entry.items()
     if not isinstance(type_, str) or not type_:
-        raise ConfigError(f"{place}: {type_!r} is no step type.")
+        raise ConfigError(f"{place}: {type_!r} is not a step type.")
     if section is not None and not isinstance(section, dict):
         raise ConfigError(f"{place}: '{type_}': write its section as a mapping, {{key: value}} (given: {section!r}).")
     above = (*where, type_)

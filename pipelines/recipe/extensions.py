@@ -1,4 +1,4 @@
-"""Step types of one's own: a Python file beside the recipe, or an installed package with entry points. Loaded when trusted.
+"""Custom step types: a Python file beside the recipe, or an installed package with entry points. Loaded when trusted.
 
 The built-in step types have no other door: an own one is the same `StepType`.
 """

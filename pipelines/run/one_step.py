@@ -1,4 +1,4 @@
-"""One step on a frame, without a recipe or a workspace: for notebooks, and for tests of a step type of one's own."""
+"""One step on a frame, without a recipe or a workspace: for notebooks, and for tests of a custom step type."""
 
 import tempfile
 from dataclasses import dataclass, field

@@ -31,7 +31,7 @@ COMPARED = ("question", "options", "answer", "media")
 
 
 class DecontaminateConfig(StepConfig):
-    """Against which evaluation sets, by name or as sources of one's own, and what counts as a hit."""
+    """Against which evaluation sets, by name or as sources of the recipe, and what counts as a hit."""
 
     against: tuple[str, ...] = Field(default=(), description="ready entries, such as MathVista or MMMU")
     sources: tuple[Source, ...] = Field(default=(), description="other evaluation sets: files, folders or hub ids")

@@ -57,8 +57,8 @@ class Gate:
     def beyond(self, rows: pl.DataFrame, config: str, limit: int, unit: str) -> None:
         """Drop what the limit of a config leaves out. Samples are left to other configs, and drop where none holds them."""
         if unit != "sample":
-            told = json.dumps({"config": config, "limit": limit})
-            gone = rows.select("id", "sample_id", reason=pl.lit("limit"), evidence=pl.lit(told))
+            limited = json.dumps({"config": config, "limit": limit})
+            gone = rows.select("id", "sample_id", reason=pl.lit("limit"), evidence=pl.lit(limited))
             self.drops.append(gone.with_columns(unit=pl.lit(unit)))
 
     def completions(self, rows: pl.DataFrame, tags: str, unit: str) -> pl.DataFrame:

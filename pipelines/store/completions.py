@@ -46,7 +46,7 @@ class CompletionsLog:
 
     @property
     def failures(self) -> FailuresLog:
-        """What was asked for in vain."""
+        """Requests that got no answer."""
         return FailuresLog(self.root / "failures")
 
     def heal(self) -> int:

@@ -61,7 +61,7 @@ HOSTILE = [
     ("{{ x[:3] }}", "not sliced"),
     ("{{ x[y] }}", "a number or a text"),
     ("{{ [1, 2] }}", "only after `in`"),
-    ("{{ none }}", "`none` is no text"),
+    ("{{ none }}", "`none` is not text"),
     ("one\ntwo {{ x", "line 2: unexpected end of template"),
     ("{% if x %}", "line 1: Unexpected end of template"),
     ("{{ " + "(" * 5000 + "x" + ")" * 5000 + " }}", "nested too deeply"),

@@ -43,7 +43,7 @@ def test_on_is_a_key_and_no_is_a_text(load: Load) -> None:
         ("- null", "r.yaml:5: a step is its type, alone or with a section: `- type: {key: value}`."),
         ("- [verify]", "r.yaml:5: a step is its type, alone or with a section: `- type: {key: value}`."),
         ("- {}", "r.yaml:5: a step is its type, alone or with a section: `- type: {key: value}`."),
-        ("- true: {}", "r.yaml:5: True is no step type."),
+        ("- true: {}", "r.yaml:5: True is not a step type."),
         ("- verify: rollout", "r.yaml:5: 'verify': write its section as a mapping, {key: value} (given: 'rollout')."),
         ("- verify: [a]", "r.yaml:5: 'verify': write its section as a mapping, {key: value} (given: ['a'])."),
         ("- verify\n- quality\n- verify", "r.yaml:7: two steps are named 'verify', the first at r.yaml:5; add `as: …` to one."),
