@@ -48,8 +48,8 @@ for number in range(first, 10_000):
     drops = pl.LazyFrame(schema=dict.fromkeys(("step", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
     manifest = {"recipe": {"name": "r", "description": "", "seed": 0, "sources": []}, "models": {}, "steps": []}
     manifest |= {"sources": [], "encoders": [], "facts": {"captions": False}, "images": "embed"}
-    facts = {"of": "sample", "holds": "prompts", "sides": None, "where": None}
-    manifest["configs"] = dict.fromkeys(("sft", "rl"), facts)
+    config = {"of": "sample", "holds": "prompts", "sides": None, "where": None}
+    manifest["configs"] = dict.fromkeys(("sft", "rl"), config)
     content = Content({"sft": table, "rl": table}, shapes, drops, manifest)
     print(write_release(content, Look(), media, root / "releases" / "r").name, flush=True)
 """
