@@ -107,7 +107,7 @@ _FUNCTION = re.compile(
 )
 
 
-_WAIT = re.compile(r"(?:^|[.!?;,\n]|\s-)\s*(?=\S)")
+_WAIT = re.compile(r"(?:^|[.!?;,\n]|\s-) ?(?=\S)")
 
 
 def after_wait(text: str) -> str:
