@@ -24,7 +24,7 @@ _JOINED = re.compile(
 _MARKED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 
 
-_DASHED = re.compile(r"^\s*-+(?=\s)|(?<=\s)-+\s*$|^\s*-+(?!\d)|-+\s*$")
+_DASHED = re.compile(r"^\s*-+(?=\s)|(?<=\s)-+\s*$|^\s*-+(?!\d)|(?<!-)-+\s*$")
 """Dashes around a label, but not the sign of a number."""
 _COMMAS = re.compile(r"\s*[,;\n]\s*")
 
