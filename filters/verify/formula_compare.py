@@ -91,7 +91,7 @@ def _by_value(text: str, gold: str) -> Verdict:
     a = _numeral(text, several=b is None)
     if a is not None and b is not None:
         return _numerals(a, b)
-    if a is not None and a.decimal and gold.startswith("0,") and (point := _numeral(gold, "auto")) is not None:
+    if a is not None and a.decimal and gold.startswith("0,") and (point := _numeral(gold, several=False)) is not None:
         return _numerals(a, point)  # "0,111" with a decimal comma: a list would hardly begin with 0 and no blank
     first, second = parse_closed(text), parse_closed(gold)
     if first is not None and second is not None:

@@ -7,6 +7,7 @@ import re
 
 from filters.verify.normalise import flat, words
 from filters.verify.numeral import read_numeral
+from schemas.remembered import remembered
 
 Verdict = tuple[bool, str]
 
@@ -16,6 +17,7 @@ _TEXT = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z' -]{2,80}[A-Za-z]")
 _CAPITALISED = re.compile(r"(?=.*[aeiouy])[A-Z][a-z]{1,2}")
+_DIGIT = re.compile(r"\d")
 _SHORT = frozenset(("no", "on", "up"))
 _POINTS = re.compile(
     r"(?:\\(triangle|angle|overline|overrightarrow|widehat|overleftrightarrow|measuredangle)\s*)?\{?([A-Z]{2,6}'*)\}?"
@@ -25,6 +27,8 @@ _FONTS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|operatorname)\s*\{([^{
 
 def compare_words(text: str, gold: str, raw: str) -> Verdict | None:
     """Whether a text is the word or the name that a gold is; None where the gold (`raw` as published) is neither."""
+    if _DIGIT.search(raw):
+        return None
     word = word_of(raw)
     if word is not None:
         same = words(_FONTS.sub(r"\1", text)) == words(word)
@@ -42,6 +46,7 @@ def compare_words(text: str, gold: str, raw: str) -> Verdict | None:
     return same, "the same name" if same else "another name"
 
 
+@remembered()
 def word_of(raw: str) -> str | None:
     r"""The word or words that a gold is: in `\text{}` of any length, else where its letters are hardly a product."""
     match = _TEXT.fullmatch(raw)

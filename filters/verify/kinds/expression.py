@@ -72,7 +72,7 @@ def formula(text: str) -> str:
         text = _ESCAPED.sub(r"\\", text)
     if "box" in text and (box := boxed(text)):
         text = box[0]
-    if is_prose(text.replace("$", " ")):
+    if " " in text.strip() and is_prose(text.replace("$", " ")):
         text = _conclusion(text)
     text = unprefixed(text)
     parts = list(_MATH.finditer(text)) if "$" in text or "\\" in text else []
