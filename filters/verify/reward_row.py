@@ -78,6 +78,8 @@ def _settings(params: Any) -> Mapping[str, Any]:
 
 
 def _texts(options: Any) -> Sequence[str]:
+    if isinstance(options, Mapping):  # {"A": "cat", "B": "dog"}
+        options = list(options.values())
     if isinstance(options, str) or not all(isinstance(option, str) for option in options):
         raise _RowError("options is a list of texts")
     return list(options)

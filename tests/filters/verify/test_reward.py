@@ -255,3 +255,12 @@ def test_importing_it_loads_nothing_heavy() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
+
+
+def test_options_may_be_a_dict_of_letters() -> None:
+    gold = dump_answer(parse_gold("choice", "B", options=("cat", "dog")))
+    assert reward(
+        ["<answer>dog</answer>", "<answer>B</answer>", "<answer>cat</answer>"],
+        [gold] * 3,
+        options=[{"A": "cat", "B": "dog"}] * 3,
+    ) == [1, 1, 0]  # type: ignore[list-item]
