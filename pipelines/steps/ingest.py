@@ -62,7 +62,7 @@ def describes_images(column: Column, facts: Mapping[Column, Facts]) -> bool:
 INGEST = StepType(
     name="ingest",
     summary="reads the sources: each row becomes a sample, or a drop with its reason",
-    version=1,
+    version=2,
     config=StepConfig,
     reads=lambda config, known: Reads(),
     gives=_gives,
@@ -97,7 +97,7 @@ _GOLDS = {
 SELFTEST = StepType(
     name="selftest",
     summary="puts every gold to its own verifier; drops those that it does not accept",
-    version=1,
+    version=2,
     config=StepConfig,
     of="sample",
     reads=lambda config, known: Reads(_GOLDS),
