@@ -91,7 +91,7 @@ REFUSED = {
     "repeat('a', 1000000000) = 'x'": "with a size that is not a number up to 1,000",
     "repeat('a', k) = 'x'": "with a size that is not a number up to 1,000",
     "lpad(lpad('a', 1000), 1000) = 'x'": "whose sizes multiply",
-    "repeat(judge, 3) = 'x'": "no text of up to 100 characters",
+    "repeat(judge, 3) = 'x'": "something other than a text of up to 100 characters",
     "len(list_transform(range(1000), lambda i: range(1000))) > 1": "for each item of a list, whose sizes multiply",
     "len(range(1000000000000)) > 1": "with a size",
     "lpad(judge, 2000000000, 'y') = 'x'": "with a size",

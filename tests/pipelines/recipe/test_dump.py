@@ -46,7 +46,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
         "9" * 5000,
     ]
 )
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 keys = st.from_regex(r"[a-z][a-z_]{0,6}", fullmatch=True).filter(
     lambda key: key not in {"as", "card"}
 ) | st.sampled_from(["on", "no", "1e3"])

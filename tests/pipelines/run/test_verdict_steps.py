@@ -1,18 +1,21 @@
 """The steps that judge and measure, compiled and run: verify, difficulty, agree, quality, pick and pair."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from step_runs import record, rows, run
-from step_types import TYPES, pipeline
+from step_types import GIVE, TYPES, pipeline
 from tiny_build import questions
 
 from filters import agree, difficulty_step, pair, pick, quality_step
 from filters.verify import step as verify
 from schemas.errors import ConfigError
 
-STEPS = (verify.STEP, difficulty_step.STEP, agree.STEP, quality_step.STEP, pick.STEP, pair.STEP)
+# A student by script: its replies follow from the gold, and count as those of one who never saw it.
+SAY = replace(GIVE, name="say", verdict=True)
+STEPS = (SAY, verify.STEP, difficulty_step.STEP, agree.STEP, quality_step.STEP, pick.STEP, pair.STEP)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +42,7 @@ def replies(unit: str, name: str, n: int, said: str, **columns: str) -> list[tup
     }
     return [
         ("make", {"as": name, "makes": unit, "n": n, "column": "draft"}),
-        ("give", {"as": f"{name}_says", "of": name, "columns": made}),
+        ("say", {"as": f"{name}_says", "of": name, "columns": made}),
     ]
 
 

@@ -74,9 +74,9 @@ def released(planted: Any, tmp_path: Path) -> Callable[..., Any]:
         workspace = Workspace(tmp_path)
         folder = workspace.releases("tiny") / "v1"
         (folder / "sft").mkdir(parents=True)
-        pl.DataFrame({"id": ["t1"], "sample_id": ids[:1]}).write_parquet(folder / "sft" / "a.parquet")
+        pl.DataFrame({"id": ["t1"], "sample_id": ids[:1]}).write_parquet(folder / "sft" / "part-00000.parquet")
         (folder / "rl").mkdir()
-        pl.DataFrame({"id": ids[1:]}, schema={"id": pl.String}).write_parquet(folder / "rl" / "a.parquet")
+        pl.DataFrame({"id": ids[1:]}, schema={"id": pl.String}).write_parquet(folder / "rl" / "part-00000.parquet")
         recipe = {"steps": ["verify", {"dedup": section}]}
         (folder / "manifest.json").write_text(json.dumps({"recipe": recipe}))
         build = planted.build
