@@ -39,6 +39,8 @@ _SPLIT = re.compile(
     rf"|who)){phrases.END}"
     r"|(?P<because_cjk>因为|因為|由于|由於|なぜなら|理由は|왜냐하면|理由[是:])|(?P<so_cjk>所以|因此|故(?=[选選答])"
     r"|したがって|よって|따라서|그러므로)"
+    # What comes before is denied.
+    r"|(?<=아니라)|(?<=아니고)|(?<=말고)|(?<=はなく)(?!て)|(?<=じゃなく)(?!て)|(?<=なくて)"
     r"|(?P<but_cjk>但是?|而是|然而|不过|しかし|でも|하지만|그러나)"
     rf"|(?<={_M})(?P<after> (?=(?:not|and not|nicht|pas|no|não|non|не|as|for|by|in|on|with|based|from|from|instead of"
     rf"|rather than|over)\b)"

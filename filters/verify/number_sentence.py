@@ -17,6 +17,8 @@ def _set(words: str) -> frozenset[str]:
 _MARKS = "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f"
 _TOKEN = re.compile(rf"(?:[^\W\d_][{_MARKS}]*)+(?:['-](?:[^\W\d_][{_MARKS}]*)+)*|\d+|[^\w\s]|_")
 MOST_WORDS = 60
+_NEAR, _FAR = 40, 400
+"""Characters next to a formula in which words bound it, and in which they deny it."""
 
 _DISOWNED = _set(
     "nothing nobody unless if whether suppose supposing assume assuming assumed guessing guessed undetermined "
@@ -25,6 +27,8 @@ _DISOWNED = _set(
     "cubed factorial log ln sine cosine tangent times plus minus divided multiplied double twice triple weniger mehr "
     "falls wenn moins sauf si menos sin меньше больше если"
 )
+_OF_A_SUBJECT = frozenset(("between",))
+"""Words that bound a number only where they are right in front of it: "the distance between A and B is 5"."""
 _HARMLESS_AFTER = _set("than before any minus times plus sin si root double triple cube")
 _HARMLESS = re.compile(r"\b(?:and|with) no\b|\bwithout\b", re.IGNORECASE)
 _AT = frozenset(("at most", "at least", "up to", "as many", "as much", "no more", "no fewer", "not sure", "at best"))
@@ -85,7 +89,7 @@ def tokens_of(text: str) -> list[str]:
 def states(lead: str) -> bool:
     """Whether a text in front of a number states it: it is empty, or ends in a verb that does, and takes nothing back."""
     tokens = tokens_of(lead)
-    if len(tokens) > MOST_WORDS or disowns(lead):
+    if len(tokens) > MOST_WORDS or disowns(lead, _OF_A_SUBJECT):
         return False
     end = _before_adverbs(tokens)
     if end == 0:
@@ -131,6 +135,23 @@ def disowns(text: str, harmless: frozenset[str] = frozenset()) -> bool:
     if _bounds(tokens) or not _DISOWNED.isdisjoint(set(tokens) - harmless):
         return True
     return denies(text) or doubts(text) or offers_several(text) or takes_back(text)
+
+
+_CLAUSE_END = re.compile(r"[.!?;:,\n。；！？，、：]")
+_LIMITS = re.compile(
+    r"(?:than|at most|at least|at best|up to|except|all but|between|nearly|almost|minus|negative|plus|times|below|above"
+    r"|under|over|(?:half|third|quarter|root|square|cube|double|twice|triple|log|logarithm|reciprocal|inverse|factorial)"
+    r"(?: of)?)\s*$",
+    re.IGNORECASE,
+)
+
+
+def takes_away(before: str, behind: str) -> bool:
+    """Whether words around a formula deny or doubt it, bound it, or do something to it, so that it is not the answer."""
+    if _LIMITS.search(before[-_NEAR:]):
+        return True
+    clauses = _CLAUSE_END.split(before[-_FAR:])[-1], _CLAUSE_END.split(behind[:_FAR])[0]
+    return any(denies(words) or doubts(words) for words in clauses)
 
 
 def _bounds(tokens: list[str]) -> bool:

@@ -13,6 +13,7 @@ from filters.verify.formula_tree import parse_closed
 from filters.verify.formula_words import compare_words, word_of
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed
+from filters.verify.number_sentence import takes_away
 from filters.verify.numeral import read_numeral
 from filters.verify.parts import both_signs, members
 from filters.verify.plain_math import latexed
@@ -100,6 +101,12 @@ def _around(text: str, part: re.Match[str]) -> str:
     return stated.group(1).strip() if stated and read_numeral(stated.group(1)) else inside
 
 
+def _taken_away(text: str) -> bool:
+    """Whether the words around the one `$…$` part take it back. The engine would read the part and no word of them."""
+    parts = list(_MATH.finditer(text)) if "$" in text or "\\" in text else []
+    return len(parts) == 1 and takes_away(text[: parts[0].start()], text[parts[0].end() :])
+
+
 def settle(span: str, gold: ExpressionAnswer, options: Sequence[str], params: ExpressionParams) -> Outcome | None:
     """What can be told without the symbolic engine; None when it has to be asked."""
     return _decide(span, gold, params, nobody)
@@ -126,6 +133,8 @@ def _decide(span: str, gold: ExpressionAnswer, params: ExpressionParams, ask: As
     text = formula(span)
     if not text:
         return wrong("the answer is empty")
+    if _taken_away(span):
+        return wrong("it denies, doubts or bounds its formula")
     if spelling(tidy(text)) == spelling(tidy(gold.latex)):
         return Outcome(1.0, "the same formula", text, "string")
     verdict = compare_words(text, gold.latex, gold.raw) or compare(text, gold.latex, ask)

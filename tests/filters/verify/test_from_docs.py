@@ -1,0 +1,28 @@
+"""Cases that someone wrote from docs/verifiers.md alone, without having seen the code or tried one of them.
+
+`cases/from_docs/first.jsonl`: 300 cases, of which 296 had the expected verdict when they were first tried.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filters.verify.gold import parse_gold
+from filters.verify.verifier import verify
+
+CASES = [
+    json.loads(line)
+    for path in sorted((Path(__file__).parent / "cases" / "from_docs").glob("*.jsonl"))
+    for line in path.read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['kind']}-{case['why']}")
+def test_a_reader_of_the_page_is_right(case: dict[str, Any]) -> None:
+    params, options = case.get("params") or {}, tuple(case.get("options") or ())
+    gold = parse_gold(case["kind"], case["gold"], options=options, params=params)
+    tags = case.get("tags", "think_answer")
+    verdict = verify(case["response"], gold, verifier=case["kind"], params=params, options=options, tags=tags)
+    assert verdict.score == case["expected"], verdict
