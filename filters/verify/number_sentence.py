@@ -139,7 +139,7 @@ def disowns(text: str, harmless: frozenset[str] = frozenset()) -> bool:
 
 _CLAUSE_END = re.compile(r"[.!?;:,\n。；！？，、：]")
 _LIMITS = re.compile(
-    r"(?:than|at most|at least|at best|up to|except|all but|between|nearly|almost|minus|negative|plus|times|below|above"
+    r"(?:than|except|all but|between|nearly|almost|minus|negative|plus|times|below|above"
     r"|under|over|(?:half|third|quarter|root|square|cube|double|twice|triple|log|logarithm|reciprocal|inverse|factorial)"
     r"(?: of)?)\s*$",
     re.IGNORECASE,
@@ -148,7 +148,8 @@ _LIMITS = re.compile(
 
 def takes_away(before: str, behind: str) -> bool:
     """Whether words around a formula deny or doubt it, bound it, or do something to it, so that it is not the answer."""
-    if _LIMITS.search(before[-_NEAR:]):
+    near = before[-_NEAR:]
+    if _bounds(tokens_of(near)[-3:]) or _LIMITS.search(near):
         return True
     clauses = _CLAUSE_END.split(before[-_FAR:])[-1], _CLAUSE_END.split(behind[:_FAR])[0]
     return any(denies(words) or doubts(words) for words in clauses)

@@ -76,9 +76,8 @@ def formula(text: str) -> str:
     if " " in text.strip() and is_prose(text.replace("$", " ")):
         text = _conclusion(text)
     text = unprefixed(text)
-    parts = list(_MATH.finditer(text)) if "$" in text or "\\" in text else []
-    if len(parts) == 1:
-        text = _around(text, parts[0])
+    if (part := _only_part(text)) is not None:
+        text = _stated_behind(text, part) or _inside(part)
     return latexed(text)
 
 
@@ -94,17 +93,28 @@ def _conclusion(text: str) -> str:
     return text if not last or _SENTENCE_END.search(last) else last
 
 
-def _around(text: str, part: re.Match[str]) -> str:
-    """What is between dollar signs, unless that only names what the text states: "The largest $n$ is 34."."""
-    inside = next(group for group in part.groups() if group is not None).strip()
-    stated = _STATED.search(text[part.end() :]) if not any(char.isdigit() for char in inside) else None
-    return stated.group(1).strip() if stated and read_numeral(stated.group(1)) else inside
+def _only_part(text: str) -> re.Match[str] | None:
+    """The one part of a text between dollar signs or their like; None where there is none, or several."""
+    parts = list(_MATH.finditer(text)) if "$" in text or "\\" in text else []
+    return parts[0] if len(parts) == 1 else None
+
+
+def _inside(part: re.Match[str]) -> str:
+    return next(group for group in part.groups() if group is not None).strip()
+
+
+def _stated_behind(text: str, part: re.Match[str]) -> str | None:
+    """The number that a text states of what its formula only names: "The largest $n$ is 34."; None where it states none."""
+    stated = _STATED.search(text[part.end() :]) if not any(char.isdigit() for char in _inside(part)) else None
+    return stated.group(1).strip() if stated and read_numeral(stated.group(1)) else None
 
 
 def _taken_away(text: str) -> bool:
-    """Whether the words around the one `$…$` part take it back. The engine would read the part and no word of them."""
-    parts = list(_MATH.finditer(text)) if "$" in text or "\\" in text else []
-    return len(parts) == 1 and takes_away(text[: parts[0].start()], text[parts[0].end() :])
+    """Whether the words around its one formula take it back. The engine would read the formula and no word of them."""
+    part = _only_part(text)
+    if part is None or _stated_behind(text, part) is not None:
+        return False
+    return takes_away(text[: part.start()], text[part.end() :])
 
 
 def settle(span: str, gold: ExpressionAnswer, options: Sequence[str], params: ExpressionParams) -> Outcome | None:
