@@ -7,43 +7,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from tried_sums import job, write_sums
 
-from pipelines.job import Job, compile_recipe, open_job
+from pipelines.job import Job
 from schemas.errors import ConfigError, StepError
-
-HEAD = """\
-name: out
-sources:
-  - {type: jsonl, name: sums, path: SUMS, kind: number, columns: {hint: str, tried: [{text: str, model: str}]}}
-driver: {workers: 1}
-steps:
-  - unfold: {as: given, column: tried, makes: rollout}
-  - verify: {as: scored, of: rollout}
-  - difficulty
-"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve sums with four given rollouts each, of which n mod 5 are right."""
-    home = tmp_path_factory.mktemp("out")
-    rows = [
-        {
-            "question": f"What is {n} + {n}?",
-            "answer": str(2 * n),
-            "hint": f"twice {n}",
-            "tried": [{"text": str(2 * n if place < n % 5 else 7777), "model": "student"} for place in range(4)],
-        }
-        for n in range(1, 13)
-    ]
-    (home / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return home
-
-
-def job(folder: Path, *steps: str, workspace: str = "ws") -> Job:
-    recipe = folder / "out.yaml"
-    recipe.write_text(HEAD.replace("SUMS", str(folder / "sums.jsonl")) + "".join(f"  - {step}\n" for step in steps))
-    return open_job(compile_recipe(str(recipe)), folder / workspace)
+    return write_sums(tmp_path_factory.mktemp("out"))
 
 
 def config(built: Job, name: str) -> list[dict[str, Any]]:

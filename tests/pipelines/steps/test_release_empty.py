@@ -1,46 +1,17 @@
 """A release without the rows that its recipe gives is an error, and says what became of them."""
 
-import json
 from pathlib import Path
 
 import pytest
 import tiny
+from tried_sums import job, write_sums
 
-from pipelines.job import Job, compile_recipe, open_job
 from schemas.errors import StepError
-
-HEAD = """\
-name: empty
-sources:
-  - {type: jsonl, name: sums, path: SUMS, kind: number, columns: {tried: [{text: str, model: str}]}}
-driver: {workers: 1}
-steps:
-  - unfold: {as: given, column: tried, makes: rollout}
-  - verify: {as: scored, of: rollout}
-  - difficulty
-"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve sums with four given rollouts each, of which n mod 5 are right."""
-    home = tmp_path_factory.mktemp("empty")
-    rows = [
-        {
-            "question": f"What is {n} + {n}?",
-            "answer": str(2 * n),
-            "tried": [{"text": str(2 * n if place < n % 5 else 7777), "model": "student"} for place in range(4)],
-        }
-        for n in range(1, 13)
-    ]
-    (home / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return home
-
-
-def job(folder: Path, *steps: str, limit: int | None = None) -> Job:
-    recipe = folder / "empty.yaml"
-    recipe.write_text(HEAD.replace("SUMS", str(folder / "sums.jsonl")) + "".join(f"  - {step}\n" for step in steps))
-    return open_job(compile_recipe(str(recipe), limit=limit), folder / "ws")
+    return write_sums(tmp_path_factory.mktemp("empty"))
 
 
 def sides(rl: str) -> str:
