@@ -1,9 +1,9 @@
-"""Where in a response the answer stands. Everything after looks at this span only, never at the whole trace."""
+"""Finds the answer in a response. Everything after looks at this span only, never at the whole trace."""
 
 import re
 from functools import lru_cache
 
-from schemas.reply import boxed_answer, marked_answer, said_in, thinks
+from schemas.reply import boxed_answer, content_of, marked_answer, thinks
 from schemas.tags import TAG_SCHEMAS, TagSchema, canonical
 
 
@@ -20,17 +20,17 @@ def answer_span(response: str, tags: str = "think_answer") -> str | None:
     """
     schema = TAG_SCHEMAS[tags]
     response = canonical(response, schema)
-    said = said_in(response)
-    span = _named(said, schema)
-    if span is None and (found := marked_answer(said)) is not None:
-        span = (_labelled(said, found.end) if schema.inner == "text" and not _mark(schema) else None) or found.answer
+    content = content_of(response)
+    span = _named(content, schema)
+    if span is None and (found := marked_answer(content)) is not None:
+        span = (_labelled(content, found.end) if schema.inner == "text" and not _mark(schema) else None) or found.answer
     if span is None:
-        span = _rest(response, said, schema)
+        span = _rest(response, content, schema)
     return (span.strip() or None) if span is not None else None
 
 
 def section(response: str, name: str) -> str | None:
-    """The text of the last `<name>…</name>`, wherever it stands; None when there is none. For composite answers."""
+    """The text of the last `<name>…</name>`, wherever it is; None when there is none. For composite answers."""
     marks = list(_loose(name).finditer(response))
     close = max((i for i, mark in enumerate(marks) if mark.group(1)), default=-1)
     start = max((i for i, mark in enumerate(marks[: max(close, 0)]) if not mark.group(1)), default=-1)
@@ -46,19 +46,19 @@ def _mark(schema: TagSchema) -> str:
     return next(s.open for s in schema.sections if s.name == schema.answer)
 
 
-def _named(said: str, schema: TagSchema) -> str | None:
-    """What stands where the schema, and no other, says that the answer stands; None where nothing does."""
+def _named(content: str, schema: TagSchema) -> str | None:
+    """The text of the place that this schema, and no other, gives to the answer; None where it is missing."""
     part = next(s for s in schema.sections if s.name == schema.answer)
     if part.open == "<answer>":
         return None
     if not part.open:
-        found = boxed_answer(said) if schema.inner == "boxed" else None
+        found = boxed_answer(content) if schema.inner == "boxed" else None
         return found.answer if found else None
-    start = max((match.end() for match in _any_case(part.open).finditer(said)), default=-1)
+    start = max((match.end() for match in _any_case(part.open).finditer(content)), default=-1)
     if start < 0:
         return None
-    end = said.find(part.close, start) if part.close else -1
-    inside = said[start:] if end < 0 else said[start:end]
+    end = content.find(part.close, start) if part.close else -1
+    inside = content[start:] if end < 0 else content[start:end]
     box = boxed_answer(inside)
     if box and box.answer:
         return box.answer
@@ -78,15 +78,15 @@ _LABEL = re.compile(
 )
 
 
-def _labelled(said: str, start: int) -> str | None:
+def _labelled(content: str, start: int) -> str | None:
     """The last line from `start` on that a label ("**Answer:** D") makes the answer."""
-    labelled = list(_LABEL.finditer(said, start)) if start < len(said) else []
+    labelled = list(_LABEL.finditer(content, start)) if start < len(content) else []
     return labelled[-1].group(1).strip(" \t*_") if labelled else None
 
 
-def _rest(response: str, said: str, schema: TagSchema) -> str | None:
+def _rest(response: str, content: str, schema: TagSchema) -> str | None:
     if schema.inner == "boxed" or _mark(schema):
         return None
     if len(schema.sections) > 1 and not thinks(response):
         return None  # the answer is the tail of a thought that was never there
-    return said
+    return content

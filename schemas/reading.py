@@ -14,7 +14,7 @@ from schemas.reply import (
     before_statement,
     boxed_answer,
     final_sentence,
-    part_reply,
+    split_reply,
     stated_answer,
 )
 
@@ -31,28 +31,28 @@ class Reading(NamedTuple):
 def read_reply(
     text: str | None, field: str | None, pattern: str | None = None, *, cut: bool = False, prose: bool = False
 ) -> Reading:
-    r"""Part a reply, and what its server put into a field of reasoning, into thought and answer.
+    r"""Split a reply, and what its server put into a field of reasoning, into thought and answer.
 
     The answer is the last `<answer>`, what the recipe's own pattern finds, the last `\\boxed{}`, what words introduce
-    ("the answer is", "**Answer:**"), and after a marked thought the last sentence; all of what is said, where answers are
+    ("the answer is", "**Answer:**"), and after a marked thought the last sentence; all of the content, where answers are
     `prose`. It is None in a reply that was `cut` off before it came to an answer that has an end of its own.
     """
-    reply = part_reply(text, field)
+    reply = split_reply(text, field)
     thinking = bool(reply.thought or (field or "").strip())
     if not reply.ended or (cut and not reply.thought):
-        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
-    found = _closed_answer(reply.said) if cut else _answer(reply.said, pattern)
+        return Reading(reply.thought or reply.content.strip(), None, None, thinking)
+    found = _closed_answer(reply.content) if cut else _answer(reply.content, pattern)
     if found is not None and not reply.thought:
         # A server that took all of a reply for thinking: what is not its end may be a plan.
-        if thinking and reply.said[found.end :].strip(" \n.*$"):
-            return Reading(reply.said.strip(), None, None, thinking)
-        return Reading(before_statement(reply.said, found), found.answer or None, None, thinking)
+        if thinking and reply.content[found.end :].strip(" \n.*$"):
+            return Reading(reply.content.strip(), None, None, thinking)
+        return Reading(before_statement(reply.content, found), found.answer or None, None, thinking)
     if found is None and reply.thought and not cut:
-        final = reply.said.strip() if prose else final_sentence(reply.said)
-        found = Found(final, max(reply.said.rfind(final), 0), len(reply.said))
+        final = reply.content.strip() if prose else final_sentence(reply.content)
+        found = Found(final, max(reply.content.rfind(final), 0), len(reply.content))
     if found is None:
-        return Reading(reply.thought or reply.said.strip(), None, None, thinking)
-    return Reading(reply.thought, found.answer or None, around_statement(reply.said, found) or None, thinking)
+        return Reading(reply.thought or reply.content.strip(), None, None, thinking)
+    return Reading(reply.thought, found.answer or None, around_statement(reply.content, found) or None, thinking)
 
 
 def _answer(text: str, pattern: str | None) -> Found | None:

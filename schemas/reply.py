@@ -1,4 +1,4 @@
-r"""The reader of replies: thinking and answer are parted once, here, for traces, rollouts, judges and rewards alike.
+r"""Splits a reply into thinking and answer: once, here, for traces, rollouts, judges and rewards alike.
 
 A reply thinks in the server's own field (`reasoning_content`, `reasoning`), between marks such as `<think>…</think>` (the
 opening one is often part of the prompt and so not in the reply), or in plain words before its answer. An answer is never
@@ -12,15 +12,15 @@ from schemas.boxed import boxed
 
 
 class Reply(NamedTuple):
-    """`thought` is empty where nothing marks thinking; `said` is all after it; `ended` is false where it never ended."""
+    """`thought` is empty where nothing marks thinking, `content` is the rest, `ended` is false if thinking never ends."""
 
     thought: str
-    said: str
+    content: str
     ended: bool = True
 
 
 class Found(NamedTuple):
-    """An answer and where its statement stands in the text: a mark, a box, or the words that introduce it."""
+    """An answer and the place of its statement in the text: a mark, a box, or the words that introduce it."""
 
     answer: str
     start: int
@@ -57,8 +57,8 @@ _ANSWER, _ANSWER_END = "<answer>", "</answer>"
 _BOXES = (("<|begin_of_box|>", "<|end_of_box|>"),)  # GLM-4.1V and later
 
 
-def part_reply(text: str | None, field: str | None = None) -> Reply:
-    """Part a reply's text, and what its server put into a field of reasoning, into thinking and the rest.
+def split_reply(text: str | None, field: str | None = None) -> Reply:
+    """Split a reply's text, and what its server put into a field of reasoning, into thinking and content.
 
     Where a server put all of a reply into its field (its parser saw no end of thinking), that is the reply.
     """
@@ -72,10 +72,10 @@ def part_reply(text: str | None, field: str | None = None) -> Reply:
     return reply._replace(thought=f"{thought}\n\n{inside}" if inside else thought)
 
 
-def said_in(text: str) -> str:
-    """All that a reply says after its thinking; nothing where that never ends.
+def content_of(text: str) -> str:
+    """All of a reply after its thinking; nothing where that never ends.
 
-    Of a thought that was never closed, an `<answer>` that ends the reply is what was said: the closing mark was forgotten.
+    Of a thought that was never closed, an `<answer>` that ends the reply is the content: the closing mark was forgotten.
     """
     _, end, open_ = _where(text)
     start = end if open_ < 0 else _forgotten(text, open_)
@@ -83,7 +83,7 @@ def said_in(text: str) -> str:
 
 
 def thinks(text: str) -> bool:
-    """Whether any mark of thinking parts the reply."""
+    """Whether any mark of thinking splits the reply."""
     begin, _, open_ = _where(text)
     return max(begin, open_) >= 0
 
@@ -95,36 +95,36 @@ def unmarked(text: str) -> str:
     return _clean(text).strip()
 
 
-def marked_answer(said: str) -> Found | None:
+def marked_answer(content: str) -> Found | None:
     r"""The last `<answer>` (a stop string may have eaten its end), else the last balanced `\boxed{}`.
 
     The answer may be empty. A box inside the answer is unwrapped.
     """
-    return answer_section(said) or boxed_answer(said)
+    return answer_section(content) or boxed_answer(content)
 
 
-def answer_section(said: str) -> Found | None:
+def answer_section(content: str) -> Found | None:
     """The last `<answer>`, to its closing mark or to the end."""
-    start = said.rfind(_ANSWER)
+    start = content.rfind(_ANSWER)
     if start < 0:
         return None
-    close = said.find(_ANSWER_END, start)
-    end = len(said) if close < 0 else close + len(_ANSWER_END)
-    inside = said[start + len(_ANSWER) : close if close >= 0 else len(said)]
+    close = content.find(_ANSWER_END, start)
+    end = len(content) if close < 0 else close + len(_ANSWER_END)
+    inside = content[start + len(_ANSWER) : close if close >= 0 else len(content)]
     boxed = boxed_answer(inside) if "box" in inside else None
     return Found((boxed.answer if boxed and boxed.answer else inside).strip(), start, end)
 
 
-def boxed_answer(said: str) -> Found | None:
+def boxed_answer(content: str) -> Found | None:
     r"""The last `\boxed{}` or `\fbox{}` whose braces balance, with those joined to it; or the last box of GLM; or None."""
-    if "box" not in said:
+    if "box" not in content:
         return None
     for open_, close in _BOXES:
-        end = said.rfind(close)
-        start = said.rfind(open_, 0, end) if end >= 0 else -1
+        end = content.rfind(close)
+        start = content.rfind(open_, 0, end) if end >= 0 else -1
         if start >= 0:
-            return Found(said[start + len(open_) : end].strip(), start, end + len(close))
-    box = boxed(said)
+            return Found(content[start + len(open_) : end].strip(), start, end + len(close))
+    box = boxed(content)
     return Found(*box) if box else None
 
 
@@ -149,17 +149,17 @@ LAST_WORDS = 20_000
 """Characters at the end of a reply in which words that introduce an answer are looked for."""
 
 
-def stated_answer(said: str) -> Found | None:
+def stated_answer(content: str) -> Found | None:
     """The last answer that the text introduces by words, up to the end of its sentence; None where it introduces none.
 
     It is looked for in the last `LAST_WORDS` characters.
     """
-    for lead in reversed(list(_LEAD.finditer(said, max(0, len(said) - LAST_WORDS)))):
+    for lead in reversed(list(_LEAD.finditer(content, max(0, len(content) - LAST_WORDS)))):
         begin = lead.end()
-        while said[begin : begin + 1].isspace():  # a heading: the answer stands below
+        while content[begin : begin + 1].isspace():  # a heading: the answer is below
             begin += 1
-        line_end = said.find("\n", begin)
-        line = said[begin : line_end if line_end >= 0 else len(said)]
+        line_end = content.find("\n", begin)
+        line = content[begin : line_end if line_end >= 0 else len(content)]
         stop = _SENTENCE_END.search(line)
         value = (line[: stop.start()] if stop else line).strip(" \t*_`")
         if value:
@@ -167,40 +167,40 @@ def stated_answer(said: str) -> Found | None:
     return None
 
 
-def final_sentence(said: str) -> str:
+def final_sentence(content: str) -> str:
     """The last sentence of a text, without marks of emphasis; empty for an empty text."""
-    line = _WRAP.sub("", said).strip().rsplit("\n", 1)[-1].strip(" \t*_`")
+    line = _WRAP.sub("", content).strip().rsplit("\n", 1)[-1].strip(" \t*_`")
     ends = [m.end() for m in _SENTENCE_END.finditer(line, 0, max(len(line) - 1, 0))]
     return line[ends[-1] :].strip(" \t*_`") if ends else line
 
 
-def before_statement(said: str, found: Found) -> str:
+def before_statement(content: str, found: Found) -> str:
     r"""What leads to an answer, of a reply that marks no thinking: all before it, with its sentence where that is one.
 
     A label ("**Answer:** 4"), a mark and a box on a line of its own are no part of a thought.
     """
-    line = said.rfind("\n", 0, found.start) + 1
-    own_line = _LINKING.fullmatch(said, line, found.start) is not None if found.start - line <= _LOOK_BACK else False
-    lead = _LEAD.match(said, found.start)
+    line = content.rfind("\n", 0, found.start) + 1
+    own_line = _LINKING.fullmatch(content, line, found.start) is not None if found.start - line <= _LOOK_BACK else False
+    lead = _LEAD.match(content, found.start)
     labelled = lead is not None and not _VERB.search(lead.group())
-    if said.startswith(_ANSWER, found.start):
-        thought = said[: found.start]
-    elif own_line and (labelled or said.startswith("\\", found.start)):
-        thought = said[:line]
+    if content.startswith(_ANSWER, found.start):
+        thought = content[: found.start]
+    elif own_line and (labelled or content.startswith("\\", found.start)):
+        thought = content[:line]
     else:
         end = found.end
-        while end < len(said) and said[end] in "$*.)":
+        while end < len(content) and content[end] in "$*.)":
             end += 1
-        thought = said[:end]
+        thought = content[:end]
     return thought.strip()
 
 
-def around_statement(said: str, found: Found) -> str:
+def around_statement(content: str, found: Found) -> str:
     """What else a reply says beside its answer: the whole sentences before it, and all after it."""
-    ends = [m.end() for m in _SENTENCE_END.finditer(said, 0, found.start)]
-    cut = max(said.rfind("\n", 0, found.start), ends[-1] if ends else 0)
+    ends = [m.end() for m in _SENTENCE_END.finditer(content, 0, found.start)]
+    cut = max(content.rfind("\n", 0, found.start), ends[-1] if ends else 0)
     return "\n".join(
-        part for part in (said[: max(cut, 0)].strip(), said[found.end :].lstrip(" \n.*$").rstrip()) if part
+        part for part in (content[: max(cut, 0)].strip(), content[found.end :].lstrip(" \n.*$").rstrip()) if part
     )
 
 
@@ -235,8 +235,8 @@ def _forgotten(text: str, open_: int) -> int:
     return text.rfind(_ANSWER, open_) if text.rstrip().endswith(_ANSWER_END) else -1
 
 
-def _clean(said: str) -> str:
-    return _TURN.sub("", said) if "<|" in said else said
+def _clean(content: str) -> str:
+    return _TURN.sub("", content) if "<|" in content else content
 
 
 def _where(text: str) -> tuple[int, int, int]:

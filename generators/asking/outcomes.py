@@ -9,7 +9,7 @@ from generators.asking.config import AskConfig
 from schemas.answer_span import answer_span
 from schemas.completion import FinishReason
 from schemas.reading import Reading, answer_by, read_reply, whole_sentences
-from schemas.reply import said_in
+from schemas.reply import content_of
 from schemas.reply_shape import parse
 from schemas.tags import TAG_SCHEMAS
 
@@ -56,7 +56,7 @@ def read(answer: Answer, config: AskConfig, prefix: str, *, prose: bool) -> Outc
         return Outcome("unanswered" if answer.finish_reason is None else "error")
     text, cut = prefix + (answer.text or ""), answer.finish_reason == "length"
     reading = read_reply(text, answer.reasoning, config.answer_pattern, cut=cut, prose=prose)
-    spoken = said_in(text).strip()
+    spoken = content_of(text).strip()
     if config.reply != "text":
         return _formed(config, text, spoken, reading, answer.reasoning or "", cut=cut)
     if config.makes is None:
@@ -99,7 +99,7 @@ def _sections(text: str, reading: Reading, values: Mapping[str, Any] | None, tag
 
 def concluded(outcome: Outcome, conclusion: Answer, config: AskConfig) -> Outcome:
     """The same with the answer that it was made to give; unchanged where it gave none then either."""
-    final = said_in(conclusion.text or "").strip().rstrip(".").strip()
+    final = content_of(conclusion.text or "").strip().rstrip(".").strip()
     if conclusion.finish_reason not in ("stop", "length") or not final or outcome.reading is None:
         return outcome
     text = beginning(outcome.reading, config.conclude or "") + (conclusion.text or "")
@@ -110,7 +110,7 @@ def concluded(outcome: Outcome, conclusion: Answer, config: AskConfig) -> Outcom
         values = parse(config.reply, text) or {}
         reading = _sections(text, reading, values, config.reply.tags, cut=True)
         cause = None if values else cause
-    return Outcome(cause, True, text, said_in(text).strip(), reading, values)
+    return Outcome(cause, True, text, content_of(text).strip(), reading, values)
 
 
 def beginning(reading: Reading, sentence: str) -> str:

@@ -17,7 +17,7 @@ from generators.checks.material import Material
 from generators.prompts import LETTERS, stem
 from schemas.answer import ChoiceAnswer
 from schemas.ids import seeded
-from schemas.reply import part_reply
+from schemas.reply import split_reply
 from schemas.tags import TAG_SCHEMAS, parse_tags
 
 _NAMED = re.compile(
@@ -101,4 +101,4 @@ def _thought(reply: str, tags: str) -> str | None:
         return ""
     found = parse_tags(reply, schema).sections
     thought = next((found[s.name] for s in schema.sections if s.name != schema.answer and s.name in found), None)
-    return thought or part_reply(reply).thought or None
+    return thought or split_reply(reply).thought or None

@@ -1,4 +1,4 @@
-"""The reader of replies: what is thinking, what is said after it, and where an answer stands."""
+"""The reader of replies: what is thinking, what follows it, and where an answer is."""
 
 import pytest
 from hypothesis import given
@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from schemas.reply import (
     THINKING,
     boxed_answer,
+    content_of,
     final_sentence,
     marked_answer,
     only_states,
-    part_reply,
-    said_in,
+    split_reply,
     stated_answer,
 )
 
 
 @pytest.mark.parametrize(("open_", "close"), THINKING)
 @pytest.mark.parametrize("opened", [True, False])
-def test_thinking_is_parted_from_what_is_said(open_: str, close: str, opened: bool) -> None:
+def test_thinking_is_split_from_the_content(open_: str, close: str, opened: bool) -> None:
     text = f"{open_ if opened else ''}Maybe \\boxed{{5}}? No.{close}\n\n\\boxed{{4}}"
-    assert part_reply(text) == ("Maybe \\boxed{5}? No.", "\n\n\\boxed{4}", True)
-    assert said_in(text).strip() == "\\boxed{4}"
+    assert split_reply(text) == ("Maybe \\boxed{5}? No.", "\n\n\\boxed{4}", True)
+    assert content_of(text).strip() == "\\boxed{4}"
 
 
 @pytest.mark.parametrize(("open_", "close"), THINKING)
@@ -31,13 +31,13 @@ def test_thinking_that_never_ends_says_nothing(open_: str, close: str) -> None:
         f"Well. {open_}It is 4",
         f"{open_}a{close} {open_}The answer is 4.",
     ):
-        assert part_reply(text).ended is False
-        assert (part_reply(text).said, said_in(text)) == ("", "")
-    assert part_reply(f"{open_}It is 4. <answer>4</answer>\n") == ("It is 4.", "<answer>4</answer>\n", True)
+        assert split_reply(text).ended is False
+        assert (split_reply(text).content, content_of(text)) == ("", "")
+    assert split_reply(f"{open_}It is 4. <answer>4</answer>\n") == ("It is 4.", "<answer>4</answer>\n", True)
 
 
 @pytest.mark.parametrize(
-    ("text", "field", "thought", "said"),
+    ("text", "field", "thought", "content"),
     [
         ("\\boxed{4}", "Two and two.", "Two and two.", "\\boxed{4}"),
         ("<think>Two and two.</think>4", "Two and two.", "Two and two.", "4"),
@@ -57,12 +57,12 @@ def test_thinking_that_never_ends_says_nothing(open_: str, close: str) -> None:
         ("analysis of the image: it is red", None, "", "analysis of the image: it is red"),
     ],
 )
-def test_a_field_of_the_server_and_channels(text: str | None, field: str | None, thought: str, said: str) -> None:
-    assert part_reply(text, field) == (thought, said, True)
+def test_a_field_of_the_server_and_channels(text: str | None, field: str | None, thought: str, content: str) -> None:
+    assert split_reply(text, field) == (thought, content, True)
 
 
 @pytest.mark.parametrize(
-    ("said", "answer"),
+    ("content", "answer"),
     [
         ("The answer is 18.", "18"),
         ("So, the final answer is **blue**.", "blue"),
@@ -79,13 +79,13 @@ def test_a_field_of_the_server_and_channels(text: str | None, field: str | None,
         ("", None),
     ],
 )
-def test_an_answer_that_words_introduce(said: str, answer: str | None) -> None:
-    found = stated_answer(said)
+def test_an_answer_that_words_introduce(content: str, answer: str | None) -> None:
+    found = stated_answer(content)
     assert (found.answer if found else None) == answer
 
 
 @pytest.mark.parametrize(
-    ("said", "answer"),
+    ("content", "answer"),
     [
         ("<answer>4</answer>", "4"),
         ("<answer>so \\boxed{4}</answer>", "4"),
@@ -96,16 +96,16 @@ def test_an_answer_that_words_introduce(said: str, answer: str | None) -> None:
         ("\\boxed{4", None),
     ],
 )
-def test_an_answer_that_is_marked(said: str, answer: str | None) -> None:
-    found = marked_answer(said)
+def test_an_answer_that_is_marked(content: str, answer: str | None) -> None:
+    found = marked_answer(content)
     assert (found.answer if found else None) == answer
 
 
 def test_a_statement_knows_where_it_stands() -> None:
-    said = "Two and two. So \\boxed{4}. Done."
-    found = boxed_answer(said)
+    content = "Two and two. So \\boxed{4}. Done."
+    found = boxed_answer(content)
     assert found is not None
-    assert said[found.start : found.end] == "\\boxed{4}"
+    assert content[found.start : found.end] == "\\boxed{4}"
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_the_last_sentence() -> None:
 )
 def test_hostile_replies_end(text: str) -> None:
     """Work grows with the length only; a step squared would take hours here."""
-    for parted in (part_reply(text), part_reply("", text), part_reply("4", text)):
-        marked_answer(parted.said)
-        stated_answer(parted.said)
-        final_sentence(parted.said)
-        only_states(parted.thought)
+    for reply in (split_reply(text), split_reply("", text), split_reply("4", text)):
+        marked_answer(reply.content)
+        stated_answer(reply.content)
+        final_sentence(reply.content)
+        only_states(reply.thought)
 
 
 _PIECES = st.sampled_from(
@@ -169,9 +169,9 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(_PIECES, max_size=12).map("".join))
 def test_nothing_is_read_inside_thinking(text: str) -> None:
-    parted = part_reply(text)
-    assert parted.said == said_in(text)
-    assert text.endswith(parted.said) or "<|" in text
-    if not parted.ended:
-        assert parted.said == ""
-    assert not any(mark in parted.thought for pair in THINKING for mark in pair)
+    reply = split_reply(text)
+    assert reply.content == content_of(text)
+    assert text.endswith(reply.content) or "<|" in text
+    if not reply.ended:
+        assert reply.content == ""
+    assert not any(mark in reply.thought for pair in THINKING for mark in pair)

@@ -13,7 +13,7 @@ from filters.verify.normalise import bare, flat, unprefixed
 from filters.verify.verifier import VerifyItem, settle
 from schemas.answer import Answer
 from schemas.answer_span import answer_span, section
-from schemas.reply import around_statement, before_statement, final_sentence, only_states, part_reply, stated_answer
+from schemas.reply import around_statement, before_statement, final_sentence, only_states, split_reply, stated_answer
 from schemas.reply_choice import read_choice
 from schemas.reply_json import read_object
 from schemas.reply_score import read_score
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "flat": flat,
     "bare": bare,
     "unprefixed": unprefixed,
-    "part_reply": part_reply,
+    "split_reply": split_reply,
     "statement": _statement,
     "final_sentence": final_sentence,
     "only_states": only_states,
