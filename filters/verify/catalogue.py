@@ -1,4 +1,4 @@
-"""Every verifier, by name: the list one can read. All but `equation` bear the name of the answer kind they judge."""
+"""Every verifier, by name: the list one can read. All but `equation` have the name of the answer kind they judge."""
 
 from filters.verify.kind import Kind
 from filters.verify.kinds.abstain import ABSTAIN

@@ -113,7 +113,7 @@ _WAIT = re.compile(r"(?:^|[.!?;,\n]|\s-) ?(?=\S)")
 
 
 def after_wait(text: str) -> str:
-    """What follows the last clause that takes back what was said before ("A. Wait, B"); the text where there is none."""
+    """What follows the last clause that takes back what came before ("A. Wait, B"); the text where there is none."""
     end = 0
     for match in _WAIT.finditer(text):
         if taken := phrases.CORRECTION.match(text, match.end()):
@@ -149,4 +149,5 @@ _INLINE = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:bf|rm|it)|boldsymbol
 def lined(text: str) -> str:
     """A text with each of its lines flat, without marks of emphasis inside of it."""
     text = _INLINE.sub(r"\1", text.replace("**", "")) if "**" in text or "\\" in text else text
-    return "\n".join(flat(line) for line in text.splitlines() if line.strip()) if "\n" in text else flat(text)
+    lines = text.splitlines()
+    return "\n".join(flat(line) for line in lines if line.strip()) if len(lines) > 1 else flat(text)

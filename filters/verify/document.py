@@ -30,7 +30,7 @@ assert verdict.score == 1.0
 assert verdict.explanation == "equal numbers"
 ```
 
-## Where the answer stands
+## Where the answer is
 
 The place that the tag schema names by a mark of its own (`### Answer:`, `<CONCLUSION>`, the box of a schema that asks for
 one) beats anything found elsewhere. Else the last `<answer>` (its closing mark may have been cut off by a stop string), else
@@ -85,10 +85,10 @@ its published string. Parameters are checked; an unknown name makes the row unsc
 
 ## Numbers and units
 
-One reader serves all kinds in which numbers stand (`filters/verify/numeral.py`).
+One reader serves all kinds that hold numbers (`filters/verify/numeral.py`).
 
-- **A sentence states a number** where nothing or a verb that states stands before it ("There are", "The total is about",
-  `x =`, "Answer:", "答案是"), and its unit, what was counted, and words that take nothing back stand behind it. Negations,
+- **A sentence states a number** where nothing or a verb that states is before it ("There are", "The total is about",
+  `x =`, "Answer:", "答案是"), and its unit, what was counted, and words that take nothing back follow it. Negations,
   doubts and alternatives, bounds ("at most 5", "5 or more", `x < 5`), conditions, operators in words ("half of 5",
   "5 squared"), ordinals, ranges ("5 to 7") and numbers of other things ("question 5") are no answer.
 - **Signs**: "minus 5", "negative 5" and "5 below zero" are −5; two signs (`--5`) are no number. "About" changes nothing.
@@ -122,10 +122,10 @@ The verifier that curated the data is the reward that trains on it. A release st
 JSON), `verifier`, `verifier_params` (JSON), `options` and `tags`. Importing `filters.verify.reward` loads no heavy library.
 
 A response that hangs costs its budget and is wrong. All answers of a call share `BATCH_S` (30 s of wall clock): where that
-is too little for the budgets of all that need a process, each first gets a short look, so that what is quickly told is told
-whatever stands before it, and then an even share of what is left. What had no time of its own is unscored. A row that
-cannot be used (no readable gold, parameters that do not fit, a completion that is neither text nor turns) is unscored, a
-completion that says nothing (`None`, a turn that only calls a tool) is 0, and their neighbours keep their verdicts.
+is too little for the budgets of all that need a process, each first gets a short look, so that what is quickly decided
+is decided whatever comes before it, and then an even share of what is left. What had no time of its own is unscored. A row
+that cannot be used (no readable gold, parameters that do not fit, a completion that is neither text nor turns) is unscored,
+a completion that says nothing (`None`, a turn that only calls a tool) is 0, and their neighbours keep their verdicts.
 
 **TRL** passes the columns by name: `GRPOTrainer(reward_funcs=reward, train_dataset=release)`.
 
@@ -219,12 +219,12 @@ def _kind(kind: Kind) -> str:
     parts = _parameters(kind.params)
     if kind.name == "composite":
         parts += f"\n\nEach part:\n\n{_parameters(PartParams)}"
-    told = " ".join(note for note in notes if note)
+    text = " ".join(note for note in notes if note)
     blocks = (
         f"### `{kind.name}`",
         f"Gold: {kind.gold_forms}.",
         f"Response: {kind.response_forms}." + ("" if kind.whole else f" At most {kind.longest:,} characters."),
-        told,
+        text,
         metrics,
         parts,
     )

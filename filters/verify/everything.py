@@ -1,6 +1,6 @@
 """Answers that name everything at once. A verifier that pays for one of them can be played without looking.
 
-An answer of which the gold is half or more is not tried: where the target fills the picture, the whole picture is right.
+An answer of which the gold is half or more is not tried: where the target fills the image, the whole image is right.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def options_at_once(gold: ChoiceAnswer, options: Sequence[str]) -> list[str]:
 
 
 def whole(gold: Answer, kind: str) -> Answer | None:
-    """The answer of the gold's kind that covers the whole picture or video; None where there is none, or no size is known.
+    """The answer of the gold's kind that covers the whole image or video; None where there is none, or no size is known.
 
     Boxes that a point has to hit (`boxes:point_in`) are not covered: a box stands for its centre there.
     """
@@ -51,7 +51,7 @@ def whole(gold: Answer, kind: str) -> Answer | None:
         return _whole_mask(gold)
     if not isinstance(gold, BoxesAnswer | PointsAnswer | TrackAnswer) or (size := _size(gold.coord)) is None:
         return None
-    return _whole_picture(gold, size)
+    return _whole_image(gold, size)
 
 
 def strangers_too(kind: str, stated: str, strangers: Sequence[str]) -> list[str]:
@@ -64,7 +64,7 @@ def both_truths(gold: Answer) -> list[str]:
     return ["yes or no"] if isinstance(gold, BooleanAnswer) else []
 
 
-def _whole_picture(gold: BoxesAnswer | PointsAnswer | TrackAnswer, size: tuple[float, float]) -> Answer | None:
+def _whole_image(gold: BoxesAnswer | PointsAnswer | TrackAnswer, size: tuple[float, float]) -> Answer | None:
     width, height = size
     corners = (0.0, 0.0, width, height)
     if isinstance(gold, PointsAnswer):

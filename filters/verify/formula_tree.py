@@ -40,7 +40,7 @@ def parse_closed(text: str) -> Tree | None:
 
 
 class _Reader:
-    """Precedence climbing over the tokens; each method returns a tree and stands behind what it read."""
+    """Precedence climbing over the tokens; each method returns a tree and stops behind what it read."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
@@ -221,7 +221,7 @@ class _Reader:
         return ("name", token)
 
     def letters(self) -> str:
-        """What stands in an index or below an accent: letters, figures and signs, taken as they are."""
+        """What is in an index or below an accent: letters, figures and signs, taken as they are."""
         first = self.take()
         if first != "{":
             if first.isalnum() and len(first) == 1:

@@ -9,7 +9,7 @@ Xyxy = tuple[float, float, float, float]
 
 
 class SpaceError(ValueError):
-    """Coordinates of one space cannot be told in the other, because a size is not known."""
+    """Coordinates of one space cannot be converted to the other, because a size is not known."""
 
 
 def scale_between(source: Coord, target: Coord) -> tuple[float, float]:
@@ -27,14 +27,14 @@ def _size(coord: Coord) -> tuple[float, float] | None:
 
 
 def _unit(coord: Coord, other: Coord) -> tuple[float, float]:
-    """How many units of `coord` the picture is wide and high."""
+    """How many units of `coord` the image is wide and high."""
     if coord.space == "norm1":
         return 1.0, 1.0
     if coord.space == "norm1000":
         return 1000.0, 1000.0
     size = _size(coord) or (_size(other) if other.space != "pixel" else None)
     if size is None:
-        raise SpaceError(f"pixels cannot be told as {other.space} without the picture's size")
+        raise SpaceError(f"pixels cannot be converted to {other.space} without the image's size")
     return size
 
 

@@ -1,4 +1,4 @@
-"""What each trainer's own grader says of a completion, so that a release can be tried against it before anyone trains.
+"""What each trainer's own grader gives a completion, so that a release can be tried against it before anyone trains.
 
 Restated from the trainers' code over the same library calls; `mathruler` is the real one. They are run on gold answers
 and on texts that a release would ship, never on rollouts: `mathruler` and math-verify's plain-text extractor end in
@@ -21,18 +21,18 @@ class Grader:
     """A trainer's grader, called with (completion, solution): a score, or None where the trainer skips the row.
 
     In its parts, so that what comes again need not be read again: `looks_at` cuts out of a completion what is read of it
-    (equal cuts, equal scores), `gold` reads a solution, `said` reads a cut, `compare(gold, said)` scores. `rule` says
+    (equal cuts, equal scores), `gold` reads a solution, `answer` reads a cut, `compare(gold, answer)` scores. `rule` says
     whose code it restates, and what that makes of an odd gold.
     """
 
     gold: Callable[[str], Any]
-    said: Callable[[str], Any]
+    answer: Callable[[str], Any]
     compare: Callable[[Any, Any], float | None]
     looks_at: Callable[[str], str] = str
     rule: str = ""
 
     def __call__(self, completion: str, solution: str) -> float | None:
-        return self.compare(self.gold(solution), self.said(self.looks_at(completion)))
+        return self.compare(self.gold(solution), self.answer(self.looks_at(completion)))
 
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -73,23 +73,23 @@ def _parse(text: str, seconds: int, config: list[Any] | None = None, mode: str =
     return found
 
 
-def _equal(gold: list[Any], said: list[Any]) -> float:
+def _equal(gold: list[Any], answer: list[Any]) -> float:
     library, _ = _library()
-    return float(library.verify(gold, said, timeout_seconds=_limit(5)))
+    return float(library.verify(gold, answer, timeout_seconds=_limit(5)))
 
 
 def _trl_gold(solution: str) -> list[Any]:
     return _parse(_harmless(solution), 10, mode="any_match")
 
 
-def _trl_said(completion: str) -> list[Any]:
+def _trl_answer(completion: str) -> list[Any]:
     return _parse(completion, 10, _strict(("units", True)))
 
 
 trl = Grader(
     _trl_gold,
-    _trl_said,
-    lambda gold, said: _equal(gold, said) if gold else None,
+    _trl_answer,
+    lambda gold, answer: _equal(gold, answer) if gold else None,
     rule="huggingface/trl 1.16, trl/rewards/accuracy_rewards.py `accuracy_reward`: an unreadable gold is skipped.",
 )
 
@@ -99,7 +99,7 @@ def _swift_gold(solution: str) -> list[Any]:
     return _parse(_harmless(truth.group(1).strip() if truth else solution), 5)
 
 
-def _swift_said(completion: str) -> list[Any]:
+def _swift_answer(completion: str) -> list[Any]:
     inside = _ANSWER.search(completion)
     if inside:
         return _parse(_harmless(inside.group(1).strip()), 5)
@@ -108,8 +108,8 @@ def _swift_said(completion: str) -> list[Any]:
 
 ms_swift = Grader(
     _swift_gold,
-    _swift_said,
-    lambda gold, said: _equal(gold, said) if gold else 0.0,
+    _swift_answer,
+    lambda gold, answer: _equal(gold, answer) if gold else 0.0,
     lambda completion: inside.group() if (inside := _ANSWER.search(completion)) else completion,
     rule="modelscope/ms-swift, swift/rewards/orm.py `MathAccuracy`: reads inside `<answer>`; an unreadable gold scores 0.",
 )
@@ -121,15 +121,15 @@ def _lmm_gold(solution: str) -> list[Any]:
     return _parse(truth if truth.startswith("$") else f"${truth}$", 5, [library.LatexExtractionConfig()])
 
 
-def _lmm_said(completion: str) -> list[Any]:
+def _lmm_answer(completion: str) -> list[Any]:
     # Its `equations=True` is left out: the library ignores it since 0.7 and says so at every call.
     return _parse(completion, 5, _strict(*_LOOSE))
 
 
 lmm_r1 = Grader(
     _lmm_gold,
-    _lmm_said,
-    lambda gold, said: _equal(said, gold) if gold else 1.0,
+    _lmm_answer,
+    lambda gold, answer: _equal(answer, gold) if gold else 1.0,
     rule="TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py: wraps the gold in dollars; an unreadable gold scores "
     "1.",
 )
@@ -143,7 +143,7 @@ def _easyr1_cut(completion: str) -> str:
 easyr1 = Grader(
     str.strip,
     str,
-    lambda gold, said: _mathruler(said, gold),
+    lambda gold, answer: _mathruler(answer, gold),
     _easyr1_cut,
     rule="hiyouga/EasyR1, examples/reward_function/r1v.py: `<answer>` on one line, else the whole reply, to `mathruler`.",
 )
@@ -151,7 +151,7 @@ easyr1 = Grader(
 verl = Grader(
     str,
     str,
-    lambda gold, said: _mathruler(said, gold),
+    lambda gold, answer: _mathruler(answer, gold),
     lambda completion: last_boxed(completion) or "None",
     rule="volcengine/verl, verl/utils/reward_score/geo3k.py: the last box, to `mathruler`.",
 )

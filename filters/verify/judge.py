@@ -59,9 +59,9 @@ def calibrate(rows: pl.DataFrame) -> pl.DataFrame:
     called right, `false_reject` that of right answers called wrong; `kappa` is Cohen's.
     """
     scored = rows.drop_nulls(["known", "correct"])
-    known, said = scored["known"], scored["correct"]
+    known, judged = scored["known"], scored["correct"]
     n = scored.height
-    agree = int((known == said).sum())
+    agree = int((known == judged).sum())
     low, high = wilson(agree, n)
     wrong, right = scored.filter(~pl.col("known")), scored.filter(pl.col("known"))
     figures = {
@@ -73,7 +73,7 @@ def calibrate(rows: pl.DataFrame) -> pl.DataFrame:
         "agreement_high": high,
         "false_accept": wrong["correct"].mean() if wrong.height else None,
         "false_reject": (~right["correct"]).mean() if right.height else None,
-        "kappa": _kappa(agree, int(known.sum()), int(said.sum()), n),
+        "kappa": _kappa(agree, int(known.sum()), int(judged.sum()), n),
     }
     counts = dict.fromkeys(("rows", "scored", "unscored"), pl.Int64)
     return pl.DataFrame([figures], schema={k: counts.get(k, pl.Float64) for k in figures})
@@ -89,8 +89,8 @@ def wilson(hits: int, n: int, z: float = 1.959963984540054) -> tuple[float | Non
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _kappa(agree: int, known: int, said: int, n: int) -> float | None:
+def _kappa(agree: int, known: int, judged: int, n: int) -> float | None:
     if n == 0:
         return None
-    chance = (known * said + (n - known) * (n - said)) / (n * n)
+    chance = (known * judged + (n - known) * (n - judged)) / (n * n)
     return (agree / n - chance) / (1 - chance) if chance < 1 else None

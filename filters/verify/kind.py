@@ -15,7 +15,7 @@ NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 
 class GoldUnparseableError(ValueError):
-    """The published answer cannot be read as the kind it is said to be. Such a row can teach nothing."""
+    """The published answer cannot be read as the kind that its row names. Such a row can teach nothing."""
 
 
 class Params(Section):

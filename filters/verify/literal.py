@@ -32,7 +32,7 @@ def unfenced(text: str) -> str:
 
 
 def _last_fence(text: str) -> str | None:
-    """The inside of the last fence whose marks stand at line ends and line starts."""
+    """The inside of the last fence whose marks are at line ends and line starts."""
     found, at = None, text.find(_FENCE)
     while at >= 0:
         opening = _OPENING.match(text, at)
@@ -49,7 +49,7 @@ def _last_fence(text: str) -> str | None:
 
 
 def _starts_line(text: str, begin: int, at: int) -> bool:
-    """Whether only blanks stand before `at` on its line, and that line begins after `begin`."""
+    """Whether only blanks are before `at` on its line, and that line begins after `begin`."""
     while at > begin and text[at - 1].isspace():
         at -= 1
         if text[at] == "\n":

@@ -55,7 +55,7 @@ class Mentions(NamedTuple):
 def mentions(text: str, options: tuple[str, ...], allowed: str) -> Mentions | None:
     """The mentions in a text of flat lines; None where there are too many.
 
-    A letter is one that stands alone (in brackets at any size, else as the options write it) and is no article ("A dog"),
+    A letter is one on its own (in brackets at any size, else as the options write it) and is no article ("A dog"),
     no pronoun ("I") and no name ("vitamin C"). An option is its whole wording of two letters or more.
     """
     of: dict[str, Mention] = {}
@@ -101,7 +101,7 @@ def _marked(match: re.Match[str], allowed: str, mark: Callable[..., str]) -> str
 
 
 _WORDS = re.compile(rf" (?!{_FOLLOWS}{phrases.END})\w")
-"""After a letter in brackets: the wording of its option, or what else is said of it."""
+"""After a letter in brackets: the wording of its option, or what else is stated of it."""
 _M = f"[{MENTION}]"
 _CHARS = re.compile(_M)
 _OR = re.compile(r"\b(?:or|o|u|ou|oder|или|أو|या)\b|/|或|还是|또는|または", re.IGNORECASE)

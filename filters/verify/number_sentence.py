@@ -1,8 +1,8 @@
-"""What may stand around the one number of a sentence so that the sentence states it. Anything else states no number.
+"""What may surround the one number of a sentence so that the sentence states it. Anything else states no number.
 
 Before the number: nothing, or words that end in a verb that states (`There are`, `The total is`, `x =`, `Answer:`), an
 adverb between the two aside. Behind it: its unit or what was counted, and words that take nothing back. Negations, doubts
-and alternatives (`lead_in`), bounds, conditions and operators in words are no answer wherever they stand.
+and alternatives (`lead_in`), bounds, conditions and operators in words are no answer wherever they are.
 """
 
 import re
@@ -201,7 +201,7 @@ def begins_behind(word: str) -> bool:
 
 
 def equates(left: str) -> bool:
-    """Whether what stands left of the last `=` lets its right side be the answer: a name, a sum, a chain of sums."""
+    """Whether what is left of the last `=` lets its right side be the answer: a name, a sum, a chain of sums."""
     if not _ARITHMETIC.match(left[-2:]) or disowns(left):
         return False
     _, *more = left.split("=")

@@ -88,7 +88,7 @@ def _read_whole(text: str, marks: Marks, any_unit: bool) -> Numeral | None:
 def only_numeral(text: str, marks: Marks = "auto") -> Numeral | None:
     """The number that a sentence states ("There are 3 cars."); None when it states several, or none.
 
-    See `number_sentence` for what may stand before and behind it.
+    See `number_sentence` for what may be before and behind it.
     """
     return _read_sentence(text, marks) if len(text) <= MAX_CHARS else None
 
@@ -110,7 +110,7 @@ def _read_sentence(text: str, marks: Marks) -> Numeral | None:
     if is_formula(text):
         return None
     plain = plain_of(_DOLLARS.sub(r" \1", text)).replace("**", "").replace("__", "")
-    found = [m for m in NUMBER.finditer(plain) if _stands_alone(plain, m)]
+    found = [m for m in NUMBER.finditer(plain) if _on_its_own(plain, m)]
     if found:
         if len({(n.value if (n := value_in(m, marks)) else None) for m in found}) != 1:
             return None
@@ -126,7 +126,7 @@ def _read_sentence(text: str, marks: Marks) -> Numeral | None:
 
 
 def _stated(plain: str, start: int, marks: Marks) -> Numeral | None:
-    """The number that begins at a place, where what stands before and behind it lets the sentence state it."""
+    """The number that begins at a place, where what is before and behind it lets the sentence state it."""
     lead = plain[:start]
     signed = _SIGN_BEFORE.search(lead)
     if signed is not None:
@@ -203,7 +203,7 @@ def _joined(money: str | None, unit: str) -> str:
 
 
 def _counted(numeral: Numeral, rest: str, spaced: bool) -> Numeral | None:
-    """The number with its unit or noun, where what follows is the rest of a sentence that lets it stand."""
+    """The number with its unit or noun, where what follows is the rest of a sentence that does not take it back."""
     noun, tail = _noun_and_tail(_EXCLAIMED.sub("", rest))
     if tail and not (follows(tail, noun) and leaves_standing(tail) and _same_number(tail, numeral)):
         return None
@@ -258,7 +258,7 @@ def _east_asian(text: str, marks: Marks) -> Numeral | None:
     return replace(inner, value=-inner.value if read.negative else inner.value, unit=read.unit or inner.unit)
 
 
-def _stands_alone(text: str, match: re.Match[str]) -> bool:
+def _on_its_own(text: str, match: re.Match[str]) -> bool:
     start = match.end() - len(match.group().lstrip())
     before = text[start - 1 : start] or " "
     after = text[match.end() : match.end() + 1] or " "

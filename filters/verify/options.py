@@ -71,8 +71,8 @@ def by_text(text: str, options: tuple[str, ...], allowed: str) -> str | None:
     if not options or not text:
         return None
     folded = words(text)
-    for said, spelled in zip((text, folded, folded.replace(" ", "")), _spellings(options), strict=True):
-        matches = [allowed[i] for i, option in enumerate(spelled) if option and option == said]
+    for wanted, spelled in zip((text, folded, folded.replace(" ", "")), _spellings(options), strict=True):
+        matches = [allowed[i] for i, option in enumerate(spelled) if option and option == wanted]
         if matches:
             return matches[0] if len(matches) == 1 else None
     return None

@@ -18,7 +18,7 @@ _MOST = 20
 
 
 def compare_parts(text: str, gold: str, compare: Compare) -> Verdict:
-    """Whether two formulas of parts agree; None where a part cannot be told, or neither has parts.
+    """Whether two formulas of parts agree; None where a part cannot be decided, or neither has parts.
 
     Several answers are never one: `3, 4` is not `3`, nor the other way round.
     """
@@ -36,7 +36,7 @@ def compare_parts(text: str, gold: str, compare: Compare) -> Verdict:
 
 
 def split_top(text: str, separators: re.Pattern[str] = re.compile(",")) -> list[str] | None:
-    """The parts between separators that stand in no bracket; None when brackets do not balance or a part is empty."""
+    """The parts between separators outside all brackets; None when brackets do not balance or a part is empty."""
     parts, depth, start, at = [], 0, 0, 0
     while at < len(text):
         if text[at] in "([{":

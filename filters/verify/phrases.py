@@ -277,4 +277,4 @@ CORRECTION = re.compile(
     rf"|抱歉|待って|いや|訂正|실제로는|잠깐|아니,)[,.:!]* ?",
     re.IGNORECASE,
 )
-"""What takes back what was said before it."""
+"""What takes back the words before it."""

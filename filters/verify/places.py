@@ -36,11 +36,11 @@ class PlaceParams(Params):
 
     space: Space = Field(default="pixel", description="the gold's coordinates: pixel, norm1 (0–1) or norm1000 (0–1000)")
     size: tuple[float, float] | None = Field(
-        default=None, description="width, height of the picture of the gold's pixels"
+        default=None, description="width, height of the image of the gold's pixels"
     )
     response_space: Space | None = Field(default=None, description="the response's coordinates; unset: the gold's")
     response_size: tuple[float, float] | None = Field(
-        default=None, description="width, height of the picture that the model saw; unset: the gold's"
+        default=None, description="width, height of the image that the model saw; unset: the gold's"
     )
 
     def gold_coord(self) -> Coord:

@@ -171,7 +171,7 @@ class WorkerProcess:
         return max(0.02, turn - (time.monotonic() - self._since))
 
     def kill(self) -> None:
-        """Ends the process at once. One that has not said its number yet is asked for it first."""
+        """Ends the process at once. One that has not sent its number yet is asked for it first."""
         if self.pid is None and select.select([self.socket], [], [], 1.0)[0]:
             self.receive()
         if self.pid is not None:

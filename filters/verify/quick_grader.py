@@ -1,6 +1,6 @@
 """A trainer's grader's own scores, sooner: nothing is read twice, and plain numbers are read without a formula parser.
 
-Three shortcuts stand before the real grader, each where it is sure to come to the same, and nowhere else:
+Three shortcuts come before the real grader, each where it is sure to come to the same, and nowhere else:
 
 - What a strict reader of boxes (TRL's, LMM-R1's) makes of a long text it makes of the box alone, where no other of its
   patterns can match: see `_box_alone`.
@@ -43,26 +43,26 @@ def quick_grader(name: str) -> Grader:
         def by_mathruler(solution: str, answer: str) -> float | None:
             return 0.0 if _mathruler_differs(solution, answer) else real.compare(solution, answer)
 
-        return Grader(real.gold, real.said, _values_first(by_mathruler, _shown, _shown), real.looks_at)
-    gold, said, looks_at = lru_cache(REMEMBERED)(real.gold), lru_cache(REMEMBERED)(real.said), real.looks_at
+        return Grader(real.gold, real.answer, _values_first(by_mathruler, _shown, _shown), real.looks_at)
+    gold, answer, looks_at = lru_cache(REMEMBERED)(real.gold), lru_cache(REMEMBERED)(real.answer), real.looks_at
     if name in ("trl", "lmm_r1"):
         looks_at = _cut_to_the_box
 
     def compare(solution: str, cut: str) -> float | None:
         numbers = _in_dollars(solution), _in_box(cut)
         left = gold(solution) if numbers[0] is None else _read(numbers[0])
-        right = said(cut) if numbers[1] is None else _read(numbers[1])
+        right = answer(cut) if numbers[1] is None else _read(numbers[1])
         return 0.0 if _readings_differ(left, right) else real.compare(left, right)
 
     return Grader(str, str, _values_first(compare, _in_dollars, _in_box), looks_at)
 
 
-def _values_first(compare: Compare, gold: Plain, said: Plain) -> Compare:
+def _values_first(compare: Compare, gold: Plain, answer: Plain) -> Compare:
     """`compare`, once a pair; where both sides are plain numbers, their values decide."""
 
     @lru_cache(REMEMBERED)
     def by_value(solution: str, cut: str) -> float | None:
-        left, right = gold(solution), said(cut)
+        left, right = gold(solution), answer(cut)
         if left is not None and right is not None:
             return float(Fraction(left) == Fraction(right))
         return compare(solution, cut)
@@ -137,10 +137,10 @@ def _difference(solution: str, answer: str) -> Any:
     if not harmless(answer) or not harmless(solution):
         return None
     same = library.normalize_answer(solution) == library.normalize_answer(answer)
-    gold, said = (library.split_tuple(library._normalize(text)) for text in (solution, answer))
-    if same or len(gold) != 1 or len(said) != 1 or not said[0] or gold == said:
+    left, right = (library.split_tuple(library._normalize(text)) for text in (solution, answer))
+    if same or len(left) != 1 or len(right) != 1 or not right[0] or left == right:
         return None
-    (one,), (other,) = gold, said
+    (one,), (other,) = left, right
     if (library._is_frac(one) and library._is_frac(other)) or library._str_is_int(one) != library._str_is_int(other):
         return None
     difference = f"({one})-({other})"

@@ -1,4 +1,4 @@
-r"""Equations: what stands left counts, unless it only names the value (`x = 3`) or is a response's own working.
+r"""Equations: the left side counts, unless it only names the value (`x = 3`) or is a response's own working.
 
 A gold `7 = 11a + c` asks for an equation and `x + y = 3` does not ask for 3; a gold `x = 3` is met by `3`. A response may
 write what it worked out before its result: `m + n = 256 + 37 = 293`.
@@ -74,7 +74,7 @@ def exact(text: str) -> str:
 
 
 def compare_equations(text: str, gold: str, compare: Compare) -> Verdict:
-    """Whether two texts, one of which at least is an equation, say the same; None where that cannot be told here."""
+    """Whether two texts, one of which at least is an equation, say the same; None where that cannot be decided here."""
     (mine, signs), (theirs, wanted) = sides_of(text), sides_of(gold)
     if {*signs, *wanted} != {"="} or not all(mine) or not all(theirs):
         return None

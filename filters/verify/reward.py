@@ -119,7 +119,7 @@ def easyr1_sequential(reward_input: Mapping[str, Any], format_weight: float = 0.
 
 
 class SwiftReward:
-    """ms-swift ORM: called with the completions and the data set's columns as keyword arguments."""
+    """ms-swift ORM: called with the completions and the dataset's columns as keyword arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -149,7 +149,7 @@ def packed(responses: Sequence[Any], truths: Sequence[Any]) -> list[float]:
 
 
 def reply_in(query: str) -> str:
-    """What the model said in a decoded conversation: from the first mark of its turn, without the marks of its end.
+    """What the model answered in a decoded conversation: from the first mark of its turn, without the marks of its end.
 
     The marks are those of TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py, and Llama 3's.
     """

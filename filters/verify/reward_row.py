@@ -41,7 +41,7 @@ def item_of_row(completion: Any, row: Mapping[str, Any], gold: Gold, default_tag
 
 
 def _text(completion: Any) -> str:
-    """What a model said: a text, or the last of its turns, whose content may be in parts, or nothing but calls."""
+    """What a model answered: a text, or the last of its turns, whose content may be in parts, or nothing but calls."""
     if completion is None or isinstance(completion, str):
         return completion or ""
     if isinstance(completion, Mapping):

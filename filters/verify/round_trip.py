@@ -1,6 +1,6 @@
 """The round-trip gate: a trainer's own grader agrees with us about every gold and every trace that is exported.
 
-Golds and traces are judged apart. A gold that the grader cannot be told drops its sample; a trace that the grader misreads
+Golds and traces are judged apart. A gold that the grader cannot read drops its sample; a trace that the grader misreads
 is dropped as a trace, and its sample may still be asked. What the grader reads in no trace at all, because of the recipe's
 tag schema, is a mistake of the recipe (`misread`) and drops nothing.
 
@@ -53,8 +53,8 @@ def misread(trainer: str, tags: str) -> tuple[str, ...]:
     if tags == SUITS_ALL:
         return ()
     grader, schema = GRADERS[trainer], TAG_SCHEMAS[tags]
-    said = dict.fromkeys(thoughts(schema), "It can be seen in the image.")
-    tries = {kind: render(schema, {**said, schema.answer: gold}) for kind, gold in _CANONICAL.items()}
+    thought = dict.fromkeys(thoughts(schema), "It can be seen in the image.")
+    tries = {kind: render(schema, {**thought, schema.answer: gold}) for kind, gold in _CANONICAL.items()}
     return tuple(
         kind
         for kind, gold in _CANONICAL.items()
@@ -91,21 +91,21 @@ class RoundTrip:
         )
         reason = pl.when(pl.col("__fault").is_not_null()).then(pl.lit("round_trip:gold"))
         evidence = {"grader": pl.lit(self.config.trainer), "fault": pl.col("__fault"), "gold": pl.col("stated")}
-        parted = split(marked, reason, evidence)
-        return Split(parted.kept.drop("__fault"), parted.dropped)
+        gated = split(marked, reason, evidence)
+        return Split(gated.kept.drop("__fault"), gated.dropped)
 
     def traces(self, rows: pl.DataFrame) -> Split:
         """Drops the traces (`id, sample_id, text, solution`, all right) to which the grader does not give 1.
 
-        Reason: `round_trip:trace`, with the grader, the solution and what the grader said.
+        Reason: `round_trip:trace`, with the grader, the solution and what the grader gave.
         """
         columns = rows.select("text", "solution").iter_rows()
         found = [fault(solution, [text], [], self._grader) for text, solution in columns]
-        told = rows.with_columns(pl.Series("__fault", found, dtype=pl.String))
+        marked = rows.with_columns(pl.Series("__fault", found, dtype=pl.String))
         reason = pl.when(pl.col("__fault").is_not_null()).then(pl.lit("round_trip:trace"))
         evidence = {"sample_id": pl.col("sample_id"), "grader": pl.lit(self.config.trainer)}
-        parted = split(told, reason, {**evidence, "fault": pl.col("__fault"), "solution": pl.col("solution")})
-        return Split(parted.kept.drop("__fault"), parted.dropped)
+        gated = split(marked, reason, {**evidence, "fault": pl.col("__fault"), "solution": pl.col("solution")})
+        return Split(gated.kept.drop("__fault"), gated.dropped)
 
     def _encode(self, stated: str, wrong: list[str]) -> tuple[str | None, str | None]:
         faults = []

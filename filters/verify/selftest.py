@@ -1,6 +1,6 @@
 """Does each verifier do its job? Asked before any model is, with answers whose verdicts are known.
 
-It tests verifiers. What they make of other rows' golds is counted by source and kind and told; it drops no row, because
+It tests verifiers. What they make of other rows' golds is counted by source and kind and reported; it drops no row, because
 two right boxes may overlap and two right numbers may be near each other. A row is dropped for what is its own: its gold
 does not score itself, or an answer that says nothing, or everything at once, scores.
 """
@@ -40,7 +40,7 @@ Tally = Counter[tuple[str, str, str, bool]]
 
 
 class Trial(NamedTuple):
-    """The rows, parted, and what was tried on them (`COUNTS`)."""
+    """The rows, kept and dropped, and what was tried on them (`COUNTS`)."""
 
     split: Split
     counts: pl.DataFrame
@@ -75,7 +75,7 @@ class OtherGolds:
 
     def __init__(self, seed: int) -> None:
         self._others = Others(seed)
-        self._told: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._stated: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def add(self, samples: pl.DataFrame) -> None:
         """Look at a batch of `source, answer, verifier`."""
@@ -88,9 +88,9 @@ class OtherGolds:
     def of(self, source: str, kind: str) -> list[tuple[str, str]]:
         """(shown, stated) of the golds of a source and kind, each once."""
         group = (source, kind)
-        if group not in self._told:
-            self._told[group] = list(dict(_told(self._others.of(group))).items())
-        return self._told[group]
+        if group not in self._stated:
+            self._stated[group] = list(dict(_stated(self._others.of(group))).items())
+        return self._stated[group]
 
 
 def selftest(samples: pl.DataFrame, others: OtherGolds, seed: int, pool: VerifierPool) -> Trial:
@@ -123,7 +123,7 @@ def _counted(tally: Tally) -> pl.DataFrame:
     return add_up([pl.DataFrame(rows, schema=COUNTS, orient="row")])
 
 
-def _told(golds: list[str]) -> Iterator[tuple[str, str]]:
+def _stated(golds: list[str]) -> Iterator[tuple[str, str]]:
     for text in golds:
         parsed, name, params = json.loads(text)
         try:
@@ -204,5 +204,5 @@ def _everything(row: _Row, others: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _evidence(check: _Check, verdict: Verdict) -> str:
-    told = {"check": check.name, "response": check.asked[1][:500], "score": verdict.score, "tier": verdict.tier}
-    return json.dumps({**told, "explanation": verdict.explanation}, ensure_ascii=False)
+    report = {"check": check.name, "response": check.asked[1][:500], "score": verdict.score, "tier": verdict.tier}
+    return json.dumps({**report, "explanation": verdict.explanation}, ensure_ascii=False)

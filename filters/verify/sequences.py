@@ -98,7 +98,7 @@ def compare_sequences(text: str, gold: str, compare: Compare) -> Verdict:
 
 
 def _terms(text: str) -> tuple[list[str], list[str]] | None:
-    """What stands before and after the dots."""
+    """What is before and after the dots."""
     inside = re.sub(r"^(?:\\?\{|\()|(?:\\?\}|\))$", "", text.strip()).strip()
     inside = inside.replace(DOTS, DOTS + " ").strip()
     parts = split_top(inside.rstrip(", "), re.compile(r"\s*[,;]\s*"))

@@ -3,7 +3,7 @@
 The text is cut into clauses. A clause states what it mentions where nothing else is left of it but a lead-in ("the answer
 is", 选, 정답은), closing words ("is correct") and function words. It denies, where such a clause says no. The last statement
 counts if nothing after it denies it, leaves it open, or names another option other than as a reason; and if no other
-statement stands before it, unless that was denied, corrected ("wait"), or concluded from ("so", "final answer").
+statement is before it, unless that was denied, corrected ("wait"), or concluded from ("so", "final answer").
 """
 
 import re

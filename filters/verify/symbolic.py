@@ -65,22 +65,22 @@ class ElsewhereError(Exception):
     """The engine is needed, and the caller wants it to run where it can be stopped."""
 
 
-_SAID: ContextVar[Literal["ask", "elsewhere", "readable"]] = ContextVar("said", default="ask")
+_ANSWER: ContextVar[Literal["ask", "elsewhere", "readable"]] = ContextVar("symbolic_engine", default="ask")
 
 
 @contextmanager
-def engine(said: Literal["elsewhere", "readable"]) -> Iterator[None]:
+def engine(answer: Literal["elsewhere", "readable"]) -> Iterator[None]:
     """Inside, `readable` loads and runs nothing: it raises `ElsewhereError`, or says yes of what was read elsewhere."""
-    token = _SAID.set(said)
+    token = _ANSWER.set(answer)
     try:
         yield
     finally:
-        _SAID.reset(token)
+        _ANSWER.reset(token)
 
 
 def readable(text: str) -> bool:
     """Whether the engine reads the text as a formula at all."""
-    said = _SAID.get()
-    if said == "elsewhere":
+    answer = _ANSWER.get()
+    if answer == "elsewhere":
         raise ElsewhereError
-    return said == "readable" or bool(parse_latex(text))
+    return answer == "readable" or bool(parse_latex(text))

@@ -32,7 +32,7 @@ class Clock:
     """The time that a run has: for each item `budget_s`, and for all together `within_s`, where that is given.
 
     Where the batch has time for every item's whole budget, each gets it at once. Else each gets a first look, so that what
-    is quickly told is told whatever stands before it; then the time that is left is divided evenly among what is left.
+    is quickly decided is decided whatever comes before it; then the time that is left is divided evenly among what is left.
     """
 
     def __init__(self, budget_s: float, workers: int, within_s: float | None = None) -> None:

@@ -48,4 +48,4 @@ PARTICLES = frozenset(
     ("yes", "no", "yeah", "yep", "nope", "oui", "non", "sí", "sim", "não", "ja", "nein", "sì", "да", "нет",
      "نعم", "لا", "हाँ", "नहीं", "はい", "いいえ", "네", "예", "아니요", "아니오", "是的", "不是", "是", "否")
 )  # fmt: skip
-"""Words that answer without saying of what; what is said of the matter in a clause of its own ("it isn't") counts more."""
+"""Words that answer without saying of what; what is stated of the matter in a clause of its own ("it isn't") counts more."""

@@ -31,7 +31,7 @@ def encode(number: int, item: VerifyItem) -> bytes:
 
 
 def decode(line: bytes) -> VerifyItem:
-    """The inverse of `encode`, without the number that stands before the tab."""
+    """The inverse of `encode`, without the number before the tab."""
     response, gold, verifier, params, options, tags = json.loads(line)
     return VerifyItem(response, load_answer(gold), verifier, params, tuple(options), tags)
 

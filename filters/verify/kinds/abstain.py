@@ -57,8 +57,12 @@ def abstains(text: str, phrases: Sequence[str] = ()) -> bool:
     """Whether the *whole* answer declines; a "no" or "unknown" inside other words says nothing."""
     if len(text) > _MAX_CHARS:
         return False
-    said = words(unprefixed(text))
-    return said in _WHOLE or not {said, words(text)}.isdisjoint(map(words, phrases)) or _ANY.fullmatch(said) is not None
+    answered = words(unprefixed(text))
+    return (
+        answered in _WHOLE
+        or not {answered, words(text)}.isdisjoint(map(words, phrases))
+        or _ANY.fullmatch(answered) is not None
+    )
 
 
 def read_gold(raw: str, options: Sequence[str], params: AbstainParams) -> AbstainAnswer:

@@ -41,8 +41,8 @@ class BooleanParams(Params):
 def read_values(text: str, numeric: bool = True) -> tuple[bool, ...] | None:
     """The truth values that make up `text`: one word, a list of words, or the one that its clauses come to.
 
-    "It is true" is yes and "Yes, it isn't" is no: what is said of the matter counts more than the particle before it. A text
-    that says both, or leaves it open, has none.
+    "It is true" is yes and "Yes, it isn't" is no: what is stated of the matter counts more than the particle before it.
+    A text that says both, or leaves it open, has none.
     """
     plain = unled(lined(text)).strip("[](){}")
     if len(plain) > _MAX_CHARS:
@@ -154,7 +154,7 @@ BOOLEAN = Kind(
     gold_forms="`yes`/`no`, `true`/`false`, `correct`/`incorrect`, `1`/`0`, and lists of them",
     response_forms=(
         "the same as the whole answer, in twelve languages (是的, oui, nein), or a sentence that comes to one:"
-        ' "Yes, it is.", "The statement is true", "It isn\'t". What is said of the matter counts more than yes or no'
+        ' "Yes, it is.", "The statement is true", "It isn\'t". What is stated of the matter counts more than yes or no'
         ' before it ("Yes, it isn\'t" is no); "Yes. No." and "maybe" are neither'
     ),
     show=lambda gold: _show(gold.values),

@@ -56,7 +56,7 @@ def judge(span: str, gold: BoxesAnswer, options: Sequence[str], params: BoxesPar
         return _point_in(span, gold, scale, params)
     boxes = read_boxes(span)
     if boxes is None:
-        return wrong("holds no box; an absent target has to be said")
+        return wrong("holds no box; an absent target has to be stated")
     shown = _show(boxes)
     boxes = [box.model_copy(update={"xyxy": scaled(box.xyxy, scale)}) for box in boxes]
     if not boxes or not gold.boxes:

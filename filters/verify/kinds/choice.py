@@ -62,7 +62,7 @@ def resolve(
 
 
 def _by_place(text: str, allowed: str, base: int | None) -> tuple[str, ...] | None:
-    """The option of a number that stands alone, counted from `base`."""
+    """The option of a number on its own, counted from `base`."""
     match = _PLACE.fullmatch(text) if base is not None else None
     place = int(match.group(1)) - (base or 0) if match else -1
     return (allowed[place],) if 0 <= place < len(allowed) else None

@@ -33,7 +33,7 @@ class EquationParams(Params):
 
 
 def tokens_of(text: str) -> list[str] | None:
-    """Numbers, operators and brackets; None where anything else stands."""
+    """Numbers, operators and brackets; None where there is anything else."""
     text = unfenced(text).translate(_SYMBOLS).replace("\\times", "*").replace("\\div", "/").replace("\\cdot", "*")
     if len(text) > MAX_CHARS:
         return None

@@ -27,7 +27,7 @@ MAX_CHARS = 4000
 _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _STATED = re.compile(r"\b(?:is|are|equals|be)\s+([^$\\]+)$")
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
-"""LaTeX that went through a string literal twice; no rows are parted outside of environments."""
+"""LaTeX that went through a string literal twice; no rows are separated outside of environments."""
 _AFTER = re.compile(r"[\s.*]*(?:I hope it is correct)?[\s.*]*(?:<\|im_start\|>\w*)?\s*$", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"(?<!\w)(?:Therefore|Thus|Hence|So|Consequently|In conclusion|(?i:final answer)\s*:)[,\s]+(?=\S)"
@@ -84,12 +84,12 @@ def formula(text: str) -> str:
 def _conclusion(text: str) -> str:
     """What a text of several words states at its end: after "the answer is", or in a last sentence such as "So it is 5."."""
     tail = _AFTER.search(text, max(0, len(text) - _LAST_CHARS))
-    said = text[: tail.start()] if tail else text
-    found = stated_answer(said)
-    if found and not said[found.end :].strip(" .$*"):
+    stated = text[: tail.start()] if tail else text
+    found = stated_answer(stated)
+    if found and not stated[found.end :].strip(" .$*"):
         return found.answer
-    leads = list(_CONCLUDES.finditer(said, max(0, len(said) - _LAST_CHARS)))
-    last = said[leads[-1].end() :] if leads else ""
+    leads = list(_CONCLUDES.finditer(stated, max(0, len(stated) - _LAST_CHARS)))
+    last = stated[leads[-1].end() :] if leads else ""
     return text if not last or _SENTENCE_END.search(last) else last
 
 
@@ -118,7 +118,7 @@ def _taken_away(text: str) -> bool:
 
 
 def settle(span: str, gold: ExpressionAnswer, options: Sequence[str], params: ExpressionParams) -> Outcome | None:
-    """What can be told without the symbolic engine; None when it has to be asked."""
+    """What can be decided without the symbolic engine; None when it has to be asked."""
     return _decide(span, gold, params, nobody)
 
 

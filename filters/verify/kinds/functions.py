@@ -1,4 +1,4 @@
-"""Lists of function calls, such as the changes between two pictures."""
+"""Lists of function calls, such as the changes between two images."""
 
 import re
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class FunctionsParams(Params):
 
 
 def read_calls(text: str) -> list[Call] | None:
-    """Calls with literal arguments, bare words being texts; nothing else may stand between them."""
+    """Calls with literal arguments, bare words being texts; nothing else may be between them."""
     if len(text) > MAX_CHARS:
         return None
     text = unfenced(unprefixed(text))

@@ -27,7 +27,7 @@ class GridParams(Params):
 
 
 def read_rows(text: str) -> Rows | None:
-    """Rows of one length, from a nested list or from lines of cells parted by blanks, commas or bars."""
+    """Rows of one length, from a nested list or from lines of cells separated by blanks, commas or bars."""
     text = unfenced(text).strip()
     try:
         value = read_literal(text)
@@ -114,7 +114,7 @@ GRID = Kind(
             "stated by Jigsaw-R1, utils/reward.py, and computed here on the rebuilt layout",
         ),
     },
-    gold_forms="lines of cells parted by blanks, commas or bars, `[[…], […]]`",
+    gold_forms="lines of cells separated by blanks, commas or bars, `[[…], […]]`",
     response_forms="the same, in a code fence or not",
     show=lambda gold: "; ".join(" ".join(row) for row in gold.rows),
     symmetric=True,

@@ -82,7 +82,7 @@ def judge(span: str, gold: SetAnswer, options: Sequence[str], params: SetParams)
     if labels != wanted and (_otherwise(span, params.split_and) == wanted or _same_numbers(labels, wanted)):
         labels = wanted
     if labels is None:
-        return wrong("holds no label; an empty set has to be said")
+        return wrong("holds no label; an empty set has to be stated")
     shown = ", ".join(sorted(labels))[:200]
     if labels == wanted:
         return Outcome(1.0, "the same set", shown)

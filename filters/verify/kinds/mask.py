@@ -25,7 +25,7 @@ class MaskParams(Params):
     """Masks have one metric."""
 
     metric: Literal["iou"] = "iou"
-    size: tuple[int, int] | None = Field(default=None, description="height, width of the picture; polygons need it")
+    size: tuple[int, int] | None = Field(default=None, description="height, width of the image; polygons need it")
 
 
 def read_mask(text: str) -> MaskAnswer | None:
@@ -103,12 +103,12 @@ def read_gold(raw: str, options: Sequence[str], params: MaskParams) -> MaskAnswe
     """A mask whose size is known."""
     mask = read_mask(raw)
     if mask is None or (mask.size is None and params.size is None):
-        raise GoldUnparseableError("not run lengths or polygons, or polygons without the picture's size")
+        raise GoldUnparseableError("not run lengths or polygons, or polygons without the image's size")
     return mask.model_copy(update={"size": mask.size or params.size, "raw": raw})
 
 
 def settle(span: str, gold: MaskAnswer, options: Sequence[str], params: MaskParams) -> Outcome | None:
-    """Only what is no mask at all is told here."""
+    """Decides only what is no mask at all."""
     return wrong("neither run lengths nor polygons") if len(span) < 20_000 and read_mask(span) is None else None
 
 
@@ -119,7 +119,7 @@ def judge(span: str, gold: MaskAnswer, options: Sequence[str], params: MaskParam
         return wrong("neither run lengths nor polygons")
     size = mask.size or gold.size or params.size
     if size is None or size != (gold.size or params.size):
-        return wrong(f"a mask of {mask.size} for a picture of {gold.size}", f"a mask of {mask.size}")
+        return wrong(f"a mask of {mask.size} for an image of {gold.size}", f"a mask of {mask.size}")
     try:
         from pycocotools import mask as coco
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Orders: the same items, and how many of them stand right."""
+"""Orders: the same items, and how many of them are in the right place."""
 
 import re
 from collections import Counter
@@ -39,7 +39,7 @@ class OrderParams(Params):
 
 
 def read_items(text: str) -> tuple[str, ...] | None:
-    """The items of a list, an arrow chain, or of words and numbers parted by blanks."""
+    """The items of a list, an arrow chain, or of words and numbers separated by blanks."""
     return _items(unled(lined(text)), _SEPARATOR)
 
 
@@ -118,7 +118,7 @@ ORDER = Kind(
     judge=judge,
     longest=100_000,
     metrics={
-        "exact": Metric("1 if every item stands where it should", "SynLogic, word_sorting; Tarsier frame order"),
+        "exact": Metric("1 if every item is where it should be", "SynLogic, word_sorting; Tarsier frame order"),
         "position": Metric("share of places with the right item", "Jigsaw-R1, utils/reward.py"),
         "kendall": Metric("share of pairs in the right order, (τ + 1) / 2", "Kendall 1938; items must be distinct"),
         "prefix": Metric("length of the right beginning over the number of items", "Tarsier, longest correct run"),

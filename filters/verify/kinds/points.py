@@ -36,7 +36,7 @@ def judge(span: str, gold: PointsAnswer, options: Sequence[str], params: PointsP
         return Outcome(None, str(error))
     points = read_points(span)
     if points is None:
-        return wrong("holds no point; an absent target has to be said")
+        return wrong("holds no point; an absent target has to be stated")
     shown = _show([p.xy for p in points])
     if not points or not gold.points:
         agree = not points and not gold.points

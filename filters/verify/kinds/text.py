@@ -40,10 +40,10 @@ def judge(span: str, gold: TextAnswer, options: Sequence[str], params: TextParam
     if params.metric == "exact" and len(span) > _SHORT + 4 * max(map(len, candidates)):
         return Outcome(0.0, f"other words: {len(span)} characters")
     text, whole = unprefixed(span), flat(span)
-    spellings = {(words(said), said) for said in (text, whole)}
+    spellings = {(words(spelling), spelling) for spelling in (text, whole)}
     if len(span) <= _SHORT and (final := unled(before_reason(after_wait(whole)))) != text:
         spellings.add((words(final), final))
-    if any(_same(*said, candidate) for candidate in candidates for said in spellings):
+    if any(_same(*spelling, candidate) for candidate in candidates for spelling in spellings):
         return Outcome(1.0, "the same words", text)
     if params.metric == "exact":
         return Outcome(0.0, "other words", text)
@@ -57,9 +57,9 @@ def settle(span: str, gold: TextAnswer, options: Sequence[str], params: TextPara
     return judge(span, gold, options, params) if longest <= _SHORT or params.metric == "exact" else None
 
 
-def _same(folded: str, said: str, candidate: str) -> bool:
+def _same(folded: str, spelling: str, candidate: str) -> bool:
     wanted = words(candidate)
-    return folded == wanted if wanted else said == flat(candidate)
+    return folded == wanted if wanted else spelling == flat(candidate)
 
 
 def _tokens(text: str) -> list[str]:

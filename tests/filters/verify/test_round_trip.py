@@ -115,7 +115,7 @@ def test_golds_that_mean_the_same_are_no_wrong_answers_for_each_other() -> None:
 
 def test_a_gold_that_the_grader_takes_another_for_is_dropped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     real = GRADERS["trl"]
-    lenient = Grader(real.gold, real.said, lambda gold, said: 1.0)
+    lenient = Grader(real.gold, real.answer, lambda gold, answer: 1.0)
     monkeypatch.setitem(GRADERS, "trl", lenient)
     parted = golds_of(rows(["A", "B"]), "trl")
     assert parted.dropped["reason"].to_list() == ["round_trip:gold"] * 2
