@@ -18,6 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from filters.caption_denial import denied, unvouched
 from filters.conclusions import CUES, conclusions
 from filters.repetition import repeated_ngrams, repeated_sentences, stutters
+from schemas.expressions import expression
 from schemas.section import Section
 from schemas.split import Split, split
 
@@ -70,17 +71,18 @@ class QualityConfig(Section):
         default=False,
         description="drop traces of yes-or-no questions whose thought names nothing that the question asks about",
     )
-    leaks: tuple[str, ...] = Field(default=LEAKS, description="regular expressions that find a mention of the caption")
-    cues: tuple[str, ...] = Field(default=CUES, description="regular expressions that find a reflection cue")
+    leaks: tuple[str, ...] = Field(
+        default=LEAKS, description="regular expressions, in Rust's syntax, that find a mention of the caption"
+    )
+    cues: tuple[str, ...] = Field(
+        default=CUES, description="regular expressions, in Rust's syntax, that find a reflection cue"
+    )
 
     @field_validator("leaks", "cues")
     @classmethod
     def _expressions(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
-            try:
-                pl.select(pl.lit("").str.contains(pattern))
-            except pl.exceptions.ComputeError:
-                raise ValueError(f"not a regular expression: {pattern!r}") from None
+            expression(pattern)
         return patterns
 
     @model_validator(mode="after")

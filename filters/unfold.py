@@ -33,7 +33,8 @@ class UnfoldConfig(StepConfig):
         description="items are what a model replied: a text, or an object's `text` (and `model`, `gold_visible`)",
     )
     answer_pattern: str | None = Field(
-        default=None, description="a regular expression for where a reply gives its answer; group `answer`"
+        default=None,
+        description="a regular expression (Rust's syntax) for where a reply gives its answer; group `answer`",
     )
 
     @field_validator("answer_pattern")

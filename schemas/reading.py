@@ -3,9 +3,9 @@
 Traces, rollouts and whatever else holds a reply are read here, so that the same words give the same answer everywhere.
 """
 
-import re
 from typing import NamedTuple
 
+from schemas.expressions import expression, matches
 from schemas.reply import (
     LAST_WORDS,
     Found,
@@ -64,10 +64,12 @@ def _answer(text: str, pattern: str | None) -> Found | None:
 
 def answer_by(pattern: str, text: str) -> Found | None:
     """What a regular expression finds as its group `answer`, the last time that it matches among the last words."""
-    end, begin = None, max(0, len(text) - LAST_WORDS)
-    for end in re.finditer(pattern, text[begin:], re.MULTILINE):  # noqa: B007 - the last one counts
-        pass
-    return None if end is None else Found((end["answer"] or "").strip(), begin + end.start(), begin + end.end())
+    begin = max(0, len(text) - LAST_WORDS)
+    found = matches(pattern, [text[begin:]], "answer")[0]
+    if not found:
+        return None
+    start, end, answer = found[-1]
+    return Found(answer.strip(), begin + start, begin + end)
 
 
 def _closed_answer(text: str) -> Found | None:
@@ -84,10 +86,4 @@ def whole_sentences(text: str) -> str:
 
 def answer_pattern(pattern: str | None) -> str | None:
     """The pattern, if it may be used to find answers. Raises ValueError, in a sentence, where it may not."""
-    try:
-        groups = re.compile(pattern or "(?P<answer>)").groupindex
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {pattern!r} ({error})") from None
-    if "answer" not in groups:
-        raise ValueError(f"{pattern!r} has no group named answer; write it as (?P<answer>...)")
-    return pattern
+    return None if pattern is None else expression(pattern, "answer")

@@ -42,8 +42,8 @@ class AskConfig(StepConfig):
     conclude_tokens: int = Field(default=16, ge=1, description="tokens of that conclusion at most")
     answer_pattern: str | None = Field(
         default=None,
-        description="a regular expression for where a reply gives its answer, its choice, its score or its fields, as the "
-        "group `answer`; the last match counts",
+        description="a regular expression (Rust's syntax) for where a reply gives its answer, its choice, its score or its "
+        "fields, as the group `answer`; the last match counts",
     )
     reply: Reply = Field(default="text", description="the form of a reply, which decides the columns that it gives")
     constrain: bool = Field(

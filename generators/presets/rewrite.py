@@ -5,9 +5,7 @@ image, with the smallest edits; a trace in which more than 15 words change is dr
 does the same for the commonest forms. Which rows need mending is the recipe's `where`.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -19,6 +17,7 @@ from generators.asking.requests import more as more_replies
 from generators.asking.requests import requests as reply_requests
 from generators.template import PromptField
 from schemas.completion import Request, Sampling
+from schemas.expressions import Span, expression, matches
 from schemas.reply_row import REPLY
 from schemas.split import split
 from schemas.step import Asks, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
@@ -50,17 +49,16 @@ class RewriteConfig(StepConfig):
     sees: str | tuple[str, ...] = Field(default="nothing", description="media, nothing, or names of media columns")
     tries: int = Field(default=1, ge=1, description="how often at most a rewriting is asked for until one can be read")
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=2048)
-    phrases: dict[str, str] = Field(default=PHRASES, description="regular expressions and their replacements")
+    phrases: dict[str, str] = Field(
+        default=PHRASES, description="regular expressions, in Rust's syntax, and their replacements"
+    )
     max_changed: int = Field(default=15, ge=0, description="words that may change; beyond that the row is dropped")
 
     @field_validator("phrases")
     @classmethod
     def _expressions(cls, phrases: dict[str, str]) -> dict[str, str]:
         for pattern in phrases:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {pattern!r} ({error})") from None
+            expression(pattern)
         return phrases
 
 
@@ -134,18 +132,20 @@ def _reason(config: RewriteConfig, context: Context) -> pl.Expr:
 
 
 def _replaced(texts: pl.Series, phrases: Mapping[str, str]) -> pl.Series:
-    table = [(re.compile(pattern, re.IGNORECASE), words) for pattern, words in phrases.items()]
-    mended = []
-    for text in texts:
-        for pattern, words in table:
-            text = text if text is None else pattern.sub(partial(_cased, words), text)  # noqa: PLW2901
-        mended.append(text)
+    mended = texts.to_list()
+    for pattern, words in phrases.items():
+        found = matches(f"(?i){pattern}", mended)
+        mended = [text and _with(words, text, spans) for text, spans in zip(mended, found, strict=True)]
     return pl.Series("mended", mended, dtype=pl.String)
 
 
-def _cased(words: str, found: re.Match[str]) -> str:
-    """The replacement, with the first letter as large as that of what it replaces."""
-    return words[:1].upper() + words[1:] if found[0][:1].isupper() else words
+def _with(words: str, text: str, spans: Sequence[Span]) -> str:
+    """The text with words in place of its matches, the first letter as large as that of what they replace."""
+    parts, place = [], 0
+    for begin, end, _ in spans:
+        parts += [text[place:begin], words[:1].upper() + words[1:] if text[begin : begin + 1].isupper() else words]
+        place = end
+    return "".join([*parts, text[place:]])
 
 
 STEP = StepType(

@@ -104,7 +104,7 @@ def test_the_text_that_is_split_can_be_another_column() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "cause"),
-    [("(", "no regular expression"), ("x*", "empty text"), ("(?=a)", "look-around"), ("a" * 201, "200")],
+    [("(", "not a regular expression"), ("x*", "empty text"), ("(?=a)", "look-around"), ("a" * 201, "200")],
 )
 def test_a_pattern_is_checked_when_the_recipe_is_read(pattern: str, cause: str) -> None:
     with pytest.raises(ValidationError, match=cause):
