@@ -75,23 +75,29 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def open_database(**settings: Any) -> Any:
+    """A DuckDB in memory that fetches no extension and sees no variable of this program: the one way to open one for SQL
+    that may be somebody else's. `settings` are further ones."""
+    import duckdb
+
+    closed = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "python_enable_replacements": False,
+    }
+    return duckdb.connect(config={**closed, **settings})
+
+
 @cache
 def _database(process: int) -> Any:
     """One database a process: opening one takes longer than typing a condition, and a fork must not share it."""
-    import duckdb
-
-    database = duckdb.connect(
-        config={
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "python_enable_replacements": False,
-            "temp_directory": "",
-            "memory_limit": f"{MEMORY}B",
-            "threads": 1,
-            "ieee_floating_point_ops": False,  # nothing divided by nothing is null; as NaN it would exceed any number
-        }
+    database = open_database(
+        enable_external_access=False,
+        temp_directory="",
+        memory_limit=f"{MEMORY}B",
+        threads=1,
+        ieee_floating_point_ops=False,  # nothing divided by nothing is null; as NaN it would exceed any number
     )
     database.execute("SET GLOBAL TimeZone = 'UTC'")  # else times with a zone are read in that of this machine
     database.execute("SET lock_configuration = true")

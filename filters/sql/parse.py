@@ -19,12 +19,12 @@ LAMBDAS = frozenset(
 """Functions of which `x -> …` is a lambda; elsewhere it reads from JSON."""
 
 
-def statement(text: str) -> Node:
+def statement(text: str, longest: int = LONGEST) -> Node:
     """The tree of one SELECT, as `json_serialize_sql` gives it. Raises ValueError with the end of a sentence."""
     import duckdb
 
-    if len(text) > LONGEST:
-        raise ValueError(f"has {len(text):,} characters, and {LONGEST:,} are the most")
+    if len(text) > longest:
+        raise ValueError(f"has {len(text):,} characters, and {longest:,} are the most")
     try:
         tree: Node = json.loads(ask("json_serialize_sql", text))
     except duckdb.Error as error:

@@ -1,5 +1,6 @@
 """SQL over every table of a build: DuckDB views on the parquet files, nothing loaded until it is asked for."""
 
+import tempfile
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -9,15 +10,12 @@ import duckdb
 from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.views import open_views
 from pipelines.store.build_record import NAME
-from pipelines.store.read_only_sql import lock, statement_kinds
+from pipelines.store.read_only_sql import check_query, lock
 from pipelines.store.workspace import Workspace, is_trial
 from schemas.errors import ConfigError
 
 _SHOWN = 200
 """Rows of an answer on a terminal."""
-
-_READING = {"SELECT", "CREATE"}
-"""Statements of a query. DuckDB parses PIVOT into a CREATE (of an enum, in memory) and a SELECT."""
 
 
 def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -49,18 +47,11 @@ def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
 
     Raises ConfigError with DuckDB's own words where the SQL is wrong.
     """
-    kinds = statement_kinds(sql, "The query")
-    if not kinds:
-        raise ConfigError("A query is needed, such as: curate query 'SHOW TABLES'.")
-    if refused := sorted({*kinds} - _READING):
-        raise ConfigError(
-            f"The query holds {', '.join(refused)}, and `curate query` only reads. To write files, open the build's "
-            "parquet files in DuckDB or polars."
-        )
+    check_query(sql)
     try:
-        with open_tables(workspace, recipe) as db:
+        with open_tables(workspace, recipe) as db, tempfile.TemporaryDirectory(prefix="curate-query-") as spill:
             logs = [Workspace(workspace).completions, Workspace(workspace).prompts]
-            lock(db, folders=[find_build(workspace, recipe), *logs])
+            lock(db, spill=Path(spill), folders=[find_build(workspace, recipe), *logs])
             answer = db.sql(sql)
             return "" if answer is None else _shown(answer)
     except duckdb.Error as error:

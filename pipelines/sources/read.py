@@ -99,7 +99,7 @@ def _inner(connection: Any, source: SourceSection) -> str:
     text = (source.select or "SELECT * FROM raw").strip().rstrip(";")
     if not re.match(r"(--[^\n]*\n|\s)*(SELECT|WITH|FROM)\b", text, re.IGNORECASE):
         raise ConfigError(f"Source '{source.name}': 'select' must be a DuckDB SELECT, not '{text[:40]}'.")
-    return only_select(text, f"Source '{source.name}': 'select'")
+    return only_select(text, f"Source '{source.name}': 'select'", ["raw"])
 
 
 def _columns(connection: Any) -> list[str]:
@@ -126,7 +126,7 @@ def _connected(source: SourceSection) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="curate-source-") as scratch, connect() as connection:
         try:
             source.attach(connection, Path(scratch))
-            lock(connection, files=source.files(), folders=[Path(scratch)])
+            lock(connection, spill=Path(scratch), files=source.files(), folders=[Path(scratch)])
             yield connection
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise ConfigError(f"Source '{source.name}' cannot be read: {_sentence(error, [])}") from error

@@ -1,46 +1,65 @@
 """SQL that somebody else may have written: it reads the tables that it is given, and nothing else.
 
-Two locks, because neither is enough alone. A statement is parsed before it runs and must be a SELECT, so it cannot leave
-the parentheses that it is put in. And the connection that runs it opens no file but those named, loads no extension, and
-cannot be reconfigured (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview).
+Two locks, because neither is enough alone. A statement is parsed before it runs: it must be a SELECT, so it cannot leave
+the parentheses that it is put in, of its own tables and of functions that only compute (`filters.sql.reach`). And the
+connection that runs it opens no file but those named, loads no extension, and cannot be reconfigured (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from filters.sql.engine import open_database
+from filters.sql.reach import acting, check_reach
+from pipelines.store.memory import Memory
 from schemas.errors import ConfigError
 
 
 def connect() -> Any:
     """A DuckDB connection in memory that fetches no extension and sees no variable of this program."""
-    import duckdb
-
-    return duckdb.connect(
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "python_enable_replacements": False,
-        }
-    )
+    return open_database()
 
 
-def lock(connection: Any, *, files: Iterable[str] = (), folders: Iterable[Path] = ()) -> None:
-    """From here on the connection opens these files and what lies in these folders, and no setting can change."""
+def lock(connection: Any, *, spill: Path, files: Iterable[str] = (), folders: Iterable[Path] = ()) -> None:
+    """From here on the connection opens these files and what lies in these folders, and no setting can change.
+
+    What does not fit into its memory, a share of what is free, goes into the folder `spill`. DuckDB's own choice would be
+    `.tmp` in the current folder, and what lies there could be read.
+    """
+    connection.execute(f"SET temp_directory = {_listed([str(spill)])[1:-1]}")
+    connection.execute(f"SET memory_limit = '{Memory().engine}B'")
     connection.execute(f"SET allowed_paths = {_listed(files)}")
     connection.execute(f"SET allowed_directories = {_listed(map(str, folders))}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
-def only_select(sql: str, place: str) -> str:
-    """The text of the one SELECT in `sql`. `place` starts the sentence of a ConfigError for anything else."""
+def only_select(sql: str, place: str, tables: Sequence[str]) -> str:
+    """The text of the one SELECT in `sql`, of `tables` alone. `place` starts the sentence of a ConfigError for any other."""
     kinds = statement_kinds(sql, place)
     if kinds != ["SELECT"]:
         found = " and ".join(kinds) or "nothing"
         raise ConfigError(f"{place} must be one SELECT that only reads; it holds {found}.")
+    try:
+        check_reach(sql, tables)
+    except ValueError as error:
+        raise ConfigError(f"{place} {error}.") from None
     return sql.strip()
+
+
+def check_query(sql: str) -> None:
+    """Raise ConfigError where a query holds anything that does not only read.
+
+    DuckDB parses PIVOT into a CREATE (of an enum, in memory) and a SELECT.
+    """
+    kinds = statement_kinds(sql, "The query")
+    if not kinds:
+        raise ConfigError("A query is needed, such as: curate query 'SHOW TABLES'.")
+    cure = "and `curate query` only reads. To write files, open the build's parquet files in DuckDB or polars"
+    if refused := sorted({*kinds} - {"SELECT", "CREATE"}):
+        raise ConfigError(f"The query holds {', '.join(refused)}, {cure}.")
+    if called := acting(sql):
+        raise ConfigError(f"The query calls {called}(), {cure}.")
 
 
 def statement_kinds(sql: str, place: str) -> list[str]:

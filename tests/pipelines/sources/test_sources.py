@@ -77,7 +77,7 @@ def test_rows_that_name_themselves_not_are_counted(tmp_path: Path) -> None:
         ("SELECT qq AS question, a AS answer FROM raw", r"no column 'qq' in raw; the nearest columns are 'q'"),
         ("SELEC q FROM raw", r"must be a DuckDB SELECT, not 'SELEC q FROM raw'"),
         ("SELECT q, FROM WHERE", r"'select' does not work: Parser Error"),
-        ("SELECT * FROM nowhere", r"Table with name nowhere does not exist"),
+        ("SELECT * FROM nowhere", r"'select' reads nowhere, and there is raw only"),
         (
             "SELECT q AS question, a AS answer, q AS optoins FROM raw",
             r"gives a column 'optoins'; did you mean 'options'",
@@ -106,7 +106,7 @@ def test_a_failing_expression_is_one_sentence(tmp_path: Path) -> None:
 def test_nothing_of_this_program_is_seen_by_a_select(tmp_path: Path) -> None:
     source = _parquet(tmp_path / "a.parquet", question=["x"], answer=["y"])
     columns = pl.DataFrame({"question": ["leaked"], "answer": ["leaked"]})
-    with pytest.raises(ConfigError, match="columns does not exist"):
+    with pytest.raises(ConfigError, match="reads columns, and there is raw only"):
         check_source(source.model_copy(update={"select": "SELECT * FROM columns"}))
     assert columns.height == 1
 

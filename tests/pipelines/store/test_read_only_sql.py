@@ -1,11 +1,16 @@
 """SQL that somebody else wrote reads its own source and nothing else: no file, no extension, no setting."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hostile_sql import SECRET, SELECTS, hostile, plant, tried
+from hypothesis import given, settings
+from recipe_build import built, sums, write_recipe
 
+from pipelines.explain.query import run_query
 from pipelines.job import compile_recipe, open_job
 from pipelines.preflight import check
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
@@ -107,16 +112,56 @@ def test_a_linked_source_file_is_read(tmp_path: Path) -> None:
 def test_a_locked_connection_cannot_be_opened_again(statement: str, tmp_path: Path) -> None:
     import duckdb
 
+    spill = tmp_path / "spill"
+    spill.mkdir()
     with connect() as connection:
-        lock(connection)
+        lock(connection, spill=spill)
         with pytest.raises(duckdb.Error):
             connection.execute(statement.replace("FOLDER", str(tmp_path)))
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.rglob("*")) == [spill]
 
 
 def test_one_select_is_all_that_a_statement_may_be() -> None:
-    assert only_select(" SELECT 1; ", "It") == "SELECT 1;"
+    assert only_select(" SELECT 1; ", "It", ["raw"]) == "SELECT 1;"
     for sql, found in (("SELECT 1; SELECT 2", "SELECT and SELECT"), ("", "nothing"), ("COPY x TO 'y'", "COPY")):
         with pytest.raises(ConfigError, match=rf"^It must be one SELECT that only reads; it holds {found}\.$"):
-            only_select(sql, "It")
+            only_select(sql, "It", ["raw"])
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A build and a source, in the current folder of a process that has a secret in its environment."""
+    root = tmp_path_factory.mktemp("stranger")
+    plant(root)
+    (root / "data" / "q.jsonl").write_text(json.dumps(ROW) + "\n")
+    built(
+        write_recipe(root, [{"drop": {"of": "sample", "if": {"long": "length(question) > 99"}}}], sums(2)), root / "out"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURATE_PLANTED", SECRET)
+        patch.chdir(root)
+        yield root
+
+
+@settings(max_examples=60, deadline=None)
+@given(sql=hostile(SELECTS, "raw"))
+def test_no_select_of_a_source_reaches_out(sql: str, there: Path) -> None:
+    source = JsonlSource(name="t", path=str(there / "data" / "q.jsonl"))
+
+    def run(text: str) -> object:
+        read = source.model_copy(update={"select": text})
+        return [check_source(read), [rows.rows() for rows in read_rows(read)]]
+
+    tried(sql, there, run)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sql=hostile(SELECTS, "samples"))
+def test_no_query_that_is_pasted_reaches_out(sql: str, there: Path) -> None:
+    tried(sql, there, lambda text: run_query(there / "out", text))
+
+
+def test_what_lies_where_duckdb_would_spill_is_not_read(there: Path) -> None:
+    with pytest.raises(ConfigError, match="Cannot access file"):
+        run_query(there / "out", "FROM read_text('.tmp/secret.csv')")
