@@ -19,6 +19,8 @@ def line(step: str, receipt: Receipt) -> str:
 
     A step that asks no model counts rows: `score 8192/160000 · 21000 rows/s · 0:07 left`.
     """
+    if receipt.elsewhere:
+        return f"{step} waits for {receipt.elsewhere} answers that another build in this workspace is asking for"
     done = receipt.samples + receipt.unanswered
     counts = (receipt.in_flight, receipt.prompt_tokens, receipt.completion_tokens, receipt.retries)
     asks = any(count is None or count > 0 for count in counts)

@@ -22,6 +22,7 @@ from pipelines.run.context import StepContext
 from pipelines.run.driver import Call, Session
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
+from pipelines.run.sharing import ask_once
 from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.prompts import PromptWriter
 from pipelines.store.workspace import write_table
@@ -192,18 +193,16 @@ class Asking:
 
     def _turn(self, model: str, buckets: list[int], turn: int, session: Callable[[], Session]) -> Receipt:
         """Ask one model what is missing of a turn."""
-        with self._keys(model, buckets) as (wanted, missing):
-            self._build.log.heal()
-            self._build.prompts.heal()
-            refusals = Refusals(self._build, model, wanted)
-            total = refusals.leave_out(missing, self._build.log.missing(wanted, missing))
-            if not total:
-                return Receipt(terms=refusals.terms)
+
+        def ask(total: int, refusals: Refusals) -> Receipt:
             left = dict(pl.read_parquet(missing, columns=["prompt_key", "indexes"]).iter_rows())
             with self._build.prompts.writer() as prompts:
                 known = self._build.prompts.known(left)
                 calls = self._calls(model, buckets, turn, left, prompts, known)
                 return self._send(total, calls, refusals, session)
+
+        with self._keys(model, buckets) as (wanted, missing):
+            return ask_once(self._build, self._step.name, model, wanted, missing, ask)
 
     @contextmanager
     def _keys(self, model: str, buckets: list[int]) -> Iterator[tuple[Path, Path]]:

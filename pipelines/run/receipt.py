@@ -10,7 +10,7 @@ class Receipt:
 
     Times are seconds of wall-clock from the first request. Tokens are None once one answer came without a count. `again`
     counts refusals that the next build asks about once more, `final` those that it does not, both under the same `terms`
-    (`pipelines.run.refusals`).
+    (`pipelines.run.refusals`). `elsewhere` counts samples that another build is asking for, and that are waited for.
     """
 
     total: int = 0
@@ -28,6 +28,7 @@ class Receipt:
     seconds: float = 0.0
     oldest: str = ""
     oldest_s: float = 0.0
+    elsewhere: int = 0
     last_error: str = field(default="", repr=False)
 
     def __add__(self, other: "Receipt") -> "Receipt":
