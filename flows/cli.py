@@ -19,6 +19,8 @@ from flows.terminal import (
     SetOption,
     TrustOption,
     WorkspaceOption,
+    console,
+    guard,
     say,
     sentences,
     stop,
@@ -61,6 +63,7 @@ def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show wha
     if verbose:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    guard()
     # A polite stop (SIGTERM) is a Ctrl-C: what was answered is in the log, the rest is asked next time.
     signal.signal(signal.SIGTERM, stop)
     sys.unraisablehook = _unraisable
@@ -167,12 +170,10 @@ def why(
 ) -> None:
     """Tell the story of one row of any unit: what was asked, what models replied, what each step decided and why."""
     with sentences():
-        from rich.console import Console
-
         from flows.story import tell
         from pipelines.explain.story import row_story
 
-        tell(row_story(workspace, id, recipe), Console())
+        tell(row_story(workspace, id, recipe), console())
 
 
 @app.command()

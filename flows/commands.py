@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flows.terminal import say, say_trial, warn
+from flows.terminal import console, say, say_trial, warn
 
 
 def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> None:
@@ -24,8 +24,6 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
     check(job)
     warn(notes(job.compiled))
-    from rich.console import Console
-
     from flows.build import with_runner
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
@@ -38,7 +36,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
         warn(all_warnings(job.finished()))
         raise
     records = job.records()
-    Console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records, job.runner.record.run))
+    console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records, job.runner.record.run))
     warn(all_warnings(records))
     say(f"Release: {job.release}" if job.release else f"Tables: {job.build.folder}")
     say_trial(name)
@@ -65,18 +63,14 @@ def plan(recipe: dict[str, Any], workspace: Path) -> None:
     job = job_of(recipe, str(workspace))
     check_steps(job.compiled)
     planned = make_plan(job)
-    from rich.console import Console
-
     from flows.planned import plan_table
 
     warn(notes(job.compiled))
-    Console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
+    console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
 
 
 def preview(recipe: dict[str, Any], workspace: Path) -> bool:
     """`curate preview`: a few rows through every step, and what happened to them; whether they came through."""
-    from rich.console import Console
-
     from flows.job import job_of
     from flows.preview import show as show_preview
     from flows.progress import Reporter
@@ -89,7 +83,7 @@ def preview(recipe: dict[str, Any], workspace: Path) -> bool:
         found = try_out(job, check)
     finally:
         reporter.close()
-    show_preview(found, Console(width=None if sys.stdout.isatty() else 80))
+    show_preview(found, console(width=None if sys.stdout.isatty() else 80))
     say("No version was made. Splits and selection see all rows in a build, and may then\ndecide otherwise.")
     say("What was answered is in the log, and a build reads it there.")
     return bool(found.samples) and found.error is None
@@ -135,12 +129,10 @@ def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
 
         say(graph(compiled.pipeline))
         return
-    from rich.console import Console
-
     from flows.show import outline_table
     from pipelines.explain.outline import outline
     from pipelines.faults import notes
 
     lines = outline(compiled.pipeline)
-    Console(width=None if sys.stdout.isatty() else 80).print(outline_table(compiled.document.name, lines))
+    console(width=None if sys.stdout.isatty() else 80).print(outline_table(compiled.document.name, lines))
     warn(notes(compiled))

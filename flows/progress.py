@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from flows.terminal import console
 from pipelines.run.receipt import Receipt
 
 PLAIN_EVERY_S = 10.0
@@ -47,7 +48,7 @@ def line(step: str, receipt: Receipt) -> str:
 class Reporter:
     """Draws the line in place on a terminal; elsewhere prints it every ten seconds."""
 
-    console: Console = field(default_factory=lambda: Console(file=sys.stderr))
+    console: Console = field(default_factory=lambda: console(file=sys.stderr))
     _live: Live | None = None
     _step: str = ""
     _printed: float = 0.0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import HERE, RecipeArgument, WorkspaceOption, say, sentences, text
+from flows.terminal import HERE, RecipeArgument, WorkspaceOption, confirm, say, sentences, text
 
 releases_app = typer.Typer()
 
@@ -118,7 +118,7 @@ def push(
             say(f"Would push {what}.")
             return
         find_token()
-        if not yes and not typer.confirm(f"Push {what}?"):
+        if not yes and not confirm(f"Push {what}?"):
             say("Nothing was pushed.")
             return
         say(f"Pushed: {send(parcel, private=not public, say=say)}")

@@ -1,14 +1,27 @@
-"""What every command shares: its options, errors as sentences, words on a terminal."""
+"""What every command shares: its options, errors as sentences, and the one way in which words reach a terminal.
 
+Words may be of data, models, servers and recipes of others, and a terminal obeys some characters: `ESC ]52` writes the
+clipboard, U+202E turns a file's name around. So all that a command prints goes through `printable`: what it says (`say`,
+`warn`), what it draws (`console`), what it ends with (`sentences`), and what libraries log or warn of (`guard`).
+"""
+
+import logging
 import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
 from unicodedata import category
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with curate.")]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value: steps.rollout.n=16.")]
@@ -79,10 +92,54 @@ def say(words: str) -> None:
     sys.stdout.write(printable(words) + "\n")
 
 
+def confirm(question: str) -> bool:
+    """Ask for a yes on the terminal."""
+    return typer.confirm(printable(question))
+
+
 def warn(sentences: list[str]) -> None:
     """Print warnings where people look last, apart from what a program reads."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
+    shown = console(stderr=True, highlight=False)
     for sentence in sentences:
-        console.print("Warning:", printable(sentence), style="bold yellow", markup=False)
+        shown.print("Warning:", sentence, style="bold yellow")
+
+
+def console(**settings: Any) -> "Console":
+    """A Rich console on which no text but Rich's own moves the cursor, colours, links or reorders."""
+    return _kind()(**{"markup": False, "emoji": False, **settings})
+
+
+@cache
+def _kind() -> "type[Console]":
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Printable(Console):
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    return Printable
+
+
+def guard() -> None:
+    """Make printable what reaches the terminal by no door of ours: log records, warnings, and the traceback of a bug."""
+    sys.excepthook = _excepthook
+    make, form = logging.getLogRecordFactory(), warnings.formatwarning
+    if getattr(make, "guarded", False):
+        return
+
+    def record(*args: Any, **named: Any) -> logging.LogRecord:
+        made = make(*args, **named)
+        made.msg, made.args = printable(made.getMessage()), None
+        if made.exc_info and made.exc_info[0] is not None:
+            made.exc_text = printable("".join(traceback.format_exception(*made.exc_info)).rstrip())
+        return made
+
+    record.guarded = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(record)
+    warnings.formatwarning = lambda *args, **named: printable(form(*args, **named))
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(printable("".join(traceback.format_exception(kind, error, trace))))
