@@ -25,6 +25,8 @@ from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 from pipelines.release.parquet_shards import IMAGES, TURNS, Shards, hub_schema
+from pipelines.store.release_files import content_of, table_entry
+from pipelines.store.release_seal import FORMAT, seal
 from schemas.ids import content_id
 
 RESULTS = Path(__file__).parent / "results"
@@ -46,7 +48,9 @@ def write_release(root: Path, rows: int, image_bytes: int) -> Path:
     with Shards(folder / "rl", SCHEMA) as shards:
         for start in range(0, rows, BATCH):
             shards.write([_row(start + i, chance.randbytes(image_bytes)) for i in range(min(BATCH, rows - start))])
-    (folder / "manifest.json").write_text(json.dumps({"name": "speed", "version": "v1", "content": content_id(rows)}))
+    files = [table_entry(path, folder, count) for path, count in shards.files]
+    own = {"format": FORMAT, "name": "speed", "version": "v1", "files": files, "content": content_of(files)}
+    seal(own, folder)
     return folder
 
 

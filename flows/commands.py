@@ -18,6 +18,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     if job.up_to_date():
         warn(notes(job.compiled))
         say(f"{name} is up to date: {job.release or job.build.folder}")
+        _say_digest(job.release)
         say_trial(name)
         return
     from pipelines.preflight import check
@@ -39,7 +40,15 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records, job.runner.record.run))
     warn(all_warnings(records))
     say(f"Release: {job.release}" if job.release else f"Tables: {job.build.folder}")
+    _say_digest(job.release)
     say_trial(name)
+
+
+def _say_digest(release: Path | None) -> None:
+    from pipelines.store.release_seal import digest_of
+
+    if release is not None:
+        say(f"Digest: {digest_of(release)}")
 
 
 def validate(recipe: dict[str, Any], workspace: Path) -> None:

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from pipelines.release.card import loadable, render_card
 from pipelines.release.configs import BESIDE
-from pipelines.release.manifest import check_files, read_manifest
+from pipelines.store.release_damage import DIGEST, MANIFEST, README
+from pipelines.store.release_seal import digest_of, sound
 from pipelines.store.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
@@ -36,6 +37,7 @@ class Parcel:
     repo: str
     version: str
     content: str
+    digest: str
     files: dict[str, Path | bytes]
     configs: dict[str, int] = field(default_factory=dict)
 
@@ -87,7 +89,8 @@ def find_token() -> str:
 def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     """Decide what goes. Raises ConfigError for a name that cannot be one, or a release that cannot go or was changed."""
     check_name(repo)
-    manifest = read_manifest(release, "content", "recipe", "statistics", "files", "examples")
+    manifest = sound(release, "recipe", "statistics", "examples", "images")
+    digest = digest_of(release)
     check_trial(manifest["name"])
     check_images(manifest["images"], str(release))
     found = manifest["statistics"]["configs"]
@@ -95,8 +98,6 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     names = list(rows)
     if not names:
         raise ConfigError(f"{release} holds no row, so there is nothing to push.")
-    sent = {*names, "dropped.parquet"}
-    check_files(release, (f for f in manifest["files"] if f["path"].split("/")[0] in sent), hashes=True)
     shown = {
         **manifest,
         "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names if n in found}},
@@ -107,10 +108,9 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     ]
     paths += [release / "dropped.parquet"]
     files: dict[str, Path | bytes] = {str(path.relative_to(release)): path for path in paths}
-    files["README.md"] = render_card(shown, place=repo).encode()
-    files["manifest.json"] = release / "manifest.json"
-    files["croissant.json"] = release / "croissant.json"
-    return Parcel(repo, manifest["version"], manifest["content"], files, rows)
+    files[README] = render_card(shown, place=repo, digest=digest).encode()
+    files |= {name: release / name for name in (MANIFEST, DIGEST, "croissant.json")}
+    return Parcel(repo, manifest["version"], manifest["content"], digest, files, rows)
 
 
 def push(parcel: Parcel, *, private: bool = True, say: Say = lambda words: None, endpoint: str | None = None) -> str:
@@ -168,7 +168,7 @@ class _Hub:
 
         def read() -> Any:
             try:
-                path = self._api.hf_hub_download(**self._where, filename="manifest.json", revision=revision)
+                path = self._api.hf_hub_download(**self._where, filename=MANIFEST, revision=revision)
             except LocalEntryNotFoundError:  # the Hub did not answer, which is not to say that the file is not there
                 raise
             except EntryNotFoundError:
@@ -195,7 +195,7 @@ class _Hub:
                 **self._where,
                 operations=[*adds, *gone],
                 commit_message=f"Release {self._parcel.version}",
-                commit_description=f"Content {self._parcel.content}",
+                commit_description=f"Digest {self._parcel.digest}",
                 parent_commit=parent,
             )
             return str(made.oid)

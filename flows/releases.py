@@ -69,6 +69,29 @@ def export_release(
         say(f"Export: {target}")
 
 
+@releases_app.command("verify-release")
+def verify_release(
+    release: Annotated[str, typer.Argument(help="A release's folder, or its name: quickstart, quickstart@v1.")],
+    digest: Annotated[str | None, typer.Option(help="What its publisher says that its digest is.")] = None,
+    pushed: Annotated[
+        bool, typer.Option("--pushed", help="A copy from the Hub, which has its own README and may lack extras.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Prove a release: every file by its hash, every count, and its rollouts graded again. Needs no workspace."""
+    with sentences():
+        import json
+
+        from pipelines.release.verify import verify_release as prove
+        from pipelines.release.versions import find_release
+
+        found = prove(find_release(release, workspace), digest, "pushed" if pushed else "whole")
+        say(json.dumps(found.to_json(), indent=2) if as_json else found.text())
+        if not found.holds:
+            raise typer.Exit(1)
+
+
 @releases_app.command()
 def card(
     release: Annotated[str, typer.Argument(help="A release's folder or name: quickstart/v1.")],
@@ -82,10 +105,13 @@ def card(
     with sentences():
         from pipelines.release.card import check_template, publish_card
         from pipelines.release.versions import find_release
+        from pipelines.store.release_seal import digest_of
 
         if template is not None:
             check_template(template)
-        say(f"Wrote {publish_card(find_release(release, workspace), out, template)}.")
+        folder = find_release(release, workspace)
+        say(f"Wrote {publish_card(folder, out, template)}.")
+        say(f"Digest: {digest_of(folder)}")
 
 
 @releases_app.command()
@@ -116,12 +142,14 @@ def push(
         if dry_run:
             say("\n".join(sorted(parcel.files)))
             say(f"Would push {what}.")
+            say(f"Digest: {parcel.digest}")
             return
         find_token()
         if not yes and not confirm(f"Push {what}?"):
             say("Nothing was pushed.")
             return
         say(f"Pushed: {send(parcel, private=not public, say=say)}")
+        say(f"Digest: {parcel.digest}")
 
 
 @releases_app.command()

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from pipelines.release.manifest import check_files, read_manifest
 from pipelines.release.versions import find_release
+from pipelines.store.release_seal import sound
 from schemas.marks import cut
 
 BATCH = 64
@@ -96,13 +96,10 @@ class Release:
 def open_release(name: str, workspace: Path) -> Release:
     """The release that `name` means: a folder, `quickstart` (the latest) or `quickstart/v1` of a workspace.
 
-    Raises ConfigError where there is none, or where a file of it is gone or cut short.
+    Raises ConfigError where there is none, or where a file of it is gone or damaged.
     """
     folder = find_release(name, workspace)
-    manifest = read_manifest(folder, "content")
-    # A dataset of the Hub may lack whole configs, which are extras.
-    check_files(folder, (f for f in manifest.get("files", ()) if (folder / f["path"]).parent.is_dir()))
-    return Release(folder.resolve(), manifest)
+    return Release(folder.resolve(), sound(folder))
 
 
 def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:

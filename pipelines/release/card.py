@@ -14,8 +14,9 @@ from typing import Any
 from pipelines.release import rollout_rows
 from pipelines.release.examples import CARD_IMAGES
 from pipelines.release.licences import licences
-from pipelines.release.manifest import read_manifest
-from pipelines.store.workspace import replacing, store_errors, write_json
+from pipelines.store.release_damage import MANIFEST
+from pipelines.store.release_seal import digest_of, sound
+from pipelines.store.workspace import replacing, store_errors
 from schemas.errors import ConfigError
 
 TEMPLATE = Path(__file__).parents[2] / "data_cards" / "card.md.jinja"
@@ -35,7 +36,7 @@ _MANIFEST = (
     "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge", "sources",
     "encoders", "commit", "code_hash", "libraries", "steps", "facts", "counting", "configs", "images",
 )  # fmt: skip
-NAMES = (*_MANIFEST, "purposes", "place", "loadable", "card_images", "unlicensed", "non_commercial")
+NAMES = (*_MANIFEST, "purposes", "place", "digest", "loadable", "card_images", "unlicensed", "non_commercial")
 """What a template may use."""
 
 
@@ -44,9 +45,11 @@ def render_card(
     template: Path | None = None,
     card_images: str = CARD_IMAGES,
     place: str | None = None,
+    digest: str | None = None,
 ) -> str:
     """The README.md of a release: front matter with its configs, then `template`, or else the one that the manifest
-    keeps, or else ours. `card_images` is the folder of the examples' images, `place` what `load_dataset` is given.
+    keeps, or else ours. `card_images` is the folder of the examples' images, `place` what `load_dataset` is given, `digest`
+    that of the release, which only a card that is no file of it can name.
 
     Raises ConfigError where the template cannot be read or rendered.
     """
@@ -77,6 +80,7 @@ def render_card(
         **{name: manifest.get(name) for name in _MANIFEST},
         "purposes": PURPOSES,
         "place": place or f"path/to/{manifest['version']}",
+        "digest": digest,
         "loadable": list(configs),
         "card_images": card_images,
         "unlicensed": terms["unstated"],
@@ -97,16 +101,17 @@ def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
     """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its images beside it."""
-    manifest = read_manifest(release, "recipe", "statistics", "examples")
+    manifest = sound(release, "recipe", "statistics", "examples")
     name = manifest["name"]
     shown = [Path(image).name for example in manifest["examples"] for image in example["images"]]
     with store_errors(folder):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for image in shown:
             shutil.copyfile(release / CARD_IMAGES / image, folder / name / image)
-    write_json(manifest, folder / f"{name}.json")
+    with replacing(folder / f"{name}.json") as path:  # to the byte, for its hash is the digest
+        shutil.copyfile(release / MANIFEST, path)
     with replacing(folder / f"{name}.md") as path:
-        path.write_text(render_card(manifest, template, name), encoding="utf-8")
+        path.write_text(render_card(manifest, template, name, digest=digest_of(release)), encoding="utf-8")
     return folder / f"{name}.md"
 
 

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.release import rollout_rows
+from pipelines.store.release_damage import EXTRAS
 
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
 """The well-known configs, in the order in which cards list them."""
-BESIDE = ("control", "unfiltered")
+BESIDE = EXTRAS
 """Those that are there to compare with: their samples are candidates of a selection, whether or not they went out."""
 OTHERS = (rollout_rows.NAME, "images", "card_images")
 """Folders of a release that are no configs."""

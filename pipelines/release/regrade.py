@@ -24,10 +24,20 @@ MOST = 100_000
 """Rollouts that are graded again; of more, those of samples drawn by chance, as many whole samples as fit."""
 BATCH = 1024
 _GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
+_UNTRUE = f"so nothing was released. {BUG}"
 Report = Callable[[int, int], None]
 """Called with how many rollouts were graded, of how many."""
+
 _OTHERWISE = ("completion", "chosen")
 """Columns of configs whose rows may state the tag schema of what they train on instead of the measured one."""
+
+
+class RegradeError(StepError):
+    """What of a release is not as it says. `finding` is a sentence; the message adds what that means for a build."""
+
+    def __init__(self, finding: str, meaning: str) -> None:
+        super().__init__(f"{finding}{meaning}")
+        self.finding = finding
 
 
 def regrade(
@@ -36,7 +46,7 @@ def regrade(
     """Grade the rollouts of the release's folder again and return the counts of what was found, all in agreement.
 
     Reads the release's own parquet; `by` is what they were counted by: `seed`, `difficulty`, and the `tags` in which
-    they were scored. Raises StepError for the first row on which reward and curation, or rollouts and k of n, part.
+    they were scored. Raises RegradeError for the first row on which reward and curation, or rollouts and k of n, part.
     """
     logged = pl.scan_parquet(release / NAME / "*.parquet")
     _check_counts(release, logged)
@@ -81,7 +91,7 @@ def _configs(release: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
 
 
 def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -> dict[str, int]:
-    """Put some rollouts to the reward; what they were, counted. StepError for the first that it grades otherwise."""
+    """Put some rollouts to the reward; what they were, counted. RegradeError for the first that it grades otherwise."""
     known = logged.join(rows, on="sample_id", how="left", maintain_order="left")
     known = known.filter(pl.col("answer").is_not_null())
     thresholds = _thresholds(known)
@@ -91,7 +101,8 @@ def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -
         alone = row.drop("paid")  # an answer that takes long may have run out of time beside others
         again = pay(alone)
         if disagreements(alone, again, _thresholds(alone), config).height:
-            raise StepError(_difference(row.row(0, named=True), again[0]))
+            finding = _difference(row.row(0, named=True), again[0])
+            raise RegradeError(finding, f". Difficulty would not be measured by that reward, {_UNTRUE}")
     cut = pl.col("finish_reason") == "length"
     right = pl.Series(
         [p is not None and is_right(p, t) for p, t in zip(paid, thresholds, strict=True)], dtype=pl.Boolean
@@ -132,18 +143,18 @@ def _difference(row: Mapping[str, Any], paid: float | None) -> str:
     return (
         f"The release's own reward disagrees with curation about sample {row['sample_id']}, rollout {row['index']} of "
         f"'{row['model']}': {text!r} ({row['finish_reason']}) was {row['verdict']} with score {row['score']} "
-        f"({row['reason']}), and the reward gives {paid} under the tag schema '{row['tags']}'. Difficulty would not be "
-        f"measured by that reward, so nothing was released. {BUG}"
+        f"({row['reason']}), and the reward gives {paid} under the tag schema '{row['tags']}'"
     )
 
 
 def _check_counts(release: Path, logged: pl.LazyFrame) -> None:
-    """Raise StepError for the first row of the release whose k of n is not what its rollouts come to."""
+    """Raise RegradeError for the first row of the release whose k of n is not what its rollouts come to."""
     counts = count(logged.select("sample_id", "model", "correct")).collect().lazy()
     for name, rows in _configs(release):
         wrong = miscounted(rows.select("id", "model", "k", "n"), counts).sort("id").head(1).collect()
         for row in wrong.iter_rows(named=True):
-            raise StepError(
+            raise RegradeError(
                 f"Row {row['id']} of `{name}` says {row['k']} of {row['n']} for '{row['model']}', and its rollouts come to "
-                f"{row['counted_k']} of {row['counted_n']}, so nothing was released. {BUG}"
+                f"{row['counted_k']} of {row['counted_n']}",
+                f", {_UNTRUE}",
             )

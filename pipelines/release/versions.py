@@ -1,5 +1,6 @@
 """The releases of a workspace: finding one by name, listing all, and what became different between two of them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,24 @@ from typing import Any
 import polars as pl
 
 from pipelines.release.configs import CONFIGS, configs_in, in_order
-from pipelines.release.manifest import read_manifest
 from pipelines.release.write import released
+from pipelines.store.release_damage import MANIFEST
+from pipelines.store.release_seal import read_manifest, sound
 from schemas.errors import ConfigError
+
+_VERSION = re.compile(r"@(v[0-9]+)$")
 
 
 def find_release(name: str, workspace: Path) -> Path:
-    """The folder of a release: a path, `recipe/v3`, or `recipe` for its latest. Raises ConfigError where there is none."""
-    path = Path(name).expanduser()
-    if (path / "manifest.json").is_file():
-        return path
-    recipe, _, version = name.strip("/").partition("/")
+    """The folder of a release: a path, `recipe/v3`, `recipe@v3`, or `recipe` for its latest.
+
+    Raises ConfigError where there is none.
+    """
+    spelled = _VERSION.sub(r"/\1", name)
+    for path in (Path(name).expanduser(), Path(spelled).expanduser()):
+        if (path / MANIFEST).is_file():
+            return path
+    recipe, _, version = spelled.strip("/").partition("/")
     found = released(workspace / "releases" / recipe)
     if found and not version:
         return found[-1]
@@ -78,8 +86,9 @@ def diff(old: Path, new: Path) -> Difference:
 
     Rows are matched by id: of the sample, or of the completion or pair. A row that went says which step dropped it in `new`,
     or where it is now; a row that came, what had dropped it in `old`; a changed row names the columns.
+    Raises ConfigError for a damaged release, or one of another format.
     """
-    manifests = [read_manifest(path, "recipe", "configs") for path in (old, new)]
+    manifests = [sound(path, "recipe", "configs") for path in (old, new)]
     names = in_order(dict.fromkeys([*configs_in(old), *configs_in(new)]))
     tables = {name: (_hashes(old / name), _hashes(new / name)) for name in names if name != "unfiltered"}
     beside = {name for found in manifests for name, facts in found["configs"].items() if facts["holds"] == "pairs"}

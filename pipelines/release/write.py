@@ -7,19 +7,19 @@
         images/                          the images, where the recipe keeps them beside the parquet
         dropped.parquet                  every row that a step dropped, with its reason and the numbers that decided
         card_images/                     those of the rows that the card shows
-        manifest.json                    resolved recipe, models, counts by reason, statistics, hashes of every file
         README.md                        the data card, with the configs that `load_dataset` reads
         croissant.json                   the same for machines: MLCommons Croissant
+        manifest.json                    resolved recipe, models, counts by reason, statistics, the hash of every other file
+        manifest.sha256                  the hash of manifest.json, which stands for all of it
 
 A release is made in a hidden folder, flushed to the disk and renamed when it is whole. Its version is decided by the bytes
 of its tables: the same content is the same version, however often it is built; other content is the next one. Nothing in
 it depends on the clock or the machine.
 """
 
-import hashlib
-import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
@@ -34,18 +34,22 @@ from pipelines.release.card import read_template, render_card
 from pipelines.release.configs import Shape, in_order
 from pipelines.release.croissant import describe
 from pipelines.release.examples import write_examples
-from pipelines.release.manifest import FORMAT, file_hash
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import Report, regrade
 from pipelines.release.statistics import statistics
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
+from pipelines.store.release_damage import MANIFEST
+from pipelines.store.release_files import content_of, table_entry
+from pipelines.store.release_seal import FORMAT, seal, sound
 from pipelines.store.row_groups import even
 from pipelines.store.scratch import SCRATCH
 from pipelines.store.workspace import read_json, store_errors, write_json, write_table
 from schemas.engine import MediaReader
-from schemas.errors import StoreError
+from schemas.errors import ConfigError, StoreError
 
+DAMAGED = ".damaged-"
+"""Begins the name of a release that was found damaged and written anew; `curate gc` removes it."""
 ROW_GROUP = 256
 ROLLOUTS = 1024
 """Rollouts in a row group: of long replies, some twenty megabytes."""
@@ -94,21 +98,22 @@ def write_release(
         try:
             files = _write_files(content, look, media, scratch)
             graded = None if content.rollouts is None else regrade(scratch, content.counted_by, report=report)
-            digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-            same = next((p for p in released(folder) if _content(p) == digest), None)
-            if same is not None:
+            content_hash = content_of(files)
+            same = next((p for p in released(folder) if _content(p) == content_hash), None)
+            if same is not None and _is_sound(same):
                 return same
-            target = _next_version(folder)
+            target = same or _next_version(folder)
             counted = statistics(scratch)
             manifest = {
                 "format": FORMAT,
                 "name": content.manifest["recipe"]["name"],
                 "version": target.name,
-                "content": digest,
+                "content": content_hash,
                 "code": package_version("curate-multimodal"),
                 **content.manifest,
                 "card": None if look.card is None else read_template(look.card),
                 "regraded": graded,
+                "counted_by": None if graded is None else dict(content.counted_by),
                 "needs_judge": _needs_judge(counted, graded),
                 "statistics": counted,
                 "examples": write_examples(scratch),
@@ -116,8 +121,10 @@ def write_release(
             }
             (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
             write_json(describe(manifest, scratch), scratch / "croissant.json")
-            write_json(manifest, scratch / "manifest.json")
+            seal(manifest, scratch)
             os.sync()  # one for all files: syncing 20,000 images one by one takes minutes
+            if same is not None:  # damaged: written anew in its place, and kept for whoever wants to look at it
+                same.rename(folder / f"{DAMAGED}{same.name}-{time.time_ns()}")
             scratch.rename(target)
             return target
         finally:
@@ -133,7 +140,7 @@ def _needs_judge(counted: dict[str, Any], graded: dict[str, Any] | None) -> bool
 
 def released(folder: Path) -> list[Path]:
     """The releases in a folder, oldest first."""
-    found = [p for p in folder.glob("v*") if p.name[1:].isdigit() and (p / "manifest.json").is_file()]
+    found = [p for p in folder.glob("v*") if p.name[1:].isdigit() and (p / MANIFEST).is_file()]
     return sorted(found, key=lambda p: int(p.name[1:]))
 
 
@@ -149,8 +156,15 @@ def _next_version(folder: Path) -> Path:
 
 
 def _content(release: Path) -> str | None:
-    manifest = read_json(release / "manifest.json")
+    manifest = read_json(release / MANIFEST)
     return manifest.get("content") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
+
+
+def _is_sound(release: Path) -> bool:
+    try:
+        return bool(sound(release, whole="whole"))
+    except ConfigError:
+        return False
 
 
 def _write_files(content: Content, look: Look, media: MediaReader, root: Path) -> list[dict[str, Any]]:
@@ -159,7 +173,7 @@ def _write_files(content: Content, look: Look, media: MediaReader, root: Path) -
         files += _write_rollouts(content.rollouts, root)
     write_table(content.dropped, root / "dropped.parquet")
     rows = int(pl.scan_parquet(root / "dropped.parquet").select(pl.len()).collect().item())
-    return [*files, _file(root / "dropped.parquet", root, rows)]
+    return [*files, table_entry(root / "dropped.parquet", root, rows)]
 
 
 def _write_config(name: str, content: Content, look: Look, media: MediaReader, root: Path) -> Iterator[dict[str, Any]]:
@@ -173,14 +187,14 @@ def _write_config(name: str, content: Content, look: Look, media: MediaReader, r
             if look.images == "reference":
                 _place_images(piece, media, root / "images")
     shutil.rmtree(root / SCRATCH, ignore_errors=True)
-    yield from (_file(path, root, rows) for path, rows in shards.files)
+    yield from (table_entry(path, root, rows) for path, rows in shards.files)
 
 
 def _write_rollouts(rollouts: pl.LazyFrame, root: Path) -> list[dict[str, Any]]:
     with Shards(root / rollout_rows.NAME, rollout_rows.SCHEMA) as shards:
         for piece in even(rollouts.collect_batches(chunk_size=ROLLOUTS, maintain_order=True), ROLLOUTS):
             shards.append(piece.to_arrow())
-    return [_file(path, root, rows) for path, rows in shards.files]
+    return [table_entry(path, root, rows) for path, rows in shards.files]
 
 
 def _place_images(rows: pl.DataFrame, media: MediaReader, folder: Path) -> None:
@@ -196,8 +210,3 @@ def _place_images(rows: pl.DataFrame, media: MediaReader, folder: Path) -> None:
             os.link(source, target)
         except OSError:
             shutil.copyfile(source, target)
-
-
-def _file(path: Path, root: Path, rows: int) -> dict[str, Any]:
-    size = path.stat().st_size
-    return {"path": str(path.relative_to(root)), "rows": rows, "bytes": size, "sha256": file_hash(path)}

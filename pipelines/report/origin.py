@@ -10,10 +10,10 @@ import yaml
 
 from filters.select.bands import BandConfig
 from pipelines.release.configs import configs_in
-from pipelines.release.manifest import read_manifest
 from pipelines.release.versions import find_release
 from pipelines.report.steps import rows_of, same_build, tables_of
 from pipelines.store.media import MediaStore
+from pipelines.store.release_seal import sound
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
@@ -85,14 +85,10 @@ class Origin:
 def find_origin(name: str, workspace: Path) -> Origin:
     """The release that `name` means: a recipe file, a recipe's name (its latest), `recipe/v3`, or a release's folder.
 
-    Raises ConfigError where there is none, or where it is not whole.
+    Raises ConfigError where there is none, or where it is damaged.
     """
     release = find_release(_recipe_name(name), workspace).resolve()
-    manifest = read_manifest(release, "statistics", "steps", "configs")
-    if not (release / "dropped.parquet").is_file():
-        raise ConfigError(
-            f"{release} has no dropped.parquet, so its report cannot say what was dropped. Copy it whole."
-        )
+    manifest = sound(release, "statistics", "steps", "configs")
     beside = release.parents[2] if release.parent.parent.name == "releases" else workspace
     home = Workspace(beside)
     folder = home.build(manifest["name"])

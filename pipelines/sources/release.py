@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_validator
 
 from pipelines.sources.section import SMALL, SourceSection, quoted
+from pipelines.store.release_damage import MANIFEST
+from pipelines.store.release_seal import sound
 from pipelines.store.workspace import BUILD_NAME, read_json
 from schemas.errors import ConfigError, nearest
 
@@ -76,8 +78,8 @@ class ReleaseSource(SourceSection):
         """Find the release among those of a workspace. Raises ConfigError where it is not there."""
         match = _VERSION.fullmatch(self.path)
         folder = releases / match["recipe"] / match["version"] if match else Path(self.path).expanduser()
-        if not (folder / "manifest.json").is_file():
-            made = sorted(f"{p.parent.parent.name}@{p.parent.name}" for p in releases.glob("*/v*/manifest.json"))
+        if not (folder / MANIFEST).is_file():
+            made = sorted(f"{p.parent.parent.name}@{p.parent.name}" for p in releases.glob(f"*/v*/{MANIFEST}"))
             there = (
                 f" There are {', '.join(made[:10])}." if made else " There is none here yet; build the earlier recipe."
             )
@@ -109,6 +111,7 @@ class ReleaseSource(SourceSection):
         return found
 
     def attach(self, connection: Any, scratch: Path) -> None:
+        sound(self.folder)  # whatever is read of it, images beside the tables too
         connection.execute(
             f"CREATE VIEW released AS SELECT * FROM read_parquet([{', '.join(map(quoted, self.files()))}])"
         )
@@ -129,7 +132,7 @@ class ReleaseSource(SourceSection):
         )
 
     def stamp(self) -> JsonValue:
-        return [self.config, str((read_json(self.folder / "manifest.json") or {}).get("content"))]
+        return [self.config, str((read_json(self.folder / MANIFEST) or {}).get("content"))]
 
     def is_small(self) -> bool:
         return sum(Path(file).stat().st_size for file in self.files()) <= SMALL

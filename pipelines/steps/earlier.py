@@ -1,4 +1,7 @@
-"""What earlier releases of a recipe gave away: rows that once went out keep their side, and stay."""
+"""What earlier releases of a recipe gave away: rows that once went out keep their side, and stay.
+
+Tables are held to the manifest before they are read; a release of another format gave its rows away too.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +12,8 @@ import polars as pl
 from pipelines.release.configs import BESIDE, configs_in
 from pipelines.release.write import released
 from pipelines.steps.set_context import SetBuild
+from pipelines.store.release_damage import MANIFEST
+from pipelines.store.release_seal import check_tables
 from pipelines.store.workspace import read_json
 
 UNSELECTED = "unfiltered"
@@ -25,14 +30,14 @@ def latest_rows(build: SetBuild) -> pl.DataFrame | None:
     """`id` of the samples of the latest release; None without one."""
     releases = _releases(build)
     configs = [name for name in configs_in(releases[-1]) if name not in BESIDE] if releases else []
-    found = [_samples(sorted((releases[-1] / name).glob("*.parquet"))).select("id") for name in configs]
+    found = [rows.select("id") for name in configs for rows in _samples(releases[-1], name)]
     return pl.concat(found).unique("id", maintain_order=True).collect() if found else None
 
 
 def latest_section(build: SetBuild, name: str) -> dict[str, Any] | None:
     """The section of the step `name` in the recipe of the latest release, as its manifest has it."""
     releases = _releases(build)
-    manifest = read_json(releases[-1] / "manifest.json") if releases else None
+    manifest = read_json(releases[-1] / MANIFEST) if releases else None
     for entry in (manifest or {}).get("recipe", {}).get("steps") or ():
         type_, section = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
         if ((section or {}).get("as") or type_) == name:
@@ -45,20 +50,22 @@ def _releases(build: SetBuild) -> list[Path]:
 
 
 def _sides(release: Path, sides: Sequence[str]) -> list[pl.LazyFrame]:
-    parts = [(side, sorted((release / side).glob("*.parquet"))) for side in sides]
-    return [_samples(files).select("id", side=pl.lit(side)) for side, files in parts if files]
+    return [rows.select("id", side=pl.lit(side)) for side in sides for rows in _samples(release, side)]
 
 
 def _unselected(release: Path, sides: Sequence[str]) -> list[pl.LazyFrame]:
-    files = sorted((release / UNSELECTED).glob("*.parquet"))
+    found = []
+    for rows in _samples(release, UNSELECTED):
+        name = "side" if "side" in rows.collect_schema() else "split"
+        found.append(rows.select("id", side=name).filter(pl.col("side").is_in(sides)))
+    return found
+
+
+def _samples(release: Path, config: str) -> list[pl.LazyFrame]:
+    """The rows of a config by the sample that they belong to: those of traces name it in `sample_id`."""
+    files = sorted((release / config).glob("*.parquet"))
     if not files:
         return []
-    rows = _samples(files)
-    name = "side" if "side" in rows.collect_schema() else "split"
-    return [rows.select("id", side=name).filter(pl.col("side").is_in(sides))]
-
-
-def _samples(files: list[Path]) -> pl.LazyFrame:
-    """The rows of a config by the sample that they belong to: those of traces name it in `sample_id`."""
+    check_tables(release, files)
     rows = pl.scan_parquet(files)
-    return rows.with_columns(id="sample_id") if "sample_id" in rows.collect_schema() else rows
+    return [rows.with_columns(id="sample_id") if "sample_id" in rows.collect_schema() else rows]

@@ -23,6 +23,7 @@ from pipelines.steps.release_plan import Planned, children_beside, plan
 from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
 from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, shape_of, unwritten, with_texts
 from pipelines.steps.release_shares import scored_beside, shares
+from pipelines.store.release_seal import is_whole
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables
@@ -184,13 +185,13 @@ def _check(config: ReleaseConfig, build: Any) -> None:
 
 
 def _published(name: str, build: Any) -> Path | None:
-    """The folder of the release that the build's step wrote."""
+    """The folder of the release that the build's step wrote; None where it is gone, or a file of it is."""
     try:
         version = pl.read_parquet(build.folder / name / "version.parquet")["version"][0]
     except (FileNotFoundError, pl.exceptions.PolarsError):
         return None
     path: Path = build.workspace.releases(build.recipe.name) / str(version)
-    return path if (path / "manifest.json").is_file() else None
+    return path if is_whole(path) else None
 
 
 STEP = StepType(

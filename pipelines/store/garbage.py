@@ -55,7 +55,14 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
 def _leftovers(workspace: Workspace) -> Iterator[Garbage]:
     """Half-written files and folders of processes that died; no build runs, so nobody is writing them."""
     root = workspace.root
-    patterns = ("releases/*/.new-*", "builds/*/*/.shards", "builds/**/.*.tmp", "log/**/.*.tmp", "media/??/??/.*")
+    patterns = (
+        "releases/*/.new-*",
+        "releases/*/.damaged-*",
+        "builds/*/*/.shards",
+        "builds/**/.*.tmp",
+        "log/**/.*.tmp",
+        "media/??/??/.*",
+    )
     homes = (*root.glob(f"builds/*/*/{SCRATCH}"), *root.glob(f"log/*/{SCRATCH}"))
     left = (p for home in homes for p in abandoned(home))  # `curate plan` may run beside us: its own is locked
     for path in chain((p for pattern in patterns for p in sorted(root.glob(pattern))), left):

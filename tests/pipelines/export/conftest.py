@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import release_shapes
+from sealing import sealed
 
 from filters.verify.gold import parse_gold
 from generators.scenes import iter_scenes, render
-from pipelines.release.manifest import FORMAT
 from pipelines.release.parquet_shards import Shards
 from pipelines.steps.release_rows import plain
 from pipelines.store.media import MediaStore
@@ -70,10 +70,7 @@ def _make(folder: Path, rows: list[Any] | None = None, images: str = "embed", sy
         (release / "images").mkdir()
         for sha256 in media:
             shutil.copy(store.path(sha256), release / "images")
-    (release / "manifest.json").write_text(
-        json.dumps({"format": FORMAT, "name": "shapes", "version": "v1", "content": content_id([images, system])})
-    )
-    return release
+    return sealed(release, {"system": system})
 
 
 @pytest.fixture(scope="session")

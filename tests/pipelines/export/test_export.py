@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import recipe_build
+from sealing import resealed
 from typer.testing import CliRunner
 
 from filters.verify import reward as ours
@@ -133,6 +134,7 @@ def test_the_readme_says_which_of_its_names_have_no_rows(
     release = make_release()
     for config in ("sft", "preference"):
         shutil.rmtree(release / config)
+    resealed(release)
     told = made(release, trainer, tmp_path / "out")
     readme = (tmp_path / "out" / "README.md").read_text("utf-8")
     absent = [f"`{sheet.name}`" for sheet in EXPORTERS[trainer].sheets if not told["rows"][sheet.name]]
@@ -202,7 +204,7 @@ def test_releases_are_found_by_folder_by_name_and_by_version(shapes: Path, tmp_p
         with pytest.raises(ConfigError, match=r"no release '.*: shapes/v1"):
             open_release(name, workspace)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ConfigError, match="is damaged or of another version"):
+    with pytest.raises(ConfigError, match="is damaged or was changed"):
         open_release(str(tmp_path), workspace)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from sealing import resealed
 
 from filters.verify.reward import reply_in
 from generators.embedded import reference_folder
@@ -110,6 +111,7 @@ def test_a_second_system_turn_is_dropped_for_easyr1_alone(make_release: Callable
     rows = table.to_pylist()
     rows[2]["prompt"][0]["content"] = "Do not think."
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    resealed(release)
     target = made(release, "easyr1", tmp_path / "easyr1")
     assert [(r["id"], r["sheet"], r["reason"]) for r in pq.read_table(target / "dropped.parquet").to_pylist()] == [
         (rows[2]["id"], "train", "export:other_system")

@@ -188,7 +188,7 @@ def test_a_lost_table_and_a_damaged_one_are_sentences(workspace: Path, tmp_path:
     assert done.exit_code == 0 and "captions, dropped traces and rollouts are not in this report" in done.output
     (out / "releases" / "large" / "v1" / "dropped.parquet").write_text("no table")
     done = _command("large", "-w", str(out))
-    assert done.exit_code == 1 and "is damaged" in done.output and "Traceback" not in done.output
+    assert done.exit_code == 2 and "dropped.parquet is damaged" in done.output and "Traceback" not in done.output
     done = _command("large", "-w", str(tmp_path / "nowhere"))
     assert done.exit_code == 2 and f"{tmp_path / 'nowhere'} holds no release." in done.output.replace("\n", "")
 

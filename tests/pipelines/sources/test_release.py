@@ -1,12 +1,12 @@
 """A release as a source: what of it becomes a sample, its replies, and which version is meant."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
+from sealing import sealed
 
 from pipelines.sources.read import fingerprint, read_rows
 from pipelines.sources.release import ReleaseSource
@@ -35,8 +35,7 @@ def release(root: Path, config: str, *rows: dict[str, Any], version: str = "v1")
     folder = root / "maths" / version / config
     folder.mkdir(parents=True)
     pl.DataFrame(rows).write_parquet(folder / "data.parquet")
-    (folder.parent / "manifest.json").write_text(json.dumps({"content": version}))
-    return folder.parent
+    return sealed(folder.parent, {})
 
 
 def located(root: Path, **section: Any) -> ReleaseSource:

@@ -11,6 +11,7 @@ import pytest
 import recipe_build
 import tiny
 from pydantic import ValidationError
+from sealing import sealed
 
 from pipelines.steps.dedup import STEP, DedupConfig
 from pipelines.store.workspace import Workspace
@@ -78,7 +79,7 @@ def released(planted: Any, tmp_path: Path) -> Callable[..., Any]:
         (folder / "rl").mkdir()
         pl.DataFrame({"id": ids[1:]}, schema={"id": pl.String}).write_parquet(folder / "rl" / "part-00000.parquet")
         recipe = {"steps": ["verify", {"dedup": section}]}
-        (folder / "manifest.json").write_text(json.dumps({"recipe": recipe}))
+        sealed(folder, {"recipe": recipe})
         build = planted.build
         return SimpleNamespace(workspace=workspace, media=build.media, replay=False, recipe=build.recipe)
 

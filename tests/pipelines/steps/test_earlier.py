@@ -1,12 +1,12 @@
 """What is read from earlier releases, of any config that they have."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
+from sealing import sealed
 
 from pipelines.steps.earlier import latest_rows, latest_section, released_sides
 from pipelines.store.workspace import Workspace
@@ -22,7 +22,7 @@ def write(build: Any, version: str, manifest: Any, **configs: pl.DataFrame) -> N
     for config, rows in configs.items():
         (folder / config).mkdir(parents=True)
         rows.write_parquet(folder / config / "part-00000.parquet")
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    sealed(folder, manifest)
 
 
 def test_nothing_was_given_away_before_the_first_release(build: Any) -> None:

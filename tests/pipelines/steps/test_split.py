@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from pydantic import ValidationError
+from sealing import sealed
 
 from filters.assign import AssignConfig
 from filters.assign import side as dealt
@@ -105,7 +106,7 @@ def released(planted: Any, tmp_path: Path) -> Any:
             rows = pl.DataFrame({"id": ids})
             rows = rows.with_columns(split=pl.lit("rl")) if side == "unfiltered" else rows
             rows.write_parquet(folder / side / "a.parquet")
-        (folder / "manifest.json").write_text("{}")
+        sealed(folder, {})
         build = planted.build
         return SimpleNamespace(workspace=Workspace(tmp_path), media=build.media, replay=False, recipe=build.recipe)
 

@@ -1,0 +1,148 @@
+"""What is written down of the bytes of a release, and the comparison of both, before anything of it is read.
+
+    manifest.json      `files`: each table's path, rows, bytes and SHA-256; `beside`: the same of every other file
+    manifest.sha256    the SHA-256 of manifest.json, as `sha256sum` writes and checks it: the digest of the release
+
+So the digest stands for every byte of a release: whoever publishes it lets anybody prove a copy. `content` is the SHA-256 of
+`files` alone, and decides the version: the same tables are the same version, whoever rendered the card.
+
+The README of a release has no digest in it, for its own hash is in the manifest; nor is a copy on the Hub the same folder:
+its README is rendered for its address, and the configs to compare with may be left out (`PUSHED`).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
+from pipelines.store.release_files import differs, file_entry, file_hash, is_file_entry, name_in, size_of
+from pipelines.store.workspace import BUILD_NAME, read_json, replacing, write_json
+from schemas.errors import ConfigError
+
+FORMAT = 3
+"""Raised when the keys of a manifest or the folders of a release change: one of another format is refused."""
+
+_LABEL = re.compile(rf"{BUILD_NAME}/v[0-9]+")
+"""Folders are named after it, so it is checked in a release that comes from somebody else."""
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def seal(manifest: Mapping[str, Any], release: Path) -> str:
+    """Write the manifest of a release whose other files are all there, and its digest, which is returned."""
+    tables = {file["path"] for file in manifest["files"]}
+    others = [path for path in sorted(release.rglob("*")) if path.is_file() and name_in(path, release) not in tables]
+    beside = [file_entry(path, release) for path in others if name_in(path, release) not in (MANIFEST, DIGEST)]
+    write_json({**manifest, "beside": beside}, release / MANIFEST)
+    digest = file_hash(release / MANIFEST)
+    with replacing(release / DIGEST) as path:
+        path.write_text(f"{digest}  {MANIFEST}\n", encoding="ascii")
+    return digest
+
+
+def digest_of(release: Path) -> str:
+    """The digest of a release, computed from its manifest. Raises ConfigError where it has none."""
+    return hashlib.sha256(_text(release)).hexdigest()
+
+
+def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
+    """The manifest of the release at `release`, of whose other files nothing is known yet.
+
+    Raises ConfigError unless it is of this `FORMAT`, as it was written, and has the keys `name`, `version` and `needs`.
+    """
+    text = _text(release)
+    path, cure = release / MANIFEST, _cure(release)
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        read = None
+    found: dict[str, Any] = read if isinstance(read, dict) else {}
+    written = _written(release)
+    other = found.get("format")
+    if written is None and isinstance(other, int) and other != FORMAT:
+        raise ConfigError(
+            f"{path} is of format {other}, and this curate reads format {FORMAT}. Build its recipe again, which writes "
+            f"a new version, or read it with the curate that made it ({found.get('code', 'older')})."
+        )
+    digest = hashlib.sha256(text).hexdigest()
+    if written != digest:
+        why = f"{DIGEST} beside it " + ("is gone" if written is None else f"says {written[:12]}…, not {digest[:12]}…")
+        raise ConfigError(f"{path} is damaged or was changed: {why}. {cure}")
+    whole = other == FORMAT and {"name", "version", "content", "files", "beside", *needs} <= found.keys()
+    if not whole or not _LABEL.fullmatch(f"{found['name']}/{found['version']}") or not _is_list_of_files(found):
+        raise ConfigError(f"{path} is damaged or of another version of curate. {cure}")
+    return found
+
+
+def sound(release: Path, *needs: str, whole: Whole = "pushed") -> dict[str, Any]:
+    """The manifest of a release whose files are proven to be those that it was made of: what everything that reads a release
+    calls first.
+
+    Raises ConfigError, which names the file, for damage, and as `read_manifest` does.
+    """
+    manifest = read_manifest(release, *needs)
+    found = next(damage(release, manifest, whole), None)
+    if found is not None:
+        raise ConfigError(f"{release / found.file} {found.what}. {_cure(release)}")
+    return manifest
+
+
+def check_tables(release: Path, paths: Iterable[Path]) -> None:
+    """Hold some tables of a release of any format to its manifest, for a build that reads only these.
+
+    Raises ConfigError, which names the file, for one that is damaged, or that the manifest does not know.
+    """
+    manifest = read_json(release / MANIFEST)
+    written = _written(release)
+    listed = manifest.get("files") if isinstance(manifest, dict) else None
+    known = {f["path"]: f for f in listed if is_file_entry(f, "files")} if listed else {}
+    if written not in (None, digest_of(release)):
+        raise ConfigError(
+            f"{release / MANIFEST} is damaged or was changed: {DIGEST} beside it differs. {_cure(release)}"
+        )
+    for path in paths:
+        file = known.get(name_in(path, release))
+        what = "is no part of the release" if file is None else differs(path, file)
+        if what is not None:
+            raise ConfigError(f"{path} {what}. {_cure(release)}")
+
+
+def is_whole(release: Path) -> bool:
+    """Whether a release has its manifest as it was written, and every file in its size. Reads no other file."""
+    try:
+        manifest = read_manifest(release)
+    except ConfigError:
+        return False
+    return all(size_of(release / file["path"]) == file["bytes"] for file in (*manifest["files"], *manifest["beside"]))
+
+
+def _text(release: Path) -> bytes:
+    path = release / MANIFEST
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}. {_cure(release)}") from None
+
+
+def _written(release: Path) -> str | None:
+    """The digest that lies beside a manifest; None where nothing does, a text that is no hash where that is damaged."""
+    try:
+        line = (release / DIGEST).read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+    digest, blanks, rest = line.partition("  ")
+    return digest if _HEX.fullmatch(digest) and blanks and rest == f"{MANIFEST}\n" else f"{line[:64]!r}"
+
+
+def _is_list_of_files(manifest: Mapping[str, Any]) -> bool:
+    """Whether `files` and `beside` say where each file lies, below the release, and what it is."""
+    return all(
+        isinstance(files, list) and all(is_file_entry(file, kind) for file in files)
+        for kind, files in (("files", manifest["files"]), ("beside", manifest["beside"]))
+    )
+
+
+def _cure(release: Path) -> str:
+    return f"Copy {release} again whole, or remove it and build its recipe again."

@@ -1,0 +1,36 @@
+"""Manifests for releases that a test wrote or changed by hand, as the step `release` seals them."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipelines.store.release_files import content_of, table_entry
+from pipelines.store.release_seal import FORMAT, seal
+
+
+def sealed(release: Path, facts: Mapping[str, Any]) -> Path:
+    """Write the manifest of a folder `…/<recipe>/v<N>`: `facts`, and what is true of its files."""
+    paths = sorted(release.rglob("*.parquet"))
+    files = [table_entry(path, release, pq.ParquetFile(path).metadata.num_rows) for path in paths]
+    own = {"format": FORMAT, "name": release.parent.name, "version": release.name}
+    seal({**own, **facts, "files": files, "content": content_of(files)}, release)
+    return release
+
+
+def resealed(
+    release: Path, edit: Callable[[dict[str, Any]], object] = lambda manifest: None, *, truly: bool = True
+) -> Path:
+    """Seal a release again whose files are others now, or whose manifest by `edit`: what a forger would do.
+
+    With `truly` what the manifest says of its files is true again, else as it was and as `edit` has it.
+    """
+    manifest = json.loads((release / "manifest.json").read_text())
+    edit(manifest)
+    facts = {k: v for k, v in manifest.items() if k != "beside"}
+    if truly:
+        return sealed(release, facts)
+    seal(facts, release)
+    return release
