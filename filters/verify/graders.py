@@ -35,8 +35,7 @@ class Grader:
         return self.compare(self.gold(solution), self.answer(self.looks_at(completion)))
 
 
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_ANSWER_ONE_LINE = re.compile(r"<answer>(.*?)</answer>")
+_OPEN, _CLOSE = "<answer>", "</answer>"
 _STRANGE = re.compile(r"__|[\"`;@#~]|\.\s*[A-Za-z_]|lambda|import")
 
 
@@ -94,15 +93,22 @@ trl = Grader(
 )
 
 
+def inside_answer(text: str) -> str | None:
+    """What `<answer>(.*?)</answer>` finds first, over lines: from the first opening mark to the next closing one. Linear."""
+    start = text.find(_OPEN)
+    end = text.find(_CLOSE, start + len(_OPEN)) if start >= 0 else -1
+    return text[start + len(_OPEN) : end] if end >= 0 else None
+
+
 def _swift_gold(solution: str) -> list[Any]:
-    truth = _ANSWER.search(solution)
-    return _parse(_harmless(truth.group(1).strip() if truth else solution), 5)
+    truth = inside_answer(solution)
+    return _parse(_harmless(solution if truth is None else truth.strip()), 5)
 
 
 def _swift_answer(completion: str) -> list[Any]:
-    inside = _ANSWER.search(completion)
-    if inside:
-        return _parse(_harmless(inside.group(1).strip()), 5)
+    inside = inside_answer(completion)
+    if inside is not None:
+        return _parse(_harmless(inside.strip()), 5)
     return _parse(completion, 5, _strict(*_LOOSE))
 
 
@@ -110,7 +116,7 @@ ms_swift = Grader(
     _swift_gold,
     _swift_answer,
     lambda gold, answer: _equal(gold, answer) if gold else 0.0,
-    lambda completion: inside.group() if (inside := _ANSWER.search(completion)) else completion,
+    lambda completion: completion if (inside := inside_answer(completion)) is None else f"{_OPEN}{inside}{_CLOSE}",
     rule="modelscope/ms-swift, swift/rewards/orm.py `MathAccuracy`: reads inside `<answer>`; an unreadable gold scores 0.",
 )
 
@@ -136,8 +142,8 @@ lmm_r1 = Grader(
 
 
 def _easyr1_cut(completion: str) -> str:
-    match = _ANSWER_ONE_LINE.search(completion)
-    return match.group(1).strip() if match else completion.strip()
+    found = (inside for line in completion.split("\n") if (inside := inside_answer(line)) is not None)
+    return next(found, completion).strip()
 
 
 easyr1 = Grader(

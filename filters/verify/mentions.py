@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from filters.verify import phrases
 from filters.verify.clauses import MENTION
 from filters.verify.normalise import words
+from schemas.remembered import remembered
 
 _FIRST = ord(MENTION[0])
 _MOST = 4000
@@ -113,7 +113,7 @@ _JOINED = re.compile(
 )
 
 
-@lru_cache(maxsize=256)
+@remembered(1 << 14)
 def _letters(allowed: str) -> re.Pattern[str]:
     """A letter of an option, where it stands for that option."""
     both = re.escape("".join(dict.fromkeys(allowed + allowed.upper() + allowed.lower())))
@@ -127,7 +127,7 @@ def _letters(allowed: str) -> re.Pattern[str]:
     )
 
 
-@lru_cache(maxsize=256)
+@remembered(1 << 17, size=lambda options: sum(map(len, options), len(options)))
 def _wordings(options: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, int]] | None:
     """The wordings of two letters or more, longest first, and the place of each; two options of one wording have none."""
     places: dict[str, int] = {}

@@ -15,17 +15,17 @@ Three shortcuts come before the real grader, each where it is sure to come to th
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from filters.verify.graders import GRADERS, Grader, harmless
+from schemas.remembered import remembered
 
 Compare = Callable[[str, str], float | None]
 Plain = Callable[[str], str | None]
 """The plain number that a text is; None where it is anything else."""
 
-REMEMBERED = 4096
-"""Solutions, cuts of completions, and scores that are kept."""
+REMEMBERED = 1 << 20
+"""Characters of the solutions, of the cuts and of the pairs that are kept."""
 _NUMBER = r"-?(?:0|[1-9]\d{0,8})(?:\.\d{1,5})?"
 _BARE = re.compile(rf"({_NUMBER})")
 _IN_DOLLARS = re.compile(rf"\$({_NUMBER})\$")
@@ -44,7 +44,7 @@ def quick_grader(name: str) -> Grader:
             return 0.0 if _mathruler_differs(solution, answer) else real.compare(solution, answer)
 
         return Grader(real.gold, real.answer, _values_first(by_mathruler, _shown, _shown), real.looks_at)
-    gold, answer, looks_at = lru_cache(REMEMBERED)(real.gold), lru_cache(REMEMBERED)(real.answer), real.looks_at
+    gold, answer, looks_at = remembered(REMEMBERED)(real.gold), remembered(REMEMBERED)(real.answer), real.looks_at
     if name in ("trl", "lmm_r1"):
         looks_at = _cut_to_the_box
 
@@ -60,7 +60,7 @@ def quick_grader(name: str) -> Grader:
 def _values_first(compare: Compare, gold: Plain, answer: Plain) -> Compare:
     """`compare`, once a pair; where both sides are plain numbers, their values decide."""
 
-    @lru_cache(REMEMBERED)
+    @remembered(REMEMBERED, size=lambda solution, cut: len(solution) + len(cut))
     def by_value(solution: str, cut: str) -> float | None:
         left, right = gold(solution), answer(cut)
         if left is not None and right is not None:

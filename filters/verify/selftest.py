@@ -17,9 +17,10 @@ from filters.verify import everything
 from filters.verify.catalogue import KINDS
 from filters.verify.others import Others
 from filters.verify.pool import VerifierPool
+from filters.verify.run import NO_TIME
 from filters.verify.verdicts import Gold, Golds, judge
 from filters.verify.verifier import state_of
-from schemas.answer import ChoiceAnswer
+from schemas.answer import ChoiceAnswer, ExpressionAnswer
 from schemas.ids import canonical_json, seeded
 from schemas.split import DROPPED, Split
 from schemas.verdict import Verdict
@@ -67,6 +68,8 @@ class _Check:
         return self.row.gold, text if "<answer>" in text else f"<answer>{text}</answer>", "think_answer"
 
     def passed(self, verdict: Verdict) -> bool:
+        if self.name == "time":
+            return verdict.tier != "timeout" or verdict.explanation == NO_TIME
         return verdict.correct is True if self.name == "self" else not verdict.correct
 
 
@@ -166,11 +169,17 @@ def _checks(row: _Row, others: OtherGolds, seed: int) -> Iterator[_Check]:
         return
     group = others.of(row.source, kind)
     yield _Check(row, "self", row.stated)
+    yield from (_Check(row, "time", text) for text in _brief(row))
     yield from (_Check(row, "other", text) for text in _draw(row, group, seed))
     yield _Check(row, "empty", "")
     if kind != "abstain":
         yield from (_Check(row, "refusal", text) for text in REFUSALS)
     yield from (_Check(row, "everything", text) for text in _everything(row, group[:_MOST_LISTED]))
+
+
+def _brief(row: _Row) -> list[str]:
+    """Answers that take no time themselves: what spends its budget on them is the gold, and would on a right answer."""
+    return ["1", f"2({row.stated})/2"] if isinstance(row.gold.answer, ExpressionAnswer) else []
 
 
 def _draw(row: _Row, group: Sequence[tuple[str, str]], seed: int) -> list[str]:

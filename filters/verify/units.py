@@ -8,9 +8,10 @@ counted noun (`apples`) is no unit.
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 
 from filters.verify.unit_table import PREFIXES, UNITS
+from schemas.remembered import remembered
 
 Dimension = tuple[tuple[str, int], ...]
 
@@ -98,7 +99,7 @@ def looks_like_unit(text: str) -> bool:
     return bool(_UNIT_LIKE.match(text))
 
 
-@lru_cache(maxsize=4096)
+@remembered()
 def measures(text: str) -> tuple[Measure, ...]:
     """What a unit may mean; empty where it is none. Linear in the text."""
     text = text.strip(" .")
@@ -181,7 +182,7 @@ class _Product:
         return 1
 
 
-@lru_cache(maxsize=2048)
+@remembered()
 def _name(text: str) -> Measure | None:
     """One unit, with or without a prefix. A symbol in its own letter case goes before a name in any."""
     symbols, names = _tables()

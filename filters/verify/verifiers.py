@@ -181,7 +181,8 @@ def _verdict(ready: _Ready, item: VerifyItem, cheap: bool) -> Verdict | None:  #
         return Verdict(0.0, False, None, "the response holds no answer", "rule", shown)
     if len(span) > kind.longest:
         return Verdict(0.0, False, span[:SHOWN], f"{len(span)} characters are no {kind.name}", "rule", shown)
-    if kind.string_tier and bare(span) == bare(gold.raw):
+    near = len(span) <= CHEAP_CHARS + 4 * len(gold.raw)  # a longer one is not folded for nothing
+    if kind.string_tier and near and bare(span) == bare(gold.raw):
         return Verdict(1.0, True, span, "the gold's own words", "string", shown, shown)
     outcome = _judge(ready, span, item, cheap)
     if outcome is None:

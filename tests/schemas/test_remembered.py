@@ -1,3 +1,6 @@
+import ast
+
+from pipelines.export.reward_code import _sources
 from schemas.remembered import remembered
 
 
@@ -38,3 +41,24 @@ def test_arguments_are_measured_together() -> None:
         assert joined(",", ("a", "b")) == "a,b"
         joined(",", ("a" * 70_000, "b"))
     assert len(asked) == 3
+
+
+def test_no_memory_of_a_reward_is_counted_in_entries_alone() -> None:
+    """Texts of models and rows are kept by `remembered`; the others keep names of a recipe, and tables."""
+    kept = {
+        (module, function.name)
+        for module, source in _sources().items()
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef)
+        for mark in function.decorator_list
+        if ast.unparse(mark).split("(")[0] in ("cache", "lru_cache", "functools.cache", "functools.lru_cache")
+    }
+    assert kept == {
+        ("filters.verify.symbolic", "_engine"),
+        ("filters.verify.units", "_takes_prefixes"),
+        ("filters.verify.units", "_named"),
+        ("filters.verify.units", "_tables"),
+        ("schemas.answer_span", "_loose"),
+        ("schemas.answer_span", "_any_case"),
+        ("schemas.tags", "_names"),
+    }

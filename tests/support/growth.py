@@ -2,7 +2,7 @@
 
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 ALPHABET = (
     " ", "\n", "\t", "\r\n", ".", ". ", "。", ",", ";", ":", "|", "_", "^", "/", "~", "!", "?", "…", "+", "-", "=", "*",
@@ -18,12 +18,39 @@ ALPHABET = (
 )  # fmt: skip
 """Texts that are repeated: signs, marks and words that some reader takes for the beginning of something."""
 
+MORE = (
+    "\x00", "\\frac", "\\frac{1}{2}", "\\cdot ", "\\cup", "≤", "x<", "≤x", "、", "，", "「", "」", "一", "十",
+    "万", "三分之", "cm ", "m/", "m^2", "°", "😀", "👍🏽", "٣", "½", "²", "\\!", "\\,", "{,}", ". . ", "...",
+    "\\ldots", "e", "e5", "1e", "i", "not not ", "isn't ", "never ", "either ", "maybe ", "wait, ",
+    "no: ", "because ", "option ", "(B) or ", "B or ", "A. ", "dog, ", "f(x)", "\\left(", "\\right)",
+    "\\begin{pmatrix}", "\\\\", "1&", "\\sqrt{", "1^", "2^{", "1+", "-1", "--", "+-", "\\mathrm{",
+    "\\color{red}{", "{\\bf ", "<b>", "**a", "_a", "~~", "<|im_end|>", "「a", "'a", "\"a", "\\\"", "[\"",
+    "{\"a\":1,", "(1,", "((", "[1,2]", "x", "x y", "x+", "3x", "a_1", "a_{", "\\pi", "1\\pi", "\\in",
+    "a->b,", "a→", "1:", "1-2,", "10-20, ", "0 1 ", "1\n", "|1", "def f():\n", " and", "or", "the ",
+    "of ", "half of ", "two ", "hundred ", "twenty-", "three-", "dozen ", "第", "个", "不是", "或", "と", "は",
+    "。A", "\u202e", "\u3000", "\xa0", "\xad", "ﬁ", "ß", "İ", "1, 2 and ", "A and ",
+)  # fmt: skip
+"""More of them: notations of single kinds, which are tried in these kinds only."""
+
 PLACES: dict[str, Callable[[str], str]] = {
     "alone": lambda body: body,
     "before": lambda body: f"{body}x",
     "between": lambda body: f"1{body}1",
     "fenced": lambda body: f"```{body}x",
+    "stated": lambda body: f"The answer is {body} cm.",
+    "listed": lambda body: f"[{body}]",
+    "in braces": lambda body: f"$\\text{{{body}}}$",
+    "blanks after": lambda body: body[:1] + " " * len(body) + "!",
 }
+
+
+def turns(units: Sequence[str], every: int = 1) -> Iterator[tuple[str, str]]:
+    """Units with places: each with `every` of them, so that all places come in turn."""
+    names = list(PLACES)
+    for number, unit in enumerate(units):
+        for more in range(every):
+            yield unit, names[(number + more * len(names) // every) % len(names)]
+
 
 RATIO = 8
 EXPONENT = 1.2
@@ -41,11 +68,12 @@ def repeated(unit: str, length: int) -> str:
 def growth(work: Callable[[str], object], make: Callable[[int], str], length: int) -> float | None:
     """How fast the CPU time of `work` grows up to `length`, as a share of what is allowed: over 1 is too fast.
 
-    None where it takes no time to speak of. Of a first result that is too large two more are taken: load makes noise.
+    None where it takes no time to speak of. Of a first result that is too large two more are taken: load makes noise. Each
+    is taken of other texts, because what was read once may be remembered.
     """
-    short, long = make(length // RATIO), make(length)
     best = None
-    for _ in range(3):
+    for again in range(3):
+        short, long = make(length // RATIO - 50 * again), make(length - 50 * again)
         after = _seconds(work, long)
         if after < UNSEEN_S:
             return None

@@ -28,7 +28,7 @@ _MATH = re.compile(r"(?<!\\)\$\$?([^$]+)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]
 _STATED = re.compile(r"\b(?:is|are|equals|be)\s+([^$\\]+)$")
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
 """LaTeX that went through a string literal twice; no rows are separated outside of environments."""
-_AFTER = re.compile(r"[\s.*]*(?:I hope it is correct)?[\s.*]*(?:<\|im_start\|>\w*)?\s*$", re.IGNORECASE)
+_TURN, _HOPE = "<|im_start|>", "i hope it is correct"
 _CONCLUDES = re.compile(
     r"(?<!\w)(?:Therefore|Thus|Hence|So|Consequently|In conclusion|(?i:final answer)\s*:)[,\s]+(?=\S)"
 )
@@ -83,14 +83,29 @@ def formula(text: str) -> str:
 
 def _conclusion(text: str) -> str:
     """What a text of several words states at its end: after "the answer is", or in a last sentence such as "So it is 5."."""
-    tail = _AFTER.search(text, max(0, len(text) - _LAST_CHARS))
-    stated = text[: tail.start()] if tail else text
+    stated = _without_after(text)
     found = stated_answer(stated)
     if found and not stated[found.end :].strip(" .$*"):
         return found.answer
     leads = list(_CONCLUDES.finditer(stated, max(0, len(stated) - _LAST_CHARS)))
     last = stated[leads[-1].end() :] if leads else ""
     return text if not last or _SENTENCE_END.search(last) else last
+
+
+def _without_after(text: str) -> str:
+    """A text without the next turn's mark, "I hope it is correct", and the stops, stars and blanks at its end. Linear."""
+    turn = text.rfind(_TURN)
+    if turn >= 0 and (name := text[turn + len(_TURN) :].strip()).replace("_", "a").isalnum() == bool(name):
+        text = text[:turn]
+    text = _stopless(text)
+    return _stopless(text[: -len(_HOPE)]) if text[-len(_HOPE) :].casefold() == _HOPE else text
+
+
+def _stopless(text: str) -> str:
+    end = len(text)
+    while end and (text[end - 1].isspace() or text[end - 1] in ".*"):
+        end -= 1
+    return text[:end]
 
 
 def _only_part(text: str) -> re.Match[str] | None:

@@ -1,7 +1,7 @@
 """Laws of bounded work: whatever is repeated, time and memory are in line with the length, and there is a verdict."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from filters.verify.catalogue import KINDS
 from filters.verify.gold import GoldUnparseableError, parse_gold
 from filters.verify.literal import MAX_DEPTH, NotLiteralError, read_literal
 from filters.verify.normalise import bare, flat, unprefixed
-from filters.verify.verifier import VerifyItem, settle
+from filters.verify.verifier import VerifyItem, settle, verify_item
 from schemas.answer import Answer
 from schemas.answer_span import answer_span, section
 from schemas.reply import around_statement, before_statement, final_sentence, only_states, split_reply, stated_answer
@@ -19,11 +19,10 @@ from schemas.reply_json import read_object
 from schemas.reply_score import read_score
 from schemas.tags import TAG_SCHEMAS, parse_tags
 from tests.filters.verify.test_laws import gold_of, params_of
-from tests.support.growth import ALPHABET, PLACES, growth, peak, repeated
+from tests.support.growth import ALPHABET, MORE, PLACES, growth, peak, repeated, turns
 
 SHORT, LONG = 16_000, 1_000_000
 SLOW = pytest.mark.slow
-LENGTHS = [SHORT, pytest.param(LONG, marks=SLOW)]
 
 
 def _statement(text: str) -> None:
@@ -50,14 +49,16 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-def too_fast(work: Callable[[str], object], length: int) -> list[tuple[str, str, float]]:
+def too_fast(
+    work: Callable[[str], object], length: int, units: Sequence[str] = ALPHABET, every: int = 1
+) -> list[tuple[str, str, float]]:
     """What makes the time of `work` grow faster than it may: unit, place, and by how much."""
     found = []
-    for unit in ALPHABET:
-        for place, around in PLACES.items():
-            share = growth(work, lambda n, unit=unit, around=around: around(repeated(unit, n)), length)
-            if share is not None and share > 1:
-                found.append((unit, place, share))
+    for unit, place in turns(units, every):
+        around = PLACES[place]
+        share = growth(work, lambda n, unit=unit, around=around: around(repeated(unit, n)), length)
+        if share is not None and share > 1:
+            found.append((unit, place, share))
     return found
 
 
@@ -87,16 +88,66 @@ def read_as_gold(kind: str) -> Callable[[str], None]:
     return work
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+def judged(kind: str) -> Callable[[str], None]:
+    """Judges a text as the answer of a kind to its end, as a process does; formulas up to where the engine is asked."""
+    if kind == "expression":
+        return settled(kind)
+    gold, params = gold_of(kind), params_of(kind)
+
+    def work(text: str) -> None:
+        verdict = verify_item(
+            VerifyItem(text if kind == "composite" else f"<answer>{text}</answer>", gold, kind, params)
+        )
+        if not KINDS[kind].judged:
+            assert verdict.score is not None, (text[:40], verdict.explanation)
+            assert 0.0 <= verdict.score <= 1.0
+
+    return work
+
+
+def as_option(text: str) -> None:
+    """Judges answers beside an option of this text."""
+    options = (text, "cat")
+    for said in ("the answer is cat because dog", text[:60], "A"):
+        verify_item(VerifyItem(f"<answer>{said}</answer>", CAT, "choice", {}, options))
+
+
+def as_options(text: str) -> None:
+    """Judges an answer beside many options that this text is cut into."""
+    options = tuple(text[at : at + 40] for at in range(0, len(text), 40))
+    verify_item(VerifyItem("<answer>the answer is cat because dog</answer>", CAT, "choice", {}, options))
+
+
+CAT = parse_gold("choice", "B", options=("dog", "cat"))
+OPTIONS = {"one": as_option, "many": as_options}
+FEW = 2_400
+"""Characters that each kind is tried with where tests have to be fast; at most the longest answer that it reads."""
+MANY_CHARS = 10_000
+
+
+def reach(kind: str, most: int) -> int:
+    """So many characters that nothing around them makes an answer too long for its kind."""
+    return min(KINDS[kind].longest - 60, most)
+
+
 @pytest.mark.parametrize("reader", READERS)
-def test_readers_take_time_in_line_with_the_length(reader: str, length: int) -> None:
-    assert too_fast(READERS[reader], length) == []
+def test_readers_take_time_in_line_with_the_length(reader: str) -> None:
+    assert too_fast(READERS[reader], SHORT) == []
 
 
-@pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_an_answer_is_settled_in_time_in_line_with_its_length(kind: str, length: int) -> None:
-    assert too_fast(settled(kind), length) == []
+def test_an_answer_is_judged_in_time_in_line_with_its_length(kind: str) -> None:
+    assert too_fast(judged(kind), reach(kind, FEW), ALPHABET + MORE) == []
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"expression"}))
+def test_a_gold_is_read_in_time_in_line_with_its_length(kind: str) -> None:
+    assert too_fast(read_as_gold(kind), reach(kind, FEW), ALPHABET + MORE) == []
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_are_read_in_time_in_line_with_their_length(options: str) -> None:
+    assert too_fast(OPTIONS[options], SHORT, ALPHABET + MORE) == []
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -104,10 +155,34 @@ def test_a_whole_reply_is_settled_in_time_in_line_with_its_length(kind: str) -> 
     assert too_fast(settled(kind, tags="plain"), SHORT) == []
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@SLOW
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_an_answer_as_long_as_its_kind_reads_is_judged_in_line_with_its_length(kind: str) -> None:
+    assert too_fast(judged(kind), reach(kind, MANY_CHARS), ALPHABET + MORE, every=2) == []
+
+
+@SLOW
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_megabyte_of_an_answer_is_settled_in_line_with_its_length(kind: str) -> None:
+    assert too_fast(settled(kind), LONG) == []
+
+
+@SLOW
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"expression"}))
-def test_a_gold_is_read_in_time_in_line_with_its_length(kind: str, length: int) -> None:
-    assert too_fast(read_as_gold(kind), length) == []
+def test_a_megabyte_of_a_gold_is_read_in_line_with_its_length(kind: str) -> None:
+    assert too_fast(read_as_gold(kind), min(LONG, KINDS[kind].longest - 60)) == []
+
+
+@SLOW
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_megabyte_of_options_is_read_in_line_with_its_length(options: str) -> None:
+    assert too_fast(OPTIONS[options], LONG) == []
+
+
+@SLOW
+@pytest.mark.parametrize("reader", READERS)
+def test_a_megabyte_is_read_in_time_in_line_with_its_length(reader: str) -> None:
+    assert too_fast(READERS[reader], LONG) == []
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -118,7 +193,7 @@ def test_memory_is_in_line_with_the_length(kind: str, unit: str) -> None:
 
 
 def test_the_measure_sees_a_quadratic_step() -> None:
-    share = growth(re.compile(r"(\w+)=").search, lambda n: repeated("a", n), SHORT)
+    share = growth(re.compile(r"(\w+)=").search, lambda n: repeated("a", n), 8_000)
     assert share is not None
     assert share > 1
 

@@ -21,7 +21,6 @@ from filters.verify.reward import (
     packed,
     reward,
 )
-from filters.verify.task import Clock, Task
 from schemas.answer import dump_answer
 
 SEVEN = dump_answer(parse_gold("number", "7"))
@@ -208,37 +207,6 @@ def test_every_convention_survives_a_broken_row(truth: Any, said: Any) -> None:
 def test_a_tag_schema_that_there_is_not_has_no_form() -> None:
     row = {"response": "<answer>7</answer>", "ground_truth": ground_truth(SEVEN, tags="nonsense")}
     assert easyr1_batch([row]) == [{"overall": 0.0, "accuracy": 0.0, "format": 0.0}]
-
-
-@pytest.mark.parametrize("call", ["trl", "easyr1", "swift", "openrlhf"])
-def test_a_hostile_batch_ends_and_neighbours_keep_their_verdicts(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """512 rows with 64 towers in front: the turns that are handed out together fit into the cap, on any machine."""
-    turns: list[float] = []
-    real = Clock.begin
-
-    def begin(clock: Clock, task: Task, waiting: int) -> None:
-        real(clock, task, waiting)
-        turns.append(task.turn_s)
-
-    monkeypatch.setattr(Clock, "begin", begin)
-    monkeypatch.setattr(module, "BATCH_S", 2.0)
-    seven = dump_answer(parse_gold("expression", "7"))
-    said = [f"<answer>{2 + n}^{{9^{{9^{{9}}}}}}</answer>" for n in range(64)] + [
-        "<answer>7</answer>",
-        "<answer>8</answer>",
-    ] * 224
-    truth = ground_truth(seven)
-    if call == "trl":
-        scores: list[float | None] = reward(said, [seven] * 512)
-    elif call == "easyr1":
-        scores = [row["overall"] for row in easyr1_batch([{"response": text, "ground_truth": truth} for text in said])]
-    elif call == "swift":
-        scores = list(SwiftReward()(said, answer=[seven] * 512))
-    else:
-        scores = list(openrlhf(said, [truth] * 512))
-    assert scores[64:] == [1.0, 0.0] * 224
-    assert not any(scores[:64])
-    assert sum(turns) <= 2.0 * module._pool().workers * 1.5
 
 
 def test_the_reward_functions_can_be_sent_to_another_process() -> None:

@@ -192,3 +192,13 @@ def test_the_same_seed_draws_the_same_golds_in_any_batches_and_order(pool: Verif
 def test_an_empty_table(pool: VerifierPool) -> None:
     told = try_out(table([]), pool)
     assert told.split.kept.height == told.split.dropped.height == told.counts.height == 0
+
+
+def test_a_gold_that_no_answer_can_be_compared_with_in_time_is_dropped() -> None:
+    """Its own words are right at once, so `self` passes, but an equal answer in other words would spend the budget."""
+    golds = [("tower", "3^{9^{9^{9}}}"), ("sum", "x+1"), ("seven", "7")]
+    with VerifierPool(workers=1, budget_s=0.3) as pool:
+        told = try_out(table([sample(i, "expression", raw) for i, raw in golds]), pool)
+    assert told.split.kept["id"].to_list() == ["sum", "seven"]
+    evidence = json.loads(told.split.dropped["evidence"].item())
+    assert (evidence["check"], evidence["tier"]) == ("time", "timeout")
