@@ -146,8 +146,12 @@ _LEFT = re.compile(rf"[^\W_{MENTION}]")
 _INLINE = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:bf|rm|it)|boldsymbol|underline|emph)\s?\{([^{}]*)\}")
 
 
+_BLANK = re.compile(r"(?<!\\)\\(?: |q?quad(?![A-Za-z])|;)")
+
+
 def lined(text: str) -> str:
     """A text with each of its lines flat, without marks of emphasis inside of it."""
-    text = _INLINE.sub(r"\1", text.replace("**", "")) if "**" in text or "\\" in text else text
+    if "**" in text or "\\" in text:
+        text = _BLANK.sub(" ", _INLINE.sub(r"\1", text.replace("**", "")))
     lines = text.splitlines()
     return "\n".join(flat(line) for line in lines if line.strip()) if len(lines) > 1 else flat(text)

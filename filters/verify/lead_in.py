@@ -5,8 +5,11 @@ Portuguese, Russian, Arabic, Hindi, and Italian). The tables are in `filters.ver
 
 - `unled("So the final answer is: 5, definitely.")` is `5`, as are `答案是5`, `정답은 5입니다` and `5 is the correct answer`.
 - `denies`, `doubts`, `offers_several`, `takes_back`: whether a text says not, maybe, or, wait.
+- `denied_before`, `denied_behind`, `left_of`: which of several places or lists in a text it states.
 - `corrected("5. Wait, 6")` is what follows the last correction: `6`.
 """
+
+import re
 
 from filters.verify import phrases
 from filters.verify.markup import unmarked
@@ -53,6 +56,48 @@ def corrected(text: str) -> str:
     """What follows the last correction of itself; the text where there is none, or nothing follows it."""
     end = max((match.end() for match in phrases.CORRECTION.finditer(text)), default=0)
     return text[end:].strip() or text
+
+
+_SENTENCE = re.compile(r"[.!?;\n。；！？](?=\s|$|[^\x00-\x7f])|[\n。；！？]")
+_SAYS_WHERE = re.compile(
+    r"\b(?:is|are|was|were|lies|sits|stands|appears|starts|happens|est|ist|está|é|находится)\b|.{2}(?:在|位于|は)"
+)
+_NEAR = 60
+
+
+def denied_before(text: str) -> bool:
+    """Whether the words right in front of a place, a list or a fence deny or doubt it: "There is no cat at", "not".
+
+    A denial that only describes what is there ("the man who is not wearing a hat is at") denies nothing.
+    """
+    near = phrases.NO_DENIAL.sub(" ", _SENTENCE.split(text[-_NEAR:])[-1])
+    ends = [match.end() for pattern in (phrases.DENIAL, phrases.DOUBT) for match in pattern.finditer(near)]
+    return bool(ends) and not _SAYS_WHERE.search(near[max(ends) :])
+
+
+def denied_behind(text: str) -> bool:
+    """Whether the words right behind it do: "is wrong", "isn't it", 不对, "?"."""
+    if text.lstrip().startswith("?"):
+        return True
+    near = phrases.NO_DENIAL.sub(" ", _SENTENCE.split(text[:_NEAR])[0]).partition(",")[0].partition("(")[0]
+    found = phrases.DENIAL.search(near)
+    return found is not None and len(near[: found.start()].split()) < 3
+
+
+def left_of(pieces: list[str]) -> list[int] | None:
+    """Which of several things a text states, given its pieces before, between and behind them; None where it stays open.
+
+    A thing that is denied is none of them, one before a correction neither; "or" between two leaves all open.
+    """
+    kept: list[int] = []
+    for at, before in enumerate(pieces[:-1]):
+        if at and offers_several(before):
+            return None
+        if takes_back(before):
+            kept = []
+        if not denied_before(before) and not denied_behind(pieces[at + 1]):
+            kept.append(at)
+    return kept
 
 
 def _without_lead(text: str) -> str:

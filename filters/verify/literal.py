@@ -8,7 +8,7 @@ from typing import Any
 
 _FENCE = "```"
 _LANGUAGE = re.compile(r"[\w-]*")
-_OPENING = re.compile(r"```(?:json|python)?[^\S\n]*\n")
+_OPENING = re.compile(r"```[\w+-]{0,20}[^\S\n]*\n")
 _MAX_LITERAL = 20_000
 MAX_DEPTH = 100
 """Lists and objects within each other; what is nested deeper is no answer."""

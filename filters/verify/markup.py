@@ -1,7 +1,7 @@
 r"""Markup around an answer, taken off layer by layer: Markdown, LaTeX, HTML, marks of a dialogue's end.
 
 `**5**`, `*5*`, `` `5` ``, `$5$`, `\boldsymbol{5}`, `{\bf 5}`, `\color{red}{5}`, `\large 5`, `5\quad`, `<ANSWER>5</ANSWER>`
-and `5<|im_end|>` are all 5. What means something stays: braces of a set, brackets of an interval, `5!`, `\overline{3}`, and
+`5<|im_end|>`, a code fence of any common language, and `{"answer": 5}` are all 5. What means something stays: braces of a set, brackets of an interval, `5!`, `\overline{3}`, and
 `~~5~~`, which is struck out. Every function is linear in the length of the text.
 """
 
@@ -52,6 +52,17 @@ _END_TOKEN = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_MARK = 100
+_LANGUAGE = re.compile(
+    r"(?:json[5cl]?|python3?|py|te?xt|plain(?:text)?|latex|tex|math|markdown|md|xml|html|ya?ml|csv|javascript|js)(?=\s+\S)",
+    re.IGNORECASE,
+)
+"""What a code fence may say of the language of its inside, as its first word (a text may be flat by then)."""
+_OBJECT = re.compile(
+    r"""\{\s*["']?(?:final[ _]?)?(?:answer|result|solution)["']?\s*:\s*"""
+    r"""(?P<value>"[^"\\]*"|'[^'\\]*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*)\s*\}""",
+    re.IGNORECASE,
+)
+"""An object that holds the answer and nothing else."""
 
 
 def unmarked(text: str) -> str:
@@ -76,14 +87,20 @@ def _peeled(text: str) -> str:
         if text.startswith(left) and text.endswith(right) and len(text) > len(left + right):
             inside = text[len(left) : len(text) - len(right)]
             if left not in inside:
-                return inside.strip()
+                return _without_language(inside.strip()) if left == "```" else inside.strip()
     if text.startswith("\\"):
         return _without_command(text)
+    if text.startswith("{") and text.endswith("}") and (found := _OBJECT.fullmatch(text)):
+        return found.group("value").strip()
     if text.startswith("{\\") and _DECLARATION.match(text, 1) and _group_end(text, 0) == len(text):
         return text[1:-1].strip()
     if text.startswith("<"):
         return _without_tag(text)
     return text[1:].strip() if text.startswith("~") and not text.startswith("~~") and not text[1:2].isdigit() else text
+
+
+def _without_language(text: str) -> str:
+    return text[match.end() :].strip() if (match := _LANGUAGE.match(text)) else text
 
 
 def _without_command(text: str) -> str:

@@ -12,9 +12,10 @@ from schemas.remembered import remembered
 _FIRST = ord(MENTION[0])
 _MOST = 4000
 _NOUN = (
-    r"(?:(?:the |la |a |die |der |только |only )?(?:(?:correct|right|best|final) )?(?:option|choice|answer|letter"
+    r"(?:(?:the |la |l'|a |die |der |только |only )?(?:(?:correct|right|best|final) )?(?:option|choice|answer|letter"
     r"|alternative|opción|opçao|opção"
-    r"|alternativa|lettre|letra|réponse|respuesta|resposta|antwort|opzione|вариант|буква|الخيار|विकल्प) |(?:只有"
+    r"|alternativa|lettre|lettera|letra|proposition|réponse|respuesta|resposta|antwort|opzione|вариант|буква"
+    r"|الخيار|विकल्प) |(?:只有"
     r"|仅有?)?(?:选项|選項|選択肢|선택지|보기) ?|只有|仅 )"
 )
 _THING = (

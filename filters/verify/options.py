@@ -2,7 +2,8 @@
 
 import re
 
-from filters.verify.normalise import flat, words
+from filters.verify.lead_in import denies
+from filters.verify.normalise import flat, unprefixed, words
 from schemas.remembered import remembered
 
 _ALONE = re.compile(
@@ -24,6 +25,20 @@ def whole(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] 
     if one := _one(text, options, allowed):
         return (one,)
     return _letters(text, allowed) or _texts(text, options, allowed)
+
+
+_MARKED = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
+
+
+def in_lines(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] | None:
+    """The options of a list, one on each line with a mark or without; None where a line holds anything else."""
+    if text.count("\n") > 4 * len(allowed):
+        return None
+    lines = [_MARKED.sub("", line) for line in text.splitlines() if line.strip()]
+    found = [_one(unprefixed(line), options, allowed) for line in lines]
+    if len(lines) > 2 and found[0] is None and lines[0].rstrip(" *").endswith((":", "：")) and not denies(lines[0]):
+        found = found[1:]
+    return tuple(x for x in found if x) if len(found) > 1 and all(found) else None
 
 
 def _one(text: str, options: tuple[str, ...], allowed: str) -> str | None:

@@ -49,6 +49,8 @@ _ENGLISH = rf"""
 |(?:i'm|i am) (?:going with|choosing|picking|selecting)\x20
 |i(?: would|'d)? (?:think|believe|guess|suppose|say)(?: that)?:? (?=\S)
 |{_IT_IS}\x20
+|here(?: is|'s| are) (?:(?:the|my|our|your) )?(?:{_BEST} )*{_NOUN} ?: ?
+|(?:the |this |that )?(?:sign|text|label|caption|title|word|image|picture|banner|heading|it) (?:says|reads):? (?=\S)
 |(?:which |this |that )?(?:leaves|leaving) (?:us )?(?:with )?(?:only )?
 )
 (?:{_SURE},? )*(?:that )?
@@ -59,19 +61,21 @@ _SPANISH = r"""
 (?:(?:así que|entonces|por tanto|por lo tanto|por eso|en conclusión|luego),? )?(?:creo que )?
 (?:(?:la |las )?(?:respuestas?|solución|opción|alternativa|elección)(?: (?:final|correctas?))*(?: ?: ?| (?:es|son|sería
 |debe ser)(?!\w)(?: ?:)? ?(?:la (?=[A-Z]\b))?)
-|el resultado es(?: ?:)? |resultado ?: ?|(?:yo )?(?:elijo|escojo|selecciono) (?:la )?|es la (?=[A-Z]\b))
+|el resultado es(?: ?:)? |resultado ?: ?|(?:yo )?(?:elijo|escojo|selecciono) (?:la )?
+|es la (?:(?:opción|letra|respuesta) )?(?=[A-Z]\b))
 """
 _PORTUGUESE = r"""
 (?:(?:portanto|logo|assim|então|por isso|em conclusão),? )?(?:acho que )?
 (?:(?:a )?(?:resposta|solução|opção|alternativa|escolha)(?: (?:final|correta|certa))*(?: ?: ?| (?:é|seria
 |deve ser)(?!\w)(?: ?:)? ?(?:a (?=[A-Z]\b))?)
-|o resultado é(?: ?:)? |(?:eu )?(?:escolho|seleciono) (?:a )?)
+|o resultado é(?: ?:)? |(?:eu )?(?:escolho|seleciono) (?:a )?|é a (?:(?:opção|letra|alternativa|resposta) )?(?=[A-Z]\b))
 """
 _FRENCH = r"""
 (?:(?:donc|ainsi|par conséquent|en conclusion|alors),? )?(?:je pense que )?
 (?:(?:la |les )?(?:(?:bonnes?|seules?) )?(?:réponses?|solution|option|proposition)(?: (?:finale|correcte|exacte|juste))*
-(?: ?: ?| (?:est|sont|serait|doit être)(?!\w)(?: donc)?(?: ?:)? ?(?:la (?=[A-Z]\b))?)
-|le résultat est(?: ?:)? |je (?:choisis|sélectionne) (?:la )?|c'est (?:la (?=[A-Z]\b))?)
+(?: ?: ?| (?:est|sont|serait|doit être)(?!\w)(?: donc)?(?: ?:)? ?(?:(?:la|l'option|la lettre
+|la proposition|la réponse) (?=\W{0,4}[A-Z]\b))?)
+|le résultat est(?: ?:)? |je (?:choisis|sélectionne) (?:la )?|c'est (?:(?:la|l'option|la lettre|la réponse) (?=[A-Z]\b))?)
 """
 _GERMAN = r"""
 (?:(?:also|daher|somit|deshalb|folglich),? )?(?:ich denke,? )?
@@ -81,7 +85,7 @@ _GERMAN = r"""
 _ITALIAN = r"""
 (?:(?:quindi|dunque|pertanto),? )?
 (?:(?:la )?(?:risposta|soluzione|opzione|scelta)(?: (?:finale|corretta|giusta))*(?: ?: ?
-| è(?!\w)(?: ?:)? ?(?:la (?=[A-Z]\b))?)|scelgo (?:la )?)
+| è(?!\w)(?: ?:)? ?(?:(?:la|l'opzione|la lettera) (?=[A-Z]\b))?)|scelgo (?:la )?)
 """
 _RUSSIAN = r"""
 (?:(?:итак|следовательно|поэтому|таким образом|значит),? )?(?:я думаю,? (?:что )?)?
@@ -116,7 +120,7 @@ _KOREAN = r"""
 (?:(?:따라서|그러므로|그래서|결론적으로) ?,? ?)?(?:최종 ?|올바른 ?|맞는 ?)?(?:정답|답변|답안|선택지|선택|답
 |결과) ?[은는:=]? ?:? ?
 """
-_AFTER = r"(?:[*_`\"]{1,3}(?= |$))? ?"
+_AFTER = r"(?:(?:[*_\"]{1,3}|`{1,2})(?= |$))? ?"
 _BEFORE = re.compile(r"[*_#>✅☑✓•\- ]{1,8}(?=[^\W\d_]|\[)")
 """Marks of a heading, a list or emphasis before a lead-in."""
 
@@ -132,13 +136,14 @@ _OTHERS = _lead(_CHINESE, _JAPANESE, _KOREAN, _RUSSIAN, _ARABIC, _HINDI)
 
 _WORD = re.compile(r"[^\W\d_]+")
 _FIRST = frozenset(
-    """so thus therefore hence then finally consequently accordingly clearly obviously definitely certainly sure
+    """here sign text caption title word image picture banner heading
+    so thus therefore hence then finally consequently accordingly clearly obviously definitely certainly sure
     surely ok okay well in to overall as conclusion probably most likely based from given and but i the my our
     your its final remaining correct right best only chosen selected desired answer answers result solution
     response option options choice choices selection pick guess label labels set order sequence ordering
     ranking ans it this that which leaves leaving choose chose select picked go opt así entonces por en luego
     creo la las respuesta respuestas opción alternativa elección el resultado yo elijo escojo selecciono es
-    solución portanto logo assim então em acho a resposta solução opção escolha o eu escolho seleciono donc
+    solución é portanto logo assim então em acho a resposta solução opção escolha o eu escolho seleciono donc
     ainsi par alors je les bonne bonnes seule seules réponse réponses proposition le c also daher somit
     deshalb folglich ich ist die meine das richtige korrekte endgültige finale antwort lösung ergebnis quindi
     dunque pertanto risposta soluzione opzione scelta scelgo""".split()  # noqa: SIM905

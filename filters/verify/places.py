@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from filters.verify.kind import Params
+from filters.verify.lead_in import left_of
 from filters.verify.literal import NotLiteralError, read_literal, unfenced
 from filters.verify.normalise import unprefixed, words
 from schemas.answer import Box, Coord, Point, Space
@@ -64,7 +65,7 @@ def read_boxes(text: str) -> list[Box] | None:
     except (NotLiteralError, TypeError):
         found = None
     if found is None:
-        groups = [[float(n) for n in match.groups()] for match in islice(_FOUR.finditer(text), MOST + 1)]
+        groups = [[float(n) for n in match.groups()] for match in left(text, _FOUR)]
         found = [box for group in groups if (box := _box(group)) is not None] or None
     return found if found is None or len(found) <= MOST else None
 
@@ -74,16 +75,26 @@ def read_points(text: str) -> list[Point] | None:
     text = unfenced(unprefixed(text))
     if words(text) in _EMPTY or text in _EMPTY:
         return []
-    if marked := _XML.findall(text):
-        return [Point(xy=(float(x), float(y))) for x, y in marked] if len(marked) <= MOST else None
+    if _XML.search(text):
+        marked = [match.groups() for match in left(text, _XML)]
+        return [Point(xy=(float(x), float(y))) for x, y in marked] if 0 < len(marked) <= MOST else None
     text = _TOKENS.sub(" ", text).strip()
     try:
         found = _points(read_literal(text), 0)
     except (NotLiteralError, TypeError):
         found = None
     if found is None and not _FOUR.search(text):
-        found = [Point(xy=(float(x), float(y))) for x, y in _TWO.findall(text)[: MOST + 1]] or None
+        found = [Point(xy=(float(x), float(y))) for x, y in (m.groups() for m in left(text, _TWO))] or None
     return found if found is None or len(found) <= MOST else None
+
+
+def left(text: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """The matches, up to one more than `MOST`, that the words around them neither deny, take back nor leave open."""
+    found = list(islice(pattern.finditer(text), MOST + 1))
+    ends = [0, *(match.end() for match in found)]
+    starts = [*(match.start() for match in found), len(text)]
+    kept = left_of([text[a:b] for a, b in zip(ends, starts, strict=True)])
+    return [found[at] for at in kept or ()]
 
 
 def stated(value: Any) -> str:

@@ -94,6 +94,25 @@ def is_unit(text: str) -> bool:
     return bool(measures(text)) or text.casefold() in _ANY
 
 
+_UNIT_FONT = re.compile(r"\\(?:text|mathrm|mbox|textrm|rm)\s*\{([^{}]*)\}")
+_UNIT_BLANK = re.compile(r"\$|(?<!\\)\\(?:[,;: ]|q?quad(?![A-Za-z]))|~")
+_UNIT_POWER = re.compile(r"\^\{(-?\d)\}$")
+
+
+def split_unit(text: str) -> tuple[str, str] | None:
+    r"""A formula and the unit behind it (`2\sqrt{3}\text{ cm}`, `36\pi cm^2`); None where no unit follows a blank or a font.
+
+    A unit of one letter could as well be a factor; only those of lengths, times and their like are taken.
+    """
+    plain = _UNIT_POWER.sub(r"^\1", _UNIT_BLANK.sub(" ", _UNIT_FONT.sub(r" \1", text)).strip())
+    tokens = plain.rsplit(None, 4)
+    for at in range(1, len(tokens)):
+        unit = " ".join(tokens[at:])
+        if is_unit(unit) and (len(unit) > 1 or unit in "mslgNJWV"):
+            return " ".join(tokens[:at]), unit
+    return None
+
+
 def looks_like_unit(text: str) -> bool:
     """Whether an unknown text is written as units are, with capitals, slashes or powers, rather than a counted noun."""
     return bool(_UNIT_LIKE.match(text))

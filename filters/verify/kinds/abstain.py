@@ -29,6 +29,12 @@ _WHOLE = frozenset(
         "n/a",
         "not visible",
         "not applicable",
+        *("无法确定", "无法判断", "不知道", "不确定", "无法回答", "信息不足", "不明", "わかりません", "分かりません"),
+        *("判断できません", "알 수 없습니다", "알 수 없음", "모르겠습니다", "판단할 수 없습니다", "je ne sais pas"),
+        *("impossible à déterminer", "indéterminé", "inconnu", "ich weiß es nicht", "nicht bestimmbar", "unbekannt"),
+        *("no lo sé", "no se puede determinar", "desconocido", "não sei", "não é possível determinar", "desconhecido"),
+        *("non lo so", "не знаю", "невозможно определить", "неизвестно", "لا أعرف", "لا يمكن تحديد ذلك", "غير معروف"),
+        *("पता नहीं", "निर्धारित नहीं किया जा सकता", "अज्ञात"),
     )
 )
 _FROM = r"(?: (?:from|based on|with|given|in|by looking at) (?:the |this )?(?:given |provided )?\w+)?"

@@ -127,6 +127,8 @@ def read_gold(raw: str, options: Sequence[str], params: BooleanParams) -> Boolea
 def judge(span: str, gold: BooleanAnswer, options: Sequence[str], params: BooleanParams) -> Outcome:
     """Compares place by place; the number of values must be the gold's."""
     values = read_values(span, params.numeric)
+    if len(gold.values) == 1 and values in ((True, True), (False, False)) and _affirmed(span):
+        values = values[:1]
     if values is None:
         return wrong("not a clear yes or no")
     shown = _show(values)
@@ -135,6 +137,12 @@ def judge(span: str, gold: BooleanAnswer, options: Sequence[str], params: Boolea
     right = sum(a == b for a, b in zip(values, gold.values, strict=True))
     score = right / len(values) if params.metric == "share" else float(right == len(values))
     return Outcome(score, f"{right} of {len(values)} agree", shown)
+
+
+def _affirmed(text: str) -> bool:
+    """Whether a text of two values is a particle and what it comes to ("Yes, correct."), rather than a list."""
+    first, *rest = _SEPARATOR.split(unled(lined(text)))
+    return words(first) in PARTICLES and PARTICLES.isdisjoint(map(words, rest))
 
 
 def _show(values: Sequence[bool]) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed
-from filters.verify.options import unlabelled, whole
+from filters.verify.options import in_lines, unlabelled, whole
 from filters.verify.statement import stated
 from schemas.answer import ChoiceAnswer
 
@@ -56,7 +56,12 @@ def resolve(
     allowed = labels[: len(options)] if options else labels
     offered = unlabelled(tuple(options), allowed)
     text = _LISTED.sub("", unprefixed(span.replace("**", "")))
-    found = whole(text, offered, allowed) or _by_place(text, allowed, base) or stated(span, offered, allowed)
+    found = (
+        whole(text, offered, allowed)
+        or _by_place(text, allowed, base)
+        or (in_lines(span, offered, allowed) if several else None)
+        or stated(span, offered, allowed)
+    )
     found = tuple(dict.fromkeys(found)) if found else None
     return found if several or (found and len(found) == 1) else None
 

@@ -18,6 +18,7 @@ from filters.verify.numeral import read_numeral
 from filters.verify.parts import both_signs, members
 from filters.verify.plain_math import latexed
 from filters.verify.relations import is_name, sides_of
+from filters.verify.units import split_unit
 from schemas.answer import ExpressionAnswer
 from schemas.boxed import boxed
 from schemas.reply import stated_answer
@@ -148,6 +149,10 @@ def judge(span: str, gold: ExpressionAnswer, options: Sequence[str], params: Exp
     return Outcome(outcome.score, outcome.explanation, outcome.parsed, "math")
 
 
+_NAME = re.compile(r"(?<![\\A-Za-z])[A-Za-z]")
+"""A letter of a formula that is no command's: a gold without any is a value, behind which an answer may write a unit."""
+
+
 def _engine(text: str, gold: str) -> tuple[bool, str] | None:
     return symbolic.equal(gold, text)
 
@@ -160,6 +165,8 @@ def _decide(span: str, gold: ExpressionAnswer, params: ExpressionParams, ask: As
         return wrong("the answer is empty")
     if _taken_away(span):
         return wrong("it denies, doubts or bounds its formula")
+    if not _NAME.search(gold.latex) and (parts := split_unit(text)) is not None:
+        text = parts[0]
     if spelling(tidy(text)) == spelling(tidy(gold.latex)):
         return Outcome(1.0, "the same formula", text, "string")
     verdict = compare_words(text, gold.latex, gold.raw) or compare(text, gold.latex, ask)

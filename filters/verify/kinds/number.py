@@ -18,7 +18,7 @@ from filters.verify.normalise import unprefixed
 from filters.verify.number_words import SUFFIXES
 from filters.verify.numeral import MAX_CHARS, only_numeral, read_numeral
 from filters.verify.plain_math import latexed
-from filters.verify.units import convert, is_unit
+from filters.verify.units import convert, is_unit, split_unit
 from schemas.answer import NumberAnswer
 
 ROUNDING = Fraction(1, 1_000_000)
@@ -141,6 +141,13 @@ def _closed(text: str) -> Numeral | None:
     if len(text) > MAX_CHARS:
         return None
     plain = unprefixed(text)
+    if (value := _value(text, plain)) is None and (parts := split_unit(plain)) is not None:
+        value = _value(text, parts[0])
+        return replace(value, unit=parts[1]) if value is not None else None
+    return value
+
+
+def _value(text: str, plain: str) -> Numeral | None:
     between = _RANGE.fullmatch(plain)
     if _TWO_SIGNS.match(text) or (between is not None and Fraction(between.group(1)) < Fraction(between.group(2))):
         return None  # a dash from a smaller to a larger number means a range
@@ -194,7 +201,7 @@ NUMBER = Kind(
     ),
     response_forms=(
         "the same, alone, after a lead-in or `x =`, or as the number that a sentence states (see Numbers and units); closed "
-        "forms (`2\\sqrt{3}`)"
+        "forms (`2\\sqrt{3}`, `36\\pi cm^2`)"
     ),
     show=lambda gold: _show(gold.value, gold.unit, gold.percent),
     string_tier=True,

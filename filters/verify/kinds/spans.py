@@ -10,14 +10,15 @@ from pydantic import Field
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.literal import NotLiteralError, read_literal, unfenced
 from filters.verify.normalise import unprefixed
-from filters.verify.places import first, numbers
+from filters.verify.places import first, left, numbers
 from schemas.answer import SpansAnswer
 
 Spans = list[tuple[float, float]]
 MOST = 200
 _CLOCK = r"(?:(?:\d{1,2}:)?\d{1,2}:\d{2}(?:\.\d{1,6})?|\d{1,6}(?:\.\d{1,6})?)"
 _PAIR = re.compile(
-    rf"(?<![\d.:])({_CLOCK})\s*(?:s|sec|seconds)?\s*(?:-|to|until|and|,)\s*({_CLOCK})(?![\d.:]|[eE][-+\d])"
+    rf"(?<![\d.:])({_CLOCK})\s*(?:s|secs?|seconds?|秒|초|Sekunden|secondes?|segundos?|secondi|секунд[аыу]?)?\s*(?:-|~|to|until"
+    rf"|and|,|到|至|から|부터|à|bis|a|al?|до)\s*({_CLOCK})(?![\d.:]|[eE][-+\d])"
 )
 
 
@@ -34,8 +35,8 @@ def read_spans(text: str) -> Spans | None:
     try:
         found = _of(read_literal(text), 0)
     except NotLiteralError:
-        pairs = _PAIR.findall(text)
-        found = [(_seconds(a), _seconds(b)) for a, b in pairs[: MOST + 1]] or None
+        pairs = [match.groups() for match in left(text, _PAIR)]
+        found = [(_seconds(a), _seconds(b)) for a, b in pairs] or None
     if found is None or len(found) > MOST or any(not 0 <= start < end for start, end in found):
         return None
     return found
