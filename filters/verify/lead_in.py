@@ -77,7 +77,7 @@ def denied_before(text: str) -> bool:
 
 def denied_behind(text: str) -> bool:
     """Whether the words right behind it do: "is wrong", "isn't it", 不对, "?"."""
-    if text.lstrip().startswith("?"):
+    if text.lstrip(" \n)]}>\"'*").startswith("?"):
         return True
     near = phrases.NO_DENIAL.sub(" ", _SENTENCE.split(text[:_NEAR])[0]).partition(",")[0].partition("(")[0]
     found = phrases.DENIAL.search(near)

@@ -1,8 +1,9 @@
 r"""Markup around an answer, taken off layer by layer: Markdown, LaTeX, HTML, marks of a dialogue's end.
 
-`**5**`, `*5*`, `` `5` ``, `$5$`, `\boldsymbol{5}`, `{\bf 5}`, `\color{red}{5}`, `\large 5`, `5\quad`, `<ANSWER>5</ANSWER>`
-`5<|im_end|>`, a code fence of any common language, and `{"answer": 5}` are all 5. What means something stays: braces of a set, brackets of an interval, `5!`, `\overline{3}`, and
-`~~5~~`, which is struck out. Every function is linear in the length of the text.
+`**5**`, `*5*`, `` `5` ``, `$5$`, `\boldsymbol{5}`, `{\bf 5}`, `\color{red}{5}`, `\large 5`, `5\quad`, `<ANSWER>5</ANSWER>`,
+`5<|im_end|>`, a code fence of any common language, and `{"answer": 5}` are all 5. What means something stays: braces of a
+set, brackets of an interval, `5!`, `\overline{3}`, and `~~5~~`, which is struck out.
+Every function is linear in the length of the text.
 """
 
 import re
@@ -59,7 +60,7 @@ _LANGUAGE = re.compile(
 """What a code fence may say of the language of its inside, as its first word (a text may be flat by then)."""
 _OBJECT = re.compile(
     r"""\{\s*["']?(?:final[ _]?)?(?:answer|result|solution)["']?\s*:\s*"""
-    r"""(?P<value>"[^"\\]*"|'[^'\\]*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*)\s*\}""",
+    r"""(?P<value>"[^"]*"|'[^']*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*)\s*\}""",
     re.IGNORECASE,
 )
 """An object that holds the answer and nothing else."""
@@ -91,7 +92,7 @@ def _peeled(text: str) -> str:
     if text.startswith("\\"):
         return _without_command(text)
     if text.startswith("{") and text.endswith("}") and (found := _OBJECT.fullmatch(text)):
-        return found.group("value").strip()
+        return found.group("value").replace("\\\\", "\\").strip()
     if text.startswith("{\\") and _DECLARATION.match(text, 1) and _group_end(text, 0) == len(text):
         return text[1:-1].strip()
     if text.startswith("<"):

@@ -218,7 +218,8 @@ _CLOSING = re.compile(rf"(?:{_ENGLISH_CLOSING}|{_OTHER_CLOSING})[.!]*$", re.IGNO
 
 _DENY = {
     "en": (
-        r"scratch that|all but|(?:any|every)thing but|not|never|neither|nor|no|none|cannot|\w+n't|can ?not|except"
+        r"scratch that|all but|(?:any|every)thing but|not|never|nothing|nobody|neither|nor|no|none|cannot|\w+n't|can ?not"
+        r"|except"
         r"|excluding|excluded?s?|rather than"
         r"|instead of|without|wrong|incorrect"
         r"|incorrectly|false|untrue|eliminated?|eliminates|eliminating|rul(?:e|es|ed|ing) (?:\w+ )?out|ruled? out"
@@ -241,7 +242,8 @@ _DENY_CJK = (
 )
 DENIAL = re.compile(rf"{START}(?:{'|'.join(_DENY.values())}){END}|{_DENY_CJK}", re.IGNORECASE)
 NO_DENIAL = re.compile(
-    r"\b(?:no|without(?: a| any)?) doubt\b|\bnot only\b|\bno (?:need|more|less|wonder)\b|毫无疑问|无疑|不难"
+    r"\b(?:no|without(?: a| any)?) doubt\b|\bnot only\b|\bnothing (?:but|else)\b"
+    r"|\bnone other than\b|\bno (?:need|more|less|wonder)\b|毫无疑问|无疑|不难"
     r"|不可否认|間違いな[くい]"
     r"|\bsans aucun doute\b|\bsin duda\b|\bsem dúvida\b|\bohne zweifel\b|\bsenza dubbio\b|\bнесомненно\b|بلا شك|बेशक",
     re.IGNORECASE,

@@ -1,6 +1,9 @@
 """Cases that someone wrote from docs/verifiers.md alone, without having seen the code or tried one of them.
 
 `cases/from_docs/first.jsonl`: 300 cases, of which 296 had the expected verdict when they were first tried.
+`cases/from_docs/second.jsonl`: 653 cases, half of them wrong or hacked, of which 629 had it: 7 of 325 wrong answers earned
+a part of the point, and 17 of 328 right ones lost it. Three of the 653 expected too much or too little; they say so.
+`open` names what is known and not mended.
 """
 
 import json
@@ -19,7 +22,13 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['kind']}-{case['why']}")
+PARAMETERS = [
+    pytest.param(case, marks=[pytest.mark.xfail(reason=case["open"], strict=False)] if "open" in case else [])
+    for case in CASES
+]
+
+
+@pytest.mark.parametrize("case", PARAMETERS, ids=lambda case: f"{case['kind']}-{case['why']}")
 def test_a_reader_of_the_page_is_right(case: dict[str, Any]) -> None:
     params, options = case.get("params") or {}, tuple(case.get("options") or ())
     gold = parse_gold(case["kind"], case["gold"], options=options, params=params)
