@@ -60,7 +60,7 @@ _LANGUAGE = re.compile(
 """What a code fence may say of the language of its inside, as its first word (a text may be flat by then)."""
 _OBJECT = re.compile(
     r"""\{\s*["']?(?:final[ _]?)?(?:answer|result|solution)["']?\s*:\s*"""
-    r"""(?P<value>"[^"]*"|'[^']*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*)\s*\}""",
+    r"""(?P<value>"[^"]*"|'[^']*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*+)\s*\}""",
     re.IGNORECASE,
 )
 """An object that holds the answer and nothing else."""
