@@ -1,6 +1,7 @@
 """Planted image-independent questions and wrong golds: what the blind test and the vote find, and what they accuse wrongly.
 
-    python benchmarks/checks_planted.py [--rows 1000] [--n 16] [--seed 0] [--forms seen|all] [--out FOLDER]
+    python benchmarks/checks_planted.py [--rows 1000] [--n 16] [--seed 0] [--forms seen|all]
+        [--wordings shared|own] [--scenes 0.1] [--out FOLDER]
 
 One source of easy-VQA test questions and procedural scenes. A tenth are planted questions of a source with a language
 prior: "does the image (not) contain a C shape?", always about a colour that is not there, so that the text alone fixes
@@ -11,7 +12,10 @@ which the prior's answer is the gold in 88 % of the rows, are among the rest: ca
 Eight in a hundred of the rest get a wrong gold, drawn by hash. The dataset is built by the `curate build` command.
 Of easy-VQA, "is there a circle?" and its like are left out, because there the reference VLM sees nothing: it was right
 in 56 % of 2,400 rollouts about 150 of them, and what a student cannot see it cannot vouch for. `--forms all` keeps them.
-Prints tables and writes benchmarks/results/checks_planted.json.
+
+With `--wordings own` no two questions share a wording: each names an item by its number, which the student is not shown,
+because the few forms that it knows are all that it can read.
+Prints tables and writes benchmarks/results/checks_planted*.json.
 """
 
 import argparse
@@ -34,15 +38,15 @@ from schemas.ids import seeded
 RESULTS = Path(__file__).parent / "results"
 COLOUR_NAMES = tuple(COLOURS)[:8]
 PLANTED = {"does the image contain a {} shape?": "no", "does the image not contain a {} shape?": "yes"}
-PLANTED_SHARE, WRONG_SHARE, SCENES_SHARE = 0.10, 0.08, 0.10
+PLANTED_SHARE, WRONG_SHARE = 0.10, 0.08
 RECIPE = """\
 name: planted
 models:
   vlm: {{model: reference-vlm, engine: transformers, concurrency: 128}}
 sources:
-  - {{type: jsonl, name: planted, path: {source}, image_root: [., {images}]}}
+  - {{type: jsonl, name: planted, path: {source}, image_root: [., {images}], columns: {{asked: str}}}}
 steps:
-  - rollout: {{model: vlm, n: {n}, sampling: {{temperature: 1.0, max_tokens: 12}}}}
+  - rollout: {{model: vlm, n: {n}, prompt: "{{{{ asked }}}}", sampling: {{temperature: 1.0, max_tokens: 12}}}}
   - checks: {{model: vlm, n: {n}, checks: [{{type: text_only}}, {{type: grey_image}}, {{type: vote}}]}}
 """
 
@@ -84,7 +88,7 @@ def scene_rows(count: int, seed: int, folder: Path) -> list[Row]:
         render(scene).save(path)
         asked = seeded(f"planted-{seed}", scene.id).choice(questions(scene))
         row: Row = {"row": f"scene-{number}", "question": asked.stem, "answer": asked.answer, "kind": asked.kind}
-        rows.append({**row, "image": str(path), "options": list(asked.options) or None})
+        rows.append({**row, "image": str(path), "options": list(asked.options) or None, "asked": asked.question})
     return rows
 
 
@@ -110,11 +114,17 @@ def is_seen(row: Row) -> bool:
     return row["kind"] != "boolean" or not set(words) & set(SHAPES)
 
 
-def plant(count: int, seed: int, folder: Path, forms: str) -> pl.DataFrame:
+def worded(number: int, row: Row, wordings: str) -> Row:
+    """The row with what the student is asked, and a wording of its own if there is to be one."""
+    question = f"Item {number}: {row['question']}" if wordings == "own" else row["question"]
+    return {"asked": row["question"], **row, "question": question}
+
+
+def plant(count: int, seed: int, folder: Path, forms: str, wordings: str, part: float) -> pl.DataFrame:
     """Write `rows.jsonl`; returns the truth: `row, independent, wrong, part`."""
     pool = list(easy_rows())
     independent = planted_rows(round(count * PLANTED_SHARE), seed, pool)
-    scenes = scene_rows(round(count * SCENES_SHARE), seed, folder)
+    scenes = scene_rows(round(count * part), seed, folder)
     reserved = {form.format(colour) for form in PLANTED for colour in COLOUR_NAMES}
     others = [r for r, _ in pool if r["question"] not in reserved and (forms == "all" or is_seen(r))]
     others = sorted(others, key=lambda r: str(r["row"]))
@@ -123,7 +133,8 @@ def plant(count: int, seed: int, folder: Path, forms: str) -> pl.DataFrame:
     order = sorted(rest, key=lambda r: seeded(f"spoil-{seed}", str(r["row"])).random())
     wrong = {r["row"] for r in order[: round(count * WRONG_SHARE)]}
     rows = independent + [spoil(r, seed) if r["row"] in wrong else r for r in rest]
-    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    written = [json.dumps(worded(number, row, wordings)) for number, row in enumerate(rows)]
+    (folder / "rows.jsonl").write_text("\n".join(written))
     return pl.DataFrame(
         {
             "row": [r["row"] for r in rows],
@@ -153,6 +164,7 @@ def score(name: str, flagged: pl.Series, truth: pl.Series) -> dict[str, Any]:
         "test": name,
         "found": hits,
         "planted": planted,
+        "missed": planted - hits,
         "recall": round(hits / planted, 4) if planted else None,
         "false_alarms": alarms,
         "clean": clean,
@@ -173,9 +185,9 @@ def report(folder: Path, truth: pl.DataFrame) -> dict[str, Any]:
     rows = rows.join(truth, on="row").sort("id")
     right = pl.col("k_text") * 2 > pl.col("n_text")
     tables = [
-        score("blind (by family)", rows["blind"].fill_null(False), rows["independent"]),
+        score("blind", rows["blind"].fill_null(False), rows["independent"]),
         score("p_text <= 0.05 (each question by itself)", rows["p_text"] <= 0.05, rows["independent"]),
-        score("blind_grey (by family)", rows["blind_grey"].fill_null(False), rows["independent"]),
+        score("blind_grey", rows["blind_grey"].fill_null(False), rows["independent"]),
         score("label_suspect", rows["label_suspect"].fill_null(False), rows["wrong"]),
     ]
     by_family = rows.group_by("family").agg(
@@ -201,21 +213,30 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--forms", choices=("seen", "all"), default="seen")
+    parser.add_argument("--wordings", choices=("shared", "own"), default="shared")
+    parser.add_argument("--scenes", type=float, default=0.1, help="share of the rows that are about scenes")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        truth = plant(given.rows, given.seed, folder, given.forms)
+        truth = plant(given.rows, given.seed, folder, given.forms, given.wordings, given.scenes)
         build(folder, given.n)
         found = report(folder, truth)
     with pl.Config(tbl_rows=50, tbl_cols=20, fmt_str_lengths=70, tbl_width_chars=160, tbl_hide_dataframe_shape=True):
         for table in found.values():
             sys.stdout.write(f"{pl.DataFrame(table)}\n")
-    found["arguments"] = {"rows": given.rows, "n": given.n, "seed": given.seed, "forms": given.forms}
+    found["arguments"] = {
+        "rows": given.rows,
+        "n": given.n,
+        "seed": given.seed,
+        "forms": given.forms,
+        "wordings": given.wordings,
+    }
     RESULTS.mkdir(exist_ok=True)
-    name = "checks_planted.json" if given.forms == "seen" else "checks_planted_all_forms.json"
-    (RESULTS / name).write_text(json.dumps(found, indent=1) + "\n")
+    name = "checks_planted" + "_all_forms" * (given.forms == "all") + "_own_wordings" * (given.wordings == "own")
+    name += "_scenes" * (given.scenes > 0.5)
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def measure_checks(found: Evidence, rules: CheckRules, counting: DifficultyConfi
     """Count, test and flag. Every sample comes out, with nulls where a check says nothing of it."""
     kin = families(found.samples, rules.family)
     variants = _counts(found, counting)
-    results = _flag(_against(_pooled(variants), variants, found.base, rules), kin, rules)
+    results = _against(_pooled(variants), variants, found.base, rules)
+    results = _flag(results, _wrong_answers(found), kin, rules)
     own = found.base.filter(pl.col("model") == found.student).select("id", "k", "n")
     samples = found.samples.select("id").join(own, on="id", how="left")
     for type_, short in zip(BLIND, ("text", "grey"), strict=True):
@@ -184,13 +185,26 @@ def _worst_form(variants: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(p).group_by("id", "check").agg(worst)
 
 
-def _flag(rows: pl.DataFrame, kin: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
+def _wrong_answers(found: Evidence) -> pl.DataFrame:
+    """`id, check, wrong` of the blind checks: how often the most common answer was given where it is not the gold."""
+    checks = found.checks.filter(pl.col("type").is_in(BLIND))
+    asked = found.variants.join(checks, on="check", how="semi").select("sample_id", "check", variant_id="id")
+    voted = votes(found.replies.select("correct", "extracted", "parsed_response", sample_id="variant_id"))
+    wrong = voted.filter(~pl.col("majority_is_gold")).select(
+        variant_id="id", wrong=(pl.col("majority_share") * pl.col("answers")).round().cast(pl.Int64)
+    )
+    rows = asked.join(wrong, on="variant_id").select("check", "wrong", id="sample_id")
+    return rows.group_by("id", "check").agg(pl.col("wrong").max())
+
+
+def _flag(rows: pl.DataFrame, wrong: pl.DataFrame, kin: pl.DataFrame, rules: CheckRules) -> pl.DataFrame:
     """Add `flag`, `certainty` and `family`."""
     parts = []
     for (type_,), part in rows.group_by("type", maintain_order=True):
         if type_ in BLIND:
             for (_,), one in part.group_by("check", maintain_order=True):
-                judged = one.join(blind(one.join(kin, on="id"), rules), on="id", maintain_order="left")
+                answered = one.join(wrong, on=["id", "check"], how="left").with_columns(pl.col("wrong").fill_null(0))
+                judged = one.join(blind(answered.join(kin, on="id"), rules), on="id", maintain_order="left")
                 parts.append(judged.with_columns(flag=pl.when("blind").then(pl.lit("blind"))).drop("blind"))
         else:
             parts.append(part.with_columns(flag=_rule(str(type_), rules)))

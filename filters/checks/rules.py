@@ -22,7 +22,8 @@ class CheckRules(Section):
     )
     blind: Literal["family", "binomial"] = Field(
         default="family",
-        description="blind by family: the text answers this *kind* of question; or by each question's own binomial test "
+        description="blind by family: the text answers this *kind* of question, or, where too few share its wording, the "
+        "question passes a test of its own and surely answered ones are right; or by each question's own binomial test "
         "where most of its blind answers are right, which a confident guess passes whenever it is lucky",
     )
     certain: float = Field(

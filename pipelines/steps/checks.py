@@ -266,7 +266,7 @@ def _facts(config: ChecksStepConfig, build: Any) -> Any:
 STEP = StepType(
     name="checks",
     summary="asks once more with something changed, and flags rows by what that does to the answers",
-    version=2,
+    version=3,
     config=ChecksStepConfig,
     reads=_reads,
     gives=lambda config, known: Gives(gives(config)),

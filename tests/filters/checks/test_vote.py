@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.checks.rules import CheckRules
+from filters.checks.significance import beats, benjamini_hochberg
 from filters.checks.vote import suspects, votes
 
 
@@ -101,3 +103,43 @@ def test_votes_do_not_depend_on_order(rows: list[tuple[str, str | None, bool]]) 
     assert first.equals(second)
     assert (first["majority_share"] >= first["gold_share"]).all()
     assert (first["majority_share"] - first["margin"] >= 0).all()
+
+
+def apart(*groups: pl.DataFrame) -> pl.DataFrame:
+    """Votes about questions that share no wording, 16 answers each."""
+    rows = pl.concat(groups).with_columns(family=pl.lit("w"), answers=pl.lit(16, pl.Int32))
+    return rows.with_columns(id=pl.int_range(pl.len()).cast(pl.String).str.zfill(4))
+
+
+def test_where_no_wording_is_shared_a_sure_student_accuses_and_a_less_sure_one_does_not() -> None:
+    """Unanimous majorities are the gold in 90 of 100, those of 14 of 16 in 10 of 100: as a whole, half."""
+    rows = apart(voted("sure", 90, 10), voted("less", 10, 90, share=0.875))
+    found = suspects(rows, CheckRules())
+    accused = found.filter("label_suspect")
+    assert accused["id"].to_list() == [f"{i:04d}" for i in range(90, 100)]
+    assert accused["trust"].unique().to_list() == pytest.approx([(90 + 10 * 0.5) / 110])
+    assert found.filter(~pl.col("label_suspect"))["trust"].max() == pytest.approx(0.5)
+
+
+def test_a_student_that_is_surely_wrong_accuses_nobody() -> None:
+    assert suspects(apart(voted("f", 50, 50)), CheckRules())["label_suspect"].sum() == 0
+
+
+def test_a_few_clear_majorities_of_many_may_be_chance() -> None:
+    """Four majorities of 15 of 16 against their gold (p = 0.00026), alone and beside 2,000 questions that are even."""
+    sure, weak = voted("sure", 20, 0), voted("weak", 0, 30, share=0.75)
+    few, even = voted("few", 0, 4, share=0.9375), voted("even", 0, 2000, share=0.5)
+    assert suspects(apart(sure, few, weak), CheckRules())["label_suspect"].sum() == 4
+    assert suspects(apart(sure, few, weak, even), CheckRules())["label_suspect"].sum() == 0
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 40))
+@settings(max_examples=20, deadline=None)
+def test_false_accusations_where_gold_and_rival_are_even_are_bounded(seed: int, planted: int) -> None:
+    """Of rows whose answers are even between gold and rival, at most `alpha` of the accused are, on average."""
+    rng, shares = np.random.default_rng(seed), []
+    for _ in range(40):
+        rival = np.concatenate([rng.binomial(16, 0.5, 200), np.full(planted, 16)])
+        own = benjamini_hochberg(beats(rival, 16 - rival)) <= 0.05
+        shares.append(own[:200].sum() / max(1, own.sum()))
+    assert np.mean(shares) <= 0.05 + 3 * np.std(shares) / 40**0.5
