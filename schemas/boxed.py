@@ -22,10 +22,18 @@ _JOINT = re.compile(r"[,;、，；和及与或と]|\b(?:and|or|und|oder|et|ou|y|
 _OR = re.compile(r"\b(?:or|oder|ou|o)\b|或")
 
 
+_NEAR = 30
+_DENIED = re.compile(
+    r"(?<!\w)(not|never|isn't|isn’t|aren't|wasn't|cannot be|can't be|can’t be|except|不是|并非|nicht|pas)[\s$*_`(]*\Z",
+    re.IGNORECASE,
+)
+
+
 def boxed(text: str) -> Box | None:
     """What the last boxes of a text state, where the statement begins and ends; None where no box has balanced braces.
 
     A box inside another is the answer alone; the same answer in several boxes is one answer. One pass.
+    A box right behind "not" or its like is denied: the answer begins with that word.
     """
     boxes = all_boxes(text)
     if not boxes:
@@ -41,7 +49,8 @@ def boxed(text: str) -> Box | None:
         parts.append(text[earlier[1] : earlier[2]].strip())
         start = earlier[0]
     answer = parts[0] if len(set(parts)) == 1 else joint.join(reversed(parts))
-    return answer, start, end + 1
+    denied = _DENIED.search(text, max(0, start - _NEAR), start)
+    return (f"{denied.group(1)} {answer}" if denied else answer), start, end + 1
 
 
 def _joins(gap: str) -> bool:

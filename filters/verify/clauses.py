@@ -44,7 +44,7 @@ _SPLIT = re.compile(
     r"|(?P<but_cjk>但是?|而是|然而|不过|しかし|でも|하지만|그러나)"
     rf"|(?<={_M})(?P<after> (?=(?:not|and not|nicht|pas|no|não|non|не|as|for|by|in|on|with|based|from|from|instead of"
     rf"|rather than|over)\b)"
-    rf"|(?=而不是|而非|不是(?={_M})))",
+    rf"|(?=而不是|而非|不是(?= ?{_M})))",
     re.IGNORECASE,
 )
 _MOST = 400

@@ -43,7 +43,10 @@ _KANJI = "〇零一壹二贰两兩三叁四肆五伍六陆七柒八捌九玖十�
 _HANGUL = "영공일이삼사오육륙칠팔구십백천만억조"
 _NATIVE = "|".join(sorted((*_NATIVE_TENS, *_NATIVE_ONES), key=len, reverse=True))
 _LATIN = r"[$¥€£₩]?\s?[\d０-９][\d.,/ ]*(?:\^\d+)?"
-_NUMERAL = rf"(?:{_LATIN}(?:[{_KANJI}{_HANGUL}]+[\d{_KANJI}{_HANGUL}]*)?|[{_KANJI}]+|(?:{_NATIVE}){{1,2}}|[{_HANGUL}]+)"
+_NUMERAL = (
+    rf"(?:{_LATIN}(?:(?!千[克米瓦卡帕])[{_KANJI}{_HANGUL}]+[\d{_KANJI}{_HANGUL}]*)?"
+    rf"|[{_KANJI}]+|(?:{_NATIVE}){{1,2}}|[{_HANGUL}]+)"
+)
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _NUMBER = re.compile(
     rf"(?P<sign>{_NEGATIVE})?\s*(?P<number>一?半(?![^\W\d_])|[{_KANJI}\d]+分之[{_KANJI}\d]+|{_NUMERAL}(?:[点點점・][{_KANJI}{_HANGUL}]+)?)\s*"
@@ -51,7 +54,7 @@ _NUMBER = re.compile(
     rf"(?:(?P<unit>{_UNIT}|[a-zA-ZμΩ°][a-zA-Z/^\d°*]{{0,9}})|(?P<counter>{_COUNTERS}))?(?P<tail>[^\W\d_]*(?:\s[^\W\d_]+){{0,3}})\s*"
 )
 _MARKER = re.compile(
-    r"等于|等於|一共|总共|總共|共有|答案|結果|结果|得到|达到|是|为|為|有|共|得|約|约|大约|合計|全部で|答え|は|が|[:=]|"
+    r"等于|等於|多(?=\s?\d)|少(?=\s?\d)|剩下?|了(?=\s?\d)|将在|需要?|一共|总共|總共|共有|答案|結果|结果|得到|达到|是|为|為|有|共|得|約|约|大约|合計|全部で|答え|は|が|[:=]|"
     r"정답|답|(?:은|는|이|가|을|를|에는|총|약|모두|합은|합계)(?=\s)"
 )
 _DENIED = re.compile(
@@ -81,6 +84,11 @@ class Found:
 def in_east_asian(text: str) -> bool:
     """Whether a text has letters of Chinese, Japanese or Korean in it."""
     return bool(_SCRIPT.search(text))
+
+
+def has_denial(text: str) -> bool:
+    """Whether a word denies, doubts, bounds or asks."""
+    return _DENIED.search(text) is not None
 
 
 def read_east_asian(text: str) -> Found | None:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from filters.verify.closed_form import Value, applied, evaluate, has_decimal, variables
 from filters.verify.digits import Marks
+from filters.verify.east_asian import has_denial, in_east_asian
 from filters.verify.figures import Numeral
 from filters.verify.formula_text import tidy
 from filters.verify.formula_tree import Tree, parse_closed
@@ -34,6 +35,8 @@ _SPELLING = (
     (re.compile(r"\\sqrt(\d)"), r"\\sqrt{\1}"),
 )
 _MANY = re.compile(r"(?<!\\)\$[^$]*\$|\\[(\[]")
+_OTHER_SCRIPTS = re.compile("[\u0400-\u06ff\u0900-\u097f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Letters in which no formula is written."""
 _UNITS = frozenset(
     ("cm", "mm", "km", "kg", "mg", "ft", "in", "mi", "yd", "lb", "oz", "hr", "ms", "ml", "mL", "kJ", "kW")
 )
@@ -70,6 +73,17 @@ def compare(text: str, gold: str, ask: Ask) -> Verdict:
         if verdict is not None:
             return verdict
     return (False, "prose, not a formula") if is_prose(text) else ask(text, gold)
+
+
+def compare_statement(text: str, gold: str) -> Verdict:
+    """Whether the number that a sentence states is the gold; None where the gold is no number, or the text states none."""
+    if not (is_prose(text.replace("$", " ")) or (not text.isascii() and _OTHER_SCRIPTS.search(text))):
+        return None
+    wanted = _numeral(tidy(gold), several=True)
+    number = only_numeral(text) if wanted is not None else None
+    if wanted is not None and number is None and in_east_asian(text) and has_denial(text):
+        return False, "it denies, doubts or bounds"
+    return None if number is None or wanted is None else _numerals(number, wanted)
 
 
 def is_prose(text: str) -> bool:

@@ -40,7 +40,7 @@ _VERBS = _set(
     "received won remain remains there's it's that's say answer choose pick includes include included has covers "
     "worth result total sum scored scores drew drove walked ran traveled travelled lasts lasted comprises visited "
     "produced travels travel moves move runs walks walk drives flies covers saves holds fits seats weighs rises falls "
-    "ist sind war waren gibt beträgt betragen ergibt hat haben kostet est sont était coûte vaut donne ont font fait "
+    "ist sind war waren gibt beträgt betragen ergibt hat haben kostet est sont était coûte vaut donne ont font fait aura "
     "es son hay era cuesta tiene tienen vale fue resulta é são há custa tem igual equivale resultado равно равен "
     "равна составляет будет это ответ есть имеет هو هي يساوي تساوي الجواب الإجابة है हैं उत्तर "
     "holding wearing carrying showing = : → ⇒ ≈ ➜ ∴"
@@ -52,7 +52,7 @@ _TO = _set(
 _ADVERBS = _set(
     "about approximately approx around roughly exactly precisely only just simply now then therefore thus hence also "
     "indeed still actually overall ~ ≈ circa ca etwa ungefähr genau insgesamt environ exactement aproximadamente "
-    "exactamente всего примерно ровно worth number value integer currently already * $ ( \" ' ` positive"
+    "exactamente déjà encore donc всего примерно ровно worth number value integer currently already * $ ( \" ' ` positive"
 )
 _BY = _set("increases increased decreases decreased grew rose fell")
 _AMOUNTS = _set(
@@ -102,19 +102,44 @@ def states(lead: str) -> bool:
     return last in _VERBS or _with_particle(tokens[max(end - 3, 0) : end])
 
 
+_NOUNS_TOO = _set("answer result total sum worth choose pick there's it's that's = : → ⇒ ≈ ➜ ∴")
+
+
+def ends_in_verb(tokens: list[str]) -> int:
+    """The place of the verb that states what follows these words (adverbs aside), as its number of words; 0 for none.
+
+    A colon or an arrow is no verb here: `10:5` is a ratio.
+    """
+    end = _before_adverbs(tokens)
+    if not end:
+        return 0
+    if tokens[end - 1] in _VERBS - _NOUNS_TOO:
+        return end - 1
+    return max(end - 2, 0) if end > 2 and _with_particle(tokens[max(end - 3, 0) : end]) else 0
+
+
+def verbs_of(tokens: list[str]) -> bool:
+    """Whether words hold a verb that states."""
+    return not (_VERBS - _NOUNS_TOO).isdisjoint(tokens)
+
+
 def _with_particle(tokens: list[str]) -> bool:
     """Whether words end in a verb with its particle: `comes to`, `adds up to`, `increases by`, `il y a`."""
     *before, last = tokens
     if last == "to":
         return bool(before) and (before[-1] in _TO or (before[-1] == "up" and before[0] in _TO))
-    return bool(before) and ((last == "by" and before[-1] in _BY) or (last == "a" and before[-1] == "y"))
+    return bool(before) and (
+        (last == "by" and before[-1] in _BY)
+        or (last == "a" and before[-1] in ("y", "il", "elle", "on"))
+        or (last == "de" and before[-1] in ("est", "était"))
+    )
 
 
 def _before_adverbs(tokens: list[str]) -> int:
     """Where a lead ends, without adverbs and without "a total of"."""
     end = len(tokens)
     while end:
-        article = tokens[end - 1] in _ARTICLES and end < len(tokens) and tokens[end] in _ADVERBS
+        article = tokens[end - 1] in _ARTICLES and end < len(tokens) and tokens[end] in _ADVERBS - {"déjà", "encore"}
         if article or tokens[end - 1] in _ADVERBS:
             end -= 1
         elif (

@@ -4,15 +4,15 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
+from filters.verify.conclusion import concluded, last_statement, states_result
 from filters.verify.digits import Marks
-from filters.verify.east_asian import in_east_asian, read_east_asian
+from filters.verify.east_asian import has_denial, in_east_asian, read_east_asian
 from filters.verify.figures import NUMBER, Numeral, value_in
 from filters.verify.lead_in import corrected
-from filters.verify.normalise import unprefixed
+from filters.verify.normalise import flat, unprefixed
 from filters.verify.number_notation import is_formula
 from filters.verify.number_notation import plain as plain_of
 from filters.verify.number_sentence import (
-    begins_behind,
     disowns,
     equates,
     follows,
@@ -21,6 +21,7 @@ from filters.verify.number_sentence import (
     states,
     tokens_of,
 )
+from filters.verify.number_tail import noun_and_tail, same_number
 from filters.verify.number_words import NUMBER_WORDS, ORDINALS, after_digits, read_words, suffix_of, words_of
 from filters.verify.units import is_unit, looks_like_unit
 from schemas.remembered import remembered
@@ -35,8 +36,6 @@ _ABOUT = re.compile(
     r"^(?:(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|a total of)\s+)+",
     re.IGNORECASE,
 )
-_MARK = re.compile(r"[.,;:()!?\"\n|=<>+]|\s-\s")
-_PIECE = re.compile(r"\S+")
 _SCALED = re.compile(r"[ -](?=[a-zA-Z])")
 _PERCENT = re.compile(r"^\s*(?:%|percent\b|per cent\b|pct\b|٪)\s*", re.IGNORECASE)
 _SIGN_WORD = re.compile(r"^(minus|negative|positive)\s+(?=[\d.$€£¥a-z])", re.IGNORECASE)
@@ -49,6 +48,10 @@ _FUNCTIONS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "cot", "sec",
 _DIGIT = re.compile(r"\d")
 _DOLLARS = re.compile(r"(?<![\\$])\$([^$\s]|[^$\s][^$]{0,60}[^$\s\\])\$(?![\d$])")
 _EXCLAIMED = re.compile(r"(?<=[a-z])!+$")
+_AGO = re.compile(r"\b[a-z]+ ago[.!]?\s*$", re.IGNORECASE)
+_BRACKETED = re.compile(r"[(（]\s*(-?[\d.,/]+)\s*[)）]")
+_VERB_LAST = re.compile(r"(?:हैं?|थीं?|थे|था)\s*[।.]?\s*$")
+"""Hindi: the verb that states ends the sentence."""
 _QUOTED = re.compile(r"^(['\"`])([^'\"`]*)\1$")
 _CONNECTIVE = re.compile(
     r"^(?:so|thus|hence|therefore|then|finally|and so|here|now|so then|in total|altogether)\s*,?\s+", re.IGNORECASE
@@ -101,37 +104,81 @@ def in_digits(item: str) -> str:
 
 
 @remembered(size=_length)
-def _read_sentence(text: str, marks: Marks) -> Numeral | None:
+def _read_sentence(text: str, marks: Marks, results: bool = True) -> Numeral | None:  # noqa: PLR0911
     numeral = _read_whole(text, marks, False)
     if numeral is not None:
         return numeral
     later = corrected(text)
-    text = unprefixed(later if _DIGIT.search(text[: len(text) - len(later)]) else text)
+    whole = later if _DIGIT.search(text[: len(text) - len(later)]) else text
+    text = unprefixed(whole)
     if is_formula(text):
         return None
-    plain = plain_of(_DOLLARS.sub(r" \1", text)).replace("**", "").replace("__", "")
+    if not text.isascii() and in_east_asian(text):
+        return _result_in_east_asian(_unmarked(flat(whole)), marks)
+    plain = _unmarked(text)
     found = [m for m in NUMBER.finditer(plain) if _on_its_own(plain, m)]
     if found:
         if len({(n.value if (n := value_in(m, marks)) else None) for m in found}) != 1:
-            return None
+            return _result(_unmarked(flat(whole)), marks) if results else None
         first = found[0]
         start = first.end() - len(first.group().lstrip())
-        return _stated(plain, start, marks)
+        return _stated(plain, start, marks, whole)
     if not _LETTERS.search(plain):
         return None
     starts = (
         m.start() for m in _WORD.finditer(plain) if m.group().casefold() in NUMBER_WORDS | {"a", "minus", "negative"}
     )
-    return next((n for start in starts if (n := _stated(plain, start, marks)) is not None), None)
+    return next((n for start in starts if (n := _stated(plain, start, marks, whole)) is not None), None)
 
 
-def _stated(plain: str, start: int, marks: Marks) -> Numeral | None:
+def _unmarked(text: str) -> str:
+    return plain_of(_DOLLARS.sub(r" \1", text)).replace("**", "").replace("__", "")
+
+
+def _names_a_number(lead: str) -> bool:
+    """Whether a number in words is in it ("three cats and")."""
+    return not (NUMBER_WORDS - {"one"}).isdisjoint(tokens_of(lead))
+
+
+def _result(plain: str, marks: Marks) -> Numeral | None:
+    """The number that a text of several numbers comes to (`conclusion`); None where it comes to none."""
+    sentence, counts = last_statement(plain)
+    if not counts:
+        return None
+    end = concluded(sentence)
+    if end is not None:
+        again = not (end[0].isdigit() and states(sentence[: -len(end)]))  # "the answer is 5 and some say 6"
+        if (numeral := _read_sentence(end, marks, again)) is not None or not again:
+            return numeral
+    if sentence != plain and (numeral := _read_sentence(sentence, marks)) is not None:
+        return numeral
+    found = [m for m in NUMBER.finditer(sentence) if _on_its_own(sentence, m)]
+    start = found[-1].end() - len(found[-1].group().lstrip()) if found else 0
+    lead = sentence[:start]
+    return _whole(sentence[start:], marks, False, sentence=True) if lead and states_result(lead) else None
+
+
+def _result_in_east_asian(plain: str, marks: Marks) -> Numeral | None:
+    """The same of a Chinese, Japanese or Korean text: what it concludes, or the right side of its last `=`."""
+    sentence, counts = last_statement(plain)
+    if not counts:
+        return None
+    end = concluded(sentence) or sentence
+    left, equals, right = end.rpartition("=")
+    if equals and not has_denial(left):
+        end = right
+    return _east_asian(end, marks) if in_east_asian(end) else _read_whole(end, marks, False)
+
+
+def _stated(plain: str, start: int, marks: Marks, whole: str) -> Numeral | None:
     """The number that begins at a place, where what is before and behind it lets the sentence state it."""
     lead = plain[:start]
     signed = _SIGN_BEFORE.search(lead)
     if signed is not None:
         start, lead = signed.start(), lead[: signed.start()]
-    if not states(lead):
+    stating = states_result if _names_a_number(lead) else states
+    elsewhere = _AGO.search(plain, start) or _VERB_LAST.search(whole)
+    if not (stating(lead) or (elsewhere and not _DIGIT.search(lead) and not disowns(lead))):
         return None
     return _whole(plain[start:], marks, False, sentence=True)
 
@@ -204,8 +251,8 @@ def _joined(money: str | None, unit: str) -> str:
 
 def _counted(numeral: Numeral, rest: str, spaced: bool) -> Numeral | None:
     """The number with its unit or noun, where what follows is the rest of a sentence that does not take it back."""
-    noun, tail = _noun_and_tail(_EXCLAIMED.sub("", rest))
-    if tail and not (follows(tail, noun) and leaves_standing(tail) and _same_number(tail, numeral)):
+    noun, tail = noun_and_tail(_EXCLAIMED.sub("", rest))
+    if tail and not (follows(tail, noun) and leaves_standing(tail) and same_number(tail, numeral)):
         return None
     if not noun:
         return numeral
@@ -218,36 +265,8 @@ def _counted(numeral: Numeral, rest: str, spaced: bool) -> Numeral | None:
     return numeral if numeral.percent else replace(numeral, unit=_joined(numeral.unit, noun))
 
 
-def _noun_and_tail(rest: str) -> tuple[str, str]:
-    """What was counted, up to a mark or to a word that begins something else, and what follows."""
-    at = 0
-    if (mark := _MARK.search(rest)) is not None:
-        rest, behind = rest[: mark.start()], rest[mark.start() :]
-    else:
-        behind = ""
-    for match in _PIECE.finditer(rest):
-        if begins_behind(match.group().casefold()):
-            return rest[: match.start()].strip(), rest[match.start() :] + behind
-        at = match.end()
-    return rest[:at].strip(), behind
-
-
-def _same_number(tail: str, numeral: Numeral) -> bool:
-    """Whether a tail holds no other number than the one that was read."""
-    numbers = (value_in(m, "auto") for m in NUMBER.finditer(tail))
-    if any(n is None or n.value != numeral.value for n in numbers):
-        return False
-    for match in _WORD.finditer(tail):
-        if match.group().casefold() in NUMBER_WORDS - {"one"}:
-            words = words_of(tail[match.start() :])
-            read = read_words([word for word, _ in words])
-            if read is None or read[0] != numeral.value:
-                return False
-    return True
-
-
 def _east_asian(text: str, marks: Marks) -> Numeral | None:
-    read = read_east_asian(unprefixed(text))
+    read = read_east_asian(_BRACKETED.sub(r"\1", plain_of(unprefixed(text.replace("**", "")))))
     if read is None:
         return None
     if read.value is not None:

@@ -60,7 +60,21 @@ def _as_offered(letter: str, allowed: str) -> str | None:
     return next((x for x in (letter, letter.upper(), letter.lower()) if x in allowed), None)
 
 
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OWN = re.compile(r"\s*[(\[]?([A-Za-z]|\d\d?)(?:[)\]][.:]?\s*|[.:]\s+)(?=\S)")
+
+
+_MARK = re.compile(r"(?:^|[\n;])\s*[(\[]?([A-Z])[)\]]?[.:)]?[ \t]+(?=\S)")
+
+
+def listed_in(text: str) -> tuple[str, ...]:
+    """The options that one text lists by line or semicolon ("A. cat\\nB. dog"); empty where they are not A, B, …."""
+    marks = list(_MARK.finditer(text))
+    letters = "".join(mark.group(1) for mark in marks)
+    if len(marks) < 2 or text[: marks[0].start()].strip() or letters != _ALPHABET[: len(marks)]:
+        return ()
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    return tuple(text[mark.end() : end].strip(" \t\n;") for mark, end in zip(marks, ends, strict=True))
 
 
 @remembered(size=lambda options, allowed: sum(map(len, options), len(options)))

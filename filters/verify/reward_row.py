@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from filters.verify.options import listed_in
 from filters.verify.verifier import VerifyItem
 from schemas.answer import Answer, OpenAnswer
 from schemas.ids import canonical_json
@@ -80,6 +81,8 @@ def _settings(params: Any) -> Mapping[str, Any]:
 def _texts(options: Any) -> Sequence[str]:
     if isinstance(options, Mapping):  # {"A": "cat", "B": "dog"}
         options = list(options.values())
+    if isinstance(options, str) and (listed := listed_in(options)):  # "A. cat\nB. dog"
+        return listed
     if isinstance(options, str) or not all(isinstance(option, str) for option in options):
-        raise _RowError("options is a list of texts")
+        raise _RowError("options is a list of texts, or one text that lists them as A, B, …")
     return list(options)

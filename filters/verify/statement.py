@@ -26,6 +26,13 @@ _OF_THE_MATTER = re.compile(
     re.IGNORECASE,
 )
 """A sentence about the matter that ends in an option's words: "The city is London"."""
+_LATE = re.compile(
+    rf"^[^{MENTION}]*\b(?:i (?:think|believe|would say|conclude|am sure)(?: that)?|(?:so|therefore|thus|hence),?) "
+    rf"(?:the|my) (?:(?:correct|right|best|final) )?(?:answer|option|choice) (?:is|must be|should be|would be) "
+    rf"(?=[{MENTION}]\W*$)",
+    re.IGNORECASE,
+)
+"""A lead-in behind other words: "Thinking about it I think the correct answer is"."""
 _FINAL = re.compile(
     r"\b(?:so|therefore|thus|hence|final|finally|conclusion|conclude|overall)\b|最终|最後|所以|因此|故|综上|따라서"
     r"|최종|したがって|よって"
@@ -101,6 +108,8 @@ def _read(clause: Clause, of: dict[str, Mention], reading: _Reading, allowed: st
     reading.corrected = reading.corrected or clause.opener == "wait"
     text, named = clause.text, [of[char] for char in _CHAR.findall(clause.text)]
     core = unled(text)
+    if core == text and (late := _LATE.search(text)) and not (denies(text) or doubts(text)):
+        core = text[late.end() :]
     if match := _ARTICLE.match(core):
         core = core[match.end() :]
     if not named:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from filters.verify import symbolic
-from filters.verify.formula_compare import Ask, compare, is_prose, nobody, spelling
+from filters.verify.formula_compare import Ask, compare, compare_statement, is_prose, nobody, spelling
 from filters.verify.formula_text import tidy
 from filters.verify.formula_tree import parse_closed
 from filters.verify.formula_words import compare_words, word_of
@@ -169,7 +169,11 @@ def _decide(span: str, gold: ExpressionAnswer, params: ExpressionParams, ask: As
         text = parts[0]
     if spelling(tidy(text)) == spelling(tidy(gold.latex)):
         return Outcome(1.0, "the same formula", text, "string")
-    verdict = compare_words(text, gold.latex, gold.raw) or compare(text, gold.latex, ask)
+    verdict = (
+        compare_words(text, gold.latex, gold.raw)
+        or compare_statement(_AFTER.sub("", span), gold.latex)
+        or compare(text, gold.latex, ask)
+    )
     return None if verdict is None else Outcome(float(verdict[0]), verdict[1], text)
 
 

@@ -60,6 +60,30 @@ def test_words_denied_or_beside_others_lose_the_point(lead: str, beside: str, te
         assert verify(f"<answer>{response}</answer>", parse_gold("text", text)).score == 0.0, response
 
 
+RESULTS = (
+    "{a} times {b} is {}",
+    "There are {a} in each of {b}, so {}",
+    "The sum of {a} and {b} equals {}",
+    "{a} + {b} = {}",
+)
+WEAKENED = (
+    "not {}", "never {}", "at most {}", "at least {}", "less than {}", "more than {}", "maybe {}", "nearly {}", "minus {}",
+    "{} or 7001", "{} at most", "{}, no, 7001", "{}?", "half of {}", "the square root of {}", "everything but {}",
+)  # fmt: skip
+
+
+@given(st.sampled_from(RESULTS), st.integers(2, 99), st.integers(2, 99), st.integers(100, 7000))
+def test_a_result_is_read_and_nothing_that_weakens_it_keeps_its_point(form: str, a: int, b: int, n: int) -> None:
+    gold = parse_gold("number", str(n))
+
+    def score(said: str) -> float | None:
+        return verify(f"<answer>{form.format(said, a=a, b=b)}</answer>", gold).score
+
+    assert score(str(n)) == 1.0
+    assert score(str(n + 1)) == 0.0
+    assert [weak for weak in WEAKENED if score(weak.format(n)) != 0.0] == []
+
+
 @pytest.mark.parametrize("unit", ["\n", "?", "so, ", "no: ", "because ", ", ", "wait, ", "、", "的"])
 def test_long_repetitions_are_read_in_one_pass(unit: str) -> None:
     text = unit * (200_000 // len(unit))

@@ -1,7 +1,8 @@
 """Cases of other libraries' own tests, as facts: their verdict, ours, and a reason where the two differ.
 
 The files of `cases/suites/` hold a case a line: `theirs` and `ours` are 1, 0, null (no verdict) or "refused" (a gold that is
-not read); where they differ, `right` says who is right and `reason` why. A case whose `right` is "theirs" is a known limit.
+not read); where they differ, `right` says who is right and `reason` why. A case whose `right` is "theirs" is a known limit;
+"policy" is a rule of ours that the docs state and that a reader may want otherwise.
 """
 
 import json
@@ -19,8 +20,8 @@ SUITES = {
     path.stem: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for path in sorted((Path(__file__).parent / "cases" / "suites").glob("*.jsonl"))
 }
-NEEDED = {"lighteval": 0.88}
-"""lighteval's multilingual cases are paragraphs whose last number counts, which no closed grammar of statements takes."""
+NEEDED = 0.97
+"""Share of cases of a suite in which we agree, or are right, or follow a rule that the docs state."""
 LETTERS = ("W", "X", "Y", "Z")
 
 
@@ -57,13 +58,13 @@ def test_our_verdicts_on_their_cases(suite: str, pool: VerifierPool) -> None:
 def test_we_agree_or_are_right_for_a_reason(suite: str) -> None:
     cases = SUITES[suite]
     differ = [c for c in cases if c["ours"] != c["theirs"] and not (c["theirs"] is None and c["ours"] == "refused")]
-    assert all(c["right"] in ("ours", "theirs") and c["reason"] for c in differ)
+    assert all(c["right"] in ("ours", "theirs", "policy") and c["reason"] for c in differ)
     limits = sum(c["right"] == "theirs" for c in differ)
     share = 1 - limits / len(cases)
     print(  # noqa: T201
         f"{suite}: {len(cases)} cases, {len(cases) - len(differ)} agree, {len(differ) - limits} ours, {limits} limits"
     )
-    assert share >= NEEDED.get(suite, 0.97), share
+    assert share >= NEEDED, share
 
 
 def test_every_suite_is_there() -> None:
