@@ -202,3 +202,106 @@ def rollouts(questions: int, samples: int, seed: int = 0, right: float = 0.7) ->
             _, response, truth = (gold, gold, True) if chance.random() < right else chance.choice(same)
             pairs.append(Pair(name, gold, response, truth))
     return pairs
+
+
+class Row(NamedTuple):
+    """One reply: `kind` and `gold`, what comes before the answer, the answer as written, and the options of a choice.
+
+    `formula`: plain math-verify can take it (a formula or a number).
+    """
+
+    kind: str
+    gold: str
+    thought: str
+    answer: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def formula(self) -> bool:
+        return self.kind in ("expression", "number")
+
+
+_LEADS = (
+    "{}", "{}", "\\boxed{{{}}}", "\\boxed{{{}}}", "The answer is {}.", "So the final answer is: {}", "**{}**", "Answer: {}",
+    "答案是{}", "所以答案是 {}。", "정답은 {}", "La réponse est {}.", "La respuesta es {}.", "Die Antwort ist {}.",
+    "Ответ: {}",
+)  # fmt: skip
+_WRONG = (
+    "It isn't {}", "I am not sure, maybe {}", "It is at most {}", "either {} or something else", "I cannot answer this.",
+    "The figure shows no such thing, so nobody can tell.", "不是{}", "There are more than {} of them.",
+)  # fmt: skip
+_THOUGHTS = (
+    "Let me look at the figure first. ", "The base has {a} units and the height {b}. ",
+    "Then {a} + {b} = {c}, so we go on. ",
+    "Wait, that cannot be right, let me check it again. ",
+    "If \\(x = {a}\\), then \\(2x = {d}\\). ",
+    "我们先看第{a}个图形。", "\n\n",
+)  # fmt: skip
+_OPTIONS = (
+    "a red car",
+    "a blue car",
+    "two dogs",
+    "nothing at all",
+    "the tall house",
+    "an old tree",
+    "a green door",
+    "five birds",
+)
+
+
+def honest_mix(count: int, seed: int = 7) -> list[Row]:
+    """Replies none of which comes twice: four tenths formulas, two tenths numbers, then choices, truth values, sets, text.
+
+    Before each answer come up to 3,000 characters of thought; a sixth of the answers are prose that denies, bounds or
+    refuses; lead-ins are in nine languages, with markup.
+    """
+    chance = Random(seed)
+    pairs = iter(dict.fromkeys(mixed_pairs(20 * count, seed)))
+    rows: dict[tuple[str, str, str], Row] = {}
+    tries = 0
+    while len(rows) < count and (tries := tries + 1) < 20 * count:
+        kind = chance.choice(("expression",) * 4 + ("number",) * 2 + ("choice", "boolean", "set", "text"))
+        gold, said, options = _stated_as(kind, chance, pairs)
+        form = chance.choice(_WRONG if chance.random() < 1 / 6 else _LEADS)
+        row = Row(kind, gold, _thought(chance), form.format(said), options)
+        rows.setdefault((kind, gold, row.answer), row)
+    return list(rows.values())
+
+
+def _stated_as(kind: str, r: Random, pairs: Iterator[Pair]) -> tuple[str, str, tuple[str, ...]]:
+    if kind == "expression":
+        pair = next(pairs)
+        return pair.gold, pair.response, ()
+    if kind == "number":
+        n = r.randint(2, 90_000)
+        unit = r.choice(("", "", " cm", " apples", " km/h"))
+        return f"{n}{unit}", r.choice((f"{n}{unit}", f"{n:,}", str(n + 1), f"{n - 1} + 1 = {n}", f"{n}.0{unit}")), ()
+    if kind == "choice":
+        options = tuple(r.sample(_OPTIONS, 4))
+        right, other = r.sample(range(4), 2)
+        said = r.choice(
+            ("ABCD"[right], f"({'ABCD'[right]})", options[right], f"{'ABCD'[right]}. {options[right]}", "ABCD"[other])
+        )
+        return "ABCD"[right], said, options
+    if kind == "boolean":
+        return r.choice(("yes", "no")), r.choice(("yes", "No", "It is true", "false", "Yes, it is.")), ()
+    names = r.sample(_OPTIONS, 3)
+    if kind == "set":
+        return ", ".join(names), r.choice((", ".join(reversed(names)), " and ".join(names), ", ".join(names[:2]))), ()
+    return names[0], r.choice((names[0], names[0].title(), names[1])), ()
+
+
+def _thought(r: Random) -> str:
+    if r.random() < 0.2:
+        return ""
+    a, b = r.randint(2, 99), r.randint(2, 99)
+    length = r.choice((100, 400, 800, 1500, 3000))
+    said = ""
+    while len(said) < length:
+        said += r.choice(_THOUGHTS).format(a=a, b=b, c=a + b, d=2 * a)
+    return said
+
+
+def repeat_share(keys: list[tuple[str, str, str]]) -> float:
+    """The share of (kind, gold, answer) that came before in the list."""
+    return 1 - len(set(keys)) / len(keys)

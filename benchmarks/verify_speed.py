@@ -1,14 +1,15 @@
-"""Verdicts a second, beside plain math-verify, and what hanging answers cost.
+"""Verdicts a second without repeats, beside plain math-verify, and what hanging answers cost.
 
-    python benchmarks/verify_speed.py [--questions 1000] [--samples 16] [--plain 600] [--hang 100000] [--out speed.json]
+    python benchmarks/verify_speed.py [--rows 1500] [--plain 300] [--hang 2000] [--out speed.json]
 
-Four measurements in one run, the first three on one core:
+Times of one core are CPU seconds of this process (user and system). In one run:
 
-1. `verify` in this process on rollouts: `samples` answers to each question, about 70 % of them in the gold's own words,
-   and plain math-verify on a part of the same pairs (parse gold, parse response, compare), interleaved in rounds.
-2. The same on pairs none of which comes twice, so that nothing is remembered.
-3. The rollouts of 1 through a pool of one process.
-4. `--hang` verdicts without and with ten answers that never end. Allowed: the time without + 10 × budget / workers + 1 s.
+1. `honest`: replies none of which comes twice (`verify_pairs.honest_mix`): formulas, numbers, choices, truth values, sets
+   and words, thoughts of up to 3,000 characters before the answer, prose that is wrong, lead-ins in nine languages. Plain
+   math-verify takes what it can, formulas and numbers, after their thoughts: `times` compares both on those same replies.
+2. `rollouts`: `samples` answers to each question, about 70 % of them in the gold's own words, with their share of repeats.
+3. `hanging`: `--hang` verdicts through a pool, without and with ten answers that never end. Allowed: the time without
+   + 10 × budget / workers + 1 s, in wall time. Where it takes longer, the command fails.
 """
 
 import argparse
@@ -18,11 +19,11 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from verify_pairs import Pair, mixed_pairs, rollouts
+from verify_pairs import Row, honest_mix, repeat_share, rollouts
 
 from filters.verify.gold import parse_gold
 from filters.verify.pool import VerifierPool
@@ -32,53 +33,48 @@ from schemas.answer import dump_answer, load_answer
 BOMB = "5^(5^(5^(5^5)))"
 
 
-def items_of(pairs: Iterable[Pair]) -> list[VerifyItem]:
-    golds = {gold: dump_answer(parse_gold("expression", gold)) for gold in {p.gold for p in pairs}}
-    return [
-        VerifyItem(f"<think>t</think><answer>\\boxed{{{p.response}}}</answer>", load_answer(golds[p.gold]))
-        for p in pairs
-    ]
+def item_of(row: Row) -> VerifyItem:
+    gold = load_answer(dump_answer(parse_gold(row.kind, row.gold, options=row.options)))
+    return VerifyItem(f"<think>{row.thought}</think><answer>{row.answer}</answer>", gold, options=row.options)
 
 
-def plain(pair: Pair) -> bool:
+def plain(row: Row) -> bool:
     from math_verify import parse, verify
 
-    gold = parse(f"${pair.gold}$", parsing_timeout=None)
-    return bool(verify(gold, parse(f"\\boxed{{{pair.response}}}", parsing_timeout=None), timeout_seconds=None))
+    gold = parse(f"${row.gold}$", parsing_timeout=None)
+    return bool(verify(gold, parse(row.answer, parsing_timeout=None), timeout_seconds=None))
 
 
-def side_by_side(pairs: list[Pair], share: int, rounds: int = 5) -> dict[str, Any]:
-    """Ours on all pairs and plain math-verify on every `share`-th, in alternating rounds on this core."""
-    items = items_of(pairs)
+def ours(items: list[VerifyItem], tiers: dict[str, int]) -> float:
+    """CPU seconds."""
+    start = time.process_time()
+    for item in items:
+        tier = verify_item(item).tier
+        tiers[tier] = tiers.get(tier, 0) + 1
+    return time.process_time() - start
+
+
+def side_by_side(rows: list[Row], most: int, rounds: int = 5) -> dict[str, Any]:
+    """Ours on all rows, and plain math-verify on up to `most` of those that it can take, in alternating rounds."""
     verify_item(VerifyItem("<answer>\\gcd(7,14)</answer>", parse_gold("expression", "7")))
-    plain(pairs[0])
-    ours = theirs = 0.0
-    compared = 0
+    plain(Row("expression", "7", "", "\\boxed{7}"))
+    formulas = [row for row in rows if row.formula]
+    chosen, rest = formulas[:most], formulas[most:] + [row for row in rows if not row.formula]
     tiers: dict[str, int] = {}
+    both = other = theirs = 0.0
     for part in range(rounds):
-        start = time.perf_counter()
-        for item in items[part::rounds]:
-            tier = verify_item(item).tier
-            tiers[tier] = tiers.get(tier, 0) + 1
-        ours += time.perf_counter() - start
-        sampled = pairs[part::rounds][::share]
-        start = time.perf_counter()
-        for pair in sampled:
-            plain(pair)
-        theirs += time.perf_counter() - start
-        compared += len(sampled)
-    rate, base = len(items) / ours, compared / theirs
-    return {"pairs": len(items), "per_s": rate, "math_verify_pairs": compared, "math_verify_per_s": base,
-            "times": rate / base, "tiers": {k: v / len(items) for k, v in sorted(tiers.items())}}  # fmt: skip
-
-
-def pooled(pairs: list[Pair]) -> dict[str, Any]:
-    items = items_of(pairs)
-    with VerifierPool(workers=1) as pool:
-        pool.verify(VerifyItem("<answer>\\gcd(7,14)</answer>", items[0].gold))
-        start = time.perf_counter()
-        count = sum(1 for _ in pool.verify_many(items))
-        return {"pairs": count, "per_s": count / (time.perf_counter() - start)}
+        other += ours([item_of(row) for row in rest[part::rounds]], tiers)
+        both += ours([item_of(row) for row in chosen[part::rounds]], tiers)
+        start = time.process_time()
+        for row in chosen[part::rounds]:
+            plain(row)
+        theirs += time.process_time() - start
+    lengths = sorted(len(row.thought) + len(row.answer) for row in rows)
+    return {"rows": len(rows), "repeats": repeat_share([(r.kind, r.gold, r.answer) for r in rows]),
+            "per_s": len(rows) / (both + other),
+            "characters_median": lengths[len(lengths) // 2], "characters_most": lengths[-1],
+            "compared": len(chosen), "per_s_compared": len(chosen) / both, "math_verify_per_s": len(chosen) / theirs,
+            "times": theirs / both, "tiers": {k: v / len(rows) for k, v in sorted(tiers.items())}}  # fmt: skip
 
 
 def hanging(count: int, workers: int, budget: float) -> dict[str, Any]:
@@ -108,25 +104,29 @@ def hanging(count: int, workers: int, budget: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--plain", type=int, default=600)
-    parser.add_argument("--hang", type=int, default=100_000)
+    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--plain", type=int, default=300)
+    parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--hang", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
-    pairs = rollouts(options.questions, options.samples)
-    share = max(1, len(pairs) // options.plain)
-    results = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    results: dict[str, Any] = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    results["honest"] = side_by_side(honest_mix(options.rows), options.plain)
+    repeated = [
+        Row("expression", p.gold, "t", f"\\boxed{{{p.response}}}") for p in rollouts(options.questions, options.samples)
+    ]
+    results["rollouts"] = side_by_side(repeated, options.plain)
     results["hanging"] = hanging(options.hang, options.workers, 2.0)
-    results["one_core"] = side_by_side(pairs, share)
-    distinct = list(dict.fromkeys(mixed_pairs(4 * options.questions, seed=7)))
-    results["one_core_no_pair_twice"] = side_by_side(distinct, max(1, len(distinct) // options.plain))
-    results["pool_of_one"] = pooled(pairs)
     sys.stdout.write(json.dumps(results, indent=1) + "\n")
     if options.out:
         options.out.write_text(json.dumps(results, indent=1))
+    if not results["hanging"]["within"]:
+        sys.exit(
+            "hanging answers took {with_ten_s:.1f} s, where {allowed_s:.1f} s are allowed".format(**results["hanging"])
+        )
 
 
 if __name__ == "__main__":

@@ -77,7 +77,9 @@ def compare(text: str, gold: str, ask: Ask) -> Verdict:
 
 def compare_statement(text: str, gold: str) -> Verdict:
     """Whether the number that a sentence states is the gold; None where the gold is no number, or the text states none."""
-    if not (is_prose(text.replace("$", " ")) or (not text.isascii() and _OTHER_SCRIPTS.search(text))):
+    unquoted = text.replace("$", " ")
+    worded = is_prose(unquoted) or ("=" in text and _PROSE.search(unquoted))
+    if not (worded or (not text.isascii() and _OTHER_SCRIPTS.search(text))):
         return None
     wanted = _numeral(tidy(gold), several=True)
     number = only_numeral(text) if wanted is not None else None

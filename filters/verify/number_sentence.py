@@ -17,6 +17,8 @@ def _set(words: str) -> frozenset[str]:
 _MARKS = "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f"
 _TOKEN = re.compile(rf"(?:[^\W\d_][{_MARKS}]*)+(?:['-](?:[^\W\d_][{_MARKS}]*)+)*|\d+|[^\w\s]|_")
 MOST_WORDS = 60
+_MOST_BEHIND = 150
+"""Words of a lead, and of what follows a number: a line or two of talk."""
 _NEAR, _FAR = 40, 400
 """Characters next to a formula in which words bound it, and in which they deny it."""
 
@@ -189,7 +191,7 @@ def _bounds(tokens: list[str]) -> bool:
 def leaves_standing(tail: str) -> bool:
     """Whether what follows a number and its noun takes nothing back: no denial, no question, no operation."""
     tokens = tokens_of(tail)
-    if len(tokens) > MOST_WORDS or not set("?!<>=+×÷±^~").isdisjoint(tokens):
+    if len(tokens) > _MOST_BEHIND or not set("?!<>=+×÷±^~").isdisjoint(tokens):
         return False
     return not disowns(_HARMLESS.sub(" ", tail), _HARMLESS_AFTER)  # "3 cars and no trucks"
 

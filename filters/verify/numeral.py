@@ -50,6 +50,7 @@ _DOLLARS = re.compile(r"(?<![\\$])\$([^$\s]|[^$\s][^$]{0,60}[^$\s\\])\$(?![\d$])
 _EXCLAIMED = re.compile(r"(?<=[a-z])!+$")
 _AGO = re.compile(r"\b[a-z]+ ago[.!]?\s*$", re.IGNORECASE)
 _BRACKETED = re.compile(r"[(（]\s*(-?[\d.,/]+)\s*[)）]")
+_PARAGRAPH = re.compile(r"(?<=[\w*%)$])[ \t]{0,8}\n\s{0,8}\n")
 _VERB_LAST = re.compile(r"(?:हैं?|थीं?|थे|था)\s*[।.]?\s*$")
 """Hindi: the verb that states ends the sentence."""
 _QUOTED = re.compile(r"^(['\"`])([^'\"`]*)\1$")
@@ -108,6 +109,7 @@ def _read_sentence(text: str, marks: Marks, results: bool = True) -> Numeral | N
     numeral = _read_whole(text, marks, False)
     if numeral is not None:
         return numeral
+    text = _PARAGRAPH.sub(". ", text) if "\n" in text else text
     later = corrected(text)
     whole = later if _DIGIT.search(text[: len(text) - len(later)]) else text
     text = unprefixed(whole)

@@ -64,7 +64,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OWN = re.compile(r"\s*[(\[]?([A-Za-z]|\d\d?)(?:[)\]][.:]?\s*|[.:]\s+)(?=\S)")
 
 
-_MARK = re.compile(r"(?:^|[\n;])\s*[(\[]?([A-Z])[)\]]?[.:)]?[ \t]+(?=\S)")
+_MARK = re.compile(r"(?:^|[\n;])[ \t]{0,8}[(\[]?([A-Z])[)\]]?[.:)]?[ \t]+(?=\S)")
 
 
 def listed_in(text: str) -> tuple[str, ...]:

@@ -224,7 +224,7 @@ _DENY = {
         r"|instead of|without|wrong|incorrect"
         r"|incorrectly|false|untrue|eliminated?|eliminates|eliminating|rul(?:e|es|ed|ing) (?:\w+ )?out|ruled? out"
         r"|unlikely|impossible|invalid|fails?"
-        r"|mistaken|inaccurate|far from|lacks?|discard(?:ed)?|reject(?:ed|s)?|refuted?|contradicts?"
+        r"|mistaken|distractors?|decoys?|inaccurate|far from|lacks?|discard(?:ed)?|reject(?:ed|s)?|refuted?|contradicts?"
     ),
     "es": r"no|nunca|jamás|ni|tampoco|excepto|salvo|falso|falsa|incorrect[oa]s?",
     "pt": r"não|nunca|nem|exceto|falso|falsa|incorret[oa]s?|errad[oa]s?",
@@ -274,7 +274,8 @@ ALTERNATIVE = re.compile(
 CORRECTION = re.compile(
     rf"{START}(?:(?:no[,.]? )?wait|actually|scratch that|correction|on second thought|let me (?:re\w+|correct"
     rf"|double-check|check)|hold on|hmm+|oops"
-    r"|sorry|i mean|i meant|my mistake|i was wrong|i made a mistake|to correct myself|espera|perdón|en realidad"
+    r"|sorry|i mean|i meant|my mistake|i was wrong|i made a mistake"
+    r"|i (?:need|have|want) to correct(?: (?:this|that|it|myself))?|to correct myself|espera|perdón|en realidad"
     r"|mejor dicho|attendez|attends"
     r"|pardon|en fait|plutôt|moment|warte|eigentlich|entschuldigung|na verdade|desculpe|aspetta|anzi|in realtà"
     r"|подожди(?:те)?|постойте|точнее"

@@ -34,6 +34,8 @@ _CONCLUDES = re.compile(
     r"(?<!\w)(?:Therefore|Thus|Hence|So|Consequently|In conclusion|(?i:final answer)\s*:)[,\s]+(?=\S)"
 )
 _LAST_CHARS = 300
+_FIRST_WORDS = re.compile(r"[^\W\d_][^\\$\d(\[{]{1,100}(?=[\\$\d(\[{]|\w\s*$)")
+_RELATION = re.compile(r"[<>=≤≥≠]|\\(?:[lg]e|[lg]t|ne|in|infty|leq|geq|neq)(?![a-z])")
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _DEEPEST = 3
 
@@ -125,6 +127,15 @@ def _stated_behind(text: str, part: re.Match[str]) -> str | None:
     return stated.group(1).strip() if stated and read_numeral(stated.group(1)) else None
 
 
+def _denied_in_front(span: str, gold: str) -> bool:
+    """Whether a text begins with words that take back what follows ("It isn't 5"), so that the engine need not read it.
+
+    A gold with a relation may be met by such words ("x is at most 5").
+    """
+    lead = _FIRST_WORDS.match(span)
+    return lead is not None and _RELATION.search(gold) is None and takes_away(lead.group(), "")
+
+
 def _taken_away(text: str) -> bool:
     """Whether the words around its one formula take it back. The engine would read the formula and no word of them."""
     part = _only_part(text)
@@ -169,11 +180,10 @@ def _decide(span: str, gold: ExpressionAnswer, params: ExpressionParams, ask: As
         text = parts[0]
     if spelling(tidy(text)) == spelling(tidy(gold.latex)):
         return Outcome(1.0, "the same formula", text, "string")
-    verdict = (
-        compare_words(text, gold.latex, gold.raw)
-        or compare_statement(_AFTER.sub("", span), gold.latex)
-        or compare(text, gold.latex, ask)
-    )
+    verdict = compare_words(text, gold.latex, gold.raw)
+    if verdict is None and _denied_in_front(span, gold.latex):
+        return wrong("the words before its formula deny, doubt or bound it")
+    verdict = verdict or compare_statement(_without_after(span), gold.latex) or compare(text, gold.latex, ask)
     return None if verdict is None else Outcome(float(verdict[0]), verdict[1], text)
 
 
