@@ -12,6 +12,7 @@ from filters.verify.formula_text import tidy
 from filters.verify.formula_tree import parse_closed
 from filters.verify.formula_words import compare_words, word_of
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.lead_in import denies, doubts
 from filters.verify.normalise import unprefixed
 from filters.verify.number_sentence import takes_away
 from filters.verify.numeral import read_numeral
@@ -35,6 +36,7 @@ _CONCLUDES = re.compile(
 )
 _LAST_CHARS = 300
 _FIRST_WORDS = re.compile(r"[^\W\d_][^\\$\d(\[{]{1,100}(?=[\\$\d(\[{]|\w\s*$)")
+_BOUND = re.compile(r"\b(?:at (?:most|least)|(?:more|less|fewer|greater) than|nearly|almost)\s*$", re.IGNORECASE)
 _RELATION = re.compile(r"[<>=≤≥≠]|\\(?:[lg]e|[lg]t|ne|in|infty|leq|geq|neq)(?![a-z])")
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _DEEPEST = 3
@@ -133,7 +135,10 @@ def _denied_in_front(span: str, gold: str) -> bool:
     A gold with a relation may be met by such words ("x is at most 5").
     """
     lead = _FIRST_WORDS.match(span)
-    return lead is not None and _RELATION.search(gold) is None and takes_away(lead.group(), "")
+    if lead is None or _RELATION.search(gold) is not None:
+        return False
+    words = lead.group()
+    return denies(words) or doubts(words) or _BOUND.search(words) is not None
 
 
 def _taken_away(text: str) -> bool:
