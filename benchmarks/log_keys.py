@@ -29,7 +29,7 @@ def write_log(root: Path, number: int) -> None:
     """A log of `number` keys in parts, and as many wanted keys, half of which it holds."""
     keys = [completion_key("prompt", i) for i in range(number + number // 2)]
     now = datetime.now(UTC)
-    (root / "log").mkdir()
+    log = CompletionsLog(root / "log")
     size = number // PARTS
     for part in range(PARTS):
         own = keys[part * size : (part + 1) * size]
@@ -39,7 +39,7 @@ def write_log(root: Path, number: int) -> None:
             "finish_reason": ["stop"] * size, "prompt_tokens": [400] * size, "completion_tokens": [40] * size,
             "logprobs": [None] * size, "error": [None] * size, "created_at": [now] * size,
         }  # fmt: skip
-        pl.DataFrame(columns, schema=COMPLETION).write_parquet(root / "log" / f"part-{part:03d}.parquet")
+        log.files.write(pl.DataFrame(columns, schema=COMPLETION))
     wanted = keys[number // 2 :]
     table = pl.DataFrame({"id": wanted, "prompt_key": wanted, "index": [0] * number, "key": wanted}, schema=WANTED)
     table.write_parquet(root / "wanted.parquet")

@@ -88,7 +88,7 @@ def _sent(runner: Runner, step: Step, model: str) -> list[_Sent]:
     prompts = build.prompts.messages(asked["prompt_key"]).filter(
         pl.col("messages").str.contains('"image": ', literal=True)
     )
-    answers = build.log.scan().filter(pl.col("key").is_in(asked["key"].to_list()), pl.col("finish_reason") != "error")
+    answers = build.log.scan(asked["key"]).filter(pl.col("finish_reason") != "error")
     known = asked.join(answers.select("key", "prompt_tokens").collect(), on="key").unique("prompt_key", keep="first")
     found = prompts.join(known, on="prompt_key").head(PROMPTS)
     return [_Sent(_request(row), row["prompt_tokens"]) for row in found.iter_rows(named=True)]
@@ -111,9 +111,7 @@ def _ask(runner: Runner, step: Step, model: str, requests: list[Request], folder
     asking = Asking(runner.build, probe, context, lambda bucket: rows, [0], folder)
     asking.ask()
     asked = asking.asked(0).select("id", "key")
-    found = runner.build.log.scan().filter(
-        pl.col("key").is_in(asked["key"].to_list()), pl.col("finish_reason").is_in(["stop", "length"])
-    )
+    found = runner.build.log.scan(asked["key"]).filter(pl.col("finish_reason").is_in(["stop", "length"]))
     texts = found.select("key", "text", "reasoning", "prompt_tokens").collect().unique("key", keep="any")
     rows = asked.join(texts, on="key").select("id", "text", "reasoning", "prompt_tokens")
     return {id_: (f"{reasoning or ''}{text}", tokens) for id_, text, reasoning, tokens in rows.iter_rows()}

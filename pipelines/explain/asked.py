@@ -80,10 +80,10 @@ def _for_one(step: str, asked: pl.DataFrame, made: str) -> pl.DataFrame:
 def _replies(log: Path, asked: pl.DataFrame) -> dict[str, Reply]:
     """By the key of the completion: the first answer, which is the one that counts, or else the last failure."""
     keys, found = asked["key"].to_list(), CompletionsLog(log)
-    failures = found.failures.scan().filter(pl.col("key").is_in(keys)).sort("created_at").collect()
+    failures = found.failures.scan(keys).sort("created_at").collect()
     replies = {f["key"]: _none(f["index"], f["error"]) for f in failures.iter_rows(named=True)}
     columns = ("key", "index", "text", "reasoning", "finish_reason", "completion_tokens")
-    answers = found.scan().filter(pl.col("key").is_in(keys)).sort("created_at", "text", descending=True)
+    answers = found.scan(keys).sort("created_at", "text", descending=True)
     for key, index, text, reasoning, end, tokens in answers.select(columns).collect().iter_rows():
         replies[key] = Reply(index, text, reasoning, end, tokens, None)
     return replies

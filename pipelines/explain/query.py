@@ -18,12 +18,12 @@ _SHOWN = 200
 """Rows of an answer on a terminal."""
 
 
-def open_tables(workspace: Path, recipe: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views of a build (`pipelines.explain.views`).
+def open_tables(workspace: Path, recipe: str | None = None, sql: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views of a build (`pipelines.explain.views`), for one query where it is known.
 
     Raises ConfigError where there is no build, or several and none is named.
     """
-    return open_views(Workspace(workspace), RecordedBuild(find_build(workspace, recipe)))
+    return open_views(Workspace(workspace), RecordedBuild(find_build(workspace, recipe)), sql)
 
 
 def find_build(workspace: Path, recipe: str | None) -> Path:
@@ -49,7 +49,7 @@ def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
     """
     check_query(sql)
     try:
-        with open_tables(workspace, recipe) as db, tempfile.TemporaryDirectory(prefix="curate-query-") as spill:
+        with open_tables(workspace, recipe, sql) as db, tempfile.TemporaryDirectory(prefix="curate-query-") as spill:
             logs = [Workspace(workspace).completions, Workspace(workspace).prompts]
             lock(db, spill=Path(spill), folders=[find_build(workspace, recipe), *logs])
             answer = db.sql(sql)

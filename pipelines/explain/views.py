@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.explain.recorded import Column, RecordedBuild, StepFacts, plural
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.prompts import PromptsLog
 from pipelines.store.read_only_sql import connect
 from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS
 from pipelines.store.workspace import Workspace
@@ -24,15 +26,18 @@ from pipelines.store.workspace import Workspace
 _LOGS = ("completions", "failures", "prompts", "dropped", "asked")
 
 
-def open_views(workspace: Workspace, build: RecordedBuild) -> Any:
-    """A DuckDB connection with the views of a build. The caller closes it, and locks it before foreign SQL runs."""
+def open_views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) -> Any:
+    """A DuckDB connection with the views of a build. The caller closes it, and locks it before foreign SQL runs.
+
+    Logs are proven whole, as nobody knows what is read of them; with `sql`, only those that it names.
+    """
     db = connect()
-    for name, query in views(workspace, build).items():
+    for name, query in views(workspace, build, sql).items():
         db.execute(f"CREATE VIEW {_name(name)} AS {query}")
     return db
 
 
-def views(workspace: Workspace, build: RecordedBuild) -> dict[str, str]:
+def views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) -> dict[str, str]:
     """The SQL of all views, by name, in the order in which they can be made."""
     found: dict[str, str] = {}
     ran = [step for step in build.steps if build.parts(step.name, ROWS)]
@@ -53,7 +58,7 @@ def views(workspace: Workspace, build: RecordedBuild) -> dict[str, str]:
         found["asked"] = query
     for unit, name in units.items():
         found[name] = _unit(build, ran, unit)
-    return found | _logs(workspace)
+    return found | _logs(workspace, sql)
 
 
 def _drops(build: RecordedBuild, steps: Iterable[StepFacts]) -> Iterator[str]:
@@ -111,16 +116,17 @@ def _overlay(build: RecordedBuild, givers: tuple[str, ...], columns: list[Column
     return f"SELECT * EXCLUDE (__step) FROM ({' UNION ALL BY NAME '.join(tables)}){last}"
 
 
-def _logs(workspace: Workspace) -> dict[str, str]:
-    completions, prompts = workspace.completions, workspace.prompts
+def _logs(workspace: Workspace, sql: str | None) -> dict[str, str]:
+    completions = CompletionsLog(workspace.completions)
     found = {}
-    for name, folder, columns in (
+    for name, log, columns in (
         ("completions", completions, "*"),
-        ("failures", completions / "failures", "*"),
-        ("prompts", prompts, "DISTINCT ON (key) key AS prompt_key, messages, prefix, form"),
+        ("failures", completions.failures, "*"),
+        ("prompts", PromptsLog(workspace.prompts), "DISTINCT ON (key) key AS prompt_key, messages, prefix, form"),
     ):
-        if any(folder.glob("part-*.parquet")):
-            found[name] = f"SELECT {columns} FROM read_parquet({_text(str(folder / 'part-*.parquet'))})"
+        named = sql is None or name in sql.lower()
+        if parts := log.files.parts(None if named else ()):
+            found[name] = f"SELECT {columns} FROM ({_files(parts)})"
     return found
 
 

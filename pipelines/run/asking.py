@@ -122,7 +122,7 @@ class Asking:
 
         What calls for another turn is known as far as its answers are there; beyond that it is an upper bound.
         """
-        return {model: self._missing(model, self._build.log.journalled()) for model in self._step.models}
+        return {model: self._missing(model, self._build.log.journalled().select("key")) for model in self._step.models}
 
     def _missing(self, model: str, journalled: pl.DataFrame) -> Missing:
         open_, turn, most, prompts = self._buckets, 0, self._asks.bound(self._step.config, model), 0

@@ -132,7 +132,7 @@ class Refusals:
         mine = (pl.col("kind") == "refused") & (pl.col("terms") == self.terms)
         refused = pl.col("error").filter(pl.col("kind") == "refused")
         # Failures are few beside what is wanted, so it is their keys that are held in memory.
-        rows = self._log.scan()
+        rows = pl.concat([self._log.scan(), self._log.journalled().lazy()])
         wanted = pl.scan_parquet(self._wanted).select("key").join(rows.select("key"), on="key", how="semi").unique()
         rows = rows.join(wanted, on="key", how="semi").sort("created_at", "error")
         found = rows.group_by("key", maintain_order=True).agg(

@@ -141,7 +141,11 @@ def read_signal(
 
 
 def _log(build: Build, model: str, signal: Signal) -> KeyedLog:
-    return KeyedLog(build.workspace.signals / signal.name / content_id(build.identities[model].to_json()))
+    own = content_id(build.identities[model].to_json())
+    columns = {"key": pl.String(), **signal.stored}
+    return KeyedLog(
+        build.workspace.signals / signal.name / own, f"signals/{signal.name}/{own}", lambda found: found == columns
+    )
 
 
 def _write_wanted(signal: Signal, rows: Path, out: Path) -> None:

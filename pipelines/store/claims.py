@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.store.memory import Memory
+from pipelines.store.owner import me
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import replacing, store_errors
 
@@ -122,7 +123,7 @@ class Claims:
     @contextmanager
     def _held(self, missing: Path) -> Iterator[None]:
         """A claim on the prompts of the table `missing`."""
-        path = self._folder / f"claim-{os.getpid()}-{uuid.uuid4().hex[:8]}.parquet"
+        path = self._folder / f"claim-{me()}-{uuid.uuid4().hex[:8]}.parquet"
         with store_errors(self._folder):
             with duckdb.connect() as db:
                 _copy(db, f"SELECT prompt_key FROM read_parquet({_quote(missing)})", path)

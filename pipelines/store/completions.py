@@ -8,32 +8,30 @@ Caching, resume and incremental builds are one anti-join: which wanted keys are 
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import chain
+from contextlib import contextmanager
+from itertools import accumulate, chain
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from pipelines.store.failures import FailuresLog
-from pipelines.store.journal import read_lines
-from pipelines.store.journalled import heal
+from pipelines.store.journalled_log import JournalledLog
 from pipelines.store.log_writer import LogWriter
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import aligned, in_order
-from pipelines.store.parts import NOWHERE, digests, join, read_places, together
+from pipelines.store.parts import NOWHERE, digests, read_places
 from pipelines.store.row_groups import batches, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import replacing
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
 from schemas.errors import BUG, StepError, StoreError
-from schemas.ids import hash_text
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
 """What a step asks the log for: one row for each sample of each request."""
 
 
-class CompletionsLog:
+class CompletionsLog(JournalledLog):
     """Read side of the log under `root`. Any number of processes may read and write at once; none needs a lock.
 
     What counts is decided on keys alone; texts are read last, a piece at a time. So memory depends on `memory`, not on how
@@ -41,32 +39,41 @@ class CompletionsLog:
     """
 
     def __init__(self, root: Path, memory: Memory | None = None) -> None:
-        self.root = root
+        super().__init__(
+            root,
+            "completions",
+            COMPLETION,
+            completion_fault,
+            by=("model", "revision"),
+            same=("key", "created_at", "text"),
+        )
         self.memory = memory or Memory()
+        self._looked_up: list[Path] = []
 
     @property
     def failures(self) -> FailuresLog:
         """Requests that got no answer."""
-        return FailuresLog(self.root / "failures")
+        return FailuresLog(self.folder / "failures")
 
     def heal(self) -> int:
         """Turn journals whose writers are gone into parts, here and beside; returns how many of their lines were no rows."""
-        return heal(self.root, COMPLETION, completion_fault) + self.failures.heal()
+        return super().heal() + self.failures.heal()
 
     def writer(self, identity: ModelIdentity, terms: str = "", run: str = "") -> LogWriter:
-        return LogWriter(self.root, identity, terms, run)
+        return LogWriter(self.rows, self.failures.rows, identity, terms, run)
 
     def missing(self, wanted: Path, out: Path) -> int:
         """Write the keys of `wanted` that no completion answers to `out`, each once, with the first id that wants it.
 
-        Columns `id, prompt_key, indexes (list)`, one row a prompt. Returns the number of missing samples.
+        Columns `id, prompt_key, indexes (list)`, one row a prompt. Returns the number of missing samples. An answer that is
+        not as it was written is none: the answers to what is wanted are proven here, before anybody counts on them.
         """
         with scratch(out.parent) as folder, self._engine(folder) as db:  # not beside the log: a plan only looks
-            parts = self._parts()
-            known = f"ANTI JOIN (SELECT key FROM read_parquet({_list(parts)})) USING (key)" if parts else ""
-            query = f"""
+            while not self._look_up(db, wanted):
+                pass
+            query = """
                 SELECT min(id) AS id, prompt_key, list(DISTINCT index ORDER BY index) AS indexes
-                FROM (SELECT * FROM read_parquet({_quote(wanted)}) {known})
+                FROM (SELECT * FROM wanted ANTI JOIN seen USING (key))
                 GROUP BY prompt_key ORDER BY 1, 2
             """
             _copy(db, query, out)
@@ -85,58 +92,56 @@ class CompletionsLog:
         that counts, so that a replay gives the same rows.
         """
         empty = no_answers(rows)
-        with scratch(self.root) as folder:
+        with scratch(self.folder) as folder:
             pieces = whole_rows(in_order(self._found(wanted, folder), ("id", "index"), folder, self.memory))
             for piece, known in aligned(pieces, chain([pl.read_parquet(rows, n_rows=0)], batches(rows)), "id", "id"):
                 yield piece.join(known, on="id", maintain_order="left").select(empty.columns)
 
-    def journalled(self) -> pl.DataFrame:
-        """The `key` of every answer in a journal, the living ones' too. Writes nothing: for those who only look."""
-        found = []
-        for path in self.root.glob("journal-*.jsonl"):
-            with suppress(FileNotFoundError):  # it became a part meanwhile
-                found += [row["key"] for row in read_lines(path.read_bytes(), completion_fault).rows]
-        return pl.DataFrame({"key": found}, schema={"key": pl.String})
+    def _look_up(self, db: duckdb.DuckDBPyConnection, wanted: Path) -> bool:
+        """Make the views `wanted` and `seen`, its answers by their places in the log: `key, created_at, part, row`.
 
-    def scan(self) -> pl.LazyFrame:
-        """All parts as one lazy table."""
-        parts = self._parts()
-        return pl.scan_parquet(parts, schema=COMPLETION) if parts else pl.LazyFrame(schema=COMPLETION)
-
-    def join_parts(self, below: int) -> int:
-        """Join the parts smaller than `below` bytes, a few at a time, and return how many they were; no answer is lost.
-
-        Only while nobody builds: a reader may have listed the old parts. A kill between the two steps leaves both a joined
-        part and the old ones, and the same answer twice is read as one.
+        False where some of them are not as they were written; their parts are set aside, and others hold the rest.
         """
-        small = [p for p in self._parts() if p.stat().st_size < below]
-        joined = 0
-        for group in together(small, self.memory.piece):
-            if len(group) > 1:
-                join(group, self.root / f"part-{hash_text(''.join(p.name for p in group))}.parquet")
-                for path in group:
-                    path.unlink()
-                joined += len(group)
-        return joined
+        parts = self._looked_up = self.files.parts(("key", "created_at"))
+        db.execute(f"CREATE OR REPLACE VIEW wanted AS SELECT * FROM read_parquet({_quote(wanted)})")
+        if not parts:
+            db.execute("CREATE OR REPLACE TABLE seen (key VARCHAR, created_at TIMESTAMPTZ, part BIGINT, row BIGINT)")
+            return True
+        db.register("names", pl.DataFrame({"filename": list(map(str, parts)), "part": range(len(parts))}).to_arrow())
+        db.execute(
+            f"""CREATE OR REPLACE TABLE seen AS SELECT key, created_at, part, file_row_number AS row
+                FROM read_parquet({_list(parts)}, filename = true, file_row_number = true)
+                JOIN names USING (filename) SEMI JOIN wanted USING (key)"""
+        )
+        return self._proven(db, parts)
 
-    def _parts(self) -> list[Path]:
-        return sorted(self.root.glob("part-*.parquet"))
+    def _proven(self, db: duckdb.DuckDBPyConnection, parts: list[Path]) -> bool:
+        """Whether the row groups that `seen` points to are as they were written; parts of which one is not are set aside."""
+        groups = []
+        for part, path in enumerate(parts):
+            proof = self.files.proof(path)
+            ends = list(accumulate(proof.rows))
+            groups += [(part, number, ends[number] - proof.rows[number], ends[number]) for number in proof.unproven()]
+        if not groups:
+            return True
+        schema = dict.fromkeys(("part", "number", "start", "stop"), pl.Int64)
+        db.register("row_groups", pl.DataFrame(groups, schema=schema, orient="row").to_arrow())
+        used: dict[int, list[int]] = {}
+        for part, number in db.execute(
+            """SELECT DISTINCT part, number FROM seen JOIN row_groups USING (part)
+               WHERE row >= start AND row < stop ORDER BY ALL"""
+        ).fetchall():
+            used.setdefault(part, []).append(number)
+        return not [part for part, numbers in used.items() if not self.files.holds(parts[part], numbers)]
 
     def _found(self, wanted: Path, folder: Path) -> Iterator[pl.DataFrame]:
         """Every wanted sample with its answer, in the order in which the answers lie in the log; those without one last."""
-        parts, places = self._parts(), folder / "places.parquet"
+        places = folder / "places.parquet"
         with self._engine(folder) as db:
-            db.execute(f"CREATE VIEW wanted AS SELECT id, prompt_key, index, key FROM read_parquet({_quote(wanted)})")
-            if not parts:
-                db.execute("CREATE TABLE seen (key VARCHAR, created_at TIMESTAMPTZ, part BIGINT, row BIGINT)")
-            else:
-                names = pl.DataFrame({"filename": list(map(str, parts)), "part": range(len(parts))}).to_arrow()
-                db.register("names", names)
-                db.execute(
-                    f"""CREATE TABLE seen AS SELECT key, created_at, part, file_row_number AS row
-                        FROM read_parquet({_list(parts)}, filename = true, file_row_number = true)
-                        JOIN names USING (filename) SEMI JOIN wanted USING (key)"""
-                )
+            before, lost = self._looked_up, self.files.lost
+            proven, parts = self._look_up(db, wanted), self._looked_up
+            if not proven or self.files.lost > lost or not set(before).issubset(parts):
+                raise StoreError(self._damaged())  # what is gone would pass for what nobody answered
             # Only answers of the same microsecond are ordered by what they say.
             tied = "SELECT key, created_at FROM seen GROUP BY ALL HAVING count(*) > 1"
             _copy(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
@@ -166,17 +171,16 @@ class CompletionsLog:
             except duckdb.OutOfMemoryException as error:
                 more = max(1, self.memory.bytes >> 29)
                 raise StoreError(
-                    f"The keys in {self.root} need more memory than the {self.memory.engine >> 20} MB that DuckDB has, "
+                    f"The keys in {self.folder} need more memory than the {self.memory.engine >> 20} MB that DuckDB has, "
                     f"half of the budget. Raise it, for example with --set driver.memory={more}GB."
                 ) from error
             except duckdb.Error as error:
-                damaged = next(filter(_is_damaged, self._parts()), None)
-                if damaged is None:
+                if not self.files.changed(self._looked_up):
                     raise
-                raise StoreError(
-                    f"{damaged} is damaged, and it held answers. Bring it back from a copy; or move it out of the log and "
-                    "run the same command again: what it held is asked anew."
-                ) from error
+                raise StoreError(self._damaged()) from error
+
+    def _damaged(self) -> str:
+        return f"Parts of {self.folder} were damaged or set aside while they were read. Run the same command again."
 
 
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:
@@ -219,15 +223,6 @@ def no_answers(rows: Path) -> pl.DataFrame:
     own = pl.read_parquet_schema(rows)
     check_columns(own)
     return pl.DataFrame(schema={**own, "prompt_key": pl.String(), "index": pl.Int32(), **ANSWER})
-
-
-def _is_damaged(part: Path) -> bool:
-    """Whether a part of the log cannot be read, or is none."""
-    try:
-        pl.read_parquet(part, columns=list(COMPLETION), glob=False)
-    except (pl.exceptions.PolarsError, OSError):
-        return True
-    return False
 
 
 def _quote(path: Path | str) -> str:

@@ -14,7 +14,7 @@ import polars as pl
 
 from filters.dedup.vectors import Vectors
 from pipelines.store.keyed_log import KeyedLog
-from pipelines.store.workspace import naming_damage, store_errors
+from pipelines.store.workspace import store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
 from schemas.errors import StepError
@@ -56,11 +56,11 @@ class EmbeddingsLog:
     def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
         """The keys whose vectors the log does not hold, in their order."""
         log, wanted = self._log(identity), pl.LazyFrame({"key": keys}, schema={"key": pl.String})
-        with naming_damage(log.parts()):
-            return log.missing(wanted).collect()["key"]
+        return log.missing(wanted).collect()["key"]
 
     def _log(self, identity: ModelIdentity) -> KeyedLog:
-        return KeyedLog(self.root / content_id(identity.to_json()))
+        model = content_id(identity.to_json())
+        return KeyedLog(self.root / model, f"embeddings/{model}", _are_vectors)
 
     def _encode(
         self, log: KeyedLog, keys: pl.Series, items: Callable[[Sequence[str]], Sequence[Any]], encoder: Encoder
@@ -87,7 +87,7 @@ class EmbeddingsLog:
             return Vectors(keys, np.zeros((0, 1), dtype=np.float16))
         places = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
         matrix: Any = None
-        with store_errors(out), naming_damage(log.parts()):
+        with store_errors(out):
             for path in log.parts():
                 part = pl.read_parquet(path).join(places, on="key")
                 if not part.height:
@@ -100,6 +100,11 @@ class EmbeddingsLog:
                 matrix[part["place"].to_numpy()] = block
             matrix.flush()
         return Vectors(keys, np.load(out, mmap_mode="r"))
+
+
+def _are_vectors(found: pl.Schema) -> bool:
+    vector = found.get("vector")
+    return set(found) == {"key", "vector"} and isinstance(vector, pl.Array) and vector.inner == pl.Float16
 
 
 def _reserve(path: Path) -> None:

@@ -43,4 +43,4 @@ class FailuresLog(JournalledLog):
     """Read side of the log in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, FAILURE, failure_fault)
+        super().__init__(folder, "failures", FAILURE, failure_fault, by=("model",))

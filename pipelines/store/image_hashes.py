@@ -1,13 +1,12 @@
 """Perceptual hashes of the media store's images, each computed once: like the embeddings log, immutable parts."""
 
 import os
-import uuid
 from pathlib import Path
 
 import polars as pl
 
 from filters.dedup.image_hash import HASH_VERSION, HASHES, image_hashes
-from pipelines.store.workspace import naming_damage, write_table
+from pipelines.store.part_folder import PartFolder
 from schemas.engine import MediaReader
 
 PART_IMAGES = 16_384
@@ -17,27 +16,23 @@ class HashLog:
     """The hashes of all images below `root`."""
 
     def __init__(self, root: Path) -> None:
-        self.folder = root / f"v{HASH_VERSION}"
+        self._files = PartFolder(
+            root / f"v{HASH_VERSION}", f"hashes/v{HASH_VERSION}", lambda found: found == HASHES, sort=("sha256",)
+        )
 
     def hashes(self, images: pl.Series, media: MediaReader) -> pl.DataFrame:
         """`sha256, phash, thumb` (schema `HASHES`) of each distinct image, in the order of sha256."""
         wanted = pl.DataFrame({"sha256": images}, schema={"sha256": pl.String}).drop_nulls().unique().sort("sha256")
-        with naming_damage(self._parts()):
-            known = self._scan().select("sha256").collect()
+        known = self._scan().select("sha256").collect()
         missing = wanted.join(known, on="sha256", how="anti", maintain_order="left")
         for part in missing["sha256"].to_frame().iter_slices(PART_IMAGES):
-            table = image_hashes(part["sha256"].to_list(), media, os.cpu_count() or 1)
-            write_table(table, self.folder / f"part-{uuid.uuid4().hex}.parquet")
-        with naming_damage(self._parts()):
-            found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256")
-            return found.sort("sha256").collect()
-
-    def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+            self._files.write(image_hashes(part["sha256"].to_list(), media, os.cpu_count() or 1))
+        found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256")
+        return found.sort("sha256").collect()
 
     def _scan(self) -> pl.LazyFrame:
-        parts = self._parts()
-        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=HASHES)
+        parts = self._files.parts()
+        return pl.scan_parquet(parts, glob=False) if parts else pl.LazyFrame(schema=HASHES)
 
 
 def image_shas(rows: pl.DataFrame) -> pl.Series:

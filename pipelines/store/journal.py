@@ -1,26 +1,28 @@
 """A journal: one process's file of JSON lines, each written the moment it is known, so that kill -9 loses only what was
-in flight.
+in flight. A thread brings them to the disk every second: a power cut loses what came in the last one.
 
 A journal has an owner while it is locked; the kernel lets go of the lock when its process dies, however it does. It gets
 its name only once it is locked, so that no healer ever sees one whose owner is about to lock it. Whoever opens the log
-next takes over the journals of the dead; of several who try, one gets each.
+next takes over the journals of the dead; of several who try, one gets each. Locks may lie, so the name of a journal also
+says whose it is (`pipelines.store.owner`).
 """
 
 import fcntl
-import io
-import json
+import logging
 import os
+import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from pipelines.store.workspace import replacing, store_errors
+from pipelines.store.owner import BEAT, LEASE, me, owner_in
+from pipelines.store.workspace import store_errors, sync_folder
 from schemas.errors import StoreError
-from schemas.ids import hash_text
 
-Fault = Callable[[Any], str | None]
-"""What is wrong with a line's value: a clause, or None where it is a row of the log."""
+SYNC_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 class Journal:
@@ -29,11 +31,15 @@ class Journal:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
+        self._guard = threading.Lock()
+        self._ended = threading.Event()
+        self._unsynced = False
+        self._failed: OSError | None = None
 
     @classmethod
     def new(cls, folder: Path) -> "Journal":
         """Make a journal of this process. Raises StoreError where the file system grants no locks."""
-        name = f"journal-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        name = f"journal-{me()}-{uuid.uuid4().hex[:8]}.jsonl"
         hidden, path = folder / f".{name}.tmp", folder / name
         with store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -46,11 +52,15 @@ class Journal:
                 os.close(descriptor)
                 hidden.unlink(missing_ok=True)
                 raise
-        return cls(path, descriptor)
+        journal = cls(path, descriptor)
+        threading.Thread(target=journal._beat, name=f"sync of {name}", daemon=True).start()
+        return journal
 
     def append(self, data: bytes) -> None:
-        """Write whole lines, or none. When this returns, kill -9 cannot lose them."""
+        """Write whole lines, or none. When this returns, kill -9 cannot lose them, and a second later no power cut."""
         with store_errors(self.path):
+            if self._failed is not None:
+                raise self._failed
             before = os.fstat(self._descriptor).st_size
             try:
                 while data:  # `os.write` may take only a part of them before a disk is full
@@ -58,6 +68,7 @@ class Journal:
             except BaseException:
                 os.ftruncate(self._descriptor, before)  # the next line would be read as the end of a torn one
                 raise
+            self._unsynced = True
 
     def read(self) -> bytes:
         """Everything in it, by the open file: also where something has taken the name away."""
@@ -77,17 +88,49 @@ class Journal:
         finally:
             self.release()
 
+    def give_up(self) -> None:
+        """Leave it to whoever heals next: it is nobody's from now on, though its owner lives."""
+        try:
+            self.path.rename(self.path.with_name(f"journal-{uuid.uuid4().hex}.jsonl"))
+        except OSError:
+            logger.warning("%s stays until this process ends.", self.path)
+        self.release()
+
     def release(self) -> None:
         """Let go of the lock and leave the file where it is."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+        self._ended.set()
+        with self._guard:
+            if self._descriptor >= 0:
+                descriptor, self._descriptor = self._descriptor, -1
+                os.close(descriptor)
+
+    def _beat(self) -> None:
+        """Bring the lines to the disk once a second, and the name with the first; touch the file while its owner lives."""
+        named, touched = False, time.monotonic()
+        while not self._ended.wait(SYNC_SECONDS):
+            with self._guard:
+                if self._descriptor < 0:
+                    return
+                try:
+                    if self._unsynced:
+                        self._unsynced = False
+                        os.fdatasync(self._descriptor) if hasattr(os, "fdatasync") else os.fsync(self._descriptor)
+                        if not named:
+                            sync_folder(self.path.parent)
+                            named = True
+                    if time.monotonic() - touched > BEAT:
+                        os.utime(self._descriptor)
+                        touched = time.monotonic()
+                except OSError as error:  # told where the next line is written
+                    self._failed = error
+                    return
 
 
 def dead_journals(folder: Path) -> Iterator[Journal]:
     """The journals whose owners are gone, each locked for as long as the caller looks at it.
 
-    One that lives, or that another healer has taken or removed meanwhile, is passed over.
+    One whose owner lives, or that another healer has taken or removed meanwhile, is passed over. An owner on another host
+    lives as long as his journal is touched; where that is not known yet, it is waited for.
     """
     for path in sorted(folder.glob("journal-*.jsonl")):
         journal = _take_over(path)
@@ -108,7 +151,7 @@ def _take_over(path: Path) -> Journal | None:
         journal = Journal(path, descriptor)
         try:
             # Whoever held it before us may have healed it and taken its name away between our opening and our lock.
-            mine = _lock(descriptor) and os.fstat(descriptor).st_nlink > 0
+            mine = _lock(descriptor) and os.fstat(descriptor).st_nlink > 0 and not _lives(journal)
         except BaseException:
             journal.release()
             raise
@@ -118,6 +161,35 @@ def _take_over(path: Path) -> Journal | None:
         return journal
 
 
+def _lives(journal: Journal) -> bool:
+    """Whether the owner that the name tells lives, although the lock was to be had."""
+    owner = owner_in(journal.path.name)
+    lives = False if owner is None else owner.lives()
+    return _is_touched(journal) if lives is None else lives
+
+
+def _is_touched(journal: Journal) -> bool:
+    """Whether a journal of another host is touched before its lease is over. By the clock of its file system, and where that
+    tells nothing, by watching it that long."""
+    path, started = journal.path, time.monotonic()
+    try:
+        touched = path.stat().st_mtime
+        clock = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        clock.touch()
+        age = clock.stat().st_mtime - touched
+        clock.unlink()
+        if age < LEASE:
+            logger.warning("Waiting for %s, whose owner may live on another host, for %.0f s at most.", path, LEASE)
+        while age < LEASE and time.monotonic() - started < LEASE:
+            time.sleep(SYNC_SECONDS)
+            age += SYNC_SECONDS
+            if path.stat().st_mtime != touched:
+                return True
+    except FileNotFoundError:  # it became a part
+        return True
+    return False
+
+
 def _lock(descriptor: int) -> bool:
     """Lock a file for this process; False where another holds it, OSError where the file system cannot say."""
     try:
@@ -125,40 +197,3 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-class Lines(NamedTuple):
-    """What a journal holds: its rows, and the lines that are none, each with what is wrong with it."""
-
-    rows: list[dict[str, Any]]
-    odd: list[tuple[bytes, str]]
-
-
-def read_lines(data: bytes, fault: Fault) -> Lines:
-    """The rows of a journal. A last line that was torn by a crash or a full disk is nobody's; an odd one costs itself."""
-    found = Lines([], [])
-    for line in io.BytesIO(data):
-        try:
-            value = json.loads(line)
-            wrong = fault(value)
-        except (ValueError, RecursionError) as error:
-            value, wrong = None, f"it is not JSON ({type(error).__name__})"
-        if wrong is None:
-            found.rows.append(value)
-        elif line.endswith(b"\n"):
-            found.odd.append((line, wrong))
-    return found
-
-
-def set_aside(journal: Path, odd: list[tuple[bytes, str]]) -> Path:
-    """Keep lines that are no rows in a file beside their journal, named by what it holds; returns its path."""
-    data = b"".join(line for line, _ in odd)
-    path = journal.parent / f"aside-{hash_text(data.hex())[:16]}.jsonl"
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
-    return path
-
-
-def to_line(row: Mapping[str, Any]) -> bytes:
-    """A row as a line; ASCII, so that no byte of it can end a line but its own end."""
-    return (json.dumps(row, ensure_ascii=True) + "\n").encode()

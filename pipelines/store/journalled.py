@@ -5,13 +5,14 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from pipelines.store.journal import Fault, Journal, dead_journals, read_lines, set_aside, to_line
-from pipelines.store.workspace import store_errors, write_table
-from schemas.ids import hash_text
+from pipelines.store.journal import Journal, dead_journals
+from pipelines.store.journal_lines import Fault, read_lines, set_aside, to_line
+from pipelines.store.part_folder import PartFolder
+from pipelines.store.workspace import store_errors
 
 FLUSH_ROWS = 4096
 FLUSH_SECONDS = 30.0
@@ -19,13 +20,21 @@ FLUSH_SECONDS = 30.0
 logger = logging.getLogger(__name__)
 
 
-class Journalled:
-    """Write side of the log under `root`. `finish` when done, whatever happened."""
+class Rows(NamedTuple):
+    """The rows of a log: where their parts lie, their columns, what is wrong with a line that is none, and the columns in
+    which a row that was written twice is the same."""
 
-    def __init__(self, root: Path, schema: pl.Schema, fault: Fault) -> None:
-        self._root = root
-        self._schema = schema
-        self._fault = fault
+    files: PartFolder
+    schema: pl.Schema
+    fault: Fault
+    same: tuple[str, ...] = ("key", "created_at")
+
+
+class Journalled:
+    """Write side of a log. `finish` when done, whatever happened."""
+
+    def __init__(self, log: Rows) -> None:
+        self._log = log
         self._rows = 0
         self._since = time.monotonic()
         self.journal: Journal | None = None
@@ -33,7 +42,7 @@ class Journalled:
     def open(self) -> None:
         """Make the journal; `append` does it where nobody did."""
         self._rows = 0
-        self.journal = Journal.new(self._root)
+        self.journal = Journal.new(self._log.files.folder)
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record rows. When this returns, kill -9 cannot lose them."""
@@ -52,7 +61,7 @@ class Journalled:
         if self.journal is None:
             return
         if self._rows:
-            write_part(to_table(read_lines(self.journal.read(), self._fault).rows, self._schema), self._root)
+            to_part(self.journal, self._log)
             self.close()
             self.open()
         self._since = time.monotonic()
@@ -64,7 +73,7 @@ class Journalled:
             self.flush()
         except BaseException:
             if self.journal is not None:
-                self.journal.release()
+                self.journal.give_up()
                 self.journal = None
             raise
         self.close()
@@ -76,25 +85,32 @@ class Journalled:
             journal.remove()
 
 
-def heal(root: Path, schema: pl.Schema, fault: Fault) -> int:
+def heal(log: Rows) -> int:
     """Turn journals whose writers are gone into parts; returns how many of their lines were no rows.
 
-    Such a line is kept in a file beside them and reported, and costs nothing but itself. Any number of processes may heal at
-    once.
+    Any number of processes may heal at once.
     """
-    with store_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
+    with store_errors(log.files.folder):
+        log.files.folder.mkdir(parents=True, exist_ok=True)
         odd = 0
-        for journal in dead_journals(root):
-            lines = read_lines(journal.read(), fault)
-            write_part(to_table(lines.rows, schema), root)
-            if lines.odd:
-                odd += len(lines.odd)
-                aside = set_aside(journal.path, lines.odd)
-                message = "%d lines of %s are not rows of its log and are in %s now; the first: %s"
-                logger.error(message, len(lines.odd), journal.path.name, aside, lines.odd[0][1])
+        for journal in dead_journals(log.files.folder):
+            odd += to_part(journal, log)
             journal.remove()
         return odd
+
+
+def to_part(journal: Journal, log: Rows) -> int:
+    """Write what a journal holds as a part; returns how many of its lines are no rows, or no longer what was written.
+
+    Such a line is kept in a file beside it and reported, and costs nothing but itself.
+    """
+    lines = read_lines(journal.read(), log.fault)
+    write_part(to_table(lines.rows, log.schema), log)
+    if lines.odd:
+        aside = set_aside(journal.path, lines.odd)
+        message = "%d lines of %s are not rows of its log and are in %s now; the first: %s"
+        logger.error(message, len(lines.odd), journal.path.name, aside, lines.odd[0][1])
+    return len(lines.odd)
 
 
 def to_table(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame:
@@ -103,15 +119,6 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFra
     return pl.DataFrame(timed, schema=schema)
 
 
-def write_part(table: pl.DataFrame, root: Path) -> Path | None:
-    """Write rows as an immutable part and return its path; None where there are none.
-
-    It is named by keys and times: writing the same journal twice gives one part.
-    """
-    if not table.height:
-        return None
-    table = table.unique(("key", "created_at"), keep="first", maintain_order=True).sort("key", "created_at")
-    name = hash_text("".join(table["key"]) + str(table["created_at"].min()))
-    path = root / f"part-{name}.parquet"
-    write_table(table, path)
-    return path
+def write_part(table: pl.DataFrame, log: Rows) -> list[Path]:
+    """Write rows of journals as parts and return their paths. Writing the same journal twice gives the same parts."""
+    return log.files.write(table.unique(log.same, keep="first", maintain_order=True))

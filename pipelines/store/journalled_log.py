@@ -1,40 +1,56 @@
 """The read side of logs that are written through journals: what is healed, scanned and joined in the same way."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from pipelines.store.journal import Fault, read_lines
-from pipelines.store.journalled import heal, to_table, write_part
-from pipelines.store.keyed_log import KeyedLog
+from pipelines.store.journal_lines import Fault, read_lines
+from pipelines.store.journalled import Rows, heal, to_table, write_part
 from pipelines.store.memory import Memory
+from pipelines.store.part_folder import PartFolder
 from pipelines.store.parts import together
 from pipelines.store.workspace import store_errors
 
 
-class JournalledLog(KeyedLog):
-    """The log in `folder`, whose rows (`schema`) have a `key` and a time, `created_at`."""
+class JournalledLog:
+    """The log `of` in `folder`, whose rows (`schema`) have a `key` and a time, `created_at`.
 
-    def __init__(self, folder: Path, schema: pl.Schema, fault: Fault) -> None:
-        super().__init__(folder)
+    Rows that are equal in the columns `same` are one row; `by` are the columns that say of which model a row is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        of: str,
+        schema: pl.Schema,
+        fault: Fault,
+        *,
+        by: tuple[str, ...] = (),
+        same: tuple[str, ...] = ("key", "created_at"),
+    ) -> None:
+        self.folder = folder
         self.schema = schema
-        self.fault = fault
+        self.files = PartFolder(folder, of, lambda found: found == schema, by=by, sort=("key", "created_at"))
+        self.rows = Rows(self.files, schema, fault, same)
 
     def heal(self) -> int:
         """Turn journals whose writers are gone into parts; returns how many of their lines were no rows."""
-        return heal(self.folder, self.schema, self.fault)
+        return heal(self.rows)
 
-    def scan(self) -> pl.LazyFrame:
-        """All parts as one lazy table."""
-        parts = self.parts()
-        return pl.scan_parquet(parts, schema=self.schema) if parts else pl.LazyFrame(schema=self.schema)
+    def scan(self, keys: Iterable[str] | None = None) -> pl.LazyFrame:
+        """The rows of all parts as one lazy table; with `keys`, those alone, and no more of the parts is proven."""
+        wanted = None if keys is None else list(keys)
+        parts = self.files.parts() if wanted is None else self.files.parts_with(wanted)
+        found = pl.scan_parquet(parts, schema=self.schema, glob=False) if parts else pl.LazyFrame(schema=self.schema)
+        return found if wanted is None else found.filter(pl.col("key").is_in(wanted))
 
     def journalled(self) -> pl.DataFrame:
         """The rows in journals, those of living writers too. Writes nothing: for those who only look."""
         rows = []
         for path in sorted(self.folder.glob("journal-*.jsonl")):
             try:
-                rows += read_lines(path.read_bytes(), self.fault).rows
+                rows += read_lines(path.read_bytes(), self.rows.fault).rows
             except FileNotFoundError:  # it became a part meanwhile
                 continue
         return to_table(rows, self.schema)
@@ -42,16 +58,17 @@ class JournalledLog(KeyedLog):
     def join_parts(self, below: int) -> int:
         """Join the parts smaller than `below` bytes, a few at a time, and return how many they were; no row is lost.
 
-        Only while nobody builds: a reader may have listed the old parts.
+        Only while nobody builds: a reader may have listed the old parts. A kill between the two steps leaves both a joined
+        part and the old ones, and the same row twice is read as one.
         """
-        small, joined = [p for p in self.parts() if p.stat().st_size < below], 0
+        small, joined = [p for p in self.files.parts() if p.stat().st_size < below], 0
         for group in together(small, Memory().piece):
             if len(group) < 2:
                 continue
             with store_errors(self.folder):
-                whole = write_part(pl.read_parquet(group), self.folder)
+                whole = write_part(pl.concat(pl.read_parquet(part, glob=False) for part in group), self.rows)
                 for path in group:
-                    if path != whole:  # which is among them where a kill came between the two steps before
+                    if path not in whole:  # which is among them where a kill came between the two steps before
                         path.unlink()
             joined += len(group)
         return joined

@@ -4,32 +4,34 @@ Any number of processes may append at once; each part has a name of its own. Two
 readers take either.
 """
 
-import uuid
 from pathlib import Path
 
 import polars as pl
 
-from pipelines.store.workspace import write_table
+from pipelines.store.part_folder import PartFolder, Shape
 
 
 class KeyedLog:
-    """The parts in `folder`; each row has a `key`."""
+    """The parts in `folder` of the log `of`; each row has a `key` and the columns that `shape` asks for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, of: str, shape: Shape, *, by: tuple[str, ...] = (), sort: tuple[str, ...] = ("key",)
+    ) -> None:
         self.folder = folder
+        self.files = PartFolder(folder, of, shape, by=by, sort=sort)
 
     def append(self, table: pl.DataFrame) -> None:
         """Write `table` as a part. When this returns it is on the disk."""
-        if table.height:
-            write_table(table, self.folder / f"part-{uuid.uuid4().hex}.parquet")
+        self.files.write(table)
 
     def parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+        """The parts that are as they were written, in all that they hold."""
+        return self.files.parts()
 
     def keys(self) -> pl.LazyFrame:
         """The keys that are there, as `key`; some perhaps twice."""
         parts = self.parts()
-        return pl.scan_parquet(parts).select("key") if parts else pl.LazyFrame(schema={"key": pl.String})
+        return pl.scan_parquet(parts, glob=False).select("key") if parts else pl.LazyFrame(schema={"key": pl.String})
 
     def missing(self, wanted: pl.LazyFrame) -> pl.LazyFrame:
         """The rows of `wanted` whose `key` is not there, in their order."""

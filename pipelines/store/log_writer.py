@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.store.failures import FAILURE, Kind, failure_fault
-from pipelines.store.journalled import Journalled
-from schemas.completion import COMPLETION, Completion, ModelIdentity, Request, completion_fault, completion_key
+from pipelines.store.failures import Kind
+from pipelines.store.journalled import Journalled, Rows
+from schemas.completion import Completion, ModelIdentity, Request, completion_fault, completion_key
 from schemas.ids import canonical_json
 
 LONGEST_ERROR = 2000
@@ -21,12 +20,12 @@ class LogWriter:
     `terms` stands for the server that is asked and its limits, `run` for the build: see `pipelines.run.refusals`.
     """
 
-    def __init__(self, root: Path, identity: ModelIdentity, terms: str = "", run: str = "") -> None:
+    def __init__(self, answers: Rows, failures: Rows, identity: ModelIdentity, terms: str = "", run: str = "") -> None:
         self._identity = identity
         self._terms = terms
         self._run = run
-        self._answers = Journalled(root, COMPLETION, completion_fault)
-        self._failures = Journalled(root / "failures", FAILURE, failure_fault)
+        self._answers = Journalled(answers)
+        self._failures = Journalled(failures)
 
     def __enter__(self) -> Self:
         self._answers.open()

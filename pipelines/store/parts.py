@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.store.row_groups import batches, from_arrow
-from pipelines.store.workspace import write_table
 from schemas.completion import COMPLETION
 
 _ROWS = 1024
@@ -71,13 +70,6 @@ def digests(parts: Sequence[Path], places: Path) -> pl.DataFrame:
 
 def digest_of(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode()).hexdigest()
-
-
-def join(parts: Sequence[Path], out: Path) -> None:
-    """Write the rows of parts as one, by key; a row that several hold is written once."""
-    rows = pl.concat(pl.read_parquet(part) for part in parts)
-    once = rows.unique(["key", "created_at", "text"], keep="first", maintain_order=True)
-    write_table(once.sort("key", "created_at", maintain_order=True), out)
 
 
 def together(parts: Sequence[Path], limit: int) -> Iterator[list[Path]]:

@@ -52,31 +52,30 @@ class PromptsLog(JournalledLog):
     take either, for they are the same."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, PROMPT, prompt_fault)
+        super().__init__(folder, "prompts", PROMPT, prompt_fault)
 
     def messages(self, keys: Iterable[str]) -> pl.DataFrame:
         """The prompts of these keys that are known, each once, in order of key: columns of ASKED."""
         wanted = list(keys)
         found = [
             table.filter(pl.col("key").is_in(wanted)).select(pl.col("key").alias("prompt_key"), *list(ASKED)[1:])
-            for table in (self.scan(), self.journalled().lazy())
+            for table in (self.scan(wanted), self.journalled().lazy())
         ]
         return pl.concat(found).unique("prompt_key", keep="any").sort("prompt_key").collect()
 
     def known(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that parts hold."""
-        wanted = pl.LazyFrame({"key": list(keys)}, schema={"key": pl.String})
-        return set(wanted.join(self.keys(), on="key", how="semi").collect()["key"])
+        return set(self.scan(keys).select("key").collect()["key"])
 
     def writer(self) -> "PromptWriter":
-        return PromptWriter(self.folder)
+        return PromptWriter(self)
 
 
 class PromptWriter:
     """Write side. Use it as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
-        self._rows = Journalled(folder, PROMPT, prompt_fault)
+    def __init__(self, log: PromptsLog) -> None:
+        self._rows = Journalled(log.rows)
 
     def __enter__(self) -> Self:
         return self

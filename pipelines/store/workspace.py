@@ -17,7 +17,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -175,11 +175,28 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            settle(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Give a file that is written its name. Its bytes survive a power cut, its name only after `sync_folder`."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk, where its file system can. What cannot be made again needs it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_table(table: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
@@ -196,28 +213,6 @@ def write_pieces(pieces: Iterable[pl.DataFrame], schema: pl.Schema, path: Path) 
         for piece in pieces:
             writer.add(piece)
     return writer.rows
-
-
-@contextmanager
-def naming_damage(parts: Sequence[Path]) -> Iterator[None]:
-    """Where a part of a log turns out to be damaged, which polars says without a name, say which one."""
-    try:
-        yield
-    except pl.exceptions.ComputeError as error:
-        for part in parts:
-            if _is_damaged(part):
-                raise StoreError(
-                    f"{part} is damaged. Delete it and run the same command again: what it held is computed anew."
-                ) from error
-        raise
-
-
-def _is_damaged(part: Path) -> bool:
-    try:
-        pl.read_parquet(part)
-    except pl.exceptions.ComputeError:
-        return True
-    return False
 
 
 def write_json(value: Any, path: Path) -> None:

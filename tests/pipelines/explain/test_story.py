@@ -208,7 +208,7 @@ def test_the_terminal_shows_the_story_within_its_width(built: Runner) -> None:
 
 def test_prompts_that_were_asked_before_they_were_kept_are_said_to_be_unknown(tmp_path: Path) -> None:
     runner = build(tmp_path, STEPS[0])
-    for part in runner.build.prompts.parts():
+    for part in runner.build.prompts.files.parts():
         part.unlink()
     story = read(runner, sample(runner, "2"))
     assert story.chapters[1].asked[0].messages is None

@@ -11,6 +11,7 @@ import pytest
 from pipelines.store.embeddings import EmbeddingsLog
 from schemas.completion import ModelIdentity
 from schemas.errors import StepError, StoreError
+from schemas.ids import content_id
 
 
 class Zeros:
@@ -42,26 +43,41 @@ def test_vectors_that_are_no_numbers_are_not_stored(tmp_path: Path) -> None:
     assert len(log.missing(who, keys)) == 9
 
 
-@pytest.mark.parametrize("cut", [0, 100, -40])
-def test_a_damaged_part_is_named_and_computed_anew(tmp_path: Path, cut: int) -> None:
-    keys, who = pl.Series("key", [str(i) for i in range(40)]), ModelIdentity("zeros", "1", "")
-    log = EmbeddingsLog(tmp_path / "embeddings")
-    log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy")
-    part = next(log.root.rglob("part-*.parquet"))
-    part.write_bytes(part.read_bytes()[:cut])
-    with pytest.raises(StoreError, match=rf"{part.name} is damaged. Delete it"):
-        log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy")
-    part.unlink()
-    assert len(log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy").keys) == 40
+class Counts(Zeros):
+    """An encoder that counts what it is given."""
+
+    seen = 0
+
+    def encode(self, items: Sequence[Any]) -> np.ndarray[Any, Any]:
+        self.seen += len(items)
+        return super().encode(items)
 
 
-def test_a_part_damaged_inside_is_named_when_it_is_read(tmp_path: Path) -> None:
-    keys, who = pl.Series("key", [str(i) for i in range(40)]), ModelIdentity("zeros", "1", "")
+@pytest.mark.parametrize("cut", [0, 100, -40, None])
+def test_what_a_damaged_part_held_is_encoded_again(tmp_path: Path, cut: int | None) -> None:
+    """A part that was cut off, and one of which bytes inside have changed."""
+    keys, who, encoder = pl.Series("key", [str(i) for i in range(40)]), ModelIdentity("zeros", "1", ""), Counts()
     log = EmbeddingsLog(tmp_path / "embeddings")
-    log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy")
-    part = next(log.root.rglob("part-*.parquet"))
-    data = bytearray(part.read_bytes())
-    data[4:64] = bytes(60)
-    part.write_bytes(data)
-    with pytest.raises(StoreError, match="is damaged"):
-        log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy")
+    log.vectors(who, keys.head(9), list, lambda: encoder, tmp_path / "matrix.npy")
+    (part,) = log.root.rglob("part-*.parquet")
+    log.vectors(who, keys, list, lambda: encoder, tmp_path / "matrix.npy")
+    data = part.read_bytes()
+    part.write_bytes(data[:4] + bytes(60) + data[64:] if cut is None else data[:cut])
+    assert len(log.missing(who, keys)) == 9
+    assert len(log.vectors(who, keys, list, lambda: encoder, tmp_path / "matrix.npy").keys) == 40
+    assert encoder.seen == 49
+    assert len(list(log.root.rglob(f"aside-{part.stem}-*.parquet"))) == 1
+
+
+def test_vectors_of_another_encoder_are_not_used(tmp_path: Path) -> None:
+    keys, log = pl.Series("key", ["a"]), EmbeddingsLog(tmp_path / "embeddings")
+    one, two = (ModelIdentity(name, "1", "") for name in ("one", "two"))
+    log.vectors(one, keys, list, Zeros, tmp_path / "matrix.npy")
+    (part,) = log.root.rglob("part-*.parquet")
+    assert len(log.missing(two, keys)) == 1
+    other = log.root / content_id(two.to_json())
+    other.mkdir()
+    (other / part.name).write_bytes(part.read_bytes())
+    assert len(log.missing(two, keys)) == 1
+    assert [path.name for path in other.iterdir()] == [f"aside-{part.stem}-place.parquet"]
+    assert not len(log.missing(one, keys))

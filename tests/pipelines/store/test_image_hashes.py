@@ -9,7 +9,6 @@ from PIL import Image
 
 from filters.dedup.image_hash import HASHES, image_hash
 from pipelines.store.image_hashes import HashLog, image_shas
-from schemas.errors import StoreError
 from schemas.sample import SAMPLE
 
 
@@ -45,13 +44,18 @@ def test_each_image_is_hashed_once(tmp_path: Path) -> None:
     assert log.hashes(pl.Series([], dtype=pl.String), media).is_empty()
 
 
-def test_a_damaged_part_is_named(tmp_path: Path) -> None:
-    media, log = Media(a=_png("red")), HashLog(tmp_path)
-    log.hashes(pl.Series(["a"]), media)
-    part = next(tmp_path.rglob("part-*.parquet"))
+def test_a_damaged_part_is_set_aside_and_its_images_are_hashed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    media, log = Media(a=_png("red"), b=_png("blue")), HashLog(tmp_path)
+    found = log.hashes(pl.Series(["a"]), media)
+    (part,) = tmp_path.rglob("part-*.parquet")
     part.write_bytes(part.read_bytes()[:-9])
-    with pytest.raises(StoreError, match=rf"{part.name} is damaged. Delete it"):
-        log.hashes(pl.Series(["a"]), media)
+    log.hashes(pl.Series(["b"]), media)
+    assert HashLog(tmp_path).hashes(pl.Series(["a"]), media).equals(found)
+    assert media.reads == ["a", "b", "a"]
+    assert [path.name for path in tmp_path.rglob("aside-*")] == [f"aside-{part.stem}-cut.parquet"]
+    assert caplog.text.count(" is damaged: it was cut short") == 1
 
 
 def test_images_of_rows_are_images_only_and_each_once() -> None:

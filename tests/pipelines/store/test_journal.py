@@ -15,16 +15,17 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from some_answers import IDENTITY, a_line, answer
 
 from pipelines.store import journal as journals
 from pipelines.store import journalled
-from pipelines.store.completions import WANTED, CompletionsLog, wanted_rows
-from pipelines.store.journal import Journal, dead_journals, read_lines, to_line
+from pipelines.store.completions import CompletionsLog
+from pipelines.store.journal import Journal, dead_journals
+from pipelines.store.journal_lines import read_lines, sealed
+from pipelines.store.journalled import Rows
 from pipelines.store.workspace import Workspace
-from schemas.completion import Completion, Message, ModelIdentity, Request, completion_fault, prompt_key
+from schemas.completion import Completion, completion_fault
 from schemas.errors import StoreError
-
-IDENTITY = ModelIdentity("model", "revision", "template")
 
 HEALER = """
 import sys
@@ -54,17 +55,6 @@ def healers(number: int, root: Path) -> Iterator[None]:
     assert [(p.returncode, s) for p, s in zip(running, said, strict=True)] == [(0, "")] * number
 
 
-def answer(number: int) -> tuple[Request, str, list[Completion]]:
-    request = Request(f"row-{number}", (Message("user", (f"question {number}",)),))
-    return request, prompt_key(IDENTITY, request), [Completion(0, f"answer {number}", "stop")]
-
-
-def a_line(number: int) -> bytes:
-    writer = CompletionsLog(Path("unused")).writer(IDENTITY)
-    request, prompt, (completion,) = answer(number)
-    return to_line(writer._row(request, prompt, completion))
-
-
 def lost(root: Path, opens: int) -> int:
     """Open `opens` journals with an answer each while two healers loop; every 20th writer dies and leaves its own."""
     root.mkdir()
@@ -77,7 +67,7 @@ def lost(root: Path, opens: int) -> int:
             unseen += not journal.path.exists() or not journal.read().endswith(b"\n")
             if dies:
                 left.add(f"answer {number}")
-                journal.release()
+                journal.give_up()
             else:
                 journal.remove()
     CompletionsLog(root).heal()
@@ -190,15 +180,13 @@ def test_too_many_open_files_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 ODD = [
-    b"5\n",
-    b"null\n",
-    b"[]\n",
-    b"{}\n",
-    b"not JSON\n",
-    b"\xff\xfe\n",
-    b"[" * 100_000 + b"\n",
+    a_line(7)[17:],
+    a_line(7).replace(b"answer", b"Answer"),
+    a_line(7).replace(b" ", b"  ", 1),
+    b"\n",
+    *(sealed(said) for said in (b"5", b"null", b"[]", b"{}", b"not JSON", b"\xff\xfe", b"[" * 100_000, b"")),
     *(
-        json.dumps({**json.loads(a_line(7)), name: value}).encode() + b"\n"
+        sealed(json.dumps({**json.loads(a_line(7)[17:]), name: value}).encode())
         for name, value in [
             ("text", [{"type": "text", "text": "4"}]),
             ("text", None),
@@ -268,10 +256,10 @@ def test_a_part_that_cannot_be_written_leaves_its_rows_to_the_next(
     """Also to the next in this process: a step that is tried again."""
     real = journalled.write_part
 
-    def full(table: pl.DataFrame, root: Path) -> Path | None:
-        if failing in ("both", "failures" if root.name == "failures" else "answers"):
+    def full(table: pl.DataFrame, log: Rows) -> list[Path]:
+        if failing in ("both", "failures" if log.files.folder.name == "failures" else "answers"):
             raise StoreError("the disk is full")
-        return real(table, root)
+        return real(table, log)
 
     log = CompletionsLog(tmp_path / "log")
     request, prompt, answers = answer(1)
@@ -321,25 +309,3 @@ def test_what_the_log_cannot_hold_is_said_when_it_is_written(tmp_path: Path, odd
     assert log.scan().collect()["text"].to_list() == ["fine"]
     assert log.failures.scan().collect().select("index", "kind", "error").rows() == [(0, "refused", said[0].error)]
     assert fine.text == "answer 1"
-
-
-@pytest.mark.parametrize("damage", [b"", b"no parquet at all", None])
-def test_a_damaged_part_is_named_with_the_cure(tmp_path: Path, damage: bytes | None) -> None:
-    """A part that was cut short, one of other bytes, one of other columns."""
-    log = CompletionsLog(tmp_path / "log")
-    with log.writer(IDENTITY) as writer:
-        writer.append(*answer(1))
-    spoilt = log.root / "part-0.parquet"
-    if damage is None:
-        pl.DataFrame({"other": [1]}).write_parquet(spoilt)
-    else:
-        spoilt.write_bytes(damage)
-    wanted, rows = tmp_path / "wanted.parquet", tmp_path / "rows.parquet"
-    pl.DataFrame(wanted_rows(answer(1)[0], answer(1)[1]), schema=WANTED, orient="row").write_parquet(wanted)
-    pl.DataFrame({"id": [answer(1)[0].id]}).write_parquet(rows)
-    with pytest.raises(StoreError, match=r"part-0\.parquet is damaged, and it held answers\. Bring it back"):
-        log.missing(wanted, tmp_path / "missing.parquet")
-    with pytest.raises(StoreError, match=r"part-0\.parquet is damaged"):
-        list(log.answers(wanted, rows))
-    spoilt.rename(tmp_path / "away.parquet")
-    assert log.missing(wanted, tmp_path / "missing.parquet") == 0

@@ -78,9 +78,9 @@ def test_two_writers_of_one_prompt_are_read_as_one_and_joined_by_gc(tmp_path: Pa
         one.append(REQUEST, "k")
         other.append(REQUEST, "k")
         other.append(REQUEST, "own")
-    assert len(log.parts()) == 2
+    assert len(log.files.parts()) == 2
     before = log.messages(["k", "own"])
     assert before.height == 2
     collect_garbage(workspace)
-    assert len(log.parts()) == 1
+    assert len(log.files.parts()) == 1
     assert log.messages(["k", "own"]).equals(before)

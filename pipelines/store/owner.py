@@ -1,0 +1,79 @@
+"""Whose file it is, as its name says: a second guard beside locks, for file systems that grant every lock that is asked for
+(NFS with `local_lock`).
+
+A process is known by its host, its number and its start, so a number that was given again is another process. A host is its
+name and its space of process numbers: whoever sees the same numbers can tell whether the owner lives. Of others, only the
+age of a file tells: a living owner touches what is his every BEAT seconds, and who did not for LEASE seconds is dead.
+"""
+
+import os
+import re
+import socket
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.ids import hash_text
+
+BEAT = 5.0
+LEASE = 30.0
+
+_NAME = re.compile(r"\w+-(?P<host>\w+)-(?P<pid>\d+)-(?P<start>\w+)-\w+\.\w+")
+
+
+class Owner(NamedTuple):
+    """A process of some host."""
+
+    host: str
+    pid: int
+    start: str
+
+    def __str__(self) -> str:
+        return f"{self.host}-{self.pid}-{self.start}"
+
+    def lives(self) -> bool | None:
+        """Whether the process lives; None where it is one of another host."""
+        if self.host != this_host():
+            return None
+        found = start_of(self.pid)
+        return found is not None and (found == self.start or "unknown" in (found, self.start))
+
+
+def me() -> Owner:
+    """This process."""
+    return Owner(this_host(), os.getpid(), start_of(os.getpid()) or "unknown")
+
+
+def owner_in(name: str) -> Owner | None:
+    """The owner that the name of a file tells (`what-<owner>-which.type`); None where it tells none."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else Owner(found["host"], int(found["pid"]), found["start"])
+
+
+@lru_cache(maxsize=1)
+def this_host() -> str:
+    name = re.sub(r"[^0-9A-Za-z]+", "_", socket.gethostname())[:40]
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return f"{name}_{hash_text(space)[:8]}"
+
+
+def start_of(pid: int) -> str | None:
+    """What tells a process from others of its number, also of before a restart of the machine; None where it is dead.
+
+    "unknown" where it lives and the system does not say when it began.
+    """
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return hash_text(f"{boot} {ticks}")[:8]
+    except (OSError, IndexError):
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return None
+        except PermissionError:
+            pass
+        return "unknown"

@@ -1,0 +1,146 @@
+"""The parts of a log in one folder. Whoever lists them gets those that are as they were written, as far as he reads them.
+
+One that is not is set aside: it gets a name that says why, stays where it is, and is told in a sentence. What it held is
+missing from then on, so it is asked or computed again; nothing else stops.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Collection, Iterable
+from itertools import count
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal
+from pipelines.store.row_groups import TableWriter
+from pipelines.store.workspace import settle, store_errors, sync_folder
+
+logger = logging.getLogger(__name__)
+
+Shape = Callable[[pl.Schema], bool]
+"""Whether a table has the columns of a log."""
+
+_Seen = tuple[str, int, int, int]
+_PROOFS: dict[_Seen, Proof] = {}
+"""What this process has proven, of files as they were then: each byte is hashed once a process."""
+_LEFT_OUT: set[_Seen] = set()
+"""Damaged files that could not be given another name."""
+
+
+class PartFolder:
+    """The parts in `folder` of the log `of` (with its model, where all are of one).
+
+    `by` are the columns that say of which model a row is; `sort` are those by which parts are sorted.
+    """
+
+    def __init__(
+        self, folder: Path, of: str, shape: Shape, *, by: tuple[str, ...] = (), sort: tuple[str, ...] = ("key",)
+    ) -> None:
+        self.lost = 0
+        """How many parts were set aside through this object."""
+        self.folder, self._of, self._shape, self._by, self._sort = folder, of, shape, by, sort
+
+    def write(self, table: pl.DataFrame) -> list[Path]:
+        """Write rows as parts, one a model, and return their paths. The same rows give the same parts.
+
+        When this returns they are on the disk.
+        """
+        if not table.height:
+            return []
+        if not self._by:
+            return [self._write(table, "")]
+        groups = table.partition_by(self._by, maintain_order=True)
+        return [self._write(own, model_name(*own.select(self._by).row(0))) for own in groups]
+
+    def parts(self, columns: Collection[str] | None = None) -> list[Path]:
+        """The parts, in the order of their names, of which these columns (None: all) are as they were written."""
+        return [path for path in self._all() if self.holds(path, None, columns)]
+
+    def parts_with(self, keys: Iterable[str]) -> list[Path]:
+        """The parts, of which all row groups that may hold one of these keys are as they were written."""
+        values, key, found = sorted(set(keys)), self._sort[0], []
+        for path in self.parts((key,)):
+            try:
+                groups = self.proof(path).around(key, values)
+            except (DamagedError, FileNotFoundError):  # since it was listed
+                continue
+            if groups and self.holds(path, groups):
+                found.append(path)
+        return found
+
+    def holds(self, path: Path, groups: Iterable[int] | None = None, columns: Collection[str] | None = None) -> bool:
+        """Whether row groups of a part are as they were written; one that is not is set aside."""
+        with store_errors(path):
+            try:
+                if _seen(path) in _LEFT_OUT:
+                    return False
+                self.proof(path).check(groups, columns)
+            except FileNotFoundError:  # set aside by another process, or joined
+                return False
+            except DamagedError as damage:
+                self._set_aside(path, damage)
+                return False
+        return True
+
+    def proof(self, path: Path) -> Proof:
+        """What is known of a part. Raises DamagedError, and FileNotFoundError where it is gone."""
+        seen = _seen(path)
+        if seen not in _PROOFS:
+            proof = Proof(path, self._place(path.stem.rpartition("-")[0].removeprefix("part").removeprefix("-")))
+            if not self._shape(proof.schema):
+                raise DamagedError("shape", "it has other columns than its log")
+            _PROOFS[seen] = proof
+        return _PROOFS[seen]
+
+    def changed(self, paths: Iterable[Path]) -> bool:
+        """Prove parts anew, all of them; whether one is gone, or had to be set aside."""
+        again = list(map(str, paths))
+        for seen in [seen for seen in _PROOFS if seen[0] in again]:
+            del _PROOFS[seen]
+        return bool([path for path in again if not self.holds(Path(path))])
+
+    def _all(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def _place(self, model: str) -> str:
+        return f"{self._of}/{model}" if model else self._of
+
+    def _write(self, table: pl.DataFrame, model: str) -> Path:
+        temporary = self.folder / f".part-{uuid.uuid4().hex}.{os.getpid()}.tmp"
+        with store_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with TableWriter(temporary, table.schema) as writer:
+                    writer.add(table.sort(self._sort, maintain_order=True))
+                path = self.folder / part_name(model, seal(temporary, self._place(model)))
+                settle(temporary, path)
+                sync_folder(self.folder)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+    def _set_aside(self, path: Path, damage: DamagedError) -> None:
+        self.lost += 1
+        names = (f"aside-{path.stem}-{damage.word}{number or ''}.parquet" for number in count())
+        aside = next(found for name in names if not (found := path.with_name(name)).exists())
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return
+        except OSError as error:  # of a workspace that can only be read
+            _LEFT_OUT.add(_seen(path))
+            logger.error("%s is damaged: %s. It is left out (%s).", path, damage.why, error.strerror)
+            return
+        logger.error(
+            "%s is damaged: %s. It is kept as %s, and what it held is missing until it is made anew.",
+            path,
+            damage.why,
+            aside.name,
+        )
+
+
+def _seen(path: Path) -> _Seen:
+    found = path.stat()
+    return str(path), found.st_ino, found.st_size, found.st_mtime_ns
