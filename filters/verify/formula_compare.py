@@ -5,13 +5,14 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from filters.verify.closed_form import Value, applied, evaluate, has_decimal, variables
+from filters.verify.conclusion import last_statement
 from filters.verify.digits import Marks
 from filters.verify.east_asian import has_denial, in_east_asian
 from filters.verify.figures import Numeral
 from filters.verify.formula_text import tidy
 from filters.verify.formula_tree import Tree, parse_closed
 from filters.verify.intervals import compare_intervals
-from filters.verify.numeral import only_numeral, read_numeral
+from filters.verify.numeral import MAX_CHARS, only_numeral, read_numeral
 from filters.verify.parts import compare_parts
 from filters.verify.relations import compare_equations, exact
 from filters.verify.sequences import compare_congruences, compare_sequences
@@ -77,6 +78,10 @@ def compare(text: str, gold: str, ask: Ask) -> Verdict:
 
 def compare_statement(text: str, gold: str) -> Verdict:
     """Whether the number that a sentence states is the gold; None where the gold is no number, or the text states none."""
+    if len(text) > MAX_CHARS:
+        text, counts = last_statement(text)
+        if not counts:
+            return None
     unquoted = text.replace("$", " ")
     worded = is_prose(unquoted) or ("=" in text and _PROSE.search(unquoted))
     if not (worded or (not text.isascii() and _OTHER_SCRIPTS.search(text))):
