@@ -129,11 +129,13 @@ class Asking:
         while open_:
             wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
             with self._keys(model, wanting) as (wanted, missing):
-                keys = pl.read_parquet(wanted)
-                write_table(keys.join(journalled, on="key", how="anti"), wanted)
-                count = self._build.log.missing(wanted, missing)
+                keys, unheard = pl.read_parquet(wanted), wanted.with_name("unheard.parquet")
+                left = keys.join(journalled, on="key", how="anti")
+                write_table(left, unheard)
+                count = self._build.log.missing(unheard, missing)
                 count = Refusals(self._build, model, wanted).leave_out(missing, count)
-                waits = pl.read_parquet(wanted, columns=["key"]).height < keys.height
+                unheard.unlink()
+                waits = left.height < keys.height
             if turn == 0:
                 prompts = keys["prompt_key"].n_unique() or sum(self._rows(bucket).height for bucket in self._buckets)
             if self._asks.more is None or (turn == 0 and self._at_most(model, most)):
