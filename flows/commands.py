@@ -25,6 +25,9 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
     check(job)
     warn(notes(job.compiled))
+    from flows.prefect_api import check_prefect, lost_server
+
+    check_prefect()
     from flows.build import with_runner
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
@@ -32,7 +35,8 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
     watch_server()
     try:
-        with_runner(runner)(recipe, str(workspace), replay, runner, retry_errors=retry_errors)
+        with lost_server():
+            with_runner(runner)(recipe, str(workspace), replay, runner, retry_errors=retry_errors)
     except StepError:
         warn(all_warnings(job.finished()))
         raise
@@ -100,6 +104,9 @@ def preview(recipe: dict[str, Any], workspace: Path) -> bool:
 
 def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | None, *, public: bool) -> None:
     """`curate schedule`: builds at the times of a cron line, by this process."""
+    from flows.prefect_api import check_prefect
+
+    check_prefect()
     from flows.build import build_flow
     from flows.job import job_of
     from flows.push import check_images, check_trial
