@@ -137,6 +137,11 @@ class Claims:
             os.close(descriptor)
 
 
+def dead_claims(log: Path) -> list[Path]:
+    """The claims on the completions log in `log` whose owners are gone."""
+    return [path for path in sorted((log / "claims").glob("claim-*.parquet")) if not _is_held(path)]
+
+
 def _is_held(path: Path) -> bool:
     """Whether a living process holds a file; one that is gone is nobody's."""
     with store_errors(path):

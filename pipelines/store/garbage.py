@@ -4,18 +4,20 @@ The logs lose no row: they are the memory that everything else is made from. Wha
 touched.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipelines.store.completions import CompletionsLog
+from pipelines.store.leftovers import leftovers, recorded
 from pipelines.store.prompts import PromptsLog
-from pipelines.store.scratch import SCRATCH, abandoned
 from pipelines.store.workspace import Workspace, store_errors
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, StoreError
+
+logger = logging.getLogger(__name__)
 
 _SMALL = 32 << 20
 """Parts of the log below so many bytes are joined."""
@@ -38,7 +40,7 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
     if not any((workspace.root / part).is_dir() for part in ("builds", "log")):
         raise ConfigError(f"There is no workspace {workspace.root}. Name the one that builds wrote with --workspace.")
     with workspace.alone(), store_errors(workspace.root):
-        found = [*_leftovers(workspace), *_unnamed_media(workspace)]
+        found = [*_garbage(workspace), *_unnamed_media(workspace)]
         if not dry_run:
             for garbage in found:
                 if garbage.path.is_dir():
@@ -52,46 +54,49 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
         return found
 
 
-def _leftovers(workspace: Workspace) -> Iterator[Garbage]:
-    """Half-written files and folders of processes that died; no build runs, so nobody is writing them."""
-    root = workspace.root
-    patterns = (
-        "releases/*/.new-*",
-        "releases/*/.damaged-*",
-        "builds/*/*/.shards",
-        "builds/**/.*.tmp",
-        "log/**/.*.tmp",
-        "media/??/??/.*",
-    )
-    homes = (*root.glob(f"builds/*/*/{SCRATCH}"), *root.glob(f"log/*/{SCRATCH}"))
-    left = (p for home in homes for p in abandoned(home))  # `curate plan` may run beside us: its own is locked
-    for path in chain((p for pattern in patterns for p in sorted(root.glob(pattern))), left):
+def _garbage(workspace: Workspace) -> Iterator[Garbage]:
+    for path in leftovers(workspace):
         inside = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
-        yield Garbage(path, sum(p.stat().st_size for p in inside), "left by a process that died")
+        yield Garbage(
+            path, sum(p.stat().st_size for p in inside), "left by a process that died, or of an earlier layout"
+        )
 
 
 def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
-    named = _named(workspace)
+    try:
+        named = _named(workspace)
+    except StoreError as error:
+        logger.warning("No image is removed: %s", error)
+        return
     for path in sorted(workspace.media.glob("??/??/*")):
         if not path.name.startswith(".") and path.name.split(".")[0] not in named:
             yield Garbage(path, path.stat().st_size, "no build and no release names it")
 
 
 def _named(workspace: Workspace) -> set[str]:
-    """The hash of every image that a table of a build or a release names."""
+    """The hash of every image that a table of a build or a release names. Raises StoreError where one cannot be read."""
+    import pyarrow as pa
+
+    names: set[str] = set()
+    builds = [path for build in workspace.root.glob("builds/*") for path in sorted(recorded(build)) if path.is_file()]
+    for path in (*builds, *workspace.root.glob("releases/*/v*/*/*.parquet")):
+        try:
+            names.update(_named_by(path))
+        except (pa.ArrowException, OSError) as error:
+            raise StoreError(f"{path} is damaged, and may name any ({type(error).__name__}).") from error
+    return names
+
+
+def _named_by(path: Path) -> Iterator[str]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    names: set[str] = set()
-    tables = [*workspace.root.glob("builds/*/*/*.parquet"), *workspace.root.glob("releases/*/v*/*/*.parquet")]
-    for path in tables:
-        file = pq.ParquetFile(path)
+    with pq.ParquetFile(path) as file:
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
         wanted = [p for p in leaves if p.split(".")[-1] == "sha256" or p == "images.list.element.path"]
         for batch in file.iter_batches(columns=wanted) if wanted else ():
             for column in batch.columns:
-                names.update(Path(text).name.split(".")[0] for text in _texts(column, pc))
-    return names
+                yield from (Path(text).name.split(".")[0] for text in _texts(column, pc))
 
 
 def _texts(column: Any, compute: Any) -> Iterator[str]:

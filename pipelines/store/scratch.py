@@ -53,6 +53,21 @@ def abandoned(home: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a living process holds the lock of a folder."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def _make(home: Path) -> tuple[Path, int]:
     """A new folder and the descriptor that holds its lock. A sweeper may take one before it is locked: then another."""
     while True:
