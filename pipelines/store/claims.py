@@ -107,6 +107,7 @@ class Claims:
         """Divide the table `missing`: what others claimed goes to `rest`. Returns how many samples that are."""
         claims = ", ".join(map(_quote, living))
         with scratch(missing.parent) as folder, duckdb.connect() as db:
+            db.execute("SET enable_progress_bar = false")
             db.execute(f"SET memory_limit = '{self._memory.engine}B'")
             db.execute(f"SET threads = {self._memory.threads}")
             db.execute(f"SET temp_directory = {_quote(folder / 'duckdb')}")
@@ -126,6 +127,7 @@ class Claims:
         path = self._folder / f"claim-{me()}-{uuid.uuid4().hex[:8]}.parquet"
         with store_errors(self._folder):
             with duckdb.connect() as db:
+                db.execute("SET enable_progress_bar = false")
                 _copy(db, f"SELECT prompt_key FROM read_parquet({_quote(missing)})", path)
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
