@@ -30,7 +30,9 @@ LimitOption = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option(help="A trial with another seed than the recipe's.")]
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
-TrustOption = Annotated[bool, typer.Option("--trust", help="Run the recipe's own code (`uses`). Read it first.")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Run the recipe's own code (`uses`, trust_remote_code). Read it first.")
+]
 NOTHING: list[str] = []
 HERE = Path("curate_out")
 

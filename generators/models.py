@@ -43,7 +43,6 @@ SPEED_ARGS = frozenset(
         "enable_chunked_prefill",
         "enable_prefix_caching",
         "enforce_eager",
-        "extra_headers",
         "gpu_memory_utilization",
         "limit_mm_per_prompt",
         "load_format",

@@ -26,6 +26,10 @@ class ModelConfig(Section):
     api_key_env: str = Field(
         default="OPENAI_API_KEY", description="openai: the environment variable that holds the key"
     )
+    headers_env: dict[str, str] = Field(
+        default_factory=dict,
+        description="openai: further headers, each by the environment variable that holds it: {X-Key: CURATE_LAB_KEY}",
+    )
     concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server)")
     timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request, all of it")
     price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")

@@ -118,7 +118,6 @@ ELSEWHERE = {
     "pipelines/store/release_files.py": "release/test_verify.py",
     "pipelines/store/release_seal.py": "release/test_verify.py and test_versions.py",
     "pipelines/store/step_tables.py": "store/test_current.py and run/test_runner.py",
-    "pipelines/store/workspace.py": "run/test_runner.py and flows/test_cli.py",
 }
 """Files without a test of their own name: where they are tested."""
 

@@ -62,13 +62,14 @@ def check_engine(config: ModelConfig) -> None:
         ConfigError: says what is wrong and the cure.
     """
     if config.engine == "openai":
-        from generators.engines.openai.engine import api_key
+        from generators.engines.openai.engine import api_key, headers
 
         if not config.base_urls:
             raise ConfigError(f"the model '{config.model}' needs base_urls: one URL a server, each ending in /v1")
         for url in config.base_urls:
             _check_url(url)
         api_key(config)
+        headers(config)
         if not _installed("openai"):
             raise MissingDependencyError("openai", "cpu", "engine: openai")
         return

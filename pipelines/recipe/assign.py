@@ -8,11 +8,12 @@ from pipelines.recipe.mistakes import Places, Where
 from pipelines.recipe.own_files import with_own_files
 from pipelines.recipe.yaml12 import read_yaml
 from schemas.errors import ConfigError, nearest
+from schemas.secrets import hidden
 
 
 def override(draft: Draft, option: str) -> None:
     """Apply one `--set key=value`; the value is YAML. A file that it names is looked for from the current folder."""
-    origin = f"--set {option[:80]}"
+    origin = f"--set {hidden(option)[:80]}"
     key, found, text = option.partition("=")
     if not found or not key:
         raise ConfigError(f"{origin}: write it as key=value, for example --set steps.distill.n=4.")

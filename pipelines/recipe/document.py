@@ -16,8 +16,9 @@ from pipelines.recipe.assign import override
 from pipelines.recipe.draft import Draft, Use, read_draft
 from pipelines.recipe.entries import check_names
 from pipelines.recipe.extends import resolved
-from pipelines.recipe.library import find_recipe
-from pipelines.recipe.mistakes import Places, endless, mistakes, place_of
+from pipelines.recipe.library import RECIPES, find_recipe
+from pipelines.recipe.mistakes import Places, Where, endless, mistakes, place_of
+from pipelines.recipe.strangers import refused, untrusted
 from pipelines.run.driver_config import DriverConfig
 from pipelines.sources.source import Source
 from pipelines.store.workspace import BUILD_NAME, TRIAL
@@ -88,7 +89,7 @@ class Document(Section):
         """All that decides a release, for its manifest: no server, key or pace of this machine."""
         found = self.model_dump(mode="json", by_alias=True, exclude={"steps", "uses", "driver"})
         for model in found["models"].values():
-            for fact in ("base_urls", "concurrency", "timeout_s"):
+            for fact in ("base_urls", "headers_env", "concurrency", "timeout_s"):
                 model.pop(fact, None)
         found["uses"] = [use.name for use in self.uses]
         found["steps"] = [{entry.type: dict(entry.section)} for entry in self.steps]
@@ -122,6 +123,7 @@ def load_document(
     for option in overrides:
         override(draft, option)
     check_names(draft.steps)
+    _check_strangers(draft, trust)
     _name_trials(draft, {"limit": limit, "seed": seed})
     steps = [Entry(step.type, step.name, step.section, step.place, step.places) for step in draft.steps]
     places = draft.places
@@ -140,6 +142,24 @@ def load_document(
         raise ConfigError("\n".join(refused))
     document._path, document._places, document._files = draft.path, places, draft.files
     return document
+
+
+def _check_strangers(draft: Draft, trust: bool) -> None:
+    """Refuse what others would see or run, before any message shows what a key holds."""
+    places = {**draft.places, **{("steps", s.name, *where): p for s in draft.steps for where, p in s.places.items()}}
+    places |= {("steps", step.name): step.place for step in draft.steps}
+
+    def place(where: Where) -> str:
+        return place_of(".".join(map(str, where)), places, draft.path)
+
+    if found := refused(draft.head, [(step.name, step.section) for step in draft.steps]):
+        raise ConfigError("\n".join(f"{place(where)}: '{'.'.join(map(str, where))}' {why}." for where, why in found))
+    ours = draft.path.resolve().is_relative_to(RECIPES.resolve())
+    if not (trust or ours) and (where := next(untrusted(draft.head.get("models")), None)):
+        raise ConfigError(
+            f"{place(where)}: '{'.'.join(map(str, where))}' runs code that is not curate's, or opens files elsewhere, and "
+            "can do whatever you can. Read it, then add --trust."
+        )
 
 
 def _name_trials(draft: Draft, options: Mapping[str, int | None]) -> None:

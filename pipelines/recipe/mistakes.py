@@ -9,6 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from schemas.errors import nearest
+from schemas.secrets import hidden
 
 Where = tuple[str | int, ...]
 Places = dict[Where, str]
@@ -94,7 +95,7 @@ def _sentence(
 
 
 def _shown(given: Any) -> str:
-    text = repr(given)
+    text = hidden(repr(given))
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

@@ -119,6 +119,8 @@ class Workspace:
                 "name another with --workspace."
             )
         with store_errors(self.root):
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)  # rows, prompts and replies are for who made them
             for folder in (self.media, self.completions, self.embeddings, self.build(recipe), self.releases(recipe)):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.media, self.completions, self.build(recipe), self.releases(recipe)):

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import time
+from typing import Any
 
+import pytest
 from prefect.server.api.server import SubprocessASGIServer
 
 from flows.server import watch_server
@@ -59,3 +61,18 @@ def test_prefect_starts_the_watched_server() -> None:
     assert type(server).__name__ == "_Watched"
     assert "_run_uvicorn_command" in vars(SubprocessASGIServer), "what the watched server extends"
     server.stop()
+
+
+def test_the_temporary_server_listens_on_loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    class Started:
+        pid = 0
+
+        def __init__(self, args: list[str], **how: Any) -> None:
+            started.append(args)
+
+    monkeypatch.setenv("PREFECT_SERVER_API_HOST", "0.0.0.0")
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    SubprocessASGIServer(port=8123)._run_uvicorn_command()
+    assert started[0][started[0].index("--host") + 1] == "127.0.0.1"

@@ -53,6 +53,18 @@ def api_key(config: ModelConfig) -> str:
     )
 
 
+def headers(config: ModelConfig) -> dict[str, str]:
+    """The further headers of a model, from the environment. Raises ConfigError for a variable that is not set."""
+    found = {name: os.environ.get(variable, "").strip() for name, variable in config.headers_env.items()}
+    for name, value in found.items():
+        if not value or not value.isprintable():
+            raise ConfigError(
+                f"the model '{config.model}' sends the header {name}, and the environment variable "
+                f"{config.headers_env[name]} is not set to a line of text. Set it to the header's value."
+            )
+    return found
+
+
 class OpenAIEngine:
     """`schemas.engine.Engine` over chat completions. `config.concurrency` is the limit of each server."""
 
@@ -64,6 +76,7 @@ class OpenAIEngine:
         self.concurrency = config.concurrency * len(config.base_urls)
         self._config = config
         self._key = api_key(config)
+        self._headers = headers(config)
         self._urls = DataUrls(media)
         self._clients: dict[str, Any] = {}
 
@@ -85,6 +98,7 @@ class OpenAIEngine:
             url: AsyncOpenAI(
                 base_url=url,
                 api_key=self._key,
+                default_headers=self._headers,
                 max_retries=0,
                 timeout=config.timeout_s,
                 http_client=DefaultAsyncHttpxClient(max_redirects=MAX_REDIRECTS),
@@ -126,13 +140,13 @@ class OpenAIEngine:
         try:
             page = await self._clients[server.url].models.list(timeout=PROBE_S)
         except openai.APIConnectionError as error:
-            logger.warning("%s does not answer: %s", server.label, scrub(str(error), self._key))
+            logger.warning("%s does not answer: %s", server.label, scrub(str(error), self._secrets))
             self._fleet.bench(server)
             return False
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._error(error, server) from None
         except Exception as error:
-            logger.debug("%s does not list its models: %s", server.label, scrub(str(error), self._key))
+            logger.debug("%s does not list its models: %s", server.label, scrub(str(error), self._secrets))
             return True
         listed = getattr(page, "data", None)
         served = [str(getattr(model, "id", None)) for model in listed] if isinstance(listed, list) else []
@@ -195,8 +209,12 @@ class OpenAIEngine:
             self._fleet.bench(server, raised.retry_after or BENCH_S)
         return raised
 
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return (self._key, *self._headers.values())
+
     def _asked(self, server: Server) -> Asked:
-        return Asked(server.label, self._config.model, self._key, self._config.api_key_env)
+        return Asked(server.label, self._config.model, self._secrets, self._config.api_key_env)
 
 
 def _text(response: Any) -> str:

@@ -4,12 +4,13 @@ import html
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from schemas.errors import EngineError, FatalEngineError, PermanentEngineError, TransientEngineError
+from schemas.secrets import hidden
 
 _KEYS = re.compile(r"(?i)\b(?:sk|pk|gsk|xai|hf|key|AIza)[-_][\w*.-]{6,}|\bbearer\s+\S+")
 _AGAIN = frozenset({408, 409, 425, 429})
@@ -30,19 +31,21 @@ _DEEPEST = 30
 
 @dataclass(frozen=True)
 class Asked:
-    """Who was asked: the server's address as it may be shown, the model, and the key with the variable that holds it."""
+    """Who was asked: the server's address as it may be shown, the model, and the secrets that were sent, the key first, with
+    the variable that holds it."""
 
     server: str
     model: str
-    key: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
     key_env: str
 
 
-def scrub(text: str, key: str) -> str:
-    """`text` without the key, without anything that looks like one, and not longer than a message should be."""
-    if len(key) > 3:
-        text = text.replace(key, "***")
-    return _KEYS.sub("***", text)[:_LONGEST_MESSAGE]
+def scrub(text: str, secrets: Sequence[str]) -> str:
+    """`text` without the secrets, without anything that looks like one, and not longer than a message should be."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) > 3:
+            text = text.replace(secret, "***")
+    return hidden(_KEYS.sub("***", text))[:_LONGEST_MESSAGE]
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -80,7 +83,7 @@ def engine_error(error: Exception, asked: Asked) -> EngineError:
     if status is None:
         if type(error.__cause__).__name__ == "TooManyRedirects":
             return FatalEngineError(f"{asked.server} redirects without end. {_hint(asked)}")
-        what = scrub(str(error), asked.key)
+        what = scrub(str(error), asked.secrets)
         return TransientEngineError(f"{asked.server} gives no answer ({type(error).__name__}): {what}")
     headers = getattr(getattr(error, "response", None), "headers", {})
     body = getattr(error, "body", None)
@@ -89,7 +92,7 @@ def engine_error(error: Exception, asked: Asked) -> EngineError:
 
 def refusal(status: int, body: Any, headers: Mapping[str, str], asked: Asked) -> EngineError:
     """The engine error that a status of HTTP and the body that came with it stand for."""
-    message = scrub(words(body) or f"it says no more than {status}", asked.key)
+    message = scrub(words(body) or f"it says no more than {status}", asked.secrets)
     about = f"{asked.server} refuses the request ({status}): {message}"
     lowered = (body if isinstance(body, str) else _dumped(body)).lower()
     if status == 402 or (status == 429 and any(code in lowered for code in _NO_CREDIT)):
@@ -119,7 +122,7 @@ def no_choices(body: Any, asked: Asked) -> EngineError:
         return refusal(int(status), body, {}, asked)
     if isinstance(body, Mapping) and any(name in _dumped(body).lower() for name in _NO_CREDIT):
         return refusal(402, body, {}, asked)
-    message = scrub(words(body) or "nothing", asked.key)
+    message = scrub(words(body) or "nothing", asked.secrets)
     where = _v1(asked) if isinstance(body, str) else ""
     return TransientEngineError(f"{asked.server} answers without choices; it says: {message}{where}")
 

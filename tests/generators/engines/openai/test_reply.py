@@ -26,7 +26,7 @@ CHOICE = st.fixed_dictionaries(
     {"message": st.fixed_dictionaries({"content": JSON}, optional={"refusal": JSON, "reasoning_content": JSON})},
     optional={"index": JSON, "finish_reason": JSON, "logprobs": JSON},
 )
-ASKED = Asked("https://host/v1", "model", "sk-secret-key", "KEY")
+ASKED = Asked("https://host/v1", "model", ("sk-secret-key",), "KEY")
 
 
 @given(st.lists(JSON | CHOICE, min_size=1, max_size=4), JSON, st.integers(1, 4), st.booleans())
