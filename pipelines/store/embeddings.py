@@ -5,6 +5,7 @@ as 16-bit floats, which moves a cosine by less than 0.001, and read back as one 
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import polars as pl
 
 from filters.dedup.vectors import Vectors
 from pipelines.store.keyed_log import KeyedLog
+from pipelines.store.part_file import DamagedError
 from pipelines.store.workspace import store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
@@ -56,6 +58,7 @@ class EmbeddingsLog:
     def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
         """The keys whose vectors the log does not hold, in their order."""
         log, wanted = self._log(identity), pl.LazyFrame({"key": keys}, schema={"key": pl.String})
+        _keep_one_width(log)
         return log.missing(wanted).collect()["key"]
 
     def _log(self, identity: ModelIdentity) -> KeyedLog:
@@ -100,6 +103,24 @@ class EmbeddingsLog:
                 matrix[part["place"].to_numpy()] = block
             matrix.flush()
         return Vectors(keys, np.load(out, mmap_mode="r"))
+
+
+def _keep_one_width(log: KeyedLog) -> None:
+    """Set aside the parts whose vectors have another length than most: an encoder changed, and not its name."""
+    rows: Counter[int] = Counter()
+    proofs = {path: log.files.proof(path) for path in log.parts()}
+    for proof in proofs.values():
+        rows[_width(proof.schema)] += sum(proof.rows)
+    for path, proof in proofs.items():
+        most = rows.most_common(1)[0][0]
+        if (width := _width(proof.schema)) != most:
+            log.files.set_aside(path, DamagedError("width", f"its vectors have {width} numbers, and most have {most}"))
+
+
+def _width(schema: pl.Schema) -> int:
+    vector = schema["vector"]
+    assert isinstance(vector, pl.Array)
+    return int(vector.size)
 
 
 def _are_vectors(found: pl.Schema) -> bool:

@@ -66,7 +66,10 @@ def start_of(pid: int) -> str | None:
     "unknown" where it lives and the system does not say when it began.
     """
     try:
-        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        if facts[0] in "ZX":  # dead, and nobody has asked yet what became of it
+            return None
+        ticks = facts[19]
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return hash_text(f"{boot} {ticks}")[:8]
     except (OSError, IndexError):

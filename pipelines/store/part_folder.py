@@ -80,7 +80,7 @@ class PartFolder:
             except FileNotFoundError:  # set aside by another process, or joined
                 return False
             except DamagedError as damage:
-                self._set_aside(path, damage)
+                self.set_aside(path, damage)
                 return False
         return True
 
@@ -121,7 +121,8 @@ class PartFolder:
                 temporary.unlink(missing_ok=True)
         return path
 
-    def _set_aside(self, path: Path, damage: DamagedError) -> None:
+    def set_aside(self, path: Path, damage: DamagedError) -> None:
+        """Give a part a name that says what is wrong with it, and tell; it is no part from then on."""
         self.lost += 1
         names = (f"aside-{path.stem}-{damage.word}{number or ''}.parquet" for number in count())
         aside = next(found for name in names if not (found := path.with_name(name)).exists())

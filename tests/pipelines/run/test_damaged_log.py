@@ -86,7 +86,7 @@ def test_a_build_over_a_damaged_log_releases_the_same(tmp_path: Path, server: Se
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("journals", [False, True], ids=["part", "journal"])
 def test_builds_over_a_damaged_log_release_the_same(tmp_path: Path, server: Server, journals: bool) -> None:
-    damage_and_build(tmp_path, server, "completions", journals, 60)
+    damage_and_build(tmp_path, server, "completions", journals, 25)
 
 
 def test_a_plan_counts_what_journals_hold(tmp_path: Path, server: Server) -> None:

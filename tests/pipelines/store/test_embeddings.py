@@ -81,3 +81,16 @@ def test_vectors_of_another_encoder_are_not_used(tmp_path: Path) -> None:
     assert len(log.missing(two, keys)) == 1
     assert [path.name for path in other.iterdir()] == [f"aside-{part.stem}-place.parquet"]
     assert not len(log.missing(one, keys))
+
+
+def test_vectors_of_another_length_cost_themselves_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Changed:
+        def encode(self, items: Sequence[Any]) -> np.ndarray[Any, Any]:
+            return np.zeros((len(items), 32))
+
+    keys, who, log = pl.Series("key", list("abcde")), ModelIdentity("m", "1", ""), EmbeddingsLog(tmp_path / "log")
+    log.vectors(who, keys.head(2), list, Changed, tmp_path / "matrix.npy")
+    log.vectors(who, keys.tail(3), list, Zeros, tmp_path / "matrix.npy")
+    assert log.missing(who, keys).to_list() == ["a", "b"]
+    assert "its vectors have 32 numbers, and most have 64" in caplog.text
+    assert log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy").take(np.arange(5)).shape == (5, 64)

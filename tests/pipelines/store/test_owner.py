@@ -68,10 +68,13 @@ def test_a_living_writer_keeps_its_journal_where_locks_lie(tmp_path: Path) -> No
         mine.append(*answer(2))
         CompletionsLog(tmp_path).heal()
         assert len(list(tmp_path.glob("journal-*"))) == 2 and not texts(tmp_path)
+    owner = owner_in(name)
+    assert owner is not None and owner.lives()
     child.send_signal(signal.SIGKILL)
-    child.communicate()
+    until(lambda: not owner.lives())  # before anybody waits for it: a zombie is dead
     assert (tmp_path / name).exists()
     CompletionsLog(tmp_path).heal()
+    child.communicate()
     assert not list(tmp_path.glob("journal-*"))
     assert texts(tmp_path) == ["answer 1", "answer 2"]
 
