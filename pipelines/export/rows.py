@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from pipelines.release.versions import find_release
-from pipelines.store.release_seal import sound
+from pipelines.store.release_seal import CONFIG, sound
 from schemas.marks import cut
 
 BATCH = 64
@@ -79,7 +79,9 @@ class Release:
     @cached_property
     def has_images(self) -> bool:
         """Whether any row of any split shows an image. Reads the images' names only."""
-        shards = [path for split in self.path.iterdir() if split.is_dir() for path in self.files(split.name)]
+        shards = [
+            path for split in self.path.iterdir() if CONFIG.fullmatch(split.name) for path in self.files(split.name)
+        ]
         return any(_shows(path) for path in shards)
 
     def interleaved(self, split: str) -> bool:

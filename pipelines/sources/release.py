@@ -48,7 +48,7 @@ class ReleaseSource(SourceSection):
 
     type: Literal["release"] = "release"
     path: str = Field(description="RECIPE@vN in the workspace, or the folder of a release")
-    config: str = Field(default="rl", description="which config of it is read")
+    config: str = Field(default="rl", pattern=r"^[a-z_][a-z0-9_]*$", description="which config of it is read")
 
     _folder: Path | None = PrivateAttr(default=None)
 

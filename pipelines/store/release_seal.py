@@ -27,6 +27,8 @@ FORMAT = 3
 
 _LABEL = re.compile(rf"{BUILD_NAME}/v[0-9]+")
 """Folders are named after it, so it is checked in a release that comes from somebody else."""
+CONFIG = re.compile(r"[a-z_][a-z0-9_]*")
+"""What a config may be called."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -71,7 +73,7 @@ def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
         why = f"{DIGEST} beside it " + ("is gone" if written is None else f"says {written[:12]}…, not {digest[:12]}…")
         raise ConfigError(f"{path} is damaged or was changed: {why}. {cure}")
     whole = other == FORMAT and {"name", "version", "content", "files", "beside", *needs} <= found.keys()
-    if not whole or not _LABEL.fullmatch(f"{found['name']}/{found['version']}") or not _is_list_of_files(found):
+    if not whole or not _LABEL.fullmatch(f"{found['name']}/{found['version']}") or not _is_named(found):
         raise ConfigError(f"{path} is damaged or of another version of curate. {cure}")
     return found
 
@@ -136,9 +138,12 @@ def _written(release: Path) -> str | None:
     return digest if _HEX.fullmatch(digest) and blanks and rest == f"{MANIFEST}\n" else f"{line[:64]!r}"
 
 
-def _is_list_of_files(manifest: Mapping[str, Any]) -> bool:
-    """Whether `files` and `beside` say where each file lies, below the release, and what it is."""
-    return all(
+def _is_named(manifest: Mapping[str, Any]) -> bool:
+    """Whether `files` and `beside` say where each file lies, below the release, and what it is, and configs, which are folders
+    of it, have names of folders."""
+    configs = (manifest.get("configs", {}), (manifest.get("statistics") or {}).get("configs", {}))
+    names = [name for named in configs if isinstance(named, dict) for name in named]
+    return all(CONFIG.fullmatch(name) for name in names) and all(
         isinstance(files, list) and all(is_file_entry(file, kind) for file in files)
         for kind, files in (("files", manifest["files"]), ("beside", manifest["beside"]))
     )

@@ -281,6 +281,37 @@ def test_a_manifest_from_elsewhere_names_no_file_outside(made: dict[str, Path], 
         open_release(str(release), tmp_path)
 
 
+@pytest.mark.parametrize("where", [("statistics", "configs"), ("configs",)])
+@pytest.mark.parametrize("name", [".cache", "../../private", "/etc", "rl/../../.."])
+def test_a_config_from_elsewhere_is_no_folder_outside(
+    made: dict[str, Path], tmp_path: Path, name: str, where: tuple[str, ...]
+) -> None:
+    """What lies there is under no hash, so that a push would send it, and a link in it lead anywhere."""
+    release = tmp_path / "proven" / "v1"
+    shutil.copytree(made["embed"], release)
+
+    def edit(manifest: dict[str, Any]) -> None:
+        held = manifest
+        for key in where:
+            held = held[key]
+        held[name] = held["rl"]
+
+    resealed(release, edit, truly=False)
+    for read in read_by(release, tmp_path):
+        with pytest.raises(ConfigError, match=r"manifest.json is damaged or of another version"):
+            read()
+
+
+def test_what_a_client_of_the_hub_keeps_there_is_read_by_nobody(made: dict[str, Path], tmp_path: Path) -> None:
+    release = tmp_path / "proven" / "v1"
+    shutil.copytree(made["embed"], release)
+    (release / ".cache").mkdir()
+    (release / ".cache" / "part-00000.parquet").symlink_to(made["embed"] / "rl" / "part-00000.parquet")
+    assert not [name for name in pack(release, "lab/sums").files if ".cache" in name]
+    assert ".cache" not in [name for name, _ in find_origin(str(release), tmp_path).configs()]
+    assert ".cache" not in diff(release, release).rows["config"].to_list()
+
+
 def test_the_command_says_a_line_a_check_and_ends_with_its_verdict(made: dict[str, Path], tmp_path: Path) -> None:
     release = made["embed"]
     named = ["verify-release", "proven@v1", "-w", str(release.parents[2])]
