@@ -29,6 +29,7 @@ def selftest_verifiers(job: Job) -> pl.DataFrame:
                 runner.run(step)
         finally:
             build.close()
+    runner.record.check(job.compiled.pipeline.steps[:2])
     counts = pl.read_parquet(build.folder / "selftest" / "verifiers.parquet", glob=False)
     return counts.select(list(COUNTS)).with_columns(share=pl.col("passed") / pl.col("tried"))
 

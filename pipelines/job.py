@@ -83,7 +83,9 @@ class Job:
         return next((step for step in self.compiled.pipeline.steps if step.type.published is not None), None)
 
     def _published(self, step: Step) -> Path | None:
-        return None if step.type.published is None else step.type.published(step.name, self.build)
+        if step.type.published is None or not self.runner.record.holds_beside(step):  # where the version is written
+            return None
+        return step.type.published(step.name, self.build)
 
     def up_to_date(self) -> bool:
         """Whether there is nothing to do: every table is fresh and what was published is there. Loads no model."""
@@ -125,6 +127,7 @@ class Job:
         except NameFault as fault:
             raise ConfigError(f"{of}: {fault}") from None
         end = len(self.compiled.pipeline.steps)
+        runner.record.check(self.compiled.pipeline.steps)
         found = [runner.tables.current(node, sources, bucket, end) for bucket in range(runner.record.buckets)]
         return pl.concat(found).sort("id")
 

@@ -102,6 +102,7 @@ class _Plan:
 
     def _missing(self, step: Step, stale: list[int], rows: int | None, *, ready: bool) -> dict[str, Missing]:
         if ready and self._runner.record.buckets:
+            self._runner.record.check(self._job.compiled.pipeline.before(step))
             with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:
                 return self._runner.missing(step, stale, Path(folder))
         assert step.type.asks is not None
@@ -114,6 +115,7 @@ class _Plan:
         count = None if rows is None or most is None else rows * most
         exact = bool(ready and runner.record.buckets)
         if exact:
+            runner.record.check(self._job.compiled.pipeline.before(step))
             context = StepContext(runner.build, step, runner.tables, runner.record)
             found = pl.concat([runner.rows(step, bucket)[0] for bucket in context.buckets]).sort("id")
             with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:

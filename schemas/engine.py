@@ -48,7 +48,7 @@ class ModelConfig(Section):
 
 
 class MediaReader(Protocol):
-    """Read access to stored media, by content hash."""
+    """Read access to stored media, by content hash. Both raise MediaError for what is not there, `read` for damage too."""
 
     def path(self, sha256: str) -> Path: ...
 

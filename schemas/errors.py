@@ -45,6 +45,14 @@ class StoreError(CurateError):
     """The workspace cannot be read or written (full disk, read-only, damaged)."""
 
 
+class MediaError(StoreError):
+    """A stored image is gone or damaged. A build puts it back from its source; no engine takes it for a refusal."""
+
+    def __init__(self, message: str, sha256: str) -> None:
+        super().__init__(message)
+        self.sha256 = sha256
+
+
 class EngineError(CurateError):
     """A model call failed. The subclasses say what the driver does next."""
 

@@ -3,12 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from generators.models import ResolvedModel, chat_template_text
 from schemas.completion import Message, Request
 from schemas.engine import MediaReader
-from schemas.errors import ConfigError, PermanentEngineError
+from schemas.errors import ConfigError, MediaError, PermanentEngineError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +31,8 @@ class ImageCache:
         """The image with this hash.
 
         Raises:
-            PermanentEngineError: it is not stored, or cannot be decoded.
+            MediaError: it is not stored, or damaged.
+            PermanentEngineError: it cannot be decoded.
         """
         from PIL import Image
 
@@ -39,8 +41,10 @@ class ImageCache:
                 self._images.move_to_end(sha256)
                 return self._images[sha256]
             try:
-                with Image.open(self._media.path(sha256)) as file:
+                with Image.open(BytesIO(self._media.read(sha256))) as file:
                     image = file.convert("RGB")
+            except MediaError:  # what lies on this disk is no reason to call the request refused
+                raise
             except Exception as error:
                 raise PermanentEngineError(f"image {sha256} cannot be read: {error}") from error
             self._images[sha256] = image

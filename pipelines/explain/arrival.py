@@ -83,6 +83,7 @@ def without_images(request: Request) -> Request:
 def _sent(runner: Runner, step: Step, model: str) -> list[_Sent]:
     """The first prompts with images that the model answered, each once."""
     build, folder = runner.build, runner.build.folder / step.name
+    runner.record.check([step])
     paths = [path for bucket in range(runner.record.buckets) if (path := part(folder, REQUESTED, bucket)).is_file()]
     asked = pl.concat([pl.read_parquet(path, glob=False) for path in paths]).filter(pl.col("model") == model)
     prompts = build.prompts.messages(asked["prompt_key"]).filter(

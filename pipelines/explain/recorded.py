@@ -1,6 +1,6 @@
 """A build of steps as it lies on disk, read by what its record says: no recipe and no compiler is needed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ import polars as pl
 
 from pipelines.store.build_record import NAME, read_record
 from pipelines.store.step_tables import part, table_beside
+from pipelines.store.witness import Witness, damaged
 from pipelines.store.workspace import is_trial
 
 
@@ -50,6 +51,7 @@ class RecordedBuild:
         self.folder = folder
         self.name = folder.name
         self._found: dict[str, Any] = read_record(folder) or {}
+        self._witness = Witness(folder)
 
     @cached_property
     def steps(self) -> tuple[StepFacts, ...]:
@@ -75,19 +77,32 @@ class RecordedBuild:
         return sorted(int(bucket) for bucket in (self.record(step) or {}).get("buckets", {}))
 
     def parts(self, step: str, table: str) -> list[Path]:
-        """The files of a step's table, of the buckets that its record names."""
-        paths = (part(self.folder / step, table, bucket) for bucket in self.buckets(step))
-        return [path for path in paths if path.is_file()]
+        """The files of a step's table, of the buckets that its record names. Raises StoreError for a damaged one."""
+        found = (self.path(step, table, bucket) for bucket in self.buckets(step))
+        return [path for path in found if path is not None]
+
+    def path(self, step: str, table: str, bucket: int) -> Path | None:
+        """The file of a step's table in a bucket; None where the step has none. Raises StoreError for a damaged one."""
+        path = part(self.folder / step, table, bucket)
+        return self._sound(path, (self.record(step) or {}).get("buckets", {}).get(str(bucket), {}))
+
+    def _sound(self, path: Path, written: Mapping[str, Any]) -> Path | None:
+        digest = written.get("files", {}).get(path.name, (0, None))[1]
+        if digest is None or not path.is_file():
+            return None
+        if not self._witness.holds(path, digest):
+            raise damaged(path)
+        return path
 
     def tables(self, step: str) -> dict[str, Path]:
         """The files of the tables that a step keeps beside its rows, by name."""
-        known = (self.record(step) or {}).get("tables", {})
-        paths = {name: table_beside(self.folder / step, name) for name in sorted(known)}
-        return {name: path for name, path in paths.items() if path.is_file()}
+        record = self.record(step) or {}
+        paths = {name: table_beside(self.folder / step, name) for name in sorted(record.get("tables", {}))}
+        return {name: found for name, path in paths.items() if (found := self._sound(path, record)) is not None}
 
     def table(self, step: str, table: str, bucket: int) -> pl.DataFrame | None:
-        path = part(self.folder / step, table, bucket)
-        return pl.read_parquet(path, glob=False) if bucket in self.buckets(step) and path.is_file() else None
+        path = self.path(step, table, bucket)
+        return None if path is None else pl.read_parquet(path, glob=False)
 
 
 def recorded_builds(workspace: Path) -> Iterator[RecordedBuild]:

@@ -9,6 +9,7 @@ import polars as pl
 from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.rows import Found, parents
 from pipelines.release.configs import configs_in
+from pipelines.store.release_seal import check_tables
 from pipelines.store.workspace import Workspace
 
 
@@ -32,6 +33,7 @@ def refusals(workspace: Workspace, build: RecordedBuild, row: Found) -> Iterator
     for release in _releases(workspace, build):
         path = release / "dropped.parquet"
         if path.is_file():
+            check_tables(release, [path])
             drops = pl.scan_parquet(path, glob=False)
             if "step" in drops.collect_schema():
                 out = [step.name for step in build.steps if step.type == "release"]
@@ -41,8 +43,8 @@ def refusals(workspace: Workspace, build: RecordedBuild, row: Found) -> Iterator
 
 def _releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
     for step in build.steps:
-        path = build.folder / step.name / "version.parquet"
-        if step.type == "release" and build.record(step.name) is not None and path.is_file():
+        path = build.tables(step.name).get("version") if step.type == "release" else None
+        if path is not None:
             release = workspace.releases(build.name) / str(pl.read_parquet(path)["version"][0])
             if release.is_dir():
                 yield release
@@ -50,7 +52,9 @@ def _releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
 
 def _in(release: Path, row: Found, samples: list[str]) -> Iterator[Place]:
     for config in configs_in(release):
-        rows = pl.scan_parquet(sorted((release / config).glob("*.parquet")))
+        files = sorted((release / config).glob("*.parquet"))
+        check_tables(release, files)
+        rows = pl.scan_parquet(files)
         columns = rows.collect_schema()
         if "row" in columns and rows.filter(pl.col("row") == row.id).select("id").head(1).collect().height:
             yield Place(release, config, own=True)

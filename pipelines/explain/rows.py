@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from pipelines.explain.recorded import RecordedBuild, StepFacts
-from pipelines.store.step_tables import DROPS, ROWS, part
+from pipelines.store.step_tables import DROPS, ROWS
 
 
 class Found(NamedTuple):
@@ -26,8 +26,8 @@ def find(build: RecordedBuild, prefix: str) -> list[Found]:
     for step in build.steps:
         for table, made in ((ROWS, True), (DROPS, False)) if step.makes else ():
             for bucket in build.buckets(step.name):
-                path = part(build.folder / step.name, table, bucket)
-                if path.is_file():
+                path = build.path(step.name, table, bucket)
+                if path is not None:
                     ids = pl.scan_parquet(path, glob=False).select("id").filter(pl.col("id").str.starts_with(prefix))
                     for id_ in ids.collect()["id"]:
                         found.setdefault(id_, Found(id_, step.unit, step, bucket, made))

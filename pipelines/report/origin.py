@@ -38,8 +38,8 @@ class Origin:
         if self.build is not None:
             return None
         return (
-            f"The tables of the build of {self.label} are gone or of another version, so captions, dropped traces and "
-            "rollouts are not in this report. Build the same recipe again to see them; its log answers what was asked."
+            f"The tables of the build of {self.label} are gone, damaged or of another version, so captions, dropped traces "
+            "and rollouts are not in this report. Build the same recipe again to see them; its log answers what was asked."
         )
 
     @property

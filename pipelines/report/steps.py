@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.store.workspace import read_json
+from pipelines.store.build_record import read_record
+from pipelines.store.witness import Witness
 
 _FACTS = ("unit", "in", "kept", "dropped")
 
@@ -70,19 +71,11 @@ def _scan(build: Path, step: str) -> pl.LazyFrame | None:
 
 
 def same_build(manifest: Mapping[str, Any], folder: Path) -> bool:
-    """Whether the build in a folder has the steps of the manifest, with the same counts, and all their tables."""
-    record = read_json(folder / "build.json")
-    steps = record.get("steps") if isinstance(record, dict) else None
-    if not isinstance(steps, dict):
-        return False
+    """Whether the build in a folder has the steps of the manifest, with the same counts, and all tables as written."""
+    steps = (read_record(folder) or {}).get("steps", {})
     others = [step for step in manifest["steps"] if step["type"] != "release"]  # whose record is of a later moment
     same = all(
         step["step"] in steps and all(steps[step["step"]].get(fact) == step.get(fact) for fact in _FACTS)
         for step in others
     )
-    return same and all(
-        (folder / step["step"] / name).is_file()
-        for step in others
-        for part in steps[step["step"]]["buckets"].values()
-        for name in part["files"]
-    )
+    return same and not any(Witness(folder).suspects({step["step"]: steps[step["step"]] for step in others}))

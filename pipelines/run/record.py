@@ -18,9 +18,8 @@ from pipelines.run.build import Build
 from pipelines.run.refusals import asks_again
 from pipelines.store.build_record import LAYOUT, read_record, write_record
 from pipelines.store.current import Tables
-from pipelines.store.step_tables import file_hash, table_beside
-from pipelines.store.workspace import store_errors
-from schemas.errors import StoreError
+from pipelines.store.step_tables import table_beside
+from pipelines.store.witness import Witness
 from schemas.ids import content_id
 
 
@@ -34,7 +33,7 @@ class Record:
         self._folder = build.folder
         self._fingerprints: dict[str, str] = {}
         self._found: dict[str, Any] = {}
-        self._checked: set[tuple[Any, ...]] = set()
+        self._witness = Witness(self._folder)
         self.read()
 
     def read(self) -> None:
@@ -162,28 +161,31 @@ class Record:
         there = all(_size(folder / name) == size for name, (size, _) in files.items())
         return there and all(table_beside(folder, name).is_file() for name in self.tables(step.name))
 
-    def check_parts(self, step: Step) -> None:
-        """Raise StoreError where a table that a step is about to read is not the one that was written.
-
-        That a part is there and has its size is known before (`is_fresh`); whole parts are read only here.
-        """
+    def distrust(self, step: Step) -> list[Path]:
+        """Forget what is recorded of tables that a step is about to read and that are not what was written, so that they are
+        computed again; their paths. Whole tables are read only here: `is_fresh` looks at sizes."""
         before = self._pipeline.before(step)
         names = {giver for giver, _ in self._tables.addresses(step)}
-        for giver in before if step.type.last else (other for other in before if other.name in names):
-            record = self.step(giver.name) or {}
-            for written in (record, *record.get("buckets", {}).values()):
-                for name, (_, digest) in written.get("files", {}).items():
-                    self._check_part(self._folder / giver.name / name, digest)
+        givers = [other for other in before if step.type.last or other.name in names]
+        found = list(self._witness.suspects({g.name: record for g in givers if (record := self.step(g.name))}))
+        for suspect in found:
+            record = self._found["steps"][suspect.step]
+            gone = [suspect.bucket] if suspect.bucket is not None else list(record["buckets"])
+            record["buckets"] = {name: part for name, part in record["buckets"].items() if name not in gone}
+        if found:
+            write_record(self._found, self._folder)
+        return [suspect.path for suspect in found]
 
-    def _check_part(self, path: Path, digest: str) -> None:
-        with store_errors(path):
-            found = path.stat()
-            seen = (str(path), found.st_mtime_ns, found.st_size, found.st_ino, digest)
-            if seen not in self._checked and file_hash(path) != digest:
-                raise StoreError(
-                    f"{path} is damaged. Delete it and run the same command again: what it held is computed anew."
-                )
-        self._checked.add(seen)
+    def check(self, steps: Iterable[Step]) -> None:
+        """Raise StoreError where a table of steps is not what was written, for those who read and compute nothing."""
+        self._witness.check({step.name: found for step in steps if (found := self.step(step.name)) is not None})
+
+    def holds_beside(self, step: Step) -> bool:
+        """Whether the tables that a step keeps beside its rows are what was written."""
+        written = (self.step(step.name) or {}).get("files", {})
+        return all(
+            self._witness.holds(self._folder / step.name / file, digest) for file, (_, digest) in written.items()
+        )
 
     def stale(self, step: Step) -> list[int]:
         """The buckets of a step that have to be computed: all of them where it can only be computed as a whole."""

@@ -30,7 +30,11 @@ from pipelines.store.step_tables import (
     write_part,
 )
 from pipelines.store.workspace import store_errors
+from schemas.errors import MediaError, StoreError
 from schemas.step import Out
+
+MENDED = 4
+"""How many times a step begins, as long as it meets what is damaged."""
 
 
 class Runner:
@@ -55,10 +59,8 @@ class Runner:
             if not self.record.buckets or self.record.stale(step):
                 read_sources(self.build, step, self.record)
             return self.record.step(step.name)
-        stale = self.record.stale(step)
-        if stale:
-            self.record.check_parts(step)
-            self._run(step, stale)
+        if self.record.stale(step):
+            self._run_mended(step)
         return self.record.step(step.name)
 
     def run_all(self) -> list[dict[str, Any]]:
@@ -68,7 +70,38 @@ class Runner:
         finally:
             self.build.close()
 
-    def _run(self, step: Step, stale: list[int]) -> None:
+    def _run_mended(self, step: Step) -> None:
+        """Run a step; what it meets damaged is made anew first: tables by the steps that wrote them, images by reading their
+        sources again, where a row whose image is gone is dropped. What comes out the same wakes nobody.
+
+        Raises StoreError for what is damaged again at once, and MediaError for an image that no source gives any more.
+        """
+        lost: set[str] = set()
+        notes: list[str] = []
+        for _ in range(MENDED):
+            paths = self.record.distrust(step)
+            notes += [f"{path} was damaged, and is computed anew." for path in paths]
+            if not paths:
+                try:
+                    self._run(step, self.record.stale(step), notes)
+                    return
+                except MediaError as error:
+                    if error.sha256 in lost:
+                        raise
+                    lost.add(error.sha256)
+                    notes += [
+                        f"{path} was damaged, and its source is read again." for path in self.build.media.set_aside()
+                    ]
+                    self.record.forget(self.pipeline.steps[0])
+            for earlier in self.pipeline.before(step):
+                self.run(earlier)
+        raise StoreError(
+            f"{notes[-1]} It has happened {MENDED} times in this build: check the disk of {self.build.folder}."
+        )
+
+    def _run(self, step: Step, stale: list[int], notes: list[str]) -> None:
+        if not stale:
+            return
         folder, started = self.build.folder / step.name, time.monotonic()
         with store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +120,7 @@ class Runner:
                 self._bucket(step, bucket, context, asking, done, ends, progress)
         seconds = time.monotonic() - started
         record = done.record(self.build, step, self.record.fingerprint(step), asking, ends, seconds)
+        record["warnings"] += notes
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
         self.record.put(step, record)

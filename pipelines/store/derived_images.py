@@ -34,7 +34,7 @@ class DerivedImages:
         return {**media, "sha256": sha256, "derived_from": origin}
 
     def _store(self, sha256: str, make: Callable[[Image.Image], Image.Image]) -> str:
-        with Image.open(self._media.path(sha256)) as file:
+        with Image.open(BytesIO(self._media.read(sha256))) as file:
             image = file.convert("RGB")
         out = BytesIO()
         make(image).save(out, "PNG")

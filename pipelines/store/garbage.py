@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.store.build_record import read_record
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.leftovers import leftovers, recorded
 from pipelines.store.prompts import PromptsLog
+from pipelines.store.release_damage import MANIFEST
+from pipelines.store.release_seal import check_tables
+from pipelines.store.witness import Witness
 from pipelines.store.workspace import Workspace, store_errors
 from schemas.errors import ConfigError, StoreError
 
@@ -65,7 +69,7 @@ def _garbage(workspace: Workspace) -> Iterator[Garbage]:
 def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
     try:
         named = _named(workspace)
-    except StoreError as error:
+    except (StoreError, ConfigError) as error:
         logger.warning("No image is removed: %s", error)
         return
     for path in sorted(workspace.media.glob("??/??/*")):
@@ -74,9 +78,16 @@ def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
 
 
 def _named(workspace: Workspace) -> set[str]:
-    """The hash of every image that a table of a build or a release names. Raises StoreError where one cannot be read."""
+    """The hash of every image that a table of a build or a release names.
+
+    Raises StoreError or ConfigError for a table that cannot be read or is not what was written: a flipped bit names another.
+    """
     import pyarrow as pa
 
+    for folder in workspace.root.glob("builds/*"):
+        Witness(folder).check((read_record(folder) or {}).get("steps", {}))
+    for manifest in workspace.root.glob(f"releases/*/v*/{MANIFEST}"):
+        check_tables(manifest.parent, manifest.parent.glob("*/*.parquet"))
     names: set[str] = set()
     builds = [path for build in workspace.root.glob("builds/*") for path in sorted(recorded(build)) if path.is_file()]
     for path in (*builds, *workspace.root.glob("releases/*/v*/*/*.parquet")):

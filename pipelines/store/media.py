@@ -1,13 +1,13 @@
 """The media store: the bytes of every image, once, under the hash of their content.
 
 A file is `ab/cd/<sha256>.<suffix>`: 65,536 folders, so ten million files are about 150 a folder. The name is the
-check: a file whose bytes do not hash to its name is damaged, whoever wrote it. Several processes may write at once,
-because two writers of one name write the same bytes and a rename is atomic.
+check, made at every read: a file whose bytes do not hash to its name is damaged, whoever wrote it. Several processes may
+write at once, because two writers of one name write the same bytes and a rename is atomic.
 
 Durability: no file is synced by itself, which would cost hours over millions of small files. A killed process loses
 nothing, since renames survive it. Against a power cut, `flush` makes everything written so far durable; call it before
 committing a table that names the media. `put` rewrites a stored file of the wrong size, so what a cut left behind is
-mended by reading the source again.
+mended by reading the source again; a build does that, after `set_aside`, for whatever else it meets damaged.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.store.workspace import store_errors
-from schemas.errors import StoreError
+from schemas.errors import MediaError
 
 
 class Damage(NamedTuple):
@@ -39,22 +39,32 @@ class MediaStore:
         self._turn = count()
 
     def path(self, sha256: str) -> Path:
-        """The file of a stored hash. StoreError when there is none."""
+        """The file of a stored hash, whose bytes only `read` proves. MediaError when there is none."""
         found = self._find(sha256)
         if found is None:
-            raise StoreError(
-                f"The media store {self.root} has no file for {sha256}. Remove {self.root.parent / 'builds'} and build "
-                "again: the sources are read anew, and the log answers what was asked."
-            )
+            raise MediaError(f"The media store {self.root} has no file for {sha256}. {self._cure()}", sha256)
         return found
 
     def read(self, sha256: str) -> bytes:
-        """The stored bytes. StoreError when they are missing or cannot be read."""
+        """The stored bytes, which hash to their name. MediaError when they do not, are missing or cannot be read."""
         path = self.path(sha256)
         try:
-            return path.read_bytes()
+            data = path.read_bytes()
         except OSError as error:
-            raise StoreError(f"The media file {path} cannot be read: {error.strerror}.") from error
+            raise MediaError(f"The media file {path} cannot be read: {error.strerror}.", sha256) from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise MediaError(
+                f"The media file {path} is damaged: its bytes are not those of its name. {self._cure()}", sha256
+            )
+        return data
+
+    def set_aside(self) -> list[Path]:
+        """Hide every damaged file from readers, for `curate gc` to remove, so that `put` stores the whole one again."""
+        with store_errors(self.root):
+            found = [one.path for one in self.check() if not one.path.name.startswith(".")]
+            for path in found:
+                path.rename(path.with_name(f".damaged-{path.name}"))
+        return found
 
     def put(self, data: bytes, suffix: str) -> str:
         """Store `data` and return its sha256 (64 hex digits). `suffix` is without a dot: "png".
@@ -81,10 +91,18 @@ class MediaStore:
             if path.name.startswith("."):
                 yield Damage(path, "unfinished write")
                 continue
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                yield Damage(path, f"it cannot be read: {error.strerror}")
+                continue
             if digest != path.stem:
                 yield Damage(path, f"its bytes hash to {digest}")
+
+    def _cure(self) -> str:
+        builds = self.root.parent / "builds"
+        return f"Remove {builds} and build again: the sources are read anew, and the log answers what was asked."
 
     def _folder(self, sha256: str) -> Path:
         return self.root / sha256[:2] / sha256[2:4]

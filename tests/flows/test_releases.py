@@ -91,7 +91,7 @@ def test_a_report_shows_every_sample(out: Path) -> None:
     assert "are gone" not in done.output, "the tables of the build of the latest release are there"
     older = told(out, "report", "small/v1")
     assert older.exit_code == 0, older.output
-    assert "are gone or of another version" in older.output
+    assert "are gone, damaged or of another version" in older.output
 
 
 def test_cards_and_parcels(out: Path, tmp_path: Path) -> None:

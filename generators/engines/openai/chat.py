@@ -7,7 +7,6 @@ from typing import Any
 from generators.engines.constraints import server_parameters
 from schemas.completion import Message, Request, Sampling
 from schemas.engine import MediaReader
-from schemas.errors import PermanentEngineError
 
 ENCODED_IMAGES = 128
 """Images kept as data URLs."""
@@ -24,14 +23,11 @@ class DataUrls:
         self._urls: OrderedDict[str, str] = OrderedDict()
 
     def url(self, sha256: str) -> str:
-        """Raises PermanentEngineError where the image cannot be read."""
+        """Raises MediaError where the image is not stored, or damaged."""
         if sha256 in self._urls:
             self._urls.move_to_end(sha256)
             return self._urls[sha256]
-        try:
-            data = self._media.read(sha256)
-        except Exception as error:
-            raise PermanentEngineError(f"image {sha256} cannot be read: {error}") from error
+        data = self._media.read(sha256)
         kind = next((name for start, name in _SIGNATURES if data.startswith(start)), "image/png")
         self._urls[sha256] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
         if len(self._urls) > self._size:

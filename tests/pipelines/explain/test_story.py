@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from rich.console import Console
+from sealing import resealed
 from step_types import CUT, GIVE, MAKE
 from tiny_build import questions, tiny_build
 from typer.testing import CliRunner
@@ -237,7 +238,11 @@ def test_a_released_row_names_the_release_and_its_configs(tmp_path: Path) -> Non
     drops = pl.read_parquet(path / "dropped.parquet")
     refused = drops.head(1).with_columns(id=pl.lit(sample(runner, "0")), reason=pl.lit("release:unreadable"))
     write_table(pl.concat([drops, refused]), path / "dropped.parquet")
+    with pytest.raises(ConfigError, match=r"dropped.parquet is damaged or was changed"):
+        read(runner, sample(runner, "0"))
+    resealed(path)
     assert did(read(runner, sample(runner, "0")))[-1] == ("release", "unreleased")
     assert read(runner, sample(runner, "0")).end == f"Released as 'rl' of {path}."
     (path / "rl").rename(path / "rollouts")
+    resealed(path)
     assert read(runner, sample(runner, "0")).end == "Alive, and left out of the release: release:unreadable."

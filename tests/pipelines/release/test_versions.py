@@ -8,14 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 from sealing import resealed
-from tiny import built, config, logged, manifest, release, write_source
+from tiny import built, config, digests, logged, manifest, release, write_source
 
 from flows.push import pack
 from pipelines.export.rows import open_release
 from pipelines.job import Job
 from pipelines.release.card import publish_card
 from pipelines.release.versions import diff, find_release, list_releases
+from pipelines.store.garbage import collect_garbage
 from pipelines.store.release_seal import FORMAT
+from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError, StoreError
 
 Copy = Callable[[Path], Path]
@@ -100,15 +102,32 @@ def test_steps_are_compared_by_name(
     assert found == wanted if isinstance(wanted, list) else [key for key, *_ in found] == [wanted]
 
 
-def test_a_lost_image_is_a_sentence_whose_cure_cures(two: Path, copy_of: Copy) -> None:
+def test_lost_images_are_read_from_their_source_again(two: Path, copy_of: Copy) -> None:
     out = copy_of(two)
     shutil.rmtree(out / "media")
-    with pytest.raises(StoreError, match=r"has no file for .* Remove .*builds and build again"):
-        again(two, out, "steps.release.rl.system=Once more.")
     before = logged(out)
-    shutil.rmtree(out / "builds")
     again(two, out, "steps.release.rl.system=Once more.")
     assert logged(out) == before
+
+
+@pytest.mark.parametrize("how", ["gone", "cut off", "manifest"])
+def test_a_damaged_release_is_written_anew_in_its_place(two: Path, copy_of: Copy, how: str) -> None:
+    out = copy_of(two)
+    place = find_release("tiny/v2", out)
+    original, table = digests(place), place / "rl" / "part-00000.parquet"
+    if how == "gone":
+        table.unlink()
+    elif how == "cut off":
+        table.write_bytes(table.read_bytes()[:-1])
+    else:
+        manifest_path = place / "manifest.json"
+        manifest_path.write_text(manifest_path.read_text().replace('"seed": 0', '"seed": 1'))
+    job = again(two, out)
+    assert release(job) == place
+    assert digests(place) == original
+    [aside] = place.parent.glob(".damaged-v2-*")
+    collect_garbage(Workspace(out))
+    assert not aside.exists()
 
 
 KEYS = dict.fromkeys(("content", "recipe", "statistics", "steps", "configs", "files", "examples")) | {"version": "v2"}

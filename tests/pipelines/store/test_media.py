@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipelines.store.media import MediaStore
 from schemas.engine import MediaReader
-from schemas.errors import StoreError
+from schemas.errors import MediaError, StoreError
 
 
 def _files(root: Path) -> list[Path]:
@@ -69,6 +69,19 @@ def test_put_mends_a_file_cut_short(tmp_path: Path) -> None:
     assert [d.path for d in store.check()] == [store.path(sha)]
     store.put(b"whole", "png")
     assert store.read(sha) == b"whole"
+
+
+def test_a_file_of_other_bytes_is_never_read_and_set_aside_for_the_whole_one(tmp_path: Path) -> None:
+    store = MediaStore(tmp_path)
+    sha = store.put(b"whole", "png")
+    path = store.path(sha)
+    path.write_bytes(b"whale")
+    with pytest.raises(MediaError, match=r"is damaged: its bytes are not those of its name") as caught:
+        store.read(sha)
+    assert caught.value.sha256 == sha
+    assert store.set_aside() == [path] and not path.exists()
+    store.put(b"whole", "png")
+    assert store.read(sha) == b"whole" and store.set_aside() == []
 
 
 def test_check_names_damage_and_unfinished_writes(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""Single flipped bits in all that a build keeps beside its logs: never silently used."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import recipe_build
+import tiny
+import yaml
+from tiny import write_source
+
+from pipelines.job import Job
+from pipelines.store.build_record import NAME, read_record
+from pipelines.store.media import MediaStore
+from pipelines.store.witness import Witness
+from schemas.errors import MediaError
+
+STEPS: list[Any] = [
+    "dedup",
+    {"split": {"rl": 0.7, "holdout": 0.3}},
+    {"sql": {"as": "long", "of": "sample", "gives": {"letters": "length(question)"}}},
+    {"release": {"trainer": None, "rl": {"of": "sample", "columns": ["letters"]}, "holdout": {"of": "sample"}}},
+]
+OTHER = "steps.long.gives={letters: length(question) + 1}"
+"""Makes the steps `long` and `release` read all tables again, and the images."""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flips")
+    source = {"type": "jsonl", "name": "scenes", "path": str(write_source(folder, 8))}
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"name": "tiny", "sources": [source], "steps": STEPS}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def job(recipe: Path) -> Job:
+    return recipe_build.built(recipe, recipe.parent / "ws")
+
+
+def flipped(paths: list[Path], number: int, seed: int) -> Iterator[Path]:
+    """Flip so many bits of some files, one at a time; each is put back."""
+    chance = random.Random(seed)
+    for turn in range(number):
+        path = paths[turn % len(paths)]
+        whole = path.read_bytes()
+        place, bit = chance.randrange(len(whole)), chance.randrange(8)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        yield path
+        path.write_bytes(whole)
+
+
+def check_flips(job: Job, number: int, seed: int) -> None:
+    """Every flip of a table, an image or the record is known before it is used."""
+    folder, media = job.build.folder, MediaStore(job.build.workspace.media)
+    record = read_record(folder)
+    assert record is not None
+    for path in flipped(sorted(folder.glob("*/*.parquet")), number, seed):
+        assert [one.path for one in Witness(folder).suspects(record["steps"])] == [path]
+    for path in flipped(sorted(media.root.glob("??/??/*")), number, seed):
+        with pytest.raises(MediaError, match="is damaged"):
+            media.read(path.stem)
+    for _ in flipped([folder / NAME], number, seed):
+        assert read_record(folder) in (None, record), "blanks say nothing"
+
+
+def check_builds(job: Job, recipe: Path, number: int, seed: int) -> None:
+    """A build that reads what was flipped comes to the same release."""
+    expected = tiny.digests(tiny.release(recipe_build.built(recipe, recipe.parent / "other", OTHER)))
+    folder, media = job.build.folder, job.build.workspace.media
+    names = [*folder.glob("*/*.parquet"), *media.glob("??/??/*"), folder / NAME]
+    chance = random.Random(seed)
+    for path in chance.sample(sorted(names), min(number, len(names))):
+        recipe_build.built(recipe, job.build.workspace.root)
+        for _ in flipped([path], 1, seed):
+            found = recipe_build.built(recipe, job.build.workspace.root, OTHER)
+            digests = tiny.digests(tiny.release(found))
+            assert {n: d for n, d in digests.items() if n.endswith(("parquet", "png"))} == {
+                n: d for n, d in expected.items() if n.endswith(("parquet", "png"))
+            }, path
+
+
+def test_flips_are_known_before_anything_is_read(job: Job) -> None:
+    check_flips(job, 40, seed=0)
+
+
+@pytest.mark.slow
+def test_thousands_of_flips_are_known_before_anything_is_read(job: Job) -> None:
+    check_flips(job, 1_000, seed=1)
+
+
+def test_a_build_on_flipped_files_comes_to_the_same(job: Job, recipe: Path) -> None:
+    check_builds(job, recipe, 3, seed=0)
+
+
+@pytest.mark.slow
+def test_builds_on_many_flipped_files_come_to_the_same(job: Job, recipe: Path) -> None:
+    check_builds(job, recipe, 30, seed=1)
