@@ -117,6 +117,7 @@ ELSEWHERE = {
     "pipelines/store/release_damage.py": "release/test_verify.py",
     "pipelines/store/release_files.py": "release/test_verify.py",
     "pipelines/store/release_seal.py": "release/test_verify.py and test_versions.py",
+    "pipelines/store/witness.py": "run/test_record.py and test_flips.py",
     "pipelines/store/step_tables.py": "store/test_current.py and run/test_runner.py",
 }
 """Files without a test of their own name: where they are tested."""

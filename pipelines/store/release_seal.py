@@ -139,8 +139,8 @@ def _written(release: Path) -> str | None:
 
 
 def _is_named(manifest: Mapping[str, Any]) -> bool:
-    """Whether `files` and `beside` say where each file lies, below the release, and what it is, and configs, which are folders
-    of it, have names of folders."""
+    """Whether `files` and `beside` say where each file lies, below the release, and what it is, and configs, which are
+    folders of it, have names of folders."""
     configs = (manifest.get("configs", {}), (manifest.get("statistics") or {}).get("configs", {}))
     names = [name for named in configs if isinstance(named, dict) for name in named]
     return all(CONFIG.fullmatch(name) for name in names) and all(
