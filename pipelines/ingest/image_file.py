@@ -9,8 +9,8 @@ are written anew: JPEG stays JPEG, at quality 95 without chroma subsampling; the
 
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -64,8 +64,19 @@ class UsableImage:
     flattened: bool = False
 
 
-def read_image(data: bytes, limits: ImageLimits) -> UsableImage:
-    """Decode the whole image once. Call it inside `decoding`.
+Room = Callable[[int], AbstractContextManager[object]]
+"""Waits until so many bytes of memory may be taken, and gives them back after the block."""
+
+BYTES_A_PIXEL = 32
+"""What decoding takes at most for each pixel, all copies together: 32 for a WebP with transparency, 26 for a PNG of 16 bits,
+24 for one with transparency, 4 for a JPEG (`python benchmarks/image_memory.py`)."""
+
+MOST_SCANS = 1000
+"""Passes over all pixels in one JPEG: cameras and tools write up to about ten, and a file of 64 MB holds a million."""
+
+
+def read_image(data: bytes, limits: ImageLimits, room: Room = nullcontext) -> UsableImage:
+    """Decode the whole image once, as soon as there is `room` for it. Call it inside `decoding`.
 
     Raises ImageFaultError: `image_empty`, `image_broken` (not an image, or damaged), `image_truncated`,
     `image_too_large`, `image_too_small`, `image_too_long` (found from the header, before any pixel is decoded).
@@ -74,7 +85,11 @@ def read_image(data: bytes, limits: ImageLimits) -> UsableImage:
         raise ImageFaultError("image_empty", bytes=0)
     try:
         with Image.open(BytesIO(data), formats=_OPENED) as image:
-            return _decode(image, data, limits)
+            _check_size(image.width, image.height, limits)
+            if image.format in ("JPEG", "MPO") and (scans := data.count(b"\xff\xda")) > MOST_SCANS:
+                raise ImageFaultError("image_too_large", scans=scans, max_scans=MOST_SCANS)
+            with room(BYTES_A_PIXEL * image.width * image.height):
+                return _decode(image, data)
     except ImageFaultError:
         raise
     except Image.DecompressionBombError as error:
@@ -135,8 +150,7 @@ def _check_size(width: int, height: int, limits: ImageLimits) -> None:
         raise ImageFaultError("image_too_long", width=width, height=height, max_aspect=limits.max_aspect)
 
 
-def _decode(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> UsableImage:
-    _check_size(image.width, image.height, limits)
+def _decode(image: ImageFile.ImageFile, data: bytes) -> UsableImage:
     # Asked before and after: a PNG may hold its EXIF behind the pixels, and Pillow turns a TIFF while it loads it.
     before = image.getexif().get(_ORIENTATION, 1)
     image.load()

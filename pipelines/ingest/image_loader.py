@@ -15,6 +15,8 @@ from urllib.parse import unquote, unquote_to_bytes
 from pipelines.ingest.image_file import ImageFaultError, ImageLimits, UsableImage, decoding, read_image
 from pipelines.store.allowed_paths import resolved_inside
 from pipelines.store.media import MediaStore
+from pipelines.store.memory import Memory, cores
+from pipelines.store.room import Room
 from schemas.ids import canonical_json
 
 REMEMBERED = 100_000
@@ -55,14 +57,19 @@ class ImageLoader:
         limits: ImageLimits,
         max_bytes: int,
         threads: int | None = None,
+        memory: int | None = None,
     ) -> None:
-        """`folders` are those that a row may name an image of; relative paths start from the first."""
+        """`folders` are those that a row may name an image of; relative paths start from the first. Of `memory` (bytes; by
+        default a share of what is free) a half is for the files that threads read, a half for what they decode."""
+        memory = memory or Memory().bytes // 2
+        at_once = max(1, memory // 2 // max_bytes)
+        self._room = Room(memory // 2)
         self._folders = folders
         self._store = store
         self._limits = limits
         self._max_bytes = max_bytes
         self._known: dict[str, Taken | ImageFaultError] = {}
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(min(threads or cores(), at_once), thread_name_prefix="decode")
 
     def __enter__(self) -> "ImageLoader":
         return self
@@ -98,7 +105,7 @@ class ImageLoader:
     def _take(self, image: Reference) -> Taken | ImageFaultError:
         try:
             data = self._read(image)
-            usable = read_image(data, self._limits)
+            usable = read_image(data, self._limits, self._room)
         except ImageFaultError as fault:
             if image is not None and image["path"]:
                 fault.evidence.setdefault("path", image["path"][:_LONG])

@@ -29,6 +29,7 @@ from pipelines.sources.given import dtypes
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import SourceSection
 from pipelines.store.media import MediaStore
+from pipelines.store.memory import Size
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
 from schemas.section import Section
@@ -46,11 +47,21 @@ class IngestConfig(Section):
     max_bytes: int = Field(default=64 * 2**20, ge=1, description="largest image file, in bytes")
     batch_rows: int = Field(default=1024, ge=1, description="rows read, decoded and written at a time")
     threads: int | None = Field(default=None, ge=1, description="threads that decode; as many as cores where not given")
+    memory: Size | None = Field(
+        default=None,
+        gt=0,
+        description="memory in which images are read and decoded, such as 4GB; an eighth of what is free where not given",
+    )
 
     @property
     def images(self) -> ImageLimits:
         """What an image may measure."""
         return ImageLimits(self.max_pixels, self.min_side, self.max_aspect)
+
+    @property
+    def bounds(self) -> tuple[ImageLimits, int, int | None, int | None]:
+        """What a loader of images keeps to."""
+        return self.images, self.max_bytes, self.threads, self.memory
 
 
 def ingest(
@@ -79,7 +90,7 @@ def ingest(
         if share == 0:
             continue
         count = 0
-        with ImageLoader(source.image_folders, media, config.images, config.max_bytes, config.threads) as loader:
+        with ImageLoader(source.image_folders, media, *config.bounds) as loader:
             steps = _Steps(source, loader, golds, kept)
             for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
                 count += rows.height

@@ -136,7 +136,7 @@ def _sweep(folder: Path) -> None:
 def _samples(source: SourceSection, media: MediaStore, limits: IngestConfig) -> pl.DataFrame:
     """All rows of a source as samples, answered or not; an image that cannot be read is one without sha256."""
     parts = [pl.DataFrame(schema=SAMPLE)]
-    with ImageLoader(source.image_folders, media, limits.images, limits.max_bytes, limits.threads) as loader:
+    with ImageLoader(source.image_folders, media, *limits.bounds) as loader:
         for rows in read_rows(source, batch=limits.batch_rows):
             taken = loader.take([[image] for images in rows["images"].to_list() for image in images or ()])
             found = iter([UNREAD if isinstance(each, ImageFaultError) else each[0].media for each in taken])

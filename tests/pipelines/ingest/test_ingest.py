@@ -231,7 +231,7 @@ def test_groups_are_the_given_one_or_the_first_image_or_the_question(tmp_path: P
 def test_an_image_of_many_rows_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: Counter[bytes] = Counter()
 
-    def count(data: bytes, limits: ImageLimits) -> UsableImage:
+    def count(data: bytes, limits: ImageLimits, *room: Any) -> UsableImage:
         decoded[data] += 1
         return read_image(data, limits)
 
