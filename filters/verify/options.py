@@ -60,34 +60,6 @@ def _as_offered(letter: str, allowed: str) -> str | None:
     return next((x for x in (letter, letter.upper(), letter.lower()) if x in allowed), None)
 
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_OWN = re.compile(r"\s*[(\[]?([A-Za-z]|\d\d?)(?:[)\]][.:]?\s*|[.:]\s+)(?=\S)")
-
-
-_MARK = re.compile(r"(?:^|[\n;])[ \t]{0,8}[(\[]?([A-Z])[)\]]?[.:)]?[ \t]+(?=\S)")
-
-
-def listed_in(text: str) -> tuple[str, ...]:
-    """The options that one text lists by line or semicolon ("A. cat\\nB. dog"); empty where they are not A, B, …."""
-    marks = list(_MARK.finditer(text))
-    letters = "".join(mark.group(1) for mark in marks)
-    if len(marks) < 2 or text[: marks[0].start()].strip() or letters != _ALPHABET[: len(marks)]:
-        return ()
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return tuple(text[mark.end() : end].strip(" \t\n;") for mark, end in zip(marks, ends, strict=True))
-
-
-@remembered(size=lambda options, allowed: sum(map(len, options), len(options)))
-def unlabelled(options: tuple[str, ...], allowed: str) -> tuple[str, ...]:
-    """The options without letters of their own ("A. cat", "(B) dog") or numbers, where each carries that of its place."""
-    marks = [_OWN.match(option) for option in options]
-    found = [mark.group(1) if mark else "" for mark in marks]
-    places = range(len(options))
-    if len(options) > 1 and found in ([*allowed], [str(i) for i in places], [str(i + 1) for i in places]):
-        return tuple(option[mark.end() :] for option, mark in zip(options, marks, strict=True) if mark)
-    return options
-
-
 @remembered(size=lambda options: sum(map(len, options), len(options)))
 def _spellings(options: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The options as they are, under `words`, and without any blanks."""

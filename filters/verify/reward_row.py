@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from filters.verify.options import listed_in
+from filters.verify.offered import ALPHABET, listed_in
 from filters.verify.verifier import VerifyItem
 from schemas.answer import Answer, OpenAnswer
 from schemas.ids import canonical_json
@@ -79,10 +79,19 @@ def _settings(params: Any) -> Mapping[str, Any]:
 
 
 def _texts(options: Any) -> Sequence[str]:
-    if isinstance(options, Mapping):  # {"A": "cat", "B": "dog"}
-        options = list(options.values())
+    if isinstance(options, Mapping):
+        options = _of_letters(options)
     if isinstance(options, str) and (listed := listed_in(options)):  # "A. cat\nB. dog"
         return listed
     if isinstance(options, str) or not all(isinstance(option, str) for option in options):
         raise _RowError("options is a list of texts, or one text that lists them as A, B, …")
     return list(options)
+
+
+def _of_letters(options: Mapping[Any, Any]) -> list[Any]:
+    """The texts of `{"A": "cat", "B": "dog"}`, in the order of the letters; nulls pad rows of fewer."""
+    letters = sorted(options, key=str)
+    texts = [options[key] for key in (letters if letters == [*ALPHABET[: len(letters)]] else options)]
+    while texts and texts[-1] is None:
+        texts.pop()
+    return texts

@@ -8,12 +8,10 @@ from pydantic import Field
 
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.normalise import unprefixed
-from filters.verify.options import in_lines, unlabelled, whole
+from filters.verify.offered import ALPHABET, unlabelled
+from filters.verify.options import in_lines, whole
 from filters.verify.statement import stated
 from schemas.answer import ChoiceAnswer
-
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 
 _LISTED = re.compile(r"^(?:[>•*∴⇒→-]|=>|->)\s+")
 _PLACE = re.compile(r"(?:(?:option|choice|answer|no\.|number)\s*)?[(\[]?(\d{1,2})[)\]]?", re.IGNORECASE)
@@ -27,7 +25,7 @@ class ChoiceParams(Params):
     index_base: Literal[0, 1] | None = Field(
         default=None, description="the gold is an option's number, counted from here"
     )
-    labels: str = Field(default=_LETTERS, min_length=2, description="the letters of the options, in order")
+    labels: str = Field(default=ALPHABET, min_length=2, description="the letters of the options, in order")
 
 
 def read_gold(raw: str, options: Sequence[str], params: ChoiceParams) -> ChoiceAnswer:
@@ -47,7 +45,7 @@ def read_gold(raw: str, options: Sequence[str], params: ChoiceParams) -> ChoiceA
 
 
 def resolve(
-    span: str, options: Sequence[str], labels: str = _LETTERS, several: bool = False, base: int | None = None
+    span: str, options: Sequence[str], labels: str = ALPHABET, several: bool = False, base: int | None = None
 ) -> tuple[str, ...] | None:
     """The letters that a span names; None when it names none, contradicts itself, or several where one is asked for.
 

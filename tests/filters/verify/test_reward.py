@@ -225,10 +225,29 @@ def test_importing_it_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_options_may_be_a_dict_of_letters() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"A": "cat", "B": "dog"},
+        {"B": "dog", "A": "cat"},
+        {"A": "cat", "B": "dog", "C": None},
+        "A. cat\nB. dog",
+        "A. cat\r\nB. dog\r\n",
+        "A cat\nB dog",
+        "A) cat; B) dog",
+        "A) cat, B) dog",
+        "(A) cat (B) dog",
+        "(A)cat\n(B)dog",
+        "a) cat\nb) dog",
+        "A: cat | B: dog",
+        "- **A.** cat\n- **B.** dog",
+        "A、cat\nB、dog",
+        "Options:\nA. cat\nB. dog",
+    ],
+)
+def test_options_may_be_a_dict_of_letters_or_one_text_that_lists_them(options: Any) -> None:
     gold = dump_answer(parse_gold("choice", "B", options=("cat", "dog")))
-    assert reward(
-        ["<answer>dog</answer>", "<answer>B</answer>", "<answer>cat</answer>"],
-        [gold] * 3,
-        options=[{"A": "cat", "B": "dog"}] * 3,
-    ) == [1, 1, 0]  # type: ignore[list-item]
+    said = ["<answer>dog</answer>", "<answer>B</answer>", "<answer>cat</answer>", "<answer>A</answer>"]
+    assert reward(said, [gold] * 4, options=[options] * 4) == [1, 1, 0, 0]
+    packed_row = json.dumps(json.loads(ground_truth(gold)) | {"options": options})
+    assert packed(said, [packed_row] * 4) == [1, 1, 0, 0]
