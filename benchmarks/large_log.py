@@ -152,6 +152,8 @@ def run(folder: Path, name: str, threads: int, *overrides: str) -> None:
 
 def time_hashing() -> list[float]:
     """The seconds that each look at a part takes from now on, until it is known to be as it was written."""
+    import pyarrow.parquet  # noqa: F401, which a build loads with or without hashes
+
     from pipelines.store.part_folder import PartFolder
 
     found: list[float] = []
