@@ -27,11 +27,12 @@ from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
 from pipelines.export.sheets import sheets_of
 from pipelines.release.parquet_shards import Shards, hub_schema
+from pipelines.store.release_files import differs, file_entry, is_file_entry
 from pipelines.store.workspace import read_json, store_errors, write_json
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 3
+FORMAT = 4
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -44,13 +45,13 @@ def default_target(release: Release, trainer: str, workspace: Path) -> Path:
 def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]:
     """Write `release` for a trainer into the folder `target` and return what its `export.json` says.
 
-    An export of the same release by the same code is returned as it is. Raises ConfigError where `target` holds
-    something else, StoreError where it cannot be written.
+    An export of the same release by the same code is returned as it is, unless a file of it is damaged. Raises
+    ConfigError where `target` holds something else, StoreError where it cannot be written.
     """
     target = target.absolute()
     key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package(), str(target)])
     there = read_json(target / "export.json")
-    if isinstance(there, dict) and there.get("key") == key:
+    if isinstance(there, dict) and there.get("key") == key and _is_whole(target, there):
         return there
     _refuse_strangers(release, exporter, target, there)
     with store_errors(target), _becoming(target) as scratch:
@@ -70,8 +71,17 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
         }
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
         (scratch / "README.md").write_text(render_readme(exporter, sheets, summary, target), encoding="utf-8")
+        summary["files"] = [file_entry(path, scratch) for path in sorted(scratch.rglob("*")) if path.is_file()]
         write_json(summary, scratch / "export.json")
     return summary
+
+
+def _is_whole(target: Path, summary: dict[str, Any]) -> bool:
+    """Whether an export's files are those that it wrote."""
+    files = summary.get("files")
+    return isinstance(files, list) and all(
+        is_file_entry(file, "beside") and differs(target / file["path"], file) is None for file in files
+    )
 
 
 @dataclass

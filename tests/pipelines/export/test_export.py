@@ -74,6 +74,22 @@ def test_a_second_export_writes_nothing_and_a_new_format_writes_the_same(
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("how", ["flipped", "gone", "cut off", "summary"])
+def test_a_damaged_export_is_written_anew(shapes: Path, tmp_path: Path, how: str) -> None:
+    made(shapes, "trl", tmp_path / "out")
+    before, path = tree(tmp_path / "out"), tmp_path / "out" / "grpo" / "part-00000.parquet"
+    data = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    elif how == "summary":
+        summary = json.loads((tmp_path / "out" / "export.json").read_text())
+        (tmp_path / "out" / "export.json").write_text(json.dumps(summary | {"files": [{"path": 3}]}))
+    else:
+        path.write_bytes(data[:500] + bytes([data[500] ^ 1]) + (data[501:] if how == "flipped" else b""))
+    made(shapes, "trl", tmp_path / "out")
+    assert tree(tmp_path / "out") == before
+
+
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_images_beside_the_parquet_are_exported_as_those_inside(
     shapes: Path, make_release: Callable[..., Path], trainer: str, tmp_path: Path
