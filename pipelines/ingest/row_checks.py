@@ -1,6 +1,7 @@
 """All that can be wrong with a row before its images are looked at, and what its answer is read as."""
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -134,10 +135,27 @@ def _has_places(rows: pl.DataFrame, kind: str) -> bool:
 
 
 def _gold(parse: GoldParser, kind: str, raw: str, options: tuple[str, ...], params: str) -> str:
+    if kind in _FORMULAS and _is_too_deep(raw):
+        raise GoldUnparseableError(f"its formula is nested more than {_DEEPEST} levels deep")
     parsed = dump_answer(parse(kind, raw, options=options, params=json.loads(params)))
     if not is_unicode(parsed):
         raise GoldUnparseableError("it holds half of a surrogate pair, which is not text")
     return parsed
+
+
+_FORMULAS = frozenset({"expression", "functions", "number"})
+_DEEPEST = 100
+"""Levels of a formula: no published gold comes near, and reading one of 400 takes seconds."""
+_TOWER = re.compile(rf"(?:(?:\^|\*\*)[\s{{(]*[\w.]*){{{_DEEPEST},}}")
+
+
+def _is_too_deep(raw: str) -> bool:
+    """Whether brackets or powers of a formula are nested without end."""
+    depth = deepest = 0
+    for character in raw if len(raw) > _DEEPEST else "":
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest > _DEEPEST or _TOWER.search(raw) is not None
 
 
 def _json_text(cause: str, text: str | None, wanted: type) -> str | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from filters.sql.engine import open_database
 from filters.sql.reach import acting, check_reach
-from pipelines.store.memory import Memory
 from schemas.errors import ConfigError
 
 
@@ -23,11 +22,10 @@ def connect() -> Any:
 def lock(connection: Any, *, spill: Path, files: Iterable[str] = (), folders: Iterable[Path] = ()) -> None:
     """From here on the connection opens these files and what lies in these folders, and no setting can change.
 
-    What does not fit into its memory, a share of what is free, goes into the folder `spill`. DuckDB's own choice would be
+    What does not fit into memory goes into the folder `spill`. DuckDB's own choice would be
     `.tmp` in the current folder, and what lies there could be read.
     """
     connection.execute(f"SET temp_directory = {_listed([str(spill)])[1:-1]}")
-    connection.execute(f"SET memory_limit = '{Memory().engine}B'")
     connection.execute(f"SET allowed_paths = {_listed(files)}")
     connection.execute(f"SET allowed_directories = {_listed(map(str, folders))}")
     connection.execute("SET enable_external_access = false")
