@@ -156,30 +156,35 @@ def test_a_whole_reply_is_settled_in_time_in_line_with_its_length(kind: str) -> 
 
 
 @SLOW
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_an_answer_as_long_as_its_kind_reads_is_judged_in_line_with_its_length(kind: str) -> None:
     assert too_fast(judged(kind), reach(kind, MANY_CHARS), ALPHABET + MORE, every=2) == []
 
 
 @SLOW
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_megabyte_of_an_answer_is_settled_in_line_with_its_length(kind: str) -> None:
     assert too_fast(settled(kind), LONG) == []
 
 
 @SLOW
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"expression"}))
 def test_a_megabyte_of_a_gold_is_read_in_line_with_its_length(kind: str) -> None:
     assert too_fast(read_as_gold(kind), min(LONG, KINDS[kind].longest - 60)) == []
 
 
 @SLOW
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_a_megabyte_of_options_is_read_in_line_with_its_length(options: str) -> None:
     assert too_fast(OPTIONS[options], LONG) == []
 
 
 @SLOW
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("reader", READERS)
 def test_a_megabyte_is_read_in_time_in_line_with_its_length(reader: str) -> None:
     assert too_fast(READERS[reader], LONG) == []

@@ -114,6 +114,7 @@ def test_a_hostile_batch_ends_and_neighbours_keep_their_verdicts(call: str, monk
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("call", CALLS)
 def test_512_rows_with_64_traps_end_within_the_cap(
     call: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
