@@ -127,6 +127,10 @@ is decided whatever comes before it, and then an even share of what is left. Wha
 that cannot be used (no readable gold, parameters that do not fit, a completion that is neither text nor turns) is unscored,
 a completion that says nothing (`None`, a turn that only calls a tool) is 0, and their neighbours keep their verdicts.
 
+A call for one answer, as verl makes them, has the whole budget, until the calls of a process have wasted `ALONE_S` (20 s)
+on answers without a verdict: then each may waste an eighth of what is left, which fills again by a tenth of the time that
+passes, and what needs more is unscored.
+
 **TRL** passes the columns by name: `GRPOTrainer(reward_funcs=reward, train_dataset=release)`.
 
 ```python

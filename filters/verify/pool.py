@@ -55,9 +55,9 @@ class VerifierPool:
             process.kill()
         self._nursery.close()
 
-    def verify(self, item: VerifyItem) -> Verdict:
-        """One verdict."""
-        return next(iter(self.verify_many([item])))
+    def verify(self, item: VerifyItem, budget_s: float | None = None) -> Verdict:
+        """One verdict, within a budget of its own where one is given."""
+        return next(self._verdicts([item], Clock(budget_s or self.budget_s, self.workers), hold=False))
 
     def parse_gold(
         self, kind: str, raw: str, *, options: Sequence[str] = (), params: Mapping[str, Any] | Params = NO_PARAMS
@@ -91,7 +91,10 @@ class VerifierPool:
         `within_s` bounds the wall clock of all items together, which are held at once then: see `task.Clock`. What had no
         time of its own when it is up is unscored.
         """
-        run = Run(self.borrow, self.workers, Clock(self.budget_s, self.workers, within_s), hold=within_s is not None)
+        return self._verdicts(items, Clock(self.budget_s, self.workers, within_s), hold=within_s is not None)
+
+    def _verdicts(self, items: Iterable[VerifyItem], clock: Clock, hold: bool) -> Iterator[Verdict]:
+        run = Run(self.borrow, self.workers, clock, hold)
         try:
             for item in items:
                 run.add(item)

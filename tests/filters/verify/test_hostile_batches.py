@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from filters.verify import reward as module
+from filters.verify.allowance import Allowance
 from filters.verify.gold import parse_gold
 from filters.verify.reward import SwiftReward, compute_score, easyr1_batch, ground_truth, openrlhf, reward
 from filters.verify.task import Clock, Task
@@ -25,7 +26,8 @@ SOLVED = [
 
 
 @pytest.fixture(autouse=True)
-def close_pool() -> Iterator[None]:
+def close_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(module, "_ALLOWANCE", Allowance(module.ALONE_S))
     yield
     for pool in module._POOLS.values():
         pool.close()
