@@ -132,6 +132,21 @@ def test_a_wrong_key_is_told_and_never_shown(curate: Run, tmp_path: Path) -> Non
             assert SECRET.encode() not in file.read_bytes()
 
 
+def test_planted_secrets_lie_nowhere(curate: Run, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither in files of the workspace, nor in Prefect's database, nor in what is printed, also with what libraries log."""
+    planted = {"OPENAI_API_KEY": SECRET, "CURATE_LAB_KEY": "planted-header-7f3a", "HF_TOKEN": "planted-token-51bc"}
+    with refusing_server() as url:
+        path = recipe(tmp_path, f"m, engine: openai, base_urls: ['{url}'], headers_env: {{X-Lab: CURATE_LAB_KEY}}")
+        for command in (("-v", "build", path), ("preview", path)):
+            done = curate(*command, **planted)
+            assert not [name for name, secret in planted.items() if secret in done.stdout + done.stderr], command
+    homes = [tmp_path, *tmp_path_factory.getbasetemp().glob("prefect*")]
+    assert any(file.suffix == ".db" for home in homes for file in home.rglob("*"))
+    for file in (file for home in homes for file in home.rglob("*") if file.is_file()):
+        held = file.read_bytes()
+        assert not [name for name, secret in planted.items() if secret.encode() in held], file
+
+
 def test_a_refusal_is_told_in_the_servers_words_and_asked_again_by_the_next_build(curate: Run, tmp_path: Path) -> None:
     """Prefect does not try a refused step again; whoever cured the cause runs the same command."""
     asked: list[str] = []
