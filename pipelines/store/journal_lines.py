@@ -35,11 +35,11 @@ def read_lines(data: bytes, fault: Fault) -> Lines:
 
 def _value(line: bytes, fault: Fault) -> tuple[Any, str | None]:
     """What a line says, and what keeps it from being a row."""
-    digest, _, said = line.partition(b" ")
-    if digest != _digest(said):
+    digest, _, text = line.partition(b" ")
+    if digest != _digest(text):
         return None, "it is not what was written"
     try:
-        value = json.loads(said)
+        value = json.loads(text)
         return value, fault(value)
     except (ValueError, RecursionError) as error:
         return None, f"it is not JSON ({type(error).__name__})"
@@ -59,10 +59,10 @@ def to_line(row: Mapping[str, Any]) -> bytes:
     return sealed(json.dumps(row, ensure_ascii=True).encode())
 
 
-def sealed(said: bytes) -> bytes:
-    """A line that says this, with its hash before it."""
-    return _digest(said) + b" " + said + b"\n"
+def sealed(text: bytes) -> bytes:
+    """A line of this text, with its hash before it."""
+    return _digest(text) + b" " + text + b"\n"
 
 
-def _digest(said: bytes) -> bytes:
-    return hashlib.blake2b(said, digest_size=8).hexdigest().encode()
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=8).hexdigest().encode()

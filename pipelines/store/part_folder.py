@@ -1,6 +1,6 @@
 """The parts of a log in one folder. Whoever lists them gets those that are as they were written, as far as he reads them.
 
-One that is not is set aside: it gets a name that says why, stays where it is, and is told in a sentence. What it held is
+One that is not is set aside: it gets a name that says why, stays where it is, and is reported in a sentence. What it held is
 missing from then on, so it is asked or computed again; nothing else stops.
 """
 
