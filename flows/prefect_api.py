@@ -25,7 +25,7 @@ def check_prefect() -> None:
     """Raise ConfigError where the Prefect server that the environment names is not there, or is none, or where there is
     none and its folder cannot be written. Takes a few seconds at most, and starts nothing."""
     settings = _settings()
-    if settings.api.url is None:
+    if not settings.api.url:  # an empty one names none
         _check_home(settings.home)
         return
     headers = {}

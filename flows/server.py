@@ -5,8 +5,11 @@ Prefect stops the server at the exit of the process. After kill -9 there is no e
 
 import atexit
 import subprocess
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
+from prefect.server.api import server as api
 from prefect.server.api.server import SubprocessASGIServer
 
 
@@ -14,7 +17,14 @@ class _Watched(SubprocessASGIServer):
     """Prefect keeps one instance, whichever class made it, so that it starts this one where it needs a server."""
 
     def _run_uvicorn_command(self) -> "subprocess.Popen[Any]":
-        process = super()._run_uvicorn_command()
+        # A session of its own: a signal to our group would end it before the build has said goodbye to it.
+        own = SimpleNamespace(**vars(subprocess))
+        own.Popen = partial(subprocess.Popen, start_new_session=True)
+        setattr(api, "subprocess", own)  # noqa: B010
+        try:
+            process = super()._run_uvicorn_command()
+        finally:
+            setattr(api, "subprocess", subprocess)  # noqa: B010
         end_with_us(process.pid)
         return process
 

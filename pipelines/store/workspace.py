@@ -58,6 +58,8 @@ _CAUSES = {
     errno.EOPNOTSUPP: _NO_LOCKS,
     errno.ENAMETOOLONG: "the name is longer than its file system takes; choose a shorter one",
     errno.EMFILE: "this process has too many files open; raise the limit with `ulimit -n 4096`",
+    errno.EIO: "its disk reports an error (EIO); see to the disk, then run the same command again",
+    errno.ESTALE: "its file server has forgotten the file (ESTALE); mount it anew and run the same command again",
     errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
 }
 

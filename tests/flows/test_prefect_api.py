@@ -91,6 +91,12 @@ def test_a_server_of_prefect_is_one() -> None:
         check_prefect()
 
 
+def test_an_empty_address_names_no_server(tmp_path: Path) -> None:
+    with temporary_settings({PREFECT_API_URL: "", PREFECT_HOME: tmp_path / "prefect"}):
+        check_prefect()
+    assert (tmp_path / "prefect").is_dir()
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     names = {PREFECT_HOME: tmp_path / "file" / "prefect"}

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Hub:
         self.fail: dict[str, list[int]] = {}
         self.writes = True
         self.others_commit = False
+        self.before: Callable[[int], None] = lambda number: None
+        """Called with the number of each request before it is answered."""
 
     def at(self, revision: str) -> int | None:
         if revision == "main":
@@ -80,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{method} {path}")
+        self.hub.before(len(self.hub.requests))
         for name, statuses in self.hub.fail.items():
             if re.search(name, f"{method} {path}") and statuses:
                 return self._send(statuses.pop(0), b"<html>A proxy's page, told to fail</html>")
@@ -557,3 +560,31 @@ def test_the_command_asks_before_it_publishes_and_a_dry_run_sends_nothing(hub: H
     assert "/tree/v1" in yes.stdout
     assert hub.private is False
     assert TOKEN not in yes.stdout + yes.stderr + no.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_push_killed_at_any_request_goes_on(hub: Hub, tmp_path: Path) -> None:
+    """Killed at its first request, at its second, … until one ends: there is one commit, and no blob is sent in vain."""
+    path, kills = str(release(tmp_path)), 0
+    command = [sys.executable, "-c", "from flows.cli import app; app()", "push", path, REPO, "--yes"]
+    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+    for number in range(1, 100):
+        first = len(hub.requests)
+        child = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+        def kill(count: int, at: int = first + number, child: "subprocess.Popen[bytes]" = child) -> None:
+            if count == at:
+                child.kill()
+
+        hub.before = kill
+        said = child.communicate(timeout=120)[1].decode()
+        if child.returncode == 0:
+            break
+        assert child.returncode == -9, said
+        kills += 1
+    assert child.returncode == 0
+    assert (len(hub.commits), hub.tags) == (2, {"v1": 1})
+    assert hub.sent <= len(hub.blobs) + kills
+    print(f"push: {kills} kills, {hub.sent} blobs sent of {len(hub.blobs)}")  # noqa: T201
+    assert kills >= 6
