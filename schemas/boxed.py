@@ -6,6 +6,7 @@ Two solutions are often written `\boxed{2} \text{ and } \boxed{3}`; Math-Verify 
 
 import re
 
+from schemas.connectives import AND, AND_CJK, END, NO, NOT, OR, OR_CJK, whole_words
 from schemas.tags import all_boxes
 
 Box = tuple[str, int, int]
@@ -13,18 +14,19 @@ Box = tuple[str, int, int]
 MAX_GAP = 80
 """Characters between two boxes that can still be a joint."""
 _BETWEEN = re.compile(
-    r"(?:[\s$*~,;、，；]|\\\\|\\[()\[\],;:!]|\\q?quad(?![a-zA-Z])|(?:\b(?:and|or|und|oder|et|ou|y|e|o|u)\b)|[和及与或と]"
+    rf"(?:[\s$*~,;、，；]|\\\\|\\[()\[\],;:!]|\\q?quad(?![a-zA-Z])|{whole_words(AND, OR)}|{AND_CJK}|{OR_CJK}"
     r"|\\(?:text|mathrm|textrm|mbox)\s*\{\s*,?\s*(?:and|or)\s*\}|\b[a-zA-Z](?:_\{?\w\}?)?\s*="
     r"|(?:\\text\s*\{\s*)?\bfor (?:part )?\(?[a-z\d]\)?(?:\s*,?\s*(?:and|or))?(?:\s*\})?)+"
 )
 _SPACE = re.compile(r"\\[,;:!()\[\]]")
-_JOINT = re.compile(r"[,;、，；和及与或と]|\b(?:and|or|und|oder|et|ou|y|e|o|u)\b")
-_OR = re.compile(r"\b(?:or|oder|ou|o)\b|或")
+_JOINT = re.compile(rf"[,;、，；]|{whole_words(AND, OR)}|{AND_CJK}|{OR_CJK}")
+_OR = re.compile(rf"{whole_words(OR)}|{OR_CJK}")
 
 
 _NEAR = 30
+_IS = r"be|equals?(?: to)?|es|son|igual a|é|são|è|sono|égale? à|gleich|равн[аоы]|является|是|等于|等於"
 _DENIED = re.compile(
-    r"(?<!\w)(not|never|isn't|isn’t|aren't|wasn't|cannot be|can't be|can’t be|except|不是|并非|nicht|pas)[\s$*_`(]*\Z",
+    rf"((?:{whole_words(NOT)}|{whole_words(NO)}(?= (?:{_IS}){END})|不|并非|isn’t|can’t)(?: ?(?:{_IS}))?)[\s$*_`(]*\Z",
     re.IGNORECASE,
 )
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from filters.verify import phrases
 from filters.verify.normalise import flat
+from schemas.connectives import BECAUSE, BECAUSE_CJK, END, SO, SO_CJK, START, any_of
 
 MENTION = "\ue000-\uf000"
 """The characters that stand for what a text mentions (`filters.verify.mentions`), as a range of a character class."""
@@ -20,25 +21,18 @@ class Clause(NamedTuple):
 
 
 _BECAUSE = (
-    r"because|since|given that|due to|owing to|as it|as this|as the|the reason|reason(?:ing)?:|explanation:|unlike"
-    r"|compared (?:to|with)|than"
-    r"|whereas|while|although|though|weil|denn|porque|ya que|puesto que|parce que|puisque|perché|poiché|потому что"
-    r"|так как|поскольку|لأن|لان|क्योंकि"
-)
-_SO = (
-    r"so|therefore|thus|hence|consequently|daher|por lo tanto|por tanto|portanto|logo|donc|quindi|поэтому"
-    r"|следовательно|значит|لذلك|इसलिए"
+    rf"{any_of(BECAUSE)}|as it|as this|as the|the reason|reason(?:ing)?:|explanation:|unlike|compared (?:to|with)|than"
+    r"|whereas|while|although|though"
 )
 _BUT = r"(?<!all )(?<!thing )but|however|yet|sondern|aber|sino|pero|mas|mais|ma|а|но|однако|لكن|बल्कि|लेकिन"
 _SPLIT = re.compile(
     rf"(?P<stop>(?<![.!?;])[.!?;]+(?=\s|$|{_M}|[\"')])|(?<=[^\x00-\x7f])[.!?;]|\n+|,| - |(?<!{_M}) and (?={_M})"
     rf"|(?<={_M}):"
-    rf"|{phrases.START}(?:no|nope):)"
-    rf"|{phrases.START}(?:(?P<because>{_BECAUSE})|(?P<so>(?:{_SO})(?=[ ,]+[^ .!?]))|(?P<but>{_BUT})"
+    rf"|{START}(?:no|nope):)"
+    rf"|{START}(?:(?P<because>{_BECAUSE})|(?P<so>(?:{any_of(SO)})(?=[ ,]+[^ .!?]))|(?P<but>{_BUT})"
     rf"|(?P<which>which|that is why|where"
-    rf"|who)){phrases.END}"
-    r"|(?P<because_cjk>因为|因為|由于|由於|なぜなら|理由は|왜냐하면|理由[是:])|(?P<so_cjk>所以|因此|故(?=[选選答])"
-    r"|したがって|よって|따라서|그러므로)"
+    rf"|who)){END}"
+    rf"|(?P<because_cjk>{BECAUSE_CJK}|理由は|理由[是:])|(?P<so_cjk>{SO_CJK}|故(?=[选選答]))"
     # What comes before is denied.
     r"|(?<=아니라)|(?<=아니고)|(?<=말고)|(?<=はなく)(?!て)|(?<=じゃなく)(?!て)|(?<=なくて)"
     r"|(?P<but_cjk>但是?|而是|然而|不过|しかし|でも|하지만|그러나)"
@@ -83,7 +77,7 @@ def _add(found: list[Clause], text: str, opener: str, asks: bool) -> None:
 
 
 _FUNCTION = re.compile(
-    rf"{phrases.START}(?:i|we|you|he|she|it|its|this|that|these|those|they|them|one|ones|which|there|here|the|a|an"
+    rf"{START}(?:i|we|you|he|she|it|its|this|that|these|those|they|them|one|ones|which|there|here|the|a|an"
     rf"|my|our|is|was|are|were|be"
     r"|been|being|am|do|does|did|done|has|have|had|can|could|would|should|will|shall|may|might|must|to|of|for|as"
     r"|at|in|on|so|and|also|too"
@@ -101,7 +95,7 @@ _FUNCTION = re.compile(
     r"|antwort|risposta|richtig|richtige"
     r"|correcta?|correcto|correta|correto|corretta|bonne|juste|que|creo|pense|denke|это|ответ|вариант|правильный"
     r"|верный|هي|هو|الإجابة|الجواب|صحيحة"
-    rf"|الصحيحة|उत्तर|सही|है|विकल्प)(?:'(?:s|m|d|ll|re|ve))?{phrases.END}"
+    rf"|الصحيحة|उत्तर|सही|है|विकल्प)(?:'(?:s|m|d|ll|re|ve))?{END}"
     r"|选项|選項|才|只|有|答案|正确|正確|应该|應該|选择|选|這|这|那|它|个|個|是|的|也|都|均|就|对|我|认为|所以"
     r"|因此|显然|可以|被|了|すべて|です|である|は|が|も|答え|正解|選択肢|これ|それ"
     r"|정답|답|은|는|이|가|도|입니다|이다|선택지|합니다|다|지|해야|할|수|있",
@@ -122,8 +116,7 @@ def after_wait(text: str) -> str:
 
 
 _REASON = re.compile(
-    rf"[,.;]? (?:because|since|as it|as this|due to|given that|weil|porque|parce que"
-    rf"|потому что){phrases.END}|[,。]?因为",
+    rf"[,.;]? (?:{any_of(BECAUSE)}|as it|as this){END}|[,。]?(?:{BECAUSE_CJK})",
     re.IGNORECASE,
 )
 

@@ -15,23 +15,23 @@ import re
 
 from filters.verify.lead_in import denies, doubts, offers_several, takes_back
 from filters.verify.number_sentence import MOST_WORDS, disowns, ends_in_verb, tokens_of, verbs_of
+from filters.verify.sentence_words import CONDITIONS, EARLIER, OPERATIONS
+from schemas.connectives import END, SO, SO_CJK, START, any_of
 
 LONGEST = 4000
 """Characters at the end of a text in which its result is looked for."""
 _END = re.compile(r"[.!](?=\s|$)|[。！]|\n")
+_SO_BUT_IN_ENGLISH = any_of({language: words for language, words in SO.items() if language != "en"})
 _SO = re.compile(
     r"(?:^|(?<=[,;:.] )|(?<=[，、])|(?<= - )|(?<=\band ))(?:so|thus|hence|ergo)\b[\s,:]*(?=\S)"
     r"|\b(?:therefore|consequently|in conclusion|in total|altogether)\b[\s,:]*(?=\S)"
     r"|\b(?:(?:the )?(?:final )?(?:answer|result) (?:is|equals)|(?:final )?answer ?:)[\s:*]*(?=\S)"
-    r"|(?<!\w)(?:donc|en conclusion|por (?:lo )?tanto|portanto|also|daher|somit"
-    r"|следовательно|поэтому|итак)(?!\w)[\s,:]*(?=\S)"
-    r"|(?:因此|所以|故|综上所述|综上|结论\**|答案)[\s,:：，*]*(?=\S)|(?:したがって|よって|따라서|그러므로)[\s,、]*(?=\S)"
-    r"|(?<!\w)(?:لذا|إذن|لذلك|وبالتالي)(?!\w)[\s,،]*(?=\S)|इसलिए[\s,]*(?=\S)",
+    rf"|{START}(?:{_SO_BUT_IN_ENGLISH}|also|en conclusion){END}[\s,،:]*(?=\S)"
+    rf"|(?:{SO_CJK}|故|结论|答案)[\s,:：，、*]*(?=\S)",
     re.IGNORECASE,
 )
-_CONDITIONS = frozenset(
-    "if unless whether suppose supposing assume assuming guess guessing wenn falls si se если whenever would".split()  # noqa: SIM905
-)
+_OPENING = CONDITIONS | {"guess", "se", "whenever", "would"}
+"""Words that leave a clause open, those among them that may be harmless around a single number."""
 _ASIDE = re.compile(r"[(（][^()（）]{0,100}[)）]")
 _IF = re.compile(r"如果|假如|假设|假設|要是|もし|만약|यदि|अगर|إذا")
 _FRONT = frozenset(
@@ -42,10 +42,8 @@ _INNER = frozenset("when where who although though but because since whereas whi
 """Inside a subject, these begin something else."""
 _COMMA = re.compile(r"[,;](?!\d)|[，；]")
 _DIGIT = re.compile(r"\d")
-_OPERATIONS = frozenset(
-    """sqrt root cube squared cubed factorial log ln sine cosine tangent times plus minus divided multiplied double twice
-    triple than between more less before earlier previously initially originally instead any whatever""".split()  # noqa: SIM905
-)
+_OF_THE_SUBJECT = OPERATIONS | EARLIER | frozenset(("than", "between", "instead", "any", "whatever"))
+"""Words that make of the subject's numbers what the verb states: "3 times 4 is 12", "5 more than 4 is 9"."""
 
 
 def last_statement(text: str) -> tuple[str, bool]:
@@ -69,7 +67,7 @@ def concluded(sentence: str) -> str | None:
 def left_open(text: str) -> bool:
     """Whether a clause makes what follows it a guess or a case; what it assumes in brackets aside."""
     text = _ASIDE.sub(" ", text)
-    return doubts(text) or "?" in text or _IF.search(text) is not None or not _CONDITIONS.isdisjoint(tokens_of(text))
+    return doubts(text) or "?" in text or _IF.search(text) is not None or not _OPENING.isdisjoint(tokens_of(text))
 
 
 def states_result(lead: str) -> bool:
@@ -83,6 +81,6 @@ def states_result(lead: str) -> bool:
         return False
     if clause and not _INNER.isdisjoint(tokens[1:end]):
         return False
-    if disowns(" ".join(tokens[end:])) or disowns(clause, _OPERATIONS) or left_open(lead):
+    if disowns(" ".join(tokens[end:])) or disowns(clause, _OF_THE_SUBJECT) or left_open(lead):
         return False
     return not (denies(lead) or offers_several(lead) or takes_back(lead))

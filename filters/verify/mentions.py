@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from filters.verify import phrases
 from filters.verify.clauses import MENTION
 from filters.verify.normalise import words
+from schemas.connectives import AND, AND_CJK, END, OR, OR_CJK, any_of, whole_words
 from schemas.remembered import remembered
 
 _FIRST = ord(MENTION[0])
@@ -101,15 +101,14 @@ def _marked(match: re.Match[str], allowed: str, mark: Callable[..., str]) -> str
     return mark((found,), False, True) + ("\n" if apart else "")
 
 
-_WORDS = re.compile(rf" (?!{_FOLLOWS}{phrases.END})\w")
+_WORDS = re.compile(rf" (?!{_FOLLOWS}{END})\w")
 """After a letter in brackets: the wording of its option, or what else is stated of it."""
 _M = f"[{MENTION}]"
 _CHARS = re.compile(_M)
-_OR = re.compile(r"\b(?:or|o|u|ou|oder|или|أو|या)\b|/|或|还是|또는|または", re.IGNORECASE)
+_OR = re.compile(rf"{whole_words(OR)}|/|{OR_CJK}", re.IGNORECASE)
 _JOINED = re.compile(
-    rf"{_M}(?:(?: ?[,/&+] ?(?:and |or |und |y |e |et )?| (?:and|or|and/or|nor|as well as|y|e|o|u|et|ou|und|oder|и"
-    rf"|или|أو|या|और) | ?(?:和|与|及|或者?|还是|以及|또는|와|과|または|と|か) ?| ?و ?| |\) \()"
-    rf"(?={_M}){_M})+",
+    rf"{_M}(?:(?: ?[,/&+] ?(?:(?:{any_of(AND, OR)}) )?| (?:{any_of(AND, OR)}|nor|as well as) | ?(?:{AND_CJK}|{OR_CJK}|か) ?"
+    rf"| ?و ?| |\) \()(?={_M}){_M})+",
     re.IGNORECASE,
 )
 
@@ -118,7 +117,7 @@ _JOINED = re.compile(
 def _letters(allowed: str) -> re.Pattern[str]:
     """A letter of an option, where it stands for that option."""
     both = re.escape("".join(dict.fromkeys(allowed + allowed.upper() + allowed.lower())))
-    end = rf"(?![A-Za-z0-9_'^+*#<>-]| ?[=^*+<>] ?[\w(\\])(?! (?!{_FOLLOWS}{phrases.END})[a-zà-ÿ])"
+    end = rf"(?![A-Za-z0-9_'^+*#<>-]| ?[=^*+<>] ?[\w(\\])(?! (?!{_FOLLOWS}{END})[a-zà-ÿ])"
     mark, suffix = r"[*_`\"$]{0,2}", r"(?: ?(?:选项|選項|项))?"
     return re.compile(
         rf"(?P<thing>\b{_THING} [A-Z]\b)"

@@ -24,6 +24,7 @@ from filters.verify.number_sentence import (
 from filters.verify.number_tail import noun_and_tail, same_number
 from filters.verify.number_words import NUMBER_WORDS, ORDINALS, after_digits, read_words, suffix_of, words_of
 from filters.verify.units import is_unit, looks_like_unit
+from schemas.connectives import SO
 from schemas.remembered import remembered
 
 MAX_CHARS = 400
@@ -55,7 +56,7 @@ _VERB_LAST = re.compile(r"(?:हैं?|थीं?|थे|था)\s*[।.]?\s*$"
 """Hindi: the verb that states ends the sentence."""
 _QUOTED = re.compile(r"^(['\"`])([^'\"`]*)\1$")
 _CONNECTIVE = re.compile(
-    r"^(?:so|thus|hence|therefore|then|finally|and so|here|now|so then|in total|altogether)\s*,?\s+", re.IGNORECASE
+    rf"^(?:(?:and )?(?:{SO['en']})|then|finally|here|now|so then|in total|altogether)\s*,?\s+", re.IGNORECASE
 )
 
 

@@ -4,13 +4,14 @@ import re
 
 from filters.verify.lead_in import denies
 from filters.verify.normalise import flat, unprefixed, words
+from schemas.connectives import AND, AND_CJK, whole_words
 from schemas.remembered import remembered
 
 _ALONE = re.compile(
     r"(?:option|choice|answer|letter|选项|選項|選択肢)?\s*[(\[{]?\$?(\w)\$?[)\]}]?\s*[.):]?\$?", re.IGNORECASE
 )
 _WITH_TEXT = re.compile(r"[(\[]?(\w)(?:[)\]][.:]?\s*|[.:,]\s*|\s+-\s+|\s+(?=[(\[])|\s+)(\S.*)", re.DOTALL)
-_PARTS = re.compile(r"\s*(?:[,;/&]|\b(?:and|y|et|und|e|и|और)\b|[和与及와과と]|\s)\s*")
+_PARTS = re.compile(rf"\s*(?:[,;/&]|{whole_words(AND)}|{AND_CJK}|\s)\s*")
 _WORDED = re.compile(r"\s*(?:[,;]|\band\b|[和与])\s*")
 _PACKED = re.compile(r"[A-Z]{2,10}")
 _VALUE = re.compile(r"[A-Za-z] ?= ?(\S.{0,60})")

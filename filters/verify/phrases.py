@@ -7,8 +7,7 @@ translation literals (src/lighteval/tasks/templates/utils/translation_literals.p
 
 import re
 
-START, END = r"(?<![\w\u0900-\u097f])", r"(?![\w\u0900-\u097f])"
-"""Edges of words. Devanagari's vowel signs are no word characters to Python."""
+from schemas.connectives import END, NO, NOT, OR, OR_CJK, SO, START, any_of
 
 _SURE = (
     r"(?:therefore|thus|then|hence|indeed|simply|clearly|obviously|definitely|certainly|surely|undoubtedly"
@@ -57,49 +56,49 @@ _ENGLISH = rf"""
 |(?:(?:so|thus|therefore|hence|clearly|obviously|definitely|certainly|finally|probably|most likely|in conclusion
 |overall)[,:]? )+
 """
-_SPANISH = r"""
-(?:(?:así que|entonces|por tanto|por lo tanto|por eso|en conclusión|luego),? )?(?:creo que )?
+_SPANISH = rf"""
+(?:(?:así que|entonces|{SO["es"]}|por eso|en conclusión|luego),? )?(?:creo que )?
 (?:(?:la |las )?(?:respuestas?|solución|opción|alternativa|elección)(?: (?:final|correctas?))*(?: ?: ?| (?:es|son|sería
 |debe ser)(?!\w)(?: ?:)? ?(?:la (?=[A-Z]\b))?)
 |el resultado es(?: ?:)? |resultado ?: ?|(?:yo )?(?:elijo|escojo|selecciono) (?:la )?
 |es la (?:(?:opción|letra|respuesta) )?(?=[A-Z]\b))
 """
-_PORTUGUESE = r"""
-(?:(?:portanto|logo|assim|então|por isso|em conclusão),? )?(?:acho que )?
+_PORTUGUESE = rf"""
+(?:(?:{SO["pt"]}|assim|então|por isso|em conclusão),? )?(?:acho que )?
 (?:(?:a )?(?:resposta|solução|opção|alternativa|escolha)(?: (?:final|correta|certa))*(?: ?: ?| (?:é|seria
 |deve ser)(?!\w)(?: ?:)? ?(?:a (?=[A-Z]\b))?)
 |o resultado é(?: ?:)? |(?:eu )?(?:escolho|seleciono) (?:a )?|é a (?:(?:opção|letra|alternativa|resposta) )?(?=[A-Z]\b))
 """
-_FRENCH = r"""
-(?:(?:donc|ainsi|par conséquent|en conclusion|alors),? )?(?:je pense que )?
+_FRENCH = rf"""
+(?:(?:{SO["fr"]}|ainsi|en conclusion|alors),? )?(?:je pense que )?
 (?:(?:la |les )?(?:(?:bonnes?|seules?) )?(?:réponses?|solution|option|proposition)(?: (?:finale|correcte|exacte|juste))*
 (?: ?: ?| (?:est|sont|serait|doit être)(?!\w)(?: donc)?(?: ?:)? ?(?:(?:la|l'option|la lettre
-|la proposition|la réponse) (?=\W{0,4}[A-Z]\b))?)
+|la proposition|la réponse) (?=\W{{0,4}}[A-Z]\b))?)
 |le résultat est(?: ?:)? |je (?:choisis|sélectionne) (?:la )?|c'est (?:(?:la|l'option|la lettre|la réponse) (?=[A-Z]\b))?)
 """
-_GERMAN = r"""
-(?:(?:also|daher|somit|deshalb|folglich),? )?(?:ich denke,? )?
+_GERMAN = rf"""
+(?:(?:also|{SO["de"]}),? )?(?:ich denke,? )?
 (?:(?:ist )?(?:(?:die|meine|das) )?(?:(?:richtige|korrekte|endgültige|finale) )*(?:antwort|lösung|option|ergebnis)
 (?: ?: ?| (?:ist|lautet|wäre)(?!\w)(?: daher| also)?(?: ?:)? ?)|ich (?:wähle|nehme) |es ist )
 """
-_ITALIAN = r"""
-(?:(?:quindi|dunque|pertanto),? )?
+_ITALIAN = rf"""
+(?:(?:{SO["it"]}),? )?
 (?:(?:la )?(?:risposta|soluzione|opzione|scelta)(?: (?:finale|corretta|giusta))*(?: ?: ?
 | è(?!\w)(?: ?:)? ?(?:(?:la|l'opzione|la lettera) (?=[A-Z]\b))?)|scelgo (?:la )?)
 """
-_RUSSIAN = r"""
-(?:(?:итак|следовательно|поэтому|таким образом|значит),? )?(?:я думаю,? (?:что )?)?
-(?:(?:(?:правильн|верн|окончательн|мой)\w{0,4} )*(?:ответ(?:ом)?|вариант|решение|результат)(?: является
+_RUSSIAN = rf"""
+(?:(?:{SO["ru"]}),? )?(?:я думаю,? (?:что )?)?
+(?:(?:(?:правильн|верн|окончательн|мой)\w{{0,4}} )*(?:ответ(?:ом)?|вариант|решение|результат)(?: является
 | будет)?(?: ?: ?| - | это | )
 |я (?:выбираю|выберу) (?:вариант )?|это )
 """
-_ARABIC = r"""
-(?:(?:إذن|إذا|لذلك|لذا|وبالتالي|بالتالي) ?,? ?)?
+_ARABIC = rf"""
+(?:(?:{SO["ar"]}|إذا|بالتالي) ?,? ?)?
 (?:(?:الإجابة|الاجابة|إجابة|الجواب|الحل|الخيار|النتيجة)(?: (?:الصحيحة|الصحيح|النهائية|النهائي|هي|هو))*(?: ?: ?| )
 |(?:أختار|اختار) )
 """
-_HINDI = r"""
-(?:(?:इसलिए|अतः|तो) ?,? ?)?(?:(?:सही |अंतिम )*(?:उत्तर|जवाब|विकल्प|परिणाम)(?: है(?! *$)| विकल्प)*(?: ?: ?| )|मैं )
+_HINDI = rf"""
+(?:(?:{SO["hi"]}|तो) ?,? ?)?(?:(?:सही |अंतिम )*(?:उत्तर|जवाब|विकल्प|परिणाम)(?: है(?! *$)| विकल्प)*(?: ?: ?| )|मैं )
 """
 _CHINESE = r"""
 (?:(?:所以|因此|故而|综上所述|综上|由此可知|由此可得|因而|那么|于是|从而|最后|我(?:们)?(?:认为|觉得|相信|想)
@@ -147,7 +146,7 @@ _FIRST = frozenset(
     ainsi par alors je les bonne bonnes seule seules réponse réponses proposition le c also daher somit
     deshalb folglich ich ist die meine das richtige korrekte endgültige finale antwort lösung ergebnis quindi
     dunque pertanto risposta soluzione opzione scelta scelgo""".split()  # noqa: SIM905
-)
+) | {words.split()[0] for words in re.sub(r"\(.*?\)", "", any_of(SO)).split("|")}
 """What a lead-in in Latin letters begins with: a look-up that spares most texts the patterns."""
 
 
@@ -218,29 +217,27 @@ _CLOSING = re.compile(rf"(?:{_ENGLISH_CLOSING}|{_OTHER_CLOSING})[.!]*$", re.IGNO
 
 _DENY = {
     "en": (
-        r"scratch that|all but|(?:any|every)thing but|not|never|nothing|nobody|neither|nor|no|none|cannot|\w+n't|can ?not"
-        r"|except"
-        r"|excluding|excluded?s?|rather than"
-        r"|instead of|without|wrong|incorrect"
-        r"|incorrectly|false|untrue|eliminated?|eliminates|eliminating|rul(?:e|es|ed|ing) (?:\w+ )?out|ruled? out"
-        r"|unlikely|impossible|invalid|fails?"
-        r"|mistaken|distractors?|decoys?|inaccurate|far from|lacks?|discard(?:ed)?|reject(?:ed|s)?|refuted?|contradicts?"
+        r"scratch that|all but|(?:any|every)thing but|nothing|nobody|neither|nor|none|excluding|excluded?s?|rather than"
+        r"|instead of|without|wrong|incorrect|incorrectly|false|untrue|eliminated?|eliminates|eliminating"
+        r"|rul(?:e|es|ed|ing) (?:\w+ )?out|ruled? out|unlikely|impossible|invalid|fails?|mistaken|distractors?|decoys?"
+        r"|inaccurate|far from|lacks?|discard(?:ed)?|reject(?:ed|s)?|refuted?|contradicts?"
     ),
-    "es": r"no|nunca|jamás|ni|tampoco|excepto|salvo|falso|falsa|incorrect[oa]s?",
-    "pt": r"não|nunca|nem|exceto|falso|falsa|incorret[oa]s?|errad[oa]s?",
-    "fr": r"pas|jamais|ni|sauf|faux|fausse|incorrecte?s?|non|aucune?|impossible",
-    "de": r"nicht|kein|keine|keiner|keinen|nie|niemals|weder|außer|falsch|falsche|inkorrekt|unmöglich|nein",
-    "it": r"non|mai|né|tranne|eccetto|falso|falsa|sbagliat[oa]|errat[oa]",
-    "ru": r"не|нет|ни|кроме|неверно|неверный|неверен|неправильно|неправильный|неправильным|ложь|ложно|нельзя|исключ\w+",
-    "ar": r"ليس|ليست|لا|لم|لن|غير|خطأ|خاطئ|خاطئة|عدا",
-    "hi": r"नहीं|न|ना|मत|गलत|ग़लत|सिवाय|अलावा|असत्य",
+    "es": r"ni|tampoco|falso|falsa|incorrect[oa]s?",
+    "pt": r"nem|falso|falsa|incorret[oa]s?|errad[oa]s?",
+    "fr": r"ni|faux|fausse|incorrecte?s?|non|aucune?|impossible",
+    "de": r"weder|außer|falsch|falsche|inkorrekt|unmöglich|nein",
+    "it": r"né|falso|falsa|sbagliat[oa]|errat[oa]",
+    "ru": r"нет|ни|неверно|неверный|неверен|неправильно|неправильный|неправильным|ложь|ложно|нельзя|исключ\w+",
+    "ar": r"غير|خطأ|خاطئ|خاطئة|عدا",
+    "hi": r"न|ना|गलत|ग़लत|सिवाय|अलावा|असत्य",
 }
+"""Denials beside not and no."""
 _DENY_CJK = (
     r"不(?!仅|但|只|过)|非(?!常)|没有?|没|無|无|错|錯|排除|除了|除外|并未|未(?!来)|否|ません|ない|ではなくて?|じゃなくて?|でなく|違い|違う"
     r"|違います|ではな|じゃな|誤|間違|以外"
     r"|아니(?:라|고)?|말고|아닙|아닌|않|틀리|틀렸|틀린|제외|오답|없"
 )
-DENIAL = re.compile(rf"{START}(?:{'|'.join(_DENY.values())}){END}|{_DENY_CJK}", re.IGNORECASE)
+DENIAL = re.compile(rf"{START}(?:{any_of(NOT, NO, _DENY)}){END}|{_DENY_CJK}", re.IGNORECASE)
 NO_DENIAL = re.compile(
     r"\b(?:no|without(?: a| any)?) doubt\b|\bnot only\b|\bnothing (?:but|else)\b"
     r"|\bnone other than\b|\bno (?:need|more|less|wonder)\b|毫无疑问|无疑|不难"
@@ -266,8 +263,7 @@ DOUBT = re.compile(
 """What leaves an answer open."""
 
 ALTERNATIVE = re.compile(
-    rf"{START}(?:or|either|and/or|versus|vs|o|u|ou|soit|oder|entweder|oppure|или|либо|أو|إما|या|अथवा){END}|或者?"
-    rf"|还是|還是|要么|또는|혹은|아니면|または|あるいは|もしくは",
+    rf"{START}(?:{any_of(OR)}|either|entweder|إما){END}|{OR_CJK}|要么|아니면",
     re.IGNORECASE,
 )
 

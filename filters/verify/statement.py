@@ -15,6 +15,7 @@ from filters.verify.lead_in import denies, doubts, offers_several, unled
 from filters.verify.mentions import Mention, mentions
 from filters.verify.normalise import words
 from filters.verify.truth_words import FALSE
+from schemas.connectives import END, SO, SO_CJK, START, any_of
 
 _CHAR = re.compile(f"[{MENTION}]")
 _ARTICLE = re.compile(r"(?:on|in|at|to|from) (?:the )?|(?:an?|the|der|die|das|la|le|el|un|une|una)[ ]", re.IGNORECASE)
@@ -34,9 +35,8 @@ _LATE = re.compile(
 )
 """A lead-in behind other words: "Thinking about it I think the correct answer is"."""
 _FINAL = re.compile(
-    r"\b(?:so|therefore|thus|hence|final|finally|conclusion|conclude|overall)\b|最终|最後|所以|因此|故|综上|따라서"
-    r"|최종|したがって|よって"
-    r"|\b(?:donc|por tanto|por lo tanto|portanto|also|daher|итак|поэтому|итог)\b|इसलिए|अंतिम|النهائية",
+    rf"{START}(?:{any_of(SO)}|also|final|finally|conclusion|conclude|overall|итог|अंतिम){END}|النهائية"
+    rf"|{SO_CJK}|故|最终|最後|최종",
     re.IGNORECASE,
 )
 _APPROVES = re.compile(

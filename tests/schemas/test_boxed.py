@@ -53,3 +53,57 @@ def test_no_box() -> None:
 def test_a_long_gap_is_no_joint() -> None:
     assert boxed(r"\boxed{1}" + "、 " * 5000 + r"\boxed{2}") == ("2", 10009, 10018)
     assert boxed(r"\boxed{1}" + "、" * 70 + r"x\boxed{2}") == ("2", 80, 89)
+
+
+@pytest.mark.parametrize(
+    "word", ["или", "либо", "या", "أو", "또는", "または", "或者", "还是", "oppure", "vs", "and/or", "oder"]
+)
+def test_boxes_that_are_alternatives_are_joined_in_every_language(word: str) -> None:
+    found = boxed(rf"$\boxed{{2}}$ {word} $\boxed{{3}}$")
+    assert found is not None
+    assert found[0] == "2 or 3"
+
+
+@pytest.mark.parametrize("word", ["и", "और", "および", "그리고", "و", "以及", "und"])
+def test_boxes_that_are_taken_together_are_joined_in_every_language(word: str) -> None:
+    found = boxed(rf"$\boxed{{2}}$ {word} $\boxed{{3}}$")
+    assert found is not None
+    assert found[0] == "2, 3"
+
+
+@pytest.mark.parametrize(
+    "denial",
+    [
+        "It is not",
+        "It isn't",
+        "It isn’t",
+        "It is not equal to",
+        "It doesn't equal",
+        "Es ist nicht",
+        "Es ist kein",
+        "Ce n'est pas",
+        "No es",
+        "Não é",
+        "Non è",
+        "Это не",
+        "x не равно",
+        "ليس",
+        "答案不是",
+        "答案不等于",
+        "并非",
+    ],
+)
+def test_a_box_that_is_denied_begins_with_its_denial(denial: str) -> None:
+    found = boxed(rf"{denial} $\boxed{{3}}$")
+    assert found is not None
+    assert found[0] != "3"
+    assert found[0].endswith(" 3")
+
+
+@pytest.mark.parametrize(
+    "words", ["No, it is", "No.", "No", "Não,", "不,答案是", "5 아니라", "5ではなく", "why not? It is", "is knot"]
+)
+def test_a_box_behind_the_answer_no_or_what_denies_another_thing_is_not_denied(words: str) -> None:
+    found = boxed(rf"{words} \boxed{{3}}")
+    assert found is not None
+    assert found[0] == "3"

@@ -10,9 +10,10 @@ from filters.verify.clauses import clauses, lined, only_function_words
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.lead_in import doubts, offers_several, unled
 from filters.verify.normalise import words
-from filters.verify.phrases import DENIAL, END, NO_DENIAL, START
+from filters.verify.phrases import DENIAL, NO_DENIAL
 from filters.verify.truth_words import FALSE, PARTICLES, TRUE
 from schemas.answer import BooleanAnswer
+from schemas.connectives import END, START
 
 _MAX_CHARS = 2000
 _SEPARATOR = re.compile(r"\s*(?:,|;|\n|\band\b)\s*")

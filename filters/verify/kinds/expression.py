@@ -14,7 +14,7 @@ from filters.verify.formula_words import compare_words, word_of
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.lead_in import denies, doubts
 from filters.verify.normalise import unprefixed
-from filters.verify.number_sentence import takes_away
+from filters.verify.number_sentence import bounds, takes_away
 from filters.verify.numeral import read_numeral
 from filters.verify.parts import both_signs, members
 from filters.verify.plain_math import latexed
@@ -22,6 +22,7 @@ from filters.verify.relations import is_name, sides_of
 from filters.verify.units import split_unit
 from schemas.answer import ExpressionAnswer
 from schemas.boxed import boxed
+from schemas.connectives import SO
 from schemas.reply import stated_answer
 
 MAX_CHARS = 4000
@@ -31,12 +32,10 @@ _STATED = re.compile(r"\b(?:is|are|equals|be)\s+([^$\\]+)$")
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
 """LaTeX that went through a string literal twice; no rows are separated outside of environments."""
 _TURN, _HOPE = "<|im_start|>", "i hope it is correct"
-_CONCLUDES = re.compile(
-    r"(?<!\w)(?:Therefore|Thus|Hence|So|Consequently|In conclusion|(?i:final answer)\s*:)[,\s]+(?=\S)"
-)
+_SENTENCE_STARTS = "|".join(word.capitalize() for word in SO["en"].split("|"))
+_CONCLUDES = re.compile(rf"(?<!\w)(?:{_SENTENCE_STARTS}|In conclusion|(?i:final answer)\s*:)[,\s]+(?=\S)")
 _LAST_CHARS = 300
 _FIRST_WORDS = re.compile(r"[^\W\d_][^\\$\d(\[{]{1,100}(?=[\\$\d(\[{]|\w\s*$)")
-_BOUND = re.compile(r"\b(?:at (?:most|least)|(?:more|less|fewer|greater) than|nearly|almost)\s*$", re.IGNORECASE)
 _RELATION = re.compile(r"[<>=≤≥≠]|\\(?:[lg]e|[lg]t|ne|in|infty|leq|geq|neq)(?![a-z])")
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _DEEPEST = 3
@@ -138,7 +137,7 @@ def _denied_in_front(span: str, gold: str) -> bool:
     if lead is None or _RELATION.search(gold) is not None:
         return False
     words = lead.group()
-    return denies(words) or doubts(words) or _BOUND.search(words) is not None
+    return denies(words) or doubts(words) or bounds(words)
 
 
 def _taken_away(text: str) -> bool:
