@@ -104,9 +104,9 @@ def preview(recipe: dict[str, Any], workspace: Path) -> bool:
 
 def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | None, *, public: bool) -> None:
     """`curate schedule`: builds at the times of a cron line, by this process."""
-    from flows.prefect_api import check_prefect
+    from flows.prefect_api import read_settings
 
-    check_prefect()
+    read_settings()  # before anything imports Prefect, which fails on a wrong one
     from flows.build import build_flow
     from flows.job import job_of
     from flows.push import check_images, check_trial

@@ -24,7 +24,7 @@ _CURE = (
 def check_prefect() -> None:
     """Raise ConfigError where the Prefect server that the environment names is not there, or is none, or where there is
     none and its folder cannot be written. Takes a few seconds at most, and starts nothing."""
-    settings = _settings()
+    settings = read_settings()
     if not settings.api.url:  # an empty one names none
         _check_home(settings.home)
         return
@@ -38,7 +38,8 @@ def check_prefect() -> None:
         _check_url(settings.api.url, headers)
 
 
-def _settings() -> "Settings":
+def read_settings() -> "Settings":
+    """Prefect's settings, as the environment has them. Raises ConfigError where one of them is wrong."""
     try:  # what is set is read when Prefect is imported
         from prefect.settings import get_current_settings
 

@@ -9,6 +9,7 @@ from prefect.runner import Runner
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 
+from flows.prefect_api import check_prefect
 from flows.terminal import say, stop
 from schemas.errors import ConfigError
 
@@ -31,8 +32,8 @@ def serve(
 ) -> None:
     """Serve builds by `flow` of `recipe`, as that takes it, until stopped; with `push_to` each new release goes to the Hub.
 
-    A run that has begun is finished first. Raises ConfigError for a cron line that Prefect does not read, or without a
-    server that stays: the temporary one schedules nothing.
+    A run that has begun is finished first. Raises ConfigError for a cron line that Prefect does not read, without a server
+    that stays (the temporary one schedules nothing), or where none answers.
     """
     if not PREFECT_API_URL.value():
         raise ConfigError(
@@ -43,6 +44,7 @@ def serve(
         schedule = Cron(cron)
     except ValueError:
         raise ConfigError(f"--cron '{cron}' is no cron line; '0 3 * * *' is every night at three.") from None
+    check_prefect()
     parameters = {
         "recipe": recipe,
         "workspace": str(workspace.absolute()),
