@@ -1,7 +1,6 @@
 """Two formulas compared by the first of the rules that can tell; parts that none can are put to whoever is asked."""
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 
 from filters.verify.closed_form import Value, applied, evaluate, has_decimal, variables
@@ -14,14 +13,13 @@ from filters.verify.formula_tree import Tree, parse_closed
 from filters.verify.intervals import compare_intervals
 from filters.verify.numeral import MAX_CHARS, only_numeral, read_numeral
 from filters.verify.parts import compare_parts
-from filters.verify.relations import compare_equations, exact
+from filters.verify.relations import Compare, Verdict, compare_equations, exact
 from filters.verify.sequences import compare_congruences, compare_sequences
 from filters.verify.units import convert
 from schemas.ids import seeded
 from schemas.remembered import remembered
 
-Verdict = tuple[bool, str] | None
-Ask = Callable[[str, str], Verdict]
+Ask = Compare
 
 _PLACES = 6
 """Decimals to which a rounded number must agree, as in math-verify (`float_rounding`)."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from schemas.remembered import remembered
 
-MOST_DIGITS = 60
+_MOST_DIGITS = 60
 """Of a repeating decimal or a number of another base; a longer one stays as it is written."""
 
 _PLAIN = (

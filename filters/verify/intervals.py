@@ -1,13 +1,9 @@
 r"""Sets of reals, however written: `(-\infty, 2]`, `]-\infty, 2]`, `x \le 2`, `x \in …`, unions and "or"."""
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
-from filters.verify.relations import is_name, sides_of
-
-Verdict = tuple[bool, str] | None
-Compare = Callable[[str, str], Verdict]
+from filters.verify.relations import Compare, Verdict, is_name, sides_of
 
 _MOST = 12
 _UNION = re.compile(

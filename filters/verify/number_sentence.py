@@ -120,7 +120,7 @@ def _before_adverbs(tokens: list[str]) -> int:
 def disowns(text: str, harmless: frozenset[str] = frozenset()) -> bool:
     """Whether words deny, hedge, offer another, bound, condition, or name an operation."""
     tokens = tokens_of(text)
-    if _bounds(tokens) or not DISOWNED.isdisjoint(set(tokens) - harmless):
+    if _has_bound(tokens) or not DISOWNED.isdisjoint(set(tokens) - harmless):
         return True
     return denies(text) or doubts(text) or offers_several(text) or takes_back(text)
 
@@ -135,7 +135,7 @@ _DOES_SOMETHING = re.compile(
 
 def bounds(before: str) -> bool:
     """Whether words right in front of a number or a formula only bound it: "at most", "more than", "nearly"."""
-    return _bounds(tokens_of(before)[-3:]) or _SHORT_OF.search(before) is not None
+    return _has_bound(tokens_of(before)[-3:]) or _SHORT_OF.search(before) is not None
 
 
 def takes_away(before: str, behind: str) -> bool:
@@ -147,7 +147,7 @@ def takes_away(before: str, behind: str) -> bool:
     return any(denies(words) or doubts(words) for words in clauses)
 
 
-def _bounds(tokens: list[str]) -> bool:
+def _has_bound(tokens: list[str]) -> bool:
     """Whether "at most" or its like is there; "adds up to" is none."""
     pairs = zip(["", *tokens], tokens, tokens[1:], strict=False)
     return any(f"{a} {b}" in BOUNDS and before not in VERBS_WITH_TO for before, a, b in pairs)

@@ -30,7 +30,6 @@ from schemas.remembered import remembered
 MAX_CHARS = 400
 """A numeral is short; whatever is longer is not read as one."""
 
-_CODE = re.compile(r"[+-]?0\d")
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
 _ABOUT = re.compile(
     r"^(?:(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|a total of|≈|~)\s*)+(?![a-z])|"
@@ -96,13 +95,6 @@ def only_numeral(text: str, marks: Marks = "auto") -> Numeral | None:
     See `number_sentence` for what may be before and behind it.
     """
     return _read_sentence(text, marks) if len(text) <= MAX_CHARS else None
-
-
-def in_digits(item: str) -> str:
-    """An item of a list, or the number that it is (`three`, `3.0`, `三` are `3`); a code such as `007` stays what it is."""
-    numeral = read_numeral(item) if not _CODE.match(item) else None
-    plain = numeral is not None and numeral.unit is None and not numeral.percent and numeral.suffix is None
-    return str(numeral.value) if numeral is not None and plain else item
 
 
 @remembered(size=_length)

@@ -85,11 +85,15 @@ def _letters(text: str, allowed: str) -> tuple[str, ...] | None:
         if text.startswith(left) and text.endswith(right) and len(text) > 4:
             text = text[1:-1].strip()
     if _PACKED.fullmatch(text):
-        found = tuple(text) if len(set(text)) == len(text) else ()
-    else:
-        parts = _PARTS.split(text) if len(text) <= 10 * len(allowed) else []
-        found = tuple(part.strip("()[]\"'$") for part in parts if part)
+        return packed(text, allowed)
+    parts = _PARTS.split(text) if len(text) <= 10 * len(allowed) else []
+    found = tuple(part.strip("()[]\"'$") for part in parts if part)
     return found if len(found) > 1 and all(len(x) == 1 and x in allowed for x in found) else None
+
+
+def packed(text: str, allowed: str) -> tuple[str, ...] | None:
+    """The letters of a text that is nothing but different letters of options ("AC"), two at least; else None."""
+    return tuple(text) if _PACKED.fullmatch(text) and len({*text}) == len(text) and {*text} <= {*allowed} else None
 
 
 def _texts(text: str, options: tuple[str, ...], allowed: str) -> tuple[str, ...] | None:

@@ -1,12 +1,8 @@
 """Formulas of several parts: tuples and intervals place by place, sets and plain lists in any order."""
 
 import re
-from collections.abc import Callable
 
-from filters.verify.relations import name_of, value_of
-
-Verdict = tuple[bool, str] | None
-Compare = Callable[[str, str], Verdict]
+from filters.verify.relations import Compare, Verdict, name_of, value_of
 
 _OPEN = {"(": ")", "[": "]"}
 _BRACES = re.compile(r"\\?\{(.*?)\\?\}", re.DOTALL)

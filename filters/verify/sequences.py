@@ -1,16 +1,13 @@
 r"""Congruences (`x \equiv 5 \pmod 7`) and lists that go on (`1, 2, \ldots, n`)."""
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
 from filters.verify.closed_form import evaluate
 from filters.verify.formula_tree import parse_closed
 from filters.verify.parts import split_top
-
-Verdict = tuple[bool, str] | None
-Compare = Callable[[str, str], Verdict]
+from filters.verify.relations import Compare, Verdict
 
 _MODULUS = re.compile(
     r"[,;]?\s*\(?\s*(?:\\pmod|\\mod|\\bmod|(?<![a-zA-Z\\])mod(?:ulo)?)\s*(?:\{([^{}]{1,40})\}|\(?(\d{1,30}|[a-zA-Z])\)?)\s*\)?\s*$"

@@ -14,6 +14,7 @@ from filters.verify.clauses import MENTION, Clause, clauses, lined, only_functio
 from filters.verify.lead_in import denies, doubts, offers_several, unled
 from filters.verify.mentions import Mention, mentions
 from filters.verify.normalise import words
+from filters.verify.options import packed
 from filters.verify.truth_words import FALSE
 from schemas.connectives import END, SO, SO_CJK, START, any_of
 
@@ -49,7 +50,6 @@ _ALSO = re.compile(
     r"\b(?:also|too|as well|both|all|each|equally|another|others?)\b|也|都|均|どちらも|모두", re.IGNORECASE
 )
 _OTHER = re.compile(f"[^{MENTION} ()]")
-_PACKED = re.compile(r"[A-Z]{2,10}")
 _MOST_CHARS = 20_000
 _Letters = tuple[str, ...]
 
@@ -140,8 +140,8 @@ def _disturbs(named: list[Mention], pure: bool, reading: _Reading) -> bool:
 
 def _read_words(text: str, core: str, reading: _Reading, allowed: str) -> None:
     """A clause that mentions nothing: packed letters ("选AC"), or a word on what was mentioned last ("it is incorrect")."""
-    if core != text and _PACKED.fullmatch(core) and len({*core}) == len(core) and {*core} <= {*allowed}:
-        reading.state(tuple(core), True, True)
+    if core != text and (letters := packed(core, allowed)):
+        reading.state(letters, True, True)
     elif text and only_function_words(text) and not _ALSO.search(text):
         if denies(text):
             if not {*reading.last} <= reading.negative:

@@ -10,18 +10,17 @@ from pydantic import Field
 from filters.verify.clauses import after_wait, lined
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.lead_in import unled
+from filters.verify.list_items import in_digits, without_bullets
 from filters.verify.literal import unfenced
 from filters.verify.normalise import words
-from filters.verify.numeral import in_digits
 from schemas.answer import SetAnswer
+from schemas.connectives import AND, AND_CJK, any_of
 
 _EMPTY = frozenset(("none", "[]", "{}", "empty", "empty set", "\\emptyset", "∅", "no labels"))
 _SEPARATOR = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
 _JOINED = re.compile(
-    r"\s*(?:[,;\n]|\band\b)\s*|(?<=[^\s,;]) ?(?:和|与|以及|및|と)(?=[^\s,;]| \S) ?"
-    r"|(?<=[^\s,;])(?: y | et | und | e | и | और )(?=[^\s,;])"
+    rf"\s*(?:[,;\n]|\band\b)\s*|(?<=[^\s,;]) ?(?:{AND_CJK})(?=[^\s,;]| \S) ?|(?<=[^\s,;]) (?:{any_of(AND)}) (?=[^\s,;])"
 )
-_MARKED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 
 
 _DASHED = re.compile(r"^\s*-+(?=\s)|(?<=\s)-+\s*$|^\s*-+(?!\d)|(?<!-)-+\s*$")
@@ -72,7 +71,7 @@ def _same_numbers(labels: frozenset[str] | None, wanted: frozenset[str]) -> bool
     """Whether two sets agree once numbers are written in digits (`three`, `3.0`)."""
     if labels is None or len(labels) != len(wanted):
         return False
-    return {in_digits(label) for label in labels} == {in_digits(label) for label in wanted}
+    return {*in_digits(labels)} == {*in_digits(wanted)}
 
 
 def judge(span: str, gold: SetAnswer, options: Sequence[str], params: SetParams) -> Outcome:
@@ -96,7 +95,7 @@ def _otherwise(text: str, split_and: bool) -> frozenset[str] | None:
 
     These marks may be part of a label as well, so they count only where they give the gold's labels.
     """
-    text = _MARKED.sub("", lined(text))
+    text = without_bullets(lined(text))
     return _labels(after_wait(text), _JOINED if split_and else _COMMAS)
 
 

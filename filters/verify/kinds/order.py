@@ -11,9 +11,9 @@ from pydantic import Field
 from filters.verify.clauses import after_wait, lined
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
 from filters.verify.lead_in import unled
+from filters.verify.list_items import in_digits, without_bullets
 from filters.verify.literal import NotLiteralError, read_literal
 from filters.verify.normalise import words
-from filters.verify.numeral import in_digits
 from schemas.answer import OrderAnswer
 
 MOST = 400
@@ -26,7 +26,6 @@ _THEN = re.compile(
     r"|\s*(?:->|→|=>|>|<|,|;|\n)\s*"
 )
 _FIRST = re.compile(r"^(?:(?:first|firstly)\b,?|首先是?|先)\s*", re.IGNORECASE)
-_MARKED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 
 
 class OrderParams(Params):
@@ -67,17 +66,15 @@ def read_gold(raw: str, options: Sequence[str], params: OrderParams) -> OrderAns
     return OrderAnswer(raw=raw, items=items)
 
 
-def _same_numbers(items: Sequence[str], wanted: Sequence[str]) -> bool:
-    return len(items) == len(wanted) and all(in_digits(a) == in_digits(b) for a, b in zip(items, wanted, strict=True))
-
-
 def judge(span: str, gold: OrderAnswer, options: Sequence[str], params: OrderParams) -> Outcome:
     """Items are compared place by place, letter case aside."""
     items = read_items(span)
     if items is None:
         return wrong("holds no list of items")
     wanted = tuple(words(item) for item in gold.items)
-    if items != wanted and (_otherwise(span) == wanted or _same_numbers(items, wanted)):
+    if items != wanted and (
+        _otherwise(span) == wanted or (len(items) == len(wanted) and in_digits(items) == in_digits(wanted))
+    ):
         items = wanted
     shown = " ".join(items)[:200]
     if items == wanted:
@@ -94,7 +91,7 @@ def _otherwise(text: str) -> tuple[str, ...] | None:
 
     These may be part of an item as well, so they count only where they give the gold's items.
     """
-    text = _MARKED.sub("", after_wait(lined(text)))
+    text = without_bullets(after_wait(lined(text)))
     return _items(_FIRST.sub("", unled(text)), _THEN)
 
 
