@@ -229,6 +229,15 @@ _LEADS = (
 _WRONG = (
     "It isn't {}", "I am not sure, maybe {}", "It is at most {}", "either {} or something else", "I cannot answer this.",
     "The figure shows no such thing, so nobody can tell.", "不是{}", "There are more than {} of them.",
+    "I would rather not commit to {}", "{} was my first guess, but I dropped it",
+    "Perhaps {}, perhaps not; the scale cannot be read.", "The image is too blurred to count anything in it.",
+    "Nothing in the table supports {}, so I leave this open.", "Somewhere between {} and twice as much",
+    "Fewer than {}, as far as I can see.",
+    "If it were {}, the sum would be too large, hence we would need more than what is given here.",
+    "On ne peut pas répondre avec cette figure.", "Ce n'est pas {}, c'est autre chose.",
+    "Es könnte {} sein, aber sicher bin ich nicht.", "Das ist nicht {}, sondern etwas anderes.",
+    "No puede ser {} porque falta un dato.", "Не {}, а что-то другое.", "По рисунку этого не определить.",
+    "无法从图中确定答案。", "大概是{}吧，我不太确定", "{}ではありません", "{} 은 아닙니다", "ليس {}",
 )  # fmt: skip
 _THOUGHTS = (
     "Let me look at the figure first. ", "The base has {a} units and the height {b}. ",
@@ -253,7 +262,7 @@ def honest_mix(count: int, seed: int = 7) -> list[Row]:
     """Replies none of which comes twice: four tenths formulas, two tenths numbers, then choices, truth values, sets, text.
 
     Before each answer come up to 3,000 characters of thought; a sixth of the answers are prose that denies, bounds or
-    refuses; lead-ins are in nine languages, with markup.
+    refuses, in 28 wordings and eight languages; lead-ins are in nine languages, with markup.
     """
     chance = Random(seed)
     pairs = iter(dict.fromkeys(mixed_pairs(20 * count, seed)))

@@ -13,7 +13,7 @@ def answer_span(response: str, tags: str = "think_answer") -> str | None:
     The place that the tag schema names comes first: the last section of its own mark (`### Answer:`, `<CONCLUSION>`), or
     the last box where the schema asks for one. Else the last `<answer>` wins (its closing mark may have been eaten by a
     stop string), else the last balanced `\\boxed{}`, else, where the whole is the answer, all of it. A line "Answer: …"
-    after a box of such a text counts more than the box.
+    after a box of such a text counts more than the box, and of a text whose last line is `#### 42`, that line counts.
 
     Only what the response says after its thinking is looked at (`schemas.reply`): inside a thought, an answer is a plan. A
     `\\boxed{}` inside the span is unwrapped. Tags are read in any case and with blanks inside (`< Answer >`).
@@ -84,9 +84,14 @@ def _labelled(content: str, start: int) -> str | None:
     return labelled[-1].group(1).strip(" \t*_") if labelled else None
 
 
+_GSM8K = "#### "
+"""The last line of a solution of GSM8K begins so, before its answer (openai/grade-school-math, dataset.py)."""
+
+
 def _rest(response: str, content: str, schema: TagSchema) -> str | None:
     if schema.inner == "boxed" or _mark(schema):
         return None
     if len(schema.sections) > 1 and not thinks(response):
         return None  # the answer is the tail of a thought that was never there
-    return content
+    last = content.rstrip().rpartition("\n")[2]
+    return last.removeprefix(_GSM8K) if last.startswith(_GSM8K) else content

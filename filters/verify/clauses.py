@@ -32,7 +32,7 @@ _SPLIT = re.compile(
     rf"|{START}(?:(?P<because>{_BECAUSE})|(?P<so>(?:{any_of(SO)})(?=[ ,]+[^ .!?]))|(?P<but>{_BUT})"
     rf"|(?P<which>which|that is why|where"
     rf"|who)){END}"
-    rf"|(?P<because_cjk>{BECAUSE_CJK}|理由は|理由[是:])|(?P<so_cjk>{SO_CJK}|故(?=[选選答]))"
+    rf"|(?P<because_cjk>{BECAUSE_CJK}|理由は|理由[是:])|(?P<so_cjk>{SO_CJK}|显然|顯然|故(?=[选選答]| ?{_M}))"
     # What comes before is denied.
     r"|(?<=아니라)|(?<=아니고)|(?<=말고)|(?<=はなく)(?!て)|(?<=じゃなく)(?!て)|(?<=なくて)"
     r"|(?P<but_cjk>但是?|而是|然而|不过|しかし|でも|하지만|그러나)"

@@ -35,9 +35,11 @@ assert verdict.explanation == "equal numbers"
 The place that the tag schema names by a mark of its own (`### Answer:`, `<CONCLUSION>`, the box of a schema that asks for
 one) beats anything found elsewhere. Else the last `<answer>` (its closing mark may have been cut off by a stop string), else
 the last `\\boxed{}` whose braces balance, else, where the schema says that the whole is the answer, all of it; there a line
-"**Answer:** D" after a box counts more than the box. Tags are read in any case and with blanks inside (`< Answer >`), which
-is a fault of format all the same. Boxes that only commas, "and" or "or" join are one answer of
-several parts (`schemas/boxed.py`). Only what follows the thinking is looked at (`<think>` and the marks of other families,
+"**Answer:** D" after a box counts more than the box, and a last line `#### 42` (GSM8K) than all before it. Tags are read
+in any case and with blanks inside (`< Answer >`), which is a fault of format all the same. Boxes that only commas, "and"
+or "or" join are one answer of
+several parts (`schemas/boxed.py`); with other words between them, the last one counts, in golds
+as well. Only what follows the thinking is looked at (`<think>` and the marks of other families,
 listed in `schemas/reply.py`; the opening one may be part of the prompt); of a thought that was never closed, only an
 `<answer>` that ends the response. A `\\boxed{}` inside the span is unwrapped.
 

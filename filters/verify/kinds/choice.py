@@ -112,7 +112,8 @@ CHOICE = Kind(
         'the same, read to its end: after a lead-in in any of twelve languages ("The answer is B", 答案是B, 정답은 B),'
         ' before its reason ("B, because A is smaller"), after others were ruled out ("not A, so B") or corrected'
         ' ("A. Wait, B").'
-        ' What is denied ("B is wrong"), left open ("maybe B"), or offers several ("B or C", "B. It could be A as well")'
+        ' What is denied ("B is wrong", "the wrong one is B", even if the question asks for it), left open ("maybe B"),'
+        ' or offers several ("B or C", "B. It could be A as well")'
         " names none; a letter inside a word is none"
     ),
     show=lambda gold: ",".join(gold.letters),

@@ -208,7 +208,8 @@ EXPRESSION = Kind(
     },
     gold_forms=(
         "LaTeX with or without dollar signs, plain arithmetic, numbers as for the kind number, words (in `\\text{}` of any "
-        "length), `0.\\overline{3}`, `52_8`, `a \\pm b`, `x \\equiv 5 \\pmod 7`, `1, 2, \\ldots, n`, intervals. A left side "
+        "length), `0.\\overline{3}`, `52_8`, `a \\pm b`, `x \\equiv 5 \\pmod 7`, `1, 2, \\ldots, n`, intervals; `1,22` "
+        "is a list of two (the kind number reads a decimal comma). A left side "
         "that only names the value (`x = 3`) may be left out; any other (`x + y = 3`) asks for an equation"
     ),
     response_forms=(
