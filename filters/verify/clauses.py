@@ -76,31 +76,30 @@ def _add(found: list[Clause], text: str, opener: str, asks: bool) -> None:
         found.append(Clause(text, opener, asks))
 
 
-_FUNCTION = re.compile(
-    rf"{START}(?:i|we|you|he|she|it|its|this|that|these|those|they|them|one|ones|which|there|here|the|a|an"
-    rf"|my|our|is|was|are|were|be"
-    r"|been|being|am|do|does|did|done|has|have|had|can|could|would|should|will|shall|may|might|must|to|of|for|as"
-    r"|at|in|on|so|and|also|too"
-    r"|both|all|each|either|well|else|such|very|quite|pretty|just|only|indeed|really|still|now|then|again|rather"
-    r"|clearly|definitely|certainly"
-    r"|surely|obviously|probably|likely|most|more|best|better|actually|simply|totally|completely|final|finally"
-    r"|correct|right|true|valid|good|possible|plausible|equally"
-    r"|answers?|options?|choices?|statements?|selection|letter|response|solution|result|conclusion|think|believe"
-    r"|guess|suppose|say|said|know|sure"
-    r"|confident|certain|choose|chose|chosen|select|selected|pick|picked|go|going|with|seems?|seem|looks?|look"
-    r"|appears?|appear|fits?|matches|works?|remains?|leaves?|leaving|left|if|not"
-    r"|question|problem|above|given|following|considered|between|among|another|other|others|same|thing|way|yes"
-    r"|however|but"
-    r"|la|el|le|les|los|die|das|der|es|ist|est|é|è|son|sont|respuesta|opción|alternativa|resposta|opção|réponse"
-    r"|antwort|risposta|richtig|richtige"
-    r"|correcta?|correcto|correta|correto|corretta|bonne|juste|que|creo|pense|denke|это|ответ|вариант|правильный"
-    r"|верный|هي|هو|الإجابة|الجواب|صحيحة"
-    rf"|الصحيحة|उत्तर|सही|है|विकल्प)(?:'(?:s|m|d|ll|re|ve))?{END}"
-    r"|选项|選項|才|只|有|答案|正确|正確|应该|應該|选择|选|這|这|那|它|个|個|是|的|也|都|均|就|对|我|认为|所以"
-    r"|因此|显然|可以|被|了|すべて|です|である|は|が|も|答え|正解|選択肢|これ|それ"
-    r"|정답|답|은|는|이|가|도|입니다|이다|선택지|합니다|다|지|해야|할|수|있",
-    re.IGNORECASE,
+_FUNCTION_WORDS = (
+    "i|we|you|he|she|it|its|this|that|these|those|they|them|one|ones|which|there|here|the"
+    "|a|an|my|our|is|was|are|were|be|been|being|am|do|does|did|done|has|have|had|can"
+    "|could|would|should|will|shall|may|might|must|to|of|for|as|at|in|on|so|and|also|too"
+    "|both|all|each|either|well|else|such|very|quite|pretty|just|only|indeed|really|still|now"
+    "|then|again|rather|clearly|definitely|certainly|surely|obviously|probably|likely|most|more"
+    "|best|better|actually|simply|totally|completely|final|finally|correct|right|true|valid|good"
+    "|possible|plausible|equally|answers?|options?|choices?|statements?|selection|letter|response"
+    "|solution|result|conclusion|think|believe|guess|suppose|say|said|know|sure|confident|certain"
+    "|choose|chose|chosen|select|selected|pick|picked|go|going|with|seems?|seem|looks?|look"
+    "|appears?|appear|fits?|matches|works?|remains?|leaves?|leaving|left|if|not|question|problem"
+    "|above|given|following|considered|between|among|another|other|others|same|thing|way|yes"
+    "|however|but|la|el|le|les|los|die|das|der|es|ist|est|é|è|son|sont|respuesta|opción"
+    "|alternativa|resposta|opção|réponse|antwort|risposta|richtig|richtige|correcta?|correcto"
+    "|correta|correto|corretta|bonne|juste|que|creo|pense|denke|это|ответ|вариант|правильный"
+    "|верный|هي|هو|الإجابة|الجواب|صحيحة|الصحيحة|उत्तर|सही|है|विकल्प"
 )
+_FUNCTION_CJK = (
+    "选项|選項|才|只|有|答案|正确|正確|应该|應該|选择|选|這|这|那|它|个|個|是|的|也|都|均|就"
+    "|对|我|认为|所以|因此|显然|可以|被|了|すべて|です|である|は|が|も|答え|正解|選択肢|これ|それ|정답"
+    "|답|은|는|이|가|도|입니다|이다|선택지|합니다|다|지|해야|할|수|있"
+)
+_FUNCTION = re.compile(rf"{START}(?:{_FUNCTION_WORDS})(?:'(?:s|m|d|ll|re|ve))?{END}|{_FUNCTION_CJK}", re.IGNORECASE)
+"""Words about the answer as an answer, or about nothing; what is left of a clause without them is its matter."""
 
 
 _WAIT = re.compile(r"(?:^|[.!?;,\n]|\s-) ?(?=\S)")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from filters.verify.clauses import MENTION
 from filters.verify.normalise import words
-from schemas.connectives import AND, AND_CJK, END, OR, OR_CJK, any_of, whole_words
+from schemas.connectives import AND, AND_CJK, BECAUSE, END, NO, NOT, OR, OR_CJK, any_of, whole_words
 from schemas.remembered import remembered
 
 _FIRST = ord(MENTION[0])
@@ -19,23 +19,22 @@ _NOUN = (
     r"|仅有?)?(?:选项|選項|選択肢|선택지|보기) ?|只有|仅 )"
 )
 _THING = (
-    r"(?i:vitamin|plan|point|line|angle|hepatitis|type|class|grade|group|team|side|figure|fig\.?|table|section"
-    r"|part|triangle|gate|phase"
-    r"|person|player|train|object|circle|city|town|country|region|area|curve|graph|node|vertex|matrix|vector"
-    r"|variable|sample|tube"
-    r"|container|company|big|mr\.?|mrs\.?|dr\.?)"
+    r"vitamin|plan|point|line|angle|hepatitis|type|class|grade|group|team|side|figure|fig\.?"
+    "|table|section|part|triangle|gate|phase|person|player|train|object|circle|city|town|country"
+    "|region|area|curve|graph|node|vertex|matrix|vector|variable|sample|tube|container|company"
+    r"|big|mr\.?|mrs\.?|dr\.?"
 )
+"""What a capital behind it names, so that it is no option: "vitamin C", "Mr. B"."""
 _FOLLOWS = (
-    r"(?:is|are|was|were|would|could|can|cannot|can't|isn't|aren't|wasn't|doesn't|won't|seems?|looks?|appears?"
-    r"|fits?|matches|has|does|may|might"
-    r"|must|should|will|and|or|nor|because|since|as|but|not|instead|rather|over|than|from|to|with|in|on|at|by|for"
-    r"|too|also|so|which|where|who|if|either|both|again"
-    r"|definitely|clearly|obviously|certainly|surely|probably|likely|maybe|perhaps|possibly|actually|indeed|only"
-    r"|alone|here|instead|without|i|we"
-    r"|option|choice|answer|correct|incorrect|wrong|right|true|false|makes|gives|contradicts|describes|states|says"
-    r"|shows|works|remains|stands"
-    r"|es|é|est|ist|è|e|y|und|et|ou|o|oder|u|ni|pas|no|não|nicht|non|lautet|weil|denn|porque|car|parce|perché|o[ru])"
+    any_of(AND, OR, NOT, NO, BECAUSE)
+    + "|is|are|was|were|would|could|can|seems?|looks?|appears?|fits?|matches|has|does|may|might"
+    "|must|should|will|nor|as|but|instead|rather|over|than|from|to|with|in|on|at|by|for|too"
+    "|also|so|which|where|who|if|either|both|again|definitely|clearly|obviously|certainly|surely"
+    "|probably|likely|maybe|perhaps|possibly|actually|indeed|only|alone|here|without|i|we|option"
+    "|choice|answer|correct|incorrect|wrong|right|true|false|makes|gives|contradicts|describes"
+    "|states|says|shows|works|remains|stands|es|é|est|ist|è|ni|lautet|car"
 )
+"""Words that may follow a letter that is an option ("B is right"); before others it is an article or part of a name."""
 
 
 class Mention(NamedTuple):
@@ -101,7 +100,7 @@ def _marked(match: re.Match[str], allowed: str, mark: Callable[..., str]) -> str
     return mark((found,), False, True) + ("\n" if apart else "")
 
 
-_WORDS = re.compile(rf" (?!{_FOLLOWS}{END})\w")
+_WORDS = re.compile(rf" (?!(?:{_FOLLOWS}){END})\w")
 """After a letter in brackets: the wording of its option, or what else is stated of it."""
 _M = f"[{MENTION}]"
 _CHARS = re.compile(_M)
@@ -117,10 +116,10 @@ _JOINED = re.compile(
 def _letters(allowed: str) -> re.Pattern[str]:
     """A letter of an option, where it stands for that option."""
     both = re.escape("".join(dict.fromkeys(allowed + allowed.upper() + allowed.lower())))
-    end = rf"(?![A-Za-z0-9_'^+*#<>-]| ?[=^*+<>] ?[\w(\\])(?! (?!{_FOLLOWS}{END})[a-zà-ÿ])"
+    end = rf"(?![A-Za-z0-9_'^+*#<>-]| ?[=^*+<>] ?[\w(\\])(?! (?!(?:{_FOLLOWS}){END})[a-zà-ÿ])"
     mark, suffix = r"[*_`\"$]{0,2}", r"(?: ?(?:选项|選項|项))?"
     return re.compile(
-        rf"(?P<thing>\b{_THING} [A-Z]\b)"
+        rf"(?P<thing>\b(?i:{_THING}) [A-Z]\b)"
         rf"|(?i:{_NOUN})?(?<![A-Za-z0-9_]){mark}[(\[](?P<bracketed>[{both}])[)\]]{mark}{suffix}"
         rf"|(?i:{_NOUN}){mark}(?P<named>[{both}]){mark}{end}\)?{suffix}"
         rf"|(?<![A-Za-z0-9_'\\^+*<>-]){mark}(?P<bare>[{re.escape(allowed)}])(?:\)|{mark}{end}){suffix}"

@@ -11,23 +11,14 @@ from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Par
 from filters.verify.lead_in import doubts, offers_several, unled
 from filters.verify.normalise import words
 from filters.verify.phrases import DENIAL, NO_DENIAL
-from filters.verify.truth_words import FALSE, PARTICLES, TRUE
+from filters.verify.truth_words import FALSE, PARTICLES, TRUE, TRUTH
 from schemas.answer import BooleanAnswer
-from schemas.connectives import END, START
 
 _MAX_CHARS = 2000
 _SEPARATOR = re.compile(r"\s*(?:,|;|\n|\band\b)\s*")
 _SUBJECT = re.compile(
     r"\b(?:claim|statement|sentence|assertion|hypothesis|proposition|premise|caption|description|given)\b"
     r"|该|此|上述|给定|答案|说法|陈述|命题",
-    re.IGNORECASE,
-)
-_TRUTH = re.compile(
-    rf"{START}(?P<true>true|correct|right|yes|supported|accurate|valid|wahr|richtig|vrai|correct[ao]|corret[ao]"
-    rf"|verdadeir[ao]|cierto|certo|vero|верно"
-    rf"|صحيح|सही){END}|{START}(?P<false>false|incorrect|wrong|untrue|inaccurate|invalid|refuted|falsch|faux|falso"
-    rf"|falsa|incorrect[ao]|incorret[ao]"
-    rf"|неверно|ложь|خطأ|गलत){END}|(?P<true_cjk>真|正确|正確|对|對|正しい|맞)|(?P<false_cjk>假|错误?|錯誤?|間違い|誤り|틀)",
     re.IGNORECASE,
 )
 
@@ -87,8 +78,8 @@ def _of_clause(text: str) -> tuple[bool | None, bool]:
         return value, words(core) in PARTICLES
     if "/" in text or "neither" in text.casefold() or doubts(text) or offers_several(text) or not _about_itself(text):
         return None, False
-    truths = [match.lastgroup or "" for match in _TRUTH.finditer(text)]
-    denials = sum(_TRUTH.fullmatch(match.group()) is None for match in DENIAL.finditer(NO_DENIAL.sub(" ", text)))
+    truths = [match.lastgroup or "" for match in TRUTH.finditer(text)]
+    denials = sum(TRUTH.fullmatch(match.group()) is None for match in DENIAL.finditer(NO_DENIAL.sub(" ", text)))
     if len(truths) > 1 or (not truths and not _SHORT.fullmatch(text)):
         return None, False
     return (not truths or truths[0].startswith("true")) != (denials % 2 == 1), False
@@ -107,7 +98,7 @@ _SHORT = re.compile(
 
 
 def _about_itself(text: str) -> bool:
-    return only_function_words(_SUBJECT.sub(" ", _TRUTH.sub(" ", text)))
+    return only_function_words(_SUBJECT.sub(" ", TRUTH.sub(" ", text)))
 
 
 def _word(text: str, numeric: bool) -> bool | None:
