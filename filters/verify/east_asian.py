@@ -34,7 +34,7 @@ _UNITS = {
     "달러": "$", "유로": "€", "도": "degrees", "섭씨": "°C", "제곱미터": "m^2", "제곱센티미터": "cm^2",
 }  # fmt: skip
 _COUNTERS = (
-    "个|個|箇|ヶ|ケ|つ|只|隻|条|條|张|張|人|名|位|台|臺|辆|輛|件|块|塊|颗|顆|头|頭|匹|朵|棵|层|層|页|頁|次|回|月|点|點|本|冊|枚|"
+    "个|個|把|箇|ヶ|ケ|つ|只|隻|条|條|张|張|人|名|位|台|臺|辆|輛|件|块|塊|颗|顆|头|頭|匹|朵|棵|层|層|页|頁|次|回|月|点|點|本|冊|枚|"
     "羽|軒|杯|種|种|篇|首|组|組|对|對|双|雙|束|盒|箱|瓶|包|袋|片|根|支|枝|座|所|家|步|道题|道|题|題|問|问|票|分|格|段|句|字|圈|份|班|"
     "개월|개|명|마리|대|권|장|잔|병|그루|송이|켤레|채|층|번|회|자루|봉지|줄|쪽|점|가지|사람|문제|칸|조각|팀|쌍"
 )
@@ -57,6 +57,10 @@ _MARKER = re.compile(
     r"等于|等於|多(?=\s?\d)|少(?=\s?\d)|剩下?|了(?=\s?\d)|将在|需要?|一共|总共|總共|共有|答案|結果|结果|得到|达到|是|为|為|有|共|得|約|约|大约|合計|全部で|答え|は|が|[:=]|"
     r"정답|답|(?:은|는|이|가|을|를|에는|총|약|모두|합은|합계)(?=\s)"
 )
+_SUBJECT = re.compile(
+    rf"\d+(?:\.\d+)?\s?(?:{_UNIT}|{_COUNTERS})[\u3040-\u30ff\u3400-\u9fff]{{0,8}}?(?:一共|总共|總共|共|就)?(?:有|是|需要?|等于|等於)"
+)
+"""What has a number of its own and is what another is said of: `2年有24个月`."""
 _DENIED = re.compile(
     r"不|没|沒|無法|无法|非|否|未|小于|大于|少于|多于|低于|高于|超过|超過|至少|至多|最多|最少|以上|以下|以内|以內|或|还是|還是|可能|也许|也許|"
     r"除了|以外|第|倍|次方|平方根|根号|如果|假设|ない|ません|なかった|ではな|もし|たぶん|おそらく|아니|없|않|못|모르|또는|이상|이하|미만|초과|"
@@ -99,7 +103,7 @@ def read_east_asian(text: str) -> Found | None:
     starts = [0, *(m.end() for m in _MARKER.finditer(text))]
     for start in reversed(starts):
         lead, rest = text[:start], text[start:].lstrip(" :=は約约")
-        if re.search(r"\d", lead):
+        if re.search(r"\d", lead) and not _SUBJECT.fullmatch(lead):
             continue
         match = _NUMBER.match(rest)
         if match is not None and _ends(rest[match.end() :]) and (found := _found(match)) is not None:

@@ -1,8 +1,8 @@
 r"""Markup around an answer, taken off layer by layer: Markdown, LaTeX, HTML, marks of a dialogue's end.
 
 `**5**`, `*5*`, `` `5` ``, `$5$`, `\boldsymbol{5}`, `{\bf 5}`, `\color{red}{5}`, `\large 5`, `5\quad`, `<ANSWER>5</ANSWER>`,
-`5<|im_end|>`, a code fence of any common language, and `{"answer": 5}` are all 5. What means something stays: braces of a
-set, brackets of an interval, `5!`, `\overline{3}`, and `~~5~~`, which is struck out.
+`5<|im_end|>`, a code fence of any common language, `{"answer": 5}` and `{"reasoning": "…", "answer": 5}` are all 5. What
+means something stays: braces of a set, brackets of an interval, `5!`, `\overline{3}`, and `~~5~~`, which is struck out.
 Every function is linear in the length of the text.
 """
 
@@ -58,12 +58,19 @@ _LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 """What a code fence may say of the language of its inside, as its first word (a text may be flat by then)."""
-_OBJECT = re.compile(
-    r"""\{\s*["']?(?:final[ _]?)?(?:answer|result|solution)["']?\s*:\s*"""
-    r"""(?P<value>"[^"]*"|'[^']*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*+)\s*\}""",
-    re.IGNORECASE,
+_TALK = (
+    r"""["'](?:reason(?:s|ing)?|explanation|thoughts?|thinking|think|analysis|rationale|justification|steps?|confidence)["']\s*:"""
+    r"""\s*(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|[\d.]+%?|\[[^\[\]{}]*+\])\s*"""
 )
-"""An object that holds the answer and nothing else."""
+"""A member of an object that talks about the answer."""
+_OBJECT = re.compile(
+    rf"\{{\s*(?:{_TALK},\s*){{0,4}}"
+    r"""["']?(?:final[ _]?)?(?:answer|result|solution)["']?\s*:\s*"""
+    r"""(?P<value>"[^"]*"|'[^']*'|\[[^\[\]{}]*\]|[^\s{}\[\]"':][^{}\[\]"':]*+(?=\})|[^\s{}\[\]"':,][^{}\[\]"':,]*+)\s*"""
+    rf"(?:,\s*{_TALK}){{0,4}}\}}",
+    re.IGNORECASE | re.DOTALL,
+)
+"""An object that holds the answer and, at most, talk about it."""
 
 
 def unmarked(text: str) -> str:

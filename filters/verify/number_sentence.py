@@ -37,6 +37,13 @@ _NEAR, _FAR = 40, 400
 
 _HARMLESS = re.compile(r"\b(?:and|with) no\b|\bwithout\b", re.IGNORECASE)
 _ARITHMETIC = re.compile(r"^[^<>!≠≤≥~]*$")
+_IN_IMAGE = re.compile(
+    r"^\s*(?:(?:на|в)\s+(?:этом\s+|этой\s+|данном\s+)?(?:изображении|картинке|рисунке|фото|фотографии|снимке|кадре|сцене|"
+    r"графике|диаграмме|таблице)|(?:في|على)\s+(?:هذه\s+)?(?:الصورة|الشكل|الرسم|المشهد|الجدول))\s*$",
+    re.IGNORECASE,
+)
+"""Russian and Arabic need no verb: "in the image 6 chairs"."""
+_ELIDED = ("nell'", "sull'", "dell'", "all'")
 _LIST_COMMA = re.compile(r"[;]|,(?!\d{3}(?!\d))")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _RIGHT = re.compile(
@@ -58,7 +65,7 @@ def states(lead: str) -> bool:
     if len(tokens) > MOST_WORDS or disowns(lead, OF_A_SUBJECT):
         return False
     end = _before_adverbs(tokens)
-    if end == 0:
+    if end == 0 or _IN_IMAGE.match(lead):
         return True
     last = tokens[end - 1]
     if last == ":":
@@ -173,7 +180,7 @@ def follows(tail: str, noun: str) -> bool:
         return False
     if first in ("is", "are", "was", "were"):
         return bool(_RIGHT.match(tail.strip()))
-    return first in OPENS_TAIL or first in ".,;:(\"'`*$)|"
+    return begins_behind(first) or first in ".,;:(\"'`*$)|"
 
 
 def is_noun(words: list[str]) -> bool:
@@ -189,7 +196,7 @@ def is_noun(words: list[str]) -> bool:
 
 def begins_behind(word: str) -> bool:
     """Whether a word ends a noun: from here on it is what follows."""
-    return word in OPENS_TAIL
+    return word in OPENS_TAIL or word.startswith(_ELIDED)
 
 
 def equates(left: str) -> bool:

@@ -1,13 +1,17 @@
 """What follows a number in a sentence: the noun that was counted, and the rest, which may hold no other number."""
 
 import re
+from fractions import Fraction
 
 from filters.verify.figures import NUMBER, Numeral, value_in
-from filters.verify.number_sentence import begins_behind
+from filters.verify.number_sentence import begins_behind, disowns
 from filters.verify.number_words import NUMBER_WORDS, read_words, words_of
 
 _MARK = re.compile(r"[.,;:()!?\"\n|=<>+]|\s-\s")
 _PIECE = re.compile(r"\S+")
+_ASIDE = re.compile(r"\(([^()]*+)\)\W{0,4}$")
+_LETTERS = re.compile(r"[^\W\d_]{2}")
+_MOST_PARTS = 20
 _DEFINITE = ("the ", "these ", "those ", "all ", "its ", "his ", "her ", "their ")
 _WORD = re.compile(r"[^\W\d_][^\W\d_'-]*")
 
@@ -39,3 +43,14 @@ def same_number(tail: str, numeral: Numeral) -> bool:
             if read is None or read[0] != numeral.value:
                 return False
     return True
+
+
+def parts_behind(text: str) -> tuple[str, Fraction] | None:
+    """What is in front of a bracket at the end that lists parts, and their sum: "6 (three on the left, 3 on the right)"."""
+    aside = _ASIDE.search(text)
+    if aside is None or not _LETTERS.search(inside := aside.group(1)) or disowns(inside):
+        return None
+    parts = [n.value for m in NUMBER.finditer(inside) if (n := value_in(m, "auto")) is not None]
+    words = (m.group().casefold() for m in _WORD.finditer(inside))
+    parts += [read[0] for word in words if word in NUMBER_WORDS and (read := read_words([word])) is not None]
+    return (text[: aside.start()].strip(), sum(parts, Fraction())) if 2 <= len(parts) <= _MOST_PARTS else None

@@ -21,7 +21,7 @@ from filters.verify.number_sentence import (
     states,
     tokens_of,
 )
-from filters.verify.number_tail import noun_and_tail, same_number
+from filters.verify.number_tail import noun_and_tail, parts_behind, same_number
 from filters.verify.number_words import NUMBER_WORDS, ORDINALS, after_digits, read_words, suffix_of, words_of
 from filters.verify.units import is_unit, looks_like_unit
 from schemas.connectives import SO
@@ -50,6 +50,11 @@ _DOLLARS = re.compile(r"(?<![\\$])\$([^$\s]|[^$\s][^$]{0,60}[^$\s\\])\$(?![\d$])
 _EXCLAIMED = re.compile(r"(?<=[a-z])!+$")
 _AGO = re.compile(r"\b[a-z]+ ago[.!]?\s*$", re.IGNORECASE)
 _BRACKETED = re.compile(r"[(（]\s*(-?[\d.,/]+)\s*[)）]")
+_IN_YEAR = re.compile(
+    r"\b(?:in|en|em|im jahr|в)\s+(?:19|20)\d\d\s+(?=(?:is|was|were|are|est|était|es|fue|é|foi|war|ist)\b)",
+    re.IGNORECASE,
+)
+"""A year in front of the verb that states: "the share of those who agreed in 2019 was 61%"."""
 _PARAGRAPH = re.compile(r"(?<=[\w*%)$])[ \t]{0,8}\n\s{0,8}\n")
 _VERB_LAST = re.compile(r"(?:हैं?|थीं?|थे|था)\s*[।.]?\s*$")
 """Hindi: the verb that states ends the sentence."""
@@ -111,9 +116,13 @@ def _read_sentence(text: str, marks: Marks, results: bool = True) -> Numeral | N
     if not text.isascii() and in_east_asian(text):
         return _result_in_east_asian(_unmarked(flat(whole)), marks)
     plain = _unmarked(text)
+    if (whole_of_parts := _with_parts(plain, marks)) is not None:
+        return whole_of_parts
     found = [m for m in NUMBER.finditer(plain) if _on_its_own(plain, m)]
     if found:
-        if len({(n.value if (n := value_in(m, marks)) else None) for m in found}) != 1:
+        if len(values := {(n.value if (n := value_in(m, marks)) else None) for m in found}) != 1:
+            if len(values) == 2 and len(undated := _IN_YEAR.sub("", plain, count=1)) < len(plain):
+                return _read_sentence(undated, marks, False)
             return _result(_unmarked(flat(whole)), marks) if results else None
         first = found[0]
         start = first.end() - len(first.group().lstrip())
@@ -124,6 +133,13 @@ def _read_sentence(text: str, marks: Marks, results: bool = True) -> Numeral | N
         m.start() for m in _WORD.finditer(plain) if m.group().casefold() in NUMBER_WORDS | {"a", "minus", "negative"}
     )
     return next((n for start in starts if (n := _stated(plain, start, marks, whole)) is not None), None)
+
+
+def _with_parts(plain: str, marks: Marks) -> Numeral | None:
+    """The number in front of a bracket that says what it is made of."""
+    made_of = parts_behind(plain)
+    numeral = _read_sentence(made_of[0], marks) if made_of is not None else None
+    return numeral if made_of is not None and numeral is not None and numeral.value == made_of[1] else None
 
 
 def _unmarked(text: str) -> str:

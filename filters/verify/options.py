@@ -2,8 +2,11 @@
 
 import re
 
+from filters.verify.figures import Numeral
 from filters.verify.lead_in import denies
 from filters.verify.normalise import flat, unprefixed, words
+from filters.verify.numeral import read_numeral
+from filters.verify.units import convert
 from schemas.connectives import AND, AND_CJK, whole_words
 from schemas.remembered import remembered
 
@@ -15,6 +18,7 @@ _PARTS = re.compile(rf"\s*(?:[,;/&]|{whole_words(AND)}|{AND_CJK}|\s)\s*")
 _WORDED = re.compile(r"\s*(?:[,;]|\band\b|[和与])\s*")
 _PACKED = re.compile(r"[A-Z]{2,10}")
 _VALUE = re.compile(r"[A-Za-z] ?= ?(\S.{0,60})")
+_LONGEST_NUMBER = 60
 _BRACKETED = (("[", "]"), ("(", ")"), ("{", "}"))
 
 
@@ -77,7 +81,22 @@ def by_text(text: str, options: tuple[str, ...], allowed: str) -> str | None:
         matches = [allowed[i] for i, option in enumerate(spelled) if option and option == wanted]
         if matches:
             return matches[0] if len(matches) == 1 else None
-    return None
+    return _by_number(text, options, allowed)
+
+
+def _by_number(text: str, options: tuple[str, ...], allowed: str) -> str | None:
+    """The one option that is this number in another spelling or unit (`30^\\circ` for `30°`); all options are numbers."""
+    if len(text) > _LONGEST_NUMBER or (numeral := read_numeral(text)) is None:
+        return None
+    offered = [read_numeral(option) for option in options]
+    if None in offered:
+        return None
+    found = [letter for letter, other in zip(allowed, offered, strict=False) if other and _same(numeral, other)]
+    return found[0] if len(found) == 1 else None
+
+
+def _same(numeral: Numeral, other: Numeral) -> bool:
+    return numeral.percent == other.percent and convert(numeral.value, numeral.unit, other.unit) == other.value
 
 
 def _letters(text: str, allowed: str) -> tuple[str, ...] | None:

@@ -44,6 +44,7 @@ VERBS = _set(
     "ist sind war waren gibt beträgt betragen ergibt hat haben kostet est sont était coûte vaut donne ont font fait aura "
     "es son hay era cuesta tiene tienen vale fue resulta é são há custa tem igual equivale resultado равно равен "
     "равна составляет будет это ответ есть имеет هو هي يساوي تساوي الجواب الإجابة है हैं उत्तर "
+    "изображено изображены показано показаны видно находится находятся sono c'è contiene "
     "holding wearing carrying showing = : → ⇒ ≈ ➜ ∴"
 )
 """Verbs and marks that state the number behind them."""
@@ -74,7 +75,7 @@ NO_NOUNS = _set(
 OPENS_TAIL = _set(
     "in on at of per for from with by each every which that who because since as so when where after among altogether "
     "total are is were was can there than to left remaining away apart total overall i.e. thus hence therefore and "
-    "visible shown en de del dans par pro im auf für di в на से में and है है। हैं को"
+    "visible shown en de del dans par pro im auf für di na nas nos nel nella sul sulla в на से में and है है। हैं को"
 )
 """What may follow a number and its noun without changing it."""
 NOUNS_TOO = _set("answer result total sum worth choose pick there's it's that's = : → ⇒ ≈ ➜ ∴")

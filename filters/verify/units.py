@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cache
 
 from filters.verify.unit_table import PREFIXES, UNITS
+from filters.verify.unit_words import translated
 from schemas.remembered import remembered
 
 Dimension = tuple[tuple[str, int], ...]
@@ -37,7 +38,7 @@ _OWN = {
     "cent": (Fraction(1, 100), "dollar", "cents cent ¢ pennies penny"), "euro_cent": (Fraction(1, 100), "euro", "eurocents"),
     "pence": (Fraction(1, 100), "sterling", "pence"),
     "bpm": (Fraction(1, 60), "beat second^-1", "bpm"), "fps": (Fraction(1), "frame second^-1", "fps"),
-    "pixel": (Fraction(1), "pixel", "px pixels pixel"),
+    "pixel": (Fraction(1), "pixel", "px pixels pixel"), "o'clock": (Fraction(1), "o'clock", "o'clock o’clock uhr"),
 }  # fmt: skip
 _EITHER = {
     **dict.fromkeys(("degrees", "degree", "deg"), ("degree", "degree_Celsius", "degree_Fahrenheit")),
@@ -124,6 +125,7 @@ def measures(text: str) -> tuple[Measure, ...]:
     text = text.strip(" .")
     if not text or len(text) > _MOST:
         return ()
+    text = translated(text)
     for spelling in (text, _ADJECTIVES.sub("", text)):
         if spelling in _EITHER:
             return tuple(_named()[name] for name in _EITHER[spelling])
@@ -205,6 +207,7 @@ class _Product:
 def _name(text: str) -> Measure | None:
     """One unit, with or without a prefix. A symbol in its own letter case goes before a name in any."""
     symbols, names = _tables()
+    text = translated(text)
     found = symbols.get(text) or names.get(text.casefold())
     return found or _prefixed(text)
 

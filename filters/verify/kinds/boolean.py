@@ -30,6 +30,9 @@ class BooleanParams(Params):
     numeric: bool = Field(default=True, description="1 and 0 are read as true and false")
 
 
+_KEY = re.compile(r"""["']answer["']\s*:""", re.IGNORECASE)
+
+
 def read_values(text: str, numeric: bool = True) -> tuple[bool, ...] | None:
     """The truth values that make up `text`: one word, a list of words, or the one that its clauses come to.
 
@@ -43,7 +46,7 @@ def read_values(text: str, numeric: bool = True) -> tuple[bool, ...] | None:
     values = [_word(part, numeric) for part in parts]
     if values and all(v is not None for v in values):
         return tuple(v for v in values if v is not None)
-    value = _stated(text)
+    value = _stated(text) if len(_KEY.findall(text)) < 2 else None
     return None if value is None else (value,)
 
 
