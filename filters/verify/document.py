@@ -107,7 +107,8 @@ One reader serves all kinds that hold numbers (`filters/verify/numeral.py`).
   (k is 1,000, Ki is 1,024), US gallons and pints, cents. Two that do not convert are different answers; so are a unit and
   a counted noun. Letter case tells symbols apart (`mW`, `MW`). No gold is refused for its unit: one that is unknown is
   compared as text. Two counted nouns ("5 apples", "5 fruits") are not compared. What is written alike ("pounds", "degrees",
-  `C`) is taken as what the other side measures.
+  `C`) is taken as what the other side measures. Units have their names in the other languages too (`15 см`, `2 heures`,
+  `16 metros cuadrados`).
 
 The units are those of [pint](https://pint.readthedocs.io) as a table (`filters/verify/unit_table.py`), written by
 `python -m filters.verify.write_units filters/verify/unit_table.py`. The reward is copied into releases and runs inside

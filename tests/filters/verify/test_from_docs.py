@@ -3,8 +3,8 @@
 `cases/from_docs/first.jsonl`: 300 cases, of which 296 had the expected verdict when they were first tried.
 `cases/from_docs/second.jsonl`: 653 cases, half of them wrong or hacked, of which 629 had it: 7 of 325 wrong answers earned
 a part of the point, and 17 of 328 right ones lost it. Three of the 653 expected too much or too little; they say so.
-`cases/from_docs/third.jsonl`: 300 cases in eleven languages, 117 of them wrong or hacked, of which 292 had it: no wrong answer earned a
-point, and 8 of 183 right ones lost it. All 8 were faults of ours; one of them was known before.
+`cases/from_docs/third.jsonl`: 300 cases in eleven languages, 117 of them wrong or hacked, of which 292 had it: no wrong
+answer earned a point, and 8 of 183 right ones lost it. All 8 were faults of ours; one of them was known before.
 `open` names what is known and not mended.
 """
 
