@@ -60,7 +60,7 @@ _MARKER = re.compile(
 _SUBJECT = re.compile(
     rf"\d+(?:\.\d+)?\s?(?:{_UNIT}|{_COUNTERS})[\u3040-\u30ff\u3400-\u9fff]{{0,8}}?(?:一共|总共|總共|共|就)?(?:有|是|需要?|等于|等於)"
 )
-"""What has a number of its own and is what another is said of: `2年有24个月`."""
+"""What has a number of its own and of which another is the amount: `2年有24个月`."""
 _DENIED = re.compile(
     r"不|没|沒|無法|无法|非|否|未|小于|大于|少于|多于|低于|高于|超过|超過|至少|至多|最多|最少|以上|以下|以内|以內|或|还是|還是|可能|也许|也許|"
     r"除了|以外|第|倍|次方|平方根|根号|如果|假设|ない|ません|なかった|ではな|もし|たぶん|おそらく|아니|없|않|못|모르|또는|이상|이하|미만|초과|"
