@@ -64,7 +64,7 @@ AMOUNTS = _set(
     "total sum value length area width height volume speed price cost probability distance weight mass score count "
     "perimeter radius diameter temperature answer result rate population angle profit number"
 )
-"""Nouns of which a number is said with "of": "a total of 5"."""
+"""Nouns of which a number is given with "of": "a total of 5"."""
 ARTICLES = frozenset(("a", "an", "the", "un", "une", "la", "le", "el", "der", "die", "das"))
 HEADINGS = _set("question step problem exercise part case option equation figure chapter page note attempt try")
 NO_NOUNS = _set(
