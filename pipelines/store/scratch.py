@@ -27,8 +27,10 @@ def scratch(parent: Path) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:  # also where an interrupt ends the clearing up: what is left is nobody's
+                os.close(lock)
 
 
 def sweep(home: Path) -> None:

@@ -135,7 +135,7 @@ def test_gc_keeps_what_is_needed(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(st.lists(HAPPENS, min_size=2, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 def test_gc_keeps_what_is_needed_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, happens: list[Step]
 ) -> None:
