@@ -13,7 +13,8 @@ def answer_span(response: str, tags: str = "think_answer") -> str | None:
     The place that the tag schema names comes first: the last section of its own mark (`### Answer:`, `<CONCLUSION>`), or
     the last box where the schema asks for one. Else the last `<answer>` wins (its closing mark may have been eaten by a
     stop string), else the last balanced `\\boxed{}`, else, where the whole is the answer, all of it. A line "Answer: …"
-    after a box of such a text counts more than the box, and of a text whose last line is `#### 42`, that line counts.
+    after a box of such a text counts more than the box, and a line `#### 42`, with what follows it, more than what comes
+    before.
 
     Only what the response says after its thinking is looked at (`schemas.reply`): inside a thought, an answer is a plan. A
     `\\boxed{}` inside the span is unwrapped. Tags are read in any case and with blanks inside (`< Answer >`).
@@ -85,7 +86,10 @@ def _labelled(content: str, start: int) -> str | None:
 
 
 _GSM8K = "#### "
-"""The last line of a solution of GSM8K begins so, before its answer (openai/grade-school-math, dataset.py)."""
+"""The last line of a solution of GSM8K begins so, before its answer (openai/grade-school-math, dataset.py).
+
+Talk may follow it, and is read with it; but a line of words with more below it is a heading.
+"""
 
 
 def _rest(response: str, content: str, schema: TagSchema) -> str | None:
@@ -93,5 +97,11 @@ def _rest(response: str, content: str, schema: TagSchema) -> str | None:
         return None
     if len(schema.sections) > 1 and not thinks(response):
         return None  # the answer is the tail of a thought that was never there
-    last = content.rstrip().rpartition("\n")[2]
-    return last.removeprefix(_GSM8K) if last.startswith(_GSM8K) else content
+    start = content.rstrip().rfind(f"\n{_GSM8K}")
+    if start < 0 and not content.startswith(_GSM8K):
+        return content
+    rest = content[start + 1 + len(_GSM8K) :]
+    line, _, talk = rest.partition("\n")
+    if not talk.strip():
+        return rest
+    return content if any(character.isalpha() for character in line) else f"Answer: {rest}"

@@ -35,7 +35,7 @@ assert verdict.explanation == "equal numbers"
 The place that the tag schema names by a mark of its own (`### Answer:`, `<CONCLUSION>`, the box of a schema that asks for
 one) beats anything found elsewhere. Else the last `<answer>` (its closing mark may have been cut off by a stop string), else
 the last `\\boxed{}` whose braces balance, else, where the schema says that the whole is the answer, all of it; there a line
-"**Answer:** D" after a box counts more than the box, and a last line `#### 42` (GSM8K) than all before it. Tags are read
+"**Answer:** D" after a box counts more than the box, and a line `#### 42` (GSM8K) than all before it. Tags are read
 in any case and with blanks inside (`< Answer >`), which is a fault of format all the same. Boxes that only commas, "and"
 or "or" join are one answer of
 several parts (`schemas/boxed.py`); with other words between them, the last one counts, in golds

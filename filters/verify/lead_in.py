@@ -58,6 +58,25 @@ def corrected(text: str) -> str:
     return text[end:].strip() or text
 
 
+_MOST_TALK = 4000
+_MAY_ANSWER = re.compile(r"[\d$\\=?？]")
+
+
+def without_talk(text: str) -> str:
+    """The answer of a first line that is led in ("Answer: 42"), where all below only talks; else the text.
+
+    Talk has no figure, formula, question, denial, doubt, alternative or correction, and no lead-in of its own.
+    """
+    first, _, talk = text.strip().partition("\n")
+    answer = unled(first)
+    if len(text) > _MOST_TALK or not talk.strip() or answer == unmarked(first) or not answer:
+        return text
+    sentences = (part.strip() for part in _SENTENCE.split(talk))
+    if _MAY_ANSWER.search(talk) or any(unled(part) != unmarked(part) for part in sentences if part):
+        return text
+    return text if denies(talk) or doubts(talk) or offers_several(talk) or takes_back(talk) else answer
+
+
 _SENTENCE = re.compile(r"[.!?;\n。；！？](?=\s|$|[^\x00-\x7f])|[\n。；！？]")
 _SAYS_WHERE = re.compile(
     r"\b(?:is|are|was|were|lies|sits|stands|appears|starts|happens|est|ist|está|é|находится)\b|.{2}(?:在|位于|は)"

@@ -12,7 +12,7 @@ from filters.verify.formula_text import tidy
 from filters.verify.formula_tree import parse_closed
 from filters.verify.formula_words import compare_words, word_of
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
-from filters.verify.lead_in import denies, doubts
+from filters.verify.lead_in import denies, doubts, without_talk
 from filters.verify.normalise import unprefixed
 from filters.verify.number_sentence import bounds, takes_away
 from filters.verify.numeral import read_numeral
@@ -175,6 +175,7 @@ def _engine(text: str, gold: str) -> tuple[bool, str] | None:
 def _decide(span: str, gold: ExpressionAnswer, params: ExpressionParams, ask: Ask) -> Outcome | None:
     if len(span) > params.max_chars:
         return wrong(f"{len(span)} characters are no formula")
+    span = without_talk(span)
     text = formula(span)
     if not text:
         return wrong("the answer is empty")

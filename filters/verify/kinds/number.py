@@ -14,6 +14,7 @@ from filters.verify.digits import Marks
 from filters.verify.figures import Numeral
 from filters.verify.formula_tree import parse_closed
 from filters.verify.kind import GoldUnparseableError, Kind, Metric, Outcome, Params, wrong
+from filters.verify.lead_in import without_talk
 from filters.verify.normalise import unprefixed
 from filters.verify.number_words import SUFFIXES
 from filters.verify.numeral import MAX_CHARS, only_numeral, read_numeral
@@ -60,6 +61,7 @@ def read_gold(raw: str, options: Sequence[str], params: NumberParams) -> NumberA
 
 def read_response(span: str, marks: Marks = "auto", unit: str | None = None) -> Numeral | None:
     """The one number of the span, be it alone, in a sentence, or as a closed form; `unit` is the gold's."""
+    span = without_talk(span)
     numeral = only_numeral(span, marks)
     if numeral is None and unit and not is_unit(unit):
         numeral = read_numeral(span, marks, any_unit=True)
