@@ -181,7 +181,7 @@ def _compute(
     try:
         for chunk in _chunks(todo):
             found = signal.measure(engine, [forced for _, forced in chunk])
-            held.append(found.with_columns(pl.Series("key", [key for key, _ in chunk])))
+            held.append(found.select(pl.Series("key", [key for key, _ in chunk]), *signal.stored))
             receipt.samples += len(chunk)
             receipt.errors += found.height - found["error"].null_count()
             receipt.seconds = time.monotonic() - started

@@ -47,6 +47,8 @@ class PartFolder:
 
         When this returns they are on the disk.
         """
+        if not self._shape(table.schema):  # whoever reads it would set it aside
+            raise RuntimeError(f"a table of {dict(table.schema)} is no part of {self._of}")
         if not table.height:
             return []
         if not self._by:

@@ -15,7 +15,7 @@ from generators.signals.patches import PatchConfig
 from pipelines.store.media import MediaStore
 from schemas.completion import ImagePart, Message, Request
 from schemas.engine import ModelConfig
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, MediaError
 
 Literal = Callable[[list[torch.Tensor], Heads, int | None], list[float]]
 VLM = ModelConfig(model="reference-vlm", engine="transformers", args={"device": "cpu"})
@@ -105,17 +105,22 @@ def test_masking_everything_hides_the_image(model: ForcedModel, texts: list[Forc
 
 
 def test_what_cannot_be_read_says_why(model: ForcedModel, texts: list[Forced]) -> None:
-    missing = Forced(Request("m", (Message("user", (ImagePart("0" * 64), "What?")),)), "red")
     endless = Forced(texts[-1].request, "red " * 3000)
     empty = Forced(texts[-1].request, "")
-    found = model.likelihood([missing, texts[0], endless, empty], end=True)
-    assert "cannot be read" in str(found[0])
-    assert "the context has 2048" in str(found[2])
-    assert found[3] == []
-    assert len(found[1]) > 1
+    found = model.likelihood([texts[0], endless, empty], end=True)
+    assert "the context has 2048" in str(found[1])
+    assert found[2] == []
+    assert len(found[0]) > 1
     nothing = model.attention([empty], None)[0]
     assert not isinstance(nothing, str)
     assert nothing["max"] == []
+
+
+def test_an_image_that_is_lost_is_no_signal_of_its_row(model: ForcedModel) -> None:
+    """The build reads its source again; an error that the log kept would outlive that."""
+    missing = Forced(Request("m", (Message("user", (ImagePart("0" * 64), "What?")),)), "red")
+    with pytest.raises(MediaError, match="has no file for"):
+        model.likelihood([missing], end=True)
 
 
 def test_a_server_shows_no_insides() -> None:

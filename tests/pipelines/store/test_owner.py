@@ -17,6 +17,7 @@ from pipelines.store import journal as journals
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.journal import Journal
 from pipelines.store.owner import LEASE, Owner, me, owner_in
+from schemas.errors import StoreError
 
 WRITER = """
 import sys
@@ -146,7 +147,7 @@ def test_a_disk_that_fails_to_take_lines_is_told_with_the_next(tmp_path: Path, m
     journal = Journal.new(tmp_path)
     journal.append(a_line(1))
     until(lambda: journal._failed is not None)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(StoreError, match="its disk reports an error"):
         journal.append(a_line(2))
     journal.remove()
 
