@@ -91,7 +91,7 @@ def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
 STEP = StepType(
     name="verify",
     summary="judges responses by their samples' gold answers",
-    version=9,
+    version=10,
     config=VerifyConfig,
     reads=reads,
     gives=lambda config, known: Gives({**COLUMNS, **FORM}),

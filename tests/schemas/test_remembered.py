@@ -57,6 +57,7 @@ def test_no_memory_of_a_reward_is_counted_in_entries_alone() -> None:
         ("filters.verify.symbolic", "_engine"),
         ("filters.verify.units", "_takes_prefixes"),
         ("filters.verify.units", "_named"),
+        ("filters.verify.unit_words", "unit_words"),
         ("filters.verify.units", "_tables"),
         ("schemas.answer_span", "_loose"),
         ("schemas.answer_span", "_any_case"),
