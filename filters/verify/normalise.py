@@ -66,8 +66,14 @@ def unprefixed(text: str) -> str:
     return unled(flat(text))
 
 
+_TURNS = 4
+
+
 @remembered()
 def words(text: str) -> str:
     """The spelling under which two short texts are the same: `bare`, case folded, no leading article, no edge marks."""
-    text = bare(text).casefold().strip(_EDGES)
-    return _ARTICLE.sub("", text)
+    for _ in range(_TURNS):  # marks may lie below marks ("=~?"), and what is spelled once must be spelled so for good
+        text = _ARTICLE.sub("", bare(text).casefold().strip(_EDGES))
+        if not text or (text[0].isalnum() and text[-1].isalnum() and not _ARTICLE.match(text)):
+            break
+    return text
