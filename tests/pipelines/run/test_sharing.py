@@ -99,17 +99,23 @@ def keys(folder: Path) -> list[str]:
     return CompletionsLog(folder / "out" / "log" / "completions").scan().collect()["key"].to_list()
 
 
+def one_waits_for_another(started: Start, server: Counting) -> "tuple[subprocess.Popen[str], subprocess.Popen[str]]":
+    """Builds of `a`, which has begun to ask, and of `b`, which waits for its answers."""
+    first, second = started("a"), started("b")
+    go(first)
+    while not server.calls:
+        assert first.poll() is None
+    go(second)
+    until(second, "waits")
+    return first, second
+
+
 def test_two_recipes_at_once_ask_once(tmp_path: Path, started: Start) -> None:
     """The one that comes second wants more of each question: it asks for what the first did not."""
     with Counting() as server:
         write_recipe(tmp_path, "a", server.url)
         write_recipe(tmp_path, "b", server.url, n=3)
-        first, second = started("a"), started("b")
-        go(first)
-        while not server.calls:
-            assert first.poll() is None
-        go(second)
-        until(second, "waits")
+        first, second = one_waits_for_another(started, server)
         server.go.set()
         until(first, "ended")
         until(second, "ended")
@@ -123,12 +129,7 @@ def test_what_a_killed_build_was_asking_for_is_asked_by_the_one_that_waits(tmp_p
     with Counting() as server:
         for name in ("a", "b"):
             write_recipe(tmp_path, name, server.url)
-        first, second = started("a"), started("b")
-        go(first)
-        while not server.calls:
-            assert first.poll() is None
-        go(second)
-        until(second, "waits")
+        first, second = one_waits_for_another(started, server)
         server.kill = (first.pid, 2 * len(ROWS) // 2)
         server.go.set()
         assert first.wait() == -signal.SIGKILL
@@ -153,12 +154,7 @@ def test_what_the_first_does_not_get_is_asked_again_by_the_second_once(tmp_path:
             return (refusal(400, "not this one") if gone else answer)(body)
 
         server.answer = lost
-        first, second = started("a"), started("b")
-        go(first)
-        while not server.calls:
-            assert first.poll() is None
-        go(second)
-        until(second, "waits")
+        first, second = one_waits_for_another(started, server)
         server.go.set()
         until(first, "ended")
         until(second, "ended")
