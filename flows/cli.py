@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.library import library_app
 from flows.mixture import mixture_app
 from flows.releases import releases_app
 from flows.terminal import (
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(library_app)
 app.add_typer(releases_app)
 app.add_typer(mixture_app)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import HERE, RecipeArgument, WorkspaceOption, confirm, say, sentences, text
+from flows.terminal import HERE, WorkspaceOption, confirm, say, sentences, text
 
 releases_app = typer.Typer()
 
@@ -191,17 +191,3 @@ def gc(
         more = " (the first 20 are shown)" if len(found) > 20 else ""
         megabytes = sum(garbage.bytes for garbage in found) / 1e6
         say(f"{'Would free' if dry_run else 'Freed'} {megabytes:.1f} MB in {len(found)} files{more}.")
-
-
-@releases_app.command()
-def fork(
-    recipe: RecipeArgument,
-    name: Annotated[str, typer.Argument(help="The new recipe's name; the file is NAME.yaml.")],
-    out: Annotated[Path, typer.Option(help="The folder of the new file.")] = Path(),
-) -> None:
-    """Start a new recipe from another: its own builds and releases, the same log, nothing asked twice."""
-    with sentences():
-        from pipelines.recipe.fork import fork as copy
-
-        path = copy(recipe, name, out)
-        say(f"Wrote {path}. Change what you like, then `curate plan {path}` says what is left to ask.")

@@ -34,7 +34,10 @@ class About(Section):
     __pydantic_extra__: dict[str, str | bool | int | float | list[str | int | float] | None] = Field(init=False)
 
     paper: str | None = Field(default=None, description="the publication, such as arXiv 2504.11468")
+    code: str | None = Field(default=None, description="where its authors' code is, such as the repository on GitHub")
     variant: str | None = Field(default=None, description="which of the recipes of one system this is")
+    sizes: tuple[str, ...] = Field(default=(), description="how many rows were published, each set in a text")
+    results: tuple[str, ...] = Field(default=(), description="what its authors measured, each figure in a text")
     differs: tuple[str, ...] = Field(default=(), description="where it departs from what was published")
 
 

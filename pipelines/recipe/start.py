@@ -14,7 +14,7 @@ from schemas.errors import ConfigError
 _NAME = re.compile(r"^name:[^\n#]*", re.MULTILINE)
 
 
-def fork(recipe: str, name: str, folder: Path) -> Path:
+def start_from(recipe: str, name: str, folder: Path) -> Path:
     """Copy a recipe, comments and all, to `folder/name.yaml` under its new name; returns the file.
 
     Prompts that are files of their own come along. Raises ConfigError where the name is no recipe name or the recipe's own,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.recipe.document import load_document
-from pipelines.recipe.fork import fork
+from pipelines.recipe.start import start_from
 from schemas.errors import ConfigError, StoreError
 
 RECIPE = """name: base   # a comment stays
@@ -25,31 +25,31 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_prompts_in_files_come_along(recipe: Path, tmp_path: Path) -> None:
-    path = fork(str(recipe), "mine", tmp_path / "other")
+    path = start_from(str(recipe), "mine", tmp_path / "other")
     text = path.read_text()
     assert text.startswith("name: mine") and "# a comment stays" in text and text.endswith(RECIPE.split("\n", 1)[1])
     assert (tmp_path / "other" / "prompts" / "ask.j2").read_text() == "{{ question }}"
 
 
-def test_a_fork_beside_its_recipe_shares_the_files(recipe: Path, tmp_path: Path) -> None:
-    assert fork(str(recipe), "mine", tmp_path).is_file()
+def test_a_start_beside_its_recipe_shares_the_files(recipe: Path, tmp_path: Path) -> None:
+    assert start_from(str(recipe), "mine", tmp_path).is_file()
     with pytest.raises(ConfigError, match="is there already"):
-        fork(str(recipe), "mine", tmp_path)
+        start_from(str(recipe), "mine", tmp_path)
 
 
 def test_a_recipe_cannot_have_files_of_elsewhere_copied(recipe: Path, tmp_path: Path) -> None:
     (tmp_path.parent / "secret.j2").write_text("secret")
     recipe.write_text(RECIPE.replace("prompts/ask.j2", "../secret.j2"))
     with pytest.raises(ConfigError, match="outside"):
-        fork(str(recipe), "mine", tmp_path / "other")
+        start_from(str(recipe), "mine", tmp_path / "other")
     assert not (tmp_path / "secret.j2").exists()
 
 
 @pytest.mark.parametrize(("text", "sentence"), [("", "holds nothing"), ("name: old\ncaption: {}", "'caption' at")])
-def test_what_is_no_recipe_of_steps_is_not_forked(tmp_path: Path, text: str, sentence: str) -> None:
+def test_what_is_no_recipe_of_steps_starts_nothing(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "old.yaml").write_text(text)
     with pytest.raises(ConfigError, match=sentence):
-        fork(str(tmp_path / "old.yaml"), "mine", tmp_path)
+        start_from(str(tmp_path / "old.yaml"), "mine", tmp_path)
     assert not (tmp_path / "mine.yaml").exists()
 
 
@@ -58,26 +58,26 @@ def test_what_is_there_already_is_left_alone(recipe: Path, tmp_path: Path) -> No
     other.mkdir(parents=True)
     (other / "ask.j2").write_text("mine")
     with pytest.raises(ConfigError, match=r"ask.j2 is there already"):
-        fork(str(recipe), "mine", tmp_path / "other")
+        start_from(str(recipe), "mine", tmp_path / "other")
     assert (other / "ask.j2").read_text() == "mine"
 
 
-def test_a_fork_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
-    path = fork("quickstart", "mine", tmp_path)
+def test_a_start_is_the_same_recipe_under_another_name(tmp_path: Path) -> None:
+    path = start_from("quickstart", "mine", tmp_path)
     assert "# Real images" in path.read_text()
     mine, theirs = load_document(str(path)), load_document("quickstart")
     assert mine.name == "mine"
     assert mine.to_json() == {**theirs.to_json(), "name": "mine"}
     with pytest.raises(ConfigError, match="is there already"):
-        fork("quickstart", "mine", tmp_path)
+        start_from("quickstart", "mine", tmp_path)
     with pytest.raises(ConfigError, match="is named 'quickstart' already, and both would share their builds"):
-        fork("quickstart", "quickstart", tmp_path)
+        start_from("quickstart", "quickstart", tmp_path)
     with pytest.raises(ConfigError, match="cannot name a recipe"):
-        fork("quickstart", "My Recipe", tmp_path)
+        start_from("quickstart", "My Recipe", tmp_path)
 
 
-def test_a_fork_makes_its_folder_or_says_why_not(tmp_path: Path) -> None:
-    assert fork("quickstart", "mine", tmp_path / "not" / "there").is_file()
+def test_a_start_makes_its_folder_or_says_why_not(tmp_path: Path) -> None:
+    assert start_from("quickstart", "mine", tmp_path / "not" / "there").is_file()
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="a file is where a folder is needed"):
-        fork("quickstart", "mine", tmp_path / "file")
+        start_from("quickstart", "mine", tmp_path / "file")
