@@ -19,21 +19,21 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipes_are_listed_by_family_within_80_columns() -> None:
     found = RUN.invoke(app, ["recipes"])
     assert found.exit_code == 0, found.output
-    assert "synthesis/" in found.output and "wethink" in found.output and "arXiv 2506.07905" in found.output
+    assert "question_synthesis/" in found.output and "wethink" in found.output and "arXiv 2506.07905" in found.output
     assert max(map(len, found.output.splitlines())) <= 80
 
 
 def test_one_family_and_a_wrong_one() -> None:
-    found = json.loads(RUN.invoke(app, ["recipes", "--family", "rounds", "--json"]).output)
-    assert {one["family"] for one in found} == {"rounds"}
-    wrong = RUN.invoke(app, ["recipes", "--family", "round"])
-    assert wrong.exit_code == 2 and "Did you mean 'rounds'?" in wrong.output
+    found = json.loads(RUN.invoke(app, ["recipes", "--family", "critique", "--json"]).output)
+    assert {one["family"] for one in found} == {"critique"}
+    wrong = RUN.invoke(app, ["recipes", "--family", "critiques"])
+    assert wrong.exit_code == 2 and "Did you mean 'critique'?" in wrong.output
 
 
 def test_one_is_explained() -> None:
     shown = RUN.invoke(app, ["recipes", "wethink"])
     assert shown.exit_code == 0, shown.output
-    for text in ("synthesis/wethink", "arXiv 2506.07905", "third: OpenGVLab/InternVL3-78B, sees images", "55 at most"):
+    for text in ("question_synthesis/wethink", "arXiv 2506.07905", "third: OpenGVLab/InternVL3-78B, sees images", "55 at most"):
         assert text in shown.output
     found = json.loads(RUN.invoke(app, ["recipes", "wethink", "--json"]).output)
     assert found["needs"]["reasoner"]["sees_images"] is False and found["about"]["differs"]

@@ -11,7 +11,7 @@ from schemas.errors import ConfigError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("quickstart", "cold_start/vlaa_thinking", "cold_start/vision_r1", "rl/vision_r1"):
+    for name in ("quickstart", "modality_bridging/vlaa_thinking", "modality_bridging/vision_r1", "rl/vision_r1"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.yaml").write_text("name: x")
     return tmp_path
@@ -21,8 +21,8 @@ def folder(tmp_path: Path) -> Path:
     ("name", "file"),
     [
         ("quickstart", "quickstart.yaml"),
-        ("vlaa_thinking", "cold_start/vlaa_thinking.yaml"),
-        ("cold_start/vlaa_thinking", "cold_start/vlaa_thinking.yaml"),
+        ("vlaa_thinking", "modality_bridging/vlaa_thinking.yaml"),
+        ("modality_bridging/vlaa_thinking", "modality_bridging/vlaa_thinking.yaml"),
         ("rl/vision_r1", "rl/vision_r1.yaml"),
     ],
 )
@@ -33,7 +33,7 @@ def test_a_recipe_is_found_by_its_name_in_any_family(folder: Path, name: str, fi
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("vision_r1", "There are 2 recipes 'vision_r1'; name its family too: cold_start/vision_r1 or rl/vision_r1."),
+        ("vision_r1", "There are 2 recipes 'vision_r1'; name its family too: modality_bridging/vision_r1 or rl/vision_r1."),
         ("vlaa_thinkin", "There is no recipe 'vlaa_thinkin'. Did you mean 'vlaa_thinking'? Recipes here: quickstart, vlaa_thinking; or give a path."),
         ("no/such.yaml", "There is no recipe file 'no/such.yaml'."),
     ],
