@@ -83,7 +83,7 @@ def _list(shown: Iterable["Overview"]) -> None:
     from rich.table import Table
 
     table = Table(show_header=True, pad_edge=False, expand=True)
-    table.add_column("recipe", overflow="fold", min_width=18)
+    table.add_column("recipe", overflow="fold", min_width=22)
     table.add_column("gives", overflow="fold", ratio=3)
     table.add_column("needs", overflow="fold", ratio=2)
     table.add_column("calls a sample", overflow="fold", justify="right", width=6)
