@@ -10,7 +10,7 @@ from typing import Any
 from pipelines.store.workspace import read_json, write_json
 from schemas.ids import content_id
 
-LAYOUT = 5
+LAYOUT = 6
 """Raised when the layout of step folders or of the record changes; every step is then computed again from the log."""
 
 NAME = "build.json"

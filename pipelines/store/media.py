@@ -11,7 +11,6 @@ mended by reading the source again; a build does that, after `set_aside`, for wh
 """
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.workspace import store_errors
 from schemas.errors import MediaError
 
@@ -52,7 +52,7 @@ class MediaStore:
             data = path.read_bytes()
         except OSError as error:
             raise MediaError(f"The media file {path} cannot be read: {error.strerror}.", sha256) from error
-        if hashlib.sha256(data).hexdigest() != sha256:
+        if bytes_hash(data) != sha256:
             raise MediaError(
                 f"The media file {path} is damaged: its bytes are not those of its name. {self._cure()}", sha256
             )
@@ -71,7 +71,7 @@ class MediaStore:
 
         Writing the same bytes again costs one `stat`. StoreError on a full disk or a store that may not be written.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = bytes_hash(data)
         path = self._folder(sha256) / f"{sha256}.{suffix}"
         with store_errors(self.root):
             if not _holds(path, len(data)):
@@ -92,8 +92,7 @@ class MediaStore:
                 yield Damage(path, "unfinished write")
                 continue
             try:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = file_hash(path)
             except OSError as error:
                 yield Damage(path, f"it cannot be read: {error.strerror}")
                 continue

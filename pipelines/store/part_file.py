@@ -10,7 +10,6 @@ over the file would ask for. The digests also say of which log and model the row
 damaged too. The rows of a part are of one model (`model_name`) and sorted by their keys.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 
+from pipelines.store.digests import SHORT, bytes_hash, span_hash
 from schemas.ids import content_id
 
 LAYOUT = 1
@@ -29,7 +29,6 @@ LAYOUT = 1
 
 _ENDS = b"PAR1"
 _MARK = b"CURATE-1"
-_BLOCK = 1 << 20
 
 
 class DamagedError(Exception):
@@ -199,12 +198,7 @@ def _covers(groups: list[list[Chunk]], end: int) -> bool:
 
 
 def _digest(file: BinaryIO, chunk: Chunk) -> str:
-    digest, left = hashlib.sha256(), chunk.size
-    file.seek(chunk.start)
-    while left and (block := file.read(min(left, _BLOCK))):
-        digest.update(block)
-        left -= len(block)
-    return digest.hexdigest()[:32]
+    return span_hash(file, chunk.start, chunk.size)[:SHORT]
 
 
 def _read(file: BinaryIO, start: int, size: int) -> bytes:
@@ -213,4 +207,4 @@ def _read(file: BinaryIO, start: int, size: int) -> bytes:
 
 
 def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
+    return bytes_hash(data)[:SHORT]

@@ -1,12 +1,12 @@
 """Rows of a log's parts, read by their places: only what is wanted of a part is copied, only a piece of it is in memory."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import polars as pl
 
+from pipelines.store.digests import bytes_hash
 from pipelines.store.row_groups import batches, from_arrow
 from schemas.completion import COMPLETION
 
@@ -69,7 +69,7 @@ def digests(parts: Sequence[Path], places: Path) -> pl.DataFrame:
 
 
 def digest_of(text: str | None) -> str | None:
-    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return None if text is None else bytes_hash(text.encode())
 
 
 def together(parts: Sequence[Path], limit: int) -> Iterator[list[Path]]:

@@ -1,10 +1,11 @@
 """What a manifest says of the files of a release, and how a file is held to it."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from pipelines.store.digests import bytes_hash, file_hash
 
 
 def table_entry(path: Path, release: Path, rows: int) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def table_entry(path: Path, release: Path, rows: int) -> dict[str, Any]:
 
 def content_of(files: Iterable[Mapping[str, Any]]) -> str:
     """The hash of the tables, by which a version is known again."""
-    return hashlib.sha256(json.dumps(list(files), sort_keys=True).encode()).hexdigest()
+    return bytes_hash(json.dumps(list(files), sort_keys=True).encode())
 
 
 def file_entry(path: Path, release: Path) -> dict[str, Any]:
@@ -57,9 +58,3 @@ def size_of(path: Path) -> int | None:
 def name_in(path: Path, release: Path) -> str:
     """A path as manifests write it."""
     return path.relative_to(release).as_posix()
-
-
-def file_hash(path: Path) -> str:
-    """The SHA-256 of a file, in hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,15 +10,15 @@ The README of a release has no digest in it, for its own hash is in the manifest
 its README is rendered for its address, and the configs to compare with may be left out (`PUSHED`).
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
-from pipelines.store.release_files import differs, file_entry, file_hash, is_file_entry, name_in, size_of
+from pipelines.store.release_files import differs, file_entry, is_file_entry, name_in, size_of
 from pipelines.store.workspace import BUILD_NAME, read_json, replacing, write_json
 from schemas.errors import ConfigError
 
@@ -46,7 +46,7 @@ def seal(manifest: Mapping[str, Any], release: Path) -> str:
 
 def digest_of(release: Path) -> str:
     """The digest of a release, computed from its manifest. Raises ConfigError where it has none."""
-    return hashlib.sha256(_text(release)).hexdigest()
+    return bytes_hash(_text(release))
 
 
 def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
             f"{path} is of format {other}, and this curate reads format {FORMAT}. Build its recipe again, which writes "
             f"a new version, or read it with the curate that made it ({found.get('code', 'older')})."
         )
-    digest = hashlib.sha256(text).hexdigest()
+    digest = bytes_hash(text)
     if written != digest:
         why = f"{DIGEST} beside it " + ("is gone" if written is None else f"says {written[:12]}…, not {digest[:12]}…")
         raise ConfigError(f"{path} is damaged or was changed: {why}. {cure}")

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.workspace import write_table
 from schemas.ids import content_id
 from schemas.split import DROPPED
@@ -57,12 +58,7 @@ def table_beside(folder: Path, table: str) -> Path:
 def write_part(rows: pl.DataFrame, path: Path) -> list[Any]:
     """Write a part; its size in bytes and the hash by which it is known again."""
     write_table(rows, path)
-    return [path.stat().st_size, file_hash(path)]
-
-
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return [path.stat().st_size, file_hash(path)[:SHORT]]
 
 
 def content(table: pl.DataFrame) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.store.step_tables import file_hash
+from pipelines.store.digests import SHORT, file_hash
 from schemas.errors import StoreError
 
 
@@ -41,7 +41,7 @@ class Witness:
         try:
             found = path.stat()
             seen = (str(path), found.st_mtime_ns, found.st_size, found.st_ino, digest)
-            if seen not in self._seen and file_hash(path) != digest:
+            if seen not in self._seen and file_hash(path)[:SHORT] != digest:
                 return False
         except OSError:
             return False
