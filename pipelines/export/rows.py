@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from pipelines.release.versions import find_release
-from pipelines.store.release_seal import CONFIG, sound
+from pipelines.store.release_names import CONFIG
+from pipelines.store.release_seal import sound
 from schemas.marks import cut
 
 BATCH = 64

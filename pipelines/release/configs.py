@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipelines.release import rollout_rows
 from pipelines.store.release_damage import EXTRAS
-from pipelines.store.release_seal import CONFIG
+from pipelines.store.release_names import CONFIG
 
 CONFIGS = ("sft", "rl", "preference", "holdout", "control", "unfiltered")
 """The well-known configs, in the order in which cards list them."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pipelines.store.release_files import content_of, differs, name_in
+from pipelines.store.release_names import leads_out
 
 MANIFEST, DIGEST, README = "manifest.json", "manifest.sha256", "README.md"
 EXTRAS = ("control", "unfiltered")
@@ -26,7 +27,7 @@ class Damage(NamedTuple):
 
 
 def damage(release: Path, manifest: Mapping[str, Any], whole: Whole = "whole") -> Iterator[Damage]:
-    """Every file that is gone, of another size, of other bytes, or not of the release.
+    """Every file that is gone, of another size, of other bytes, elsewhere, or not of the release.
 
     What the manifest says of content must also agree with what it says of files. Of a `pushed` release the configs that a
     push leaves out may be gone, its README is another, and the Hub and its clients keep files of their own there.
@@ -34,6 +35,8 @@ def damage(release: Path, manifest: Mapping[str, Any], whole: Whole = "whole") -
     if content_of(manifest["files"]) != manifest["content"]:
         yield Damage(MANIFEST, "says a `content` that is not that of its files")
     known = {file["path"]: file for file in (*manifest["files"], *manifest["beside"])}
+    away = [name for name in (*known, MANIFEST, DIGEST) if leads_out(release / name, release)]
+    yield from (Damage(name, "is a link that leads out of the release") for name in away)
     wanted = [file for file in known.values() if whole == "whole" or not _left_out(file, release)]
     pool = ThreadPoolExecutor()
     try:

@@ -19,6 +19,7 @@ from typing import Any
 from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
 from pipelines.store.release_files import differs, file_entry, is_file_entry, name_in, size_of
+from pipelines.store.release_names import CONFIG, well_named
 from pipelines.store.workspace import BUILD_NAME, read_json, replacing, write_json
 from schemas.errors import ConfigError
 
@@ -27,9 +28,9 @@ FORMAT = 3
 
 _LABEL = re.compile(rf"{BUILD_NAME}/v[0-9]+")
 """Folders are named after it, so it is checked in a release that comes from somebody else."""
-CONFIG = re.compile(r"[a-z_][a-z0-9_]*")
-"""What a config may be called."""
 _HEX = re.compile(r"[0-9a-f]{64}")
+_LONGEST_LINE = 100
+"""Characters that are read of the digest's file: more than it has."""
 
 
 def seal(manifest: Mapping[str, Any], release: Path) -> str:
@@ -123,6 +124,8 @@ def is_whole(release: Path) -> bool:
 def _text(release: Path) -> bytes:
     path = release / MANIFEST
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
+            raise ConfigError(f"{path} is no file. {_cure(release)}")
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}. {_cure(release)}") from None
@@ -130,8 +133,11 @@ def _text(release: Path) -> bytes:
 
 def _written(release: Path) -> str | None:
     """The digest that lies beside a manifest; None where nothing does, a text that is no hash where that is damaged."""
+    if not (release / DIGEST).is_file():
+        return None
     try:
-        line = (release / DIGEST).read_text("utf-8", errors="replace")
+        with (release / DIGEST).open(encoding="utf-8", errors="replace") as file:
+            line = file.read(_LONGEST_LINE)
     except OSError:
         return None
     digest, blanks, rest = line.partition("  ")
@@ -139,13 +145,18 @@ def _written(release: Path) -> str | None:
 
 
 def _is_named(manifest: Mapping[str, Any]) -> bool:
-    """Whether `files` and `beside` say where each file lies, below the release, and what it is, and configs, which are
+    """Whether `files` and `beside` say what each file is, by a name that a file of a release has, and configs, which are
     folders of it, have names of folders."""
     configs = (manifest.get("configs", {}), (manifest.get("statistics") or {}).get("configs", {}))
     names = [name for named in configs if isinstance(named, dict) for name in named]
-    return all(CONFIG.fullmatch(name) for name in names) and all(
-        isinstance(files, list) and all(is_file_entry(file, kind) for file in files)
-        for kind, files in (("files", manifest["files"]), ("beside", manifest["beside"]))
+    tables, beside = manifest["files"], manifest["beside"]
+    return (
+        all(CONFIG.fullmatch(name) for name in names)
+        and isinstance(tables, list)
+        and isinstance(beside, list)
+        and all(is_file_entry(file, "files") for file in tables)
+        and all(is_file_entry(file, "beside") for file in beside)
+        and well_named([file["path"] for file in tables], [file["path"] for file in beside])
     )
 
 

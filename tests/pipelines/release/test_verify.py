@@ -12,14 +12,13 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+from proven import proven
 from sealing import resealed
-from tiny import write_source
 from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.push import pack
 from pipelines.export.rows import open_release
-from pipelines.job import compile_recipe, open_job
 from pipelines.release.card import publish_card
 from pipelines.release.verify import Proof, verify_release
 from pipelines.release.versions import diff
@@ -29,41 +28,10 @@ from pipelines.store.release_files import content_of
 from pipelines.store.release_seal import digest_of
 from schemas.errors import ConfigError
 
-RECIPE = """\
-name: proven
-sources:
-  - {type: jsonl, name: scenes, path: SOURCE, columns: {tried: [{text: str, model: str}]}}
-driver: {workers: 1}
-steps:
-  - unfold: {as: given, column: tried, makes: rollout}
-  - verify: {as: scored, of: rollout}
-  - difficulty
-  - drop: {of: sample, if: {easy: "k = n"}}
-  - split: {rl: 0.5, sft: 0.5}
-  - select: {budget: 4}
-  - release: {images: IMAGES, trainer: null, rl: {of: sample}, sft: {of: rollout}}
-"""
-
-
-def _made(folder: Path, images: str) -> Path:
-    """A release with a table of every kind, rollouts, and images inside it or beside it; no model is asked."""
-    source = write_source(folder, 12)
-    rows = [json.loads(line) for line in source.read_text().splitlines()]
-    for number, row in enumerate(rows):
-        right = [row["answer"]] * (number % 5) + ["nothing of the kind"] * (4 - number % 5)
-        row["tried"] = [{"text": text, "model": "student"} for text in right]
-    source.write_text("\n".join(map(json.dumps, rows)))
-    recipe = folder / "proven.yaml"
-    recipe.write_text(RECIPE.replace("SOURCE", str(source)).replace("IMAGES", images))
-    job = open_job(compile_recipe(str(recipe)), folder / "out")
-    job.run()
-    assert job.release is not None
-    return job.release
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {images: _made(tmp_path_factory.mktemp(images), images) for images in ("embed", "reference")}
+    return {images: proven(tmp_path_factory.mktemp(images), images) for images in ("embed", "reference")}
 
 
 @pytest.fixture(params=["embed", "reference"])

@@ -34,7 +34,7 @@ def row(number: int, **more: Any) -> dict[str, Any]:
 def release(root: Path, config: str, *rows: dict[str, Any], version: str = "v1") -> Path:
     folder = root / "maths" / version / config
     folder.mkdir(parents=True)
-    pl.DataFrame(rows).write_parquet(folder / "data.parquet")
+    pl.DataFrame(rows).write_parquet(folder / "part-00000.parquet")
     return sealed(folder.parent, {})
 
 
