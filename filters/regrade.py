@@ -5,15 +5,18 @@ Four things make a verdict differ from what the reward pays for the same text, e
 - a reply that was cut off (`verdict` is `truncated`) counts as `difficulty.truncated` says, whatever its text is worth: the
   reward is shown texts alone;
 - a reply that holds no readable answer (`no_answer`) gets 0, and counts as `difficulty.no_answer` says;
-- where a judge decided (`tier` is `judge`), the reward, which asks no judge, gives None;
-- where time or memory ran out (`tier` is `timeout` or `crash`), it may not elsewhere, so whatever the reward says is fine.
+- where a judge decided (`tier` is `judge`), the reward, which asks no judge, gives None, and the row says right or wrong;
+- where time or memory ran out (`tier` is `timeout` or `crash`), it may not elsewhere, so whatever the reward says is fine;
+  but such a reply is never right.
+
+Whoever decided, a rollout counts as its score says, and nothing that is null agrees.
 """
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from filters.difficulty import DifficultyConfig, outcome, verdict
+from filters.difficulty import VERDICTS, DifficultyConfig, outcome, verdict
 from filters.verify.verifiers import TOLERANCE
 
 _OPEN = ("timeout", "crash")
@@ -48,16 +51,31 @@ def disagreements(
     graded = rollouts.with_columns(
         pl.Series("paid", paid, dtype=pl.Float64), pl.Series("threshold", thresholds, dtype=pl.Float64)
     )
-    judged, known = pl.col("tier") == "judge", ~pl.col("tier").is_in(_OPEN)
+    judged, open_, score = pl.col("tier") == "judge", pl.col("tier").is_in(_OPEN), pl.col("score")
+    decides = pl.when(judged | open_).then(score).otherwise("paid")
     graded = graded.with_columns(no_answer=pl.col("verdict") == "no_answer", counted="correct")
-    graded = graded.with_columns(correct=pl.col("paid") >= pl.col("threshold") - TOLERANCE)
+    graded = graded.with_columns(correct=decides >= pl.col("threshold") - TOLERANCE)
     graded = graded.with_columns(verdict().alias("named"), outcome(config).alias("correct"))
-    same = (pl.col("paid") - pl.col("score")).abs() < TOLERANCE
-    neither = pl.col("paid").is_null() & pl.col("score").is_null()
     counts = (pl.col("named") == pl.col("verdict")) & pl.col("correct").eq_missing(pl.col("counted"))
-    agree = (same.fill_null(False) | neither) & counts
-    fine = pl.when(judged).then(pl.col("paid").is_null()).when(known).then(agree).otherwise(True)
-    return rollouts.with_columns(graded["paid"]).filter(graded.select(~fine).to_series())
+    same = (pl.col("paid") - score).abs() < TOLERANCE
+    neither = pl.col("paid").is_null() & score.is_null()
+    agree = (
+        pl.when(judged)
+        .then(pl.col("paid").is_null() & score.is_in([0.0, 1.0]))
+        .when(open_)
+        .then(score.is_null() | (score == 0.0))
+        .otherwise(same.fill_null(False) | neither)
+    )
+    fine = graded.select((agree & counts).fill_null(False)).to_series()
+    return rollouts.with_columns(graded["paid"]).filter(~fine)
+
+
+def incoherent(rollouts: pl.LazyFrame, config: DifficultyConfig) -> pl.LazyFrame:
+    """The rollouts (`verdict, correct, …`) that do not count as their own verdict does, whoever gave it."""
+    counted = {name: config.counts(name) for name in VERDICTS}
+    stated = pl.col("verdict").replace_strict(counted, default=None, return_dtype=pl.Boolean)
+    known = pl.col("verdict").is_in([*VERDICTS]).fill_null(False)
+    return rollouts.filter(~known | stated.ne_missing(pl.col("correct")))
 
 
 def count(rollouts: pl.LazyFrame) -> pl.LazyFrame:

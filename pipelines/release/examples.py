@@ -10,31 +10,42 @@ CARD_IMAGES = "card_images"
 
 EACH = {"sft": 2, "rl": 2}
 _LONGEST = 1200
+_IMAGES = 4
+"""Images of a row that are shown."""
 
 
 def write_examples(release: Path) -> list[dict[str, Any]]:
-    """Choose rows of the release's parquet, put their images into `card_images/`, and return what a card says of them.
+    """Put the images of a release's examples into `card_images/`, and return what a card says of the rows."""
+    chosen = _chosen(release)
+    for _, row in chosen:
+        for image in row["images"][:_IMAGES]:
+            _place(image, release)
+    return [_shown(config, row) for config, row in chosen]
 
-    The rows with the smallest ids: ids are hashes, so that is chance, and the same for the same data.
-    """
-    found = []
-    for config, count in EACH.items():
-        for row in _rows(release / config, count):
-            reply = row["completion"][0]["content"] if row.get("completion") else None
-            found.append(
-                {
-                    "config": config,
-                    "id": row["id"],
-                    "question": _cut(row["prompt"][-1]["content"]),
-                    "solution": _cut(row["solution"]),
-                    "model": row["model"],
-                    "k": row["k"],
-                    "n": row["n"],
-                    "reply": _cut(reply) if reply else None,
-                    "images": [_place(image, release) for image in row["images"][:4]],
-                }
-            )
-    return found
+
+def examples(release: Path) -> list[dict[str, Any]]:
+    """What a card says of a few rows of the release's parquet."""
+    return [_shown(config, row) for config, row in _chosen(release)]
+
+
+def _chosen(release: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The rows with the smallest ids: ids are hashes, so that is chance, and the same for the same data."""
+    return [(config, row) for config, count in EACH.items() for row in _rows(release / config, count)]
+
+
+def _shown(config: str, row: dict[str, Any]) -> dict[str, Any]:
+    reply = row["completion"][0]["content"] if row.get("completion") else None
+    return {
+        "config": config,
+        "id": row["id"],
+        "question": _cut(row["prompt"][-1]["content"]),
+        "solution": _cut(row["solution"]),
+        "model": row["model"],
+        "k": row["k"],
+        "n": row["n"],
+        "reply": _cut(reply) if reply else None,
+        "images": [Path(image["path"]).name for image in row["images"][:_IMAGES]],
+    }
 
 
 def _rows(folder: Path, count: int) -> list[dict[str, Any]]:
@@ -47,14 +58,12 @@ def _rows(folder: Path, count: int) -> list[dict[str, Any]]:
     return first.unique("id", keep="first", maintain_order=True).sort("id").to_dicts()
 
 
-def _place(image: dict[str, Any], release: Path) -> str:
-    """Write one image into the card's folder and return its name."""
-    name = Path(image["path"]).name
-    target = release / CARD_IMAGES / name
+def _place(image: dict[str, Any], release: Path) -> None:
+    """Write one image into the card's folder."""
+    target = release / CARD_IMAGES / Path(image["path"]).name
     target.parent.mkdir(exist_ok=True)
     if not target.exists():
         target.write_bytes(image["bytes"] if image["bytes"] is not None else (release / image["path"]).read_bytes())
-    return name
 
 
 def _cut(text: str) -> str:

@@ -38,7 +38,9 @@ class Proof:
         lines = [f"{check.name:<8}  {marks[check.holds]}  {check.words}" for check in self.checks]
         lines += [f"          {one.file} {one.what}." for one in self.damage[:SHOWN]]
         lines += [f"          … and {len(self.damage) - SHOWN:,} more files."] if len(self.damage) > SHOWN else []
-        verdict = "is what it was made" if self.holds else "is NOT what it was made"
+        open_ = any(check.holds is None for check in self.checks)
+        verdict = "is what it was made" + (", as far as its files can tell" if open_ else "")
+        verdict = verdict if self.holds else "is NOT what it was made"
         return "\n".join([*lines, f"{self.release} {verdict}."])
 
     def to_json(self) -> dict[str, Any]:

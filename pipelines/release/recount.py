@@ -1,18 +1,26 @@
 """What a release says of itself in numbers, counted again from its tables."""
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from pipelines.release.configs import configs_in
+from pipelines.release.examples import examples
+from pipelines.release.regrade import needs_judge
 from pipelines.release.statistics import statistics
 from pipelines.store.release_damage import MANIFEST
 
 
 class FaultError(Exception):
     """What is not as the manifest says, as a sentence."""
+
+
+class UnprovenError(Exception):
+    """What the files of a release can neither prove nor refute, as a sentence."""
 
 
 def rows(manifest: Mapping[str, Any], release: Path) -> str:
@@ -29,7 +37,14 @@ def rows(manifest: Mapping[str, Any], release: Path) -> str:
 
 
 def counts(manifest: Mapping[str, Any], release: Path, left_out: list[str]) -> str:
-    """The statistics, computed again; those of configs that a push left out are not there to be computed."""
+    """The statistics, computed again, and what follows from them; those of configs that a push left out are not there to be
+    computed."""
+    if manifest["needs_judge"] != needs_judge(manifest["statistics"], manifest["regraded"]):
+        raise FaultError(f"{MANIFEST} says {manifest['needs_judge']!r} of needs_judge, and its rows say otherwise")
+    for stated, found in zip_longest(manifest["examples"], examples(release)):
+        if stated != found:
+            row = next(one["id"] for one in (found, stated) if isinstance(one, dict))
+            raise FaultError(f"the card shows row {row} otherwise than the tables do")
     if left_out:
         return _some_counts(manifest, release, left_out)
     first = next(apart(manifest["statistics"], statistics(release)), None)
@@ -45,6 +60,12 @@ def _some_counts(manifest: Mapping[str, Any], release: Path, left_out: list[str]
         if first is not None:
             raise FaultError(first)
     return f"statistics of all configs but {' and '.join(left_out)}, computed again: the same"
+
+
+def measured_rows(release: Path) -> int:
+    """How many rows of all configs say n."""
+    tables = [pl.scan_parquet(release / name / "*.parquet") for name in configs_in(release)]
+    return sum(int(table.select(pl.col("n").count()).collect().item()) for table in tables)
 
 
 def apart(stated: Any, found: Any, where: str = "") -> Iterator[str]:

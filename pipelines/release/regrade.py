@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 
 from filters.difficulty import DifficultyConfig
-from filters.regrade import count, disagreements, miscounted
+from filters.regrade import count, disagreements, incoherent, miscounted
+from filters.verify.catalogue import KINDS
 from filters.verify.reward import reward
 from filters.verify.verifier import is_right, right_from
 from pipelines.release.configs import configs_in
@@ -49,10 +50,10 @@ def regrade(
     they were scored. Raises RegradeError for the first row on which reward and curation, or rollouts and k of n, part.
     """
     logged = pl.scan_parquet(release / NAME / "*.parquet")
-    _check_counts(release, logged)
+    config = DifficultyConfig.model_validate(by["difficulty"])
+    _check_counts(release, logged, config)
     drawn, total, wanted = _drawn(logged, by["seed"], most)
     rows = _golds(release, drawn, by["tags"])
-    config = DifficultyConfig.model_validate(by["difficulty"])
     found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
     for path in sorted((release / NAME).glob("*.parquet")):
         for piece in batches(path, BATCH):
@@ -118,6 +119,14 @@ def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -
     return {**counts, "without_row": logged.height - counts["graded"]}
 
 
+def needs_judge(counted: Mapping[str, Any], graded: Mapping[str, Any] | None) -> bool:
+    """Whether the reward, which asks no judge, gives None for rows of the release that rules cannot score: by its statistics
+    and what `regrade` found."""
+    verifiers = {name for facts in counted["configs"].values() for name in facts["verifiers"]}
+    kinds = (KINDS.get(name.partition(":")[0]) for name in verifiers)
+    return any(kind is not None and kind.judged for kind in kinds) or bool(graded and graded["judged"])
+
+
 def pay(rows: pl.DataFrame) -> list[float | None]:
     """What the release's reward gives for the texts of `rows`, called as TRL calls it on the columns of a dataset."""
     completions = [[{"role": "assistant", "content": text}] for text in rows["text"]]
@@ -147,8 +156,15 @@ def _difference(row: Mapping[str, Any], paid: float | None) -> str:
     )
 
 
-def _check_counts(release: Path, logged: pl.LazyFrame) -> None:
-    """Raise RegradeError for the first row of the release whose k of n is not what its rollouts come to."""
+def _check_counts(release: Path, logged: pl.LazyFrame, config: DifficultyConfig) -> None:
+    """Raise RegradeError for the first rollout that does not count as its verdict says, and the first row of the release
+    whose k of n is not what its rollouts come to."""
+    for row in incoherent(logged, config).head(1).collect().iter_rows(named=True):
+        raise RegradeError(
+            f"Rollout {row['index']} of '{row['model']}' of sample {row['sample_id']} was {row['verdict']}, and counts as "
+            f"{row['correct']}",
+            f", {_UNTRUE}",
+        )
     counts = count(logged.select("sample_id", "model", "correct")).collect().lazy()
     for name, rows in _configs(release):
         wrong = miscounted(rows.select("id", "model", "k", "n"), counts).sort("id").head(1).collect()

@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.release import recount
 from pipelines.release.proof import Check, Proof
 from pipelines.release.provenance import code_hash
-from pipelines.release.recount import FaultError
+from pipelines.release.recount import FaultError, UnprovenError
 from pipelines.release.regrade import RegradeError, Report, regrade
 from pipelines.release.rollout_rows import NAME
 from pipelines.store.release_damage import EXTRAS, MANIFEST, Damage, Whole, damage
@@ -31,7 +31,9 @@ def verify_release(
     """
     try:
         found = digest_of(release)
-        manifest = read_manifest(release, "statistics", "steps", "regraded", "counted_by", "recipe")
+        manifest = read_manifest(
+            release, "statistics", "steps", "regraded", "counted_by", "recipe", "needs_judge", "examples"
+        )
     except ConfigError as error:
         seal = Check("manifest", False, str(error))
         return Proof(release, None, (seal, *_unseen("everything else", "the manifest says nothing")), ())
@@ -74,6 +76,8 @@ def _checked(name: str, look: Callable[..., str], *args: Any) -> Check:
     """A check whose tables anybody may have written: what they cannot be read as is a finding."""
     try:
         return Check(name, True, look(*args))
+    except UnprovenError as unproven:
+        return Check(name, None, str(unproven))
     except FaultError as fault:
         return Check(name, False, str(fault))
     except Exception as error:
@@ -83,9 +87,8 @@ def _checked(name: str, look: Callable[..., str], *args: Any) -> Check:
 def _rollouts(manifest: Mapping[str, Any], release: Path, left_out: list[str], report: Report) -> str:
     """The rollouts, put to the reward again."""
     if manifest["regraded"] is None:
-        if (release / NAME).exists():
-            raise FaultError(f"{NAME} are there, and {MANIFEST} says that nobody was asked")
-        return "none: k of n is not measured, or was given"
+        return _no_rollouts(manifest, release)
+    _check_rules(manifest)
     try:
         graded = regrade(release, manifest["counted_by"], report=report)
     except RegradeError as error:
@@ -93,7 +96,46 @@ def _rollouts(manifest: Mapping[str, Any], release: Path, left_out: list[str], r
     apart = None if left_out else next(recount.apart(manifest["regraded"], graded), None)
     if apart is not None:
         raise FaultError(apart.replace("of statistics", "of the re-grade") + _other_code(manifest))
-    return f"{graded['graded']:,} of {graded['rollouts']:,} graded again: verdicts and k of n the same"
+    return _graded_words(graded)
+
+
+def _no_rollouts(manifest: Mapping[str, Any], release: Path) -> str:
+    if (release / NAME).exists():
+        raise FaultError(f"{NAME} are there, and {MANIFEST} says that nobody was asked")
+    if manifest.get("measured") is not None:
+        raise FaultError(f"{MANIFEST} says how k of n was measured, and that no {NAME} were graded")
+    stating = recount.measured_rows(release)
+    if stating:
+        raise UnprovenError(f"{stating:,} rows say k of n, and there are no {NAME} to count them again")
+    return "none: no row says k of n"
+
+
+def _check_rules(manifest: Mapping[str, Any]) -> None:
+    """What the card says of how rollouts were counted has to be how they are counted here."""
+    by, counting, tags = manifest["counted_by"], manifest.get("counting"), (manifest.get("measured") or {}).get("tags")
+    rules = {name: by["difficulty"].get(name) for name in counting or ()}
+    if (counting, tags) != (rules, by["tags"]):
+        raise FaultError(
+            f"{MANIFEST} says {counting}, {tags} of how rollouts count, and counts them by {rules}, {by['tags']}"
+        )
+
+
+def _graded_words(found: Mapping[str, int]) -> str:
+    """What was graded again, and what nobody can grade from the files and is taken as it is."""
+    proven = found["graded"] - found["judged"] - found["undecided"]
+    taken = {
+        "that a judge decided": found["judged"],
+        "that ran out of time or memory": found["undecided"],
+        "of samples with no row here": found["without_row"],
+        "not drawn": found["rollouts"] - found["graded"] - found["without_row"],
+    }
+    words = f"{proven:,} of {found['rollouts']:,} graded again: verdicts and k of n the same"
+    rest = ", ".join(f"{count:,} {which}" for which, count in taken.items() if count)
+    if found["rollouts"] and not proven:
+        raise UnprovenError(
+            f"none of {found['rollouts']:,} can be graded here: {rest}; k of n are those of their verdicts"
+        )
+    return words + (f"; taken as they are: {rest}" if rest else "")
 
 
 def _other_code(manifest: Mapping[str, Any]) -> str:

@@ -28,14 +28,13 @@ from typing import Any, Literal
 
 import polars as pl
 
-from filters.verify.catalogue import KINDS
 from pipelines.release import rollout_rows
 from pipelines.release.card import read_template, render_card
 from pipelines.release.configs import Shape, in_order
 from pipelines.release.croissant import describe
 from pipelines.release.examples import write_examples
 from pipelines.release.parquet_shards import Shards
-from pipelines.release.regrade import Report, regrade
+from pipelines.release.regrade import Report, needs_judge, regrade
 from pipelines.release.statistics import statistics
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
@@ -114,7 +113,7 @@ def write_release(
                 "card": None if look.card is None else read_template(look.card),
                 "regraded": graded,
                 "counted_by": None if graded is None else dict(content.counted_by),
-                "needs_judge": _needs_judge(counted, graded),
+                "needs_judge": needs_judge(counted, graded),
                 "statistics": counted,
                 "examples": write_examples(scratch),
                 "files": files,
@@ -129,13 +128,6 @@ def write_release(
             return target
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _needs_judge(counted: dict[str, Any], graded: dict[str, Any] | None) -> bool:
-    """Whether the reward, which asks no judge, gives None for rows of the release that rules cannot score."""
-    verifiers = {name for facts in counted["configs"].values() for name in facts["verifiers"]}
-    kinds = (KINDS.get(name.partition(":")[0]) for name in verifiers)
-    return any(kind is not None and kind.judged for kind in kinds) or bool(graded and graded["judged"])
 
 
 def released(folder: Path) -> list[Path]:

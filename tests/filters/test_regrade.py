@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.difficulty import DifficultyConfig, measure, outcome, verdict
-from filters.regrade import count, decided, disagreements, miscounted
+from filters.regrade import count, decided, disagreements, incoherent, miscounted
 
 COLUMNS = {
     "finish_reason": pl.String,
@@ -24,7 +24,7 @@ def parts(paid: float | None, threshold: float = 1.0, apart: Any = "wrong", **ro
     """Whether the reward parts with a rollout, which counts by default as its verdict says."""
     config = DifficultyConfig(truncated=apart, no_answer=apart)
     told = {"finish_reason": "length" if row["verdict"] == "truncated" else "stop", "tier": "rule"}
-    told |= {"correct": config.counts(row["verdict"]), **row}
+    told |= {"correct": row["correct"] if "correct" in row else config.counts(row["verdict"]), **row}
     return disagreements(pl.DataFrame([told], schema=COLUMNS), [paid], [threshold], config).height == 1
 
 
@@ -56,10 +56,35 @@ def parts(paid: float | None, threshold: float = 1.0, apart: Any = "wrong", **ro
         # Curation ran out of time or memory and knows nothing.
         ({"verdict": "unscored", "score": None, "tier": "timeout"}, 1.0, False),
         ({"verdict": "unscored", "score": None, "tier": "crash"}, None, False),
+        ({"verdict": "wrong", "score": 0.0, "tier": "timeout"}, 1.0, False),
+        # Whoever says so to have something believed: no rule decided these, and yet they have to be possible.
+        ({"verdict": "right", "score": 1.0, "tier": "crash"}, None, True),
+        ({"verdict": "right", "score": None, "tier": "timeout"}, 0.0, True),
+        ({"verdict": "unscored", "correct": True, "score": None, "tier": "timeout"}, None, True),
+        ({"verdict": "right", "score": 0.0, "tier": "judge"}, None, True),
+        ({"verdict": "right", "score": None, "tier": "judge"}, None, True),
+        ({"verdict": "wrong", "correct": True, "score": 0.0, "tier": "judge"}, None, True),
+        ({"verdict": "right", "score": 0.5, "tier": "judge"}, None, True),
+        # What is null agrees with nothing.
+        ({"verdict": None, "correct": True, "score": 1.0}, 1.0, True),
+        ({"verdict": "right", "score": 1.0, "tier": None}, 0.0, True),
+        ({"verdict": "perfect", "correct": True, "score": 1.0}, 1.0, True),
     ],
 )
 def test_agreement(row: dict[str, Any], paid: float | None, apart: bool) -> None:
     assert parts(paid, **row) is apart
+
+
+@pytest.mark.parametrize(
+    ("verdict_", "correct", "apart"),
+    [("right", True, False), ("truncated", None, False), ("wrong", True, True), ("truncated", True, True),
+     ("right", None, True), (None, None, True), ("perfect", True, True)],
+)  # fmt: skip
+def test_a_rollout_counts_as_its_verdict_says(verdict_: Any, correct: bool | None, apart: bool) -> None:
+    row = pl.LazyFrame(
+        {"verdict": [verdict_], "correct": [correct]}, schema={"verdict": pl.String, "correct": pl.Boolean}
+    )
+    assert (incoherent(row, DifficultyConfig(truncated="unscored")).collect().height == 1) is apart
 
 
 def test_a_score_between_counts_from_its_threshold_on() -> None:
