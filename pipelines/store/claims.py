@@ -2,10 +2,11 @@
 twice.
 
 A claim is a table of prompt keys below `log/completions/claims/`. It counts while its owner holds a lock on it, and the
-kernel lets go of that when the owner dies, however it does. Claims are made one at a time, behind a door: whoever is in it
-looks at the log, leaves out what others have claimed, and claims the rest. Nobody waits for another while holding a claim,
-so no two can wait for each other. An owner's answers are parts of the log before his claim ends; where he dies, they are in
-his journal, which is waited for and healed before anything of it is claimed anew.
+kernel lets go of that when the owner dies, however it does; where locks lie, while the owner in its name lives. Claims are
+made one at a time, behind a door: whoever is in it looks at the log, leaves out what others have claimed, and claims the
+rest. Nobody waits for another while holding a claim, so no two can wait for each other. An owner's answers are parts of the
+log before his claim ends; where he dies, they are in his journal, which is waited for and healed before anything of it is
+claimed anew.
 """
 
 import fcntl
@@ -19,8 +20,9 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.store.holding import holding
 from pipelines.store.memory import Memory
-from pipelines.store.owner import me
+from pipelines.store.owner import is_owned, me, owned
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import replacing, store_errors
 
@@ -86,8 +88,7 @@ class Claims:
     def _door(self) -> Iterator[None]:
         with store_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / ".lock").open("a+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with holding(self._folder / ".lock", wait=True):
                 yield
 
     def _others(self) -> tuple[list[Path], list[Path]]:
@@ -133,7 +134,8 @@ class Claims:
         try:
             with store_errors(path):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+            with owned(path):
+                yield
         finally:
             path.unlink(missing_ok=True)
             os.close(descriptor)
@@ -145,7 +147,7 @@ def dead_claims(log: Path) -> list[Path]:
 
 
 def _is_held(path: Path) -> bool:
-    """Whether a living process holds a file; one that is gone is nobody's."""
+    """Whether a living process holds a file, by its lock or, where locks lie, by its name; one that is gone is nobody's."""
     with store_errors(path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -153,7 +155,7 @@ def _is_held(path: Path) -> bool:
             return False
         try:  # shared, so that two who look do not take each other for the owner
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
+            return is_owned(path)
         except BlockingIOError:
             return True
         finally:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.store.owner import BEAT, LEASE, me, owner_in
+from pipelines.store.owner import BEAT, me, owner_in, watch
 from pipelines.store.workspace import store_errors, sync_folder
 from schemas.errors import StoreError
 
@@ -165,29 +165,7 @@ def _lives(journal: Journal) -> bool:
     """Whether the owner that the name tells lives, although the lock was to be had."""
     owner = owner_in(journal.path.name)
     lives = False if owner is None else owner.lives()
-    return _is_touched(journal) if lives is None else lives
-
-
-def _is_touched(journal: Journal) -> bool:
-    """Whether a journal of another host is touched before its lease is over. By the clock of its file system, and where that
-    tells nothing, by watching it that long."""
-    path, started = journal.path, time.monotonic()
-    try:
-        touched = path.stat().st_mtime
-        clock = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        clock.touch()
-        age = clock.stat().st_mtime - touched
-        clock.unlink()
-        if age < LEASE:
-            logger.warning("Waiting for %s, whose owner may live on another host, for %.0f s at most.", path, LEASE)
-        while age < LEASE and time.monotonic() - started < LEASE:
-            time.sleep(SYNC_SECONDS)
-            age += SYNC_SECONDS
-            if path.stat().st_mtime != touched:
-                return True
-    except FileNotFoundError:  # it became a part
-        return True
-    return False
+    return watch(journal.path) is not False if lives is None else lives  # one that is gone became a part
 
 
 def _lock(descriptor: int) -> bool:

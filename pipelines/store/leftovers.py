@@ -19,7 +19,7 @@ _PLACES = (
 )  # fmt: skip
 """Where we write under hidden names. What a user keeps elsewhere (`.git` in an export) is not ours."""
 
-_OURS = re.compile(r"\.(probe-.+|new-.+|damaged-.+|reading-.+|shards|spill|[0-9a-f]{64}\..+|.+\.tmp|.+\.(new|old)-\d+)")
+_OURS = re.compile(r"\.((probe|lock|new|damaged|reading)-.+|shards|spill|[0-9a-f]{64}\..+|.+\.tmp|.+\.(new|old)-\d+)")
 
 
 def leftovers(workspace: Workspace) -> Iterator[Path]:

@@ -6,9 +6,15 @@ name and its space of process numbers: whoever sees the same numbers can tell wh
 age of a file tells: a living owner touches what is his every BEAT seconds, and who did not for LEASE seconds is dead.
 """
 
+import logging
 import os
 import re
 import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +23,13 @@ from schemas.ids import hash_text
 
 BEAT = 5.0
 LEASE = 30.0
+LOOK_SECONDS = 1.0
 
-_NAME = re.compile(r"\w+-(?P<host>\w+)-(?P<pid>\d+)-(?P<start>\w+)-\w+\.\w+")
+logger = logging.getLogger(__name__)
+
+_HELD: set[str] = set()
+"""What this process owns now: it may have died in a thread, or in a test, and left files that are nobody's."""
+_NAME = re.compile(r"\.?\w+-(?P<host>\w+)-(?P<pid>\d+)-(?P<start>\w+)-\w+\.\w+")
 
 
 class Owner(NamedTuple):
@@ -48,6 +59,83 @@ def owner_in(name: str) -> Owner | None:
     """The owner that the name of a file tells (`what-<owner>-which.type`); None where it tells none."""
     found = _NAME.fullmatch(name)
     return None if found is None else Owner(found["host"], int(found["pid"]), found["start"])
+
+
+def is_owned(path: Path, *, patient: bool = True) -> bool:
+    """Whether the owner that the name of a file tells still has it.
+
+    One of another host is watched for LEASE seconds at most; without `patient`, a young one counts as owned.
+    """
+    owner = owner_in(path.name)
+    if owner is None:
+        return False
+    if owner == me():
+        return str(path) in _HELD
+    lives = owner.lives()
+    if lives is None:
+        return bool(watch(path)) if patient else _is_young(path)
+    return lives
+
+
+@contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Own a file or folder that has this process in its name for the time of the block; it is touched all the while."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                return
+            except OSError:  # a file server that is away for a moment
+                continue
+
+    _HELD.add(str(path))
+    threading.Thread(target=beat, name=f"owner of {path.name}", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        _HELD.discard(str(path))
+
+
+def watch(path: Path) -> bool | None:
+    """Whether a file of another host is touched before its lease is over; None where it is gone.
+
+    By the clock of its file system, and where that tells nothing, by watching it that long.
+    """
+    started = time.monotonic()
+    try:
+        touched = path.stat().st_mtime
+        age = _now(path.parent) - touched
+        if age < LEASE:
+            logger.warning("Waiting for %s, whose owner may live on another host, for %.0f s at most.", path, LEASE)
+        while age < LEASE and time.monotonic() - started < LEASE:
+            time.sleep(LOOK_SECONDS)
+            age += LOOK_SECONDS
+            if path.stat().st_mtime != touched:
+                return True
+    except FileNotFoundError:
+        return None
+    return False
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return _now(path.parent) - path.stat().st_mtime < LEASE
+    except FileNotFoundError:
+        return False
+
+
+def _now(folder: Path) -> float:
+    """The time by the clock of a folder's file system."""
+    clock = folder / f".clock-{uuid.uuid4().hex}.tmp"
+    clock.touch()
+    try:
+        return clock.stat().st_mtime
+    finally:
+        clock.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines.store.owner import is_owned, me, owned
 from pipelines.store.workspace import store_errors
 
 SCRATCH = ".scratch"
@@ -18,14 +19,15 @@ def scratch(parent: Path) -> Iterator[Path]:
     """A new folder below `parent`/.scratch; nobody else gets it, and it is removed after the block.
 
     Those that dead processes left there are removed too. The kernel holds a lock on the folder for as long as its owner
-    lives, so what is locked is left alone.
+    lives, so what is locked is left alone; so is what has a living owner in its name, for locks may lie.
     """
     home = parent / SCRATCH
     with store_errors(home):
         sweep(home)
         folder, lock = _make(home)
         try:
-            yield folder
+            with owned(folder):
+                yield folder
         finally:
             try:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -48,7 +50,8 @@ def abandoned(home: Path) -> Iterator[Path]:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield folder
+            if not is_owned(folder, patient=False):
+                yield folder
         except BlockingIOError:
             continue
         finally:
@@ -75,7 +78,7 @@ def _make(home: Path) -> tuple[Path, int]:
     while True:
         try:
             home.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=home))
+            folder = Path(tempfile.mkdtemp(dir=home, prefix=f"of-{me()}-", suffix=".d"))
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:  # swept
             continue

@@ -14,16 +14,16 @@ A file is written beside its place, flushed to the disk and renamed, so a reader
 """
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipelines.store.holding import HeldError, holding
 from pipelines.store.row_groups import TableWriter
 from schemas.errors import ConfigError, StoreError
 
@@ -136,25 +136,25 @@ class Workspace:
         tidying = f"`curate gc` is running in {self.root}. Wait for it."
         running = f"Another build of '{recipe}' is running in {self.root}. Wait for it or stop it."
         whole, own = self.root / ".lock", self.build(recipe) / ".lock"
-        with _held(whole, fcntl.LOCK_SH, tidying), _held(own, fcntl.LOCK_EX, running):
+        with _held(whole, tidying, shared=True), _held(own, running):
             yield
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the whole workspace: no build runs meanwhile, nor starts. ConfigError where one is running."""
         running = f"A build is running in {self.root}. Wait for it or stop it."
-        with _held(self.root / ".lock", fcntl.LOCK_EX, running):
+        with _held(self.root / ".lock", running):
             yield
 
 
 @contextmanager
-def _held(path: Path, how: int, otherwise: str) -> Iterator[None]:
-    """Hold a lock file, or raise ConfigError with the sentence `otherwise`."""
-    with store_errors(path), path.open("a+") as file:
+def _held(path: Path, otherwise: str, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock file, or raise ConfigError with the sentence `otherwise` and whose it is."""
+    with store_errors(path), ExitStack() as stack:
         try:
-            fcntl.flock(file, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(otherwise) from None
+            stack.enter_context(holding(path, shared=shared))
+        except HeldError as error:
+            raise ConfigError(f"{otherwise}{error}") from None
         yield
 
 

@@ -1,5 +1,6 @@
 """A claim counts while its owner lives, and nobody gets what another has claimed."""
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.store import claims
 from pipelines.store.claims import Claims
 from pipelines.store.memory import Memory
 
@@ -88,7 +88,7 @@ def test_a_journal_that_the_dying_still_hold_is_waited_for(tmp_path: Path) -> No
     journal.write_text("")
     log, find = Claims(tmp_path / "log", Memory()), table(own, {"a": 1})
     with journal.open() as held:
-        claims.fcntl.flock(held, claims.fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_EX)
         with log.claim(own, find) as none:
             assert (none.ours, none.elsewhere, none.owners) == (0, 0, (journal,))
             assert not own.exists()
