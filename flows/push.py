@@ -18,6 +18,7 @@ from pipelines.release.card import loadable, render_card
 from pipelines.release.configs import BESIDE
 from pipelines.store.release_damage import DIGEST, MANIFEST, README
 from pipelines.store.release_seal import digest_of, sound
+from pipelines.store.table_files import tables_in
 from pipelines.store.workspace import is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
@@ -103,7 +104,7 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
         "statistics": {**manifest["statistics"], "configs": {n: found[n] for n in names if n in found}},
     }
     paths = [
-        *(p for n in names for p in sorted((release / n).glob("*.parquet"))),
+        *(p for n in names for p in tables_in(release / n)),
         *sorted(release.glob("card_images/*")),
     ]
     paths += [release / "dropped.parquet"]

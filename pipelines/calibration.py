@@ -13,6 +13,7 @@ from pipelines.compiler.pipeline import Step
 from pipelines.job import Job
 from pipelines.run.asking import Asking
 from pipelines.run.context import StepContext
+from pipelines.store.table_files import read_table
 from schemas.errors import ConfigError, nearest
 from schemas.reply_row import REPLY
 from schemas.step import Tables
@@ -30,7 +31,7 @@ def selftest_verifiers(job: Job) -> pl.DataFrame:
         finally:
             build.close()
     runner.record.check(job.compiled.pipeline.steps[:2])
-    counts = pl.read_parquet(build.folder / "selftest" / "verifiers.parquet", glob=False)
+    counts = read_table(build.folder / "selftest" / "verifiers.parquet")
     return counts.select(list(COUNTS)).with_columns(share=pl.col("passed") / pl.col("tried"))
 
 

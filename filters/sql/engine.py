@@ -31,13 +31,13 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame], *, strict: bool = False) -
     bits comes as null or, where `strict`, raises ValueError. Raises `duckdb.Error`.
     """
     with _database(os.getpid()).cursor() as cursor:
-        literal = dict[str, str]()
+        written = dict[str, str]()
         for name, table in tables.items():
             if sql.startswith("SELECT") and _is_null(table) and (columns := _columns(table)):
-                literal[name] = f"SELECT {columns} LIMIT {table.height}"
+                written[name] = f"SELECT {columns} LIMIT {table.height}"
             else:
                 cursor.register(name, table.to_arrow())
-        named = ", ".join(f"{quoted(name)} AS ({select})" for name, select in literal.items())
+        named = ", ".join(f"{quoted(name)} AS ({select})" for name, select in written.items())
         cursor.execute(f"WITH {named} {sql}" if named else sql)
         kinds = [str(column[1]) for column in cursor.description]
         if odd := next((kind for kind in kinds if _ODD.search(kind)), None):
@@ -51,9 +51,8 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame], *, strict: bool = False) -
 
 def ask(function: str, text: str) -> Any:
     """What a function of DuckDB says of a text. As a literal: for a parameter DuckDB would import pandas, half a second."""
-    literal = "'" + text.replace("'", "''") + "'"
     with _database(os.getpid()).cursor() as cursor:
-        return cursor.execute(f"SELECT {function}({literal})").fetchone()[0]
+        return cursor.execute(f"SELECT {function}({literal(text)})").fetchone()[0]
 
 
 def fetch(sql: str) -> list[tuple[Any, ...]]:
@@ -73,6 +72,11 @@ def words(error: Exception) -> str:
 def quoted(name: str) -> str:
     """A name as SQL quotes it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def open_database(**settings: Any) -> Any:

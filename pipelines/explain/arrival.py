@@ -18,6 +18,7 @@ from pipelines.run.asking import Asking
 from pipelines.run.context import StepContext
 from pipelines.run.runner import Runner
 from pipelines.store.step_tables import REQUESTED, part
+from pipelines.store.table_files import read_table
 from schemas.completion import ImagePart, Message, Request, Sampling
 from schemas.errors import CurateError
 from schemas.step import Asks
@@ -85,7 +86,7 @@ def _sent(runner: Runner, step: Step, model: str) -> list[_Sent]:
     build, folder = runner.build, runner.build.folder / step.name
     runner.record.check([step])
     paths = [path for bucket in range(runner.record.buckets) if (path := part(folder, REQUESTED, bucket)).is_file()]
-    asked = pl.concat([pl.read_parquet(path, glob=False) for path in paths]).filter(pl.col("model") == model)
+    asked = pl.concat([read_table(path) for path in paths]).filter(pl.col("model") == model)
     prompts = build.prompts.messages(asked["prompt_key"]).filter(
         pl.col("messages").str.contains('"image": ', literal=True)
     )

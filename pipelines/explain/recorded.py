@@ -10,6 +10,7 @@ import polars as pl
 
 from pipelines.store.build_record import NAME, read_record
 from pipelines.store.step_tables import part, table_beside
+from pipelines.store.table_files import read_table
 from pipelines.store.witness import Witness, damaged
 from pipelines.store.workspace import is_trial
 
@@ -102,7 +103,7 @@ class RecordedBuild:
 
     def table(self, step: str, table: str, bucket: int) -> pl.DataFrame | None:
         path = self.path(step, table, bucket)
-        return None if path is None else pl.read_parquet(path, glob=False)
+        return None if path is None else read_table(path)
 
 
 def recorded_builds(workspace: Path) -> Iterator[RecordedBuild]:

@@ -10,6 +10,7 @@ from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.rows import Found, parents
 from pipelines.release.configs import configs_in
 from pipelines.store.release_seal import check_tables
+from pipelines.store.table_files import read_table, scan_table, tables_in
 from pipelines.store.workspace import Workspace
 
 
@@ -34,7 +35,7 @@ def refusals(workspace: Workspace, build: RecordedBuild, row: Found) -> Iterator
         path = release / "dropped.parquet"
         if path.is_file():
             check_tables(release, [path])
-            drops = pl.scan_parquet(path, glob=False)
+            drops = scan_table(path)
             if "step" in drops.collect_schema():
                 out = [step.name for step in build.steps if step.type == "release"]
                 mine = drops.filter((pl.col("id") == row.id) & pl.col("step").is_in(out)).collect()
@@ -45,16 +46,16 @@ def _releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
     for step in build.steps:
         path = build.tables(step.name).get("version") if step.type == "release" else None
         if path is not None:
-            release = workspace.releases(build.name) / str(pl.read_parquet(path)["version"][0])
+            release = workspace.releases(build.name) / str(read_table(path)["version"][0])
             if release.is_dir():
                 yield release
 
 
 def _in(release: Path, row: Found, samples: list[str]) -> Iterator[Place]:
     for config in configs_in(release):
-        files = sorted((release / config).glob("*.parquet"))
+        files = tables_in(release / config)
         check_tables(release, files)
-        rows = pl.scan_parquet(files)
+        rows = scan_table(files)
         columns = rows.collect_schema()
         if "row" in columns and rows.filter(pl.col("row") == row.id).select("id").head(1).collect().height:
             yield Place(release, config, own=True)

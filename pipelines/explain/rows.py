@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.explain.recorded import RecordedBuild, StepFacts
 from pipelines.store.step_tables import DROPS, ROWS
+from pipelines.store.table_files import scan_table
 
 
 class Found(NamedTuple):
@@ -28,7 +29,7 @@ def find(build: RecordedBuild, prefix: str) -> list[Found]:
             for bucket in build.buckets(step.name):
                 path = build.path(step.name, table, bucket)
                 if path is not None:
-                    ids = pl.scan_parquet(path, glob=False).select("id").filter(pl.col("id").str.starts_with(prefix))
+                    ids = scan_table(path).select("id").filter(pl.col("id").str.starts_with(prefix))
                     for id_ in ids.collect()["id"]:
                         found.setdefault(id_, Found(id_, step.unit, step, bucket, made))
     return list(found.values())

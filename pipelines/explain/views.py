@@ -16,11 +16,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from filters.sql.engine import literal, quoted
 from pipelines.explain.recorded import Column, RecordedBuild, StepFacts, plural
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.read_only_sql import connect
 from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS
+from pipelines.store.table_files import as_sql
 from pipelines.store.workspace import Workspace
 
 _LOGS = ("completions", "failures", "prompts", "dropped", "asked")
@@ -33,7 +35,7 @@ def open_views(workspace: Workspace, build: RecordedBuild, sql: str | None = Non
     """
     db = connect()
     for name, query in views(workspace, build, sql).items():
-        db.execute(f"CREATE VIEW {_name(name)} AS {query}")
+        db.execute(f"CREATE VIEW {quoted(name)} AS {query}")
     return db
 
 
@@ -54,7 +56,7 @@ def views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) ->
         "NULL::VARCHAR AS reason, NULL::VARCHAR AS evidence WHERE false"
     )
     asked = ((s, build.parts(s.name, REQUESTED)) for s in ran)
-    if query := _union(f"SELECT {_text(s.name)} AS step, * FROM ({_files(paths)})" for s, paths in asked if paths):
+    if query := _union(f"SELECT {literal(s.name)} AS step, * FROM ({_files(paths)})" for s, paths in asked if paths):
         found["asked"] = query
     for unit, name in units.items():
         found[name] = _unit(build, ran, unit)
@@ -64,7 +66,7 @@ def views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) ->
 def _drops(build: RecordedBuild, steps: Iterable[StepFacts]) -> Iterator[str]:
     for step in steps:
         if paths := build.parts(step.name, DROPS):
-            facts = f"{_text(step.name)} AS step, {_text(step.unit)} AS unit"
+            facts = f"{literal(step.name)} AS step, {literal(step.unit)} AS unit"
             yield f"SELECT {facts}, id, parent_id, reason, evidence FROM ({_files(paths)})"
 
 
@@ -85,7 +87,7 @@ def _unit(build: RecordedBuild, steps: list[StepFacts], unit: str) -> str:
     """The living rows of a unit with their current values."""
     makers = [s for s in steps if s.makes and s.unit == unit]
     rows = _union(
-        f"SELECT id, sample_id, parent_id, {_text(s.name)} AS made_by FROM ({_files(build.parts(s.name, ROWS))})"
+        f"SELECT id, sample_id, parent_id, {literal(s.name)} AS made_by FROM ({_files(build.parts(s.name, ROWS))})"
         for s in makers
     )
     gone = [f"SELECT id FROM ({_gone(build, steps)})"]
@@ -97,7 +99,7 @@ def _unit(build: RecordedBuild, steps: list[StepFacts], unit: str) -> str:
         groups.setdefault(tuple(step for step in column.steps if step in ran), []).append(column)
     for place, (givers, columns) in enumerate(groups.items()):
         if givers:
-            selects += [f"v{place}.{_name(c.name)}" for c in columns]
+            selects += [f"v{place}.{quoted(c.name)}" for c in columns]
             joins.append(f"LEFT JOIN ({_overlay(build, givers, columns)}) v{place} ON v{place}.id = made.id")
     return (
         f"SELECT {', '.join(selects)} FROM ({rows}) made {' '.join(joins)} "
@@ -107,7 +109,7 @@ def _unit(build: RecordedBuild, steps: list[StepFacts], unit: str) -> str:
 
 def _overlay(build: RecordedBuild, givers: tuple[str, ...], columns: list[Column]) -> str:
     """`id` and columns, of each row the values of the last giver that wrote it."""
-    named = ", ".join(f"{_name(c.column)} AS {_name(c.name)}" for c in columns)
+    named = ", ".join(f"{quoted(c.column)} AS {quoted(c.name)}" for c in columns)
     tables = [
         f"SELECT id, {named}, {place} AS __step FROM ({_files(build.parts(giver, ROWS))})"
         for place, giver in enumerate(givers)
@@ -131,16 +133,8 @@ def _logs(workspace: Workspace, sql: str | None) -> dict[str, str]:
 
 
 def _files(paths: Iterable[Path]) -> str:
-    return f"SELECT * FROM read_parquet([{', '.join(_text(str(path)) for path in paths)}])"
+    return f"SELECT * FROM read_parquet({as_sql(paths)})"
 
 
 def _union(queries: Iterable[str]) -> str:
     return " UNION ALL ".join(queries)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"'

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipelines.release.versions import find_release
 from pipelines.store.release_names import CONFIG
 from pipelines.store.release_seal import sound
+from pipelines.store.table_files import tables_in
 from schemas.marks import cut
 
 BATCH = 64
@@ -75,7 +76,7 @@ class Release:
 
     def files(self, split: str) -> list[Path]:
         """The shards of a split, in order; none where the release has no such split."""
-        return sorted((self.path / split).glob("*.parquet"))
+        return tables_in(self.path / split)
 
     @cached_property
     def has_images(self) -> bool:

@@ -1,17 +1,19 @@
 """Trial trainings in a file of the user's, and the mixture of sources that they speak for."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from filters.select.mixture import Mixture, MixtureConfig, best_mixture
+from pipelines.store.table_files import read_table
 from schemas.errors import ConfigError
 
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": pl.read_csv,
+    ".csv": partial(pl.read_csv, glob=False),
     ".jsonl": pl.read_ndjson,
-    ".parquet": pl.read_parquet,
+    ".parquet": read_table,
 }
 """File types of trials, by suffix."""
 

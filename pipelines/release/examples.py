@@ -5,6 +5,8 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.store.table_files import scan_table, tables_in
+
 CARD_IMAGES = "card_images"
 """The folder of a release that holds the images of its card."""
 
@@ -52,7 +54,7 @@ def _rows(folder: Path, count: int) -> list[dict[str, Any]]:
     """The rows of a config with the smallest ids; only theirs are read whole. One row a sample."""
     if not any(folder.glob("*.parquet")):
         return []
-    rows = pl.scan_parquet(folder / "*.parquet")
+    rows = scan_table(tables_in(folder))
     ids = rows.select("id").unique().sort("id").head(count).collect()["id"]
     first = rows.filter(pl.col("id").is_in(ids.implode())).collect()
     return first.unique("id", keep="first", maintain_order=True).sort("id").to_dicts()

@@ -13,6 +13,7 @@ from pipelines.release.examples import examples
 from pipelines.release.regrade import needs_judge
 from pipelines.release.statistics import statistics
 from pipelines.store.release_damage import MANIFEST
+from pipelines.store.table_files import scan_table, tables_in
 
 
 class FaultError(Exception):
@@ -64,7 +65,7 @@ def _some_counts(manifest: Mapping[str, Any], release: Path, left_out: list[str]
 
 def measured_rows(release: Path) -> int:
     """How many rows of all configs say n."""
-    tables = [pl.scan_parquet(release / name / "*.parquet") for name in configs_in(release)]
+    tables = [scan_table(tables_in(release / name)) for name in configs_in(release)]
     return sum(int(table.select(pl.col("n").count()).collect().item()) for table in tables)
 
 
@@ -79,7 +80,7 @@ def apart(stated: Any, found: Any, where: str = "") -> Iterator[str]:
 
 def sums(manifest: Mapping[str, Any], release: Path) -> str:
     """What went into each step against what came out, and its drops, by reason, against the table of drops."""
-    drops = pl.scan_parquet(release / "dropped.parquet").group_by("step", "reason").len().collect()
+    drops = scan_table(release / "dropped.parquet").group_by("step", "reason").len().collect()
     found = {(step, reason): count for step, reason, count in drops.iter_rows()}
     for step in manifest["steps"]:
         name, dropped = step["step"], sum(step["dropped"].values())

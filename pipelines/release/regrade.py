@@ -18,6 +18,7 @@ from filters.verify.verifier import is_right, right_from
 from pipelines.release.configs import configs_in
 from pipelines.release.rollout_rows import NAME
 from pipelines.store.row_groups import batches
+from pipelines.store.table_files import scan_table, tables_in
 from schemas.errors import BUG, StepError
 from schemas.ids import chance
 
@@ -49,13 +50,13 @@ def regrade(
     Reads the release's own parquet; `by` is what they were counted by: `seed`, `difficulty`, and the `tags` in which
     they were scored. Raises RegradeError for the first row on which reward and curation, or rollouts and k of n, part.
     """
-    logged = pl.scan_parquet(release / NAME / "*.parquet")
+    logged = scan_table(tables_in(release / NAME))
     config = DifficultyConfig.model_validate(by["difficulty"])
     _check_counts(release, logged, config)
     drawn, total, wanted = _drawn(logged, by["seed"], most)
     rows = _golds(release, drawn, by["tags"])
     found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
-    for path in sorted((release / NAME).glob("*.parquet")):
+    for path in tables_in(release / NAME):
         for piece in batches(path, BATCH):
             mine = piece.join(drawn, on="sample_id", how="semi", maintain_order="left")
             for fact, number in _grade(mine, rows, config).items():
@@ -88,7 +89,7 @@ def _golds(release: Path, drawn: pl.DataFrame, measured: str) -> pl.DataFrame:
 
 def _configs(release: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
     for name in configs_in(release):
-        yield name, pl.scan_parquet(sorted((release / name).glob("*.parquet")))
+        yield name, scan_table(tables_in(release / name))
 
 
 def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -> dict[str, int]:

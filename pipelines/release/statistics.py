@@ -8,6 +8,7 @@ import polars as pl
 
 from pipelines.release import rollout_rows
 from pipelines.release.configs import BESIDE, configs_in
+from pipelines.store.table_files import scan_table, tables_in
 
 
 def statistics(release: Path) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def statistics(release: Path) -> dict[str, Any]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    rows = pl.scan_parquet(folder / "*.parquet")
+    rows = scan_table(tables_in(folder))
     kind = pl.col("answer").str.json_path_match("$.kind").alias("kind")
     counts = rows.select(
         rows=pl.len(), samples=pl.col("id").n_unique(), groups=pl.col("group").n_unique(), measured=pl.col("n").count()
@@ -54,21 +55,21 @@ def _rollouts(folder: Path) -> dict[str, Any] | None:
     """Rollouts, their samples and their verdicts; None where nobody was asked."""
     if not any(folder.glob("*.parquet")):
         return None
-    rows = pl.scan_parquet(folder / "*.parquet")
+    rows = scan_table(tables_in(folder))
     facts = dict(rows.select(rows=pl.len(), samples=pl.col("sample_id").n_unique()).collect().row(0, named=True))
     return {**facts, "verdicts": _counts(rows, pl.col("verdict").alias("name"))}
 
 
 def _in_splits(release: Path, splits: list[str]) -> int:
     """How many rows of the control are of samples that another config holds too."""
-    control, *given = (pl.scan_parquet(release / name / "*.parquet").select("id") for name in ("control", *splits))
+    control, *given = (scan_table(tables_in(release / name)).select("id") for name in ("control", *splits))
     both = control.join(pl.concat(given), on="id", how="semi") if given else control.head(0)
     return int(both.select(pl.len()).collect().item())
 
 
 def _overlaps(release: Path, configs: list[str]) -> list[dict[str, Any]]:
     """Each two configs that hold rows of the same group, with how many samples and groups they have in common."""
-    rows = {name: pl.scan_parquet(release / name / "*.parquet").select("id", "group").collect() for name in configs}
+    rows = {name: scan_table(tables_in(release / name)).select("id", "group").collect() for name in configs}
     found = []
     for one, other in combinations(configs, 2):
         both = {
@@ -91,7 +92,7 @@ def _images(folder: Path) -> int:
     import pyarrow.parquet as pq
 
     total = 0
-    for path in sorted(folder.glob("*.parquet")):
+    for path in tables_in(folder):
         for batch in pq.ParquetFile(path).iter_batches(columns=["images.list.element.path"]):
             total += pc.sum(pc.list_value_length(batch.column(0))).as_py() or 0
     return total
@@ -100,7 +101,7 @@ def _images(folder: Path) -> int:
 def _pass_rates(release: Path, configs: list[str]) -> dict[str, list[dict[str, int]]]:
     """How many samples had k right of n, by the model that was measured; each sample of any config once."""
     names = sorted(configs, key=lambda name: name != "unfiltered")  # which holds all that was measured
-    found_tables = (pl.scan_parquet(release / name / "*.parquet") for name in names)
+    found_tables = (scan_table(tables_in(release / name)) for name in names)
     tables = [
         table.select("id", "model", "n", "k").filter(pl.col("n").is_not_null())
         for table in found_tables
@@ -118,5 +119,5 @@ def _pass_rates(release: Path, configs: list[str]) -> dict[str, list[dict[str, i
 
 
 def _dropped(path: Path) -> dict[str, int]:
-    counted = pl.scan_parquet(path).group_by("reason").len().sort("len", "reason", descending=[True, False]).collect()
+    counted = scan_table(path).group_by("reason").len().sort("len", "reason", descending=[True, False]).collect()
     return dict(counted.iter_rows())

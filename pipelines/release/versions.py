@@ -12,6 +12,7 @@ from pipelines.release.configs import CONFIGS, configs_in, in_order
 from pipelines.release.write import released
 from pipelines.store.release_damage import MANIFEST
 from pipelines.store.release_seal import read_manifest, sound
+from pipelines.store.table_files import scan_table, tables_in
 from schemas.errors import ConfigError
 
 _VERSION = re.compile(r"@(v[0-9]+)$")
@@ -110,7 +111,7 @@ def _hashes(folder: Path) -> pl.DataFrame:
     import pyarrow.parquet as pq
 
     found = [pl.DataFrame(schema={"id": pl.String, "row": pl.String})]
-    for path in sorted(folder.glob("*.parquet")):
+    for path in tables_in(folder):
         file = pq.ParquetFile(path)
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
         for batch in file.iter_batches(columns=[leaf for leaf in leaves if leaf != "images.list.element.bytes"]):
@@ -131,7 +132,7 @@ def _fates(path: Path) -> pl.DataFrame:
     """`id, fate`: the reason for which a sample was dropped, or else the most common one of its parts."""
     if not path.is_file():
         return pl.DataFrame(schema={"id": pl.String, "fate": pl.String})
-    rows = pl.scan_parquet(path).select(id="sample_id", fate="reason", own=pl.col("unit") == "sample")
+    rows = scan_table(path).select(id="sample_id", fate="reason", own=pl.col("unit") == "sample")
     counted = rows.group_by("id", "fate").agg(pl.len(), pl.col("own").any())
     ordered = counted.sort("id", "own", "len", "fate", descending=[False, True, True, False])
     return ordered.unique("id", keep="first", maintain_order=True).select("id", "fate").collect()

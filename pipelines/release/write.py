@@ -43,6 +43,7 @@ from pipelines.store.release_files import content_of, table_entry
 from pipelines.store.release_seal import FORMAT, seal, sound
 from pipelines.store.row_groups import even
 from pipelines.store.scratch import SCRATCH
+from pipelines.store.table_files import row_count
 from pipelines.store.workspace import read_json, store_errors, write_json, write_table
 from schemas.engine import MediaReader
 from schemas.errors import ConfigError, StoreError
@@ -164,8 +165,7 @@ def _write_files(content: Content, look: Look, media: MediaReader, root: Path) -
     if content.rollouts is not None:
         files += _write_rollouts(content.rollouts, root)
     write_table(content.dropped, root / "dropped.parquet")
-    rows = int(pl.scan_parquet(root / "dropped.parquet").select(pl.len()).collect().item())
-    return [*files, table_entry(root / "dropped.parquet", root, rows)]
+    return [*files, table_entry(root / "dropped.parquet", root, row_count(root / "dropped.parquet"))]
 
 
 def _write_config(name: str, content: Content, look: Look, media: MediaReader, root: Path) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pipelines.release.versions import find_release
 from pipelines.report.steps import rows_of, same_build, tables_of
 from pipelines.store.media import MediaStore
 from pipelines.store.release_seal import sound
+from pipelines.store.table_files import scan_table, tables_in
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
@@ -65,8 +66,8 @@ class Origin:
 
     def config(self, name: str) -> pl.LazyFrame | None:
         """A config of the release, read without its images unless they are asked for; None where it has none."""
-        found = sorted((self.release / name).glob("*.parquet"))
-        return pl.scan_parquet(found) if found else None
+        found = tables_in(self.release / name)
+        return scan_table(found) if found else None
 
     def configs(self) -> list[tuple[str, pl.LazyFrame]]:
         """Every config of the release that has a table."""
@@ -79,7 +80,7 @@ class Origin:
 
     def dropped(self) -> pl.LazyFrame:
         """Every row that a step dropped: `step, unit, id, sample_id, reason, evidence`."""
-        return pl.scan_parquet(self.release / "dropped.parquet")
+        return scan_table(self.release / "dropped.parquet")
 
 
 def find_origin(name: str, workspace: Path) -> Origin:

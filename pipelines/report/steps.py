@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.store.build_record import read_record
+from pipelines.store.table_files import scan_table
 from pipelines.store.witness import Witness
 
 _FACTS = ("unit", "in", "kept", "dropped")
@@ -55,7 +56,7 @@ def tables_of(manifest: Mapping[str, Any], build: Path, type_: str, table: str |
     steps = [step for step in manifest["steps"] if step["type"] == type_]
     if table is not None:
         paths = [build / step["step"] / f"{table}.parquet" for step in steps]
-        return [pl.scan_parquet(path, glob=False) for path in paths if path.is_file()]
+        return [scan_table(path) for path in paths if path.is_file()]
     return [found for step in steps if (found := _scan(build, step["step"])) is not None]
 
 
@@ -67,7 +68,7 @@ def _tables(manifest: Mapping[str, Any], build: Path, unit: str) -> dict[str, pl
 
 def _scan(build: Path, step: str) -> pl.LazyFrame | None:
     found = sorted((build / step).glob("rows-*.parquet"))
-    return pl.concat([pl.scan_parquet(path, glob=False) for path in found]) if found else None
+    return pl.concat([scan_table(path) for path in found]) if found else None
 
 
 def same_build(manifest: Mapping[str, Any], folder: Path) -> bool:

@@ -13,6 +13,7 @@ from pipelines.ingest.image_file import decoding
 from pipelines.release.configs import configs_in
 from pipelines.report.origin import Origin
 from pipelines.store.media import MediaStore
+from pipelines.store.table_files import tables_in
 from schemas.errors import StoreError
 
 LARGE, SMALL = 320, 160
@@ -68,7 +69,7 @@ def inside(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
 
     wanted, longest = set(shown), side(len(shown))
     for config in configs_in(origin.release):
-        for path in sorted((origin.release / config).glob("*.parquet")):
+        for path in tables_in(origin.release / config):
             for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["images"]):
                 flat = pl.from_arrow(batch.column(0).flatten())
                 assert isinstance(flat, pl.Series)

@@ -25,6 +25,7 @@ from pipelines.run.refusals import Refusals
 from pipelines.run.sharing import ask_once
 from pipelines.store.completions import WANTED, wanted_rows
 from pipelines.store.prompts import PromptWriter
+from pipelines.store.table_files import read_table
 from pipelines.store.workspace import write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StepError
@@ -129,7 +130,7 @@ class Asking:
         while open_:
             wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
             with self._keys(model, wanting) as (wanted, missing):
-                keys, unheard = pl.read_parquet(wanted), wanted.with_name("unheard.parquet")
+                keys, unheard = read_table(wanted), wanted.with_name("unheard.parquet")
                 left = keys.join(journalled, on="key", how="anti")
                 write_table(left, unheard)
                 count = self._build.log.missing(unheard, missing)
@@ -197,7 +198,7 @@ class Asking:
         """Ask one model what is missing of a turn."""
 
         def ask(total: int, refusals: Refusals) -> Receipt:
-            left = dict(pl.read_parquet(missing, columns=["prompt_key", "indexes"]).iter_rows())
+            left = dict(read_table(missing, columns=["prompt_key", "indexes"]).iter_rows())
             with self._build.prompts.writer() as prompts:
                 known = self._build.prompts.known(left)
                 calls = self._calls(model, buckets, turn, left, prompts, known)

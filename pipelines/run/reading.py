@@ -27,6 +27,7 @@ from pipelines.store.step_tables import (
     part,
     write_part,
 )
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import store_errors
 from schemas.sample import SAMPLE
 from schemas.split import DROPPED
@@ -70,8 +71,8 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
         record.begin(step, range(record.buckets))
         parts: dict[str, dict[str, Any]] = {}
         tables = {
-            ROWS: pl.scan_parquet(kept).with_columns(sample_id="id", parent_id=pl.lit(None, pl.String)),
-            DROPS: pl.scan_parquet(gone).with_columns(parent_id=pl.lit(None, pl.String)).select(list(STEP_DROPS)),
+            ROWS: scan_table(kept).with_columns(sample_id="id", parent_id=pl.lit(None, pl.String)),
+            DROPS: scan_table(gone).with_columns(parent_id=pl.lit(None, pl.String)).select(list(STEP_DROPS)),
         }
         for bucket in range(record.buckets):
             parts[str(bucket)] = {"files": {}, "contents": {}, "kept": 0, "dropped": {}}

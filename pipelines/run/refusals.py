@@ -20,6 +20,7 @@ from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.failures import FailuresLog
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import write_table
 from schemas.engine import ModelConfig
 from schemas.ids import content_id
@@ -91,11 +92,11 @@ class Refusals:
             self._retry = True
             return total
         gone = held.group_by("prompt_key").agg(gone=pl.col("index")).lazy()
-        left = pl.scan_parquet(missing).join(gone, on="prompt_key", how="left", maintain_order="left")
+        left = scan_table(missing).join(gone, on="prompt_key", how="left", maintain_order="left")
         rest = pl.col("indexes").list.set_difference("gone").list.sort()
         kept = left.with_columns(indexes=pl.when(pl.col("gone").is_null()).then("indexes").otherwise(rest)).drop("gone")
         write_table(kept.filter(pl.col("indexes").list.len() > 0), missing)
-        return int(pl.scan_parquet(missing).select(pl.col("indexes").list.len().sum()).collect().item() or 0)
+        return int(scan_table(missing).select(pl.col("indexes").list.len().sum()).collect().item() or 0)
 
     def before(self) -> frozenset[str]:
         """The keys that were refused before under the same terms: that they are again is no news."""
@@ -133,7 +134,7 @@ class Refusals:
         refused = pl.col("error").filter(pl.col("kind") == "refused")
         # Failures are few beside what is wanted, so it is their keys that are held in memory.
         rows = pl.concat([self._log.scan(), self._log.journalled().lazy()])
-        wanted = pl.scan_parquet(self._wanted).select("key").join(rows.select("key"), on="key", how="semi").unique()
+        wanted = scan_table(self._wanted).select("key").join(rows.select("key"), on="key", how="semi").unique()
         rows = rows.join(wanted, on="key", how="semi").sort("created_at", "error")
         found = rows.group_by("key", maintain_order=True).agg(
             pl.col("prompt_key").first(),
@@ -149,5 +150,5 @@ class Refusals:
 
     def _all_of(self, held: pl.DataFrame) -> bool:
         """Whether there is nothing wanted beside what is `held`."""
-        others = pl.scan_parquet(self._wanted).join(held.lazy(), on="key", how="anti")
+        others = scan_table(self._wanted).join(held.lazy(), on="key", how="anti")
         return others.head(1).collect(engine="streaming").is_empty()

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
-
 from pipelines.run.build import Build
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
 from pipelines.store.claims import Claims
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import write_table
 
 Ask = Callable[[int, Refusals], Receipt]
@@ -41,7 +40,7 @@ def ask_once(build: Build, step: str, model: str, wanted: Path, missing: Path, a
             if not claim.owners:
                 return replace(spent, terms=refusals.terms)
             if claim.elsewhere:  # what was asked here is not asked again, whatever came of it
-                rows = pl.scan_parquet(open_).join(pl.scan_parquet(claim.rest), on="prompt_key", how="semi")
+                rows = scan_table(open_).join(scan_table(claim.rest), on="prompt_key", how="semi")
                 write_table(rows, left.with_suffix(".new"))
                 left.with_suffix(".new").replace(left)
                 open_ = left

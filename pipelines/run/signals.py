@@ -16,6 +16,7 @@ import polars as pl
 from pipelines.run.receipt import Receipt
 from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.row_groups import TableWriter, batches
+from pipelines.store.table_files import row_count, scan_table
 from pipelines.store.workspace import Workspace, write_table
 from schemas.completion import ModelIdentity
 from schemas.errors import StepError
@@ -104,7 +105,7 @@ def count_missing(build: Build, model: str, signal: Signal, rows: Path, scratch:
     """How many values the log lacks for `rows`, a parquet table. Loads no model."""
     wanted = scratch / "wanted.parquet"
     _write_wanted(signal, rows, wanted)
-    missing = _log(build, model, signal).missing(pl.scan_parquet(wanted).select("key").unique())
+    missing = _log(build, model, signal).missing(scan_table(wanted).select("key").unique())
     return int(missing.select(pl.len()).collect().item())
 
 
@@ -120,9 +121,9 @@ def read_signal(
     try:
         _write_wanted(signal, rows, wanted)
         # Texts that many rows share (a one-word answer, many times) have one row that stands for them.
-        first = pl.scan_parquet(wanted).unique("key", keep="first", maintain_order=True)
+        first = scan_table(wanted).unique("key", keep="first", maintain_order=True)
         write_table(log.missing(first), missing)
-        receipt.total = int(pl.scan_parquet(missing).select(pl.len()).collect().item())
+        receipt.total = row_count(missing)
         if receipt.total and build.replay:
             raise StepError(
                 f"Replay: {receipt.total} values of signal '{signal.name}' are not in the log, and a replay computes none. "
@@ -132,7 +133,7 @@ def read_signal(
             todo = _texts(signal, rows, missing)
             _compute(signal, log, todo, engine(), receipt, lambda: build.progress(step, receipt))
         _reduced(signal, log, wanted, values)
-        found = pl.scan_parquet(wanted).join(pl.scan_parquet(values), on="key", how="left")
+        found = scan_table(wanted).join(scan_table(values), on="key", how="left")
         write_table(found.drop("key").sort("id", "index", "variant"), out)
         return receipt
     finally:
@@ -158,7 +159,7 @@ def _write_wanted(signal: Signal, rows: Path, out: Path) -> None:
 def _texts(signal: Signal, rows: Path, missing: Path) -> Iterator[tuple[str, "Forced"]]:
     """The missing texts with their keys, rendered again; one batch of rows is in memory."""
     for batch in batches(rows):
-        here = pl.scan_parquet(missing).join(batch.lazy().select("id", "index").unique(), on=["id", "index"]).collect()
+        here = scan_table(missing).join(batch.lazy().select("id", "index").unique(), on=["id", "index"]).collect()
         keys = {(id_, index, variant): key for id_, index, variant, key in here.select(list(WANTED)).iter_rows()}
         if keys:
             for text in signal.texts(batch.join(here.select("id", "index").unique(), on=["id", "index"], how="semi")):
@@ -207,15 +208,15 @@ def _chunks(todo: "Iterator[tuple[str, Forced]]") -> "Iterator[list[tuple[str, F
 
 def _reduced(signal: Signal, log: KeyedLog, wanted: Path, out: Path) -> None:
     """`key, error` and the reduced values of what is wanted, once each; a part of the log at a time is in memory."""
-    keys = pl.scan_parquet(wanted).select("key").unique()
+    keys = scan_table(wanted).select("key").unique()
     nothing = pl.DataFrame(schema={"key": pl.String, **signal.stored})
     every = out.with_name(f"{out.stem}-all.parquet")
     try:
         with TableWriter(every, _with_errors(signal, nothing).schema) as table:
             for path in log.parts():
-                table.add(_with_errors(signal, pl.scan_parquet(path).join(keys, on="key", how="semi").collect()))
+                table.add(_with_errors(signal, scan_table(path).join(keys, on="key", how="semi").collect()))
         # Two processes may have computed the same; the part that sorts first counts, so that a replay gives the same.
-        write_table(pl.scan_parquet(every).unique("key", keep="first", maintain_order=True), out)
+        write_table(scan_table(every).unique("key", keep="first", maintain_order=True), out)
     finally:
         every.unlink(missing_ok=True)
 

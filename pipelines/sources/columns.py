@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from filters.sql.engine import quoted
 from pipelines.sources.given import PREFIX, Type, given
 from pipelines.sources.values import NONE, read_chat, read_images, read_options
 from schemas.errors import ConfigError
@@ -148,7 +149,7 @@ def _check_names(source: str, names: Sequence[str], selected: bool) -> None:
 
 
 def _text(source: str, name: str, kind: str) -> str:
-    column = _quoted(name)
+    column = quoted(name)
     if kind == "JSON":
         return f"{column} ->> '$'"
     if kind == "BLOB":
@@ -159,7 +160,7 @@ def _text(source: str, name: str, kind: str) -> str:
 
 
 def _json(name: str, kind: str) -> str:
-    column = _quoted(name)
+    column = quoted(name)
     return f"CAST({column} AS VARCHAR)" if kind in ("JSON", "VARCHAR") else f"CAST(to_json({column}) AS VARCHAR)"
 
 
@@ -230,9 +231,5 @@ def _is_nested(kind: str) -> bool:
 
 def _typed(name: str, kind: str) -> tuple[str, str]:
     """The column as SQL and its type, columns without a type of their own as texts."""
-    column = _quoted(name)
+    column = quoted(name)
     return (f"CAST({column} AS {_UNTYPED[kind]})", _UNTYPED[kind]) if kind in _UNTYPED else (column, kind)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from pipelines.sources.section import SMALL, SourceSection, quoted
-from pipelines.sources.texts import as_utf8, known_encoding, layout, read_head, unzipped
+from filters.sql.engine import literal
+from pipelines.sources.section import SMALL, SourceSection
+from pipelines.sources.texts import as_utf8, by_plain_name, known_encoding, layout, read_head, unzipped
 from schemas.errors import ConfigError
 
 _SPOILT = re.compile(r"(DATE|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|TIME|UUID)((?:\[\])*)")
@@ -61,10 +62,10 @@ class FileSource(SourceSection):
             for file in given
             for member in (unzipped(self.name, file, suffixes, scratch) if file.lower().endswith(".zip") else [file])
         ]
-        files = [self._readable(file, scratch) for file in unpacked]
+        files = [by_plain_name(self._readable(file, scratch), scratch) for file in unpacked]
         for protocol in {file.split("://")[0] for file in files if is_remote(file)}:
             connection.register_filesystem(filesystem(f"{protocol}://"))
-        listed = "[" + ", ".join(quoted(file) for file in files) + "]"
+        listed = "[" + ", ".join(literal(file) for file in files) + "]"
         connection.execute(f"CREATE VIEW raw AS SELECT * FROM {self._scan(connection, listed, files)}")
 
     def _readable(self, file: str, scratch: Path) -> str:
@@ -164,7 +165,7 @@ class JsonlSource(TextSource):
         ):  # DuckDB's name for bare values
             where = {"newline_delimited": ", one a line", "array": " in its list", "unstructured": ""}[form]
             raise ConfigError(f"Source '{self.name}': {files[0]} holds no JSON objects{where}.")
-        columns = ", ".join(f"{quoted(name)}: {quoted(_SPOILT.sub(_as_text, kind))}" for name, kind, *_ in found)
+        columns = ", ".join(f"{literal(name)}: {literal(_SPOILT.sub(_as_text, kind))}" for name, kind, *_ in found)
         return f"read_json({options}, columns = {{{columns}}})"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import BeforeValidator
 
+from filters.sql.engine import quoted
 from schemas.errors import ConfigError, nearest
 from schemas.sample import SAMPLE
 
@@ -93,7 +94,7 @@ def given(source: str, columns: Mapping[str, Type], found: Mapping[str, tuple[st
             raise ConfigError(
                 f"Source '{source}': columns: its rows have no '{name}'.{nearest(name, found)} Name it in 'select'."
             )
-        column = '"' + found[name][0].replace('"', '""') + '"'
+        column = quoted(found[name][0])
         value = column if isinstance(type_, str) or found[name][1] != "VARCHAR" else f"TRY_CAST({column} AS JSON)"
         parts[PREFIX + name] = f"TRY_CAST({value} AS {_sql(type_)})"
         odd.append(f"WHEN {column} IS NOT NULL AND {parts[PREFIX + name]} IS NULL THEN '{name}'")

@@ -15,9 +15,10 @@ from typing import Any
 
 import polars as pl
 
+from filters.sql.engine import literal
 from pipelines.sources.columns import nearest, projection, settled
 from pipelines.sources.schemas import statement
-from pipelines.sources.section import SourceSection, quoted
+from pipelines.sources.section import SourceSection
 from pipelines.store.read_only_sql import connect, lock, only_select
 from schemas.errors import ConfigError
 from schemas.ids import content_id
@@ -86,7 +87,7 @@ def _bounded(query: str, limit: int, salt: str, by_hash: bool) -> str:
     if not by_hash:
         return f"{query} LIMIT {limit}"
     numbered = f"SELECT *, row_number() OVER () AS number FROM ({query})"
-    order = _ORDER.format(salt=quoted(salt))
+    order = _ORDER.format(salt=literal(salt))
     picked = f"SELECT * FROM ({numbered}) ORDER BY {order}, number LIMIT {limit}"
     return f"SELECT * EXCLUDE (number) FROM ({picked}) ORDER BY number"
 

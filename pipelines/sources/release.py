@@ -6,9 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_validator
 
-from pipelines.sources.section import SMALL, SourceSection, quoted
+from filters.sql.engine import literal, quoted
+from pipelines.sources.section import SMALL, SourceSection
+from pipelines.sources.texts import by_plain_name
 from pipelines.store.release_damage import MANIFEST
 from pipelines.store.release_seal import sound
+from pipelines.store.table_files import tables_in
 from pipelines.store.workspace import BUILD_NAME, read_json
 from schemas.errors import ConfigError, nearest
 
@@ -101,7 +104,7 @@ class ReleaseSource(SourceSection):
         return (self.folder,)
 
     def files(self) -> list[str]:
-        found = sorted(str(path) for path in (self.folder / self.config).glob("*.parquet"))
+        found = list(map(str, tables_in(self.folder / self.config)))
         if not found:
             held = sorted({path.parent.name for path in self.folder.glob("*/*.parquet")})
             raise ConfigError(
@@ -112,9 +115,8 @@ class ReleaseSource(SourceSection):
 
     def attach(self, connection: Any, scratch: Path) -> None:
         sound(self.folder)  # whatever is read of it, images beside the tables too
-        connection.execute(
-            f"CREATE VIEW released AS SELECT * FROM read_parquet([{', '.join(map(quoted, self.files()))}])"
-        )
+        files = [by_plain_name(file, scratch) for file in self.files()]
+        connection.execute(f"CREATE VIEW released AS SELECT * FROM read_parquet([{', '.join(map(literal, files))}])")
         names = {name for name, *_ in connection.execute("DESCRIBE released").fetchall()}
         held = next((responses for column, responses in _RESPONSES.items() if column in names), None)
         rows = f"SELECT *, {_TURN} AS turn FROM released"
@@ -128,7 +130,7 @@ class ReleaseSource(SourceSection):
         hidden = ["turn", *(name for name in ("answer", "row", "index") if name in names)]
         columns = ", ".join(f"{value} AS {name}" for name, value in given.items())
         connection.execute(
-            f"CREATE VIEW raw AS SELECT * EXCLUDE ({', '.join(map(_quoted, hidden))}), {columns} FROM ({rows})"
+            f"CREATE VIEW raw AS SELECT * EXCLUDE ({', '.join(map(quoted, hidden))}), {columns} FROM ({rows})"
         )
 
     def stamp(self) -> JsonValue:
@@ -136,7 +138,3 @@ class ReleaseSource(SourceSection):
 
     def is_small(self) -> bool:
         return sum(Path(file).stat().st_size for file in self.files()) <= SMALL
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'

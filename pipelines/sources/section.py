@@ -108,8 +108,3 @@ class SourceSection(Section):
     @abstractmethod
     def is_small(self) -> bool:
         """Whether reading all of it to answer a small limit is cheap."""
-
-
-def quoted(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"

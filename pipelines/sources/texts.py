@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from pipelines.store.table_files import is_pattern, plain_name
 from schemas.errors import ConfigError
 
 HEAD = 2**20
@@ -96,6 +97,15 @@ def as_utf8(source: str, file: str, encoding: str | None, scratch: Path, *, line
             f"Source '{source}': '{file}' is not {text} ({getattr(error, 'reason', error)}); name its own 'encoding'."
         ) from error
     return str(target)
+
+
+def by_plain_name(file: str, scratch: Path) -> str:
+    """The file, or a link to it in `scratch` where DuckDB would take its path for a pattern."""
+    if "://" in file or not is_pattern(file):
+        return file
+    link = _free(scratch, file)
+    link.symlink_to(Path(file).absolute())
+    return str(link)
 
 
 def layout(source: str, files: Iterable[str]) -> Layout:
@@ -181,4 +191,4 @@ def _is_utf8(line: bytes) -> bool:
 
 def _free(scratch: Path, name: str) -> Path:
     """A new path for a file of that name. Numbered, because files of two folders may have one name."""
-    return scratch / f"{len(list(scratch.iterdir())):06d}-{Path(name).name}"
+    return scratch / f"{len(list(scratch.iterdir())):06d}-{plain_name(Path(name).name)}"

@@ -14,6 +14,7 @@ from pipelines.release.write import released
 from pipelines.steps.set_context import SetBuild
 from pipelines.store.release_damage import MANIFEST
 from pipelines.store.release_seal import check_tables
+from pipelines.store.table_files import scan_table, tables_in
 from pipelines.store.workspace import read_json
 
 UNSELECTED = "unfiltered"
@@ -63,9 +64,9 @@ def _unselected(release: Path, sides: Sequence[str]) -> list[pl.LazyFrame]:
 
 def _samples(release: Path, config: str) -> list[pl.LazyFrame]:
     """The rows of a config by the sample that they belong to: those of traces name it in `sample_id`."""
-    files = sorted((release / config).glob("*.parquet"))
+    files = tables_in(release / config)
     if not files:
         return []
     check_tables(release, files)
-    rows = pl.scan_parquet(files)
+    rows = scan_table(files)
     return [rows.with_columns(id="sample_id") if "sample_id" in rows.collect_schema() else rows]

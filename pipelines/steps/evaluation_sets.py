@@ -29,6 +29,7 @@ from pipelines.sources.section import SourceSection
 from pipelines.steps.vectors import Stores, image_identity
 from pipelines.store.embeddings import EmbeddingsLog
 from pipelines.store.media import MediaStore
+from pipelines.store.table_files import read_table
 from pipelines.store.workspace import store_errors, write_table
 from schemas.errors import ConfigError
 from schemas.ids import content_id
@@ -81,7 +82,7 @@ def _table(
     build: Stores, name: str, source: SourceSection, encoder: EncoderConfig | None, limits: IngestConfig
 ) -> pl.DataFrame:
     path = _path(build, name, source)
-    table = pl.read_parquet(path) if path.is_file() else None
+    table = read_table(path) if path.is_file() else None
     if table is None or not _has_vectors(build, table, encoder):
         table = _read(build, name, source, encoder, limits)
         write_table(table, path)

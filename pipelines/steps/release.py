@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ from pipelines.steps.release_shares import scored_beside, shares
 from pipelines.store.release_seal import is_whole
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
+from pipelines.store.table_files import read_table, row_count, scan_table
+from pipelines.store.workspace import write_table
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables
 
 
@@ -54,15 +57,15 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
             gate.look_at(_golds(planned, running, bucket))
         written = _write_rows(planned, running, gate, room)
         trained = [written[one.name] for one in planned if one.selected_by is None]
-        kept = pl.concat([pl.scan_parquet(path).select(id="sample_id") for path in trained]).unique().collect()
+        kept = pl.concat([scan_table(path).select(id="sample_id") for path in trained]).unique().collect()
         bare = tables.rows.join(kept, on="id", how="anti", maintain_order="left")
         drops = bare.select("id", reason=pl.lit(f"{running.name}:{NO_ROW}"), evidence=pl.lit("{}"))
         everything = pl.concat([_all_drops(running), _own_drops(running, gate, drops)])
-        counts = {name: int(pl.scan_parquet(path).select(pl.len()).collect().item()) for name, path in written.items()}
+        counts = {name: row_count(path) for name, path in written.items()}
         check_not_empty(planned, config, running, counts, everything)
         rollouts = None if measured is None else logged(running, measured, before, _sampled(written), room)
         content = Content(
-            tables={name: pl.scan_parquet(path) for name, path in written.items()},
+            tables={name: scan_table(path) for name, path in written.items()},
             dropped=everything.lazy(),
             manifest=manifest_of(running, config, planned, measured, tables.rows.height, drops)
             | {"verified_shares": shares(planned, running, written)},
@@ -79,7 +82,7 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
 
 def _sampled(written: Mapping[str, Path]) -> pl.DataFrame:
     """The samples that any config holds, control and unfiltered among them."""
-    return pl.concat([pl.scan_parquet(path).select(id="sample_id") for path in written.values()]).unique().collect()
+    return pl.concat([scan_table(path).select(id="sample_id") for path in written.values()]).unique().collect()
 
 
 def _golds(planned: tuple[Planned, ...], context: StepContext, bucket: int) -> pl.DataFrame:
@@ -92,7 +95,7 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
     """The rows of every config, with their solutions and texts, as a table each."""
     writers: dict[str, TableWriter] = {}
     paths = {one.name: room / f"{one.name}.parquet" for one in planned}
-    try:
+    with ExitStack() as stack:
         for bucket in context.buckets:
             solutions = gate.solutions(_golds(planned, context, bucket))
             for one in planned:
@@ -102,15 +105,12 @@ def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, 
                     rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
                 rows = gate.whole(rows, unwritten(one, rows), one.node.unit)
                 if one.name not in writers:
-                    writers[one.name] = TableWriter(paths[one.name], rows.schema).__enter__()
+                    writers[one.name] = stack.enter_context(TableWriter(paths[one.name], rows.schema))
                 writers[one.name].add(rows)
-    finally:
-        for writer in writers.values():
-            writer.__exit__(None, None, None)
     for one in planned:
         if one.section.limit is not None:
-            rows = pl.read_parquet(paths[one.name]).sort(order_of(one), nulls_last=True)
-            rows.head(one.section.limit).write_parquet(paths[one.name])
+            rows = read_table(paths[one.name]).sort(order_of(one), nulls_last=True)
+            write_table(rows.head(one.section.limit), paths[one.name])
             gate.beyond(rows.slice(one.section.limit), one.name, one.section.limit, one.node.unit)
     if UNFILTERED in paths:
         _mark_released(paths[UNFILTERED], [paths[one.name] for one in planned if one.selected_by is None])
@@ -122,10 +122,8 @@ UNFILTERED = "unfiltered"
 
 def _mark_released(path: Path, trained: Iterable[Path]) -> None:
     """Add `released` to the rows at `path`: whether any of the configs to train on holds their sample, limits counted."""
-    held = pl.concat([pl.scan_parquet(one).select(id="sample_id") for one in trained]).unique().collect()["id"]
-    marked = path.with_suffix(".marked")
-    pl.scan_parquet(path).with_columns(released=pl.col("sample_id").is_in(held.implode())).sink_parquet(marked)
-    marked.replace(path)
+    held = pl.concat([scan_table(one).select(id="sample_id") for one in trained]).unique().collect()["id"]
+    write_table(scan_table(path).with_columns(released=pl.col("sample_id").is_in(held.implode())), path)
 
 
 _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")
@@ -187,7 +185,7 @@ def _check(config: ReleaseConfig, build: Any) -> None:
 def _published(name: str, build: Any) -> Path | None:
     """The folder of the release that the build's step wrote; None where it is gone, or a file of it is."""
     try:
-        version = pl.read_parquet(build.folder / name / "version.parquet")["version"][0]
+        version = read_table(build.folder / name / "version.parquet")["version"][0]
     except (FileNotFoundError, pl.exceptions.PolarsError):
         return None
     path: Path = build.workspace.releases(build.recipe.name) / str(version)

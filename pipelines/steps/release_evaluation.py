@@ -7,6 +7,7 @@ import polars as pl
 from pipelines.compiler.pipeline import Step
 from pipelines.run.context import StepContext
 from pipelines.store.step_tables import DROPS, table_beside
+from pipelines.store.table_files import read_table
 
 SHOWN = 200
 """Hits that a manifest and a card list one by one; `dropped.parquet` of the release has all."""
@@ -24,7 +25,7 @@ def evaluation_sets(context: StepContext) -> dict[str, Any] | None:
     steps = [step for step in before if step.type.name == "decontaminate" and TABLE in context.record.tables(step.name)]
     if not steps:
         return None
-    counts = pl.concat([pl.read_parquet(table_beside(context.build.folder / step.name, TABLE)) for step in steps])
+    counts = pl.concat([read_table(table_beside(context.build.folder / step.name, TABLE)) for step in steps])
     sets = counts.group_by("benchmark").agg(pl.col("questions").max(), pl.col("rows").sum()).sort("benchmark")
     hits = pl.concat([_hits(context, step) for step in steps]).sort("benchmark", "row", "id")
     return {

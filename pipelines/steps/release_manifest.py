@@ -21,6 +21,7 @@ from pipelines.steps.release_plan import Planned
 from pipelines.steps.release_words import all_asking, other_words
 from pipelines.steps.split import SplitConfig
 from pipelines.store.step_tables import table_beside
+from pipelines.store.table_files import read_table
 
 FACTS = ("step", "type", "unit", "of", "makes", "in", "passed", "undecided", "gone", "kept", "dropped", "notes")
 """What the funnel of a release says of a step."""
@@ -114,7 +115,7 @@ def _selection(context: StepContext) -> list[dict[str, Any]]:
     """How the selection compares with its control."""
     for step in context.pipeline.before(context.step):
         if step.type.name == "select" and "comparison" in context.record.tables(step.name):
-            return pl.read_parquet(table_beside(context.build.folder / step.name, "comparison")).to_dicts()
+            return read_table(table_beside(context.build.folder / step.name, "comparison")).to_dicts()
     return []
 
 

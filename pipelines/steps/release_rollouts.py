@@ -19,6 +19,7 @@ from pipelines.run.context import StepContext
 from pipelines.steps.release_measured import decided_by, measured_tags, rollouts_of, scored_by
 from pipelines.store.ordering import write_sorted
 from pipelines.store.row_groups import TableWriter
+from pipelines.store.table_files import scan_table
 from schemas.errors import StepError
 from schemas.step import Beside, Read, read, reads_of
 
@@ -70,8 +71,8 @@ def logged(context: StepContext, measured: Step, before: Before, samples: pl.Dat
         if writer is not None:
             writer.__exit__(None, None, None)
     ordered = room / "ordered.parquet"
-    write_sorted(pl.scan_parquet(path), ("sample_id", "model", "index", "id"), ordered, context.build.memory)
-    return pl.scan_parquet(ordered).drop("id")
+    write_sorted(scan_table(path), ("sample_id", "model", "index", "id"), ordered, context.build.memory)
+    return scan_table(ordered).drop("id")
 
 
 def with_outcomes(rows: pl.DataFrame, measured: Step, scored: Step) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from pipelines.run.context import StepContext
 from pipelines.steps.release_plan import SELECTED, Planned
 from pipelines.store.step_tables import DROPS, ROWS, table_beside
+from pipelines.store.table_files import read_table
 from schemas.completion import Message
 from schemas.engine import MediaReader
 from schemas.ids import canonical_json
@@ -96,7 +97,7 @@ def _control(step: str, context: StepContext) -> pl.DataFrame:
     """The ids that the random control of a selection took."""
     if "control" not in context.record.tables(step):
         return pl.DataFrame(schema={"id": pl.String})
-    return pl.read_parquet(table_beside(context.build.folder / step, "control"), columns=["id"])
+    return read_table(table_beside(context.build.folder / step, "control"), columns=["id"])
 
 
 def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
@@ -135,7 +136,7 @@ def order_of(planned: Planned) -> tuple[str, ...]:
     return (*((first,) if first else ()), *rest)
 
 
-def schema_of(planned: Planned) -> pa.Schema:
+def table_schema(planned: Planned) -> pa.Schema:
     """The Arrow schema of a config, with the metadata by which `datasets` knows that `images` are images."""
     replies = {"completions": ("completion",), "pairs": ("chosen", "rejected")}.get(planned.holds, ())
     fields: dict[str, pa.DataType] = {"id": pa.string(), "prompt": TURNS, **dict.fromkeys(replies, TURNS)}
@@ -229,7 +230,7 @@ def shape_of(planned: Planned, media: MediaReader, images: str) -> Shape:
         messages = prompter(row)
         return record(planned, row, messages, [image(part.sha256) for part in shown(messages)])
 
-    return Shape(schema_of(planned), made)
+    return Shape(table_schema(planned), made)
 
 
 def record(

@@ -10,6 +10,7 @@ from filters.guessing import golds_and_verdicts, verified_shares
 from pipelines.compiler.compile import Before
 from pipelines.run.context import StepContext
 from pipelines.steps.release_plan import BASE, Planned
+from pipelines.store.table_files import scan_table
 from schemas.step import Beside, Read, read
 
 
@@ -39,7 +40,7 @@ def _shares(planned: Planned, context: StepContext, written: Path) -> list[dict[
         answered.append(verdicts)
         living = context.beside(planned.name, bucket, only={"reply_correct"})
         kept.append(living.filter("reply_correct").select("sample_id").unique())
-    released = pl.scan_parquet(written).select(id="sample_id").unique().collect()
+    released = scan_table(written).select(id="sample_id").unique().collect()
     return verified_shares(pl.concat(samples), pl.concat(answered), pl.concat(kept), released).to_dicts()
 
 

@@ -29,6 +29,7 @@ from pipelines.run.signals import Signal, Text, count_missing, read_signal
 from pipelines.steps.as_asked import asked_by, makers, steps_before
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import write_table
 from schemas.completion import Request
 from schemas.step import Beside, Computes, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, hidden, read
@@ -223,7 +224,7 @@ def _asked(rows: pl.DataFrame, asking: Asking, *, whole: bool) -> Iterator[tuple
 
 def _by_row(signal: Signal, path: Path, config: SignalsStepConfig) -> pl.DataFrame:
     """One row an id from one row a text."""
-    texts = pl.scan_parquet(path)
+    texts = scan_table(path)
     error = pl.col("error").drop_nulls().first().alias(f"error_{signal.name}")
     if signal.name == "attention":
         assert config.attention is not None

@@ -18,13 +18,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from pipelines.store.holding import holding
+from pipelines.store.key_database import copy_to, key_database
 from pipelines.store.memory import Memory
 from pipelines.store.owner import is_owned, me, owned
 from pipelines.store.scratch import scratch
-from pipelines.store.workspace import replacing, store_errors
+from pipelines.store.table_files import as_sql, scan_table
+from pipelines.store.workspace import store_errors, write_table
 
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 30.0
@@ -106,18 +106,13 @@ class Claims:
 
     def _leave_out(self, missing: Path, living: Sequence[Path], rest: Path) -> int:
         """Divide the table `missing`: what others claimed goes to `rest`. Returns how many samples that are."""
-        claims = ", ".join(map(_quote, living))
-        with scratch(missing.parent) as folder, duckdb.connect() as db:
-            db.execute("SET enable_progress_bar = false")
-            db.execute(f"SET memory_limit = '{self._memory.engine}B'")
-            db.execute(f"SET threads = {self._memory.threads}")
-            db.execute(f"SET temp_directory = {_quote(folder / 'duckdb')}")
-            db.execute(f"CREATE VIEW missing AS SELECT * FROM read_parquet({_quote(missing)})")
-            db.execute(f"CREATE VIEW claimed AS SELECT DISTINCT prompt_key FROM read_parquet([{claims}])")
-            _copy(db, "SELECT * FROM missing SEMI JOIN claimed USING (prompt_key)", rest)
+        with scratch(missing.parent) as folder, key_database(self._folder, self._memory, folder) as db:
+            db.execute(f"CREATE VIEW missing AS SELECT * FROM read_parquet({as_sql([missing])})")
+            db.execute(f"CREATE VIEW claimed AS SELECT DISTINCT prompt_key FROM read_parquet({as_sql(living)})")
+            copy_to(db, "SELECT * FROM missing SEMI JOIN claimed USING (prompt_key)", rest)
             ours = folder / "ours.parquet"
-            _copy(db, "SELECT * FROM missing ANTI JOIN claimed USING (prompt_key) ORDER BY id, prompt_key", ours)
-            found = db.execute(f"SELECT coalesce(sum(len(indexes)), 0) FROM read_parquet({_quote(rest)})").fetchone()
+            copy_to(db, "SELECT * FROM missing ANTI JOIN claimed USING (prompt_key) ORDER BY id, prompt_key", ours)
+            found = db.execute(f"SELECT coalesce(sum(len(indexes)), 0) FROM read_parquet({as_sql([rest])})").fetchone()
             ours.replace(missing)
         assert found is not None
         return int(found[0])
@@ -127,9 +122,7 @@ class Claims:
         """A claim on the prompts of the table `missing`."""
         path = self._folder / f"claim-{me()}-{uuid.uuid4().hex[:8]}.parquet"
         with store_errors(self._folder):
-            with duckdb.connect() as db:
-                db.execute("SET enable_progress_bar = false")
-                _copy(db, f"SELECT prompt_key FROM read_parquet({_quote(missing)})", path)
+            write_table(scan_table(missing).select("prompt_key"), path)
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             with store_errors(path):
@@ -165,12 +158,3 @@ def _is_held(path: Path) -> bool:
 def _owner(path: Path) -> str:
     """Whose a claim or a journal is: `claim-<owner>-<which>.parquet`."""
     return path.stem.partition("-")[2].rpartition("-")[0]
-
-
-def _copy(db: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
-    with replacing(out) as temporary:
-        db.execute(f"COPY ({query}) TO {_quote(temporary)} (FORMAT parquet, COMPRESSION zstd)")
-
-
-def _quote(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

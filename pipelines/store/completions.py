@@ -17,13 +17,14 @@ import polars as pl
 
 from pipelines.store.failures import FailuresLog
 from pipelines.store.journalled_log import JournalledLog
+from pipelines.store.key_database import copy_to, key_database
 from pipelines.store.log_writer import LogWriter
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import aligned, in_order
 from pipelines.store.parts import NOWHERE, digests, read_places
 from pipelines.store.row_groups import batches, whole_rows
 from pipelines.store.scratch import scratch
-from pipelines.store.workspace import replacing
+from pipelines.store.table_files import as_sql, table_schema
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
 from schemas.errors import BUG, StepError, StoreError
 
@@ -76,8 +77,8 @@ class CompletionsLog(JournalledLog):
                 FROM (SELECT * FROM wanted ANTI JOIN seen USING (key))
                 GROUP BY prompt_key ORDER BY 1, 2
             """
-            _copy(db, query, out)
-            total = db.execute(f"SELECT coalesce(sum(len(indexes)), 0) FROM read_parquet({_quote(out)})").fetchone()
+            copy_to(db, query, out)
+            total = db.execute(f"SELECT coalesce(sum(len(indexes)), 0) FROM read_parquet({as_sql([out])})").fetchone()
         assert total is not None
         return int(total[0])
 
@@ -94,7 +95,9 @@ class CompletionsLog(JournalledLog):
         empty = no_answers(rows)
         with scratch(self.folder) as folder:
             pieces = whole_rows(in_order(self._found(wanted, folder), ("id", "index"), folder, self.memory))
-            for piece, known in aligned(pieces, chain([pl.read_parquet(rows, n_rows=0)], batches(rows)), "id", "id"):
+            for piece, known in aligned(
+                pieces, chain([pl.DataFrame(schema=table_schema(rows))], batches(rows)), "id", "id"
+            ):
                 yield piece.join(known, on="id", maintain_order="left").select(empty.columns)
 
     def _look_up(self, db: duckdb.DuckDBPyConnection, wanted: Path) -> bool:
@@ -103,14 +106,14 @@ class CompletionsLog(JournalledLog):
         False where some of them are not as they were written; their parts are set aside, and others hold the rest.
         """
         parts = self._looked_up = self.files.parts(("key", "created_at"))
-        db.execute(f"CREATE OR REPLACE VIEW wanted AS SELECT * FROM read_parquet({_quote(wanted)})")
+        db.execute(f"CREATE OR REPLACE VIEW wanted AS SELECT * FROM read_parquet({as_sql([wanted])})")
         if not parts:
             db.execute("CREATE OR REPLACE TABLE seen (key VARCHAR, created_at TIMESTAMPTZ, part BIGINT, row BIGINT)")
             return True
         db.register("names", pl.DataFrame({"filename": list(map(str, parts)), "part": range(len(parts))}).to_arrow())
         db.execute(
             f"""CREATE OR REPLACE TABLE seen AS SELECT key, created_at, part, file_row_number AS row
-                FROM read_parquet({_list(parts)}, filename = true, file_row_number = true)
+                FROM read_parquet({as_sql(parts)}, filename = true, file_row_number = true)
                 JOIN names USING (filename) SEMI JOIN wanted USING (key)"""
         )
         return self._proven(db, parts)
@@ -144,9 +147,9 @@ class CompletionsLog(JournalledLog):
                 raise StoreError(self._damaged())  # what is gone would pass for what nobody answered
             # Only answers of the same microsecond are ordered by what they say.
             tied = "SELECT key, created_at FROM seen GROUP BY ALL HAVING count(*) > 1"
-            _copy(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
+            copy_to(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
             db.register("digests", digests(parts, places).to_arrow())
-            _copy(
+            copy_to(
                 db,
                 f"""WITH first AS (
                     SELECT seen.* FROM seen LEFT JOIN digests USING (part, row)
@@ -160,20 +163,12 @@ class CompletionsLog(JournalledLog):
 
     @contextmanager
     def _engine(self, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-        """DuckDB within the budget, with `folder` for what does not fit into it."""
-        with duckdb.connect() as db:
-            db.execute(f"SET memory_limit = '{self.memory.engine}B'")
-            db.execute(f"SET threads = {self.memory.threads}")
-            db.execute(f"SET temp_directory = {_quote(folder / 'duckdb')}")
-            db.execute("SET enable_progress_bar = false")
+        """DuckDB, whose failure is a sentence where a part that it read has changed meanwhile."""
+        with key_database(self.folder, self.memory, folder) as db:
             try:
                 yield db
-            except duckdb.OutOfMemoryException as error:
-                more = max(1, self.memory.bytes >> 29)
-                raise StoreError(
-                    f"The keys in {self.folder} need more memory than the {self.memory.engine >> 20} MB that DuckDB has, "
-                    f"half of the budget. Raise it, for example with --set driver.memory={more}GB."
-                ) from error
+            except duckdb.OutOfMemoryException:
+                raise
             except duckdb.Error as error:
                 if not self.files.changed(self._looked_up):
                     raise
@@ -220,19 +215,6 @@ def check_columns(names: Iterable[str]) -> None:
 
 def no_answers(rows: Path) -> pl.DataFrame:
     """No answer at all, with the columns that the answers to `rows` have."""
-    own = pl.read_parquet_schema(rows)
+    own = table_schema(rows)
     check_columns(own)
     return pl.DataFrame(schema={**own, "prompt_key": pl.String(), "index": pl.Int32(), **ANSWER})
-
-
-def _quote(path: Path | str) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _list(paths: Iterable[Path]) -> str:
-    return f"[{', '.join(map(_quote, paths))}]"
-
-
-def _copy(db: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
-    with replacing(out) as temporary:
-        db.execute(f"COPY ({query}) TO {_quote(temporary)} (FORMAT parquet, COMPRESSION zstd)")

@@ -14,6 +14,7 @@ import polars as pl
 from pipelines.compiler.columns import Column, Node, Source
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.store.step_tables import DROPS, RETIRED, ROWS, part_name
+from pipelines.store.table_files import scan_table
 
 _IDS = ("id", "sample_id", "parent_id")
 _NONE: Mapping[str, Source] = {}
@@ -31,7 +32,7 @@ class Tables:
         path = (
             f"{self._folder}/{part_name(step, table, bucket)}"  # texts, because most of what is looked for is not there
         )
-        return pl.scan_parquet(path, glob=False) if os.path.isfile(path) else None  # noqa: PTH113
+        return scan_table(Path(path)) if os.path.isfile(path) else None  # noqa: PTH113
 
     def current(
         self,

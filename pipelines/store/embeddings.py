@@ -16,6 +16,7 @@ import polars as pl
 from filters.dedup.vectors import Vectors
 from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.part_file import DamagedError
+from pipelines.store.table_files import read_table
 from pipelines.store.workspace import store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
@@ -92,7 +93,7 @@ class EmbeddingsLog:
         matrix: Any = None
         with store_errors(out):
             for path in log.parts():
-                part = pl.read_parquet(path).join(places, on="key")
+                part = read_table(path).join(places, on="key")
                 if not part.height:
                     continue
                 block = part["vector"].to_numpy()

@@ -7,6 +7,7 @@ import polars as pl
 
 from filters.dedup.image_hash import HASH_VERSION, HASHES, image_hashes
 from pipelines.store.part_folder import PartFolder
+from pipelines.store.table_files import scan_table
 from schemas.engine import MediaReader
 
 PART_IMAGES = 16_384
@@ -32,7 +33,7 @@ class HashLog:
 
     def _scan(self) -> pl.LazyFrame:
         parts = self._files.parts()
-        return pl.scan_parquet(parts, glob=False) if parts else pl.LazyFrame(schema=HASHES)
+        return scan_table(parts) if parts else pl.LazyFrame(schema=HASHES)
 
 
 def image_shas(rows: pl.DataFrame) -> pl.Series:

@@ -10,6 +10,7 @@ from pipelines.store.journalled import Rows, heal, to_table, write_part
 from pipelines.store.memory import Memory
 from pipelines.store.part_folder import PartFolder
 from pipelines.store.parts import together
+from pipelines.store.table_files import read_table, scan_table
 from pipelines.store.workspace import store_errors
 
 
@@ -42,7 +43,7 @@ class JournalledLog:
         """The rows of all parts as one lazy table; with `keys`, those alone, and no more of the parts is proven."""
         wanted = None if keys is None else list(keys)
         parts = self.files.parts() if wanted is None else self.files.parts_with(wanted)
-        found = pl.scan_parquet(parts, schema=self.schema, glob=False) if parts else pl.LazyFrame(schema=self.schema)
+        found = scan_table(parts) if parts else pl.LazyFrame(schema=self.schema)
         return found if wanted is None else found.filter(pl.col("key").is_in(wanted))
 
     def journalled(self) -> pl.DataFrame:
@@ -66,7 +67,7 @@ class JournalledLog:
             if len(group) < 2:
                 continue
             with store_errors(self.folder):
-                whole = write_part(pl.concat(pl.read_parquet(part, glob=False) for part in group), self.rows)
+                whole = write_part(pl.concat(read_table(part) for part in group), self.rows)
                 for path in group:
                     if path not in whole:  # which is among them where a kill came between the two steps before
                         path.unlink()

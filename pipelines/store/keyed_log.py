@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.store.part_folder import PartFolder, Shape
+from pipelines.store.table_files import scan_table
 
 
 class KeyedLog:
@@ -31,7 +32,7 @@ class KeyedLog:
     def keys(self) -> pl.LazyFrame:
         """The keys that are there, as `key`; some perhaps twice."""
         parts = self.parts()
-        return pl.scan_parquet(parts, glob=False).select("key") if parts else pl.LazyFrame(schema={"key": pl.String})
+        return scan_table(parts).select("key") if parts else pl.LazyFrame(schema={"key": pl.String})
 
     def missing(self, wanted: pl.LazyFrame) -> pl.LazyFrame:
         """The rows of `wanted` whose `key` is not there, in their order."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from filters.sql.engine import open_database
+from filters.sql.engine import literal, open_database
 from filters.sql.reach import acting, check_reach
 from schemas.errors import ConfigError
 
@@ -25,7 +25,7 @@ def lock(connection: Any, *, spill: Path, files: Iterable[str] = (), folders: It
     What does not fit into memory goes into the folder `spill`. DuckDB's own choice would be
     `.tmp` in the current folder, and what lies there could be read.
     """
-    connection.execute(f"SET temp_directory = {_listed([str(spill)])[1:-1]}")
+    connection.execute(f"SET temp_directory = {literal(str(spill))}")
     connection.execute(f"SET allowed_paths = {_listed(files)}")
     connection.execute(f"SET allowed_directories = {_listed(map(str, folders))}")
     connection.execute("SET enable_external_access = false")
@@ -73,4 +73,4 @@ def statement_kinds(sql: str, place: str) -> list[str]:
 
 def _listed(texts: Iterable[str]) -> str:
     """A SQL list of string literals."""
-    return "[" + ", ".join("'" + text.replace("'", "''") + "'" for text in texts) + "]"
+    return f"[{', '.join(map(literal, texts))}]"

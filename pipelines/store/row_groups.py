@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import polars as pl
 
+from pipelines.store.table_files import table_schema
+
 GROUP_BYTES = 32 << 20
 GROUP_ROWS = 65_536
 BATCH = 8192
@@ -76,7 +78,7 @@ def batches(path: Path, size: int = BATCH) -> Iterator[pl.DataFrame]:
     """A parquet table in pieces of a row group at most, in its order; only one is in memory."""
     import pyarrow.parquet as pq
 
-    schema = pl.Schema(pl.read_parquet_schema(path))
+    schema = table_schema(path)
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             yield from from_arrow(file.read_row_group(group), schema).iter_slices(size)

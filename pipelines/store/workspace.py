@@ -25,6 +25,7 @@ import polars as pl
 
 from pipelines.store.holding import HeldError, holding
 from pipelines.store.row_groups import TableWriter
+from pipelines.store.table_files import is_pattern
 from schemas.errors import ConfigError, StoreError
 
 RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"
@@ -35,9 +36,6 @@ TRIAL = ".trial"
 
 BUILD_NAME = RECIPE_NAME + r"(?:\.trial)?"
 """What a build may be called: as its recipe, or as a trial of it."""
-
-_PATTERNS = "*?[\\"
-"""What polars and DuckDB read as a pattern of paths, so that a build would find no table, or another folder's."""
 
 _NO_LOCKS = (
     "its file system grants no locks (flock), so two builds could spoil each other; put the workspace on another"
@@ -62,6 +60,11 @@ _CAUSES = {
     errno.ESTALE: "its file server has forgotten the file (ESTALE); mount it anew and run the same command again",
     errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
 }
+
+
+_OF_THE_FILE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.ENAMETOOLONG}
+)
 
 
 def is_trial(name: str) -> bool:
@@ -115,10 +118,10 @@ class Workspace:
 
     def prepare(self, recipe: str) -> None:
         """Make the folders and prove that they can be written: a read-only store fails before a model starts."""
-        if pattern := next((c for c in str(self.root) if c in _PATTERNS), None):
+        if is_pattern(str(self.root)):
             raise ConfigError(
-                f"The workspace '{self.root}' has {pattern} in its path, which the engines of tables read as a pattern; "
-                "name another with --workspace."
+                f"The workspace '{self.root}' has one of *, ? and [ in its path, which DuckDB reads as a pattern; name "
+                "another with --workspace."
             )
         with store_errors(self.root):
             self.root.parent.mkdir(parents=True, exist_ok=True)
@@ -169,6 +172,11 @@ def store_errors(path: Path) -> Iterator[None]:
             raise
         named = str(error.filename or path)
         raise StoreError(f"Cannot write to {path if named.endswith('.tmp') else named}: {cause}.") from error
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether it is this file that cannot be read, and not any file, by this process, at this moment."""
+    return error.errno in _OF_THE_FILE
 
 
 @contextmanager
@@ -227,7 +235,8 @@ def write_json(value: Any, path: Path) -> None:
 
 def read_json(path: Path) -> Any:
     """The JSON at `path`, or None where there is none or it is damaged: both mean that the work is not done."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):  # of JSON, or of UTF-8
-        return None
+    with store_errors(path):
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):  # of JSON, or of UTF-8
+            return None

@@ -23,9 +23,10 @@ from pipelines.release.card import publish_card
 from pipelines.release.verify import Proof, verify_release
 from pipelines.release.versions import diff
 from pipelines.report.origin import find_origin
+from pipelines.sources.read import read_rows
 from pipelines.sources.release import ReleaseSource
 from pipelines.store.release_files import content_of
-from pipelines.store.release_seal import digest_of
+from pipelines.store.release_seal import digest_of, read_manifest
 from schemas.errors import ConfigError
 
 
@@ -305,3 +306,20 @@ def test_another_format_is_explained(made: dict[str, Path], tmp_path: Path) -> N
     (old / "manifest.sha256").unlink()
     with pytest.raises(ConfigError, match=r"is of format 1, and this curate reads format \d. Build its recipe again"):
         diff(old, made["embed"])
+
+
+def test_a_release_in_a_folder_whose_name_is_a_pattern_is_not_that_of_another(
+    made: dict[str, Path], tmp_path: Path
+) -> None:
+    """To polars and DuckDB `runs[1]/` is also `runs1/`, whose tables are other ones here."""
+    release, other = tmp_path / "runs[1]" / "proven" / "v1", tmp_path / "runs1" / "proven" / "v1"
+    for folder in (release, other):
+        shutil.copytree(made["embed"], folder)
+    for table in other.glob("*/*.parquet"):
+        pl.read_parquet(table, glob=False).head(0).write_parquet(table)
+    assert verify_release(release).holds and not verify_release(other).holds
+    assert diff(made["embed"], release).rows.is_empty()
+    source = ReleaseSource.model_validate({"name": "before", "path": str(release), "config": "rl"})
+    assert pl.concat(list(read_rows(source))).height == next(
+        file["rows"] for file in read_manifest(release)["files"] if file["path"].startswith("rl/")
+    )

@@ -232,6 +232,19 @@ def test_folders_globs_and_lists(tmp_path: Path) -> None:
     assert found == [["a", "b"], ["a", "b"], ["b", "a"]]
 
 
+def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path: Path) -> None:
+    for name, answer in (("rows[1]", "right"), ("rows1", "wrong")):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"question": "q", "answer": answer}) + "\n")
+        pl.DataFrame({"question": ["q"], "answer": [answer]}).write_parquet(tmp_path / f"{name}.parquet")
+        (tmp_path / f"{name}.csv").write_bytes(f"question,answer\nq,{answer} \u20ac\n".encode("cp1252"))
+    sources = [
+        JsonlSource(name="a", path=str(tmp_path / "rows[1].jsonl"), kind="text"),
+        ParquetSource(name="a", path=str(tmp_path / "rows[1].parquet"), kind="text"),
+        CsvSource(name="a", path=str(tmp_path / "rows[1].csv"), kind="text", encoding="cp1252"),
+    ]
+    assert [_read(source)["answer"].to_list() for source in sources] == [["right"], ["right"], ["right \u20ac"]]
+
+
 def test_fsspec_addresses(tmp_path: Path) -> None:
     import fsspec
 
