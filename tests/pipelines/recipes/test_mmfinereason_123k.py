@@ -6,7 +6,7 @@
 import pytest
 from small_recipe import Built, build_small, compiled, shapes
 
-NAME = "mmfinereason"
+NAME = "mmfinereason_123k"
 PROOF = {"question": 'Is it so? {{"error_types": ["proof"]}}', "answer": "yes"}
 SEEN = {"question": "Is there a {colour} {shape} in the image?", "answer": "yes"}
 ODD = {**SEEN, "answer": "a"}  # the teacher says so where it is held to a form, the student never does
