@@ -1,12 +1,12 @@
 """Images as files, for trainers that read paths: each once, under the name that is the hash of its bytes."""
 
-import hashlib
 import re
 from pathlib import Path
 
-from pipelines.export.rows import Image
+from pipelines.export.rows import HASHED, Image
+from pipelines.store.digests import bytes_hash
 
-_HASHED = re.compile(r"[0-9a-f]{64}\.\w+")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 class ImageFolder:
@@ -25,7 +25,7 @@ class ImageFolder:
 
     def place(self, image: Image) -> str:
         """Write the image, unless an earlier row did, and return its path relative to the export."""
-        name = image.name if _HASHED.fullmatch(image.name) else _name(image)
+        name = image.name if HASHED.fullmatch(image.name) else _name(image)
         relative = Path("images") / name[:2] / name
         path = self._root / relative
         if not path.exists():
@@ -35,5 +35,7 @@ class ImageFolder:
 
 
 def _name(image: Image) -> str:
-    suffix = Path(image.name).suffix or (".jpg" if image.data.startswith(b"\xff\xd8") else ".png")
-    return hashlib.sha256(image.data).hexdigest() + suffix
+    suffix = Path(image.name).suffix
+    if not _SUFFIX.fullmatch(suffix):
+        suffix = ".jpg" if image.data.startswith(b"\xff\xd8") else ".png"
+    return bytes_hash(image.data) + suffix

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from pipelines.release.versions import find_release
+from pipelines.store.digests import bytes_hash
 from pipelines.store.release_names import CONFIG
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import tables_in
@@ -29,8 +31,11 @@ class UnfitError(Exception):
         self.evidence = evidence
 
 
+HASHED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+
+
 class Image(NamedTuple):
-    """An image: its file name, which is the hash of its bytes, and its bytes."""
+    """An image: its file name, which is the hash of its bytes where it looks like one, and its bytes."""
 
     name: str
     data: bytes
@@ -109,7 +114,7 @@ def open_release(name: str, workspace: Path) -> Release:
 def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
     """A row stored in the release at `root`, which may keep images beside its parquet.
 
-    UnfitError where the conversation is not one question, or an image is not there.
+    UnfitError where the conversation is not one question, or an image is not there or not the one of its name.
     """
     turns = list(record["prompt"])
     system = turns.pop(0)["content"] if turns and turns[0]["role"] == "system" else None
@@ -135,7 +140,10 @@ def _image(stored: Mapping[str, Any], root: Path) -> Image:
             data = beside.read_bytes()
     if not data:
         raise UnfitError("no_image_bytes", image=path)
-    return Image(Path(path).name, data)
+    name = Path(path).name
+    if HASHED.fullmatch(name) and not name.startswith(bytes_hash(data)):
+        raise UnfitError("another_image", image=path)
+    return Image(name, data)
 
 
 _REPLIES = {"response": "completion", "chosen": "chosen", "rejected": "rejected"}

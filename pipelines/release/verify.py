@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.release import recount
+from pipelines.release.image_names import images
+from pipelines.release.loading import loads
 from pipelines.release.proof import Check, Proof
 from pipelines.release.provenance import code_hash
 from pipelines.release.recount import FaultError, UnprovenError
@@ -44,6 +46,8 @@ def verify_release(
         checks += _unseen("counts, sums and rollouts", "files are damaged")
         return Proof(release, found, tuple(checks), hurt)
     checks.append(_checked("rows", recount.rows, manifest, release))
+    checks.append(_checked("loading", loads, manifest, release))
+    checks.append(_checked("images", images, manifest, release))
     left_out = [name for name in EXTRAS if name in manifest["statistics"]["configs"] and not (release / name).exists()]
     checks.append(_checked("counts", recount.counts, manifest, release, left_out))
     checks.append(_checked("sums", recount.sums, manifest, release))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow.parquet as pq
 
 from pipelines.store.release_files import content_of, table_entry
@@ -34,3 +35,9 @@ def resealed(
         return sealed(release, facts)
     seal(facts, release)
     return release
+
+
+def rewritten(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Change the rows of a table, with its schema and metadata as they were."""
+    schema = pq.read_schema(path)
+    pq.write_table(change(pl.read_parquet(path)).to_arrow().select(schema.names).cast(schema), path)

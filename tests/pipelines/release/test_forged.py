@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
 import pytest
 from proven import proven
-from sealing import resealed
+from sealing import resealed, rewritten
 
 from pipelines.release.examples import examples
 from pipelines.release.proof import Check
@@ -33,19 +32,13 @@ def release(made: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def rewrite(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Change the rows of a table, with its schema and metadata as they were."""
-    schema = pq.read_schema(path)
-    pq.write_table(change(pl.read_parquet(path)).to_arrow().select(schema.names).cast(schema), path)
-
-
 def rollouts(release: Path, **values: Any) -> None:
-    rewrite(release / "rollouts" / "part-00000.parquet", lambda rows: rows.with_columns(**values))
+    rewritten(release / "rollouts" / "part-00000.parquet", lambda rows: rows.with_columns(**values))
 
 
 def rows(release: Path, **values: Any) -> None:
     for config in CONFIGS:
-        rewrite(release / config / "part-00000.parquet", lambda table: table.with_columns(**values))
+        rewritten(release / config / "part-00000.parquet", lambda table: table.with_columns(**values))
 
 
 def check(release: Path, name: str, edit: Callable[[dict[str, Any]], object] = lambda manifest: None) -> Check:
@@ -106,8 +99,6 @@ def test_k_of_n_without_rollouts_is_not_proven(release: Path) -> None:
     found = check(release, "rollouts", lambda manifest: manifest.update(gone))
     assert found.holds is False and "says how k of n was measured" in found.words
     found = check(release, "rollouts", lambda manifest: manifest.update(measured=None, examples=examples(release)))
-    proof = verify_release(release)
-    assert proof.holds and proof.text().endswith("is what it was made, as far as its files can tell.")
     assert found.holds is None and re.search(r"\d+ rows say k of n, and there are no rollouts", found.words)
 
 

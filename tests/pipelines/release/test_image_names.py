@@ -1,0 +1,89 @@
+"""A row shows the image that it names, or a release is not what it was."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from proven import proven
+from sealing import resealed, rewritten
+
+from pipelines.export.catalogue import exporter_of
+from pipelines.export.rows import open_release
+from pipelines.export.write import export
+from pipelines.release.verify import verify_release
+
+OTHER = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {images: proven(tmp_path_factory.mktemp(images), images) for images in ("embed", "reference")}
+
+
+def copied(made: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "proven" / "v1"
+    shutil.copytree(made, copy)
+    return copy
+
+
+def shown(release: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change each image of the config `rl`."""
+
+    def rows(table: pl.DataFrame) -> pl.DataFrame:
+        lists = [[change(image) for image in row] for row in table["images"].to_list()]
+        return table.with_columns(images=pl.Series(lists, dtype=table.schema["images"]))
+
+    rewritten(release / "rl" / "part-00000.parquet", rows)
+    resealed(release)
+
+
+def refusal(release: Path) -> str:
+    proof = verify_release(release)
+    assert not proof.holds, proof.text()
+    return next(check.words for check in proof.checks if check.name == "images")
+
+
+CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "other bytes": ("embed", lambda image: {**image, "bytes": image["bytes"] + b"x"}),
+    "another name": ("embed", lambda image: {**image, "path": f"{OTHER}.png"}),
+    "no name": ("embed", lambda image: {**image, "path": None}),
+    "a name with a null byte": ("embed", lambda image: {**image, "path": "a\0b.png"}),
+    "a file of this machine": ("embed", lambda image: {"bytes": None, "path": "/etc/hostname"}),
+    "an address": ("reference", lambda image: {"bytes": None, "path": "https://evil.example/x.png"}),
+    "a file outside": ("reference", lambda image: {"bytes": None, "path": f"../../{image['path']}"}),
+    "nothing": ("reference", lambda image: {"bytes": None, "path": None}),
+    "an image that is not there": ("reference", lambda image: {"bytes": None, "path": f"images/{OTHER}.png"}),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_an_image_is_the_one_of_its_name(made: dict[str, Path], tmp_path: Path, how: str) -> None:
+    images, change = CHANGES[how]
+    release = copied(made[images], tmp_path)
+    shown(release, change)
+    assert "shows" in refusal(release)
+
+
+@pytest.mark.parametrize("folder", ["images", "card_images"])
+def test_an_image_beside_the_tables_is_too(made: dict[str, Path], tmp_path: Path, folder: str) -> None:
+    release = copied(made["reference"], tmp_path)
+    path = min((release / folder).iterdir())
+    path.write_bytes(path.read_bytes() + b"x")
+    resealed(release)
+    assert refusal(release) == f"{folder}/{path.name} is not the image of its name"
+
+
+@pytest.mark.parametrize("trainer", ["trl", "ms_swift"])
+def test_no_export_shows_another_image_than_its_row_names(made: dict[str, Path], tmp_path: Path, trainer: str) -> None:
+    """Two images of one name would be one file in exports of files: the first one, for both rows."""
+    release = copied(made["embed"], tmp_path)
+    name = pl.read_parquet(release / "rl" / "part-00000.parquet")["images"].to_list()[0][0]["path"]
+    shown(release, lambda image: {**image, "path": name})
+    found = export(open_release(str(release), tmp_path), exporter_of(trainer), tmp_path / "out")
+    dropped = pl.read_parquet(tmp_path / "out" / "dropped.parquet")
+    rows = pl.read_parquet(release / "rl" / "part-00000.parquet")
+    assert set(dropped["reason"]) == {"export:another_image"}
+    assert rows.height - 1 == dropped["id"].n_unique() > 0, found
