@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.store.digests import bytes_hash, file_hash
-from pipelines.store.workspace import store_errors
+from pipelines.store.workspace import reading, store_errors
 from schemas.errors import MediaError
 
 
@@ -46,10 +46,12 @@ class MediaStore:
         return found
 
     def read(self, sha256: str) -> bytes:
-        """The stored bytes, which hash to their name. MediaError when they do not, are missing or cannot be read."""
+        """The stored bytes, which hash to their name. MediaError when they do not, are missing or cannot be read; StoreError
+        where no file can be read."""
         path = self.path(sha256)
         try:
-            data = path.read_bytes()
+            with reading(path):
+                data = path.read_bytes()
         except OSError as error:
             raise MediaError(f"The media file {path} cannot be read: {error.strerror}.", sha256) from error
         if bytes_hash(data) != sha256:
@@ -86,18 +88,27 @@ class MediaStore:
             self._written = False
 
     def check(self) -> Iterator[Damage]:
-        """Read every file and yield those whose bytes do not match their names, and what killed writers left."""
-        for path in sorted(self.root.glob("??/??/*")):
+        """Read every file and yield those whose bytes do not match their names, and what killed writers left.
+
+        StoreError where no file can be read: what was not read is not damaged.
+        """
+        for path in self._files():
             if path.name.startswith("."):
                 yield Damage(path, "unfinished write")
                 continue
             try:
-                digest = file_hash(path)
+                with reading(path):
+                    digest = file_hash(path)
             except OSError as error:
                 yield Damage(path, f"it cannot be read: {error.strerror}")
                 continue
             if digest != path.stem:
                 yield Damage(path, f"its bytes hash to {digest}")
+
+    def _files(self) -> Iterator[Path]:
+        """Every file, a folder at a time, so that no more than the names of one are in memory."""
+        for folder in sorted(self.root.glob("??/??")):
+            yield from sorted(folder.iterdir())
 
     def _cure(self) -> str:
         builds = self.root.parent / "builds"
@@ -107,7 +118,8 @@ class MediaStore:
         return self.root / sha256[:2] / sha256[2:4]
 
     def _find(self, sha256: str) -> Path | None:
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(sha256)) as entries:
+        folder = self._folder(sha256)
+        with contextlib.suppress(FileNotFoundError), reading(folder), os.scandir(folder) as entries:
             return next((Path(e.path) for e in entries if e.name.startswith(f"{sha256}.")), None)
         return None
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipelines.store.digests import bytes_hash, file_hash
+from pipelines.store.workspace import reading
 
 
 def table_entry(path: Path, release: Path, rows: int) -> dict[str, Any]:
@@ -34,14 +35,18 @@ def is_file_entry(file: Any, kind: str) -> bool:
 
 
 def differs(path: Path, file: Mapping[str, Any]) -> str | None:
-    """What is wrong with a file, as the end of a sentence about it; None where it is what the manifest says."""
+    """What is wrong with a file, as the end of a sentence about it; None where it is what the manifest says.
+
+    StoreError, as `size_of`, where no file can be read.
+    """
     size = size_of(path)
     if size is None:
         return "is gone"
     if size != file["bytes"]:
         return f"is damaged or was changed: it has {size:,} bytes, not {file['bytes']:,}"
     try:
-        same = file_hash(path) == file["sha256"]
+        with reading(path):
+            same = file_hash(path) == file["sha256"]
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return None if same else "is damaged or was changed: its SHA-256 is not that of the manifest"
@@ -50,7 +55,8 @@ def differs(path: Path, file: Mapping[str, Any]) -> str | None:
 def size_of(path: Path) -> int | None:
     """The bytes of a regular file; None where there is none."""
     try:
-        return path.stat().st_size if path.is_file() else None
+        with reading(path):
+            return path.stat().st_size if path.is_file() else None
     except OSError:
         return None
 

@@ -20,7 +20,7 @@ from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
 from pipelines.store.release_files import differs, file_entry, is_file_entry, name_in, size_of
 from pipelines.store.release_names import CONFIG, well_named
-from pipelines.store.workspace import BUILD_NAME, read_json, replacing, write_json
+from pipelines.store.workspace import BUILD_NAME, read_json, reading, replacing, write_json
 from schemas.errors import ConfigError
 
 FORMAT = 3
@@ -126,7 +126,8 @@ def _text(release: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
             raise ConfigError(f"{path} is no file. {_cure(release)}")
-        return path.read_bytes()
+        with reading(path):
+            return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}. {_cure(release)}") from None
 
@@ -136,7 +137,7 @@ def _written(release: Path) -> str | None:
     if not (release / DIGEST).is_file():
         return None
     try:
-        with (release / DIGEST).open(encoding="utf-8", errors="replace") as file:
+        with reading(release / DIGEST), (release / DIGEST).open(encoding="utf-8", errors="replace") as file:
             line = file.read(_LONGEST_LINE)
     except OSError:
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.store.digests import SHORT, file_hash
+from pipelines.store.workspace import reading
 from schemas.errors import StoreError
 
 
@@ -37,12 +38,13 @@ class Witness:
                         yield Suspect(name, bucket, path)
 
     def holds(self, path: Path, digest: str) -> bool:
-        """Whether a file is what was written. It is read once, unless it changes."""
+        """Whether a file is what was written. It is read once, unless it changes. StoreError where no file can be read."""
         try:
-            found = path.stat()
-            seen = (str(path), found.st_mtime_ns, found.st_size, found.st_ino, digest)
-            if seen not in self._seen and file_hash(path)[:SHORT] != digest:
-                return False
+            with reading(path):
+                found = path.stat()
+                seen = (str(path), found.st_mtime_ns, found.st_size, found.st_ino, digest)
+                if seen not in self._seen and file_hash(path)[:SHORT] != digest:
+                    return False
         except OSError:
             return False
         self._seen.add(seen)

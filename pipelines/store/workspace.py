@@ -61,10 +61,8 @@ _CAUSES = {
     errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
 }
 
-
-_OF_THE_FILE = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.ENAMETOOLONG}
-)
+_OF_THE_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO})
+"""Errors that say something of the file that is read, and not of this process or the moment."""
 
 
 def is_trial(name: str) -> bool:
@@ -174,9 +172,20 @@ def store_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"Cannot write to {path if named.endswith('.tmp') else named}: {cause}.") from error
 
 
-def is_damage(error: OSError) -> bool:
-    """Whether it is this file that cannot be read, and not any file, by this process, at this moment."""
-    return error.errno in _OF_THE_FILE
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Read a file that is either as it was written or damaged.
+
+    OSError goes through where it is this file that is gone or cannot be read. Where the system lets nobody read any file
+    now (too many are open, no permission), that is a StoreError: it says nothing of this file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OF_THE_FILE:
+            raise
+        cause = _CAUSES.get(error.errno or 0, error.strerror or type(error).__name__)
+        raise StoreError(f"Cannot read {path}: {cause}.") from error
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A release proves itself, and whatever reads one refuses it where a byte is not what it was."""
 
+import errno
+import io
 import json
 import os
 import random
@@ -26,8 +28,8 @@ from pipelines.report.origin import find_origin
 from pipelines.sources.read import read_rows
 from pipelines.sources.release import ReleaseSource
 from pipelines.store.release_files import content_of
-from pipelines.store.release_seal import digest_of, read_manifest
-from schemas.errors import ConfigError
+from pipelines.store.release_seal import digest_of, is_whole, read_manifest, sound
+from schemas.errors import ConfigError, StoreError
 
 
 @pytest.fixture(scope="module")
@@ -325,3 +327,23 @@ def test_a_release_in_a_folder_whose_name_is_a_pattern_is_not_that_of_another(
     assert pl.concat(list(read_rows(source))).height == next(
         file["rows"] for file in read_manifest(release)["files"] if file["path"].startswith("rl/")
     )
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256", "part-00000.parquet"])
+def test_a_release_that_nobody_can_read_now_is_not_damaged(
+    made: dict[str, Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Else the next build would write it anew, by other code, under another digest than the published one."""
+
+    def opens(path: object, *given: object, **named: object) -> object:
+        if str(path).endswith(name):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+        return real(path, *given, **named)  # type: ignore[call-overload]
+
+    real = io.open
+    monkeypatch.setattr(io, "open", opens)
+    with pytest.raises(StoreError, match=r"Cannot read .*: this process has too many files open"):
+        sound(made["embed"], whole="whole")
+    if name.startswith("manifest"):
+        with pytest.raises(StoreError, match=r"Cannot read "):
+            is_whole(made["embed"])

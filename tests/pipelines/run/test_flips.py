@@ -1,5 +1,8 @@
 """Single flipped bits in all that a build keeps beside its logs: never silently used."""
 
+import errno
+import io
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ from pipelines.job import Job
 from pipelines.store.build_record import NAME, read_record
 from pipelines.store.media import MediaStore
 from pipelines.store.witness import Witness
-from schemas.errors import MediaError
+from schemas.errors import MediaError, StoreError
 
 STEPS: list[Any] = [
     "dedup",
@@ -99,3 +102,16 @@ def test_a_build_on_flipped_files_comes_to_the_same(job: Job, recipe: Path) -> N
 @pytest.mark.slow
 def test_builds_on_many_flipped_files_come_to_the_same(job: Job, recipe: Path) -> None:
     check_builds(job, recipe, 30, seed=1)
+
+
+def test_a_table_that_nobody_can_read_now_is_not_damaged(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opens(path: object, *given: object, **named: object) -> object:
+        if str(path).endswith(".parquet"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+        return real(path, *given, **named)  # type: ignore[call-overload]
+
+    record, real = read_record(job.build.folder), io.open
+    assert record is not None
+    monkeypatch.setattr(io, "open", opens)
+    with pytest.raises(StoreError, match=r"^Cannot read .*: this process has too many files open"):
+        Witness(job.build.folder).check(record["steps"])

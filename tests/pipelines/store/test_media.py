@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -134,3 +135,40 @@ def test_many_threads_and_processes_write_the_same_media(tmp_path: Path) -> None
     assert len({tuple(h) for h in by_thread + by_process}) == 1
     assert len(_files(tmp_path)) == 20
     assert list(MediaStore(tmp_path).check()) == []
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let no file of images be opened, as where too many are open already."""
+
+    def opens(path: object, *given: object, **named: object) -> object:
+        if ".png" in str(path):
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, *given, **named)  # type: ignore[call-overload]
+
+    real = io.open
+    monkeypatch.setattr(io, "open", opens)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EACCES, errno.ESTALE, errno.ENOMEM])
+def test_what_nobody_can_read_now_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    store = MediaStore(tmp_path)
+    shas = [store.put(bytes([i]), "png") for i in range(3)]
+    with monkeypatch.context() as patch:
+        refuse(patch, number)
+        with pytest.raises(StoreError, match=r"^Cannot read ") as caught:
+            store.read(shas[0])
+        assert not isinstance(caught.value, MediaError)
+        with pytest.raises(StoreError, match=r"^Cannot read "):
+            store.set_aside()
+    assert [store.read(sha) for sha in shas] == [bytes([i]) for i in range(3)]
+
+
+def test_an_image_that_its_disk_cannot_read_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MediaStore(tmp_path)
+    sha = store.put(b"x", "png")
+    with monkeypatch.context() as patch:
+        refuse(patch, errno.EIO)
+        with pytest.raises(MediaError, match="cannot be read"):
+            store.read(sha)
+        assert len(store.set_aside()) == 1
+    assert _files(tmp_path) == [tmp_path / sha[:2] / sha[2:4] / f".damaged-{sha}.png"]
