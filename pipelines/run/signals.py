@@ -133,6 +133,8 @@ def read_signal(
             todo = _texts(signal, rows, missing)
             _compute(signal, log, todo, engine(), receipt, lambda: build.progress(step, receipt))
         _reduced(signal, log, wanted, values)
+        if not scan_table(wanted).join(scan_table(values), on="key", how="anti").head(1).collect().is_empty():
+            raise log.files.lacking()
         found = scan_table(wanted).join(scan_table(values), on="key", how="left")
         write_table(found.drop("key").sort("id", "index", "variant"), out)
         return receipt

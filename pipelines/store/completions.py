@@ -26,7 +26,7 @@ from pipelines.store.row_groups import batches, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import as_sql, table_schema
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
-from schemas.errors import BUG, StepError, StoreError
+from schemas.errors import BUG, StepError
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
 """What a step asks the log for: one row for each sample of each request."""
@@ -144,7 +144,7 @@ class CompletionsLog(JournalledLog):
             before, lost = self._looked_up, self.files.lost
             proven, parts = self._look_up(db, wanted), self._looked_up
             if not proven or self.files.lost > lost or not set(before).issubset(parts):
-                raise StoreError(self._damaged())  # what is gone would pass for what nobody answered
+                raise self.files.lacking()  # what is gone would pass for what nobody answered
             # Only answers of the same microsecond are ordered by what they say.
             tied = "SELECT key, created_at FROM seen GROUP BY ALL HAVING count(*) > 1"
             copy_to(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
@@ -172,10 +172,7 @@ class CompletionsLog(JournalledLog):
             except duckdb.Error as error:
                 if not self.files.changed(self._looked_up):
                     raise
-                raise StoreError(self._damaged()) from error
-
-    def _damaged(self) -> str:
-        return f"Parts of {self.folder} were damaged or set aside while they were read. Run the same command again."
+                raise self.files.lacking() from error
 
 
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:

@@ -48,12 +48,18 @@ class EmbeddingsLog:
         `items` gives what the keys are of; `encoder` is made only if a vector is missing. Raises StepError where a
         replay lacks vectors.
         """
-        missing = self.missing(identity, keys)
         log = self._log(identity)
-        if len(missing):
+        for _ in range(2):  # parts may be set aside while others are made
+            if not len(missing := self.missing(identity, keys)):
+                return self._matrix(log, keys, out)
             if replay:
                 raise StepError(f"Replay: {len(missing)} vectors of {identity.model} are not in the log.")
             self._encode(log, missing, items, encoder())
+        if len(missing := self.missing(identity, keys)):
+            raise StepError(
+                f"{len(missing)} vectors of {identity.model} have another length than most in {log.folder}: it is another "
+                "encoder now; remove that folder, and all are computed anew."
+            )
         return self._matrix(log, keys, out)
 
     def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
@@ -91,6 +97,7 @@ class EmbeddingsLog:
             return Vectors(keys, np.zeros((0, 1), dtype=np.float16))
         places = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
         matrix: Any = None
+        filled = np.zeros(len(keys), dtype=bool)
         with store_errors(out):
             for path in log.parts():
                 part = read_table(path).join(places, on="key")
@@ -102,6 +109,9 @@ class EmbeddingsLog:
                     matrix = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=shape)  # type: ignore[no-untyped-call]
                     _reserve(out)
                 matrix[part["place"].to_numpy()] = block
+                filled[part["place"].to_numpy()] = True
+            if not filled.all():
+                raise log.files.lacking()
             matrix.flush()
         return Vectors(keys, np.load(out, mmap_mode="r"))
 

@@ -1,11 +1,11 @@
 """Perceptual hashes of the media store's images, each computed once: like the embeddings log, immutable parts."""
 
-import os
 from pathlib import Path
 
 import polars as pl
 
 from filters.dedup.image_hash import HASH_VERSION, HASHES, image_hashes
+from pipelines.store.memory import cores
 from pipelines.store.part_folder import PartFolder
 from pipelines.store.table_files import scan_table
 from schemas.engine import MediaReader
@@ -24,12 +24,15 @@ class HashLog:
     def hashes(self, images: pl.Series, media: MediaReader) -> pl.DataFrame:
         """`sha256, phash, thumb` (schema `HASHES`) of each distinct image, in the order of sha256."""
         wanted = pl.DataFrame({"sha256": images}, schema={"sha256": pl.String}).drop_nulls().unique().sort("sha256")
-        known = self._scan().select("sha256").collect()
-        missing = wanted.join(known, on="sha256", how="anti", maintain_order="left")
-        for part in missing["sha256"].to_frame().iter_slices(PART_IMAGES):
-            self._files.write(image_hashes(part["sha256"].to_list(), media, os.cpu_count() or 1))
-        found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256")
-        return found.sort("sha256").collect()
+        for _ in range(2):  # parts may be set aside while others are made
+            known = self._scan().select("sha256").collect()
+            missing = wanted.join(known, on="sha256", how="anti", maintain_order="left")
+            for part in missing["sha256"].to_frame().iter_slices(PART_IMAGES):
+                self._files.write(image_hashes(part["sha256"].to_list(), media, cores()))
+        found = self._scan().join(wanted.lazy(), on="sha256", how="semi").unique("sha256").sort("sha256").collect()
+        if found.height < wanted.height:
+            raise self._files.lacking()
+        return found
 
     def _scan(self) -> pl.LazyFrame:
         parts = self._files.parts()

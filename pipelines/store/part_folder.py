@@ -16,6 +16,7 @@ import polars as pl
 from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.workspace import settle, store_errors, sync_folder
+from schemas.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,12 @@ class PartFolder:
         for seen in [seen for seen in _PROOFS if seen[0] in again]:
             del _PROOFS[seen]
         return bool([path for path in again if not self.holds(Path(path))])
+
+    def lacking(self) -> StoreError:
+        """That what was there is there no more: what reads it would go on without."""
+        return StoreError(
+            f"Parts of {self.folder} were damaged or set aside while they were read. Run the same command again."
+        )
 
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))

@@ -1,6 +1,7 @@
 """The step `signals` with the real reference model: what it reads, what it computes once, what it refuses."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from scripted_engine import MODEL
 from step_types import TYPES, pipeline
 from tiny_build import tiny_build
 
+import pipelines.run.signals
 from filters import difficulty_step
 from filters.verify import step as verify
 from generators.presets import distill
@@ -20,7 +22,7 @@ from generators.signals.forced import ForcedModel
 from pipelines.job import compile_recipe
 from pipelines.run.runner import Runner
 from pipelines.steps import rollout, select, signals
-from schemas.errors import ConfigError, StepError
+from schemas.errors import ConfigError, StepError, StoreError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -122,6 +124,24 @@ def test_a_stop_loses_nothing_that_was_computed(done: Runner, source: Path, monk
     texts = ROWS + ROWS - 1  # with the whole image and with a masked one; one row has none
     assert sum(counts) == texts + 2, "only the chunk that was being computed is computed again"
     assert table(runner, "sample", "logprob")["logprob"].null_count() == 0
+
+
+def test_values_that_go_before_they_are_read_are_a_sentence(
+    done: Runner, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may set a part of the log aside; a null stood for each of its values."""
+    root = tmp_path / "out"
+    shutil.copytree(done.build.workspace.root / "log" / "completions", root / "log" / "completions")
+    reduced = pipelines.run.signals._reduced
+
+    def removed(signal: Any, log: Any, *paths: Path) -> None:
+        for part in log.parts():
+            part.unlink()
+        reduced(signal, log, *paths)
+
+    monkeypatch.setattr(pipelines.run.signals, "_reduced", removed)
+    with pytest.raises(StoreError, match="were damaged or set aside while they were read"):
+        run(root, source, ROLLOUT, SIGNALS)
 
 
 def test_a_model_that_is_not_in_the_recipe_is_refused_with_its_line(tmp_path: Path) -> None:

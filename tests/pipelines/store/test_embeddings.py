@@ -83,6 +83,34 @@ def test_vectors_of_another_encoder_are_not_used(tmp_path: Path) -> None:
     assert not len(log.missing(one, keys))
 
 
+def test_vectors_that_go_while_others_are_computed_are_computed_too(tmp_path: Path) -> None:
+    """Another process may set a part aside; a vector of zeros stood for each of its keys."""
+
+    class Removes(Zeros):
+        def encode(self, items: Sequence[Any]) -> np.ndarray[Any, Any]:
+            for part in log.root.rglob("part-*.parquet"):
+                if "b" in items:
+                    part.unlink()
+            return np.ones((len(items), 64))
+
+    keys, who, log = pl.Series("key", ["a", "b"]), ModelIdentity("m", "1", ""), EmbeddingsLog(tmp_path / "log")
+    log.vectors(who, keys.head(1), list, Removes, tmp_path / "matrix.npy")
+    assert log.vectors(who, keys, list, Removes, tmp_path / "matrix.npy").take(np.arange(2)).all()
+
+
+def test_an_encoder_that_changed_midway_is_a_sentence(tmp_path: Path) -> None:
+    class Changed:
+        def encode(self, items: Sequence[Any]) -> np.ndarray[Any, Any]:
+            return np.zeros((len(items), 32))
+
+    keys, who, log = pl.Series("key", list("abcde")), ModelIdentity("m", "1", ""), EmbeddingsLog(tmp_path / "log")
+    log.vectors(who, keys.head(2), list, Zeros, tmp_path / "matrix.npy")
+    found = log.vectors(who, keys, list, Changed, tmp_path / "matrix.npy")  # most are of the new one now
+    assert found.take(np.arange(5)).shape == (5, 32)
+    with pytest.raises(StepError, match=r"1 vectors of m have another length than most in .*; remove that folder"):
+        log.vectors(who, pl.Series("key", ["a", "f"]), list, Zeros, tmp_path / "matrix.npy")
+
+
 def test_vectors_of_another_length_cost_themselves_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Changed:
         def encode(self, items: Sequence[Any]) -> np.ndarray[Any, Any]:

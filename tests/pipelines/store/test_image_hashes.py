@@ -58,6 +58,19 @@ def test_a_damaged_part_is_set_aside_and_its_images_are_hashed_again(
     assert caplog.text.count(" is damaged: it was cut short") == 1
 
 
+def test_hashes_that_go_while_others_are_computed_are_computed_too(tmp_path: Path) -> None:
+    class Removes(Media):
+        def read(self, sha256: str) -> bytes:
+            for part in tmp_path.rglob("part-*.parquet"):
+                if sha256 == "b":
+                    part.unlink()
+            return super().read(sha256)
+
+    media, log = Removes(a=_png("red"), b=_png("blue")), HashLog(tmp_path)
+    log.hashes(pl.Series(["a"]), media)
+    assert log.hashes(pl.Series(["a", "b"]), media)["sha256"].to_list() == ["a", "b"]
+
+
 def test_images_of_rows_are_images_only_and_each_once() -> None:
     media = [{"kind": "image", "sha256": "b"}, {"kind": "video", "sha256": "v"}, {"kind": "image", "sha256": "a"}]
     rows = [
