@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.children import children_of
-from filters.difficulty import APART, VERDICTS, DifficultyConfig, drop_unmeasured, measure, verdict
+from filters.difficulty import APART, VERDICTS, DifficultyConfig, drop_unmeasured, enough, measure, verdict
 from filters.reads import number
 from filters.sql.expression import Condition, ConditionText
 from schemas.errors import StepError
@@ -54,10 +54,11 @@ def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
     """What it gives: `COUNTS`, `RATES` (`filters.difficulty.measure`), `pass_at_<t>`, and the `model` that was counted.
 
     Of the replies that were `asked`, `n` count and `k` are right; `no_answer`, `truncated` and `unscored` are counted apart
-    from `wrong`, whether they count or not.
+    from `wrong`, whether they count or not. `enough` says that no fewer count than `min_n`.
     """
     rates = (*RATES, *(f"pass_at_{tries}" for tries in config.pass_at))
-    return {"model": pl.String(), **dict.fromkeys(COUNTS, pl.Int32()), **dict.fromkeys(rates, pl.Float64())}
+    counts = dict.fromkeys(COUNTS, pl.Int32())
+    return {"model": pl.String(), **counts, "enough": pl.Boolean(), **dict.fromkeys(rates, pl.Float64())}
 
 
 STOPPED = {"in_band": pl.Boolean(), "stopped": pl.String()}
@@ -131,6 +132,7 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     if config.unmeasured == "keep":
         kept, dropped = tables.rows.select("id").join(measured, on="id", how="left"), dropped.head(0)
         kept = kept.with_columns(pl.col(COUNTS).fill_null(0))
+    kept = kept.with_columns(enough=enough(config))
     found = dict(replies.select(came_to).group_by("came_to").len().iter_rows())
     every = columns(config) | (STOPPED if "in_band" in replies.columns else {})
     given = [pl.col(name).cast(dtype) for name, dtype in every.items()]
@@ -153,7 +155,7 @@ def _counted(replies: pl.DataFrame, config: DifficultyStepConfig, name: str) -> 
 STEP = StepType(
     name="difficulty",
     summary="counts how often replies are right, on the rows that they answer",
-    version=1,
+    version=2,
     config=DifficultyStepConfig,
     reads=reads,
     gives=lambda config, known: Gives({**columns(config), **_stopped(config.of or "rollout", known)}),

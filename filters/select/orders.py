@@ -50,8 +50,7 @@ class FormsOrder(Section):
     """By the form of the answer: yes-or-no, choice, open (Curr-ReFT, arXiv 2503.07065; `Stage1_judge`, `Stage2_choice`,
     `Stage3_open` of ding523/Curr_REFT), shuffled within a form.
 
-    Rows per form are `select.quotas` by `form`. The paper also weighs rewards by difficulty, by a formula that its code does
-    not hold; so there is no weight.
+    Rows per form are `select.quotas` by `form`. The paper also weighs rewards by difficulty: the rule `curr_reft`.
     """
 
     type: Literal["forms"] = "forms"

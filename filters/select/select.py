@@ -18,10 +18,11 @@ from filters.select.draw import DrawConfig, place, size
 from filters.select.orders import COLUMNS as ORDER_COLUMNS
 from filters.select.orders import OrderConfig, arrange
 from filters.select.quota import QuotaConfig, allot, cells, draw, seats
-from filters.select.rules.catalogue import RULES, RuleConfig
+from filters.select.rules.bands import BandsConfig
+from filters.select.rules.catalogue import RULES, RuleConfig, rules_of
 from filters.select.rules.rule import How, Rule
 from filters.select.rules.variance import VarianceConfig
-from schemas.errors import StepError
+from schemas.errors import StepError, nearest
 from schemas.ids import chance
 from schemas.section import Section, refuse_idle
 from schemas.split import Split, split
@@ -75,6 +76,10 @@ class Selection(Section):
             )
         if self.coverage is not None and self.budget is None:
             raise ValueError("coverage says which rows a budget goes to; set a budget")
+        bands = ("never", "always", *self.bands.ends)
+        for band in (name for rule in rules_of(self.rule) if isinstance(rule, BandsConfig) for name in rule.keep):
+            if band not in bands:
+                raise ValueError(f"there is no band '{band}'; there are {', '.join(bands)}.{nearest(band, bands)}")
         return self
 
     @model_validator(mode="after")

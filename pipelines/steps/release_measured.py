@@ -35,7 +35,7 @@ def measured_by(config: ReleaseConfig, before: Before) -> Step | None:
             raise ValueError(f"measured_by: no difficulty is named '{config.measured_by}'; there are: {names}")
         return named
     chosen = selecting(before)
-    reads = getattr(chosen.config, "k", None) if chosen is not None else None
+    reads = getattr(chosen.config, "measured_by", None) if chosen is not None else None
     return next((step for step in found if step.name == reads), found[0] if found else None)
 
 

@@ -14,6 +14,7 @@ from filters.select.clusters import CLUSTER, clustered
 from filters.select.comparison import COLUMNS as COMPARED
 from filters.select.comparison import compare, covered
 from filters.select.nearness import nearness
+from filters.select.row_columns import with_columns
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
 from pipelines.steps import selection_columns
 from pipelines.steps.checks_section import check_flags
@@ -63,9 +64,8 @@ class SelectConfig(StepConfig, Candidates):
 
 def _reads(config: SelectConfig, known: Known) -> Reads:
     types = known.types(config.of or "sample")
-    if {"k", "n"} & set(columns_read(config)):
-        check_adaptive(config, config.k, known)
-    check_places(config, known)
+    check_adaptive(config, config, known)
+    check_places(config, config.of or "sample", known)
     columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
     columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
     if config.without:
@@ -77,7 +77,7 @@ def _reads(config: SelectConfig, known: Known) -> Reads:
 
 def _body(tables: Tables, config: SelectConfig, context: Context) -> Out:
     build, seed, searches = build_of(context), context.seed, Searches()
-    rows = selection_columns.with_columns(tables.rows, config.bands)
+    rows = with_columns(tables.rows, config.bands)
     is_candidate = pl.col("side").is_in(config.sides).fill_null(False) if "side" in rows.columns else pl.lit(True)
     eligible, flagged = _unflagged(rows.filter(is_candidate), config.without)
     vectors = row_vectors(build, eligible.select("id", *SHOWN), config.vectors) if config.compares else None
@@ -141,6 +141,7 @@ STEP = StepType(
         **dict.fromkeys(("budget", "quota", "covered")),
         "too_hard": "the student is too weak for these questions: take a stronger one, or easier rows",
         "too_easy": "the student knows these questions: take harder rows",
-        "unmeasured": "the rule reads a number that these rows do not have",
+        "unmeasured": "the rule reads a number that these rows do not have, or too few of their rollouts count",
+        "disputed": "no teacher reaches these golds: look at some of them, or take a better teacher",
     },
 )

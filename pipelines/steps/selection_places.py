@@ -1,11 +1,17 @@
 """Among which samples `select` chooses, and what it names that nothing before it gives: a side, a column."""
 
+from collections.abc import Mapping
 from typing import Self, cast
 
+import polars as pl
 from pydantic import Field, model_validator
 
 from filters.checks.measure import FLAGS
 from filters.select.comparison import COLUMNS as COMPARED
+from filters.select.rules.catalogue import rules_of
+from filters.select.rules.column import ColumnConfig
+from filters.select.rules.rule import MEASURES
+from filters.select.rules.students import StudentsConfig
 from filters.select.select import Selection, columns_read
 from pipelines.compiler.compile import Before
 from pipelines.steps.selection_columns import Measured
@@ -29,6 +35,23 @@ class Candidates(Selection, Measured):
     )
 
     @model_validator(mode="after")
+    def _students(self) -> Self:
+        """Every student that a rule judges by has a step that measured it, and every step that is named is read."""
+        read = columns_read(self)
+        if isinstance(self.rule, StudentsConfig):
+            for name in self.rule.rules:
+                if name not in self.students and f"k_{name}" not in self.columns and f"k_{name}" in read:
+                    raise ValueError(
+                        f"the rule judges the student '{name}', so say which step measured it: k: {{{name}: STEP, …}}"
+                    )
+        used = {self.students[found[0]] for name in read if (found := self.student_of(name)) is not None}
+        bare = {*MEASURES, "band"} & {*read}
+        for place, (name, step) in enumerate(self.students.items()):
+            if step not in used and not (place == 0 and bare):
+                raise ValueError(f"k: nothing reads the numbers of '{name}', so naming its step would do nothing")
+        return self
+
+    @model_validator(mode="after")
     def _flags(self) -> Self:
         known = sorted({flag for flags in FLAGS.values() for flag in flags})
         for flag in self.without if "flags" not in self.columns else ():
@@ -37,10 +60,25 @@ class Candidates(Selection, Measured):
         return self
 
 
-def check_places(config: Candidates, known: Known) -> None:
+def check_places(config: Candidates, of: str | tuple[str, ...], known: Known) -> None:
     """Raise ValueError for a side or a column by which a selection would leave out nothing, or everything."""
     _check_sides(config, cast(Before, known))
     _check_columns(config)
+    _check_types(config, known.types(of))
+
+
+def _check_types(config: Candidates, types: Mapping[str, pl.DataType]) -> None:
+    readable, read = set(types), columns_read(config)
+    if "confirmed" in read and config.address("confirmed") not in readable:
+        raise ValueError(
+            "hard_only keeps rows whose gold a teacher confirms, and reads that as `confirmed`, which no step before it "
+            "gives: count right traces (`tally`) or compare answers (`agree`; columns: {confirmed: agree.agreed}); "
+            "without a teacher, take the rule base_fails"
+        )
+    for rule in rules_of(config.rule):
+        place = config.address(rule.by) if isinstance(rule, ColumnConfig) else None
+        if place in readable and not (types[place].is_numeric() or types[place] == pl.Boolean()):
+            raise ValueError(f"rule.by: `{place}` is {types[place]}, and rows are ranked by a number")
 
 
 def _check_sides(config: Candidates, before: Before) -> None:

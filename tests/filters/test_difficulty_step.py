@@ -82,8 +82,8 @@ def test_too_little_evidence_drops_by_the_steps_name_or_is_kept(context) -> None
         "asked": 3, "n": 1, "no_answer": 0, "truncated": 0, "unscored": 2
     }  # fmt: skip
     kept = difficulty("abcd", made, context, unmeasured="keep")
-    assert kept.rows.select("id", "k", "n", "asked", "pass_rate").rows() == [
-        ("a", 1, 1, 1, 1.0), ("b", 0, 0, 1, None), ("c", 1, 1, 3, 1.0), ("d", 0, 0, 0, None)
+    assert kept.rows.select("id", "k", "n", "asked", "enough", "pass_rate").rows() == [
+        ("a", 1, 1, 1, True, 1.0), ("b", 0, 0, 1, False, None), ("c", 1, 1, 3, False, 1.0), ("d", 0, 0, 0, False, None)
     ]  # fmt: skip
     assert difficulty("c", made, context, min_n=1).rows.height == 1
 

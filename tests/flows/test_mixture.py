@@ -57,7 +57,7 @@ def test_a_recipe_takes_the_step_as_it_is_printed(tmp_path: Path) -> None:
     rows = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(24)]
     for name, mine in (("x", rows[:12]), ("y", rows[12:])):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in mine))
-    step["select"] |= {"rule": "hard_only", "budget": 12}  # the model knows nothing of sums
+    step["select"] |= {"rule": "base_fails", "budget": 12}  # the model knows nothing of sums
     sampling = {"max_tokens": 4, "seed": 0}
     steps = [
         {"rollout": {"model": "m", "n": 2, "sees": "nothing", "tags": "plain", "sampling": sampling}},

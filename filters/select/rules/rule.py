@@ -9,6 +9,15 @@ How = Literal["top", "weighted", "mixture"]
 """How a budget is spent: the highest values, a draw by value without replacement, or MMR1's mixture."""
 
 
+MEASURES = (
+    "k", "n", "pass_rate", "variance", "mean_score", "score_std", "tokens", "tokens_correct", "truncated", "in_band",
+)  # fmt: skip
+"""Columns of a `difficulty`: what rules read of a student, by the names that they call it."""
+
+OF_STUDENT = (*MEASURES, "band")
+"""What differs between students."""
+
+
 def any_count(config: Any, n: int) -> tuple[int, int] | None:
     """The window of a rule that has none."""
     return 0, n

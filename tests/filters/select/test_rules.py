@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from filters.select.bands import BandConfig, difficulty_band
 from filters.select.quota import QuotaConfig
 from filters.select.rules.catalogue import RULES, RuleConfig
 from filters.select.rules.kimi import KimiConfig
@@ -43,14 +44,26 @@ def test_vl_rethinker_keeps_what_is_right_once() -> None:
     assert causes(verdict) == ["too_hard", None, None]
 
 
-def test_hard_only_keeps_what_is_never_right_and_takes_the_hardest_first() -> None:
-    verdict = judged(rule("hard_only"), k=[0, 1, 4], n=[4, 4, 4])
-    assert causes(verdict) == [None, "too_easy", "too_easy"]
-    verdict = judged(
-        TypeAdapter(RuleConfig).validate_python({"type": "hard_only", "max_correct": 3}), k=[0, 3, 4], n=[4] * 3
-    )
-    assert causes(verdict) == [None, None, "too_easy"]
-    assert verdict["value"].to_list() == [1.0, 0.25, 0.0]
+def test_what_never_failed_is_not_hard_however_few_of_its_rollouts_count() -> None:
+    """One of four rollouts was cut: 3 of 3 is no row of `c <= 3 of 4`, for nothing was seen to fail."""
+    verdict = judged(parsed({"type": "base_fails", "max_correct": 3}), k=[0, 3, 3, 4], n=[4, 4, 3, 4])
+    assert causes(verdict) == [None, None, "too_easy", "too_easy"]
+    assert verdict["value"].to_list() == [1.0, 0.25, 0.0, 0.0]
+    assert causes(judged(parsed({"type": "base_fails", "max_correct": None}), k=[0, 7, 8], n=[8] * 3))[2] == "too_easy"
+
+
+@pytest.mark.parametrize("confirmed", [[True, True, False], [2, 1, 0], [2.0, 1.0, 0.0]])
+def test_hard_only_wants_a_teacher_who_is_right(confirmed: list[object]) -> None:
+    verdict = judged(rule("hard_only"), k=[0, 1, 0], n=[4, 4, 4], confirmed=confirmed)
+    assert causes(verdict) == [None, "too_easy", "disputed"]
+    assert verdict["confirmed"].to_list() == confirmed
+
+
+def test_where_no_teacher_could_tell_a_row_is_unmeasured() -> None:
+    rows = pl.DataFrame({"id": ["a", "b"], "k": [0, 0], "n": [4, 4], "confirmed": [None, True]})
+    chosen = select(rows, Selection(rule=rule("hard_only")), 0)
+    assert chosen.kept["id"].to_list() == ["b"]
+    assert chosen.dropped["reason"].to_list() == ["select:unmeasured"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +71,9 @@ def test_hard_only_keeps_what_is_never_right_and_takes_the_hardest_first() -> No
     [
         ({"type": "variance", "min_correct": 2, "min_wrong": 3}, (2, 13)),
         ({"type": "vl_rethinker"}, (1, 16)),
+        ({"type": "base_fails"}, (0, 0)),
+        ({"type": "base_fails", "max_correct": 3}, (0, 3)),
+        ({"type": "base_fails", "max_correct": None}, (0, 15)),
         ({"type": "hard_only"}, (0, 0)),
         ({"type": "hard_only", "max_correct": 3}, (0, 3)),
         ({"type": "vl_cogito"}, (0, 8)),
@@ -71,15 +87,16 @@ def test_hard_only_keeps_what_is_never_right_and_takes_the_hardest_first() -> No
     ],
 )
 def test_a_window_is_what_a_rule_lets_pass(config: dict[str, object], of_16: tuple[int, int]) -> None:
-    parsed: RuleConfig = TypeAdapter(RuleConfig).validate_python(config)
-    window = RULES[type(parsed)].window
-    assert window(parsed, 16) == of_16
+    found_rule = parsed(config)
+    window = RULES[type(found_rule)].window
+    assert window(found_rule, 16) == of_16
     for n in (3, 8, 10):
         ks: list[object] = list(range(n + 1))
         more: dict[str, list[object]] = {"kind": ["number"] * len(ks), "score_std": [0.0] * len(ks)}
-        verdict = judged(parsed, k=ks, n=[n] * len(ks), mean_score=[0.5] * len(ks), **more)
+        more["confirmed"] = [True] * len(ks)
+        verdict = judged(found_rule, k=ks, n=[n] * len(ks), mean_score=[0.5] * len(ks), **more)
         passes = [k for k, cause in enumerate(causes(verdict)) if cause is None]
-        found = window(parsed, n)
+        found = window(found_rule, n)
         assert found is not None
         assert passes == list(range(found[0], found[1] + 1))
 
@@ -212,8 +229,20 @@ def test_kimi_prefers_what_fails() -> None:
     assert causes(verdict) == [None, None, "too_easy", "guessed"]
 
 
+NEEDED: dict[str, dict[str, object]] = {
+    "bands": {"keep": ["never", "hard", "medium"]},
+    "column": {"by": "mean_score"},
+    "students": {"rules": {"small": "base_fails", "large": "vl_rethinker"}},
+}
+"""What the rules need that do nothing by default."""
+
+
+def parsed(config: dict[str, object]) -> RuleConfig:
+    return TypeAdapter(RuleConfig).validate_python(config)
+
+
 def rule(name: str) -> RuleConfig:
-    return TypeAdapter(RuleConfig).validate_python({"type": name})
+    return parsed({"type": name, **NEEDED.get(name, {})})
 
 
 NAMES = [config.model_fields["type"].default for config in RULES]
@@ -248,6 +277,9 @@ def table(rows: list[Seen], prefix: str = "r") -> pl.DataFrame:
     made = pl.DataFrame(rows, schema={**schema, "mean_score": pl.Float64})
     known = {"k_text": pl.col("k") // 2, "n_text": pl.lit(8, pl.Int32), "log_psi": pl.col("tokens") - 60}
     known["in_band"] = pl.col("k").is_between(1, 7)
+    known |= {"k_direct": pl.col("k") // 2, "n_direct": pl.lit(8, pl.Int32), "confirmed": pl.col("k") % 2}
+    known |= {"form": pl.lit("choice"), "band": difficulty_band(pl.col("k"), pl.lit(8), BandConfig())}
+    known |= {"k_small": pl.col("k"), "k_large": 8 - pl.col("k")} | dict.fromkeys(("n_small", "n_large"), pl.lit(8))
     spread = pl.col("mean_score").alias("distinct_3")
     ids = pl.Series("id", [f"{prefix}{i:03d}" for i in range(made.height)], dtype=pl.String)
     return made.with_columns(ids, spread, n=pl.lit(8, pl.Int32), **known)

@@ -56,6 +56,7 @@ steps:
   - rollout: {model: small, n: 4, prompt: "{{ question }}"}
   - verify: {as: scored, of: rollout}
   - difficulty
+  - tally: {as: gate, of: trace, to: sample, gives: {confirmed: "count(*) FILTER (correct OR judge = 'EQUIVALENT')"}}
   - select: {rule: hard_only}
   - release: {sft: {of: trace, columns: [caption, k, n]}}
 """,

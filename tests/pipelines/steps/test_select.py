@@ -129,6 +129,94 @@ def test_a_mixture_is_drawn_by_how_differently_replies_go_about_it(
     assert sorted(drawn["training_order"]) == list(range(drawn.height))
 
 
+TWO = {"type": "students", "rules": {"small": "base_fails", "large": {"type": "vl_rethinker"}}}
+
+
+def test_two_students_are_measured_by_steps_of_their_own(planted: Any) -> None:
+    section = {"rule": TWO, "k": {"small": "by_3b", "large": "by_72b"}, "quotas": {"by": ["band_large"]}}
+    reads = STEP.reads(SelectConfig.model_validate(section), known("side", "by_3b.enough")).rows
+    addresses = {name: ".".join(column.ref) for name, column in reads.items() if not name.startswith("of_")}
+    assert addresses == {
+        "k_small": "by_3b.k",
+        "n_small": "by_3b.n",
+        "k_large": "by_72b.k",
+        "n_large": "by_72b.n",
+        "enough:k_small": "by_3b.enough",
+        "enough:n_small": "by_3b.enough",
+        "side": "side",
+    }
+    counts = {name: pl.lit(27, pl.Int32) for name in ("n_small", "n_large", "k_large")}
+    out = run(planted, measured(planted, k_small=pl.int_range(28, dtype=pl.Int32) // 14, **counts), section)
+    assert out.rows is not None and out.rows["value"].count() == 10
+    assert set(out.drops["reason"]) == {"best:small_too_easy"}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"rule": TWO}, "the rule judges the student 'small', so say which step measured it"),
+        ({"rule": TWO, "k": {"small": "a"}}, "the rule judges the student 'large'"),
+        ({"rule": TWO, "k": {"small": "a", "large": "b", "other": "c"}}, "nothing reads the numbers of 'other'"),
+        ({"k": {"small": "a", "large": "b"}}, "nothing reads the numbers of 'large'"),
+        ({"rule": "all", "k": {"small": "a"}}, "nothing reads the numbers of 'small'"),
+        ({"k": {}}, "name a student"),
+    ],
+)
+def test_a_student_that_nobody_measured_or_reads_is_refused(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SelectConfig.model_validate(section)
+
+
+def test_hard_rows_want_a_teacher_and_a_rank_wants_a_number() -> None:
+    with pytest.raises(
+        ValueError, match=r"which no step before it gives: count right traces .* take the rule base_fails"
+    ):
+        STEP.reads(SelectConfig.model_validate({"rule": "hard_only"}), known("side"))
+    section = {"rule": "hard_only", "columns": {"confirmed": "reached.agreed"}}
+    reads = STEP.reads(SelectConfig.model_validate(section), known("reached.agreed")).rows
+    assert reads["confirmed"].ref == ("reached", "agreed")
+    text = SimpleNamespace(steps=(), types=lambda of: {"question": pl.String()})
+    with pytest.raises(ValueError, match="`question` is String, and rows are ranked by a number"):
+        STEP.reads(SelectConfig.model_validate({"rule": {"type": "column", "by": "question"}}), text)
+
+
+def test_numbers_of_too_few_rollouts_are_neither_hard_nor_easy(planted: Any) -> None:
+    """`difficulty: {unmeasured: keep}` leaves rows of which hardly a rollout counts: 0 of 1 is no row of 0 of 4."""
+    guards = {f"enough:{name}": pl.int_range(28) % 7 > 0 for name in ("k", "n")}
+    tables = measured(planted, **guards).rows.with_columns(k=pl.lit(0, pl.Int32))
+    out = run(planted, planted.tables(rows=tables), {"rule": "base_fails", "sides": ["sft", "rl"]})
+    assert out.drops["reason"].to_list() == ["best:unmeasured"] * 4
+
+
+def test_nothing_has_to_be_measured_to_cover_the_candidates(planted: Any) -> None:
+    """Rule `all`: no rollouts, no verdicts; vectors decide, and quotas by what a row is."""
+    bare = planted.rows.sort("id").with_columns(of_source="source", of_answer="answer")
+    encoder = {"text": {"model": "all-minilm-l6-v2"}}
+    section = {"rule": "all", "budget": 6, "coverage": {"method": "k_center"}, "vectors": encoder}
+    out = run(planted, planted.tables(rows=bare), section)
+    assert out.rows is not None and out.rows.height == 6 and out.tables["control"].height == 6
+    assert {*out.drops["reason"]} == {"best:covered", "best:budget"} or {*out.drops["reason"]} == {"best:covered"}
+    near = out.tables["comparison"].filter(figure="mean nearness").to_dicts()[0]
+    assert near["control"] < near["selected"]
+
+
+def test_answers_are_balanced_by_kind(planted: Any) -> None:
+    """Yes as often as no, each letter as often as the others: the golds of kinds that have few answers are cells."""
+    rows = measured(planted).rows
+    golds = [("boolean", "true")] * 12 + [("boolean", "false")] * 4 + [("number", None)] * 12
+    parsed = [{"kind": kind, "raw": "", "parsed": f'{{"value":{gold or 4}}}'} for kind, gold in golds]
+    rows = rows.with_columns(of_answer=pl.Series(parsed), side=pl.lit("sft"))
+    section = {"rule": "all", "budget": 9, "quotas": {"by": ["kind", "gold"], "shares": "equal"}, "sides": ["sft"]}
+    out = run(planted, planted.tables(rows=rows), section)
+    assert out.rows is not None
+    taken = rows.join(out.rows.drop_nulls("value").select("id"), on="id").sort("id")["of_answer"].struct.unnest()
+    assert dict(taken.group_by("kind", "parsed").len().select("parsed", "len").iter_rows()) == {
+        '{"value":true}': 3,
+        '{"value":false}': 3,
+        '{"value":4}': 3,
+    }
+
+
 def test_it_reads_what_its_rule_and_quotas_name_and_what_it_compares_where_that_is_there() -> None:
     section = {"quotas": {"by": ["skill", "band", "source"]}, "columns": {"skill": "label.skill"}, "without": ["blind"]}
     reads = STEP.reads(SelectConfig.model_validate(section), known("pass_rate", "tokens")).rows

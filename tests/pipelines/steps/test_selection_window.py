@@ -60,6 +60,18 @@ def test_a_window_that_the_stopping_decides_may_be_read(rule: str, band: list[in
     assert pipeline(early(band), *AFTER, ("select", {"rule": {"type": rule}}))
 
 
+def test_each_student_has_a_window_of_its_own() -> None:
+    other = ("rollout", {"as": "whole", "model": "vlm", "n": 6})
+    counted = (("difficulty", {"as": "early", "of": "rollout"}), ("difficulty", {"as": "all_of_n", "of": "whole"}))
+    judged = (("verify", {"as": "v1", "of": "rollout"}), ("verify", {"as": "v2", "of": "whole"}))
+    steps = (EARLY, other, *judged, *counted)
+    rules = {"small": "base_fails", "large": {"type": "general_reasoner"}}
+    chosen = {"rule": {"type": "students", "rules": rules}}
+    assert pipeline(*steps, ("select", chosen | {"k": {"small": "all_of_n", "large": "early"}}))
+    with pytest.raises(ConfigError, match="'base_fails' passes 0 to 0 right of n = 6, and 'rollout' stops before n"):
+        pipeline(*steps, ("select", chosen | {"k": {"small": "early", "large": "all_of_n"}}))
+
+
 def test_the_counts_of_another_step_are_not_looked_at() -> None:
     other = ("rollout", {"as": "whole", "model": "vlm", "n": 6})
     counted = (("difficulty", {"as": "early", "of": "rollout"}), ("difficulty", {"as": "all_of_n", "of": "whole"}))
