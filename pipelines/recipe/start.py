@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.recipe.draft import read_mapping
 from pipelines.recipe.library import find_recipe
 from pipelines.recipe.own_files import own_file, read_text
+from pipelines.store.allowed_paths import resolved_inside
 from pipelines.store.workspace import RECIPE_NAME, replacing
 from schemas.errors import ConfigError
 
@@ -18,7 +19,7 @@ def start_from(recipe: str, name: str, folder: Path) -> Path:
     """Copy a recipe, comments and all, to `folder/name.yaml` under its new name; returns the file.
 
     Prompts that are files of their own come along. Raises ConfigError where the name is no recipe name or the recipe's own,
-    where a file is there already, and where the file is no recipe.
+    where a file is there already or would come to lie outside of `folder`, and where the file is no recipe.
     """
     source = find_recipe(recipe)
     text, tree, _ = read_mapping(source)
@@ -31,7 +32,7 @@ def start_from(recipe: str, name: str, folder: Path) -> Path:
             f"'{name}' cannot name a recipe: lower-case letters, digits, - and _, starting with a letter or digit."
         )
     target = folder / f"{name}.yaml"
-    beside = {folder / file: own_file(file, source.parent, str(source)) for file in dict.fromkeys(_files(tree))}
+    beside = {_place(file, folder, source): own_file(file, source.parent, str(source)) for file in _files(tree)}
     for path in (target, *beside):
         if path.exists() and path.resolve() not in {old.resolve() for old in beside.values()}:
             raise ConfigError(f"{path} is there already; choose another name or remove it.")
@@ -40,6 +41,21 @@ def start_from(recipe: str, name: str, folder: Path) -> Path:
             _write(path, read_text(old, f"{source}: '{old.name}'")[0])
     _write(target, _NAME.sub(f"name: {name}", text, count=1))
     return target
+
+
+def _place(file: str, folder: Path, source: Path) -> Path:
+    """Where a file of a recipe goes. `a/../..` leads elsewhere in the new folder, where `a` is no link as it is in the old
+    one, and of hidden files some are settings that tools obey (`.envrc`)."""
+    try:
+        inside = resolved_inside(folder / file, [folder])
+    except (ValueError, OSError, RuntimeError):
+        inside = None
+    if inside is None or any(part.startswith(".") for part in inside.relative_to(folder.resolve()).parts):
+        raise ConfigError(
+            f"{source} names the file '{file[:80]}', which would be copied outside of {folder} or hidden in it. Give it "
+            "another name beside the recipe, or copy both yourself."
+        )
+    return folder / file
 
 
 def _files(tree: Any) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """A recipe started from another, with the files that it names."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,32 @@ def test_a_recipe_cannot_have_files_of_elsewhere_copied(recipe: Path, tmp_path: 
     with pytest.raises(ConfigError, match="outside"):
         start_from(str(recipe), "mine", tmp_path / "other")
     assert not (tmp_path / "secret.j2").exists()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "link/../../.profile",
+        "../stranger/ask.j2",
+        "link/../../ask.j2",
+        ".envrc",
+        "prompts/../.envrc",
+        ".git/hooks/a",
+        "\0",
+    ],
+)
+def test_no_file_is_copied_outside_of_the_new_folder_or_hidden_in_it(tmp_path: Path, file: str) -> None:
+    theirs, mine = tmp_path / "stranger", tmp_path / "home" / "work"
+    for folder in ("prompts", "deep/deeper/deepest", ".git/hooks"):
+        (theirs / folder).mkdir(parents=True)
+    for name in ("ask.j2", ".envrc", ".git/hooks/a", "deep/.profile", "deep/ask.j2"):
+        (theirs / name).write_text("planted")
+    (theirs / "link").symlink_to("deep/deeper/deepest")
+    mine.mkdir(parents=True)
+    (theirs / "base.yaml").write_text(RECIPE.replace("prompts/ask.j2", json.dumps(file)))
+    with pytest.raises(ConfigError, match=r"base\.yaml"):
+        start_from(str(theirs / "base.yaml"), "mine", mine)
+    assert not [path for path in (tmp_path / "home").rglob("*") if path != mine]
 
 
 @pytest.mark.parametrize(("text", "sentence"), [("", "holds nothing"), ("name: old\ncaption: {}", "'caption' at")])
