@@ -51,6 +51,8 @@ _DEFAULTS = {
     # Its own 20 seconds are too few where two builds start at once on two busy cores.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # `python -m uvicorn`, as Prefect starts its server, would run an `uvicorn.py` of the current folder.
+    "PYTHONSAFEPATH": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "VLLM_NO_USAGE_STATS": "1",

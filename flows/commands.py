@@ -27,7 +27,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     warn(notes(job.compiled))
     from flows.prefect_api import check_prefect, lost_server
 
-    check_prefect()
+    check_prefect(trust=recipe["trust"])
     from flows.build import with_runner
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
@@ -106,7 +106,7 @@ def schedule(recipe: dict[str, Any], workspace: Path, cron: str, push_to: str | 
     """`curate schedule`: builds at the times of a cron line, by this process."""
     from flows.prefect_api import read_settings
 
-    read_settings()  # before anything imports Prefect, which fails on a wrong one
+    read_settings(trust=recipe["trust"])  # before anything imports Prefect, which fails on a wrong one
     from flows.build import build_flow
     from flows.job import job_of
     from flows.push import check_images, check_trial

@@ -2,6 +2,7 @@
 
 import base64
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +22,10 @@ _CURE = (
 )
 
 
-def check_prefect() -> None:
+def check_prefect(*, trust: bool = False) -> None:
     """Raise ConfigError where the Prefect server that the environment names is not there, or is none, or where there is
-    none and its folder cannot be written. Takes a few seconds at most, and starts nothing."""
-    settings = read_settings()
+    none and its folder cannot be written; also as `read_settings` does. Takes a few seconds at most, and starts nothing."""
+    settings = read_settings(trust=trust)
     if not settings.api.url:  # an empty one names none
         _check_home(settings.home)
         return
@@ -38,8 +39,15 @@ def check_prefect() -> None:
         _check_url(settings.api.url, headers)
 
 
-def read_settings() -> "Settings":
-    """Prefect's settings, as the environment has them. Raises ConfigError where one of them is wrong."""
+def read_settings(*, trust: bool = False) -> "Settings":
+    """Prefect's settings, as the environment has them. Raises ConfigError where one of them is wrong, and, without `trust`,
+    where the current folder has some: it may be a stranger's, and they name code that Prefect runs (`logging.config_path`).
+    """
+    if not trust and (file := next(filter(_has_settings, _FILES), None)):
+        raise ConfigError(
+            f"The current folder has settings of Prefect ({file}), and such settings can run code. Read it, then add "
+            "--trust, or run this in another folder."
+        )
     try:  # what is set is read when Prefect is imported
         from prefect.settings import get_current_settings
 
@@ -50,6 +58,27 @@ def read_settings() -> "Settings":
         raise ConfigError(
             f"A setting of Prefect (PREFECT_…) is wrong: {name}: {wrong['msg']}.".replace(": :", ":")
         ) from None
+
+
+def _has_settings(file: str) -> bool:
+    """Whether Prefect finds settings in a file of the current folder; also where that cannot be read."""
+    from dotenv import dotenv_values
+
+    try:
+        if file == ".env":
+            return Path(file).exists() and any(
+                "PREFECT" in key.upper() for key in dotenv_values(file, interpolate=False)
+            )
+        if file == "pyproject.toml":
+            return "prefect" in tomllib.loads(Path(file).read_text("utf-8")).get("tool", {})
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, AttributeError, TypeError):
+        return True
+    return Path(file).exists()
+
+
+_FILES = ("prefect.toml", "pyproject.toml", ".env")
 
 
 def _check_home(home: Path) -> None:

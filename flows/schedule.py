@@ -44,7 +44,7 @@ def serve(
         schedule = Cron(cron)
     except ValueError:
         raise ConfigError(f"--cron '{cron}' is no cron line; '0 3 * * *' is every night at three.") from None
-    check_prefect()
+    check_prefect(trust=recipe["trust"])
     parameters = {
         "recipe": recipe,
         "workspace": str(workspace.absolute()),

@@ -30,6 +30,22 @@ def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
         assert command in told
 
 
+def test_no_process_of_a_command_runs_what_lies_in_the_current_folder(tmp_path: Path) -> None:
+    """As Prefect starts its temporary server (`-m`), and as libraries start workers (`-c`)."""
+    for module in ("uvicorn", "multiprocessing"):
+        (tmp_path / f"{module}.py").write_text("print('planted')")
+    code = (
+        "import subprocess, sys\n"
+        "from flows.cli import main\n"
+        "main()\n"
+        "for how in (['-m', 'uvicorn', '--version'], ['-c', 'import multiprocessing']):\n"
+        "    subprocess.run([sys.executable, *how], check=True)\n"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True).stdout
+    assert "planted" not in told
+
+
 @pytest.mark.parametrize("command", ["build", "plan", "validate", "why", "query", "schedule"])
 def test_every_command_has_help(command: str) -> None:
     from typer.testing import CliRunner

@@ -13,7 +13,7 @@ import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows import prefect_api
-from flows.prefect_api import check_prefect, lost_server
+from flows.prefect_api import check_prefect, lost_server, read_settings
 from schemas.errors import ConfigError, StepError
 
 
@@ -134,3 +134,34 @@ def test_the_command_says_it(curate: Callable[..., Any], tmp_path: Path, url: st
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1].startswith(words)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("prefect.toml", '[logging]\nconfig_path = "log.yml"\n'),
+        ("prefect.toml", ""),
+        ("pyproject.toml", '[tool.prefect.logging]\nconfig_path = "log.yml"\n'),
+        ("pyproject.toml", "[tool\n"),
+        (".env", "A=1\nexport prefect_logging_config_path = log.yml\n"),
+        (".env", "'PREFECT_API_URL'=\"http://127.0.0.1:9/api\"\n"),
+    ],
+)
+def test_settings_of_the_current_folder_are_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / file).write_text(text)
+    for check in (check_prefect, read_settings):
+        with pytest.raises(ConfigError, match=rf"settings of Prefect \({file}\).*--trust"):
+            check()
+    assert read_settings(trust=True)
+
+
+def test_a_folder_without_settings_of_prefect_is_as_good_as_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("AWS_REGION=eu\n# PREFECT_HOME=x\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["prefect"]\n')
+    assert read_settings()
