@@ -27,6 +27,7 @@ from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
 from pipelines.export.sheets import sheets_of
 from pipelines.release.parquet_shards import Shards, hub_schema
+from pipelines.store.links import check_place
 from pipelines.store.release_files import differs, file_entry, is_file_entry
 from pipelines.store.workspace import read_json, store_errors, write_json
 from schemas.errors import ConfigError
@@ -39,7 +40,9 @@ _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.str
 
 def default_target(release: Release, trainer: str, workspace: Path) -> Path:
     """`<workspace>/exports/<recipe>/v<N>/<trainer>`."""
-    return workspace / "exports" / release.label / trainer
+    target = workspace / "exports" / release.label / trainer
+    check_place(workspace, target)
+    return target
 
 
 def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pipelines.report.fates import NOT_MEASURED, band_names, census, fates
 from pipelines.report.origin import Origin
 from pipelines.report.page import packed, write_page
 from pipelines.report.thumbnails import inside, thumbnails
+from pipelines.store.links import check_place
 from pipelines.store.workspace import replacing
 from schemas.errors import ConfigError, StoreError
 
@@ -32,7 +33,9 @@ _READ_AT_A_TIME = 2_000
 
 def default_target(origin: Origin) -> Path:
     """`<workspace>/reports/<recipe>-<version>.html`; a release itself never changes."""
-    return origin.workspace.root / "reports" / f"{origin.label.replace('/', '-')}.html"
+    target = origin.workspace.root / "reports" / f"{origin.label.replace('/', '-')}.html"
+    check_place(origin.workspace.root, target)
+    return target
 
 
 def write_report(origin: Origin, target: Path, shown: int = SHOWN) -> dict[str, int]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.store.digests import bytes_hash, file_hash
+from pipelines.store.links import check_links
 from pipelines.store.workspace import reading, store_errors
 from schemas.errors import MediaError
 
@@ -62,6 +63,7 @@ class MediaStore:
 
     def set_aside(self) -> list[Path]:
         """Hide every damaged file from readers, for `curate gc` to remove, so that `put` stores the whole one again."""
+        check_links(self.root, self.root)
         with store_errors(self.root):
             found = [one.path for one in self.check() if not one.path.name.startswith(".")]
             for path in found:

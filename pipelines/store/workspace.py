@@ -24,6 +24,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.store.holding import HeldError, holding
+from pipelines.store.links import check_links, check_place
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.table_files import is_pattern
 from schemas.errors import ConfigError, StoreError
@@ -36,6 +37,8 @@ TRIAL = ".trial"
 
 BUILD_NAME = RECIPE_NAME + r"(?:\.trial)?"
 """What a build may be called: as its recipe, or as a trial of it."""
+
+_LOCK = ".lock"
 
 _NO_LOCKS = (
     "its file system grants no locks (flock), so two builds could spoil each other; put the workspace on another"
@@ -115,12 +118,20 @@ class Workspace:
         return self.releases(recipe.removesuffix(TRIAL))
 
     def prepare(self, recipe: str) -> None:
-        """Make the folders and prove that they can be written: a read-only store fails before a model starts."""
+        """Make the folders and prove that they can be written: a read-only store fails before a model starts.
+
+        Raises ConfigError for a path that is a pattern, and for links by which a build would write or clear up elsewhere.
+        """
         if is_pattern(str(self.root)):
             raise ConfigError(
                 f"The workspace '{self.root}' has one of *, ? and [ in its path, which DuckDB reads as a pattern; name "
                 "another with --workspace."
             )
+        own = (self.root / "log", self.evaluation_sets, self.build(recipe))
+        for place in (*own, self.media, self.releases(recipe), self.root / _LOCK):
+            check_place(self.root, place)
+        for folder in own:  # and not the millions of files of `media`
+            check_links(self.root, folder)
         with store_errors(self.root):
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o700, exist_ok=True)  # rows, prompts and replies are for who made them
@@ -128,7 +139,9 @@ class Workspace:
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.media, self.completions, self.build(recipe), self.releases(recipe)):
                 probe = folder / f".probe-{os.getpid()}"
-                probe.write_bytes(b"x")
+                probe.unlink(missing_ok=True)
+                with probe.open("xb") as file:
+                    file.write(b"x")
                 probe.unlink()
 
     @contextmanager
@@ -136,15 +149,19 @@ class Workspace:
         """Hold the recipe's build folder and keep `alone` out; the kernel lets go when the process dies, however it does."""
         tidying = f"`curate gc` is running in {self.root}. Wait for it."
         running = f"Another build of '{recipe}' is running in {self.root}. Wait for it or stop it."
-        whole, own = self.root / ".lock", self.build(recipe) / ".lock"
+        whole, own = self.root / _LOCK, self.build(recipe) / _LOCK
         with _held(whole, tidying, shared=True), _held(own, running):
             yield
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the whole workspace: no build runs meanwhile, nor starts. ConfigError where one is running."""
+        """Hold the whole workspace: no build runs meanwhile, nor starts.
+
+        Raises ConfigError where one is running, and for a link that leads out of it.
+        """
+        check_links(self.root, self.root)
         running = f"A build is running in {self.root}. Wait for it or stop it."
-        with _held(self.root / ".lock", running):
+        with _held(self.root / _LOCK, running):
             yield
 
 
@@ -195,6 +212,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with store_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)  # a link of that name would be followed
             yield temporary
             settle(temporary, path)
         finally:
