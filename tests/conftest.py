@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 settings.register_profile("curate", deadline=None)
 settings.load_profile("curate")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many bits were flipped, by kind of file (`tests/support/flips.py`)."""
+    if (flips := sys.modules.get("flips")) and (found := flips.FLIPPED):
+        kinds = ", ".join(f"{number:,} of {kind}" for kind, number in sorted(found.items()))
+        terminalreporter.write_line(f"{found.total():,} bits flipped: {kinds}")
 
 
 @pytest.fixture

@@ -109,6 +109,8 @@ ELSEWHERE = {
     "pipelines/steps/selection_places.py": "pipelines/test_unused.py: it refuses what a recipe names in vain",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
     "pipelines/store/derived_images.py": "steps/test_checks.py: masked images are derived there",
+    "pipelines/store/named_table.py": "store/test_claims.py and steps/test_evaluation_sets.py",
+    "pipelines/store/sealed_json.py": "run/test_flips.py and export/test_export.py",
     "pipelines/store/journal_lines.py": "store/test_journal.py and test_part_file.py",
     "pipelines/store/journalled.py": "store/test_journal.py and test_completions.py",
     "pipelines/store/journalled_log.py": "store/test_journal.py",

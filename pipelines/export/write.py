@@ -29,11 +29,12 @@ from pipelines.export.sheets import sheets_of
 from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.links import check_place
 from pipelines.store.release_files import differs, file_entry, is_file_entry
-from pipelines.store.workspace import read_json, store_errors, write_json
+from pipelines.store.sealed_json import read_sealed, write_sealed
+from pipelines.store.workspace import read_json, store_errors
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 4
+FORMAT = 5
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -53,10 +54,10 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     """
     target = target.absolute()
     key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package(), str(target)])
-    there = read_json(target / "export.json")
-    if isinstance(there, dict) and there.get("key") == key and _is_whole(target, there):
+    there = read_sealed(target / "export.json")
+    if there is not None and there.get("key") == key and _is_whole(target, there):
         return there
-    _refuse_strangers(release, exporter, target, there)
+    _refuse_strangers(release, exporter, target, read_json(target / "export.json"))
     with store_errors(target), _becoming(target) as scratch:
         with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
             job = _Job(release, ImageFolder(scratch, target), dropped)
@@ -75,7 +76,7 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
         (scratch / "README.md").write_text(render_readme(exporter, sheets, summary, target), encoding="utf-8")
         summary["files"] = [file_entry(path, scratch) for path in sorted(scratch.rglob("*")) if path.is_file()]
-        write_json(summary, scratch / "export.json")
+        write_sealed(summary, scratch / "export.json")
     return summary
 
 

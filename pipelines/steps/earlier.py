@@ -38,6 +38,8 @@ def latest_rows(build: SetBuild) -> pl.DataFrame | None:
 def latest_section(build: SetBuild, name: str) -> dict[str, Any] | None:
     """The section of the step `name` in the recipe of the latest release, as its manifest has it."""
     releases = _releases(build)
+    if releases:
+        check_tables(releases[-1], ())  # the manifest, too, is what was written
     manifest = read_json(releases[-1] / MANIFEST) if releases else None
     for entry in (manifest or {}).get("recipe", {}).get("steps") or ():
         type_, section = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))

@@ -1,8 +1,9 @@
 """Evaluation sets in the workspace: read once, kept as texts and hashes, their images and answers thrown away.
 
-    evaluation_sets/<key>.parquet      the questions of one source (schema `BENCHMARK`)
+    evaluation_sets/<key>-<hash>.parquet      the questions of one source (schema `BENCHMARK`)
 
-The key covers the source's section and data, so a changed file or revision is another table. Where meanings are compared,
+The key covers the source's section and data, so a changed file or revision is another table; the hash is that of the table,
+and one that is damaged is read from its source again. Where meanings are compared,
 the vectors of the images go to the embeddings log while the images are at hand; an encoder that comes later reads the
 source again.
 """
@@ -29,8 +30,9 @@ from pipelines.sources.section import SourceSection
 from pipelines.steps.vectors import Stores, image_identity
 from pipelines.store.embeddings import EmbeddingsLog
 from pipelines.store.media import MediaStore
+from pipelines.store.named_table import is_named, named, put_named
 from pipelines.store.table_files import read_table
-from pipelines.store.workspace import store_errors, write_table
+from pipelines.store.workspace import store_errors
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 from schemas.sample import SAMPLE
@@ -70,22 +72,32 @@ def evaluation_tables(
 
 def unread(build: Stores, sources: Named) -> list[SourceSection]:
     """The sources that the workspace does not hold yet."""
-    return [source for name, source in sources if not _path(build, name, source).is_file()]
+    return [source for name, source in sources if _stored(build, _key(name, source)) is None]
 
 
-def _path(build: Stores, name: str, source: SourceSection) -> Path:
-    key = content_id({"version": [VERSION, HASH_VERSION], "set": name, "source": fingerprint(source)})
-    return build.workspace.evaluation_sets / f"{key}.parquet"
+def _key(name: str, source: SourceSection) -> str:
+    return content_id({"version": [VERSION, HASH_VERSION], "set": name, "source": fingerprint(source)})
+
+
+def _stored(build: Stores, key: str) -> Path | None:
+    """The table that the workspace has of a source, as it was written."""
+    return next((path for path in named(build.workspace.evaluation_sets, key) if is_named(path)), None)
 
 
 def _table(
     build: Stores, name: str, source: SourceSection, encoder: EncoderConfig | None, limits: IngestConfig
 ) -> pl.DataFrame:
-    path = _path(build, name, source)
-    table = read_table(path) if path.is_file() else None
+    key, folder = _key(name, source), build.workspace.evaluation_sets
+    path = _stored(build, key)
+    table = None if path is None else read_table(path)
     if table is None or not _has_vectors(build, table, encoder):
+        if damaged := [other for other in named(folder, key) if other != path]:
+            logger.warning("%s is damaged, and its source is read again.", damaged[0])
         table = _read(build, name, source, encoder, limits)
-        write_table(table, path)
+        path = put_named(table, folder, key)
+    for other in named(folder, key):
+        if other != path:
+            other.unlink(missing_ok=True)
     return table
 
 

@@ -7,8 +7,7 @@ or written by another edition of curate says nothing, and everything is computed
 from pathlib import Path
 from typing import Any
 
-from pipelines.store.workspace import read_json, write_json
-from schemas.ids import content_id
+from pipelines.store.sealed_json import read_sealed, write_sealed
 
 LAYOUT = 6
 """Raised when the layout of step folders or of the record changes; every step is then computed again from the log."""
@@ -18,20 +17,10 @@ NAME = "build.json"
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of the build in `folder`; None where there is none, or it is not as it was written."""
-    found = read_json(folder / NAME)
-    if not isinstance(found, dict) or found.get("layout") != LAYOUT:
-        return None
-    seal = found.pop("seal", None)
-    return found if seal == _seal(found) else None
+    found = read_sealed(folder / NAME)
+    return found if found is not None and found.get("layout") == LAYOUT else None
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
     """Write the record of the build in `folder`."""
-    write_json({"seal": _seal(record), **record}, folder / NAME)
-
-
-def _seal(record: dict[str, Any]) -> str | None:
-    try:
-        return content_id(record)
-    except (ValueError, RecursionError):  # a number that is none, or more brackets than can be followed
-        return None
+    write_sealed(record, folder / NAME)

@@ -10,9 +10,9 @@ claimed anew.
 """
 
 import fcntl
+import logging
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,10 +21,13 @@ from pathlib import Path
 from pipelines.store.holding import holding
 from pipelines.store.key_database import copy_to, key_database
 from pipelines.store.memory import Memory
+from pipelines.store.named_table import is_named, put_named
 from pipelines.store.owner import is_owned, me, owned
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import as_sql, scan_table
-from pipelines.store.workspace import store_errors, write_table
+from pipelines.store.workspace import store_errors
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 30.0
@@ -105,10 +108,17 @@ class Claims:
         return [path for path in journals if _is_held(path)]
 
     def _leave_out(self, missing: Path, living: Sequence[Path], rest: Path) -> int:
-        """Divide the table `missing`: what others claimed goes to `rest`. Returns how many samples that are."""
+        """Divide the table `missing`: what others claimed goes to `rest`. Returns how many samples that are.
+
+        A claim that is damaged may be one on anything, so all is left to its owner, until he is done.
+        """
+        claims = as_sql(living)
+        if damaged := [path for path in living if not is_named(path)]:
+            logger.warning("%s is damaged: its owner is waited for.", damaged[0])
+            claims = as_sql([missing])
         with scratch(missing.parent) as folder, key_database(self._folder, self._memory, folder) as db:
             db.execute(f"CREATE VIEW missing AS SELECT * FROM read_parquet({as_sql([missing])})")
-            db.execute(f"CREATE VIEW claimed AS SELECT DISTINCT prompt_key FROM read_parquet({as_sql(living)})")
+            db.execute(f"CREATE VIEW claimed AS SELECT DISTINCT prompt_key FROM read_parquet({claims})")
             copy_to(db, "SELECT * FROM missing SEMI JOIN claimed USING (prompt_key)", rest)
             ours = folder / "ours.parquet"
             copy_to(db, "SELECT * FROM missing ANTI JOIN claimed USING (prompt_key) ORDER BY id, prompt_key", ours)
@@ -120,9 +130,8 @@ class Claims:
     @contextmanager
     def _held(self, missing: Path) -> Iterator[None]:
         """A claim on the prompts of the table `missing`."""
-        path = self._folder / f"claim-{me()}-{uuid.uuid4().hex[:8]}.parquet"
         with store_errors(self._folder):
-            write_table(scan_table(missing).select("prompt_key"), path)
+            path = put_named(scan_table(missing).select("prompt_key"), self._folder, f"claim-{me()}")
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             with store_errors(path):

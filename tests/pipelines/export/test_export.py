@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import recipe_build
+from flips import SLOW, in_turn
 from sealing import resealed
 from typer.testing import CliRunner
 
@@ -88,6 +89,30 @@ def test_a_damaged_export_is_written_anew(shapes: Path, tmp_path: Path, how: str
         path.write_bytes(data[:500] + bytes([data[500] ^ 1]) + (data[501:] if how == "flipped" else b""))
     made(shapes, "trl", tmp_path / "out")
     assert tree(tmp_path / "out") == before
+
+
+def check_flips(release: Path, out: Path, number: int) -> None:
+    """Whatever bit of an export flips, it is written anew, or it is said that it is none."""
+    first = made(release, "trl", out)
+    before = tree(out)
+    files = [out / name for name in before]
+    for path in in_turn(files, number, "export", "file of an export"):
+        try:
+            assert made(release, "trl", out) == first
+        except ConfigError as error:
+            assert path.name == "export.json", error
+        else:
+            assert path.name == "export.json" or tree(out) == before
+
+
+def test_a_flipped_bit_of_an_export_is_found(shapes: Path, tmp_path: Path) -> None:
+    check_flips(shapes, tmp_path / "out", 12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_many_flipped_bits_of_an_export_are_found(shapes: Path, tmp_path: Path) -> None:
+    check_flips(shapes, tmp_path / "out", SLOW["file of an export"])
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

@@ -4,7 +4,6 @@ import errno
 import io
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import recipe_build
 import tiny
 import yaml
+from flips import SLOW, in_turn
 from tiny import write_source
 
 from pipelines.job import Job
@@ -44,29 +44,17 @@ def job(recipe: Path) -> Job:
     return recipe_build.built(recipe, recipe.parent / "ws")
 
 
-def flipped(paths: list[Path], number: int, seed: int) -> Iterator[Path]:
-    """Flip so many bits of some files, one at a time; each is put back."""
-    chance = random.Random(seed)
-    for turn in range(number):
-        path = paths[turn % len(paths)]
-        whole = path.read_bytes()
-        place, bit = chance.randrange(len(whole)), chance.randrange(8)
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
-        yield path
-        path.write_bytes(whole)
-
-
 def check_flips(job: Job, number: int, seed: int) -> None:
     """Every flip of a table, an image or the record is known before it is used."""
     folder, media = job.build.folder, MediaStore(job.build.workspace.media)
     record = read_record(folder)
     assert record is not None
-    for path in flipped(sorted(folder.glob("*/*.parquet")), number, seed):
+    for path in in_turn(sorted(folder.glob("*/*.parquet")), number, seed, "table of a step"):
         assert [one.path for one in Witness(folder).suspects(record["steps"])] == [path]
-    for path in flipped(sorted(media.root.glob("??/??/*")), number, seed):
+    for path in in_turn(sorted(media.root.glob("??/??/*")), number, seed, "image"):
         with pytest.raises(MediaError, match="is damaged"):
             media.read(path.stem)
-    for _ in flipped([folder / NAME], number, seed):
+    for _ in in_turn([folder / NAME], number, seed, "build.json"):
         assert read_record(folder) in (None, record), "blanks say nothing"
 
 
@@ -78,7 +66,7 @@ def check_builds(job: Job, recipe: Path, number: int, seed: int) -> None:
     chance = random.Random(seed)
     for path in chance.sample(sorted(names), min(number, len(names))):
         recipe_build.built(recipe, job.build.workspace.root)
-        for _ in flipped([path], 1, seed):
+        for _ in in_turn([path], 1, seed, "file that a build reads"):
             found = recipe_build.built(recipe, job.build.workspace.root, OTHER)
             digests = tiny.digests(tiny.release(found))
             assert {n: d for n, d in digests.items() if n.endswith(("parquet", "png"))} == {
@@ -92,7 +80,11 @@ def test_flips_are_known_before_anything_is_read(job: Job) -> None:
 
 @pytest.mark.slow
 def test_thousands_of_flips_are_known_before_anything_is_read(job: Job) -> None:
-    check_flips(job, 1_000, seed=1)
+    check_flips(job, SLOW["image"], seed=1)
+
+
+def test_more_than_five_thousand_bits_are_flipped() -> None:
+    assert sum(SLOW.values()) >= 5_000
 
 
 def test_a_build_on_flipped_files_comes_to_the_same(job: Job, recipe: Path) -> None:

@@ -10,6 +10,7 @@ from sealing import sealed
 
 from pipelines.steps.earlier import latest_rows, latest_section, released_sides
 from pipelines.store.workspace import Workspace
+from schemas.errors import ConfigError
 
 
 @pytest.fixture
@@ -62,3 +63,11 @@ def test_the_oldest_release_comes_first_also_past_ten(build: Any) -> None:
 def test_the_section_of_a_step_is_found_by_its_name(build: Any, steps: Any, section: Any) -> None:
     write(build, "v1", {"recipe": {"steps": steps}}, rl=pl.DataFrame({"id": ["a"]}))
     assert latest_section(build, "dedup") == section
+
+
+def test_a_manifest_that_was_damaged_gives_no_section(build: Any) -> None:
+    write(build, "v1", {"recipe": {"steps": [{"dedup": {"near": 8}}]}})
+    path = build.workspace.releases("tiny") / "v1" / "manifest.json"
+    path.write_text(path.read_text().replace('"near": 8', '"near": 9'))
+    with pytest.raises(ConfigError, match=r"manifest.json is damaged"):
+        latest_section(build, "dedup")

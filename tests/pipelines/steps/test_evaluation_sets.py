@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flips import SLOW, in_turn
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
@@ -91,3 +92,28 @@ def test_ready_entries_are_sources() -> None:
     assert {name for name, _ in ready(["MathVista"])} == {"MathVista"}
     with pytest.raises((ConfigError, ValidationError)):
         ready(["MathVisto"])
+
+
+def check_flips(build: Any, folder: Path, number: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged table is known, and its source is read again."""
+    sources = exam(folder, asked(folder, "red", (255, 0, 0)), {"question": "Why?", "answer": "x"})
+    whole = evaluation_tables(build, sources, None)
+    [path] = build.workspace.evaluation_sets.iterdir()
+    for turn, _ in enumerate(in_turn([path], number, "exam", "evaluation set")):
+        assert len(unread(build, sources)) == 1
+        if turn < 3:
+            assert evaluation_tables(build, sources, None).equals(whole)
+            assert caplog.messages[-1] == f"{path} is damaged, and its source is read again."
+    assert evaluation_tables(build, sources, None).equals(whole)
+    assert list(build.workspace.evaluation_sets.iterdir()) == [path]
+
+
+def test_a_flipped_bit_of_a_set_is_found(build: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_flips(build, tmp_path, 5, caplog)
+
+
+@pytest.mark.slow
+def test_hundreds_of_flipped_bits_of_a_set_are_found(
+    build: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_flips(build, tmp_path, SLOW["evaluation set"], caplog)

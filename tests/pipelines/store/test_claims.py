@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from flips import SLOW, in_turn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,3 +113,27 @@ def test_no_prompt_is_claimed_twice_and_none_by_nobody(
             assert claimed.ours == sum(one[p] for p in ours)
             assert claimed.elsewhere == sum(one[p] for p in set(one) - ours)
     assert sorted(got) == sorted(set().union(*wanted))
+
+
+def check_flips(folder: Path, number: int) -> None:
+    """A claim that is damaged keeps others from asking, as long as its owner lives: nothing is paid twice."""
+    log, own, other = Claims(folder / "log", Memory()), folder / "own.parquet", folder / "other.parquet"
+    with log.claim(own, table(own, {"a": 2, "b": 1})) as mine:
+        assert mine.ours == 3
+        [path] = (folder / "log" / "claims").glob("claim-*")
+        for _ in in_turn([path], number, "claim", "claim"):
+            with log.claim(other, table(other, {"b": 1, "c": 1})) as his:
+                assert (his.ours, his.elsewhere, his.owners) == (0, 2, (path,))
+        with log.claim(other, table(other, {"b": 1, "c": 1})) as his:
+            assert (his.ours, his.elsewhere) == (1, 1)
+    with log.claim(other, table(other, {"b": 1, "c": 1})) as his:
+        assert (his.ours, his.elsewhere) == (2, 0)
+
+
+def test_a_flipped_bit_of_a_claim_makes_nobody_ask_twice(tmp_path: Path) -> None:
+    check_flips(tmp_path, 5)
+
+
+@pytest.mark.slow
+def test_hundreds_of_flipped_bits_of_a_claim_make_nobody_ask_twice(tmp_path: Path) -> None:
+    check_flips(tmp_path, SLOW["claim"])

@@ -3,7 +3,7 @@
 import io
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from flips import SLOW, flip
 from PIL import Image
 
 from filters.dedup.image_hash import HASHES
@@ -187,22 +188,15 @@ def harmless(log: Log, root: Path, whole: Found, caplog: pytest.LogCaptureFixtur
     return len(whole) - len(found)
 
 
-def flips(data: bytes, number: int, seed: str) -> Iterator[bytes]:
-    chance = random.Random(seed)
-    for _ in range(number):
-        place, changed = chance.randrange(len(data)), bytearray(data)
-        changed[place] ^= 1 << chance.randrange(8)
-        yield bytes(changed)
-
-
 def flip_parts(filled: tuple[Log, Path], folder: Path, caplog: pytest.LogCaptureFixture, number: int) -> None:
     """`number` single bits flip, over all parts."""
     log, root = filled
     whole, names = log.read(root), log.parts(root)
     for name in names:
-        for changed in flips((root / name).read_bytes(), number // len(names), str(name)):
+        chance = random.Random(str(name))
+        for _ in range(number // len(names)):
             damaged = copy_of(root, folder / "copy")
-            (damaged / name).write_bytes(changed)
+            (damaged / name).write_bytes(flip((root / name).read_bytes(), chance, "part of a log"))
             harmless(log, damaged, whole, caplog)
 
 
@@ -217,7 +211,7 @@ def test_a_bit_of_a_part_that_flips_is_never_used(
 def test_no_bit_of_a_part_that_flips_is_ever_used(
     filled: tuple[Log, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    flip_parts(filled, tmp_path, caplog, 200)
+    flip_parts(filled, tmp_path, caplog, SLOW["part of a log"] // len(LOGS))
 
 
 def test_whatever_else_lies_where_a_part_was_is_not_used(
