@@ -78,18 +78,18 @@ class RecordedBuild:
         return sorted(int(bucket) for bucket in (self.record(step) or {}).get("buckets", {}))
 
     def parts(self, step: str, table: str) -> list[Path]:
-        """The files of a step's table, of the buckets that its record names. Raises StoreError for a damaged one."""
+        """The files of a step's table, of the buckets that its record names. Raises StoreError for a damaged or lost one."""
         found = (self.path(step, table, bucket) for bucket in self.buckets(step))
         return [path for path in found if path is not None]
 
     def path(self, step: str, table: str, bucket: int) -> Path | None:
-        """The file of a step's table in a bucket; None where the step has none. Raises StoreError for a damaged one."""
+        """The file of a step's table in a bucket; None where it has none. Raises StoreError where it is damaged or lost."""
         path = part(self.folder / step, table, bucket)
         return self._sound(path, (self.record(step) or {}).get("buckets", {}).get(str(bucket), {}))
 
     def _sound(self, path: Path, written: Mapping[str, Any]) -> Path | None:
         digest = written.get("files", {}).get(path.name, (0, None))[1]
-        if digest is None or not path.is_file():
+        if digest is None:
             return None
         if not self._witness.holds(path, digest):
             raise damaged(path)

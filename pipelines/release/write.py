@@ -44,7 +44,7 @@ from pipelines.store.release_seal import FORMAT, seal, sound
 from pipelines.store.row_groups import even
 from pipelines.store.scratch import SCRATCH
 from pipelines.store.table_files import row_count
-from pipelines.store.workspace import read_json, store_errors, write_json, write_table
+from pipelines.store.workspace import read_json, store_errors, sync_folder, write_json, write_table
 from schemas.engine import MediaReader
 from schemas.errors import ConfigError, StoreError
 
@@ -126,6 +126,7 @@ def write_release(
             if same is not None:  # damaged: written anew in its place, and kept for whoever wants to look at it
                 same.rename(folder / f"{DAMAGED}{same.name}-{time.time_ns()}")
             scratch.rename(target)
+            sync_folder(folder)
             return target
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

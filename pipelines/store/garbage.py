@@ -1,7 +1,7 @@
 """What a workspace no longer needs: leftovers of killed processes, media that nothing names, logs in too many parts.
 
 The logs lose no row: they are the memory that everything else is made from. What a release or a build names is never
-touched.
+touched. What decides that is proven, and no more: tables that name images, and the small parts that are joined.
 """
 
 import logging
@@ -13,16 +13,17 @@ from typing import Any
 
 from pipelines.store.build_record import read_record
 from pipelines.store.completions import CompletionsLog
-from pipelines.store.leftovers import leftovers, recorded
+from pipelines.store.leftovers import leftovers
 from pipelines.store.prompts import PromptsLog
-from pipelines.store.release_damage import MANIFEST
-from pipelines.store.release_seal import check_tables
-from pipelines.store.witness import Witness
+from pipelines.store.step_tables import ROWS
+from pipelines.store.witness import Witness, damaged
 from pipelines.store.workspace import Workspace, store_errors
 from schemas.errors import ConfigError, StoreError
 
 logger = logging.getLogger(__name__)
 
+_IMAGE = "sha256"
+"""The field that names an image, wherever a table does."""
 _SMALL = 32 << 20
 """Parts of the log below so many bytes are joined."""
 
@@ -80,16 +81,14 @@ def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
 def _named(workspace: Workspace) -> set[str]:
     """The hash of every image that a table of a build or a release names.
 
-    Raises StoreError or ConfigError for a table that cannot be read or is not what was written: a flipped bit names another.
+    Tables of builds that may name one are proven first, for a flipped bit names another image; texts and columns of
+    numbers, which are most of a build, are not read. A release is not proven: it holds its images itself, so an image
+    that goes for a damaged name is missed by nobody. Raises StoreError for a table that is damaged.
     """
     import pyarrow as pa
 
-    for folder in workspace.root.glob("builds/*"):
-        Witness(folder).check((read_record(folder) or {}).get("steps", {}))
-    for manifest in workspace.root.glob(f"releases/*/v*/{MANIFEST}"):
-        check_tables(manifest.parent, manifest.parent.glob("*/*.parquet"))
     names: set[str] = set()
-    builds = [path for build in workspace.root.glob("builds/*") for path in sorted(recorded(build)) if path.is_file()]
+    builds = [path for build in workspace.root.glob("builds/*") for path in _proven(build)]
     for path in (*builds, *workspace.root.glob("releases/*/v*/*/*.parquet")):
         try:
             names.update(_named_by(path))
@@ -98,13 +97,30 @@ def _named(workspace: Workspace) -> set[str]:
     return names
 
 
+def _proven(build: Path) -> list[Path]:
+    """The tables of a build that may name images, each as it was written."""
+    record, witness, found = read_record(build) or {}, Witness(build), list[Path]()
+    gives = {step["name"]: step["gives"] for step in record.get("pipeline", {}).get("steps", ())}
+    for step, written in record.get("steps", {}).items():
+        shows = any(_IMAGE in dtype or name == _IMAGE for name, dtype in gives.get(step, {"": _IMAGE}).items())
+        for one in (written, *written["buckets"].values()):
+            for name, (_, digest) in one.get("files", {}).items():
+                path = build / step / name
+                if one is not written and not (shows and name.startswith(f"{ROWS}-")):
+                    continue
+                if not witness.holds(path, digest):
+                    raise damaged(path)
+                found.append(path)
+    return found
+
+
 def _named_by(path: Path) -> Iterator[str]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
-        wanted = [p for p in leaves if p.split(".")[-1] == "sha256" or p == "images.list.element.path"]
+        wanted = [p for p in leaves if p.split(".")[-1] == _IMAGE or p == "images.list.element.path"]
         for batch in file.iter_batches(columns=wanted) if wanted else ():
             for column in batch.columns:
                 yield from (Path(text).name.split(".")[0] for text in _texts(column, pc))

@@ -49,7 +49,7 @@ def set_aside(journal: Path, odd: list[tuple[bytes, str]]) -> Path:
     """Keep lines that are no rows in a file beside their journal, named by what it holds; returns its path."""
     data = b"".join(line for line, _ in odd)
     path = journal.parent / f"aside-{hash_text(data.hex())[:16]}.jsonl"
-    with replacing(path) as temporary:
+    with replacing(path, lasting=True) as temporary:  # its journal is about to go
         temporary.write_bytes(data)
     return path
 

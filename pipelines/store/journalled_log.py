@@ -62,7 +62,7 @@ class JournalledLog:
         Only while nobody builds: a reader may have listed the old parts. A kill between the two steps leaves both a joined
         part and the old ones, and the same row twice is read as one.
         """
-        small, joined = [p for p in self.files.parts() if p.stat().st_size < below], 0
+        small, joined = self.files.small(below), 0
         for group in together(small, Memory().piece):
             if len(group) < 2:
                 continue

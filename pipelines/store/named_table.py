@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.store.digests import SHORT, file_hash
-from pipelines.store.workspace import settle, store_errors, write_table
+from pipelines.store.workspace import reading, settle, store_errors, write_table
 
 
 def put_named(table: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> Path:
@@ -26,9 +26,10 @@ def put_named(table: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> Pa
 
 
 def is_named(path: Path) -> bool:
-    """Whether a table is there and is what its name says."""
+    """Whether a table is there and is what its name says. StoreError where no file can be read."""
     try:
-        return file_hash(path)[:SHORT] == path.stem.rpartition("-")[2]
+        with reading(path):
+            return file_hash(path)[:SHORT] == path.stem.rpartition("-")[2]
     except OSError:
         return False
 

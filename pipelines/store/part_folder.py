@@ -15,7 +15,7 @@ import polars as pl
 
 from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal
 from pipelines.store.row_groups import TableWriter
-from pipelines.store.workspace import settle, store_errors, sync_folder
+from pipelines.store.workspace import settle, store_errors
 from schemas.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,10 @@ class PartFolder:
     def parts(self, columns: Collection[str] | None = None) -> list[Path]:
         """The parts, in the order of their names, of which these columns (None: all) are as they were written."""
         return [path for path in self._all() if self.holds(path, None, columns)]
+
+    def small(self, below: int) -> list[Path]:
+        """The parts of fewer bytes than `below` that are as they were written; larger ones are not read."""
+        return [path for path in self._all() if path.stat().st_size < below and self.holds(path)]
 
     def parts_with(self, keys: Iterable[str]) -> list[Path]:
         """The parts, of which all row groups that may hold one of these keys are as they were written."""
@@ -124,8 +128,7 @@ class PartFolder:
                 with TableWriter(temporary, table.schema) as writer:
                     writer.add(table.sort(self._sort, maintain_order=True))
                 path = self.folder / part_name(model, seal(temporary, self._place(model)))
-                settle(temporary, path)
-                sync_folder(self.folder)
+                settle(temporary, path, lasting=True)
             finally:
                 temporary.unlink(missing_ok=True)
         return path

@@ -57,5 +57,7 @@ class Witness:
 
 
 def damaged(path: Path) -> StoreError:
-    """That a table is damaged, with the cure."""
+    """That a table is damaged or gone, with the cure."""
+    if not path.exists():
+        return StoreError(f"{path} is gone. Build its recipe again: what it held is computed anew.")
     return StoreError(f"{path} is damaged. Delete it and build its recipe again: what it held is computed anew.")

@@ -206,28 +206,36 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success flush it to the disk and rename it into place."""
+def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success flush it to the disk and rename it into place (`settle`)."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with store_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.unlink(missing_ok=True)  # a link of that name would be followed
             yield temporary
-            settle(temporary, path)
+            settle(temporary, path, lasting=lasting)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def settle(temporary: Path, path: Path) -> None:
-    """Give a file that is written its name. Its bytes survive a power cut, its name only after `sync_folder`."""
+def settle(temporary: Path, path: Path, *, lasting: bool = False) -> None:
+    """Give a file that is written its name: the one place where that is done, but for images, of which `MediaStore.flush`
+    settles thousands at once.
+
+    Its bytes survive a power cut from here on, and its name where it is `lasting`: so is what cannot be made again. What
+    can be, the tables of builds, does without; their record says by a hash what they were, so that one whose name or
+    bytes were lost is computed again.
+    """
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+    if lasting:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to the disk, where its file system can. What cannot be made again needs it."""
+    """Write the names in a folder to the disk, where its file system can."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

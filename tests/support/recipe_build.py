@@ -25,8 +25,13 @@ def sums(count: int, first: int = 0) -> list[dict[str, Any]]:
     return [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(first, first + count)]
 
 
+def opened(recipe: Path, workspace: Path, *overrides: str, **how: Any) -> Job:
+    """The job, before one."""
+    return open_job(compile_recipe(str(recipe), overrides), workspace, **how)
+
+
 def built(recipe: Path, workspace: Path, *overrides: str, **how: Any) -> Job:
     """The job, after a build."""
-    job = open_job(compile_recipe(str(recipe), overrides), workspace, **how)
+    job = opened(recipe, workspace, *overrides, **how)
     job.run()
     return job

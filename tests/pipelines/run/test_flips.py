@@ -14,6 +14,7 @@ import yaml
 from flips import SLOW, in_turn
 from tiny import write_source
 
+from pipelines.explain.query import open_tables
 from pipelines.job import Job
 from pipelines.store.build_record import NAME, read_record
 from pipelines.store.media import MediaStore
@@ -107,3 +108,38 @@ def test_a_table_that_nobody_can_read_now_is_not_damaged(job: Job, monkeypatch: 
     monkeypatch.setattr(io, "open", opens)
     with pytest.raises(StoreError, match=r"^Cannot read .*: this process has too many files open"):
         Witness(job.build.folder).check(record["steps"])
+
+
+def lost(path: Path, how: str) -> None:
+    """What a power cut makes of a file whose record was written: its bytes or its name never came to the disk."""
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(bytes(path.stat().st_size) if how == "zeros" else b"")
+
+
+@pytest.mark.parametrize("how", ["zeros", "empty", "gone"])
+def test_tables_that_a_power_cut_took_are_computed_again(job: Job, recipe: Path, how: str) -> None:
+    """Of one step after the other, and of all at once: tables are not synced by their names, for their record knows them."""
+    folder, space = job.build.folder, job.build.workspace.root
+    recipe_build.built(recipe, space)
+    expected = tiny.digests(tiny.release(recipe_build.built(recipe, recipe.parent / "other", OTHER)))
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    assert {"ingest", "selftest", "dedup", "split", "long", "release"} == set(names)
+    for steps in ([name] for name in names) if how == "zeros" else ([names[0]], [names[-1]], names):
+        recipe_build.built(recipe, space)
+        taken = [path for step in steps for path in folder.glob(f"{step}/*.parquet")]
+        for path in taken:
+            lost(path, how)
+        record = read_record(folder)
+        assert record is not None
+        assert {one.path for one in Witness(folder).suspects(record["steps"])} == set(taken)
+        with pytest.raises(StoreError, match=r"is (damaged|gone)\. .* is computed anew"):
+            recipe_build.opened(recipe, space).rows("sample")
+        with pytest.raises(StoreError, match=r"is (damaged|gone)\. .* is computed anew"):
+            open_tables(space)
+        found = recipe_build.built(recipe, space, OTHER)
+        digests = tiny.digests(tiny.release(found))
+        assert {n: d for n, d in digests.items() if n.endswith("parquet")} == {
+            n: d for n, d in expected.items() if n.endswith("parquet")
+        }, steps

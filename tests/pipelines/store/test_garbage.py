@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import built, digests, logged, write_source
 
 from pipelines.release.versions import find_release
-from pipelines.store import garbage
+from pipelines.store import garbage, part_file, part_folder, witness
 from pipelines.store.garbage import collect_garbage
 from pipelines.store.scratch import SCRATCH, scratch
 from pipelines.store.workspace import Workspace
@@ -54,6 +55,31 @@ def test_gc_touches_nothing_that_a_release_or_a_build_names(finished: Path, copy
     shutil.rmtree(out / "builds")
     built(finished, out=out, replay=True)
     assert digests(find_release("tiny/v1", out)) == original, "the log still replays the release"
+
+
+def test_gc_hashes_only_what_names_images_and_what_it_joins(
+    finished: Path, copy_of: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither texts nor releases nor large parts, which are most of a workspace."""
+    out, read = copy_of(finished), list[str]()
+    real, span = witness.file_hash, part_file.span_hash
+
+    def noted(path: Path) -> str:
+        read.append(str(path.relative_to(out)))
+        return real(path)
+
+    def noted_span(file: Any, start: int, size: int) -> str:
+        read.append(str(Path(file.name).relative_to(out)))
+        return span(file, start, size)
+
+    part_folder._PROOFS.clear()
+    monkeypatch.setattr(witness, "file_hash", noted)
+    monkeypatch.setattr(part_file, "span_hash", noted_span)
+    monkeypatch.setattr(garbage, "_SMALL", 1)
+    collect_garbage(Workspace(out))
+    assert "builds/tiny/ingest/rows-0000.parquet" in read
+    assert [path for path in read if not path.startswith("builds/tiny/")] == []
+    assert [path for path in read if path.startswith(("builds/tiny/rollout/", "builds/tiny/distill/"))] == []
 
 
 def test_gc_and_builds_keep_out_of_each_others_way(
