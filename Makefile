@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
 TRAINERS := .venv-trainers
-.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser check lint types arrow format cards bench clean
+.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser test-recipes check lint types arrow format cards bench clean
 
 venv: $(STAMP)
 
@@ -19,6 +19,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
+
+# Every recipe whole, as its demo, a thread each; `--durations` says how long each took.
+test-recipes: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m recipes -n 2 --durations=0 --durations-min=1
 
 # vLLM leaves its sockets to the garbage collector, which pytest would report after the last test.
 test-vllm: $(VLLM_STAMP)

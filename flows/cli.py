@@ -14,6 +14,7 @@ from flows.releases import releases_app
 from flows.terminal import (
     HERE,
     NOTHING,
+    DemoOption,
     LimitOption,
     RecipeArgument,
     SeedOption,
@@ -93,6 +94,7 @@ def build(
         bool, typer.Option("--retry-errors", help="Ask again, once, about rows that models refused for good.")
     ] = False,
     runner: Annotated[str, typer.Option(help="threads, dask or ray")] = "threads",
+    demo: DemoOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Build a recipe: only what is missing is asked, only what is stale is computed."""
@@ -102,8 +104,9 @@ def build(
 
         if replay and retry_errors:
             raise ConfigError("--replay asks no model, and --retry-errors asks again; choose one.")
-        asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}
-        commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner)
+        asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust, "demo": demo}
+        if not commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner):
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -113,13 +116,14 @@ def preview(
     set_: SetOption = NOTHING,
     seed: SeedOption = None,
     workspace: WorkspaceOption = HERE,
+    demo: DemoOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Run a few rows through everything and show what was sent, what came back and what became of it. Makes no version."""
     with sentences():
         from flows import commands
 
-        asked_for = {"name": recipe, "set": set_, "limit": number, "seed": seed, "trust": trust}
+        asked_for = {"name": recipe, "set": set_, "limit": number, "seed": seed, "trust": trust, "demo": demo}
         if not commands.preview(asked_for, workspace):
             raise typer.Exit(1)
 
@@ -131,24 +135,31 @@ def plan(
     limit: LimitOption = None,
     seed: SeedOption = None,
     workspace: WorkspaceOption = HERE,
+    demo: DemoOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Show what a build would do: what is stale, what is to be asked, and what that costs at most. Asks nothing."""
     with sentences():
         from flows import commands
 
-        commands.plan({"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust}, workspace)
+        commands.plan(
+            {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust, "demo": demo}, workspace
+        )
 
 
 @app.command()
 def validate(
-    recipe: RecipeArgument, set_: SetOption = NOTHING, workspace: WorkspaceOption = HERE, trust: TrustOption = False
+    recipe: RecipeArgument,
+    set_: SetOption = NOTHING,
+    workspace: WorkspaceOption = HERE,
+    demo: DemoOption = False,
+    trust: TrustOption = False,
 ) -> None:
     """Check a recipe to the last key: sections, sources, models, engines, the workspace. Starts nothing."""
     with sentences():
         from flows import commands
 
-        commands.validate({"name": recipe, "set": set_, "trust": trust}, workspace)
+        commands.validate({"name": recipe, "set": set_, "trust": trust, "demo": demo}, workspace)
 
 
 @app.command()
@@ -159,13 +170,14 @@ def show(
         bool, typer.Option("--expand", help="Print the recipe with what each preset of `ask` stands for.")
     ] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid graph.")] = False,
+    demo: DemoOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Show the pipeline that a recipe compiles to: what each step works on, reads, gives and asks. Starts nothing."""
     with sentences():
         from flows import commands
 
-        commands.show({"name": recipe, "set": set_, "trust": trust}, expand=expand, mermaid=mermaid)
+        commands.show({"name": recipe, "set": set_, "trust": trust, "demo": demo}, expand=expand, mermaid=mermaid)
 
 
 @app.command()

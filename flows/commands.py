@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.terminal import console, say, say_trial, warn
 
+if TYPE_CHECKING:
+    from pipelines.job import Job
 
-def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> None:
-    """`curate build`: only what is missing is asked, only what is stale is computed."""
+
+def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> bool:
+    """`curate build`: only what is missing is asked, only what is stale is computed. False: a demo not as expected."""
     from flows.job import job_of
 
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
@@ -20,7 +23,7 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
         say(f"{name} is up to date: {job.release or job.build.folder}")
         _say_digest(job.release)
         say_trial(name)
-        return
+        return _say_expected(job)
     from pipelines.preflight import check
 
     check(job)
@@ -46,6 +49,22 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     say(f"Release: {job.release}" if job.release else f"Tables: {job.build.folder}")
     _say_digest(job.release)
     say_trial(name)
+    return _say_expected(job)
+
+
+def _say_expected(job: "Job") -> bool:
+    """Say of a demo whether it is what its sidecar expects; one of fewer rows need not be."""
+    sidecar, recipe = job.compiled.sidecar, job.build.recipe
+    if sidecar is None or recipe.limit is not None:
+        return True
+    from pipelines.explain.expected import unmet
+
+    wrong = unmet(job)
+    if wrong:
+        warn([f"Not as {sidecar.path.name} expects: {sentence}." for sentence in wrong])
+    else:
+        say(f"As {sidecar.path.name} expects.")
+    return not wrong
 
 
 def _say_digest(release: Path | None) -> None:
@@ -133,7 +152,7 @@ def show(recipe: dict[str, Any], *, expand: bool, mermaid: bool) -> None:
 
     if expand and mermaid:
         raise ConfigError("--expand prints a recipe, and --mermaid a graph; choose one.")
-    compiled = compile_recipe(recipe["name"], recipe["set"], trust=recipe["trust"])
+    compiled = compile_recipe(recipe["name"], recipe["set"], trust=recipe["trust"], demo=recipe["demo"])
     if expand:
         from pipelines.recipe.dump import dump_document
         from pipelines.recipe.expand import expanded

@@ -19,7 +19,7 @@ from pipelines.release.configs import BESIDE
 from pipelines.store.release_damage import DIGEST, MANIFEST, README
 from pipelines.store.release_seal import digest_of, sound
 from pipelines.store.table_files import tables_in
-from pipelines.store.workspace import is_trial, read_json
+from pipelines.store.workspace import DEMO, is_trial, read_json
 from schemas.errors import ConfigError, StoreError
 
 WORTH_RETRYING = frozenset({408, 412, 425, 429, 500, 502, 503, 504})
@@ -63,8 +63,10 @@ def check_name(repo: str) -> None:
 def check_trial(name: str) -> None:
     """Raise ConfigError for a trial, which is not for others."""
     if is_trial(name):
+        what = "demo" if name.endswith(DEMO) else "trial"
         raise ConfigError(
-            f"{name} is a trial, and a trial is not pushed. Build the recipe without --limit and --seed, then push that."
+            f"{name} is a {what}, and a {what} is not pushed. Build the recipe without --limit, --seed and --demo, then "
+            "push that."
         )
 
 

@@ -28,6 +28,9 @@ SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help
 LimitOption = Annotated[
     int | None, typer.Option(help="A trial of at most so many samples, spread over the sources.", min=1)
 ]
+DemoOption = Annotated[
+    bool, typer.Option("--demo", help="Small models and sources that come with curate, in the place of the recipe's.")
+]
 SeedOption = Annotated[int | None, typer.Option(help="A trial with another seed than the recipe's.")]
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
 TrustOption = Annotated[
@@ -75,10 +78,15 @@ def text(table: Any) -> str:
 
 def say_trial(name: str) -> None:
     """Say what a trial is, where a build is one."""
-    from pipelines.store.workspace import TRIAL, is_trial
+    from pipelines.store.workspace import DEMO, is_trial, recipe_of
 
-    if is_trial(name):
-        say(f"A trial (--limit or --seed): it is named {name}, and nothing of {name.removesuffix(TRIAL)} was changed.")
+    if name.endswith(DEMO):
+        say(
+            f"A demo: it is named {name}, and nothing of {recipe_of(name)} was changed. Its models and sources stand for "
+            "those of the recipe, and replies whose shape is forced mean nothing."
+        )
+    elif is_trial(name):
+        say(f"A trial (--limit or --seed): it is named {name}, and nothing of {recipe_of(name)} was changed.")
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from generators.embedded import EMBEDDED, REFERENCE_VLM
 from generators.fingerprint import remembered_hash
+from generators.kept import once
 from generators.models import HUB_ID, identify, resolve
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder, MediaReader, ModelConfig
@@ -130,7 +131,9 @@ class _TextEncoder:
         else:
             found = resolve(ModelConfig(model=self._config.model, revision=self._config.revision))
             where, revision = found.path_or_id, found.revision
-        model = SentenceTransformer(where, device=_device(self._config.device), revision=revision)
+        device = _device(self._config.device)
+        key = ("text", where, revision, device, self._config.max_tokens)
+        model = once(key, lambda: SentenceTransformer(where, device=device, revision=revision))
         if self._config.max_tokens is not None:
             model.max_seq_length = self._config.max_tokens
         return model

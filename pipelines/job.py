@@ -2,17 +2,22 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from generators.kept import kept_models
 from pipelines.compiler.columns import NameFault
 from pipelines.compiler.compile import Entry, compile_steps
 from pipelines.compiler.pipeline import Pipeline, Step
-from pipelines.recipe.document import Document, load_document
+from pipelines.recipe.demo import Sidecar, read_sidecar
+from pipelines.recipe.demo_changes import demo_changes, demo_facts
+from pipelines.recipe.document import Demonstration, Document, load_document
 from pipelines.recipe.extensions import load_uses
+from pipelines.recipe.library import find_recipe
 from pipelines.recipe.typed import typed_steps
 from pipelines.run.build import Build
 from pipelines.run.runner import Runner
@@ -28,10 +33,11 @@ Run = Callable[[Runner, Step], Any]
 
 @dataclass(frozen=True)
 class Compiled:
-    """A recipe with the pipeline that its steps make."""
+    """A recipe with the pipeline that its steps make, and the sidecar where it is a demo."""
 
     document: Document
     pipeline: Pipeline
+    sidecar: Sidecar | None = None
 
 
 def compile_recipe(
@@ -41,12 +47,25 @@ def compile_recipe(
     trust: bool = False,
     limit: int | None = None,
     seed: int | None = None,
+    demo: bool = False,
 ) -> Compiled:
-    """Read a recipe and compile its steps. `overrides` are `key=value` texts; with `trust` it may run code of its own.
+    """Read a recipe and compile its steps. `overrides` are `key=value` texts; with `trust` it may run code of its own. A
+    `demo` has the same steps, with models and sources that come with curate (`pipelines.recipe.demo`).
 
     Raises ConfigError, each mistake on a line with its place.
     """
-    document = load_document(name, overrides, trust=trust, limit=limit, seed=seed)
+    if not demo:
+        return _compiled(load_document(name, overrides, trust=trust, limit=limit, seed=seed))
+    sidecar = read_sidecar(find_recipe(name))
+    own = [option for option in overrides if option.startswith("steps.")]  # others are about what the demo changes
+    published = _compiled(load_document(name, own, trust=trust))
+    changes = demo_changes(published.document, published.pipeline, sidecar)
+    demonstration = Demonstration(changes, demo_facts(published.document, changes))
+    document = load_document(name, overrides, trust=trust, limit=limit, seed=seed, demo=demonstration)
+    return replace(_compiled(document), sidecar=sidecar)
+
+
+def _compiled(document: Document) -> Compiled:
     known = dict.fromkeys(TYPES)
     own = load_uses(document, known) if document.uses else {}
     found = step_types(entry.type for entry in document.steps) | own
@@ -102,11 +121,13 @@ class Job:
         with build.workspace.lock(build.recipe.name):
             runner = self.runner
             sweep(build, pipeline)
+            small = kept_models() if self.compiled.sidecar is not None else nullcontext()
             try:
-                for step in pipeline.steps:
-                    if self._is_gone(step):
-                        runner.record.forget(step)
-                    run(runner, step)
+                with small:
+                    for step in pipeline.steps:
+                        if self._is_gone(step):
+                            runner.record.forget(step)
+                        run(runner, step)
             finally:
                 build.close()
             return Runner(build, pipeline).record.steps()

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from pipelines.ingest.ingest import IngestConfig
-from pipelines.recipe.assign import override
+from pipelines.recipe.assign import assign, override
 from pipelines.recipe.draft import Draft, Use, read_draft
 from pipelines.recipe.entries import check_names
 from pipelines.recipe.extends import resolved
@@ -21,7 +21,7 @@ from pipelines.recipe.mistakes import Places, Where, endless, mistakes, place_of
 from pipelines.recipe.strangers import refused, untrusted
 from pipelines.run.driver_config import DriverConfig
 from pipelines.sources.source import Source
-from pipelines.store.workspace import BUILD_NAME, TRIAL
+from pipelines.store.workspace import BUILD_NAME, DEMO, TRIAL, is_trial
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError
 from schemas.section import Section
@@ -52,6 +52,14 @@ class Entry:
     places: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True)
+class Demonstration:
+    """What a demo puts in the place of a recipe's own: values by dotted keys. `facts` say so in the manifest."""
+
+    changes: Sequence[tuple[str, Any]]
+    facts: Mapping[str, Any]
+
+
 class Document(Section):
     """All that decides a release, but for the sources' bytes and the log."""
 
@@ -72,6 +80,7 @@ class Document(Section):
     _path: Path = PrivateAttr(default=Path())
     _places: Places = PrivateAttr(default_factory=dict)
     _files: dict[Path, str] = PrivateAttr(default_factory=dict)
+    _demo: Mapping[str, Any] | None = PrivateAttr(default=None)
 
     @property
     def path(self) -> Path:
@@ -96,7 +105,7 @@ class Document(Section):
                 model.pop(fact, None)
         found["uses"] = [use.name for use in self.uses]
         found["steps"] = [{entry.type: dict(entry.section)} for entry in self.steps]
-        return found
+        return found if self._demo is None else {**found, "demo": dict(self._demo)}
 
     def placed(self, message: str) -> str:
         """A sentence that starts with a dotted key, with that key's place before it."""
@@ -110,10 +119,12 @@ def load_document(
     trust: bool = False,
     limit: int | None = None,
     seed: int | None = None,
+    demo: Demonstration | None = None,
 ) -> Document:
     """Read a recipe: a path, or the name of one that comes with curate. `overrides` are `key=value` texts, values in YAML.
 
-    With a limit or a seed that is not the file's own it is a trial, and its name says so (`workspace.TRIAL`).
+    With a limit or a seed that is not the file's own it is a trial, and its name says so (`workspace.TRIAL`), and so it does
+    of a demo, whose changes come before the overrides.
     Raises ConfigError with every mistake on a line of its own; and where the recipe has code of its own, without `trust`.
     """
     draft = resolved(read_draft(find_recipe(name)))
@@ -123,11 +134,13 @@ def load_document(
             f"{draft.uses[0].place}: this recipe runs code of its own ({names}), which can do whatever you can. Read it, "
             "then add --trust."
         )
+    for key, value in demo.changes if demo is not None else ():
+        assign(draft, key, value, {}, "--demo")
     for option in overrides:
         override(draft, option)
     check_names(draft.steps)
     _check_strangers(draft, trust)
-    _name_trials(draft, {"limit": limit, "seed": seed})
+    _name_trials(draft, {"limit": limit, "seed": seed}, demo is not None)
     steps = [Entry(step.type, step.name, step.section, step.place, step.places) for step in draft.steps]
     places = draft.places
     for entry in steps:
@@ -144,6 +157,7 @@ def load_document(
         refused = (f"{place_of(key, places, draft.path)}: '{key}': input should be a finite number." for key in wrong)
         raise ConfigError("\n".join(refused))
     document._path, document._places, document._files = draft.path, places, draft.files
+    document._demo = None if demo is None else demo.facts
     return document
 
 
@@ -165,18 +179,18 @@ def _check_strangers(draft: Draft, trust: bool) -> None:
         )
 
 
-def _name_trials(draft: Draft, options: Mapping[str, int | None]) -> None:
+def _name_trials(draft: Draft, options: Mapping[str, int | None], demo: bool) -> None:
     """Take over `--limit` and `--seed`; a build whose rows or chance the command line decides has a name of its own."""
     name, places = draft.head.get("name"), draft.places
-    if isinstance(name, str) and name.endswith(TRIAL):
-        place = places.get(("name",), str(draft.path))
-        raise ConfigError(
-            f"{place}: 'name': {TRIAL} ends the names of builds with --limit or --seed; choose another name."
-        )
+    if isinstance(name, str) and is_trial(name):
+        place, ending = places.get(("name",), str(draft.path)), DEMO if name.endswith(DEMO) else TRIAL
+        how = "--demo" if ending == DEMO else "--limit or --seed"
+        raise ConfigError(f"{place}: 'name': {ending} ends the names of builds with {how}; choose another name.")
     for key, value in options.items():
         if value is not None:
             draft.head[key] = value
             places[(key,)] = f"--{key}"
     decided = [where for where, place in places.items() if place.startswith("--") and where[-1] in {"limit", "seed"}]
-    if isinstance(name, str) and any(len(where) == 1 or where[0] == "sources" for where in decided):
-        draft.head["name"] = f"{name}{TRIAL}"
+    tried = any(len(where) == 1 or where[0] == "sources" for where in decided)
+    if isinstance(name, str) and (demo or tried):
+        draft.head["name"] = f"{name}{DEMO if demo else TRIAL}"

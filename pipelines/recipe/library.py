@@ -6,16 +6,24 @@ from schemas.errors import ConfigError, nearest
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
+DEMO_SUFFIX = ".demo.yaml"
+"""Ends the name of a recipe's sidecar (`pipelines.recipe.demo`), which is no recipe."""
+
 
 def recipe_names(folder: Path = RECIPES) -> dict[str, Path]:
     """The recipes below a folder, by the names that they are asked for: `system`, or `family/system`.
 
     A name that two families share stands for none of them.
     """
-    files = sorted(folder.rglob("*.yaml"))
+    files = sorted(file for file in folder.rglob("*.yaml") if not file.name.endswith(DEMO_SUFFIX))
     stems = [file.stem for file in files]
     short = {file.stem: file for file in files if stems.count(file.stem) == 1}
     return short | {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
+def sidecar(recipe: Path) -> Path:
+    """Where the sidecar of a recipe file lies: `mine.demo.yaml` beside `mine.yaml`."""
+    return recipe.with_name(f"{recipe.stem}{DEMO_SUFFIX}")
 
 
 def find_recipe(name: str, folder: Path = RECIPES) -> Path:

@@ -10,6 +10,7 @@ from pipelines.sources.huggingface import HuggingFaceSource
 from pipelines.sources.image_folder import ImageFolderSource
 from pipelines.sources.release import ReleaseSource
 from pipelines.sources.scenes import ScenesSource
+from pipelines.sources.tasks import TasksSource
 
 Source = Annotated[
     HuggingFaceSource
@@ -19,6 +20,7 @@ Source = Annotated[
     | ImageFolderSource
     | EasyVqaSource
     | ScenesSource
+    | TasksSource
     | ReleaseSource,
     Field(discriminator="type"),
 ]

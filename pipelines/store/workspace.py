@@ -35,8 +35,11 @@ RECIPE_NAME = r"[a-z0-9][a-z0-9_-]*"
 TRIAL = ".trial"
 """Ends the name of a build by `--limit` or `--seed`, and no recipe's own: a trial never becomes a version of the product."""
 
-BUILD_NAME = RECIPE_NAME + r"(?:\.trial)?"
-"""What a build may be called: as its recipe, or as a trial of it."""
+DEMO = ".demo"
+"""Ends the name of a build by `--demo`, whose models and sources stand for those of the recipe."""
+
+BUILD_NAME = RECIPE_NAME + r"(?:\.trial|\.demo)?"
+"""What a build may be called: as its recipe, as a trial of it, or as its demo."""
 
 _LOCK = ".lock"
 
@@ -69,8 +72,13 @@ _OF_THE_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP
 
 
 def is_trial(name: str) -> bool:
-    """Whether a build or release of that name is a trial."""
-    return name.endswith(TRIAL)
+    """Whether a build or release of that name is a trial or a demo, and so no version of its recipe."""
+    return name.endswith((TRIAL, DEMO))
+
+
+def recipe_of(name: str) -> str:
+    """The name of the recipe of a build, which may be a trial or a demo."""
+    return name.removesuffix(TRIAL).removesuffix(DEMO)
 
 
 class Workspace:

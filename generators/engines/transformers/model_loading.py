@@ -1,5 +1,6 @@
 """Loading a transformers model for decoding: where to, in which number format, and whether it can share a prefix."""
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from generators.engines.prompting import ChatPrompts
 from generators.engines.torch_build import broken_torchvision
 from generators.engines.transformers.kv_cache import register_attention
+from generators.kept import once
 from generators.models import resolve
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, MissingDependencyError
@@ -47,12 +49,18 @@ class LoadedModel:
 
 
 def load_model(config: ModelConfig, attention: str | None = None) -> LoadedModel:
-    """Load weights, processor and chat template. `attention` names a registered attention function to run with.
+    """Load weights, processor and chat template, or take what is kept (`generators.kept`). `attention` names a registered
+    attention function to run with.
 
     Raises:
         MissingDependencyError: torch or transformers is missing.
         ConfigError: the model or an argument does not exist, or the model needs more than a key-value cache.
     """
+    key = (config.model, config.revision, json.dumps(config.args, sort_keys=True, default=str), attention)
+    return once(key, lambda: _load(config, attention))
+
+
+def _load(config: ModelConfig, attention: str | None) -> LoadedModel:
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoModelForImageTextToText

@@ -87,7 +87,7 @@ def test_all_sections_of_the_old_spelling_are_named(refusal: Refusal) -> None:
         (f"name: tiny\n{WITH}step: []\nsteps: [verify]", "r.yaml:4: unknown key 'step'. Did you mean 'steps'?"),
         (f"name: tiny\n{WITH}about: {{differs: one}}\nsteps: [verify]", "r.yaml:4: 'about.differs': write it as a list, [one, two] (given: 'one')."),
         (f"name: tiny\n{WITH}about: {{paper: 2504.11468}}\nsteps: [verify]", "r.yaml:4: 'about.paper': input should be a valid string (given: 2504.11468)."),
-        (f"name: Tiny Set\n{WITH}steps: [verify]", "r.yaml:1: 'name': string should match pattern '^[a-z0-9][a-z0-9_-]*(?:\\.trial)?$' (given: 'Tiny Set')."),
+        (f"name: Tiny Set\n{WITH}steps: [verify]", "r.yaml:1: 'name': string should match pattern '^[a-z0-9][a-z0-9_-]*(?:\\.trial|\\.demo)?$' (given: 'Tiny Set')."),
         (f"name: tiny.trial\n{WITH}steps: [verify]", "r.yaml:1: 'name': .trial ends the names of builds with --limit or --seed; choose another name."),
         (f"name: tiny\n{WITH}seed: 1e3\ndriver: {{max_retry: 2}}\nsteps: [verify]", "r.yaml:5: unknown key 'driver.max_retry'. Did you mean 'max_retries'?"),
         (f"name: tiny\n{WITH}seed: 12:30\nsteps: [verify]", "r.yaml:4: 'seed': input should be a valid integer (given: '12:30')."),

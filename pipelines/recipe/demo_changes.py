@@ -1,0 +1,161 @@
+"""What a demo changes of a recipe: its models, by what its steps send them; its sources; and how long replies may be."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from generators.embedded import REFERENCE_VLM, SMOLLM2
+from generators.encoders import MINILM, EncoderConfig
+from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.recipe.demo import DemoSource, Sidecar
+from pipelines.recipe.demo_forms import FORMS, LIKE
+from pipelines.recipe.document import Document
+from pipelines.sources.release import ReleaseSource
+from pipelines.sources.section import SourceSection
+from pipelines.steps.as_asked import ask_of
+from pipelines.steps.decontaminate import DecontaminateConfig, sources_of
+from pipelines.store.workspace import DEMO
+from schemas.completion import Sampling
+from schemas.errors import nearest
+
+TOKENS = 16
+"""How long a reply may be, of a step that the sidecar says nothing of."""
+
+KEPT = {"name", "schema", "select", "columns", "kind", "index_base", "marks", "split"}
+"""The keys of a source that say how its rows are read, which is tried too."""
+
+Changes = list[tuple[str, Any]]
+"""Values by dotted keys, as `--set` puts them."""
+
+
+def demo_changes(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> Changes:
+    """What makes a demo of a recipe. Raises ConfigError for a sidecar that speaks of what the recipe does not have."""
+    _check_names(document, pipeline, sidecar)
+    driver = document.driver.model_dump(mode="json", exclude_unset=True)
+    found: Changes = [("driver", {**driver, "workers": 1}), ("models", replacements(document, pipeline))]
+    found.append(("sources", [_source(source, sidecar) for source in document.sources]))
+    for step in pipeline.steps:
+        found += _step_changes(step, sidecar)
+    return found
+
+
+def demo_facts(document: Document, changes: Changes) -> dict[str, Any]:
+    """What stands for what: models by their names in the recipe, and sources by theirs, for the manifest and the card."""
+    changed = dict(changes)
+    models = {name: [published.model, changed["models"][name]["model"]] for name, published in document.models.items()}
+    fed = {section["name"]: section for section in changed["sources"]}
+    sources = {
+        source.name: [str(getattr(source, "path", source.type)), _words(fed[source.name])]
+        for source in document.sources
+    }
+    return {"models": models, "sources": sources}
+
+
+def _words(section: Mapping[str, Any]) -> str:
+    """What a source of a demo is, in a few words."""
+    if section["type"] == "tasks":
+        return f"{section.get('n', DemoSource().n)} rows of the procedural task {section['task']}"
+    return f"{section['type']} {section.get('path', '')}".strip()
+
+
+def replacements(document: Document, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    """For each model of the recipe an embedded one: for those that are shown images the reference VLM, else SmolLM2."""
+    seeing = {model for step in pipeline.steps if _shows(step) for model in step.models}
+    seeing |= {model for step in pipeline.steps for model in step.type.loads(step.config)}
+    return {
+        name: {"model": REFERENCE_VLM if name in seeing else SMOLLM2, "engine": "transformers"}
+        for name in document.models
+    }
+
+
+def _shows(step: Step) -> bool:
+    """Whether a step sends images."""
+    ask = ask_of(step)
+    return bool(ask.shown) if ask is not None else step.asks and "media" in step.sources
+
+
+def _step_changes(step: Step, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
+    at, demo = f"steps.{step.name}", sidecar.demo
+    if step.asks:
+        most = demo.tokens.get(step.name, TOKENS)
+        for where, given in _inside(step.config, Sampling):
+            changed = given.model_dump(mode="json", exclude_defaults=True)
+            changed |= {"max_tokens": min(most, given.max_tokens), "seed": demo.seed}
+            yield f"{at}.{where}", changed
+    for where, _ in _inside(step.config, EncoderConfig):
+        model = REFERENCE_VLM if where.rpartition(".")[2] == "image" else MINILM
+        yield f"{at}.{where}", {"model": model}
+    if isinstance(step.config, DecontaminateConfig):
+        named = {
+            name: demo.evaluation_sets.get(name) or DemoSource(task="mixed") for name, _ in sources_of(step.config)
+        }
+        yield f"{at}.against", []
+        yield f"{at}.sources", [_fed(name, given, None, {"name": name}, sidecar) for name, given in named.items()]
+
+
+def _inside(section: BaseModel, kind: type[Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The sections of a kind inside a section, each with its dotted key there."""
+    for name, field in type(section).model_fields.items():
+        value, where = getattr(section, name), f"{above}{field.alias or name}"
+        if isinstance(value, kind):
+            yield where, value
+        elif isinstance(value, BaseModel):
+            yield from _inside(value, kind, f"{where}.")
+
+
+def _source(source: SourceSection, sidecar: Sidecar) -> dict[str, Any]:
+    """A source of the demo, for one of the recipe."""
+    given, read = (
+        sidecar.demo.sources.get(source.name),
+        source.model_dump(mode="json", exclude_unset=True, by_alias=True),
+    )
+    kept = {"name": source.name} | {key: value for key, value in read.items() if key in KEPT}
+    if given is None and isinstance(source, ReleaseSource):
+        recipe, at, version = source.path.partition("@")
+        return {**read, "type": "release", "path": f"{recipe}{DEMO}{at}{version}"}
+    if given is None and read.get("type") in {"scenes", "easy_vqa"}:  # which come with the package
+        return {**read, "limit": DemoSource().n}
+    return _fed(source.name, given or DemoSource(), source, kept, sidecar)
+
+
+def _fed(
+    name: str, given: DemoSource, source: SourceSection | None, kept: Mapping[str, Any], sidecar: Sidecar
+) -> dict[str, Any]:
+    """A section of rows of a task, under the name of what it stands for."""
+    schema = None if source is None else source.schema
+    form = FORMS.get(schema) if isinstance(schema, str) else None
+    if given.raw is None and source is not None and source.select is not None:
+        raise sidecar.fault(
+            f"sources.{name}",
+            "its SELECT is the recipe's own, so say which columns it reads: "
+            f"`raw: SELECT question, …, image FROM task` (given there: {' '.join(source.select.split())[:200]}).",
+        )
+    if given.raw is None and schema is not None and form is None:
+        raise sidecar.fault(f"sources.{name}", f"say what columns the schema '{schema}' reads, in `raw`.")
+    task = given.task or (form.task if form else LIKE.get(source.kind if source is not None else "text"))
+    if task is None:
+        kind = source.kind if source is not None else "text"
+        raise sidecar.fault(f"sources.{name}", f"say which task stands for answers of kind '{kind}', in `task`.")
+    raw = given.raw or (form.raw if form else None)
+    section = given.model_dump(mode="json", exclude_unset=True, exclude={"task", "raw"})
+    made = {"type": "tasks", **kept, "task": task, "seed": sidecar.demo.seed, **section}
+    return made if raw is None else {**made, "raw": raw}
+
+
+def _check_names(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> None:
+    """Raise ConfigError where the sidecar names a source, a step or an evaluation set that is not there."""
+    demo, steps = sidecar.demo, [step.name for step in pipeline.steps]
+    asking = [step.name for step in pipeline.steps if step.asks]
+    sets = [n for s in pipeline.steps if isinstance(s.config, DecontaminateConfig) for n, _ in sources_of(s.config)]
+    sources = [source.name for source in document.sources]
+    for key, named, known, what in (
+        ("sources", demo.sources, sources, "source"),
+        ("evaluation_sets", demo.evaluation_sets, sets, "evaluation set"),
+        ("tokens", demo.tokens, asking, "step that asks a model"),
+        ("expect.drops", demo.expect.drops, steps, "step"),
+    ):
+        for number, name in enumerate(named):
+            if name not in known:
+                place = f"{key}.{number}" if isinstance(named, tuple) else f"{key}.{name}"
+                raise sidecar.fault(place, f"the recipe has no {what} '{name}'.{nearest(name, known)}")

@@ -1,0 +1,129 @@
+"""A demo has the recipe's own steps: models, sources and the length of replies are what it changes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.job import Compiled, compile_recipe
+from pipelines.sources.tasks import TasksSource
+from schemas.errors import ConfigError
+
+RECIPE = """\
+name: seen
+models:
+  looks: {model: big/looker, thinking: true}
+  reads: {model: big/reader}
+driver: {max_error_rate: 0.5}
+sources:
+  - {type: huggingface, name: charts, path: big/charts, schema: chartqa, limit: 9}
+  - {type: jsonl, name: own, path: own.jsonl, select: "SELECT q AS question, a AS answer, image FROM raw", kind: choice}
+  - {type: release, name: before, path: earlier@v2, columns: {solution: str}}
+  - {type: scenes, name: scenes, n: 500}
+steps:
+  - caption: {model: looks, sampling: {temperature: 0.2, max_tokens: 2048}}
+  - distill: {model: reads, sees: nothing, prompt: "{{ caption }} {{ question }}", n: 3, sampling: {max_tokens: 4096}}
+  - judge: {model: reads, sampling: {max_tokens: 4}}
+  - drop: {of: trace, if: {wrong: "judge = 'no'"}}
+  - dedup: {near: {}, text: {model: big/texts}, image: {model: big/images}}
+  - decontaminate: {against: [MathVista], sources: [{type: jsonl, name: mine, path: x.jsonl}]}
+  - release: {sft: {of: trace, columns: [caption]}}
+"""
+
+SIDECAR = """\
+seed: 7
+sources:
+  own: {task: choice, n: 5, raw: "SELECT question AS q, letter AS a, image FROM task", spoiled: {duplicates: 1}}
+tokens: {caption: 40, judge: 8}
+"""
+
+
+def demo(folder: Path, *overrides: str, sidecar: str = SIDECAR, recipe: str = RECIPE) -> Compiled:
+    (folder / "seen.yaml").write_text(recipe)
+    (folder / "seen.demo.yaml").write_text(sidecar)
+    return compile_recipe(str(folder / "seen.yaml"), overrides, demo=True)
+
+
+def test_models_go_by_what_the_steps_send_them(tmp_path: Path) -> None:
+    models = demo(tmp_path).document.models
+    assert {name: (model.model, model.engine, model.thinking) for name, model in models.items()} == {
+        "looks": ("reference-vlm", "transformers", None),
+        "reads": ("smollm2-135m-instruct", "transformers", None),
+    }
+
+
+def test_steps_n_and_temperatures_stay_and_replies_are_short(tmp_path: Path) -> None:
+    made = demo(tmp_path)
+    published = compile_recipe(str(tmp_path / "seen.yaml"))
+    assert [step.name for step in made.pipeline.steps] == [step.name for step in published.pipeline.steps]
+    sampling = {name: made.pipeline.step(name).config.sampling for name in ("caption", "distill", "judge")}
+    assert {name: found.max_tokens for name, found in sampling.items()} == {"caption": 40, "distill": 16, "judge": 4}
+    for name, found in sampling.items():
+        own = published.pipeline.step(name).config
+        assert found.temperature == own.sampling.temperature
+        assert found.seed == 7
+        assert made.pipeline.step(name).config.model_copy(update={"sampling": own.sampling}) == own
+
+
+def test_sources_keep_how_they_are_read(tmp_path: Path) -> None:
+    charts, own, before, scenes = demo(tmp_path).document.sources
+    assert isinstance(charts, TasksSource)
+    assert (charts.name, charts.schema, charts.task, charts.n, charts.seed, charts.limit) == (
+        "charts", "chartqa", "text", 12, 7, None,
+    )  # fmt: skip
+    assert isinstance(own, TasksSource)
+    assert (own.select, own.kind, own.n) == ("SELECT q AS question, a AS answer, image FROM raw", "choice", 5)
+    assert (before.type, getattr(before, "path", ""), before.columns) == (
+        "release",
+        "earlier.demo@v2",
+        {"solution": "str"},
+    )
+    assert (scenes.type, scenes.limit) == ("scenes", 12)
+
+
+def test_encoders_and_evaluation_sets_come_with_curate(tmp_path: Path) -> None:
+    pipeline = demo(tmp_path).pipeline
+    dedup, sets = pipeline.step("dedup").config, pipeline.step("decontaminate").config
+    assert (dedup.text.model, dedup.image.model) == ("all-minilm-l6-v2", "reference-vlm")
+    assert sets.against == ()
+    assert [(source.type, source.name) for source in sets.sources] == [("tasks", "MathVista"), ("tasks", "mine")]
+
+
+def test_it_has_a_name_of_its_own_and_says_what_stands_for_what(tmp_path: Path) -> None:
+    document = demo(tmp_path).document
+    assert document.name == "seen.demo"
+    assert (document.driver.max_error_rate, document.driver.workers) == (0.5, 1)
+    said = json.loads(json.dumps(document.to_json()))["demo"]
+    assert said["models"]["looks"] == ["big/looker", "reference-vlm"]
+    assert said["sources"]["own"] == ["own.jsonl", "5 rows of the procedural task choice"]
+    assert said["sources"]["before"] == ["earlier@v2", "release earlier.demo@v2"]
+    assert "demo" not in compile_recipe(str(tmp_path / "seen.yaml")).document.to_json()
+
+
+def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
+    made = demo(tmp_path, "steps.distill.n=1", "sources.own.n=2", "models.reads.model=other/model")
+    assert made.pipeline.step("distill").config.n == 1
+    assert getattr(made.document.sources[1], "n", None) == 2
+    assert made.document.models["reads"].model == "other/model"
+    assert made.document.name == "seen.demo"
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "sentence"),
+    [
+        ("sources:\n  chart: {task: text}\n", ":2: 'sources.chart': the recipe has no source 'chart'. Did you mean"),
+        ("seed: 1\ntokens: {dedup: 3}\n", ":2: 'tokens.dedup': the recipe has no step that asks a model 'dedup'."),
+        ("expect:\n  drops:\n    - drops\n", ":3: 'expect.drops.0': the recipe has no step 'drops'. Did you mean 'drop'?"),
+        ("evaluation_sets: {MMMU: {task: text}}\n", ":1: 'evaluation_sets.MMMU': the recipe has no evaluation set 'MMMU'."),
+        ("seed: 1\n", ": 'sources.own': its SELECT is the recipe's own, so say which columns it reads: `raw: SELECT"),
+    ],
+)  # fmt: skip
+def test_what_the_recipe_does_not_have_is_refused(sidecar: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        demo(tmp_path, sidecar=sidecar)
+    assert str(error.value).startswith(f"{tmp_path / 'seen.demo.yaml'}{sentence}")
+
+
+def test_a_recipe_is_not_named_as_a_demo(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'name': .demo ends the names of builds with --demo; choose another name"):
+        demo(tmp_path, recipe=RECIPE.replace("name: seen", "name: seen.demo"))
