@@ -129,12 +129,10 @@ def check_template(template: Path) -> None:
 
 
 def _render(template: str, label: str, names: Mapping[str, Any]) -> str:
-    from jinja2 import TemplateError
-
     try:
         text: str = _environment().from_string(template).render(**names)
         return text.rstrip() + "\n"
-    except (TemplateError, TypeError) as error:
+    except Exception as error:  # a template of a release is anybody's, and so is what its manifest says
         raise ConfigError(f"The card template {label} cannot be rendered: {error}") from None
 
 

@@ -30,7 +30,7 @@ def is_file_entry(file: Any, kind: str) -> bool:
         return False
     path, numbers = file.get("path"), ("rows", "bytes") if kind == "files" else ("bytes",)
     below = isinstance(path, str) and path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
-    counted = all(type(file.get(number)) is int for number in numbers)
+    counted = all(type(file.get(number)) is int and 0 <= file[number] < 1 << 62 for number in numbers)
     return bool(below and counted and isinstance(file.get("sha256"), str))
 
 

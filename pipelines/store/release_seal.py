@@ -18,6 +18,7 @@ from typing import Any
 
 from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
+from pipelines.store.release_facts import unlike
 from pipelines.store.release_files import differs, file_entry, is_file_entry, name_in, size_of
 from pipelines.store.release_names import CONFIG, well_named
 from pipelines.store.workspace import BUILD_NAME, read_json, reading, replacing, write_json
@@ -58,7 +59,7 @@ def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
     text = _text(release)
     path, cure = release / MANIFEST, _cure(release)
     try:
-        read = json.loads(text)
+        read = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         read = None
     found: dict[str, Any] = read if isinstance(read, dict) else {}
@@ -76,6 +77,9 @@ def read_manifest(release: Path, *needs: str) -> dict[str, Any]:
     whole = other == FORMAT and {"name", "version", "content", "files", "beside", *needs} <= found.keys()
     if not whole or not _LABEL.fullmatch(f"{found['name']}/{found['version']}") or not _is_named(found):
         raise ConfigError(f"{path} is damaged or of another version of curate. {cure}")
+    odd = unlike(found)
+    if odd is not None:
+        raise ConfigError(f"{path} is damaged or of another version of curate ({odd}). {cure}")
     return found
 
 
@@ -121,6 +125,10 @@ def is_whole(release: Path) -> bool:
     return all(size_of(release / file["path"]) == file["bytes"] for file in (*manifest["files"], *manifest["beside"]))
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
 def _text(release: Path) -> bytes:
     path = release / MANIFEST
     try:
@@ -148,7 +156,8 @@ def _written(release: Path) -> str | None:
 def _is_named(manifest: Mapping[str, Any]) -> bool:
     """Whether `files` and `beside` say what each file is, by a name that a file of a release has, and configs, which are
     folders of it, have names of folders."""
-    configs = (manifest.get("configs", {}), (manifest.get("statistics") or {}).get("configs", {}))
+    statistics = manifest.get("statistics")
+    configs = (manifest.get("configs"), statistics.get("configs") if isinstance(statistics, dict) else None)
     names = [name for named in configs if isinstance(named, dict) for name in named]
     tables, beside = manifest["files"], manifest["beside"]
     return (

@@ -322,7 +322,13 @@ def release(folder: Path, rows: int = 4, license: str = "mit", config: str = "sf
         else pl.LazyFrame(schema={"id": pl.String})
     )
     drops = pl.LazyFrame(schema=dict.fromkeys(("step", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
-    recipe = {"name": "sums", "description": "Sums.", "seed": 0, "sources": [{"name": "sums", "license": license}]}
+    recipe = {
+        "name": "sums",
+        "description": "Sums.",
+        "seed": 0,
+        "sources": [{"name": "sums", "license": license}],
+        "steps": [],
+    }
     source = {"name": "sums", "license": license, "url": None, "rows": rows, "content": "0"}
     shapes = release_shapes.shapes(NoMedia())
     names = {config: "sft", "rl": "rl", "holdout": "holdout", "control": "control"}

@@ -1,5 +1,6 @@
 """Manifests for releases that a test wrote or changed by hand, as the step `release` seals them."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,6 +36,14 @@ def resealed(
         return sealed(release, facts)
     seal(facts, release)
     return release
+
+
+def signed(release: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest of any kind as it is, and its digest."""
+    text = json.dumps(manifest)
+    (release / "manifest.json").write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (release / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
 
 
 def rewritten(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:

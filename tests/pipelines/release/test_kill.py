@@ -46,7 +46,7 @@ for number in range(first, 10_000):
     ]
     table = pl.DataFrame(rows, schema_overrides=texts).lazy()
     drops = pl.LazyFrame(schema=dict.fromkeys(("step", "unit", "id", "sample_id", "reason", "evidence"), pl.String))
-    manifest = {"recipe": {"name": "r", "description": "", "seed": 0, "sources": []}, "models": {}, "steps": []}
+    manifest = {"recipe": {"name": "r", "description": "", "seed": 0, "sources": [], "steps": []}, "models": {}, "steps": []}
     manifest |= {"sources": [], "encoders": [], "facts": {"captions": False}, "images": "embed"}
     config = {"of": "sample", "holds": "prompts", "sides": None, "where": None}
     manifest["configs"] = dict.fromkeys(("sft", "rl"), config)
