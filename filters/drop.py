@@ -22,6 +22,9 @@ class DropConfig(StepConfig):
     if_: dict[Cause, ConditionText] = Field(
         alias="if", min_length=1, description="cause: an SQL condition; the first that is true drops the row"
     )
+    shows: tuple[str, ...] = Field(
+        default=(), description="columns that are kept as evidence beside those of the conditions, such as both answers"
+    )
 
     @property
     def conditions(self) -> dict[str, Condition]:
@@ -30,8 +33,9 @@ class DropConfig(StepConfig):
 
 
 def reads(config: DropConfig, known: Known) -> Reads:
-    """The columns of the conditions."""
-    return Reads(reads_of({ref for condition in config.conditions.values() for ref in condition.references}))
+    """The columns of the conditions, and those to show."""
+    decide = {ref for condition in config.conditions.values() for ref in condition.references}
+    return Reads(reads_of(decide | {tuple(name.split(".")) for name in config.shows}))
 
 
 def gives(config: DropConfig, known: Known) -> Gives:
@@ -42,7 +46,8 @@ def gives(config: DropConfig, known: Known) -> Gives:
 
 
 def body(tables: Tables, config: DropConfig, context: Context) -> Out:
-    """The rows of which a condition is true are dropped; its columns are the evidence, long texts by their beginning.
+    """The rows of which a condition is true are dropped; its columns, and those of `shows`, are the evidence, long texts by
+    their beginning.
 
     A row of which none is true and one is null, because evidence is missing, is kept; `notes` counts them as `undecided`.
     """
@@ -52,16 +57,18 @@ def body(tables: Tables, config: DropConfig, context: Context) -> Out:
         verdict = condition.evaluate(rows)
         gone = rows.filter(verdict.fill_null(False))
         reason = pl.lit(f"{context.name}:{cause}").alias("reason")
-        dropped.append(gone.select("id", reason, _evidence(gone, condition).alias("evidence")).cast(DROPPED))
+        dropped.append(
+            gone.select("id", reason, _evidence(gone, condition, config.shows).alias("evidence")).cast(DROPPED)
+        )
         kept = ~verdict.fill_null(False)
         rows, undecided = rows.filter(kept), (undecided | verdict.is_null()).filter(kept)
     count = int(undecided.sum())
     return Out(drops=pl.concat(dropped).sort("id"), notes={"undecided": count} if count else {})
 
 
-def _evidence(rows: pl.DataFrame, condition: Condition) -> pl.Expr:
-    """The columns of a condition as JSON."""
-    names = sorted(".".join(reference) for reference in condition.references)
+def _evidence(rows: pl.DataFrame, condition: Condition, shows: tuple[str, ...]) -> pl.Expr:
+    """The columns of a condition, and those to show, as JSON."""
+    names = sorted({*(".".join(reference) for reference in condition.references), *shows})
     if not names:
         return pl.lit("{}")
     shown = rows.select(names)

@@ -1,8 +1,9 @@
-"""Trim: cut a text after a share of its words or at a cue, so that a model can go on from there.
+"""Trim: cut a text after a share of its words, at a cue or before its answer, so that a model can go on from there.
 
 MPO (arXiv 2411.10442, "dropout next-token prediction") cuts a response at half of its words and has it continued without
 the image; what comes is the rejected half of a pair. A cue cuts where a thought turns ("Wait,"), or in front of the
-conclusion ("Final answer:").
+conclusion ("Final answer:"). A thought without its stated answer is what somebody else has to conclude from, if it is to be
+believed: traces that were written with the gold in view (LLaVA-CoT, Reason-RFT) may justify what they do not reach.
 """
 
 import re
@@ -14,6 +15,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from schemas.split import split
+from schemas.stated_answer import without_answer
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 Cue = Annotated[str, Field(pattern=r"\S")]
@@ -34,6 +36,9 @@ class TrimConfig(StepConfig):
     )
     after: tuple[Cue, ...] = Field(default=(), description="cut behind the first of these cues, any case, whole words")
     before: tuple[Cue, ...] = Field(default=(), description="cut in front of the first of these cues")
+    answer: bool = Field(
+        default=False, description="cut what states the answer off the end; a text that does not state it stays whole"
+    )
     at: Literal["first", "last"] = Field(default="first", description="which occurrence of a cue it is cut at")
     uncut: Literal["drop", "keep"] = Field(
         default="drop",
@@ -53,8 +58,8 @@ class TrimConfig(StepConfig):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.words is not None) + bool(self.after) + bool(self.before) != 1:
-            raise ValueError("say where to cut: one of `words`, `after` and `before`")
+        if (self.words is not None) + bool(self.after) + bool(self.before) + self.answer != 1:
+            raise ValueError("say where to cut: one of `words`, `after`, `before` and `answer`")
         return self
 
     @property
@@ -70,12 +75,14 @@ def first_words(text: str, share: float) -> str:
     return text[: ends[kept - 1]] if kept else ""
 
 
-def opening(text: str, config: TrimConfig) -> tuple[str | None, str | None]:
+def opening(text: str, config: TrimConfig, answer: str | None = None) -> tuple[str | None, str | None]:
     """What is left of a text from its start, and the cause where it cannot be cut: one of the two is None."""
     if not text.strip():
         return None, "no_text"
     if config.words is not None:
         kept = first_words(text, config.words)
+    elif config.answer:
+        kept = without_answer(text, answer)
     else:
         places = list(_places(text, config.after or config.before))
         if not places:
@@ -94,7 +101,8 @@ def trim(rows: pl.DataFrame, config: TrimConfig) -> pl.DataFrame:
     """
     names = [name for name in _TEXTS if name in rows.columns]
     texts = [next((text for text in row if text and text.strip()), "") for row in rows.select(names).iter_rows()]
-    found = [(*opening(text, config), len(text.split())) for text in texts]
+    answers = rows["final"] if "final" in rows.columns else [None] * rows.height
+    found = [(*opening(text, config, said), len(text.split())) for text, said in zip(texts, answers, strict=True)]
     schema = {"opening": pl.String, "cause": pl.String, "words": pl.Int32}
     return pl.DataFrame(found, schema=schema, orient="row").insert_column(0, rows["id"])
 
@@ -109,12 +117,12 @@ def _places(text: str, cues: Sequence[Cue]) -> Iterator[tuple[int, int]]:
 
 
 def _reads(config: TrimConfig, known: Known) -> Reads:
-    if config.column is not None:
-        return Reads({"text": read(config.column, pl.String())})
     there = known.types(config.of or UNIT)
-    return Reads(
-        {name: read(name, pl.String()) for name in _TEXTS if name in there} or {"text": read("text", pl.String())}
-    )
+    said = {"final": read("final", pl.String())} if config.answer and "final" in there else {}
+    if config.column is not None:
+        return Reads({"text": read(config.column, pl.String())} | said)
+    texts = {name: read(name, pl.String()) for name in _TEXTS if name in there}
+    return Reads((texts or {"text": read("text", pl.String())}) | said)
 
 
 def _gives(config: TrimConfig, known: Known) -> Gives:
@@ -130,7 +138,7 @@ def _body(tables: Tables, config: TrimConfig, context: Context) -> Out:
 
 STEP = StepType(
     name="trim",
-    summary="cuts a text after a share of its words, or at a cue",
+    summary="cuts a text after a share of its words, at a cue, or before its answer",
     version=1,
     config=TrimConfig,
     reads=_reads,

@@ -140,11 +140,25 @@ def plan(config: ReleaseConfig, before: Before) -> tuple[Planned, ...]:
 
 
 def _extra(name: str, config: ReleaseConfig, before: Before, measured: Step | None, chosen: Step) -> Planned:
-    """What a random choice would have taken (`control`), or all that was there before selection (`unfiltered`)."""
-    same = next((section for section in config.configs.values() if section.of == "sample"), ConfigSection(of="sample"))
-    section = ConfigSection(of="sample", prompt=same.prompt, system=same.system, tags=same.tags)
-    planned = _planned(name, section, config, before, measured)
-    return replace(planned, selected_by=chosen.name)
+    """What a random choice would have taken (`control`), or all that was there before selection (`unfiltered`).
+
+    They hold what is trained on: prompts, or completions where no config of the sides that were selected in holds prompts.
+    """
+    sides = getattr(chosen.config, "sides", ()) if sides_of(before) is not None else None
+    every = [_planned(of, section, config, before, measured) for of, section in config.configs.items()]
+    beside = [one for one in every if sides is None or one.sides is None or {*one.sides} & {*sides}]
+    found = next((one for one in beside if one.holds == "completions"), None)
+    if found is not None and all(one.holds != "prompts" for one in beside):
+        section = found.section.model_copy(update={"order": None, "with_": (), "where": _condition(found)})
+    else:
+        same = next((one for one in config.configs.values() if one.of == "sample"), ConfigSection(of="sample"))
+        section = ConfigSection(of="sample", prompt=same.prompt, system=same.system, tags=same.tags)
+    return replace(_planned(name, section, config, before, measured), selected_by=chosen.name)
+
+
+def _condition(planned: Planned) -> str | None:
+    """What a config's rows have to meet, also where nobody wrote it down."""
+    return "correct" if planned.section.where is None and planned.where is not None else planned.section.where
 
 
 def sides_of(before: Before) -> tuple[str, ...] | None:

@@ -1,6 +1,6 @@
 """The rows of a release, a bucket at a time: which there are, what the trainer's grader says of them, how each reads."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -31,7 +31,7 @@ _SELECTED = {"value": "value", "weight": "weight", "training_order": "order"}
 
 def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
     """The rows of a config in one bucket, with lists of their children."""
-    rows = _chosen(context.beside(planned.name, bucket), planned, context, bucket)
+    rows = _chosen(_beside(planned, context, bucket), planned, context, bucket)
     if planned.controlled_by is not None:
         taken = _control(planned.controlled_by, context)["id"]
         rows = rows.with_columns(control=pl.col("id").is_in(taken.implode()))
@@ -52,14 +52,25 @@ def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame
 def golds_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
     """The golds of a config's rows in one bucket: `sample_id, answer, verifier`. Reads no long text for them."""
     asked = () if planned.where is None else (planned.asked_as(".".join(ref)) for ref in planned.where.references)
-    rows = context.beside(planned.name, bucket, only={"answer", "verifier", "side", *asked})
+    rows = _beside(planned, context, bucket, {"answer", "verifier", "side", *asked})
     return _chosen(rows, planned, context, bucket).select("sample_id", "answer", "verifier")
+
+
+def _beside(planned: Planned, context: StepContext, bucket: int, only: Collection[str] | None = None) -> pl.DataFrame:
+    """The rows of a config; replies beside a selection as they were before it, for those of what was not taken are gone."""
+    if planned.selected_by is None or planned.holds == "prompts":
+        return context.beside(planned.name, bucket, only)
+    found, before = context.step.beside[planned.name], context.pipeline.step(planned.selected_by)
+    sources = {name: source for name, source in found.sources.items() if only is None or name in only}
+    return context.tables.current(found.node, sources, bucket, before.number)
 
 
 def _chosen(rows: pl.DataFrame, planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
     """The rows of a config's sides that meet its condition."""
     if planned.selected_by is not None:
-        rows = rows.join(_candidates(planned, context, bucket), on="id", how="semi", maintain_order="left")
+        on = "id" if planned.holds == "prompts" else "sample_id"
+        found = _candidates(planned, context, bucket).select(pl.col("id").alias(on))
+        rows = rows.join(found, on=on, how="semi", maintain_order="left")
     if planned.sides is not None:
         rows = rows.filter(pl.col("side").is_in(list(planned.sides)))
     return rows.filter(planned.meets(rows).fill_null(False))

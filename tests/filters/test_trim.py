@@ -45,6 +45,22 @@ def test_a_text_is_cut_after_a_share_of_its_words_or_at_a_cue(config: dict[str, 
     assert opening(THOUGHT, TrimConfig(**config))[0] == kept
 
 
+@pytest.mark.parametrize(
+    ("thought", "kept"),
+    [
+        ("Two balls and a disc. So the answer is 3.", "Two balls and a disc."),
+        ("Two and one.\nThree.", "Two and one."),
+        ("Two balls and a disc.", "Two balls and a disc."),  # it does not state an answer
+        ("The answer is three.", None),
+    ],
+)
+def test_a_thought_is_cut_before_its_answer(thought: str, kept: str | None) -> None:
+    rows, drops = run({"id": ["a"], "reasoning": [thought], "final": ["three"]}, answer=True)
+    assert rows["trim"].to_list() == ([kept] if kept else [])
+    assert drops["reason"].to_list() == ([] if kept else ["half:nothing_left"])
+    assert set(STEP.reads(TrimConfig(answer=True), known("reasoning", "final")).rows) == {"reasoning", "final"}
+
+
 @given(st.text(), st.floats(0.01, 0.99))
 def test_what_is_left_is_the_beginning_and_its_words_are_the_share(text: str, share: float) -> None:
     kept = first_words(text, share)

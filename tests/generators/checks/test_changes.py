@@ -18,11 +18,12 @@ from generators.checks.images import EvidenceMask, GreyImage, PatchMask, RandomM
 from generators.checks.material import EarlierReply, Material
 from generators.checks.option_shuffle import OptionShuffle, letters_named
 from generators.checks.question_form import QuestionForm
-from generators.checks.reverify import Reverify, without_answer
+from generators.checks.reverify import Reverify
 from generators.checks.text_only import TextOnly
 from generators.checks.vote import Vote
 from schemas.answer import Answer, BooleanAnswer, Box, BoxesAnswer, ChoiceAnswer, Coord, TextAnswer
 from schemas.completion import ImagePart, Sampling
+from schemas.stated_answer import without_answer
 
 
 class Made:

@@ -76,9 +76,17 @@ def test_solvers_that_share_a_mistake_accuse_a_right_gold(labels: dict[str, str]
     assert labels["What is twice 8?"] == "wrong"
 
 
-def test_the_drop_has_a_reason(tmp_path: Path) -> None:
+def test_a_disputed_row_goes_with_both_answers(tmp_path: Path) -> None:
     job = build(tmp_path, documented())
-    assert dropped(job, "drop")["reason"].to_list() == ["drop:wrong_label"] * 3
+    gone = dropped(job, "drop")
+    assert gone["reason"].to_list() == ["drop:wrong_label"] * 3
+    shown = sorted((json.loads(evidence) for evidence in gone["evidence"]), key=lambda one: int(one["answer"]))
+    assert [(one["answer"], one["said"]) for one in shown] == [
+        ("9", "8 | 8.0"),
+        ("11", "10 | 10.0"),
+        ("16", "17 | 17.0"),
+    ]
+    assert {one["label"] for one in shown} == {"wrong"}
 
 
 def test_a_judge_is_a_label_check_as_well(tmp_path: Path) -> None:
