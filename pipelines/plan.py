@@ -131,7 +131,7 @@ class _Plan:
         if record is not None and not self._work.get(self._job.compiled.pipeline.steps[0].name):
             return int(record["in"])
         recipe = self._job.build.recipe
-        counted = [count_rows(source, recipe.limit) for source in recipe.sources]
+        counted = [count_rows(source, recipe.limit, recipe.ingest.reading) for source in recipe.sources]
         known = [n for n in counted if n is not None]
         total = sum(known) if len(known) == len(counted) else None
         return min((n for n in (total, recipe.limit) if n is not None), default=None)

@@ -13,7 +13,7 @@ def check(job: Job) -> None:
     check_steps(job.compiled)
     build, pipeline = job.build, job.compiled.pipeline
     for source in build.recipe.sources:
-        check_source(source)
+        check_source(source, build.recipe.ingest.reading)
     asked = {model for step in pipeline.steps for model in (*step.models, *step.type.loads(step.config))}
     for name, config in build.recipe.models.items():
         if name in asked:

@@ -90,7 +90,9 @@ def open_database(**settings: Any) -> Any:
         "allow_community_extensions": False,
         "python_enable_replacements": False,
     }
-    return duckdb.connect(config={**closed, **settings})
+    database = duckdb.connect(config={**closed, **settings})
+    database.execute("SET enable_progress_bar = false")  # it would be printed among what a command prints
+    return database
 
 
 @cache

@@ -1,7 +1,8 @@
 """Ingest: rows of any source become samples with content ids, and every image is decoded, checked and stored once.
 
 A row that cannot be used is dropped with its reason and the build goes on. The reasons, in the order in which they are
-looked for: `row_empty`, `conversation_unparseable`, `question_empty`, `answer_missing`, `options_unparseable`,
+looked for: `row_too_large` (more than twice `max_bytes`), `row_empty`, `conversation_unparseable`, `question_empty`,
+`answer_missing`, `options_unparseable`,
 `column_unparseable` (one of the source's `columns` has not its type), `mark_count` (marks `<image>` in another number than
 images), `mark_in_option` (where no image can be), `params_unparseable`, `meta_unparseable`, `kind_unknown`,
 `gold_nested` (several values, or an object, where one is expected),
@@ -25,11 +26,12 @@ from pipelines.ingest.image_file import ImageFaultError, ImageLimits
 from pipelines.ingest.image_loader import ImageLoader
 from pipelines.ingest.row_checks import GoldParser, Golds, RowChecks, parser
 from pipelines.ingest.sample_rows import samples
+from pipelines.sources.batches import Bounds
 from pipelines.sources.given import dtypes
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import SourceSection
 from pipelines.store.media import MediaStore
-from pipelines.store.memory import Size
+from pipelines.store.memory import Memory, Size
 from schemas.errors import ConfigError
 from schemas.ids import canonical_json, content_id
 from schemas.section import Section
@@ -44,13 +46,16 @@ class IngestConfig(Section):
     max_aspect: float = Field(
         default=200.0, ge=1, description="longest side over the shortest; Qwen's image processors refuse more than 200"
     )
-    max_bytes: int = Field(default=64 * 2**20, ge=1, description="largest image file, in bytes")
+    max_bytes: int = Field(
+        default=64 * 2**20, ge=1, description="largest image file, in bytes; a row holds at most twice as much"
+    )
     batch_rows: int = Field(default=1024, ge=1, description="rows read, decoded and written at a time")
     threads: int | None = Field(default=None, ge=1, description="threads that decode; as many as cores where not given")
     memory: Size | None = Field(
         default=None,
         gt=0,
-        description="memory in which images are read and decoded, such as 4GB; an eighth of what is free where not given",
+        description="memory, such as 4GB: half of it to read sources, half for their images; a quarter of what is free "
+        "where not given",
     )
 
     @property
@@ -61,7 +66,12 @@ class IngestConfig(Section):
     @property
     def bounds(self) -> tuple[ImageLimits, int, int | None, int | None]:
         """What a loader of images keeps to."""
-        return self.images, self.max_bytes, self.threads, self.memory
+        return self.images, self.max_bytes, self.threads, self.memory and self.memory // 2
+
+    @property
+    def reading(self) -> Bounds:
+        """What reading a source keeps to. A row may hold as much as two of the largest images."""
+        return Bounds(Memory().engine if self.memory is None else self.memory // 2, 2 * self.max_bytes)
 
 
 def ingest(
@@ -92,7 +102,7 @@ def ingest(
         count = 0
         with ImageLoader(source.image_folders, media, *config.bounds) as loader:
             steps = _Steps(source, loader, golds, kept)
-            for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows):
+            for rows in read_rows(source, limit=share, seed=seed, batch=config.batch_rows, bounds=config.reading):
                 count += rows.height
                 yield steps.split(rows)
         if not count:

@@ -48,6 +48,8 @@ class RowChecks:
     def check(self, draft: Draft) -> None:
         """Everything that can be decided without the images; raises Drop."""
         row = draft.row
+        if row["too_large"] is not None:
+            raise Drop("row_too_large", bytes=row["too_large"], error="more than twice ingest.max_bytes")
         if all(row[name] is None for name in _PUBLISHED):
             raise Drop("row_empty", error="no field has a value; or the line is no JSON object in UTF-8")
         if row["unread"] is not None:

@@ -43,11 +43,16 @@ ROW = pl.Schema(
         "images": _IMAGES,
         "unread": pl.String(),
         "odd": pl.String(),
+        "too_large": pl.Int64(),
     }
 )
 """What `pipelines.sources.read` yields. `answer_json` is the answer as JSON where it was published as no text.
 `options_ok` is false where `options_text` holds no list of texts, `unread` a conversation that is none, `odd` names one of
-the source's `columns` that has not its type in this row. Those columns follow, their names after `given.PREFIX`."""
+the source's `columns` that has not its type in this row. `too_large` is the size in bytes of a row that holds more than one
+may, and whose other columns are null. Those columns follow, their names after `given.PREFIX`."""
+
+_LATER = ("options_ok", "unread", "too_large")
+"""Columns of `ROW` that are found when rows are read."""
 
 _FOUND = ("images_text", "conversation")
 """Texts that `settled` reads into columns of `ROW`."""
@@ -85,7 +90,7 @@ def projection(
     for name in (*ROW, *_FOUND):
         parts.setdefault(name, f"CAST(NULL AS {types.get(name, 'VARCHAR')})")
     parts |= (own := given(source, kept or {}, found))
-    names = [name for name in dict.fromkeys((*ROW, *_FOUND, *own)) if name not in ("options_ok", "unread")]
+    names = [name for name in dict.fromkeys((*ROW, *_FOUND, *own)) if name not in _LATER]
     return ", ".join(f'{parts[name]} AS "{name}"' for name in names)
 
 

@@ -12,7 +12,9 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from filters.sql.engine import literal
 from pipelines.sources.section import SMALL, SourceSection
+from pipelines.sources.stored import filesystem, is_gzip, is_remote, stored_bytes
 from pipelines.sources.texts import as_utf8, by_plain_name, known_encoding, layout, read_head, unzipped
+from pipelines.sources.unpacking import Allowance, weigh
 from schemas.errors import ConfigError
 
 _SPOILT = re.compile(r"(DATE|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|TIME|UUID)((?:\[\])*)")
@@ -57,19 +59,19 @@ class FileSource(SourceSection):
     def attach(self, connection: Any, scratch: Path) -> None:
         suffixes = (*self.SUFFIXES, *self.ELSE)
         given = self.files()
-        unpacked = [
-            member
-            for file in given
-            for member in (unzipped(self.name, file, suffixes, scratch) if file.lower().endswith(".zip") else [file])
-        ]
-        files = [by_plain_name(self._readable(file, scratch), scratch) for file in unpacked]
+        files: list[str] = []
+        for file in given:
+            allowance = Allowance(f"Source '{self.name}': '{file}'", stored_bytes(file))
+            zipped = file.lower().endswith(".zip")
+            members = unzipped(self.name, file, suffixes, scratch, allowance) if zipped else [file]
+            files += [by_plain_name(self._readable(member, scratch, allowance), scratch) for member in members]
         for protocol in {file.split("://")[0] for file in files if is_remote(file)}:
             connection.register_filesystem(filesystem(f"{protocol}://"))
         listed = "[" + ", ".join(literal(file) for file in files) + "]"
         connection.execute(f"CREATE VIEW raw AS SELECT * FROM {self._scan(connection, listed, files)}")
 
-    def _readable(self, file: str, scratch: Path) -> str:
-        """The file, or a copy of it that DuckDB can read."""
+    def _readable(self, file: str, scratch: Path, allowance: Allowance) -> str:
+        """The file, or a copy of it that DuckDB can read; what it unpacks to is taken from the allowance."""
         return file
 
     @abstractmethod
@@ -133,13 +135,20 @@ class TextSource(FileSource):
     LINES: ClassVar[bool] = False
     """Whether a line end is never part of a value, so that those of old Macs can be recognised."""
 
+    PACKED: ClassVar[bool] = False
+    """Whether DuckDB reads files that gzip packed in a stream. Of CSV it holds them in memory, to look at them twice."""
+
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = Field(
         default=None,
         description="such as latin-1, cp1252 or utf-16-le; UTF-8, or UTF-16 with its mark, where not given",
     )
 
-    def _readable(self, file: str, scratch: Path) -> str:
-        return as_utf8(self.name, file, self.encoding, scratch, lines=self.LINES)
+    def _readable(self, file: str, scratch: Path, allowance: Allowance) -> str:
+        options = {"lines": self.LINES, "packed": self.PACKED}
+        found = as_utf8(self.name, file, self.encoding, scratch, allowance, **options)
+        if is_gzip(found):
+            weigh(found, allowance)
+        return found
 
 
 class JsonlSource(TextSource):
@@ -149,7 +158,7 @@ class JsonlSource(TextSource):
 
     SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
     ELSE = (".json", ".json.gz")
-    LINES = True
+    LINES = PACKED = True
     type: Literal["jsonl", "json"] = "jsonl"
 
     def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
@@ -176,27 +185,11 @@ class CsvSource(TextSource):
     type: Literal["csv", "tsv"] = "csv"
 
     def _scan(self, connection: Any, listed: str, files: list[str]) -> str:
-        options = f"header = true, all_varchar = true, union_by_name = true, sample_size = -1, max_line_size = {_LINE}"
+        # Left to choose, DuckDB takes buffers of sixteen such lines, which are 2 GiB.
+        lines = f"max_line_size = {_LINE}, buffer_size = {_LINE}"
+        options = f"header = true, all_varchar = true, union_by_name = true, sample_size = -1, {lines}"
         tabs = ", delim = '\t'" if all(file.removesuffix(".gz").endswith(".tsv") for file in files) else ""
         return f"read_csv({listed}, {options}{tabs})"
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path is an fsspec address."""
-    return "://" in path
-
-
-def filesystem(address: str) -> Any:
-    """The fsspec file system of an address. ConfigError where its driver is not installed."""
-    import fsspec
-
-    protocol = address.split("://", maxsplit=1)[0]
-    try:
-        return fsspec.filesystem(protocol)
-    except ImportError as error:
-        raise ConfigError(f"Reading {protocol}:// needs another package: {error}.") from error
-    except ValueError as error:
-        raise ConfigError(f"'{address}' has an unknown protocol: {error}.") from error
 
 
 def _as_text(match: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue
 
 from pipelines.sources.arrow import BATCH, declare, stream
+from pipelines.sources.batches import BATCH_BYTES
 from pipelines.sources.section import SMALL, SourceSection
 from schemas.errors import ConfigError, MissingDependencyError
 
@@ -114,7 +115,8 @@ def _batches(dataset: Any) -> Iterator[Any]:
 
     labels, schema = _labels(dataset), _plain_schema(dataset)
     names = {name: pa.array(values) for name, values in labels.items()}
-    for table in dataset.with_format("arrow").iter(BATCH):
+    rows = BATCH_BYTES * len(dataset) // max(1, int(dataset.data.nbytes))
+    for table in dataset.with_format("arrow").iter(max(1, min(BATCH, rows))):
         columns = [_named(table[f.name], names[f.name]) if f.name in names else table[f.name] for f in schema]
         yield from pa.table(columns, schema=schema).to_batches()
 

@@ -8,6 +8,7 @@ limit every row is taken.
 
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +17,17 @@ from typing import Any
 import polars as pl
 
 from filters.sql.engine import literal
+from pipelines.sources.batches import FETCHED, MORE, Bounds, Scale, cut
 from pipelines.sources.columns import nearest, projection, settled
 from pipelines.sources.schemas import statement
 from pipelines.sources.section import SourceSection
+from pipelines.sources.stored import stored_bytes
+from pipelines.sources.unpacking import Allowance
 from pipelines.store.read_only_sql import connect, lock, only_select
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-READ_VERSION = 3
+READ_VERSION = 4
 """Raised when the same source is read into other rows; every build then ingests again."""
 
 _ORDER = """md5(concat_ws(chr(31), {salt}, question, answer, kind, CAST(options AS VARCHAR), verifier_params,
@@ -36,51 +40,67 @@ def fingerprint(source: SourceSection) -> str:
     return content_id({"version": READ_VERSION, "section": source.model_dump(mode="json"), "data": source.stamp()})
 
 
-def check_source(source: SourceSection) -> dict[str, str]:
+def check_source(source: SourceSection, bounds: Bounds | None = None) -> dict[str, str]:
     """The columns (name → DuckDB type) that the SELECT gives. Raises the ConfigError that reading would."""
-    with _connected(source) as connection:
+    with _connected(source, bounds or Bounds()) as connection:
         columns = _describe(connection, source, _inner(connection, source))
         projection(source.name, columns, selected=source.select is not None, kept=source.columns)
         return columns
 
 
-def count_rows(source: SourceSection, limit: int | None = None) -> int | None:
+def count_rows(source: SourceSection, limit: int | None = None, bounds: Bounds | None = None) -> int | None:
     """How many rows a source gives at most, without keeping any; None where they would have to be fetched to be counted.
 
     Raises ConfigError as `check_source` does.
     """
-    bounds = [n for n in (source.limit, limit) if n is not None]
+    limits = [n for n in (source.limit, limit) if n is not None]
     plain = source.select is None and source.schema is None
     found = source.length() if plain else None
     if found is None and not source.is_far():
-        with _connected(source) as connection:
+        with _connected(source, bounds or Bounds()) as connection:
             inner = _inner(connection, source)
             _describe(connection, source, inner)
             source.feed(connection)
             found = int(connection.sql(f"SELECT count(*) FROM ({inner}\n)").fetchone()[0])
-    return min([n for n in (found, *bounds) if n is not None], default=None)
+    return min([n for n in (found, *limits) if n is not None], default=None)
 
 
 def read_rows(
-    source: SourceSection, *, limit: int | None = None, seed: int = 0, batch: int = 1024
+    source: SourceSection,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    batch: int = 1024,
+    bounds: Bounds | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a source as tables of schema `ROW`, at most `batch` rows each, never the whole source at once.
+    """Yield the rows of a source as tables of schema `ROW`, at most `batch` rows and `BATCH_BYTES` each.
 
-    Raises ConfigError for a missing file, a broken SELECT, a missing column, or data that DuckDB cannot read.
+    Raises ConfigError for a missing file, a broken SELECT, a missing column, data that DuckDB cannot read, or not within
+    `bounds`, and files that unpack to more than `pipelines.sources.unpacking` allows.
     """
-    bounds = [n for n in (source.limit, limit) if n is not None]
-    with _connected(source) as connection:
+    import duckdb
+    import pyarrow as pa
+
+    limits = [n for n in (source.limit, limit) if n is not None]
+    bounds = bounds or Bounds()
+    with _connected(source, bounds) as connection:
         inner = _inner(connection, source)
         columns = _describe(connection, source, inner)
         listed = projection(source.name, columns, selected=source.select is not None, kept=source.columns)
         source.feed(connection)
-        query = f"SELECT {listed} FROM ({inner}\n)"
-        if bounds:
-            query = _bounded(query, min(bounds), f"{seed}:{source.name}", source.is_small())
-        for records in connection.sql(query).to_arrow_reader(batch):
-            rows = pl.DataFrame(pl.from_arrow(records))
-            if rows.height:
+        packed = [*map(stored_bytes, source.files())]
+        allowance = Allowance(f"Source '{source.name}'", sum(packed)) if packed else None
+        scale = Scale(connection, f"Source '{source.name}'", bounds, allowance)
+        query = scale.query(connection.sql(f"SELECT {listed} FROM ({inner}\n)"))
+        if limits:
+            query = _bounded(query, min(limits), f"{seed}:{source.name}", source.is_small())
+        try:
+            for rows in cut(connection.sql(query).to_arrow_reader(FETCHED), batch):
                 yield settled(rows)
+        except (duckdb.Error, pa.ArrowException, OSError):
+            if scale.fault is not None:
+                raise scale.fault from None
+            raise
 
 
 def _bounded(query: str, limit: int, salt: str, by_hash: bool) -> str:
@@ -119,17 +139,22 @@ def _describe(connection: Any, source: SourceSection, inner: str) -> dict[str, s
 
 
 @contextmanager
-def _connected(source: SourceSection) -> Iterator[Any]:
+def _connected(source: SourceSection, bounds: Bounds) -> Iterator[Any]:
     """A DuckDB connection with the table `raw`; its errors become one sentence that names the source."""
     import duckdb
     import pyarrow as pa
 
-    with tempfile.TemporaryDirectory(prefix="curate-source-") as scratch, connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="curate-source-") as scratch, connect(bounds.memory) as connection:
         try:
             source.attach(connection, Path(scratch))
             lock(connection, spill=Path(scratch), files=source.files(), folders=[Path(scratch)])
             yield connection
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except duckdb.OutOfMemoryException as error:
+            raise ConfigError(
+                f"Source '{source.name}' cannot be read in {bounds.memory >> 20:,} MiB of memory: {_sentence(error, [])} "
+                f"{MORE}"
+            ) from error
+        except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
             raise ConfigError(f"Source '{source.name}' cannot be read: {_sentence(error, [])}") from error
 
 

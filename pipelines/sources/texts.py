@@ -5,15 +5,17 @@ the source has been read; what cannot be read is one sentence that says what it 
 """
 
 import codecs
-import gzip
 import io
 import json
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
+from pipelines.sources.stored import is_gzip, opened
+from pipelines.sources.unpacking import PACKINGS, Allowance, counted
 from pipelines.store.table_files import is_pattern, plain_name
 from schemas.errors import ConfigError
 
@@ -24,6 +26,9 @@ _DAMAGED = 0.01
 """Share of lines that may be no UTF-8 before a file is taken for one in another encoding."""
 
 _PIECE = 2**20
+MEMBERS = 10_000
+"""Tables that are read of one zip file."""
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -49,53 +54,72 @@ def known_encoding(name: str) -> str:
     return name
 
 
-def unzipped(source: str, file: str, suffixes: Sequence[str], scratch: Path) -> list[str]:
+def unzipped(source: str, file: str, suffixes: Sequence[str], scratch: Path, allowance: Allowance) -> list[str]:
     """The members of a zip file whose names end in `suffixes`, unpacked into `scratch`, in the order of their names."""
     found = []
     try:
         with opened(file) as stream, zipfile.ZipFile(stream) as archive:
-            names = [n for n in archive.namelist() if n.endswith(tuple(suffixes)) and "__MACOSX/" not in n]
-            if not names:
-                held = ", ".join(archive.namelist()[:5]) or "nothing"
+            held = archive.infolist()
+            members = [m for m in held if m.filename.endswith(tuple(suffixes)) and "__MACOSX/" not in m.filename]
+            if not members:
+                names = ", ".join(member.filename for member in held[:5]) or "nothing"
                 raise ConfigError(
-                    f"Source '{source}': '{file}' holds no {' or '.join(suffixes)} file; it holds {held}."
+                    f"Source '{source}': '{file}' holds no {' or '.join(suffixes)} file; it holds {names}."
                 )
-            for name in sorted(names):
-                target = _free(scratch, name)
-                with archive.open(name) as member, target.open("wb") as copy:
-                    shutil.copyfileobj(member, copy, _PIECE)
+            if len(members) > MEMBERS:
+                raise ConfigError(
+                    f"Source '{source}': '{file}' holds {len(members):,} tables, and {MEMBERS:,} are read of one zip "
+                    "file; unpack it yourself, and name the folder."
+                )
+            for member in sorted(members, key=lambda member: member.filename):
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise NotImplementedError(
+                        f"'{member.filename}' is packed in an unusual way; zip it anew, or unpack it"
+                    )
+                target = _free(scratch, member.filename)
+                with counted(archive.open(member), allowance) as unpacked, target.open("wb") as copy:
+                    shutil.copyfileobj(unpacked, copy, _PIECE)
                 found.append(str(target))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # RuntimeError: a password is wanted
+    except (zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: a password is wanted
         raise ConfigError(f"Source '{source}': '{file}' cannot be unpacked: {error}.") from error
     return found
 
 
-def as_utf8(source: str, file: str, encoding: str | None, scratch: Path, *, lines: bool) -> str:
-    """The file, where DuckDB can read it; else a copy in UTF-8. With `lines`, line ends of a lone CR become LF.
+def as_utf8(
+    source: str, file: str, encoding: str | None, scratch: Path, allowance: Allowance, *, lines: bool, packed: bool
+) -> str:
+    """The file, where DuckDB can read it; else a copy in UTF-8. With `lines`, line ends of a lone CR become LF. `packed`
+    says whether it may stay packed by gzip.
 
     Raises ConfigError for a file that is not in `encoding`, or, where none is given, not in UTF-8 or marked UTF-16.
     """
+    if file.lower().endswith(PACKINGS):
+        raise ConfigError(f"Source '{source}': '{file}' is packed in a way that is not read; unpack it, or use .gz.")
     head = read_head(file)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     wanted = encoding or marked
     if wanted is None:
         _check_utf8(source, file, head, lines)
     old_mac = lines and b"\r" in head and b"\n" not in head
-    if not old_mac and (wanted is None or (codecs.lookup(wanted).name == "utf-8" and marked is None)):
+    is_utf8 = wanted is None or (codecs.lookup(wanted).name == "utf-8" and marked is None)
+    if is_utf8 and not old_mac and (packed or not is_gzip(file)):
         return file
-    target = _free(scratch, file.removesuffix(".gz"))
-    text = marked if marked and (encoding is None or codecs.lookup(encoding).name == "utf-8") else wanted or "utf-8"
-    try:
-        with (
-            opened(file) as stream,
-            io.TextIOWrapper(stream, encoding=text, newline=None if lines else "") as reader,
-            target.open("w", encoding="utf-8", newline="") as copy,
-        ):
-            shutil.copyfileobj(reader, copy, _PIECE)
-    except UnicodeError as error:
-        raise ConfigError(
-            f"Source '{source}': '{file}' is not {text} ({getattr(error, 'reason', error)}); name its own 'encoding'."
-        ) from error
+    target = _free(scratch, file[:-3] if is_gzip(file) else file)
+    with counted(opened(file), allowance) as stream, target.open("wb") as copy:
+        if is_utf8 and not old_mac:
+            shutil.copyfileobj(stream, copy, _PIECE)
+            return str(target)
+        text = marked if marked and (encoding is None or codecs.lookup(encoding).name == "utf-8") else wanted or "utf-8"
+        try:
+            with (
+                io.TextIOWrapper(stream, encoding=text, newline=None if lines else "") as reader,
+                io.TextIOWrapper(copy, encoding="utf-8", newline="") as written,
+            ):
+                shutil.copyfileobj(reader, written, _PIECE)
+        except UnicodeError as error:
+            raise ConfigError(
+                f"Source '{source}': '{file}' is not {text} ({getattr(error, 'reason', error)}); name its own 'encoding'."
+            ) from error
     return str(target)
 
 
@@ -130,16 +154,6 @@ def read_head(file: str) -> bytes:
     """The first `HEAD` bytes, unpacked."""
     with opened(file) as stream:
         return stream.read(HEAD)
-
-
-def opened(file: str) -> IO[bytes]:
-    """A local file or fsspec address as a stream of bytes; `.gz` is unpacked."""
-    if "://" in file:
-        import fsspec
-
-        stream: Any = fsspec.open(file, "rb").open()
-        return gzip.open(stream) if file.endswith(".gz") else stream  # type: ignore[return-value]
-    return gzip.open(file) if file.endswith(".gz") else Path(file).open("rb")  # type: ignore[return-value]
 
 
 def _layout(head: bytes) -> Layout:
@@ -190,5 +204,5 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _free(scratch: Path, name: str) -> Path:
-    """A new path for a file of that name. Numbered, because files of two folders may have one name."""
-    return scratch / f"{len(list(scratch.iterdir())):06d}-{plain_name(Path(name).name)}"
+    """A new path for a file of that name, in a folder of its own, because files of two folders may have one name."""
+    return Path(tempfile.mkdtemp(dir=scratch)) / plain_name(Path(name).name)

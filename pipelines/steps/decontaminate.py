@@ -102,7 +102,7 @@ def _reads(config: DecontaminateConfig, known: Known) -> Reads:
 def _check(config: DecontaminateConfig, build: SetBuild) -> None:
     """Evaluation sets that the workspace does not hold yet can be read."""
     for source in unread(build, sources_of(config)):
-        check_source(source)
+        check_source(source, build.recipe.ingest.reading)
 
 
 def _facts(config: DecontaminateConfig, build: SetBuild) -> Any:

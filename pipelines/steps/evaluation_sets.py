@@ -150,7 +150,7 @@ def _samples(source: SourceSection, media: MediaStore, limits: IngestConfig) -> 
     """All rows of a source as samples, answered or not; an image that cannot be read is one without sha256."""
     parts = [pl.DataFrame(schema=SAMPLE)]
     with ImageLoader(source.image_folders, media, *limits.bounds) as loader:
-        for rows in read_rows(source, batch=limits.batch_rows):
+        for rows in read_rows(source, batch=limits.batch_rows, bounds=limits.reading):
             taken = loader.take([[image] for images in rows["images"].to_list() for image in images or ()])
             found = iter([UNREAD if isinstance(each, ImageFaultError) else each[0].media for each in taken])
             media_of = [[next(found) for _ in images or ()] for images in rows["images"].to_list()]

@@ -11,12 +11,20 @@ from typing import Any
 
 from filters.sql.engine import literal, open_database
 from filters.sql.reach import acting, check_reach
+from pipelines.store.memory import cores
 from schemas.errors import ConfigError
 
+_THREAD = 2 << 30
+"""Bytes that a thread is given which reads files: it holds a row group of a parquet file, and those with images have some
+hundred megabytes."""
 
-def connect() -> Any:
-    """A DuckDB connection in memory that fetches no extension and sees no variable of this program."""
-    return open_database()
+
+def connect(memory: int | None = None) -> Any:
+    """A DuckDB connection in memory that fetches no extension and sees no variable of this program. It takes at most
+    `memory` bytes, where given, and as many threads as these feed."""
+    if memory is None:
+        return open_database()
+    return open_database(memory_limit=f"{memory}B", threads=max(1, min(cores(), memory // _THREAD)))
 
 
 def lock(connection: Any, *, spill: Path, files: Iterable[str] = (), folders: Iterable[Path] = ()) -> None:
