@@ -36,13 +36,16 @@ WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where 
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the recipe's own code (`uses`, trust_remote_code). Read it first.")
 ]
+logger = logging.getLogger(__name__)
+
 NOTHING: list[str] = []
 HERE = Path("curate_out")
 
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Print our own errors as their sentence: exit code 2 before work began, 1 after, 130 on Ctrl-C."""
+    """Print our own errors, and what the system refuses to do with a file, as a sentence: exit code 2 before work began, 1
+    after, 130 on Ctrl-C."""
     from schemas.errors import ConfigError, CurateError
 
     try:
@@ -51,6 +54,11 @@ def sentences() -> Iterator[None]:
         _fail(str(error), 2)
     except CurateError as error:
         _fail(str(error), 1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        logger.info("What the system refused:", exc_info=True)
+        _fail(f"{error.filename} cannot be used: {str(error.strerror).lower()}.", 1)
     except KeyboardInterrupt:
         _fail("Stopped. Everything that was answered is in the log; the same command goes on from there.", 130)
 

@@ -117,12 +117,12 @@ def publish_card(release: Path, folder: Path, template: Path | None = None) -> P
 
 def check_template(template: Path) -> None:
     """Raise ConfigError where a template cannot be read, is no Jinja, or uses a name that there is not."""
-    from jinja2 import meta
+    from jinja2 import TemplateError, meta
 
     environment, text = _environment(), read_template(template)
     try:
         unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - set(NAMES))
-    except Exception as error:
+    except (TemplateError, RecursionError) as error:
         raise ConfigError(f"The card template {template} is not valid Jinja: {error}") from None
     if unknown:
         raise ConfigError(f"The card template {template} uses {', '.join(unknown)}; there are {', '.join(NAMES)}.")

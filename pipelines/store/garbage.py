@@ -14,6 +14,7 @@ from typing import Any
 from pipelines.store.build_record import read_record
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.leftovers import leftovers
+from pipelines.store.media import MediaStore
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.step_tables import ROWS
 from pipelines.store.witness import Witness, damaged
@@ -73,7 +74,7 @@ def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
     except (StoreError, ConfigError) as error:
         logger.warning("No image is removed: %s", error)
         return
-    for path in sorted(workspace.media.glob("??/??/*")):
+    for path in MediaStore(workspace.media).files():
         if not path.name.startswith(".") and path.name.split(".")[0] not in named:
             yield Garbage(path, path.stat().st_size, "no build and no release names it")
 

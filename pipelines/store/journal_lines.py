@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,16 @@ def set_aside(journal: Path, odd: list[tuple[bytes, str]]) -> Path:
 def to_line(row: Mapping[str, Any]) -> bytes:
     """A row as a line; ASCII, so that no byte of it can end a line but its own end."""
     return sealed(json.dumps(row, ensure_ascii=True).encode())
+
+
+def now() -> str:
+    """The time, as rows have it in `created_at`."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def well_formed(text: str) -> str:
+    """A text that a table of UTF-8 can hold: models and sources give halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def sealed(text: bytes) -> bytes:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 from pipelines.store.failures import Kind
+from pipelines.store.journal_lines import now, well_formed
 from pipelines.store.journalled import Journalled, Rows
 from schemas.completion import Completion, ModelIdentity, Request, completion_fault, completion_key
 from schemas.ids import canonical_json
@@ -81,8 +81,8 @@ class LogWriter:
             "model": self._identity.model,
             "revision": self._identity.revision,
             "sampling": canonical_json(request.sampling.model_dump(mode="json")),
-            **{name: _well_formed(value) for name, value in values.items()},
-            "created_at": _now(),
+            **{name: well_formed(value) if isinstance(value, str) else value for name, value in values.items()},
+            "created_at": now(),
         }
 
     def _failure(self, prompt: str, index: int, kind: Kind, error: str) -> dict[str, Any]:
@@ -92,17 +92,8 @@ class LogWriter:
             "index": index,
             "model": self._identity.model,
             "kind": kind,
-            "error": _well_formed(error[:LONGEST_ERROR]),
+            "error": well_formed(error[:LONGEST_ERROR]),
             "terms": self._terms,
             "run": self._run,
-            "created_at": _now(),
+            "created_at": now(),
         }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _well_formed(value: Any) -> Any:
-    """A model can emit half of a surrogate pair; a table of UTF-8 cannot hold it."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -94,7 +94,7 @@ class MediaStore:
 
         StoreError where no file can be read: what was not read is not damaged.
         """
-        for path in self._files():
+        for path in self.files():
             if path.name.startswith("."):
                 yield Damage(path, "unfinished write")
                 continue
@@ -107,9 +107,9 @@ class MediaStore:
             if digest != path.stem:
                 yield Damage(path, f"its bytes hash to {digest}")
 
-    def _files(self) -> Iterator[Path]:
+    def files(self) -> Iterator[Path]:
         """Every file, a folder at a time, so that no more than the names of one are in memory."""
-        for folder in sorted(self.root.glob("??/??")):
+        for folder in filter(Path.is_dir, sorted(self.root.glob("??/??"))):
             yield from sorted(folder.iterdir())
 
     def _cure(self) -> str:

@@ -7,13 +7,13 @@ not here asks nothing again.
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import polars as pl
 
+from pipelines.store.journal_lines import now, well_formed
 from pipelines.store.journalled import Journalled
 from pipelines.store.journalled_log import JournalledLog
 from schemas.completion import Request
@@ -91,17 +91,12 @@ class PromptWriter:
         row = {
             "key": key,
             "messages": _json([message.to_json() for message in request.messages]),
-            "prefix": _well_formed(request.prefix),
+            "prefix": well_formed(request.prefix),
             "form": None if constraint is None else _json(constraint.to_json()),
-            "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "created_at": now(),
         }
         self._rows.append([row])
 
 
 def _json(value: Any) -> str:
-    return _well_formed(json.dumps(value, ensure_ascii=False))
-
-
-def _well_formed(text: str) -> str:
-    """A source can hold half of a surrogate pair; a table of UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+    return well_formed(json.dumps(value, ensure_ascii=False))

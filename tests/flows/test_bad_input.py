@@ -55,6 +55,10 @@ def test_a_source_file_that_is_not_there(curate: Run, tmp_path: Path) -> None:
     told(curate("build", "r.yaml"), "rows.jsonl")
 
 
+def test_a_workspace_that_cannot_be(curate: Run, tmp_path: Path) -> None:
+    told(curate("build", recipe(tmp_path), "-w", "/proc/nothing"), "/proc/nothing cannot be used: no such file")
+
+
 def test_an_empty_source(curate: Run, tmp_path: Path) -> None:
     told(curate("build", recipe(tmp_path, rows=[])), "rows")
 
