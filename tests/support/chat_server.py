@@ -30,6 +30,7 @@ class ChatServer:
         self.calls: list[Asked] = []
         self.answer: Decide = answer or completion
         self.raw: Callable[[BaseHTTPRequestHandler], None] | None = None
+        self.models: Any = {"object": "list", "data": [{"id": "m", "object": "model"}]}
         self.lock = threading.Lock()
         outer = self
 
@@ -37,7 +38,7 @@ class ChatServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self._send(200, {}, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+                self._send(200, {}, outer.models)
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -14,6 +14,7 @@ from generators.engines.openai.chat import DataUrls, chat_messages, chat_paramet
 from generators.engines.openai.errors import Asked, engine_error, no_choices, scrub
 from generators.engines.openai.fleet import BENCH_S, Fleet, Server
 from generators.engines.openai.reply import choices_of, completions
+from generators.engines.openai.size import at_most, bounded, reply_bytes, too_large
 from generators.models import identify
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig
@@ -101,7 +102,11 @@ class OpenAIEngine:
                 default_headers=self._headers,
                 max_retries=0,
                 timeout=config.timeout_s,
-                http_client=DefaultAsyncHttpxClient(max_redirects=MAX_REDIRECTS),
+                http_client=DefaultAsyncHttpxClient(
+                    max_redirects=MAX_REDIRECTS,
+                    headers={"accept-encoding": "gzip, deflate"},  # what `bounded` unpacks
+                    event_hooks={"response": [bounded]},
+                ),
             )
             for url in config.base_urls
         }
@@ -140,6 +145,8 @@ class OpenAIEngine:
         try:
             page = await self._clients[server.url].models.list(timeout=PROBE_S)
         except openai.APIConnectionError as error:
+            if too_large(error):
+                return True
             logger.warning("%s does not answer: %s", server.label, scrub(str(error), self._secrets))
             self._fleet.bench(server)
             return False
@@ -195,7 +202,8 @@ class OpenAIEngine:
         a server that sends a byte now and then does not stretch it."""
         create = self._clients[server.url].chat.completions.with_raw_response.create
         async with asyncio.timeout(self._config.timeout_s):
-            reply = await create(model=self._config.model, messages=messages, **parameters)
+            with at_most(reply_bytes(parameters)):
+                reply = await create(model=self._config.model, messages=messages, **parameters)
         text = _text(reply.http_response)
         try:
             return json.loads(text)
@@ -203,6 +211,8 @@ class OpenAIEngine:
             return text
 
     def _error(self, error: Exception, server: Server) -> Exception:
+        if large := too_large(error):
+            return PermanentEngineError(f"the reply of {server.label} is longer than what was asked for: {large}")
         raised = engine_error(error, self._asked(server))
         status = getattr(error, "status_code", None)
         if isinstance(raised, TransientEngineError) and status in (None, 429, 502, 503, 504):
