@@ -15,6 +15,7 @@ from pipelines.sources.section import SMALL, SourceSection
 from pipelines.sources.stored import filesystem, is_gzip, is_remote, stored_bytes
 from pipelines.sources.texts import as_utf8, by_plain_name, known_encoding, layout, read_head, unzipped
 from pipelines.sources.unpacking import Allowance, weigh
+from pipelines.store.allowed_paths import found_inside
 from schemas.errors import ConfigError
 
 _SPOILT = re.compile(r"(DATE|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|TIME|UUID)((?:\[\])*)")
@@ -36,7 +37,7 @@ class FileSource(SourceSection):
     def _folders(self) -> tuple[Path, ...]:
         """The folder of the first file, or of the pattern."""
         path = Path(self._patterns()[0]).expanduser()
-        return (path if path.is_dir() else next(p for p in path.parents if not glob.has_magic(str(p))),)
+        return (path if path.is_dir() else _base(path),)
 
     def stamp(self) -> JsonValue:
         stamps: list[JsonValue] = []
@@ -110,12 +111,19 @@ class FileSource(SourceSection):
                 raise ConfigError(f"Source '{self.name}': the folder '{pattern}' cannot be read (permission denied).")
             found = sorted(str(p) for p in path.rglob("*") if p.is_file())
             first = [p for p in found if p.endswith(self.SUFFIXES)]
-            return first or [p for p in found if self.ELSE and p.endswith(self.ELSE)]
+            files = first or [p for p in found if self.ELSE and p.endswith(self.ELSE)]
+            return self._own(files, path)
         found = [pattern] if path.exists() else glob.glob(pattern, recursive=True)  # noqa: PTH207  (may be absolute)
         files = sorted(f for f in found if Path(f).is_file())
         for file in files:
             if not os.access(file, os.R_OK):
                 raise ConfigError(f"Source '{self.name}': '{file}' cannot be read (permission denied).")
+        return files if path.exists() else self._own(files, _base(path))
+
+    def _own(self, files: list[str], folder: Path) -> list[str]:
+        """Files that were found below a folder. ConfigError for a link that leads out of it."""
+        for file in files:
+            found_inside(Path(file), folder, f"Source '{self.name}'")
         return files
 
 
@@ -190,6 +198,11 @@ class CsvSource(TextSource):
         options = f"header = true, all_varchar = true, union_by_name = true, sample_size = -1, {lines}"
         tabs = ", delim = '\t'" if all(file.removesuffix(".gz").endswith(".tsv") for file in files) else ""
         return f"read_csv({listed}, {options}{tabs})"
+
+
+def _base(path: Path) -> Path:
+    """The folder in which a file lies, or below which a pattern looks."""
+    return next(p for p in path.parents if not glob.has_magic(str(p)))
 
 
 def _as_text(match: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from pipelines.sources.arrow import BATCH, declare, stream
 from pipelines.sources.batches import BATCH_BYTES
+from pipelines.sources.hub_folder import check_files, check_folder
 from pipelines.sources.section import SMALL, SourceSection
 from schemas.errors import ConfigError, MissingDependencyError
 
@@ -77,10 +78,15 @@ class HuggingFaceSource(SourceSection):
         if not local and self.path.startswith((".", "/", "~")):
             raise ConfigError(f"Source '{self.name}': there is no folder '{self.path}' (looked from {Path.cwd()}).")
         try:
+            if local:
+                check_folder(self.name, folder)
             if local and any((folder / f).is_file() for f in ("dataset_dict.json", "state.json")):
                 saved = datasets.load_from_disk(str(folder))
                 return self._choose(saved) if isinstance(saved, datasets.DatasetDict) else saved
             place = str(folder) if local else self.path
+            if not local:
+                given = datasets.load_dataset_builder(place, self.subset, revision=self.revision).config.data_files
+                check_files(self.name, place, (str(file) for files in (given or {}).values() for file in files))
             return datasets.load_dataset(place, self.subset, split=self.split, revision=self.revision)
         except ConfigError:
             raise

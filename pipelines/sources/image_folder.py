@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 from pipelines.sources.arrow import batches, declare, stream, text_schema
 from pipelines.sources.files import CsvSource, JsonlSource, ParquetSource
 from pipelines.sources.section import SMALL, SourceSection
+from pipelines.store.allowed_paths import found_inside
 from schemas.errors import ConfigError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".jp2", ".avif")
@@ -81,7 +82,10 @@ class ImageFolderSource(SourceSection):
 
     def _metadata(self) -> Path | None:
         candidates = (self.root / f"metadata.{suffix}" for suffix in _READERS)
-        return next((path for path in candidates if path.is_file()), None)
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is not None:
+            found_inside(found, self.root, f"Source '{self.name}'")
+        return found
 
     def _rows(self) -> Iterator[dict[str, str]]:
         for folder in _inner_folders(self.root):
