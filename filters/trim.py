@@ -102,7 +102,7 @@ def trim(rows: pl.DataFrame, config: TrimConfig) -> pl.DataFrame:
     names = [name for name in _TEXTS if name in rows.columns]
     texts = [next((text for text in row if text and text.strip()), "") for row in rows.select(names).iter_rows()]
     answers = rows["final"] if "final" in rows.columns else [None] * rows.height
-    found = [(*opening(text, config, said), len(text.split())) for text, said in zip(texts, answers, strict=True)]
+    found = [(*opening(text, config, given), len(text.split())) for text, given in zip(texts, answers, strict=True)]
     schema = {"opening": pl.String, "cause": pl.String, "words": pl.Int32}
     return pl.DataFrame(found, schema=schema, orient="row").insert_column(0, rows["id"])
 
@@ -118,11 +118,11 @@ def _places(text: str, cues: Sequence[Cue]) -> Iterator[tuple[int, int]]:
 
 def _reads(config: TrimConfig, known: Known) -> Reads:
     there = known.types(config.of or UNIT)
-    said = {"final": read("final", pl.String())} if config.answer and "final" in there else {}
+    answer = {"final": read("final", pl.String())} if config.answer and "final" in there else {}
     if config.column is not None:
-        return Reads({"text": read(config.column, pl.String())} | said)
+        return Reads({"text": read(config.column, pl.String())} | answer)
     texts = {name: read(name, pl.String()) for name in _TEXTS if name in there}
-    return Reads((texts or {"text": read("text", pl.String())}) | said)
+    return Reads((texts or {"text": read("text", pl.String())}) | answer)
 
 
 def _gives(config: TrimConfig, known: Known) -> Gives:

@@ -73,8 +73,5 @@ class Condition(Expression):
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
 """A name that SQL reads without quotes."""
 
-ExpressionText = Annotated[str, AfterValidator(checked(Expression))]
-"""A text that is an expression."""
-
 ConditionText = Annotated[str, AfterValidator(checked(Condition))]
 """A text that is a condition. That it gives true or false is known where the types of its columns are."""

@@ -7,7 +7,7 @@ So the digest stands for every byte of a release: whoever publishes it lets anyb
 `files` alone, and decides the version: the same tables are the same version, whoever rendered the card.
 
 The README of a release has no digest in it, for its own hash is in the manifest; nor is a copy on the Hub the same folder:
-its README is rendered for its address, and the configs to compare with may be left out (`PUSHED`).
+its README is rendered for its address, and the configs to compare with may be left out (`Whole`).
 """
 
 import json

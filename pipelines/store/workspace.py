@@ -1,7 +1,7 @@
-"""The workspace: where everything lives on disk, and the only two ways in which a file comes into being there.
+"""The workspace: where everything lives on disk, and how a file comes into being there or is read.
 
     media/                      images, once each, by content hash
-    log/completions/            the completions log
+    log/completions/            the completions log, with its failures and claims
     log/prompts/                what models were asked, once each, by prompt key
     log/embeddings/             the embeddings log
     log/signals/                the signals log: attentions and likelihoods
@@ -9,8 +9,11 @@
     evaluation_sets/            texts and hashes of evaluation sets, never their images
     builds/<recipe>/<step>/     the tables of the latest build
     releases/<recipe>/v<N>/     immutable releases
+    exports/, reports/          what `curate export` and `curate report` write where nobody names another place
 
-A file is written beside its place, flushed to the disk and renamed, so a reader sees the old file or the new one.
+A file is written beside its place, flushed to the disk and renamed (`replacing`), so a reader sees the old file or the new
+one; only journals grow in place. What reads a file that has to be as it was written does so within `reading`, and tables are
+read by `pipelines.store.table_files`, images by `media`, parts of logs by `part_folder`.
 """
 
 import errno

@@ -8,8 +8,8 @@ from generators.engines.constraints import server_parameters
 from schemas.completion import Message, Request, Sampling
 from schemas.engine import MediaReader
 
-ENCODED_IMAGES = 128
-"""Images kept as data URLs."""
+ENCODED_BYTES = 64 << 20
+"""Characters of data URLs that are kept; the latest one is, however long."""
 
 _SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
 
@@ -17,9 +17,9 @@ _SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"GIF8",
 class DataUrls:
     """Stored images as data URLs, each encoded once while it is in use."""
 
-    def __init__(self, media: MediaReader, size: int = ENCODED_IMAGES) -> None:
+    def __init__(self, media: MediaReader, most: int = ENCODED_BYTES) -> None:
         self._media = media
-        self._size = size
+        self._most, self._held = most, 0
         self._urls: OrderedDict[str, str] = OrderedDict()
 
     def url(self, sha256: str) -> str:
@@ -29,10 +29,11 @@ class DataUrls:
             return self._urls[sha256]
         data = self._media.read(sha256)
         kind = next((name for start, name in _SIGNATURES if data.startswith(start)), "image/png")
-        self._urls[sha256] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-        if len(self._urls) > self._size:
-            self._urls.popitem(last=False)
-        return self._urls[sha256]
+        url = self._urls[sha256] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        self._held += len(url)
+        while self._held > self._most and len(self._urls) > 1:
+            self._held -= len(self._urls.popitem(last=False)[1])
+        return url
 
 
 def chat_messages(request: Request, urls: DataUrls) -> list[dict[str, Any]]:
