@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipelines.sources.unpacking import weigh_packed
 from pipelines.store.allowed_paths import found_inside
 from schemas.errors import ConfigError
 
@@ -17,7 +18,7 @@ _PLACES = ("data_files", "data_dir")
 
 
 def check_folder(source: str, folder: Path) -> None:
-    """Raise ConfigError where a local folder would have files read that are not its own."""
+    """Raise ConfigError where a local folder would have files read that are not its own, or that unpack without end."""
     for where, name in _named(folder):
         if _leads_out(name):
             raise ConfigError(
@@ -27,6 +28,8 @@ def check_folder(source: str, folder: Path) -> None:
     for path in _visible(folder):
         if path.is_symlink():
             found_inside(path, folder, f"Source '{source}'")
+        if path.is_file():
+            weigh_packed(f"Source '{source}': '{path}'", path)
 
 
 def check_files(source: str, name: str, files: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.sources.stored import is_gzip, opened
-from pipelines.sources.unpacking import PACKINGS, Allowance, counted
+from pipelines.sources.unpacking import PACKINGS, STREAMED, Allowance, counted
 from pipelines.store.table_files import is_pattern, plain_name
 from schemas.errors import ConfigError
 
@@ -72,7 +72,7 @@ def unzipped(source: str, file: str, suffixes: Sequence[str], scratch: Path, all
                     "file; unpack it yourself, and name the folder."
                 )
             for member in sorted(members, key=lambda member: member.filename):
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                if member.compress_type not in STREAMED:
                     raise NotImplementedError(
                         f"'{member.filename}' is packed in an unusual way; zip it anew, or unpack it"
                     )

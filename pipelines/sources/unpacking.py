@@ -5,7 +5,9 @@ against what lies on disk, while it comes out: `RATIO` times as much, and `FREE`
 smaller, text with a long prompt that each row repeats up to 100 times; gzip ends at 1,032.
 """
 
+import gzip
 import io
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,20 @@ FREE = 1 << 30
 
 PACKINGS = (".zst", ".bz2", ".xz", ".lzma", ".lz4", ".7z", ".rar", ".tar", ".tgz")
 """Ends of names of packed files that are not read."""
+
+STREAMED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Packings of zip members that Python unpacks a little at a time. Of the others a kilobyte may come to gigabytes at once."""
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_UNREAD = {
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+}
+"""How packed files begin that `datasets` would unpack to the end."""
 
 _PIECE = 1 << 20
 
@@ -72,6 +88,33 @@ def weigh(file: str, allowance: Allowance) -> None:
     """Unpack a gzip file, keeping nothing, before it is handed to a reader that does not count. Raises ConfigError."""
     changed = Path(file).stat().st_mtime_ns if "://" not in file else None
     allowance.take(_unpacked(file, stored_bytes(file), changed, allowance.left))
+
+
+def weigh_packed(what: str, file: Path) -> None:
+    """Unpack a local file that its first bytes call packed, whatever its name says, keeping nothing, before it is handed to
+    a reader that does not count. `what` begins the sentence of a ConfigError."""
+    with file.open("rb") as stream:
+        head = stream.read(8)
+    if found := next((name for start, name in _UNREAD.items() if head.startswith(start)), None):
+        raise ConfigError(f"{what} is packed by {found}, whose size cannot be known before; unpack it, or use .gz.")
+    allowance = Allowance(what, file.stat().st_size)
+    if head.startswith(_GZIP):
+        with gzip.open(file) as stream:
+            _drain(counted(stream, allowance))  # type: ignore[arg-type]
+    elif head.startswith(_ZIP):
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if member.compress_type not in STREAMED:
+                    raise ConfigError(
+                        f"{what}: '{member.filename}' is packed in an unusual way; zip it anew, or unpack it."
+                    )
+                _drain(counted(archive.open(member), allowance))
+
+
+def _drain(stream: io.BufferedReader) -> None:
+    with stream:
+        while stream.read1(_PIECE):
+            pass
 
 
 @cache

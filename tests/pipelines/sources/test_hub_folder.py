@@ -1,10 +1,15 @@
 """A dataset of somebody else reads its own files and no others, whatever its settings and links say."""
 
+import bz2
+import gzip
 import json
+import lzma
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from pipelines.sources import unpacking
 from pipelines.sources.files import CsvSource, JsonlSource
 from pipelines.sources.hub_folder import check_files
 from pipelines.sources.huggingface import HuggingFaceSource
@@ -80,6 +85,28 @@ def test_a_dataset_of_the_hub_names_its_own_files_only() -> None:
     for file in ("/etc/passwd", "hf://datasets/c/d@0123/x", "http://x/y", "hf://datasets/a/b@0123/../../c/d@1/x"):
         with pytest.raises(ConfigError, match="may only name its own files"):
             check_files("t", "a/b", [file])
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv", "a.zip"])
+def test_files_that_unpack_without_end_are_refused(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "FREE", 1 << 20)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("b.jsonl", ROW * 100_000)
+    else:  # what `datasets` unpacks it knows by its first bytes, not by its name
+        (folder / name).write_bytes(gzip.compress(ROW.encode() * 100_000))
+    _refused(HuggingFaceSource(name="t", path=str(folder)), f"{name}' unpacks to more than 200 times its own size")
+
+
+def test_packings_whose_size_is_not_known_are_refused(folder: Path) -> None:
+    for name, data in {
+        "b.xz": lzma.compress(b"x"),
+        "b.jsonl": bz2.compress(b"x"),
+        "b.7z": b"7z\xbc\xaf\x27\x1c",
+    }.items():
+        (folder / name).write_bytes(data)
+        _refused(HuggingFaceSource(name="t", path=str(folder)), "is packed by .*; unpack it, or use .gz")
+        (folder / name).unlink()
 
 
 def test_links_that_were_found_and_lead_out_are_refused(folder: Path) -> None:
