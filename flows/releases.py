@@ -163,10 +163,12 @@ def report(
 ) -> None:
     """Write one HTML page that shows what became of every sample: funnel, charts, duplicates, samples with images."""
     with sentences():
+        from pipelines.recipe.draft import name_in
         from pipelines.report.origin import find_origin
         from pipelines.report.write import default_target, write_report
 
-        origin = find_origin(release, workspace)
+        is_recipe = Path(release).suffix in (".yaml", ".yml")
+        origin = find_origin(name_in(Path(release)) if is_recipe else release, workspace)
         target = out or default_target(origin)
         written = write_report(origin, target, samples)
         if origin.loss:

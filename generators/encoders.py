@@ -17,6 +17,7 @@ from pydantic import Field
 from generators.embedded import EMBEDDED, REFERENCE_VLM
 from generators.fingerprint import remembered_hash
 from generators.kept import once
+from generators.model_json import read_settings
 from generators.models import HUB_ID, identify, resolve
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder, MediaReader, ModelConfig
@@ -72,11 +73,7 @@ def check_encoder(config: EncoderConfig, kind: Kind) -> None:
 
 def _sees(folder: Path) -> bool:
     """Whether a model folder holds a vision tower; one that sentence-transformers saved is for texts whatever it holds."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return "vision_config" in config and not (folder / "modules.json").exists()
+    return "vision_config" in (read_settings(folder / "config.json") or {}) and not (folder / "modules.json").exists()
 
 
 def make_text_encoder(config: EncoderConfig) -> Encoder:

@@ -21,6 +21,7 @@ from generators.embedded import (
     smollm2_gguf,
 )
 from generators.fingerprint import model_files, remembered_hash
+from generators.model_json import read_settings
 from schemas.completion import ModelIdentity
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, nearest
@@ -121,11 +122,11 @@ def reads_images(config: ModelConfig) -> bool | None:
         return None
     if folder is None:
         return False if config.model in EMBEDDED else None
-    try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    settings = read_settings(folder / "config.json")
+    if settings is None:
         return None
-    architectures = settings.get("architectures") or []
+    architectures = settings.get("architectures")
+    architectures = architectures if isinstance(architectures, list) else []
     if any(_SIGHT.search(key) for key in settings) or not all(str(a).endswith("ForCausalLM") for a in architectures):
         return True
     return False if architectures else None
@@ -138,10 +139,14 @@ def chat_template_text(given: str) -> str:
     """A recipe's `args.chat_template`: the template itself, or the path of a file that holds it."""
     if not is_template_file(given):
         return given
+    return _template_text(Path(given).expanduser())
+
+
+def _template_text(path: Path) -> str:
     try:
-        return Path(given).expanduser().read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"args.chat_template names a file that cannot be read: {given}") from error
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The chat template {path} cannot be read.") from error
 
 
 def known_template(config: ModelConfig) -> str | None:
@@ -213,8 +218,8 @@ def _template_in(folder: Path) -> Any:
         path = folder / name
         if not path.is_file():
             continue
-        text = path.read_text(encoding="utf-8")
-        template = text if path.suffix == ".jinja" else json.loads(text).get("chat_template")
+        is_text = path.suffix == ".jinja"
+        template = _template_text(path) if is_text else (read_settings(path) or {}).get("chat_template")
         if template:
             return template
     return None

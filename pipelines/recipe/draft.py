@@ -1,5 +1,6 @@
 """A recipe file as it is written: its head, its entries with their places, nothing resolved and nothing typed yet."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from pipelines.recipe.entries import StepDraft, drafted_steps
 from pipelines.recipe.mistakes import Places
 from pipelines.recipe.own_files import own_file, read_text, with_own_files
 from pipelines.recipe.yaml12 import read_yaml
+from pipelines.store.workspace import RECIPE_NAME
 from schemas.errors import ConfigError
 
 CHANGES = ("set", "remove", "insert")
@@ -64,6 +66,17 @@ def read_mapping(path: Path) -> tuple[str, dict[str, Any], Places]:
             "(docs/recipes.md)."
         )
     return text, tree, places
+
+
+def name_in(path: Path) -> str:
+    """The name that a recipe file gives its builds and releases. ConfigError where it gives none that could be one."""
+    _, tree, places = read_mapping(path)
+    name = tree.get("name")
+    if not isinstance(name, str) or not re.fullmatch(RECIPE_NAME, name):
+        raise ConfigError(
+            f"{places.get(('name',), path)}: 'name' of a recipe is missing, or no name (given: {name!r:.80})."
+        )
+    return name
 
 
 def read_draft(path: Path) -> Draft:

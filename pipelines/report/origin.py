@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from filters.select.bands import BandConfig
 from pipelines.release.configs import configs_in
@@ -16,7 +15,6 @@ from pipelines.store.media import MediaStore
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import scan_table, tables_in
 from pipelines.store.workspace import Workspace
-from schemas.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -84,27 +82,13 @@ class Origin:
 
 
 def find_origin(name: str, workspace: Path) -> Origin:
-    """The release that `name` means: a recipe file, a recipe's name (its latest), `recipe/v3`, or a release's folder.
+    """The release that `name` means: a recipe's name (its latest), `recipe/v3`, or a release's folder.
 
     Raises ConfigError where there is none, or where it is damaged.
     """
-    release = find_release(_recipe_name(name), workspace).resolve()
+    release = find_release(name, workspace).resolve()
     manifest = sound(release, "statistics", "steps", "configs")
     beside = release.parents[2] if release.parent.parent.name == "releases" else workspace
     home = Workspace(beside)
     folder = home.build(manifest["name"])
     return Origin(release, manifest, home, folder if same_build(manifest, folder) else None)
-
-
-def _recipe_name(name: str) -> str:
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        return name
-    try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        cause = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{path} cannot be read as a recipe: {cause}.") from error
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
-        raise ConfigError(f"{path} is not a recipe: 'name' is missing.")
-    return str(recipe["name"])

@@ -89,6 +89,9 @@ def test_a_report_shows_every_sample(out: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"{ROWS} of {ROWS} samples shown" in done.output
     assert "are gone" not in done.output, "the tables of the build of the latest release are there"
+    named = told(out, "report", str(out.with_name("r.yaml")))
+    assert named.exit_code == 0, named.output
+    assert told(out, "report", "missing.yaml").exit_code == 2
     older = told(out, "report", "small/v1")
     assert older.exit_code == 0, older.output
     assert "are gone, damaged or of another version" in older.output

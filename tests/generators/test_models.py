@@ -48,6 +48,20 @@ def test_whether_a_model_reads_images(folder: Path, told: dict[str, object], see
     assert reads_images(ModelConfig(model=str(folder))) is sees
 
 
+@pytest.mark.parametrize("text", ["[" * 200_000, "9" * 5_000, '["no object"]', "{", "\udcff"])
+def test_settings_of_a_model_that_are_none_are_a_sentence(folder: Path, text: str) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        (folder / name).write_bytes(text.encode(errors="surrogateescape"))
+    for read in (reads_images, identify):
+        with pytest.raises(ConfigError, match=r"config\.json is no JSON object"):
+            read(ModelConfig(model=str(folder)))
+
+
+def test_settings_of_a_model_may_lack(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    assert reads_images(ModelConfig(model=str(folder))) is None
+
+
 def test_whether_a_named_model_reads_images() -> None:
     assert reads_images(ModelConfig(model="reference-vlm")) is True
     assert reads_images(ModelConfig(model="smollm2-135m-instruct")) is False

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import pipelines
 from pipelines.recipe.document import Document, load_document
+from pipelines.recipe.draft import name_in
+from schemas.errors import ConfigError
 
 Load = Callable[..., Document]
 Refusal = Callable[..., str]
@@ -151,3 +154,36 @@ def test_a_number_without_end_is_refused_wherever_it_is(refusal: Refusal) -> Non
     assert refusal("- verify", "models.vlm.args={extra_body: [.nan]}").endswith(
         "--set models.vlm.args={extra_body: [.nan]}: 'models.vlm.args.extra_body.0': input should be a finite number."
     )
+
+
+BOMB = "name: r\na0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (BOMB, "more than 100,000 keys"),
+        ("name: &a [*a]", "nested too deeply, or an alias holds itself"),
+        ("[" * 5_000, "nested too deeply"),
+        ("- name", "this file holds a list"),
+        ("name: ../../elsewhere", r":1: 'name' of a recipe is missing, or no name \(given: '../../elsewhere'\)"),
+        ("steps: []", r"'name' of a recipe is missing, or no name \(given: None\)"),
+    ],
+)
+def test_the_name_of_a_file_is_read_as_recipes_are(tmp_path: Path, text: str, sentence: str) -> None:
+    """`report r.yaml` reads the name alone; the file is a stranger's all the same."""
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=sentence):
+        name_in(tmp_path / "r.yaml")
+
+
+def test_one_reader_reads_yaml() -> None:
+    """PyYAML by itself reads YAML 1.1, and what its aliases stand for without end. Our own table is the exception."""
+    root = Path(pipelines.__file__).parents[1]
+    files = [
+        p for part in ("flows", "pipelines", "generators", "filters", "schemas") for p in (root / part).rglob("*.py")
+    ]
+    found = {
+        p.relative_to(root).as_posix() for p in files if re.search(r"yaml\.\w*(load|compose|parse|scan)", p.read_text())
+    }
+    assert found == {"pipelines/recipe/yaml12.py", "filters/decontaminate/benchmarks.py"}

@@ -160,11 +160,8 @@ def copied(workspace: Path, folder: Path) -> Path:
 
 
 def test_what_cannot_be_reported_is_a_sentence(workspace: Path, origin: Origin, tmp_path: Path) -> None:
-    assert find_origin(str(workspace.parent / "large.yaml"), workspace).release == origin.release
     with pytest.raises(ConfigError, match="no release 'nothing'"):
         find_origin("nothing", workspace)
-    with pytest.raises(ConfigError, match="cannot be read as a recipe"):
-        find_origin("missing.yaml", workspace)
     with pytest.raises(ConfigError, match="at least one sample"):
         write_report(origin, tmp_path / "report.html", 0)
     (tmp_path / "manifest.json").write_text("{}")
