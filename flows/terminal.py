@@ -46,10 +46,12 @@ HERE = Path("curate_out")
 def sentences() -> Iterator[None]:
     """Print our own errors, and what the system refuses to do with a file, as a sentence: exit code 2 before work began, 1
     after, 130 on Ctrl-C."""
+    from pipelines.store.causes import shortages
     from schemas.errors import ConfigError, CurateError
 
     try:
-        yield
+        with shortages(Path.cwd()):
+            yield
     except ConfigError as error:
         _fail(str(error), 2)
     except CurateError as error:

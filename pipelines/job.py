@@ -23,6 +23,7 @@ from pipelines.run.build import Build
 from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
 from pipelines.steps.ingest import INGEST, SELFTEST, ingest_config
+from pipelines.store.causes import shortages
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 from schemas.step import StepConfig
@@ -118,7 +119,7 @@ class Job:
         """Bring every step up to date, in order, and return their records; `run` is how one step is run."""
         build, pipeline = self.build, self.compiled.pipeline
         build.workspace.prepare(build.recipe.name)
-        with build.workspace.lock(build.recipe.name):
+        with shortages(build.workspace.root), build.workspace.lock(build.recipe.name):
             runner = self.runner
             sweep(build, pipeline)
             small = kept_models() if self.compiled.sidecar is not None else nullcontext()

@@ -19,7 +19,7 @@ it depends on the clock or the machine.
 
 import os
 import shutil
-import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
@@ -36,6 +36,7 @@ from pipelines.release.examples import write_examples
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import Report, needs_judge, regrade
 from pipelines.release.statistics import statistics
+from pipelines.store.barrier import Barrier
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
 from pipelines.store.release_damage import MANIFEST
@@ -95,6 +96,7 @@ def write_release(
             shutil.rmtree(left)
         scratch = folder / f".new-{os.getpid()}"
         scratch.mkdir()
+        barrier = Barrier(scratch)
         try:
             files = _write_files(content, look, media, scratch)
             graded = None if content.rollouts is None else regrade(scratch, content.counted_by, report=report)
@@ -122,13 +124,14 @@ def write_release(
             (scratch / "README.md").write_text(render_card(manifest), encoding="utf-8")
             write_json(describe(manifest, scratch), scratch / "croissant.json")
             seal(manifest, scratch)
-            os.sync()  # one for all files: syncing 20,000 images one by one takes minutes
+            barrier.sync()
             if same is not None:  # damaged: written anew in its place, and kept for whoever wants to look at it
-                same.rename(folder / f"{DAMAGED}{same.name}-{time.time_ns()}")
+                same.rename(folder / f"{DAMAGED}{same.name}-{uuid.uuid4().hex[:8]}")
             scratch.rename(target)
             sync_folder(folder)
             return target
         finally:
+            barrier.close()
             shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -9,9 +9,6 @@ source again.
 """
 
 import logging
-import shutil
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +28,7 @@ from pipelines.steps.vectors import Stores, image_identity
 from pipelines.store.embeddings import EmbeddingsLog
 from pipelines.store.media import MediaStore
 from pipelines.store.named_table import is_named, named, put_named
+from pipelines.store.scratch import scratch
 from pipelines.store.table_files import read_table
 from pipelines.store.workspace import store_errors
 from schemas.errors import ConfigError
@@ -44,8 +42,6 @@ VERSION = 4
 
 UNREAD = {"kind": "image"}
 """An image that is there but cannot be read: its question is one about an image all the same."""
-
-_DAY = 86_400
 
 Named = Sequence[tuple[str, SourceSection]]
 """Sources, each with the name of the evaluation set that it is a part of."""
@@ -121,9 +117,8 @@ def _read(
     folder = build.workspace.evaluation_sets
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as scratch:
-        media = MediaStore(Path(scratch) / "media")
+    with scratch(folder) as room:
+        media = MediaStore(room / "media")
         rows = _samples(source, media, limits)
         if rows.is_empty():
             raise ConfigError(f"The evaluation set '{name}' has no rows in {source.name}: nothing would be kept out.")
@@ -135,15 +130,8 @@ def _read(
         if encoder is not None:
             maker = make_image_encoder(encoder, media)
             log = EmbeddingsLog(build.workspace.embeddings)
-            log.vectors(maker.identity, images, list, lambda: maker, Path(scratch) / "image.npy", replay=build.replay)
+            log.vectors(maker.identity, images, list, lambda: maker, room / "image.npy", replay=build.replay)
     return table
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the images that a killed reader left behind; one that still reads is younger than a day."""
-    for left in folder.glob(".reading-*"):
-        if time.time() - left.stat().st_mtime > _DAY:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _samples(source: SourceSection, media: MediaStore, limits: IngestConfig) -> pl.DataFrame:

@@ -81,19 +81,26 @@ class Journal:
             return b"".join(parts)
 
     def remove(self) -> None:
-        """Take the name away, then let go of the lock: whoever gets it after us sees that there is nothing to heal."""
+        """Take the name away, then let go of the lock: whoever gets it after us sees that there is nothing to heal.
+
+        StoreError where the disk did not take a line: what it held is elsewhere by now, but that disk is not to be trusted.
+        """
         try:
             with store_errors(self.path):
                 self.path.unlink(missing_ok=True)
         finally:
             self.release()
+        with store_errors(self.path):
+            if self._failed is not None:
+                raise self._failed
 
     def give_up(self) -> None:
         """Leave it to whoever heals next: it is nobody's from now on, though its owner lives."""
         try:
+            _sync(self._descriptor)
             self.path.rename(self.path.with_name(f"journal-{uuid.uuid4().hex}.jsonl"))
-        except OSError:
-            logger.warning("%s stays until this process ends.", self.path)
+        except OSError as error:
+            logger.warning("%s stays until this process ends (%s).", self.path, error.strerror)
         self.release()
 
     def release(self) -> None:
@@ -114,14 +121,14 @@ class Journal:
                 try:
                     if self._unsynced:
                         self._unsynced = False
-                        os.fdatasync(self._descriptor) if hasattr(os, "fdatasync") else os.fsync(self._descriptor)
+                        _sync(self._descriptor)
                         if not named:
                             sync_folder(self.path.parent)
                             named = True
                     if time.monotonic() - touched > BEAT:
                         os.utime(self._descriptor)
                         touched = time.monotonic()
-                except OSError as error:  # told where the next line is written
+                except OSError as error:  # told where the next line is written, or the journal ends
                     self._failed = error
                     return
 
@@ -166,6 +173,10 @@ def _lives(journal: Journal) -> bool:
     owner = owner_in(journal.path.name)
     lives = False if owner is None else owner.lives()
     return watch(journal.path) is not False if lives is None else lives  # one that is gone became a part
+
+
+def _sync(descriptor: int) -> None:
+    os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
 
 
 def _lock(descriptor: int) -> bool:

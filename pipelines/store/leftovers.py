@@ -25,7 +25,8 @@ _OURS = re.compile(r"\.((probe|lock|new|damaged|reading)-.+|shards|spill|[0-9a-f
 def leftovers(workspace: Workspace) -> Iterator[Path]:
     """What nobody will read again. No build runs meanwhile; `curate plan`, `report` and `export` may, and keep theirs."""
     root = workspace.root
-    homes = (*root.glob(f"builds/*/*/{SCRATCH}"), *root.glob(f"builds/*/{SCRATCH}"), *root.glob(f"log/**/{SCRATCH}"))
+    places = ("builds/*/*", "builds/*", "log/**", "evaluation_sets")
+    homes = [home for place in places for home in root.glob(f"{place}/{SCRATCH}")]
     hidden = chain.from_iterable(sorted(root.glob(place)) for place in _PLACES)
     yield from (path for path in hidden if _OURS.fullmatch(path.name) and not _is_used(path, root))
     yield from (path for home in homes for path in abandoned(home))

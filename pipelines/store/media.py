@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.store.barrier import Barrier
 from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.links import check_links
 from pipelines.store.workspace import reading, store_errors
@@ -36,7 +37,8 @@ class MediaStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._written = False
+        self._barrier: Barrier | None = None
+        self._guard = threading.Lock()
         self._turn = count()
 
     def path(self, sha256: str) -> Path:
@@ -79,15 +81,23 @@ class MediaStore:
         path = self._folder(sha256) / f"{sha256}.{suffix}"
         with store_errors(self.root):
             if not _holds(path, len(data)):
+                self._open_barrier()
                 self._write(path, data)
-                self._written = True
         return sha256
 
     def flush(self) -> None:
-        """Make everything this object wrote durable: one system-wide sync, and none when nothing was written."""
-        if self._written:
-            os.sync()
-            self._written = False
+        """Make everything this object wrote durable: one sync of its file system, and none when nothing was written.
+
+        StoreError where the disk did not take it all. No file is trusted for that: each is held to its name when it is read.
+        """
+        with self._guard:
+            barrier, self._barrier = self._barrier, None
+        if barrier is not None:
+            with store_errors(self.root):
+                try:
+                    barrier.sync()
+                finally:
+                    barrier.close()
 
     def check(self) -> Iterator[Damage]:
         """Read every file and yield those whose bytes do not match their names, and what killed writers left.
@@ -111,6 +121,12 @@ class MediaStore:
         """Every file, a folder at a time, so that no more than the names of one are in memory."""
         for folder in filter(Path.is_dir, sorted(self.root.glob("??/??"))):
             yield from sorted(folder.iterdir())
+
+    def _open_barrier(self) -> None:
+        with self._guard:
+            if self._barrier is None:
+                self.root.mkdir(parents=True, exist_ok=True)
+                self._barrier = Barrier(self.root)
 
     def _cure(self) -> str:
         builds = self.root.parent / "builds"

@@ -26,6 +26,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.store.causes import cause_of
 from pipelines.store.holding import HeldError, holding
 from pipelines.store.links import check_links, check_place
 from pipelines.store.row_groups import TableWriter
@@ -45,30 +46,6 @@ BUILD_NAME = RECIPE_NAME + r"(?:\.trial|\.demo)?"
 """What a build may be called: as its recipe, as a trial of it, or as its demo."""
 
 _LOCK = ".lock"
-
-_NO_LOCKS = (
-    "its file system grants no locks (flock), so two builds could spoil each other; put the workspace on another"
-)
-
-_CAUSES = {
-    errno.ENOSPC: "the disk is full; free some room and run the same command again, nothing finished is lost",
-    errno.EDQUOT: "the disk quota is used up; free some room and run the same command again, nothing finished is lost",
-    errno.EFBIG: "a file may not grow as large as this; raise the limit with `ulimit -f unlimited`",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOTDIR: "a file is where a folder is needed",
-    errno.EEXIST: "a file is where a folder is needed",
-    errno.EISDIR: "a folder is where a file is needed; name the file",
-    errno.ENOLCK: _NO_LOCKS,
-    errno.ENOSYS: _NO_LOCKS,
-    errno.EOPNOTSUPP: _NO_LOCKS,
-    errno.ENAMETOOLONG: "the name is longer than its file system takes; choose a shorter one",
-    errno.EMFILE: "this process has too many files open; raise the limit with `ulimit -n 4096`",
-    errno.EIO: "its disk reports an error (EIO); see to the disk, then run the same command again",
-    errno.ESTALE: "its file server has forgotten the file (ESTALE); mount it anew and run the same command again",
-    errno.ENFILE: "this machine has too many files open; close some programs and run the same command again",
-}
 
 _OF_THE_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO})
 """Errors that say something of the file that is read, and not of this process or the moment."""
@@ -192,11 +169,11 @@ def store_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system says into one sentence that names the place and the cure."""
     try:
         yield
-    except OSError as error:
-        cause = _CAUSES.get(error.errno or 0)
+    except Exception as error:
+        cause = cause_of(error)
         if cause is None:
             raise
-        named = str(error.filename or path)
+        named = str(getattr(error, "filename", None) or path)
         raise StoreError(f"Cannot write to {path if named.endswith('.tmp') else named}: {cause}.") from error
 
 
@@ -212,7 +189,7 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _OF_THE_FILE:
             raise
-        cause = _CAUSES.get(error.errno or 0, error.strerror or type(error).__name__)
+        cause = cause_of(error) or error.strerror or type(error).__name__
         raise StoreError(f"Cannot read {path}: {cause}.") from error
 
 

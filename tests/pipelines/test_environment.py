@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from doors import fails_at, watched
+from doors import fails_at, watched, watched_writes
 from recipe_build import sums, write_recipe
 from scripted_engine import MODEL, Scripted, question_of
 from tiny import digests
@@ -74,6 +74,27 @@ def test_any_operation_may_fail(tmp_path: Path, undisturbed: tuple[dict[str, str
     moments = range(1, operations + 1, operations // 5)
     told = [law(tmp_path, whole, n, code) for n, code in zip(moments, itertools.cycle(CODES), strict=False)]
     assert any(told)
+
+
+def test_any_write_and_any_sync_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was not synced never gets its name, and an answer that was not is in a part, or asked again."""
+    Scripted(says).install(monkeypatch)
+    whole = job(tmp_path, "whole")
+    with watched_writes(tmp_path / "whole", lambda *_: None) as count:
+        whole.run()
+    told = 0
+    for number in range(1, count[0] + 1, count[0] // 3):
+        code, out = (errno.EIO, errno.ENOSPC, errno.EDQUOT)[number % 3], f"out-{number}"
+        try:
+            with watched_writes(tmp_path / out, fails_at(number, code)):
+                job(tmp_path, out).run()
+        except CurateError as error:
+            told += 1
+            assert "\n" not in str(error)
+        again = job(tmp_path, out)
+        again.run()
+        assert released(again) == released(whole), (number, errno.errorcode[code])
+    assert told >= 3, "a failed write or sync is told"
 
 
 @pytest.mark.slow

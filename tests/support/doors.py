@@ -6,6 +6,7 @@ hook raises comes out of that operation, as if the system had refused it. So no 
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ EVENTS = {
     "os.link",
     "shutil.rmtree",
 }
+WRITES = ("write", "fsync", "fdatasync", "ftruncate")
 Act = Callable[[int, str, str], None]
 """Gets the number of an operation (from 1), its kind and its path; what it raises comes out of the operation."""
 
@@ -58,6 +60,32 @@ def watched(root: Path, act: Act) -> Iterator[list[int]]:
         yield count
     finally:
         _watching.pop()
+
+
+@contextmanager
+def watched_writes(root: Path, act: Act) -> Iterator[list[int]]:
+    """Call `act` before each write to an open file below `root`, and each sync of one, of which no hook is told."""
+    count, lock, real = [0], threading.Lock(), {name: getattr(os, name) for name in WRITES}
+
+    def watch(name: str) -> Callable[..., Any]:
+        def call(file: Any, *args: Any) -> Any:
+            path = str(Path(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}").readlink())
+            if path.startswith(str(root)):
+                with lock:
+                    count[0] += 1
+                    number = count[0]
+                act(number, f"os.{name}", path)
+            return real[name](file, *args)
+
+        return call
+
+    for name in WRITES:
+        setattr(os, name, watch(name))
+    try:
+        yield count
+    finally:
+        for name, call in real.items():
+            setattr(os, name, call)
 
 
 def dies_at(number: int) -> Act:

@@ -48,9 +48,9 @@ def scrub(text: str, secrets: Sequence[str]) -> str:
     return hidden(_KEYS.sub("***", text))[:_LONGEST_MESSAGE]
 
 
-def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a server asks us to wait: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110,
-    section 10.2.3); None where it does not say."""
+    section 10.2.3) of the server's own clock (`date`); None where it does not say."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
@@ -60,9 +60,14 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     seconds = _number(wait)
     if seconds is not None:
         return max(0.0, seconds)
+    then, now = _date(wait), _date(headers.get("date"))
+    return None if then is None else max(0.0, then - (time.time() if now is None else now))
+
+
+def _date(text: str | None) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(wait).timestamp() - (time.time() if now is None else now))
-    except ValueError:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -17,6 +17,7 @@ from pipelines.ingest.ingest import IngestConfig
 from pipelines.sources.source import Source
 from pipelines.steps.evaluation_sets import evaluation_tables, ready, shown, unread
 from pipelines.store.media import MediaStore
+from pipelines.store.scratch import scratch
 from pipelines.store.workspace import Workspace
 from schemas.errors import ConfigError
 
@@ -58,13 +59,13 @@ def test_a_set_is_read_once_and_none_of_its_images_is_kept(build: Any, tmp_path:
 
 
 def test_what_a_killed_reader_left_is_gone_with_the_next_reading(build: Any, tmp_path: Path) -> None:
-    left = build.workspace.evaluation_sets / ".reading-killed"
-    young = build.workspace.evaluation_sets / ".reading-now"
-    for folder in (left, young):
-        folder.mkdir(parents=True)
-    os.utime(left, (0, 0))
-    evaluation_tables(build, exam(tmp_path, {"question": "Why?", "answer": "x"}), None)
-    assert not left.exists() and young.exists()
+    """Whatever the clock says: it is the lock of a folder that tells whether somebody reads in it."""
+    left = build.workspace.evaluation_sets / ".scratch" / "killed"
+    left.mkdir(parents=True)
+    with scratch(build.workspace.evaluation_sets) as living:
+        os.utime(living, (0, 0))
+        evaluation_tables(build, exam(tmp_path, {"question": "Why?", "answer": "x"}), None)
+        assert not left.exists() and living.exists()
 
 
 def test_another_file_is_another_set(build: Any, tmp_path: Path) -> None:

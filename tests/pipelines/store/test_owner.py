@@ -16,7 +16,7 @@ from some_answers import IDENTITY, a_line, answer
 from pipelines.store import journal as journals
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.journal import Journal
-from pipelines.store.owner import LEASE, Owner, me, owner_in
+from pipelines.store.owner import BEAT, LEASE, Owner, me, owner_in
 from schemas.errors import StoreError
 
 WRITER = """
@@ -86,12 +86,25 @@ def of_another_host(root: Path) -> Path:
     return path
 
 
-def test_a_journal_of_another_host_is_taken_after_its_lease(tmp_path: Path) -> None:
-    path = of_another_host(tmp_path)
-    os.utime(path, (time.time() - LEASE - 9,) * 2)
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_journal_that_the_clock_calls_old_is_watched_for_two_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives: bool
+) -> None:
+    """A clock that jumped ahead makes every journal old; a living owner touches his meanwhile."""
+    path, slept = of_another_host(tmp_path), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if lives and sum(slept) == BEAT:
+            os.utime(path)
+
+    os.utime(path, (time.time() - 86_400 * 365,) * 2)
+    monkeypatch.setattr(journals.time, "sleep", sleep)
+    monkeypatch.setattr(journals.time, "monotonic", lambda: float(sum(slept)))
     CompletionsLog(tmp_path).heal()
-    assert not path.exists()
-    assert texts(tmp_path) == ["answer 1"]
+    assert path.exists() == lives
+    assert sum(slept) == (BEAT if lives else 2 * BEAT)
+    assert texts(tmp_path) == ([] if lives else ["answer 1"])
 
 
 @pytest.mark.parametrize("skew", [0, 10**6, -10])
@@ -147,9 +160,28 @@ def test_a_disk_that_fails_to_take_lines_is_told_with_the_next(tmp_path: Path, m
     journal = Journal.new(tmp_path)
     journal.append(a_line(1))
     until(lambda: journal._failed is not None)
-    with pytest.raises(StoreError, match="its disk reports an error"):
-        journal.append(a_line(2))
-    journal.remove()
+    for told in (lambda: journal.append(a_line(2)), journal.remove):
+        with pytest.raises(StoreError, match="its disk reports an error"):
+            told()
+
+
+def test_a_disk_that_fails_to_take_the_last_lines_is_told_and_they_are_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(journals, "SYNC_SECONDS", 0.001)
+    monkeypatch.setattr(journals, "_sync", fail)
+    with (
+        pytest.raises(StoreError, match="its disk reports an error"),
+        CompletionsLog(tmp_path).writer(IDENTITY) as mine,
+    ):
+        mine.append(*answer(1))
+        journal = mine._answers.journal
+        until(lambda: journal is not None and journal._failed is not None)
+    assert texts(tmp_path) == ["answer 1"]
+    assert not list(tmp_path.glob("journal-*"))
 
 
 def test_a_name_of_a_host_with_any_characters_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
