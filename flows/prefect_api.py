@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from schemas.errors import ConfigError, StepError
+from schemas.secrets import without_user
 
 if TYPE_CHECKING:
     from prefect.settings import Settings
@@ -96,7 +96,7 @@ def _check_url(url: str, headers: dict[str, str]) -> None:
     """Ask a server for its version, which is a text of JSON."""
     import httpx
 
-    shown = _without_user(url)
+    shown = without_user(url)
     try:
         with httpx.Client(timeout=WAIT_S, headers=headers, trust_env=True) as client:
             answer = client.get(f"{url.rstrip('/')}/admin/version")
@@ -139,8 +139,3 @@ def _lost(error: Exception) -> StepError:
         f"Prefect's server answers no more ({type(error).__name__}). Everything that was answered is in the log; the same "
         "command goes on from there once the server is back, or without PREFECT_API_URL."
     )
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -21,6 +21,7 @@ from pipelines.store.release_seal import digest_of, sound
 from pipelines.store.table_files import tables_in
 from pipelines.store.workspace import DEMO, is_trial, read_json
 from schemas.errors import ConfigError, StoreError
+from schemas.secrets import hidden, without_user
 
 WORTH_RETRYING = frozenset({408, 412, 425, 429, 500, 502, 503, 504})
 TRIES = 6
@@ -217,7 +218,7 @@ class _Hub:
         self._ask(lambda: self._api.create_tag(**self._where, tag=version, revision=commit, exist_ok=True))
 
     def url(self, revision: str) -> str:
-        return f"{self._api.endpoint}/datasets/{self._parcel.repo}/tree/{revision}"
+        return f"{without_user(self._api.endpoint)}/datasets/{self._parcel.repo}/tree/{revision}"
 
     def _ask(self, call: Callable[[], Found]) -> Found:
         """Call the Hub, again where it is busy, broken or was faster, and turn its refusals into sentences."""
@@ -247,7 +248,7 @@ class _Hub:
         if status in {403, 404}:
             return StoreError(f"The token in HF_TOKEN may not write to {repo}: it needs write access there. {again}")
         if status is None:
-            where = f"{self._api.endpoint} ({type(error).__name__})"
+            where = f"{without_user(self._api.endpoint)} ({type(error).__name__})"
             return StoreError(f"The Hub does not answer at {where} in {TRIES} tries. Check the network. {again}")
         if status not in WORTH_RETRYING:
             return StoreError(f"The Hub refused {repo} ({status}): {_words(error)} {again}")
@@ -272,7 +273,7 @@ def _of_the_wire(error: Exception) -> bool:
 def _words(error: Exception) -> str:
     """The Hub's reason for a refusal, on one line, without the token."""
     message = " ".join((getattr(error, "server_message", None) or str(error)).split())[:400]
-    return message.replace(os.environ.get("HF_TOKEN", "").strip() or "\n", "…").rstrip(".") + "."
+    return hidden(message.replace(os.environ.get("HF_TOKEN", "").strip() or "\n", "***")).rstrip(".") + "."
 
 
 def _status(error: BaseException | None) -> tuple[int | None, float | None]:

@@ -1,6 +1,7 @@
 """What looks like a secret: tokens of known forms, passwords in addresses, and the names that hold them."""
 
 import re
+from urllib.parse import urlsplit
 
 _TOKEN = re.compile(
     r"\b(?:sk|gsk|xai|hf|nvapi|pplx|csk)[-_](?=[\w-]*\d)[A-Za-z0-9_-]{16,}"  # OpenAI, Groq, xAI, Hugging Face, NVIDIA, …
@@ -37,3 +38,9 @@ def hidden(text: str) -> str:
     for kind in (_BEARER, _PASSWORD, _TOKEN):
         text = kind.sub("***", text)
     return _PAIR.sub(r"\1***", text)
+
+
+def without_user(url: str) -> str:
+    """An address without the name and the password in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -12,7 +12,6 @@ recipe, the build fails, and whoever runs it again has changed something.
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -24,6 +23,7 @@ from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import write_table
 from schemas.engine import ModelConfig
 from schemas.ids import content_id
+from schemas.secrets import without_user
 
 
 class Terms(Protocol):
@@ -55,12 +55,7 @@ def terms(config: ModelConfig) -> str:
     explained = config.model_dump(mode="json", include={"engine", "args", "api_key_env", "headers_env"})
     if config.structured is not None:
         explained["structured"] = sorted(config.structured)
-    return content_id({**explained, "base_urls": sorted(map(_without_user, config.base_urls))})
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return content_id({**explained, "base_urls": sorted(map(without_user, config.base_urls))})
 
 
 def asks_again(refused: Mapping[str, str], models: Mapping[str, ModelConfig], *, retry: bool) -> bool:
