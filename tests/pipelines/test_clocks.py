@@ -17,7 +17,7 @@ from tiny import digests
 
 import pipelines
 from pipelines.job import Job, compile_recipe, open_job
-from pipelines.store import log_writer, prompts
+from pipelines.store import journal_lines
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.garbage import collect_garbage
 from pipelines.store.workspace import Workspace
@@ -33,8 +33,7 @@ JUMPS = (timedelta(days=366), timedelta(days=-1), timedelta(0), timedelta(days=-
 
 WALL_CLOCK = {
     "generators/engines/openai/errors.py": "a date to come back at, of a server that does not tell its own",
-    "pipelines/store/log_writer.py": "`created_at`: of two answers to one key the first counts, for ever",
-    "pipelines/store/prompts.py": "`created_at`, which is shown",
+    "pipelines/store/journal_lines.py": "`created_at`: of two answers to one key the first counts, for ever",
 }
 """Who asks for the time, and what for."""
 
@@ -52,8 +51,7 @@ class Jumping(datetime):
 @pytest.fixture
 def jumping(monkeypatch: pytest.MonkeyPatch) -> None:
     real, jumps = time.time, itertools.cycle(JUMPS)
-    for module in (log_writer, prompts):
-        monkeypatch.setattr(module, "datetime", Jumping)
+    monkeypatch.setattr(journal_lines, "datetime", Jumping)
     monkeypatch.setattr(time, "time", lambda: real() + next(jumps).total_seconds())
 
 

@@ -99,14 +99,14 @@ def check_flips(build: Any, folder: Path, number: int, caplog: pytest.LogCapture
     """A damaged table is known, and its source is read again."""
     sources = exam(folder, asked(folder, "red", (255, 0, 0)), {"question": "Why?", "answer": "x"})
     whole = evaluation_tables(build, sources, None)
-    [path] = build.workspace.evaluation_sets.iterdir()
+    [path] = build.workspace.evaluation_sets.glob("*.parquet")
     for turn, _ in enumerate(in_turn([path], number, "exam", "evaluation set")):
         assert len(unread(build, sources)) == 1
         if turn < 3:
             assert evaluation_tables(build, sources, None).equals(whole)
             assert caplog.messages[-1] == f"{path} is damaged, and its source is read again."
     assert evaluation_tables(build, sources, None).equals(whole)
-    assert list(build.workspace.evaluation_sets.iterdir()) == [path]
+    assert list(build.workspace.evaluation_sets.glob("*.parquet")) == [path]
 
 
 def test_a_flipped_bit_of_a_set_is_found(build: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
