@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import HERE, WorkspaceOption, confirm, say, sentences, text
+from flows.terminal import HERE, WorkspaceOption, confirm, say, sentences, text, warn
 
 releases_app = typer.Typer()
 
@@ -16,8 +16,10 @@ def releases(workspace: WorkspaceOption = HERE) -> None:
     with sentences():
         from pipelines.release.versions import list_releases
 
-        found = list_releases(workspace)
-        say(text(found) if found.height else f"{workspace} holds no release. `curate build RECIPE` makes one.")
+        found, unread = list_releases(workspace)
+        if found.height or not unread:
+            say(text(found) if found.height else f"{workspace} holds no release. `curate build RECIPE` makes one.")
+        warn(unread)
 
 
 @releases_app.command()

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipelines.release.versions import find_release
 from pipelines.store.digests import bytes_hash
-from pipelines.store.release_names import CONFIG
+from pipelines.store.release_names import CONFIG, IMAGE
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import tables_in
 from schemas.marks import cut
@@ -31,7 +31,7 @@ class UnfitError(Exception):
         self.evidence = evidence
 
 
-HASHED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+HASHED = re.compile(IMAGE)
 
 
 class Image(NamedTuple):
@@ -114,9 +114,15 @@ def open_release(name: str, workspace: Path) -> Release:
 def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
     """A row stored in the release at `root`, which may keep images beside its parquet.
 
-    UnfitError where the conversation is not one question, or an image is not there or not the one of its name.
+    UnfitError where something is null that every release says, the conversation is not one question, or an image is not
+    there or not the one of its name.
     """
+    missing = next((name for name in _NEEDED if name in record and record[name] is None), None)
+    if missing is not None:
+        raise UnfitError("null_field", field=missing)
     turns = list(record["prompt"])
+    if not all(turn and turn["content"] is not None for turn in turns):
+        raise UnfitError("null_field", field="prompt.content")
     system = turns.pop(0)["content"] if turns and turns[0]["role"] == "system" else None
     if [turn["role"] for turn in turns] != ["user"]:
         raise UnfitError("conversation", roles=[turn["role"] for turn in record["prompt"]])
@@ -129,6 +135,10 @@ def read_row(record: Mapping[str, Any], root: Path = Path()) -> Row:
         raise UnfitError("image_position", positions=positions, images=len(images), characters=length)
     replies = {name: _reply(record.get(column)) for name, column in _REPLIES.items()}
     return Row(system, turns[0]["content"], images, columns=record, positions=positions, **replies)
+
+
+_NEEDED = ("id", "prompt", "solution", "answer", "tags")
+"""What every row of a release says."""
 
 
 def _image(stored: Mapping[str, Any], root: Path) -> Image:

@@ -103,7 +103,12 @@ def publish_card(release: Path, folder: Path, template: Path | None = None) -> P
     """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its images beside it."""
     manifest = sound(release, "recipe", "statistics", "examples")
     name = manifest["name"]
-    shown = [Path(image).name for example in manifest["examples"] for image in example["images"]]
+    shown = [image for example in manifest["examples"] for image in example["images"]]
+    lost = next((image for image in shown if not (release / CARD_IMAGES / image).is_file()), None)
+    if lost is not None:
+        raise ConfigError(
+            f"{release / MANIFEST} names the image {lost} for its card, which {CARD_IMAGES} does not hold."
+        )
     with store_errors(folder):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for image in shown:

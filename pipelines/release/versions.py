@@ -39,11 +39,16 @@ def find_release(name: str, workspace: Path) -> Path:
     raise ConfigError(f"There is no release '{name}'. {here}")
 
 
-def list_releases(workspace: Path) -> pl.DataFrame:
-    """`release, content, <rows of each config>, megabytes`, one row a release, by recipe and version."""
-    found = []
+def list_releases(workspace: Path) -> tuple[pl.DataFrame, list[str]]:
+    """`release, content, <rows of each config>, megabytes`, one row a release, by recipe and version; and a sentence for
+    each release whose manifest cannot be read."""
+    found, unread = [], []
     for path in _all(workspace):
-        manifest = read_manifest(path, "content", "statistics", "files")
+        try:
+            manifest = read_manifest(path, "content", "statistics", "files")
+        except ConfigError as error:
+            unread.append(str(error))
+            continue
         configs = manifest["statistics"]["configs"]
         rows = {name: configs.get(name, {}).get("rows") for name in in_order({**dict.fromkeys(CONFIGS), **configs})}
         size = sum(file["bytes"] for file in manifest["files"]) / 1e6
@@ -58,7 +63,7 @@ def list_releases(workspace: Path) -> pl.DataFrame:
     names = in_order(dict.fromkeys(n for row in found for n in row) if found else CONFIGS)
     counted = [name for name in names if name not in ("release", "content", "megabytes")]
     columns = {"release": pl.String, "content": pl.String, **dict.fromkeys(counted, pl.Int64), "megabytes": pl.Float64}
-    return pl.DataFrame(found, schema=columns)
+    return pl.DataFrame(found, schema=columns), unread
 
 
 def _all(workspace: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 
 from filters.select.bands import BandConfig
 from pipelines.release.configs import configs_in
@@ -46,7 +47,12 @@ class Origin:
         """The recipe's bands of difficulty."""
         steps = self.manifest["recipe"]["steps"]
         selections = [section for step in steps for type_, section in step.items() if type_ == "select"]
-        return BandConfig.model_validate((selections[0] if selections else {}).get("bands") or {})
+        try:
+            return BandConfig.model_validate((selections[0] if selections else {}).get("bands") or {})
+        except ValidationError as error:
+            raise ConfigError(
+                f"{self.release} has bands in its recipe that are none: {error.errors()[0]['msg']}."
+            ) from None
 
     @property
     def media(self) -> MediaStore:

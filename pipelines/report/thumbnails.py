@@ -1,6 +1,7 @@
 """Small images for a page: each once, however many samples show it."""
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -21,6 +22,7 @@ LARGE, SMALL = 320, 160
 FEW = 1_000
 _MAX_PIXELS = 1 << 28
 _THREADS = 4
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def side(images: int) -> int:
@@ -45,6 +47,7 @@ def thumbnail(data: bytes, longest: int) -> str:
 
 def thumbnails(origin: Origin, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
     """`sha256, base64` of each of the images `shown` that can be found; in several threads, a few in memory."""
+    shown = [name for name in shown if _HASH.fullmatch(name)]  # a release from elsewhere may call its images anything
     longest = side(len(shown))
     with decoding(_MAX_PIXELS), ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
         for start in range(0, len(shown), 64):

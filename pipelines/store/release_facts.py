@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
 
+from pipelines.store.release_names import IMAGE
+
 Count = Annotated[int, Field(strict=True, ge=0, lt=1 << 62)]
 """A number of rows or bytes."""
 Counts = dict[StrictStr, Count]
@@ -90,7 +92,7 @@ class _Example(BaseModel):
     id: StrictStr
     question: StrictStr
     solution: StrictStr
-    images: list[StrictStr]
+    images: list[Annotated[StrictStr, Field(pattern=rf"^{IMAGE}$")]]
     reply: StrictStr | None
 
 
@@ -103,6 +105,7 @@ class _Figure(BaseModel):
 
 
 _FACTS: dict[str, Any] = {
+    "content": StrictStr,
     "statistics": _Statistics,
     "steps": list[_Step],
     "configs": dict[StrictStr, _Planned],

@@ -7,7 +7,9 @@ from pathlib import Path
 CONFIG = re.compile(r"[a-z_][a-z0-9_]*")
 """What a config may be called."""
 _TABLE = re.compile(rf"{CONFIG.pattern}/part-[0-9]{{5,}}\.parquet|dropped\.parquet")
-_BESIDE = re.compile(r"README\.md|croissant\.json|(?:card_)?images/[0-9a-f]{64}\.[a-z0-9]{1,8}")
+IMAGE = r"[0-9a-f]{64}\.[a-z0-9]{1,8}"
+"""What an image is called: the hash of its bytes, and what it is."""
+_BESIDE = re.compile(rf"README\.md|croissant\.json|(?:card_)?images/{IMAGE}")
 
 
 def well_named(tables: Iterable[str], beside: Iterable[str]) -> bool:

@@ -1,6 +1,7 @@
 """Commands on releases: any name of a config, and tables of steps."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +52,14 @@ def test_configs_are_listed_by_their_own_names(out: Path) -> None:
     assert "cold" in header
     assert "drill" in header
     assert "small/v2" in listed
+
+
+def test_a_damaged_release_does_not_hide_the_others(out: Path, tmp_path: Path) -> None:
+    shutil.copytree(out / "releases" / "small", tmp_path / "releases" / "small")
+    (tmp_path / "releases" / "small" / "v1" / "manifest.json").write_text("{")
+    found = told(tmp_path, "releases")
+    assert found.exit_code == 0 and "small/v2" in found.output and "small/v1 " not in found.stdout
+    assert "v1/manifest.jsonisdamaged" in "".join(found.output.split())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from pipelines.export.catalogue import exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 from pipelines.release.verify import verify_release
+from pipelines.report.origin import find_origin
+from pipelines.report.write import write_report
 
 OTHER = "0" * 64
 
@@ -74,6 +76,29 @@ def test_an_image_beside_the_tables_is_too(made: dict[str, Path], tmp_path: Path
     path.write_bytes(path.read_bytes() + b"x")
     resealed(release)
     assert refusal(release) == f"{folder}/{path.name} is not the image of its name"
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b.png", "x" * 300 + ".png", "a." + "y" * 300, "../../../z.png", "\x1b]52;c;\x07.png"]
+)
+def test_an_image_of_any_name_is_exported_and_reported(made: dict[str, Path], tmp_path: Path, name: str) -> None:
+    release = copied(made["embed"], tmp_path)
+    shown(release, lambda image: {**image, "path": name})
+    write_report(find_origin(str(release), tmp_path), tmp_path / "page.html")
+    found = export(open_release(str(release), tmp_path), exporter_of("ms_swift"), tmp_path / "out")
+    assert sum(found["rows"].values()) > 0 and found["dropped"] == {}
+    names = {path.name for path in (tmp_path / "out" / "images").rglob("*") if path.is_file()}
+    assert names and all(len(name) <= 64 + 9 for name in names)
+
+
+@pytest.mark.parametrize("column", ["prompt", "answer", "solution", "tags"])
+def test_a_row_that_says_nothing_is_dropped(made: dict[str, Path], tmp_path: Path, column: str) -> None:
+    release = copied(made["embed"], tmp_path)
+    path = release / "rl" / "part-00000.parquet"
+    rewritten(path, lambda rows: rows.with_columns(pl.lit(None, rows.schema[column]).alias(column)))
+    resealed(release)
+    found = export(open_release(str(release), tmp_path), exporter_of("trl"), tmp_path / "out")
+    assert found["dropped"]["grpo"] == {"export:null_field": pl.read_parquet(path).height}
 
 
 @pytest.mark.parametrize("trainer", ["trl", "ms_swift"])
