@@ -16,6 +16,7 @@ from pipelines.store.media import MediaStore
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import scan_table, tables_in
 from pipelines.store.workspace import Workspace
+from schemas.errors import ConfigError
 
 
 @dataclass(frozen=True)

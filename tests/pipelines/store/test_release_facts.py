@@ -119,3 +119,18 @@ def test_odd_facts_anywhere_are_a_sentence(release: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_many_odd_facts_anywhere_are_a_sentence(release: Path, tmp_path: Path) -> None:
     check_odd_facts(release, tmp_path / "elsewhere", rounds=1_000, seed=1)
+
+
+def test_bands_that_are_none_are_a_sentence(release: Path, tmp_path: Path) -> None:
+    def edit(manifest: dict[str, Any]) -> None:
+        next(step for step in manifest["recipe"]["steps"] if "select" in step)["select"]["bands"] = 7
+
+    resealed(release, edit, truly=False)
+    with pytest.raises(ConfigError, match="has bands in its recipe that are none"):
+        write_report(find_origin(str(release), tmp_path), tmp_path / "page.html")
+
+
+def test_a_card_shows_images_that_are_there(release: Path, tmp_path: Path) -> None:
+    resealed(release, lambda manifest: manifest["examples"][0].update(images=[f"{'0' * 64}.png"]), truly=False)
+    with pytest.raises(ConfigError, match=r"names the image 0+\.png for its card, which card_images does not hold"):
+        publish_card(release, tmp_path / "cards")
