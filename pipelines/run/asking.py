@@ -7,7 +7,6 @@ send those that are missing, because ten million rendered prompts do not fit in 
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import polars as pl
 
 from generators.engines.capability import constrains, held_to
 from pipelines.compiler.pipeline import Step
+from pipelines.run.asked import Asked
 from pipelines.run.body import declared
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
@@ -23,10 +23,10 @@ from pipelines.run.driver import Call, Session
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
 from pipelines.run.sharing import ask_once
-from pipelines.store.completions import WANTED, wanted_rows
+from pipelines.store.completions import WANTED
 from pipelines.store.prompts import PromptWriter
-from pipelines.store.table_files import read_table
-from pipelines.store.workspace import write_table
+from pipelines.store.table_files import read_table, scan_table
+from pipelines.store.workspace import write_pieces, write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StepError
 
@@ -46,8 +46,6 @@ ANSWERS = pl.Schema(
 )
 """What a body knows of an answer (`schemas.step.Tables`)."""
 
-_REQUESTS = pl.Schema({"id": pl.String(), "row": pl.String(), "turn": pl.Int32(), "of": pl.Int32()})
-
 ASKED = pl.Schema(
     {
         **{name: ANSWERS[name] for name in ("id", "model", "turn", "of", "index")},
@@ -61,19 +59,6 @@ RowsOf = Callable[[int], pl.DataFrame]
 """The rows of a bucket that a step asks about."""
 
 
-@dataclass
-class _Asked:
-    """What one bucket wants of one model: its requests, and the keys of their samples."""
-
-    requests: list[tuple[str, str, int, int]] = field(default_factory=list)
-    wanted: list[tuple[str, str, int, str]] = field(default_factory=list)
-
-    def add(self, request: Request, key: str, turn: int) -> None:
-        name = f"{len(self.requests):012d}"  # in order, so that answers come back in the order in which they were asked for
-        self.requests.append((name, request.id, turn, request.of))
-        self.wanted += [(name, prompt, index, sample) for _, prompt, index, sample in wanted_rows(request, key)]
-
-
 class Missing(NamedTuple):
     """How many completions a model is yet to be asked for: exactly, or at most. None: nobody can tell."""
 
@@ -82,7 +67,7 @@ class Missing(NamedTuple):
 
 
 class Asking:
-    """One step asking about some buckets. `folder` is for its keys, which are removed again."""
+    """One step asking about some buckets. `folder` is for its keys, and whoever made it removes it."""
 
     def __init__(
         self, build: Build, step: Step, context: StepContext, rows: RowsOf, buckets: list[int], folder: Path
@@ -90,7 +75,7 @@ class Asking:
         assert step.type.asks is not None
         self._build, self._step, self._asks, self._context = build, step, step.type.asks, context
         self._rows, self._buckets, self._folder = rows, buckets, folder
-        self._asked: dict[tuple[str, int], _Asked] = {}
+        self._asked: dict[tuple[str, int], Asked] = {}
         self.receipts: dict[str, Receipt] = {}
         self._refused: dict[int, dict[str, str]] = {}
 
@@ -130,9 +115,10 @@ class Asking:
         while open_:
             wanting = [bucket for bucket in open_ if self._want(model, bucket, turn)]
             with self._keys(model, wanting) as (wanted, missing):
-                keys, unheard = read_table(wanted), wanted.with_name("unheard.parquet")
+                keys = read_table(wanted, ["key", "prompt_key"]).unique("key")
+                unheard = wanted.with_name("unheard.parquet")
                 left = keys.join(journalled, on="key", how="anti")
-                write_table(left, unheard)
+                write_table(scan_table(wanted).join(left.lazy(), on="key", how="semi"), unheard)
                 count = self._build.log.missing(unheard, missing)
                 count = Refusals(self._build, model, wanted).leave_out(missing, count)
                 unheard.unlink()
@@ -150,8 +136,8 @@ class Asking:
     def _at_most(self, model: str, most: int | None) -> bool:
         """Whether the requests so far want all that their rows may want."""
         asked = [self._asked[model, bucket] for bucket in self._buckets]
-        requests = sum(len(found.requests) for found in asked)
-        return most is not None and 0 < most * requests <= sum(len(found.wanted) for found in asked)
+        requests = sum(found.requests for found in asked)
+        return most is not None and 0 < most * requests <= sum(found.samples for found in asked)
 
     def answers(self, bucket: int) -> pl.DataFrame:
         """All answers of a bucket, in order of the rows' ids, then of models, turns and requests."""
@@ -163,9 +149,7 @@ class Asking:
         of `answers`."""
         found = [pl.DataFrame(schema=ASKED)]
         for model in self._step.models:
-            asked = self._asked.get((model, bucket), _Asked())
-            wanted = pl.DataFrame(asked.wanted, schema=WANTED, orient="row")
-            requests = pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row")
+            requests, wanted = self._asked.get((model, bucket), Asked(self._folder)).tables()
             both = wanted.join(requests, on="id", how="left", maintain_order="left")
             both = both.drop("id").rename({"row": "id"}).with_columns(model=pl.lit(model))
             found.append(both.select(list(ASKED)))
@@ -188,11 +172,8 @@ class Asking:
 
     def _want(self, model: str, bucket: int, turn: int) -> bool:
         """Note what a bucket wants in a turn; whether it wants anything."""
-        identity, asked = self._build.identities[model], self._asked.setdefault((model, bucket), _Asked())
-        before = len(asked.requests)
-        for request in self._requests(model, bucket, turn):
-            asked.add(request, prompt_key(identity, request), turn)
-        return len(asked.requests) > before
+        identity, asked = self._build.identities[model], self._asked.setdefault((model, bucket), Asked(self._folder))
+        return asked.add(((one, prompt_key(identity, one)) for one in self._requests(model, bucket, turn)), turn)
 
     def _turn(self, model: str, buckets: list[int], turn: int, session: Callable[[], Session]) -> Receipt:
         """Ask one model what is missing of a turn."""
@@ -209,11 +190,10 @@ class Asking:
 
     @contextmanager
     def _keys(self, model: str, buckets: list[int]) -> Iterator[tuple[Path, Path]]:
-        """Files of the keys that some buckets want, each once, and of those that are missing; gone afterwards."""
+        """Files of the keys that some buckets want, and of those that are missing; gone afterwards."""
         wanted, missing = self._folder / "wanted.parquet", self._folder / "missing.parquet"
         try:
-            rows = [row for bucket in buckets for row in self._asked[model, bucket].wanted]
-            write_table(pl.DataFrame(rows, schema=WANTED, orient="row").unique("key", maintain_order=True), wanted)
+            write_pieces((self._asked[model, bucket].tables()[1] for bucket in buckets), WANTED, wanted)
             yield wanted, missing
         finally:
             wanted.unlink(missing_ok=True)
@@ -264,8 +244,8 @@ class Asking:
             return pl.DataFrame(schema=ANSWERS)
         wanted, requests = self._folder / "answered.parquet", self._folder / "requests.parquet"  # a turn has its own
         try:
-            write_table(pl.DataFrame(asked.wanted, schema=WANTED, orient="row"), wanted)
-            write_table(pl.DataFrame(asked.requests, schema=_REQUESTS, orient="row"), requests)
+            for table, path in zip(asked.tables(), (requests, wanted), strict=True):
+                write_table(table, path)
             refusals = Refusals(self._build, model, wanted)
             found = list(refusals.explained(self._build.log.answers(wanted, requests)))
             self._note(model, bucket, refusals)

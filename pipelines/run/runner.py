@@ -18,6 +18,7 @@ from pipelines.run.progress import RowProgress
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.store.current import Tables as StepTables
+from pipelines.store.scratch import scratch
 from pipelines.store.step_tables import (
     DROPS,
     REQUESTED,
@@ -105,8 +106,16 @@ class Runner:
         folder, started = self.build.folder / step.name, time.monotonic()
         with store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        if step.asks:
+            with scratch(folder) as keys:
+                self._compute(step, stale, notes, started, keys)
+        else:
+            self._compute(step, stale, notes, started, None)
+
+    def _compute(self, step: Step, stale: list[int], notes: list[str], started: float, keys: Path | None) -> None:
+        """Compute stale buckets and record them; `keys` is a folder for what a step asks, if it does."""
         context = StepContext(self.build, step, self.tables, self.record)
-        asking = self.asking(step, context, stale, folder) if step.asks else None
+        asking = None if keys is None else self.asking(step, context, stale, keys)
         if asking is not None:
             asking.ask()
         whole = step.type.scope(step.config) == "all"
