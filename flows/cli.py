@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -199,12 +200,13 @@ def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL over the tables; `SHOW TABLES` lists them.")],
     workspace: WorkspaceOption = HERE,
     recipe: Annotated[str | None, typer.Option(help="Which build, where the workspace holds several.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Save the answer: a .parquet, .csv or .jsonl file.")] = None,
 ) -> None:
     """Ask the tables of a build in SQL: a view for each unit and each step, dropped, asked, prompts, completions, …"""
     with sentences():
         from pipelines.explain.query import run_query
 
-        say(run_query(workspace, sql, recipe))
+        say(run_query(workspace, sql, recipe, to))
 
 
 @app.command("verify-selftest")

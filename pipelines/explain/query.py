@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.explain.answer_file import check_target, save_answer
 from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.views import open_views
 from pipelines.store.build_record import NAME
@@ -42,18 +43,23 @@ def find_build(workspace: Path, recipe: str | None) -> Path:
     raise ConfigError(f"{wanted} in {workspace}; choose one with --recipe: {', '.join(found)}.")
 
 
-def run_query(workspace: Path, sql: str, recipe: str | None = None) -> str:
-    """The answer as a text table. A query reads the workspace's tables and nothing else, so that it is safe to paste.
+def run_query(workspace: Path, sql: str, recipe: str | None = None, to: Path | None = None) -> str:
+    """The answer as a text table, or how many rows it has, where it goes `to` a file (`pipelines.explain.answer_file`).
 
-    Raises ConfigError with DuckDB's own words where the SQL is wrong.
+    A query reads the workspace's tables and nothing else, so that it is safe to paste. Raises ConfigError with DuckDB's
+    own words where the SQL is wrong.
     """
     check_query(sql)
+    if to is not None:
+        check_target(to, workspace)
     try:
         with open_tables(workspace, recipe, sql) as db, tempfile.TemporaryDirectory(prefix="curate-query-") as spill:
             logs = [Workspace(workspace).completions, Workspace(workspace).prompts]
             lock(db, spill=Path(spill), folders=[find_build(workspace, recipe), *logs])
             answer = db.sql(sql)
-            return "" if answer is None else _shown(answer)
+            if answer is None:
+                return ""
+            return _shown(answer) if to is None else f"{save_answer(answer, to):,} rows in {to}"
     except duckdb.Error as error:
         raise ConfigError(f"The query failed: {error}") from None
 
