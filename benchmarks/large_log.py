@@ -137,11 +137,13 @@ def wanted_keys(job: Any, step: str, folder: Path) -> pl.DataFrame:
 
     runner, asks = job.runner, job.compiled.pipeline.step(step)
     buckets = list(range(runner.record.buckets))
-    asking = runner.asking(asks, StepContext(job.build, asks, runner.tables, runner.record), buckets, folder)
-    asking.missing()
+    context = StepContext(job.build, asks, runner.tables, runner.record)
+    with tempfile.TemporaryDirectory(dir=folder) as room:
+        asking = runner.asking(asks, context, buckets, Path(room))
+        asking.missing()
+        keys = pl.concat([asking.asked(bucket) for bucket in buckets]).unique("key", maintain_order=True)
     golds = pl.concat([runner.tables.scan("ingest", "rows", bucket).collect() for bucket in buckets])
     golds = golds.select("id", gold=pl.col("answer").struct.field("raw"))
-    keys = pl.concat([asking.asked(bucket) for bucket in buckets]).unique("key", maintain_order=True)
     return keys.join(golds, on="id", maintain_order="left").select("key", "prompt_key", "index", "gold")
 
 
