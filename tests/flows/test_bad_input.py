@@ -206,7 +206,7 @@ def test_a_read_only_store(curate: Run, tmp_path: Path, small_disk: Callable[[st
 
 def test_ctrl_c_twice_loses_nothing_that_was_answered(curate: Run, prefect_api: str, tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
-        {"question": f"How many is {i}?", "answer": str(i), "kind": "number"} for i in range(3000)
+        {"question": f"How many is {i}?", "answer": str(i), "kind": "number"} for i in range(1000)
     ]
     path = recipe(tmp_path, rows=rows)
     command = [sys.executable, "-c", "from flows.cli import app; app()", "build", path]

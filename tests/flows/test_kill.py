@@ -175,6 +175,7 @@ def held_to(folder: Path, server: Counting, killed: Commands, wanted: int) -> No
     assert server.given.total() <= wanted + CONCURRENCY * killed.kills, "asked again what was not in flight"
 
 
+@pytest.mark.slow  # test_sharing.py kills a build in less
 def test_a_killed_build_goes_on(folder: Path, prefect_api: str, server: Counting) -> None:
     assert killed_builds(folder, prefect_api, server, [("/log/completions/journal", 2)]).kills == 1
 

@@ -1,7 +1,7 @@
-"""Builds of a few sums in a process whose files may not grow, or not be many: what each says, and whether the next one,
+"""Builds of a few sums in a process whose files may not grow: what each says, and whether the next one,
 without its limit, comes to what an undisturbed one does.
 
-    python limited_build.py FOLDER '[["FSIZE", 4000], ["NOFILE", 14]]'
+    python limited_build.py FOLDER '[["FSIZE", 4000], ["FSIZE", 15000]]'
 
 It is a program of its own, because a limit holds for all of a process.
 """
