@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from pipelines.release import rollout_rows
 from pipelines.release.examples import CARD_IMAGES
@@ -155,7 +156,9 @@ def _environment() -> Any:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_inert
+    )
     filters = (thousands, reasons, outcome, percent, part, histogram, number, line, quote, fenced)
     environment.filters.update({function.__name__: function for function in filters})
     return environment
@@ -218,9 +221,23 @@ def quote(text: str) -> str:
     return "\n> ".join(line(part) for part in text.splitlines())
 
 
+class _Code(str):
+    """What is inside a code block, where nothing is markup."""
+
+
 def fenced(text: str) -> str:
     """A text inside a code block, which it cannot end."""
-    return text.replace("```", "'''")
+    return _Code(text.replace("```", "'''"))
+
+
+def _inert(value: Any) -> Any:
+    """Whatever a template puts in: a text that makes no tag, link or image and shows its letters in their order."""
+    if not isinstance(value, str):
+        return value
+    seen = "".join(c for c in value if c == "\n" or category(c) not in ("Cc", "Cf"))
+    return (
+        seen if isinstance(value, _Code) else seen.replace("<", "&#60;").replace("](", "]&#40;").replace("][", "]&#91;")
+    )
 
 
 _PLAIN = str.maketrans({"&": "&amp;"} | {c: f"&#{ord(c)};" for c in "<|[]`*"})

@@ -142,6 +142,31 @@ def test_a_table_cannot_be_broken_by_what_stands_in_it(manifest: dict[str, Any])
     assert "| share of domain a &#124; b &#60;i> | 1 | 1 | 1 |" in text
 
 
+def texts(found: Any) -> Any:
+    """Every text of a manifest, each as markup."""
+    if isinstance(found, dict):
+        return {name: texts(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [texts(value) for value in found]
+    return (
+        "<img src=http://evil/x.png> ![x](http://evil/y.png) [x][y] \u202egpj\x1b[31m"
+        if isinstance(found, str)
+        else found
+    )
+
+
+def test_no_text_of_a_manifest_is_a_tag_a_link_or_an_image(manifest: dict[str, Any]) -> None:
+    shown = {"recipe", "models", "sources", "encoders", "selection", "examples", "steps", "facts", "measured", "commit"}
+    kept = {"configs": manifest["configs"], "statistics": manifest["statistics"]}
+    evil = {name: texts(value) if name in shown else value for name, value in manifest.items()} | kept
+    text = render_card(evil).split("\n---\n", 1)[1]
+    outside = "".join(text.split("```")[::2])
+    assert "evil" in outside and "<img" not in outside and "](http" not in outside
+    assert not {"\u202e", "\x1b"} & set(text)
+    links = [part for token in MarkdownIt().enable("table").parse(text) for part in token.children or ()]
+    assert not any("evil" in str(part.attrs) for part in links if part.type in {"image", "link_open"})
+
+
 def test_a_template_of_ones_own(tmp_path: Path, manifest: dict[str, Any]) -> None:
     mine = tmp_path / "mine.jinja"
     mine.write_text("{{ name }} has {{ statistics.configs.rl.rows | thousands }} prompts.")
