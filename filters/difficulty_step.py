@@ -1,7 +1,7 @@
 """The step `difficulty`: how often replies are right, as counts on the rows that they answer (`filters.difficulty`).
 
 It counts all replies that were made, dropped or not. What leaves n is missing evidence: a reply that was cut off or holds no
-readable answer, unless the section calls those wrong, and one that nothing could score.
+readable answer, unless the section calls those wrong, one that nothing could score, and one that was never had.
 """
 
 from typing import Literal
@@ -101,7 +101,7 @@ def reads(config: DifficultyStepConfig, known: Known) -> Reads:
     facts = {name: read(name, dtype, optional=True) for name, dtype in _FACTS.items()}
     sizes = {name: number(name, of, known, optional=True) for name in ("score", "tokens")}
     facts |= {name: read(name, dtype) for name, dtype in _stopped(of, known).items()}
-    counted = Beside(of, {**facts, **sizes, **reads_of(right.references)}, dropped=True, gold_free=True)
+    counted = Beside(of, {**facts, **sizes, **reads_of(right.references)}, dropped=True, lost=True, gold_free=True)
     return Reads(beside={"counted": counted})
 
 
@@ -114,7 +114,7 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     """
     replies = children_of(tables.rows, tables.beside["counted"])
     replies = replies.with_columns(Condition(config.correct).evaluate(replies).alias("correct"), sample_id="owner")
-    replies = replies.filter(_counted(replies, config, context.name))
+    replies = _of_one_model(replies, config, context.name)
     if seen := int(replies["gold_visible"].sum()):
         raise StepError(
             f"{context.name}: {seen} of the {replies.height} replies that it counts are of a model that was shown the gold "
@@ -140,16 +140,19 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     return Out(kept.select("id", *given), named(dropped, context.name), notes=notes)
 
 
-def _counted(replies: pl.DataFrame, config: DifficultyStepConfig, name: str) -> pl.Expr:
-    if config.model is not None:
-        return pl.col("model") == config.model
-    models = sorted(str(model) for model in replies["model"].unique())
-    if len(models) > 1:
+def _of_one_model(replies: pl.DataFrame, config: DifficultyStepConfig, name: str) -> pl.DataFrame:
+    """The replies of the model that is counted. One that was never had (`lost`) is its own, unless several were asked."""
+    lost = replies["lost"] if "lost" in replies.columns else pl.repeat(False, replies.height, eager=True)
+    models = sorted(str(model) for model in replies.filter(~lost)["model"].unique())
+    if config.model is None and len(models) > 1:
         raise StepError(
             f"{name}: the replies are of {', '.join(models)}, and k of n is one model's. Say whose they are with "
             f"`model: {models[0]}`, and count another's in a step of its own."
         )
-    return pl.lit(True)
+    if len(models) == 1:
+        whose = pl.lit(replies["model"].drop_nulls().first(), pl.String)
+        replies = replies.with_columns(model=pl.when(lost).then(whose).otherwise("model"))
+    return replies if config.model is None else replies.filter(pl.col("model") == config.model)
 
 
 STEP = StepType(

@@ -75,14 +75,16 @@ class Beside:
     """Rows of another unit, or of a named step, that a step gets beside its own: those of the same samples.
 
     They have `id, sample_id, parent_id, made_by` and the columns of `reads`. `dropped` says whether the rows that a step
-    dropped are among them, `gone` whether those are too that went with what they were made from; `gold_free` that none of
-    them may come of a prompt that showed the gold.
+    dropped are among them, `gone` whether those are too that went with what they were made from, `lost` whether those are
+    that their maker could not make, with nulls for values (the column `lost`); `gold_free` that none of them may come of a
+    prompt that showed the gold.
     """
 
     of: str | tuple[str, ...]
     reads: Mapping[str, Read]
     dropped: bool = False
     gone: bool = False
+    lost: bool = False
     gold_free: bool = False
 
 

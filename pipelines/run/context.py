@@ -43,7 +43,7 @@ class StepContext:
     def beside(self, name: str, bucket: int, only: Collection[str] | None = None) -> pl.DataFrame:
         """The rows beside the step's own, of one bucket, with all columns or `only` some: for bodies that stream."""
         found = self.step.beside[name]
-        which = {"dropped": found.declared.dropped, "gone": found.declared.gone}
+        which = {"dropped": found.declared.dropped, "gone": found.declared.gone, "lost": found.declared.lost}
         sources = {n: source for n, source in found.sources.items() if only is None or n in only}
         return self.tables.current(found.node, sources, bucket, self.step.number, **which)
 

@@ -43,11 +43,13 @@ class Tables:
         *,
         dropped: bool = False,
         gone: bool = False,
+        lost: bool = False,
     ) -> pl.DataFrame:
         """The rows of `node` in one bucket, as the step numbered `before` sees them, in order of `id`.
 
         Columns `id, sample_id, parent_id, made_by` and the `sources` by their names. With `dropped` also the rows that a
-        step dropped, though not those whose parents it did; with `gone` also these.
+        step dropped, though not those whose parents it did; with `gone` also these. With `lost` also rows that their makers
+        could not make, without values; the column `lost` tells them.
         """
         born = {name: source for name, source in sources.items() if _born_with(node, source)}
         if dropped and gone:
@@ -71,7 +73,11 @@ class Tables:
                 known = rows.collect()
                 rows = known.lazy().with_columns(self._ancestors(known, node, home, bucket).alias("__at"))
                 rows = self._with_values(rows, "__at", named, bucket).drop("__at")
-        return rows.select(*_NO_ROWS.columns, *(n for n in sources if n not in _NO_ROWS.columns)).collect()
+        found = rows.select(*_NO_ROWS.columns, *(n for n in sources if n not in _NO_ROWS.columns)).collect()
+        if not lost:
+            return found
+        missing = self._lost(node, bucket).with_columns(lost=pl.lit(True))
+        return pl.concat([found.with_columns(lost=pl.lit(False)), missing], how="diagonal").sort("id")
 
     def made(self, node: Node, bucket: int) -> pl.DataFrame:
         """All rows that the makers of `node` made (`id, sample_id, parent_id, made_by`), in order of `id`."""
@@ -88,6 +94,18 @@ class Tables:
         if not tables:
             return _NO_ROWS.lazy().with_columns(pl.lit(None, source.dtype).alias(n) for n, source in born.items())
         return tables[0] if len(tables) == 1 else pl.concat(tables).sort("id")
+
+    def _lost(self, node: Node, bucket: int) -> pl.DataFrame:
+        """What the makers of `node` should have made and could not (`id, sample_id, parent_id, made_by`)."""
+        above = [self.made(home, bucket) for home in self.pipeline.names.above(node)]
+        owners = pl.concat([_NO_ROWS, *above]).select("sample_id", parent_id="id")
+        tables = [
+            table.select("id", "parent_id", made_by=pl.lit(maker)).collect()
+            for maker in sorted(node.makers)
+            if (table := self.scan(maker, DROPS, bucket)) is not None
+        ]
+        missing = pl.concat([_NO_ROWS.drop("sample_id"), *tables], how="diagonal")
+        return missing.join(owners, on="parent_id").select(_NO_ROWS.columns)
 
     def alive(self, node: Node, bucket: int, before: int) -> pl.DataFrame:
         """The ids of the living rows."""
@@ -202,6 +220,9 @@ class Tables:
             makers.setdefault(node.unit, set()).update(node.makers)
         for maker in sorted(set().union(*makers.values())):
             yield maker, "#id"
+        for neighbours in step.beside.values():
+            if neighbours.declared.lost:
+                yield from ((maker, "#dropped") for maker in sorted(neighbours.node.makers))
         for other in self.pipeline.before(step):
             if other.makes is None and other.node.makers & makers.get(other.unit, set()):
                 yield other.name, "#dropped"
