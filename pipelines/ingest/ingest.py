@@ -54,8 +54,8 @@ class IngestConfig(Section):
     memory: Size | None = Field(
         default=None,
         gt=0,
-        description="memory, such as 4GB: half of it to read sources, half for their images; a quarter of what is free "
-        "where not given",
+        description="memory, such as 4GB: half of it to read sources, half for their images; where not given, a quarter "
+        "of what is free for the first and an eighth for the second",
     )
 
     @property
@@ -71,7 +71,7 @@ class IngestConfig(Section):
     @property
     def reading(self) -> Bounds:
         """What reading a source keeps to. A row may hold as much as two of the largest images."""
-        return Bounds(Memory().engine if self.memory is None else self.memory // 2, 2 * self.max_bytes)
+        return Bounds(Memory().bytes if self.memory is None else self.memory // 2, 2 * self.max_bytes)
 
 
 def ingest(

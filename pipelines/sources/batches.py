@@ -39,7 +39,7 @@ _NAME = 200
 class Bounds:
     """What reading a source may take: `memory` in bytes, and how many bytes one row may hold."""
 
-    memory: int = field(default_factory=lambda: Memory().engine)
+    memory: int = field(default_factory=lambda: Memory().bytes)
     max_row: int = 128 << 20
 
 
