@@ -1,4 +1,4 @@
-"""The tasks `text`, `choice` and `yes_no`: colour and shape of the one object of an image."""
+"""The tasks `text`, `choice` and `yes_no`: colour and shape of an image's largest object, at level 1 its only one."""
 
 from collections.abc import Iterator
 
@@ -8,19 +8,19 @@ from generators.tasks.rows import Asked, Drawing, Row, altered, scene_row, scene
 
 def text(n: int, seed: str | int, drawing: Drawing) -> Iterator[Row]:
     """A colour or a shape, in a word."""
-    for number, scene in enumerate(scenes(n, seed, drawing, objects=1)):
+    for number, scene in enumerate(scenes(n, seed, drawing, apart=True)):
         yield scene_row("text", number, scene, named(scene, number), drawing)
 
 
 def choice(n: int, seed: str | int, drawing: Drawing) -> Iterator[Row]:
     """The same with options: three shapes, or four colours. `answer` is the text of the right one, `letter` its letter."""
-    for number, scene in enumerate(scenes(n, f"{seed}-choice", drawing, objects=1)):
+    for number, scene in enumerate(scenes(n, f"{seed}-choice", drawing, apart=True)):
         yield scene_row("choice", number, scene, offered(scene, number), drawing)
 
 
 def yes_no(n: int, seed: str | int, drawing: Drawing) -> Iterator[Row]:
     """Whether the image contains an object; every other one is not there."""
-    for number, scene in enumerate(scenes(n, f"{seed}-yes-no", drawing, objects=1)):
+    for number, scene in enumerate(scenes(n, f"{seed}-yes-no", drawing, apart=True)):
         yield scene_row("yes_no", number, scene, contained(scene, number), drawing)
 
 

@@ -71,14 +71,27 @@ class Asked:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def scenes(n: int, seed: str | int, drawing: Drawing, *, objects: int | None = None) -> Iterator[Scene]:
-    """`n` scenes of the `curate` split without a digit, with so many objects, or any number of them."""
+def scenes(n: int, seed: str | int, drawing: Drawing, *, apart: bool = False) -> Iterator[Scene]:
+    """`n` scenes of the `curate` split without a digit; `apart`: colour and shape each name their largest object."""
     found = (
         scene
         for scene in iter_scenes("curate", 400 * n, f"tasks-{seed}", drawing.levels)
-        if scene.digit is None and scene.objects and objects in {None, len(scene.objects)}
+        if scene.digit is None and scene.objects and not (apart and _alike(scene))
     )
     yield from (scene for scene, _ in zip(found, range(n), strict=False))
+
+
+def _alike(scene: Scene) -> bool:
+    """Whether another object shares the largest's colour or shape, or is what that is altered to; at level 1: whether any is."""
+    if scene.level == 1:
+        return len(scene.objects) > 1
+    one, other = scene.objects[0], altered(scene).objects[0]
+    return any(
+        one.colour == beside.colour
+        or one.shape == beside.shape
+        or (other.colour, other.shape) == (beside.colour, beside.shape)
+        for beside in scene.objects[1:]
+    )
 
 
 def altered(scene: Scene) -> Scene:

@@ -7,7 +7,7 @@ from generators.tasks.rows import Asked, Drawing, Row, altered, scene_row, scene
 
 def unanswerable(n: int, seed: str | int, drawing: Drawing) -> Iterator[Row]:
     """The answer is that there is none; the wrong one names the colour of what is there."""
-    for number, scene in enumerate(scenes(n, f"{seed}-unanswerable", drawing, objects=1)):
+    for number, scene in enumerate(scenes(n, f"{seed}-unanswerable", drawing, apart=True)):
         there, absent = scene.objects[0], altered(scene).objects[0]
         because, amiss = f"There is no {absent.shape}.", f"The {absent.shape} is {there.colour}."
         question = f"What color is the {absent.shape}?"
