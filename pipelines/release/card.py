@@ -5,14 +5,13 @@ that a release from elsewhere names no file here. It may use every key of the ma
 matter is written here, because `datasets` reads it.
 """
 
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 from pipelines.release import rollout_rows
+from pipelines.release.card_text import CardError, apart, render
 from pipelines.release.examples import CARD_IMAGES
 from pipelines.release.licences import licences
 from pipelines.store.release_damage import MANIFEST
@@ -89,7 +88,14 @@ def render_card(
     }
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
-    return f"---\n{data.to_yaml()}\n---\n{_render(text or read_template(template or TEMPLATE), label, names)}"
+    try:
+        if text is None and template in (None, TEMPLATE):
+            body = render(read_template(TEMPLATE), names)
+        else:
+            body = apart("render", text or read_template(template or TEMPLATE), names)
+    except CardError as error:
+        raise ConfigError(f"The card template {label} cannot be rendered: {error}") from None
+    return f"---\n{data.to_yaml()}\n---\n{body}"
 
 
 def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -123,23 +129,12 @@ def publish_card(release: Path, folder: Path, template: Path | None = None) -> P
 
 def check_template(template: Path) -> None:
     """Raise ConfigError where a template cannot be read, is no Jinja, or uses a name that there is not."""
-    from jinja2 import TemplateError, meta
-
-    environment, text = _environment(), read_template(template)
     try:
-        unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - set(NAMES))
-    except (TemplateError, RecursionError) as error:
+        unknown = sorted(set(apart("names", read_template(template), {})) - set(NAMES))
+    except CardError as error:
         raise ConfigError(f"The card template {template} is not valid Jinja: {error}") from None
     if unknown:
         raise ConfigError(f"The card template {template} uses {', '.join(unknown)}; there are {', '.join(NAMES)}.")
-
-
-def _render(template: str, label: str, names: Mapping[str, Any]) -> str:
-    try:
-        text: str = _environment().from_string(template).render(**names)
-        return text.rstrip() + "\n"
-    except Exception as error:  # a template of a release is anybody's, and so is what its manifest says
-        raise ConfigError(f"The card template {label} cannot be rendered: {error}") from None
 
 
 def read_template(template: Path) -> str:
@@ -149,101 +144,6 @@ def read_template(template: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise ConfigError(f"The card template {template} cannot be read: {why}.") from None
-
-
-def _environment() -> Any:
-    """Sandboxed, because a template may come with somebody's recipe; a name that is not there is an error."""
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
-
-    environment = SandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_inert
-    )
-    filters = (thousands, reasons, outcome, percent, part, histogram, number, line, quote, fenced)
-    environment.filters.update({function.__name__: function for function in filters})
-    return environment
-
-
-def thousands(count: int) -> str:
-    """`12,345`"""
-    return f"{count:,}"
-
-
-def reasons(dropped: Mapping[str, int]) -> str:
-    """`12 verify:wrong, 3 verify:timeout`."""
-    return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
-
-
-def outcome(step: Mapping[str, Any]) -> str:
-    """What became of a step's rows: `4 segment rows made of 2 trace rows, 1 segment:empty`."""
-    made, retired = step.get("makes") and step["type"] != "ingest", step["notes"].get("retired")
-    words = [f"{step['kept']:,} {step['unit']} rows made of {step['in']:,} {step['of']} rows"] if made else []
-    words += [reasons(step["dropped"])] if step["dropped"] else []
-    return ", ".join(words + ([f"{retired:,} retired for what was made of them"] if retired else []))
-
-
-def percent(share: float | None) -> str:
-    """`19 %`, nothing as a dash."""
-    return "–" if share is None else f"{share:.0%}".replace("%", " %")
-
-
-def part(count: int, whole: int) -> str:
-    """`58 (53 %)`; the count alone where it is the whole."""
-    return f"{count:,}" if count == whole else f"{count:,} ({percent(count / whole)})"
-
-
-def number(value: float | None) -> str:
-    """Whole numbers whole, others to three digits, nothing as a dash."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value == int(value) else f"{value:.3f}"
-
-
-def histogram(counts: Sequence[Mapping[str, int]], width: int = 40) -> str:
-    """A line for each k of n, with a bar as long as its share of the largest."""
-    most = max(row["samples"] for row in counts)
-    labels = [f"{row['k']}/{row['n']}" for row in counts]
-    pad = max(map(len, labels))
-    lines = (
-        f"{label:>{pad}}  {'█' * round(width * row['samples'] / most)} {row['samples']:,}"
-        for label, row in zip(labels, counts, strict=True)
-    )
-    return "\n".join(lines)
-
-
-def line(text: Any) -> str:
-    """A text that shows as it is: it cannot leave its table cell or line, and makes no image, link or tag."""
-    return _ESCAPES.sub("&#92;", " ".join(str(text).split()).translate(_PLAIN))
-
-
-def quote(text: str) -> str:
-    """A text of several lines inside a quotation."""
-    return "\n> ".join(line(part) for part in text.splitlines())
-
-
-class _Code(str):
-    """What is inside a code block, where nothing is markup."""
-
-
-def fenced(text: str) -> str:
-    """A text inside a code block, which it cannot end."""
-    return _Code(text.replace("```", "'''"))
-
-
-def _inert(value: Any) -> Any:
-    """Whatever a template puts in: a text that makes no tag, link or image and shows its letters in their order."""
-    if not isinstance(value, str):
-        return value
-    seen = "".join(c for c in value if c == "\n" or category(c) not in ("Cc", "Cf"))
-    return (
-        seen if isinstance(value, _Code) else seen.replace("<", "&#60;").replace("](", "]&#40;").replace("][", "]&#91;")
-    )
-
-
-_PLAIN = str.maketrans({"&": "&amp;"} | {c: f"&#{ord(c)};" for c in "<|[]`*"})
-"""As entities, because a backslash before a mark may itself have one before it."""
-_ESCAPES = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
-"""Backslashes that Markdown would take for its own; that of `\\frac` it leaves alone."""
 
 
 def _size(rows: int) -> str:
