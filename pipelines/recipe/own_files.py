@@ -48,6 +48,8 @@ def own_file(name: str, folder: Path | None, where: str) -> Path:
             f"{where}: '{name}' lies outside the recipe's folder, and a release or a model would be given what it holds. "
             "Copy the file beside the recipe."
         )
+    if inside.exists() and not (inside.is_file() or inside.is_dir()):
+        raise ConfigError(f"{where}: '{name}' is no regular file, and whoever opens it may wait for ever.")
     return folder / name
 
 

@@ -2,6 +2,7 @@
 """Files that a recipe names: read from its own folder, bounded, hashed."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def test_a_template_of_a_model_and_a_card_are_found_from_the_folder(load: Load, 
         ("latin.j2", "r.yaml:5: prompt.file: 'latin.j2' is not UTF-8 (at byte 3)."),
         ("'a\\0b'", "r.yaml:5: prompt.file: 'a\\0b' cannot be read: no such file or directory."),
         ('"a\\0b"', "r.yaml:5: prompt.file: 'a\0b' is no path of a file."),
+        ("pipe", "r.yaml:5: prompt.file: 'pipe' is no regular file, and whoever opens it may wait for ever."),
         ("3", "r.yaml:5: prompt.file: write the name of a file (given: 3)."),
         ("''", "r.yaml:5: prompt.file: write the name of a file (given: '')."),
     ],
@@ -63,6 +65,7 @@ def test_a_file_that_may_not_be_read_is_one_sentence(
     refusal: Refusal, tmp_path: Path, name: str, sentence: str
 ) -> None:
     (tmp_path / "link.j2").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large.j2").write_bytes(b"a" * (2**20 + 1))
     (tmp_path / "latin.j2").write_bytes(b"caf\xe9")
     assert refusal(f"- ask: {{prompt: {{file: {name}}}}}") == sentence
