@@ -113,7 +113,8 @@ class Record:
                     "name": step.name,
                     "type": step.type.name,
                     "version": step.type.version,
-                    "config": step.config.model_dump(mode="json") if step.config is not None else None,
+                    # As text: of causes, sides and students the first one counts, so their order is part of a section.
+                    "config": step.config.model_dump_json() if step.config is not None else None,
                     "seed": self._build.seed,
                     "models": [[identities[m].to_json(), sorted(constrains(models[m]))] for m in step.models],
                     "gives": {name: str(dtype) for name, dtype in step.gives.items()},

@@ -16,7 +16,9 @@ def write_recipe(folder: Path, steps: Sequence[Any], rows: Sequence[dict[str, An
     data, path = folder / "rows.jsonl", folder / "recipe.yaml"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     source = {"type": "jsonl", "name": "sums", "path": str(data), "kind": "number"}
-    path.write_text(yaml.safe_dump({"name": "tiny", "sources": [source], **head, "steps": list(steps)}))
+    path.write_text(
+        yaml.safe_dump({"name": "tiny", "sources": [source], **head, "steps": list(steps)}, sort_keys=False)
+    )
     return path
 
 

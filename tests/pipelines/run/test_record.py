@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from recipe_build import built, sums, write_recipe
+from tiny import dropped
 
 from pipelines.job import Job, compile_recipe, open_job
 from schemas.errors import StoreError
@@ -34,6 +35,16 @@ def values(job: Job, *names: str) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     return write_recipe(tmp_path, STEPS, sums(12))
+
+
+def test_the_order_of_causes_is_part_of_a_section(tmp_path: Path) -> None:
+    """The first cause that is true names the drop, so the same causes in another order drop by other names."""
+    causes = {"even": "CAST(answer AS INT) % 4 = 0", "large": "CAST(answer AS INT) > 10"}
+    for order in (causes, dict(reversed(causes.items()))):
+        path = write_recipe(tmp_path, [{"drop": {"of": "sample", "if": order}}], sums(8))
+        gone = dropped(built(path, tmp_path / "ws"), "drop")["reason"].value_counts()
+        first = next(iter(order))
+        assert dict(gone.iter_rows())[f"drop:{first}"] == {"even": 4, "large": 2}[first]
 
 
 _DAMAGE: dict[str, Callable[[str], str]] = {
