@@ -82,7 +82,7 @@ def scenes(n: int, seed: str | int, drawing: Drawing, *, apart: bool = False) ->
 
 
 def _alike(scene: Scene) -> bool:
-    """Whether another object shares the largest's colour or shape, or is what that is altered to; at level 1: whether any is."""
+    """Whether another object shares the largest's colour or shape, or is what that is altered to; at level 1: if any is."""
     if scene.level == 1:
         return len(scene.objects) > 1
     one, other = scene.objects[0], altered(scene).objects[0]

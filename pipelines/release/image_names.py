@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pipelines.release.configs import configs_in
 from pipelines.release.recount import FaultError
 from pipelines.store.digests import bytes_hash
+from pipelines.store.table_files import tables_in
 
 ROWS = 64
 """Rows whose images are in memory at a time."""
@@ -34,7 +35,7 @@ def images(manifest: Mapping[str, Any], release: Path) -> str:
 def _shown(release: Path) -> Iterator[tuple[str, Any, Any]]:
     """The table, the name and the bytes of every image of every row."""
     for config in configs_in(release):
-        for path in sorted((release / config).glob("*.parquet")):
+        for path in tables_in(release / config):
             for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(batch_size=ROWS, columns=["images"]):
                 flat: pa.StructArray = batch.column(0).flatten()
                 for name, data in zip(flat.field("path"), flat.field("bytes"), strict=True):

@@ -17,6 +17,7 @@ from pipelines.release.configs import configs_in
 from pipelines.release.parquet_shards import hub_schema
 from pipelines.release.recount import FaultError, UnprovenError
 from pipelines.store.release_damage import README
+from pipelines.store.table_files import tables_in
 
 _KEYS = {"config_name", "data_files", "description"}
 
@@ -38,7 +39,7 @@ def loads(manifest: Mapping[str, Any], release: Path) -> str:
 def _check_columns(folder: Path) -> None:
     """What the tables of a config say that their columns are: as curate writes it, and all the same."""
     first = None
-    for path in sorted(folder.glob("*.parquet")):
+    for path in tables_in(folder):
         schema = pq.read_schema(path)
         first = first or schema
         stated, true = schema.metadata, hub_schema(dict(zip(schema.names, schema.types, strict=True))).metadata

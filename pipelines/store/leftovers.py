@@ -1,6 +1,5 @@
 """What killed processes left in a workspace: hidden files and folders, dead claims, tables that no record names."""
 
-import os
 import re
 from collections.abc import Iterator
 from itertools import chain
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pipelines.store.build_record import NAME, read_record
 from pipelines.store.claims import dead_claims
+from pipelines.store.owner import start_of
 from pipelines.store.scratch import SCRATCH, abandoned, is_locked
 from pipelines.store.workspace import Workspace
 
@@ -45,17 +45,7 @@ def _is_used(path: Path, root: Path) -> bool:
     if path.is_dir():
         return is_locked(path)
     pid = re.search(r"\.(\d+)\.tmp$", path.name)
-    return pid is not None and _lives(int(pid[1]))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    return pid is not None and start_of(int(pid[1])) is not None
 
 
 def recorded(build: Path) -> set[Path]:
