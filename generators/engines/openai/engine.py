@@ -110,6 +110,10 @@ class OpenAIEngine:
             )
             for url in config.base_urls
         }
+        for client in self._clients.values():
+            # Where none are given the library takes them from OPENAI_ORG_ID, _PROJECT_ID and _CUSTOM_HEADERS.
+            client.organization = client.project = None
+            client._custom_headers = dict(self._headers)
         answers = await asyncio.gather(*(self._probe(server) for server in self._fleet.servers))
         if not any(answers):
             names = ", ".join(server.label for server in self._fleet.servers)

@@ -456,3 +456,21 @@ def test_a_form_that_a_server_is_not_known_to_enforce_is_refused_before_it_is_as
     with pytest.raises(PermanentEngineError, match=r"held to json, not to choice; add choice to `structured`"):
         complete([server], request)
     assert server.calls == []
+
+
+def test_of_the_environment_a_server_is_sent_what_the_recipe_names_and_nothing_else(
+    server: ChatServer, complete: Callable[..., list[Completion]], ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library adds variables of its own: a stranger's server would learn whose they are, and keys of a gateway."""
+    planted = {"OPENAI_ORG_ID": "mine", "OPENAI_PROJECT_ID": "mine", "OPENAI_CUSTOM_HEADERS": "X-Gateway: mine"}
+    for name, value in {**planted, "CURATE_LAB_KEY": "for you"}.items():
+        monkeypatch.setenv(name, value)
+    seen = list[dict[str, str]]()
+
+    def answer(handler: Any) -> None:
+        seen.append({name.lower(): value for name, value in handler.headers.items()})
+        handler._send(*reply(server.calls[-1]))
+
+    server.raw = answer
+    complete([server], ask("hello"), headers_env={"X-Lab": "CURATE_LAB_KEY"})
+    assert seen[-1]["x-lab"] == "for you" and "mine" not in str(seen)
