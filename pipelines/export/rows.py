@@ -16,6 +16,7 @@ from pipelines.store.digests import bytes_hash
 from pipelines.store.release_names import CONFIG, IMAGE
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import tables_in
+from schemas.errors import ConfigError
 from schemas.marks import cut
 
 BATCH = 64
@@ -96,9 +97,13 @@ class Release:
         return any(_places(path) for path in self.files(split))
 
     def records(self, split: str) -> Iterator[dict[str, Any]]:
-        """The rows of a split as the release stores them, a few in memory at a time."""
+        """The rows of a split as the release stores them, a few in memory. ConfigError for a table that lacks a column."""
         for path in self.files(split):
-            for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(batch_size=BATCH):
+            file = pq.ParquetFile(path, pre_buffer=False)
+            lacking = next((name for name in _NEEDED if name not in file.schema_arrow.names), None)
+            if lacking is not None:
+                raise ConfigError(f"{path} has no column '{lacking}', which every row of a release has.")
+            for batch in file.iter_batches(batch_size=BATCH):
                 yield from batch.to_pylist()
 
 

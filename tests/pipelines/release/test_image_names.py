@@ -16,6 +16,7 @@ from pipelines.export.write import export
 from pipelines.release.verify import verify_release
 from pipelines.report.origin import find_origin
 from pipelines.report.write import write_report
+from schemas.errors import ConfigError
 
 OTHER = "0" * 64
 
@@ -99,6 +100,15 @@ def test_a_row_that_says_nothing_is_dropped(made: dict[str, Path], tmp_path: Pat
     resealed(release)
     found = export(open_release(str(release), tmp_path), exporter_of("trl"), tmp_path / "out")
     assert found["dropped"]["grpo"] == {"export:null_field": pl.read_parquet(path).height}
+
+
+def test_a_table_without_a_column_is_a_sentence(made: dict[str, Path], tmp_path: Path) -> None:
+    release = copied(made["embed"], tmp_path)
+    path = release / "rl" / "part-00000.parquet"
+    pl.read_parquet(path).drop("tags").write_parquet(path)
+    resealed(release)
+    with pytest.raises(ConfigError, match=r"rl/part-00000.parquet has no column 'tags'"):
+        export(open_release(str(release), tmp_path), exporter_of("trl"), tmp_path / "out")
 
 
 @pytest.mark.parametrize("trainer", ["trl", "ms_swift"])
