@@ -118,7 +118,7 @@ def test_odd_facts_anywhere_are_a_sentence(release: Path, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_many_odd_facts_anywhere_are_a_sentence(release: Path, tmp_path: Path) -> None:
-    check_odd_facts(release, tmp_path / "elsewhere", rounds=1_000, seed=1)
+    check_odd_facts(release, tmp_path / "elsewhere", rounds=60, seed=1)
 
 
 def test_bands_that_are_none_are_a_sentence(release: Path, tmp_path: Path) -> None:
