@@ -135,20 +135,28 @@ def plan(config: ReleaseConfig, before: Before) -> tuple[Planned, ...]:
     measured, chosen = measured_by(config, before), selecting(before)
     found = [_planned(name, section, config, before, measured) for name, section in config.configs.items()]
     if chosen is not None:
-        found += [_extra(name, config, before, measured, chosen) for name in config.extras]
+        extras = [_extra(name, config, before, measured, chosen) for name in config.extras]
+        found += [extra for extra in extras if extra is not None]
     return tuple(found)
 
 
-def _extra(name: str, config: ReleaseConfig, before: Before, measured: Step | None, chosen: Step) -> Planned:
+def _extra(name: str, config: ReleaseConfig, before: Before, measured: Step | None, chosen: Step) -> Planned | None:
     """What a random choice would have taken (`control`), or all that was there before selection (`unfiltered`).
 
-    They hold what is trained on: prompts, or completions where no config of the sides that were selected in holds prompts.
+    They hold what is trained on: prompts, or completions where no config of the sides that were selected in holds prompts,
+    or where replies were selected. None where no config holds rows of what was selected.
     """
+    of_samples = chosen.node.unit == "sample"
     sides = getattr(chosen.config, "sides", ()) if sides_of(before) is not None else None
     every = [_planned(of, section, config, before, measured) for of, section in config.configs.items()]
     beside = [one for one in every if sides is None or one.sides is None or {*one.sides} & {*sides}]
-    found = next((one for one in beside if one.holds == "completions"), None)
-    if found is not None and all(one.holds != "prompts" for one in beside):
+    replies = (
+        one for one in beside if one.holds == "completions" and (of_samples or one.node.unit == chosen.node.unit)
+    )
+    found = next(replies, None)
+    if found is None and not of_samples:
+        return None
+    if found is not None and (not of_samples or all(one.holds != "prompts" for one in beside)):
         section = found.section.model_copy(update={"order": None, "with_": (), "where": _condition(found)})
     else:
         same = next((one for one in config.configs.values() if one.of == "sample"), ConfigSection(of="sample"))
@@ -209,7 +217,9 @@ def _planned(
         measured=mine,
         where=None if where is None else _typed(where, types),
         columns={column: _held(column, _type_of(column, types)) for column in section.columns},
-        controlled_by=chosen.name if chosen is not None and holds == "prompts" else None,
+        controlled_by=chosen.name
+        if chosen is not None and holds == "prompts" and chosen.node.unit == node.unit
+        else None,
         verified=holds == "completions" and "correct" in set(types),
         as_given=written is not None and written == schema,
         children={

@@ -68,7 +68,7 @@ def _beside(planned: Planned, context: StepContext, bucket: int, only: Collectio
 def _chosen(rows: pl.DataFrame, planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame:
     """The rows of a config's sides that meet its condition."""
     if planned.selected_by is not None:
-        on = "id" if planned.holds == "prompts" else "sample_id"
+        on = "id" if context.pipeline.step(planned.selected_by).node.unit == planned.node.unit else "sample_id"
         found = _candidates(planned, context, bucket).select(pl.col("id").alias(on))
         rows = rows.join(found, on=on, how="semi", maintain_order="left")
     if planned.sides is not None:

@@ -83,6 +83,23 @@ def test_only_the_side_that_was_selected_in_has_a_control(tmp_path: Path) -> Non
     assert control["id"].n_unique() == tiny.config(job, "sft")["id"].n_unique() == 3
 
 
+def test_single_traces_are_chosen_by_their_value(tmp_path: Path) -> None:
+    """Ten traces of 32 right ones, the shortest, whatever question they answer; beside them ten random traces."""
+    steps = [
+        {"drop": {"of": "trace", "if": {"wrong": "NOT correct"}}},
+        {"sql": {"as": "sizes", "of": "trace", "gives": {"size": "length(text) + CAST(answer AS INT)"}}},
+        {"select": {"of": "trace", "rule": {"type": "column", "by": "size", "take": "least"}, "budget": 10}},
+    ]
+    release = {"release": {**RELEASE["release"], "sft": {"of": "trace", "columns": ["size"]}}}
+    job = built(tmp_path, *steps, release)
+    chosen, random, every = (completions(job, name) for name in ("sft", "control", "unfiltered"))
+    assert (len(chosen), len(random), len(every)) == (10, 10, 32)
+    assert [-row["value"] for row in chosen] == [row["size"] for row in chosen]
+    assert sorted(row["size"] for row in chosen) == sorted(row["size"] for row in every)[:10]
+    assert {row["row"] for row in random} <= {row["row"] for row in every} != {row["row"] for row in chosen}
+    assert verify_release(tiny.release(job)).holds
+
+
 def test_what_the_student_solves_already_is_left_out(tmp_path: Path) -> None:
     job = built(tmp_path, {"select": {"rule": {"type": "base_fails", "max_correct": None}}}, RELEASE)
     assert {row["k"] for row in completions(job, "sft")} == {0, 1, 2, 3}
