@@ -141,7 +141,7 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
 
 
 def _of_one_model(replies: pl.DataFrame, config: DifficultyStepConfig, name: str) -> pl.DataFrame:
-    """The replies of the model that is counted. One that was never had (`lost`) is its own, unless several were asked."""
+    """The replies of the model that is counted. Where one was asked, those that were never had (`lost`) are its own."""
     lost = replies["lost"] if "lost" in replies.columns else pl.repeat(False, replies.height, eager=True)
     models = sorted(str(model) for model in replies.filter(~lost)["model"].unique())
     if config.model is None and len(models) > 1:
@@ -151,7 +151,7 @@ def _of_one_model(replies: pl.DataFrame, config: DifficultyStepConfig, name: str
         )
     if len(models) == 1:
         whose = pl.lit(replies["model"].drop_nulls().first(), pl.String)
-        replies = replies.with_columns(model=pl.when(lost).then(whose).otherwise("model"))
+        replies = replies.with_columns(model=pl.when(lost & pl.col("model").is_null()).then(whose).otherwise("model"))
     return replies if config.model is None else replies.filter(pl.col("model") == config.model)
 
 

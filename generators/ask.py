@@ -12,7 +12,7 @@ from schemas.step import Asks, StepType
 STEP = StepType(
     name="ask",
     summary="asks models about rows; replies give columns or rows",
-    version=1,
+    version=2,
     config=AskConfig,
     reads=reads,
     gives=gives,

@@ -61,14 +61,15 @@ def _made(tables: Tables, config: AskConfig, context: Context) -> Iterator[dict[
     names = given(config.reply, config.gives, config.makes, context.name)
     for row, mine in _slots(tables, config):
         for model in config.models:
+            whose = {"model": model} if len(config.models) > 1 else {}  # of a reply that is lost, this alone tells it
             if isinstance(mine, RenderError):
                 for index in range(config.n):
-                    yield _ids(context, row, model, index) | _lost(context, mine.cause, _why(mine))
+                    yield _ids(context, row, model, index) | _lost(context, mine.cause, _why(mine) | whose)
                 continue
             for slot in mine[model]:
                 ids, cause = _ids(context, row, model, slot.counts.sample), slot.outcome.cause
                 if cause is not None and _fate(config, cause) == "drop":
-                    yield ids | _lost(context, cause, _evidence(slot))
+                    yield ids | _lost(context, cause, _evidence(slot) | whose)
                 else:
                     yield ids | _reply(slot, model, context) | _values(slot, names)
 

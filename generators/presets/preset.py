@@ -47,7 +47,7 @@ def preset(
     return StepType(
         name=name,
         summary=summary,
-        version=1,
+        version=2,
         config=config,
         reads=lambda section, known: contract.reads(expand(section), known),
         gives=lambda section, known: contract.gives(expand(section), known),

@@ -6,7 +6,7 @@ row that it was made from.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import polars as pl
@@ -49,7 +49,7 @@ class Tables:
 
         Columns `id, sample_id, parent_id, made_by` and the `sources` by their names. With `dropped` also the rows that a
         step dropped, though not those whose parents it did; with `gone` also these. With `lost` also rows that their makers
-        could not make, without values; the column `lost` tells them.
+        could not make, without values but the `model` where several were asked; the column `lost` tells them.
         """
         born = {name: source for name, source in sources.items() if _born_with(node, source)}
         if dropped and gone:
@@ -76,7 +76,7 @@ class Tables:
         found = rows.select(*_NO_ROWS.columns, *(n for n in sources if n not in _NO_ROWS.columns)).collect()
         if not lost:
             return found
-        missing = self._lost(node, bucket).with_columns(lost=pl.lit(True))
+        missing = self._lost(node, bucket, {"model"} & {*sources}).with_columns(lost=pl.lit(True))
         return pl.concat([found.with_columns(lost=pl.lit(False)), missing], how="diagonal").sort("id")
 
     def made(self, node: Node, bucket: int) -> pl.DataFrame:
@@ -95,17 +95,23 @@ class Tables:
             return _NO_ROWS.lazy().with_columns(pl.lit(None, source.dtype).alias(n) for n, source in born.items())
         return tables[0] if len(tables) == 1 else pl.concat(tables).sort("id")
 
-    def _lost(self, node: Node, bucket: int) -> pl.DataFrame:
-        """What the makers of `node` should have made and could not (`id, sample_id, parent_id, made_by`)."""
+    def _lost(self, node: Node, bucket: int, named: Set[str]) -> pl.DataFrame:
+        """What the makers of `node` should have made and could not (`id, sample_id, parent_id, made_by`).
+
+        What is `named` is as the evidence tells it.
+        """
+        told = [pl.col("evidence").str.json_path_match(f"$.{name}").alias(name) for name in sorted(named)]
         above = [self.made(home, bucket) for home in self.pipeline.names.above(node)]
         owners = pl.concat([_NO_ROWS, *above]).select("sample_id", parent_id="id")
         tables = [
-            table.select("id", "parent_id", made_by=pl.lit(maker)).collect()
+            table.select("id", "parent_id", *told, made_by=pl.lit(maker)).collect()
             for maker in sorted(node.makers)
             if (table := self.scan(maker, DROPS, bucket)) is not None
         ]
         missing = pl.concat([_NO_ROWS.drop("sample_id"), *tables], how="diagonal")
-        return missing.join(owners, on="parent_id").select(_NO_ROWS.columns)
+        return missing.join(owners, on="parent_id").select(
+            *_NO_ROWS.columns, *(n for n in named if n in missing.columns)
+        )
 
     def alive(self, node: Node, bucket: int, before: int) -> pl.DataFrame:
         """The ids of the living rows."""

@@ -228,6 +228,31 @@ def test_what_was_never_answered_is_not_hard(tmp_path: Path, monkeypatch: pytest
     }
 
 
+def test_each_of_two_students_has_its_own_outages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One gives its four rollouts, of the other three are lost: too few of that one, and none less of the first."""
+    calls: list[int] = []
+
+    def says(request: Request, index: int) -> str | None:
+        calls.append(index)
+        return "-1" if index == 0 or len(calls) <= 4 else None  # the models are asked one after the other
+
+    steps: list[Any] = [
+        {"rollout": {"model": ["one", "two"], "n": 4, "sampling": {"temperature": 1.0, "max_tokens": 8}}},
+        {"verify": {"as": "scored", "of": "rollout"}},
+        {"difficulty": {"as": "of_one", "model": "one", "unmeasured": "keep"}},
+        {"difficulty": {"as": "of_two", "model": "two", "unmeasured": "keep"}},
+    ]
+    Scripted(says).install(monkeypatch)
+    models = {"one": {"model": "reference-vlm"}, "two": {"model": "reference-vlm", "args": {"x": 1}}}
+    head: Any = {"models": models, "driver": {"workers": 1, "max_retries": 0}}
+    job = built(write_recipe(tmp_path, steps, sums(1, 1), **head), tmp_path / "out")
+    for step in ("of_one", "of_two"):
+        (row,) = rows(job, step).select("asked", "n", "enough", "model").rows()
+        assert row[0] == 4 and row[3] == step.removeprefix("of_")
+        assert row[2] is (row[1] >= 2)
+    assert {rows(job, step)["n"].item() for step in ("of_one", "of_two")} == {1, 4}
+
+
 def test_a_row_without_a_gold_is_right_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be asked, but nothing it is told is right, so no teacher confirms it and no difficulty is measured."""
     Scripted(lambda request, index: "<answer>4</answer>").install(monkeypatch)
