@@ -23,6 +23,7 @@ from pipelines.sources.schemas import statement
 from pipelines.sources.section import SourceSection
 from pipelines.sources.stored import stored_bytes
 from pipelines.sources.unpacking import Allowance
+from pipelines.store.interruptible import batches, finished
 from pipelines.store.read_only_sql import connect, lock, only_select
 from schemas.errors import ConfigError
 from schemas.ids import content_id
@@ -61,7 +62,8 @@ def count_rows(source: SourceSection, limit: int | None = None, bounds: Bounds |
             inner = _inner(connection, source)
             _describe(connection, source, inner)
             source.feed(connection)
-            found = int(connection.sql(f"SELECT count(*) FROM ({inner}\n)").fetchone()[0])
+            count = f"SELECT count(*) FROM ({inner}\n)"
+            found = int(finished(connection, lambda: connection.execute(count).fetchone())[0])
     return min([n for n in (found, *limits) if n is not None], default=None)
 
 
@@ -95,7 +97,7 @@ def read_rows(
         if limits:
             query = _bounded(query, min(limits), f"{seed}:{source.name}", source.is_small())
         try:
-            for rows in cut(connection.sql(query).to_arrow_reader(FETCHED), batch):
+            for rows in cut(batches(connection, lambda: connection.sql(query).to_arrow_reader(FETCHED)), batch):
                 yield settled(rows)
         except (duckdb.Error, pa.ArrowException, OSError):
             if scale.fault is not None:
