@@ -24,7 +24,7 @@ from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
 from pipelines.steps.ingest import INGEST, SELFTEST, ingest_config
 from pipelines.store.causes import shortages
-from pipelines.store.workspace import Workspace
+from pipelines.store.workspace import Workspace, recipe_of
 from schemas.errors import ConfigError
 from schemas.step import StepConfig
 
@@ -169,9 +169,8 @@ class Job:
         found = self.runner.record.steps()
         if not found:
             name = self.build.recipe.name
-            raise ConfigError(
-                f"'{name}' has not been built in {self.build.workspace.root}. Run `curate build {name}` first."
-            )
+            command = f"curate build {recipe_of(name)}" + (" --demo" if self.compiled.sidecar is not None else "")
+            raise ConfigError(f"'{name}' has not been built in {self.build.workspace.root}. Run `{command}` first.")
         return found
 
 

@@ -27,6 +27,7 @@ def _broken_image(row: Row) -> Row:
 _FAULTS: Mapping[str, Callable[[Row], Row]] = {
     "wrong_gold": _wrong_gold,
     "duplicates": dict,
+    "restated": lambda row: row | {"question": row["question"].lower()},
     "no_image": _no_image,
     "broken_image": _broken_image,
     "no_answer": lambda row: row | {"answer": "", "letter": ""},
@@ -35,26 +36,28 @@ _FAULTS: Mapping[str, Callable[[Row], Row]] = {
     "link": lambda row: row | {"question": f"{row['question']} See https://example.org/exercise/7"},
     "foreign": lambda row: row | {"question": f"请看图回答: {row['question']}"},
 }
-"""What is done to a row, by the name of the fault. `duplicates` are copies under an id of their own."""
+"""What is done to a row, by the name of the fault."""
+
+COPIES = ("duplicates", "restated")
+"""Faults of copies of rows, under ids of their own; the rows are there too."""
 
 FAULTS = tuple(_FAULTS)
 
 
 def spoiled(rows: Sequence[Row], faults: Mapping[Any, int]) -> Iterator[Row]:
-    """The rows, with so many of each fault: duplicates are copies of the first rows and come after all, other faults are
-    put into rows from the last backwards, one a row. Raises ValueError where there are not enough rows."""
+    """The rows, with so many of each fault: copies are of the first rows and come after all, other faults are put into rows
+    from the last backwards, one a row. Raises ValueError where there are not enough rows."""
     sound = list(rows)
     places = iter(range(len(sound) - 1, -1, -1))
-    copies = faults.get("duplicates", 0)
+    copied = [fault for fault in COPIES for _ in range(faults.get(fault, 0))]
     for fault, count in faults.items():
-        for _ in range(count if fault != "duplicates" else 0):
+        for _ in range(count if fault not in COPIES else 0):
             place = next(places, -1)
-            if place < copies:
+            if place < len(copied):
                 raise ValueError(f"{len(sound)} rows are too few for these faults: {dict(faults)}")
             sound[place] = _FAULTS[fault](sound[place]) | {"spoiled": fault}
     yield from sound
-    if copies > len(sound):
-        raise ValueError(f"{len(sound)} rows are too few for {copies} duplicates")
-    for row in sound[:copies]:
-        copy: dict[str, Any] = {"id": f"{row['id']}-copy", "spoiled": "duplicates"}
-        yield row | copy
+    if len(copied) > len(sound):
+        raise ValueError(f"{len(sound)} rows are too few for {len(copied)} copies")
+    for row, fault in zip(sound, copied, strict=False):
+        yield _FAULTS[fault](row) | {"id": f"{row['id']}-copy", "spoiled": fault}

@@ -1,5 +1,6 @@
 """What a demo changes of a recipe: its models, by what its steps send them; its sources; and how long replies may be."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ def demo_changes(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> Ch
     found.append(("sources", [_source(source, sidecar) for source in document.sources]))
     for step in pipeline.steps:
         found += _step_changes(step, sidecar)
-    return found
+    return [*found, *_lengths(pipeline, sidecar)]
 
 
 def demo_facts(document: Document, changes: Changes) -> dict[str, Any]:
@@ -92,6 +93,26 @@ def _step_changes(step: Step, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
         }
         yield f"{at}.against", []
         yield f"{at}.sources", [_fed(name, given, None, {"name": name}, sidecar) for name, given in named.items()]
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_LENGTH = re.compile(r"\b(?:words|characters|tokens)\b|\b(?:length|len)\(")
+
+
+def _lengths(pipeline: Pipeline, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
+    """Conditions of `drop` on the length of texts, which short replies cannot meet: the published ones but for their
+    numbers. Raises ConfigError for any other change."""
+    for place, condition in sidecar.demo.lengths.items():
+        name, _, cause = place.partition(".")
+        step = next((step for step in pipeline.steps if step.name == name), None)
+        published = getattr(step.config, "if_", {}).get(cause) if step is not None else None
+        if not isinstance(published, str) or not _LENGTH.search(published):
+            raise sidecar.fault(f"lengths.{place}", "write the step and the cause of a `drop` by the length of a text.")
+        if _NUMBER.sub("#", published) != _NUMBER.sub("#", condition):
+            raise sidecar.fault(
+                f"lengths.{place}", f"a demo changes numbers only; the condition is `{published}`, not `{condition}`."
+            )
+        yield f"steps.{name}.if.{cause}", condition
 
 
 def _inside(section: BaseModel, kind: type[Any], above: str = "") -> Iterator[tuple[str, Any]]:

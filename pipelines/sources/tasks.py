@@ -18,7 +18,16 @@ TaskName = Literal[
     "choice", "number", "text", "yes_no", "mixed", "open", "boxes", "points", "multi_image", "sums", "unanswerable"
 ]
 Fault = Literal[
-    "wrong_gold", "duplicates", "no_image", "broken_image", "no_answer", "no_question", "proof", "link", "foreign"
+    "wrong_gold",
+    "duplicates",
+    "restated",
+    "no_image",
+    "broken_image",
+    "no_answer",
+    "no_question",
+    "proof",
+    "link",
+    "foreign",
 ]
 Levels = Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)]
 

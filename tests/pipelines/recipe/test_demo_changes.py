@@ -100,6 +100,19 @@ def test_it_has_a_name_of_its_own_and_says_what_stands_for_what(tmp_path: Path) 
     assert "demo" not in compile_recipe(str(tmp_path / "seen.yaml")).document.to_json()
 
 
+def test_a_gate_by_length_may_be_lower_and_nothing_else_is_another(tmp_path: Path) -> None:
+    gated = RECIPE.replace("{wrong: \"judge = 'no'\"}", "{wrong: \"judge = 'no'\", short: length(text) < 400}")
+    made = demo(tmp_path, recipe=gated, sidecar=f"{SIDECAR}lengths: {{drop.short: length(text) < 4}}\n")
+    assert made.pipeline.step("drop").config.if_ == {"wrong": "judge = 'no'", "short": "length(text) < 4"}
+    for lengths, words in (
+        ("drop.short: length(text) > 4", "a demo changes numbers only; the condition is `length"),
+        ("drop.wrong: judge = 'yes'", "write the step and the cause"),
+        ("caption.n: '1'", "write the step and the cause"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            demo(tmp_path, recipe=gated, sidecar=f"{SIDECAR}lengths: {{{lengths}}}\n")
+
+
 def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
     made = demo(tmp_path, "steps.distill.n=1", "sources.own.n=2", "models.reads.model=other/model")
     assert made.pipeline.step("distill").config.n == 1

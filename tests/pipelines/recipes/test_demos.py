@@ -5,29 +5,19 @@ Run by `make test-recipes`, which says how long each took.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
+from demos import built_demo, loaded
 
 from generators.kept import kept_models
 from pipelines.explain.expected import configs, unmet
-from pipelines.job import Job, compile_recipe, open_job
-from pipelines.plan import make_plan
-from pipelines.preflight import check
+from pipelines.job import Job
 from pipelines.recipe.demo import read_sidecar
 from pipelines.recipe.library import RECIPES, find_recipe, recipe_names, sidecar
+from pipelines.store.table_files import row_count
 
 NAMES = sorted({path.relative_to(RECIPES).with_suffix("").as_posix() for path in recipe_names().values()})
 WITH = [name for name in NAMES if sidecar(find_recipe(name)).is_file()]
-
-
-def demo(name: str, workspace: Path) -> Job:
-    job = open_job(compile_recipe(name, demo=True), workspace)
-    check(job)
-    assert not any(step.fresh for step in make_plan(job))
-    job.run()
-    return job
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +38,13 @@ def test_every_recipe_has_a_demo() -> None:
 @pytest.mark.parametrize("name", WITH)
 def test_a_recipe_runs_whole_and_gives_what_it_should(name: str, tmp_path: Path) -> None:
     for earlier in read_sidecar(find_recipe(name)).demo.after:
-        demo(earlier, tmp_path)
-    job = demo(name, tmp_path)
+        built_demo(earlier, tmp_path)
+    job = built_demo(name, tmp_path)
     assert unmet(job) == []
-    for config, files in configs(job).items():
-        rows = sum(pq.read_metadata(file).num_rows for file in files)
+    found = configs(job)
+    assert found
+    for config, files in found.items():
+        rows = sum(map(row_count, files))
         if rows or config not in allowed_empty(job):
             assert len(loaded(job, config)) == rows > 0
 
@@ -61,11 +53,3 @@ def allowed_empty(job: Job) -> tuple[str, ...]:
     """The configs that the recipe lets come out empty; such a one is no config for who loads the release."""
     [release] = [step for step in job.compiled.pipeline.steps if step.type.name == "release"]
     return tuple(release.config.allow_empty)
-
-
-def loaded(job: Job, config: str) -> Any:
-    """A config of the release, as trainers load it."""
-    import datasets
-
-    cache = job.build.workspace.root / "cache"
-    return datasets.load_dataset(str(job.release), config, split="train", cache_dir=str(cache))

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-import demo
 import tiny
+from demos import counts, loaded
 
 from pipelines.job import compile_recipe, open_job
 
@@ -42,12 +42,12 @@ def test_published_responses_are_verified_paired_and_released(tmp_path: Path) ->
     recipe.write_text(RECIPE.replace("SOURCE", str(tmp_path / "given.jsonl")))
     job = open_job(compile_recipe(str(recipe)), tmp_path / "out")
     job.run()
-    assert demo.counts(job)["given_trace"] == (8, 0)
+    assert counts(job)["given_trace"] == (8, 0)
     assert tiny.rows(job, "pair").select("chosen_model", "rejected_model").unique().rows() == [("one", "two")]
-    sft = demo.loaded(job, "sft", tmp_path / "cache")
+    sft = loaded(job, "sft")
     assert len(sft) == 4
     assert sft[0]["teacher"] == "one"
     assert set(sft["caption"]) == {row["caption"] for row in rows}
-    preference = demo.loaded(job, "preference", tmp_path / "cache")
+    preference = loaded(job, "preference")
     assert all("The answer is" in row["chosen"][0]["content"] for row in preference)
-    assert len(preference) == len(demo.loaded(job, "rl", tmp_path / "cache")) == 4
+    assert len(preference) == len(loaded(job, "rl")) == 4
