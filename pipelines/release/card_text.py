@@ -55,13 +55,13 @@ def apart(task: Literal["render", "names"], template: str, names: Mapping[str, A
     command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()"]
     asked = json.dumps([task, template, dict(names)], default=str)
     try:
-        said = subprocess.run(
+        stated = subprocess.run(
             command, input=asked, capture_output=True, text=True, encoding="utf-8", env=where, timeout=20 * SECONDS,
             check=True,
         )  # fmt: skip
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         raise CardError(f"it needs more than {SECONDS} seconds, or {MEMORY >> 20:,} MB") from None
-    done, found = json.loads(said.stdout)
+    done, found = json.loads(stated.stdout)
     if not done:
         raise CardError(found)
     return found

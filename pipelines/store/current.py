@@ -100,11 +100,11 @@ class Tables:
 
         What is `named` is as the evidence tells it.
         """
-        told = [pl.col("evidence").str.json_path_match(f"$.{name}").alias(name) for name in sorted(named)]
+        from_evidence = [pl.col("evidence").str.json_path_match(f"$.{name}").alias(name) for name in sorted(named)]
         above = [self.made(home, bucket) for home in self.pipeline.names.above(node)]
         owners = pl.concat([_NO_ROWS, *above]).select("sample_id", parent_id="id")
         tables = [
-            table.select("id", "parent_id", *told, made_by=pl.lit(maker)).collect()
+            table.select("id", "parent_id", *from_evidence, made_by=pl.lit(maker)).collect()
             for maker in sorted(node.makers)
             if (table := self.scan(maker, DROPS, bucket)) is not None
         ]

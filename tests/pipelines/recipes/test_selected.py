@@ -1,0 +1,102 @@
+"""What recipes select, by hand: counts of right rollouts in, which of them stay and what they weigh out, as published."""
+
+import math
+from typing import Any
+
+import polars as pl
+import pytest
+
+from filters.select.rules.catalogue import RULES
+from pipelines.compiler.pipeline import Step
+from pipelines.job import compile_recipe
+
+
+def selecting(recipe: str) -> tuple[int, Step]:
+    """How many rollouts the recipe asks for of a sample and student, and its step `select`."""
+    pipeline = compile_recipe(recipe).pipeline
+    select = pipeline.step("select")
+    measured = pipeline.step(select.config.k or "difficulty")
+    [counted] = measured.beside.values()
+    [maker] = counted.node.makers
+    return int(pipeline.step(maker).config.n), select
+
+
+def judged(recipe: str, **columns: Any) -> pl.DataFrame:
+    """The verdicts of the recipe's own rule; `k` right of its own number of rollouts, unless `n` says another."""
+    asked, select = selecting(recipe)
+    rule = select.config.rule
+    rows = pl.DataFrame(columns)
+    rows = rows if "n" in rows.columns else rows.with_columns(n=pl.lit(asked))
+    wanted = RULES[type(rule)].columns(rule)
+    return RULES[type(rule)].judge(rows.select(*wanted, id=pl.int_range(rows.height).cast(pl.String)), rule, 0)
+
+
+WINDOWS = [
+    ("mm_eureka", 8, range(1, 8)),  # 0.1 <= p <= 0.9
+    ("mm_eureka_v1", 8, range(1, 8)),  # 0 < p < 1
+    ("vl_rethinker", 8, range(1, 9)),  # initial pass rate of 8 not 0
+    ("vl_cogito", 8, range(5)),  # pass@8 above 50 % goes
+    ("deepvision", 8, range(1, 8)),
+    ("skywork_r1v3", 8, range(1, 8)),
+    ("tricks_or_traps", 16, range(1, 16)),  # three bands between never and always
+    ("gthinker", 16, range(1, 17)),  # what is always wrong goes
+    ("papo", 5, range(1, 5)),  # 0.01 <= p <= 0.99
+    ("apo_view_r1", 8, range(9)),  # all stay; the order counts
+]
+
+
+@pytest.mark.parametrize(("recipe", "n", "passing"), WINDOWS)
+def test_the_counts_that_stay(recipe: str, n: int, passing: range) -> None:
+    assert selecting(recipe)[0] == n
+    counts = list(range(n + 1))
+    bands = ["never", *["medium"] * (n - 1), "always"]
+    found = judged(recipe, k=counts, band=bands)
+    assert found.filter(pl.col("cause").is_null())["id"].to_list() == [str(k) for k in passing]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "weights"),
+    [
+        # arXiv 2507.22607, c of 8 for c = 0, 2, 4: the easy stage weighs by the cosine up to one half, …
+        ("vl_cogito", [0.0, math.cos(-math.pi / 4), 1.0]),
+        ("vl_cogito_medium", [0.0, math.cos(-math.pi / 4), 1.0]),
+        (
+            "vl_cogito_hard",
+            [0.25, 1.0, 1.0],
+        ),  # … the hard one takes all of them whole, and a quarter of what is never right
+    ],
+)
+def test_the_weights_of_the_stages_of_vl_cogito(recipe: str, weights: list[float]) -> None:
+    assert judged(recipe, k=[0, 2, 4])["weight"].to_list() == pytest.approx(weights)
+
+
+def test_observe_r1_drops_what_is_short_and_hard_and_what_a_small_model_guesses() -> None:
+    """Its figure removes lengths of 2 and 23 at the hardest step and keeps 56."""
+    found = judged(
+        "observe_r1", k=[0, 0, 0, 4, 4], tokens=[2.0, 23.0, 56.0, 2.0, 56.0], guessed=[False, False, False, False, True],
+        k_guess=[0, 0, 0, 0, 1],
+    )  # fmt: skip
+    assert found["cause"].is_null().to_list() == [False, False, True, True, False]
+    # w = 4 sigma d (1 - d) with sigma = 1.8, d = 1/2
+    assert found["weight"].to_list()[3] == pytest.approx(1.8)
+
+
+def test_rap_keeps_what_needs_the_image_and_takes_the_hardest_for_what_is_easy() -> None:
+    """M = 5. Only D = p_img - p_txt of 3/5 and more passes; 5 of 5 goes, and as many come in as went, the hardest first."""
+    found = judged(
+        "rap", k=[5, 4, 4, 1, 0], k_text=[0, 1, 2, 1, 0], n_text=[5] * 5, log_psi=[-9.0, -9.0, -9.0, -9.0, -9.0]
+    )  # fmt: skip
+    kept = found.filter(pl.col("cause").is_null())["id"].to_list()
+    assert kept == ["1", "3"]  # 4 - 1 = 3 passes; 5 of 5 is replaced by the one that is right once, never by 0 of 5
+
+
+def test_mmfinereason_keeps_what_only_the_teacher_solves() -> None:
+    columns = {"k": [0, 1, 3, 4, 0], "confirmed": [1, 1, 1, 1, 0]}
+    assert judged("mmfinereason_123k", **columns)["cause"].is_null().to_list() == [True, False, False, False, False]
+    assert judged("mmfinereason_586k", **columns)["cause"].is_null().to_list() == [True, True, True, False, False]
+
+
+def test_llava_onevision_keeps_what_it_can_do_and_seldom_does() -> None:
+    found = judged("llava_onevision_rl", k=[0, 1, 4, 5, 8], mean_score=[0.0, 0.125, 0.5, 0.625, 1.0])
+    assert found["cause"].is_null().to_list() == [False, True, True, False, False]
+    assert found["value"].to_list()[1] == pytest.approx(1 - 1 / 8)
