@@ -87,14 +87,15 @@ def _list(shown: Iterable["Overview"]) -> None:
     table.add_column("gives", overflow="fold", ratio=3)
     table.add_column("needs", overflow="fold", ratio=2)
     table.add_column("calls a sample", overflow="fold", justify="right", width=6)
-    table.add_column("paper", overflow="fold", ratio=3)
+    table.add_column("follows", overflow="fold", ratio=3)
     family = None
     for one in shown:
         if one.family != family:
             table.add_section()
             table.add_row(f"{one.family}/" if one.family else "", "", "", "", "", style="bold")
             family = one.family
-        table.add_row(one.path.stem, ", ".join(one.gives) or "tables", _needs(one), _calls(one), one.paper or "")
+        follows = one.paper or one.code or ""
+        table.add_row(one.path.stem, ", ".join(one.gives) or "tables", _needs(one), _calls(one), follows)
     console().print(table)
 
 
@@ -112,7 +113,8 @@ def _calls(one: "Overview") -> str:
 
 def _record(one: "Overview") -> dict[str, Any]:
     needs = {role: {"model": n.model, "sees_images": n.sees, "steps": n.steps} for role, n in one.needs.items()}
-    plain = {"name": one.name, "family": one.family, "path": str(one.path), "paper": one.paper}
+    follows = {"paper": one.paper, "code": one.code}
+    plain = {"name": one.name, "family": one.family, "path": str(one.path), **follows}
     return {**plain, "gives": one.gives, "needs": needs, "calls_a_sample": one.calls}
 
 

@@ -22,7 +22,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Overview:
-    """`gives` are the configs of its release, `needs` its models by their names in the recipe.
+    """`paper` and `code` are what it follows, `gives` the configs of its release, `needs` its models by their names.
 
     `calls` are completions a sample at most, as long as nothing is dropped; None where only the answers decide.
     """
@@ -31,6 +31,7 @@ class Overview:
     family: str
     path: Path
     paper: str | None
+    code: str | None
     gives: tuple[str, ...]
     needs: Mapping[str, Need]
     calls: int | None
@@ -46,6 +47,7 @@ def overview(compiled: Compiled, folder: Path = RECIPES) -> Overview:
         family="" if inside == "." else inside,
         path=document.path,
         paper=document.about.paper,
+        code=document.about.code,
         gives=tuple(
             name for step in compiled.pipeline.steps if step.type.name == "release" for name in step.config.configs
         ),
