@@ -3,6 +3,13 @@
 The likelihood form of the patch-masking check: the mean over a text's tokens of log p(token | image), minus the same
 with patches of the image blackened. PAPO (arXiv 2507.06448; MikeWangWZHL/PAPO, verl/trainer/papo_utils.py) uses it as a
 term of the loss, with 14-pixel patches masked at 0.6. Near zero, the model does not look.
+
+Without any image (`blind`) it is what selects samples by one pass of a frozen model each way:
+
+- VisNec (arXiv 2603.01195): `visnec = l_txt - l_img`, the mean losses of the answer without and with the image. Below 0 the
+  image misleads, near 0 it is redundant; the most of each cluster are kept.
+- VIG (arXiv 2602.17186): `vig = exp(l_txt) - exp(l_img)`, by how much the image lowers the perplexity. The fall of its
+  logarithm is `visnec`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +33,8 @@ class LikelihoodConfig(Section):
         default="{{ answer }}", description="gold: the text around the answer, a template that reads `answer`"
     )
     end: bool = Field(default=True, description="count the end of the reply as a token, so that 1 is not 10")
-    mask: PatchConfig | None = Field(default=PatchConfig(), description="patches hidden; null: only the whole image")
+    mask: PatchConfig | None = Field(default=PatchConfig(), description="patches hidden; null: none are masked")
+    blind: bool = Field(default=False, description="also without the images, which gives `visnec` and `vig`")
 
 
 LOGPROBS = pl.Schema({"logprobs": pl.List(pl.Float32), "error": pl.String()})
@@ -44,3 +52,13 @@ def mean_logprob(values: pl.DataFrame) -> pl.DataFrame:
     return values.filter(pl.col("logprobs").list.len() > 0).select(
         "key", logprob=pl.col("logprobs").cast(pl.List(pl.Float64)).list.mean()
     )
+
+
+def blind_gains(whole: str, blind: str) -> dict[str, pl.Expr]:
+    """`logprob_blind, visnec, vig` of a row, over its texts `variant, logprob` (means a token).
+
+    Of several replies the means are compared. Null where the model was not shown both ways.
+    """
+    seen, unseen = (pl.col("logprob").filter(pl.col("variant") == variant) for variant in (whole, blind))
+    perplexity = unseen.neg().exp().mean() - seen.neg().exp().mean()
+    return {"logprob_blind": unseen.mean(), "visnec": seen.mean() - unseen.mean(), "vig": perplexity}

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from generators.signals.attention import AttentionConfig
 from generators.signals.likelihood import LikelihoodConfig
+from generators.signals.validity import ValidityConfig
+from generators.template import PromptField
 from schemas.section import Section
 
 
@@ -16,12 +18,27 @@ class SignalsConfig(Section):
         min_length=1, description="a name from `models`, or several; none behind a server"
     )
     attention: AttentionConfig | None = Field(default=None, description="attention over the model's own rollouts")
-    likelihood: LikelihoodConfig | None = Field(default=None, description="likelihood with whole and masked images")
+    likelihood: LikelihoodConfig | None = Field(
+        default=None, description="likelihood with whole images, with masked ones and with none"
+    )
+    validity: ValidityConfig | None = Field(
+        default=None, description="CVS: whether the gold fits the question, and without it"
+    )
+    prompt: PromptField | None = Field(
+        default=None, description="how rows are put to the model; null: as the rollouts of `of` were asked for"
+    )
+    system: PromptField | None = Field(default=None, description="a template of the system turn, with `prompt`")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.attention is None and self.likelihood is None:
-            raise ValueError("name at least one signal: attention, likelihood")
+        if self.attention is None and self.likelihood is None and self.validity is None:
+            raise ValueError("name at least one signal: attention, likelihood, validity")
+        if self.prompt is not None and self.reads_replies:
+            raise ValueError(
+                "`prompt` is for the likelihood of golds; replies are read behind the prompt that they answer"
+            )
+        if self.prompt is None and self.system is not None:
+            raise ValueError("`system` goes with a `prompt`; without one rows are put as the rollouts were asked for")
         return self
 
     @property
