@@ -27,19 +27,23 @@ def sidecar(recipe: Path) -> Path:
 
 
 def find_recipe(name: str, folder: Path = RECIPES) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with curate. Raises ConfigError where there is none."""
+    """The file of a recipe: a path, or the name of one that comes with curate, with `-` or `_` between its words.
+
+    Raises ConfigError where there is none.
+    """
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise ConfigError(f"There is no recipe file '{name}'.")
         return path
     known = recipe_names(folder)
-    if name in known:
-        return known[name]
+    # builds and releases go by the recipe's own name, which has dashes
+    if found := known.get(name) or known.get(name.replace("-", "_")):
+        return found
     shared = sorted(full for full in known if full.endswith(f"/{name}"))
     if shared:
         raise ConfigError(f"There are {len(shared)} recipes '{name}'; name its family too: {' or '.join(shared)}.")
-    stems = sorted(stem for stem in known if "/" not in stem)
     raise ConfigError(
-        f"There is no recipe '{name}'.{nearest(name, known)} Recipes here: {', '.join(stems)}; or give a path."
+        f"There is no recipe '{name}'.{nearest(name, known)} `curate recipes` lists those that come with curate; one of "
+        "your own is named by its path."
     )

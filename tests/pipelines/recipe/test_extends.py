@@ -157,5 +157,5 @@ def test_a_change_that_cannot_be_made_is_one_sentence(
 def test_an_unknown_shipped_recipe_names_what_there_is(refusal: Refusal) -> None:
     told = refusal("name: m\nextends: quickstrat", whole=True)
     assert told.startswith(
-        "r.yaml:2: extends: There is no recipe 'quickstrat'. Did you mean 'quickstart'? Recipes here: "
+        "r.yaml:2: extends: There is no recipe 'quickstrat'. Did you mean 'quickstart'? `curate recipes` "
     )

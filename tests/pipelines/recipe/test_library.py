@@ -24,6 +24,8 @@ def folder(tmp_path: Path) -> Path:
         ("vlaa_thinking", "modality_bridging/vlaa_thinking.yaml"),
         ("modality_bridging/vlaa_thinking", "modality_bridging/vlaa_thinking.yaml"),
         ("rl/vision_r1", "rl/vision_r1.yaml"),
+        ("vlaa-thinking", "modality_bridging/vlaa_thinking.yaml"),
+        ("rl/vision-r1", "rl/vision_r1.yaml"),
     ],
 )
 def test_a_recipe_is_found_by_its_name_in_any_family(folder: Path, name: str, file: str) -> None:
@@ -34,7 +36,7 @@ def test_a_recipe_is_found_by_its_name_in_any_family(folder: Path, name: str, fi
     ("name", "sentence"),
     [
         ("vision_r1", "There are 2 recipes 'vision_r1'; name its family too: modality_bridging/vision_r1 or rl/vision_r1."),
-        ("vlaa_thinkin", "There is no recipe 'vlaa_thinkin'. Did you mean 'vlaa_thinking'? Recipes here: quickstart, vlaa_thinking; or give a path."),
+        ("vlaa_thinkin", "There is no recipe 'vlaa_thinkin'. Did you mean 'vlaa_thinking'? `curate recipes` lists those that come with curate; one of your own is named by its path."),
         ("no/such.yaml", "There is no recipe file 'no/such.yaml'."),
     ],
 )  # fmt: skip
