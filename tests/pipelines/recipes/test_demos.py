@@ -33,6 +33,7 @@ def test_every_recipe_has_a_demo() -> None:
 
 
 @pytest.mark.recipes
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("name", WITH)
