@@ -145,6 +145,13 @@ def test_a_row_whose_rollouts_are_not_there_is_told() -> None:
     assert miscounted(rows, none).collect()["id"].to_list() == ["a"], "one that was never measured has no rollouts"
 
 
+def test_a_row_of_the_side_that_has_no_rollouts_is_0_of_0() -> None:
+    schema = {"id": pl.String, "model": pl.String, "k": pl.Int64, "n": pl.Int64}
+    rows = pl.LazyFrame([("a", None, 0, 0), ("b", None, 0, 1)], schema=schema, orient="row")
+    none = count(pl.LazyFrame(schema={"sample_id": pl.String, "model": pl.String, "correct": pl.Boolean}))
+    assert miscounted(rows, none).collect()["id"].to_list() == ["b"]
+
+
 @pytest.mark.parametrize(
     ("correct", "score", "tier", "told"),
     [
