@@ -1,4 +1,4 @@
-"""Recipes whose replies are given: steps that ask are replaced by the replies that a source brings, the others are the recipe's."""
+"""Recipes whose replies are given: steps that ask are replaced by the replies that a source brings; all others stay."""
 
 import json
 from collections.abc import Mapping, Sequence
