@@ -14,7 +14,14 @@ TURN = f"SELECT image, {ASKED} FROM task WHERE len(turns) > 1"
 
 def released(folder: Path, name: str, turn: int) -> Job:
     """The release of one question of each image; which question it is says `turn`."""
-    source = {"type": "tasks", "name": "scenes", "task": "open", "n": 40, "levels": [2, 3], "raw": TURN.format(turn=turn)}
+    source = {
+        "type": "tasks",
+        "name": "scenes",
+        "task": "open",
+        "n": 40,
+        "levels": [2, 3],
+        "raw": TURN.format(turn=turn),
+    }
     steps = [{"release": {"rl": {"of": "sample", "prompt": "{{ question }}"}}}]
     (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, "sources": [source], "steps": steps}))
     return built(folder, str(folder / f"{name}.yaml"))
