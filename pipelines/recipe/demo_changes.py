@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from generators.count_tokens import TokenizerConfig
 from generators.embedded import REFERENCE_VLM, SMOLLM2
 from generators.encoders import MINILM, EncoderConfig
 from pipelines.compiler.pipeline import Pipeline, Step
@@ -87,6 +88,8 @@ def _step_changes(step: Step, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
     for where, _ in _inside(step.config, EncoderConfig):
         model = REFERENCE_VLM if where.rpartition(".")[2] == "image" else MINILM
         yield f"{at}.{where}", {"model": model}
+    for where, _ in _inside(step.config, TokenizerConfig):
+        yield f"{at}.{where}", {"model": REFERENCE_VLM}
     if isinstance(step.config, DecontaminateConfig):
         named = {
             name: demo.evaluation_sets.get(name) or DemoSource(task="mixed") for name, _ in sources_of(step.config)
@@ -96,7 +99,7 @@ def _step_changes(step: Step, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
 
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_LENGTH = re.compile(r"\b(?:words|characters|tokens)\b|\b(?:length|len)\(")
+_LENGTH = re.compile(r"\b(?:words|characters|(?:\w+_)?tokens)\b|\b(?:length|len)\(")
 
 
 def _lengths(pipeline: Pipeline, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:

@@ -136,7 +136,7 @@ def _likelihood(config: LikelihoodConfig, put: Ways) -> Signal:
 
 
 def _validity(config: ValidityConfig, judge: Asking) -> Signal:
-    said = variants(config)
+    words = variants(config)
 
     def texts(rows: pl.DataFrame) -> Iterator[Text]:
         from generators.signals.forced import Forced
@@ -145,7 +145,7 @@ def _validity(config: ValidityConfig, judge: Asking) -> Signal:
             if row["gold:answer"] is None:
                 continue
             asked = {**row, "answer": stated_gold(row["gold:answer"], row["gold:verifier"])}
-            for variant, (shown, word) in said.items():
+            for variant, (shown, word) in words.items():
                 request = _put(asked if shown else {**asked, "question": None, "options": None}, judge, whole=True)
                 if request is not None:
                     yield Text(row["id"], row["index"], variant, Forced(request, word))

@@ -29,7 +29,7 @@ def unaccounted(job: Job) -> Iterator[str]:
 
 def _fan(step: Step) -> int | None:
     """The rows that become of each; None where that is for the rows to decide."""
-    if step.number == 0 or step.type.name in {"pair", "segment", "promote", "unfold"} or _adaptive(step):
+    if step.number == 0 or step.type.name in {"pair", "segment", "promote", "swap_images", "unfold"} or _adaptive(step):
         return None
     if step.makes is None:
         return 1

@@ -24,6 +24,8 @@ steps:
   - caption: {model: looks, sampling: {temperature: 0.2, max_tokens: 2048}}
   - distill: {model: reads, sees: nothing, prompt: "{{ caption }} {{ question }}", n: 3, sampling: {max_tokens: 4096}}
   - judge: {model: reads, sampling: {max_tokens: 4}}
+  - count_tokens: {column: [question, text], tokenizer: {model: big/trained, revision: v2}}
+  - drop: {as: gate, of: trace, if: {too_long: count_tokens > 4096}}
   - drop: {of: trace, if: {wrong: "judge = 'no'"}}
   - dedup: {near: {}, text: {model: big/texts}, image: {model: big/images}}
   - decontaminate: {against: [MathVista], sources: [{type: jsonl, name: mine, path: x.jsonl}]}
@@ -140,3 +142,8 @@ def test_what_the_recipe_does_not_have_is_refused(sidecar: str, sentence: str, t
 def test_a_recipe_is_not_named_as_a_demo(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'name': .demo ends the names of builds with --demo; choose another name"):
         demo(tmp_path, recipe=RECIPE.replace("name: seen", "name: seen.demo"))
+
+
+def test_a_tokenizer_becomes_the_embedded_one(tmp_path: Path) -> None:
+    config = demo(tmp_path).pipeline.step("count_tokens").config
+    assert (config.tokenizer.model, config.tokenizer.revision) == ("reference-vlm", None)

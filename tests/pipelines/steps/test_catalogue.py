@@ -55,6 +55,7 @@ steps:
   - difficulty
   - drop: {of: sample, if: {never: "long < 0"}}
   - promote: {of: draft, question: asks, answer: says}
+  - swap_images: {share: 1.0}
   - dedup
   - decontaminate: {sources: [{type: scenes, name: other, split: test, n: 2, per_scene: 1, levels: [1]}]}
   - split: {sides: {rl: "k = n", sft: else}}
