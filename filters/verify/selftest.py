@@ -99,7 +99,7 @@ class OtherGolds:
 def selftest(samples: pl.DataFrame, others: OtherGolds, seed: int, pool: VerifierPool) -> Trial:
     """Put a batch of golds (`id, source, options, answer, verifier`) to their verifiers.
 
-    Drops as `verify:selftest` the rows that fail a check of their own; `evidence` names the first one.
+    Drops as `selftest:<check>` (of `COUNTS`) the rows that fail a check of their own; `evidence` says what was tried.
     """
     rows, failed, tally = _read(samples)
     checks = [check for row in rows for check in _checks(row, others, seed)]
@@ -108,7 +108,9 @@ def selftest(samples: pl.DataFrame, others: OtherGolds, seed: int, pool: Verifie
         tally[check.row.source, check.row.gold.kind, check.name, passed] += 1
         if not passed and check.name != "other":
             failed.setdefault(check.row.id, _evidence(check, verdict))
-    gone = [(id_, "verify:selftest", failed[id_]) for id_ in samples["id"] if id_ in failed]
+    gone = [
+        (id_, f"selftest:{json.loads(failed[id_])['check']}", failed[id_]) for id_ in samples["id"] if id_ in failed
+    ]
     dropped = pl.DataFrame(gone, schema=DROPPED, orient="row")
     kept = samples.filter(~pl.col("id").is_in(list(failed)))
     return Trial(Split(kept, dropped), _counted(tally))

@@ -91,7 +91,7 @@ def test_kept_and_dropped_are_the_input(pool: VerifierPool) -> None:
     assert parted.dropped["id"].to_list() == ["bad", "bad2"]
     assert set(parted.kept["id"]) | set(parted.dropped["id"]) == set(rows["id"])
     assert parted.kept.height + parted.dropped.height == rows.height
-    assert set(parted.dropped["reason"]) == {"verify:selftest"}
+    assert set(parted.dropped["reason"]) == {"selftest:gold"}
     evidence = json.loads(parted.dropped["evidence"][0])
     assert evidence["check"] == "gold"
     assert "nonsense" in evidence["explanation"]
