@@ -62,6 +62,10 @@ def fetch(sql: str) -> list[tuple[Any, ...]]:
         return rows
 
 
+DESCRIPTORS = 2
+"""Files that a new database opens, measured: with none left it ends the process."""
+
+
 def words(error: Exception) -> str:
     """What DuckDB says, in one line, without the kind of error and the advice that its own prompt gives."""
     line = str(error).strip().split("\n")[0].split(" You might need")[0].split('. Use "SET')[0]
@@ -84,6 +88,7 @@ def open_database(**settings: Any) -> Any:
     that may be somebody else's. `settings` are further ones."""
     import duckdb
 
+    _check_descriptors()
     closed = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -93,6 +98,16 @@ def open_database(**settings: Any) -> Any:
     database = duckdb.connect(config={**closed, **settings})
     database.execute("SET enable_progress_bar = false")  # it would be printed among what a command prints
     return database
+
+
+def _check_descriptors() -> None:
+    """Raise OSError where fewer files than DuckDB needs can be opened: it would end the process (`std::terminate`)."""
+    held: list[int] = []
+    try:
+        held += (os.open(os.devnull, os.O_RDONLY) for _ in range(DESCRIPTORS))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 @cache

@@ -100,3 +100,24 @@ def test_duckdb_is_not_imported_with_the_steps() -> None:
     code = "import sys, filters.drop, filters.tally, filters.sql_step; print('duckdb' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"
+
+
+def test_without_a_file_left_to_open_a_database_is_an_error_and_no_end_of_the_process() -> None:
+    program = """
+import os, resource
+from filters.sql.engine import open_database
+import duckdb
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+try:
+    open_database()
+except OSError as error:
+    os.write(1, error.strerror.encode())
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "Too many open files"), done.stderr
