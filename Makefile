@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
 TRAINERS := .venv-trainers
-.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser test-recipes check lint types arrow format cards bench clean
+.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser test-recipes check lint types arrow format cards gallery bench clean
 
 venv: $(STAMP)
 
@@ -64,6 +64,10 @@ arrow: $(STAMP)
 cards: $(STAMP)
 	$(BIN)/curate build quickstart
 	$(BIN)/curate card quickstart
+
+# docs/recipes/ and the cards of the demos in data_cards/, from a build of every demo.
+gallery: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/support/gallery.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,6 @@
 """Commands about the recipes that come with curate: list them, explain one, compare two, start one's own."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,21 +93,9 @@ def _list(shown: Iterable["Overview"]) -> None:
             table.add_section()
             table.add_row(f"{one.family}/" if one.family else "", "", "", "", "", style="bold")
             family = one.family
-        follows = one.paper or one.code or ""
-        table.add_row(one.path.stem, ", ".join(one.gives) or "tables", _needs(one), _calls(one), follows)
+        gives = ", ".join(one.gives) or "tables"
+        table.add_row(one.path.stem, gives, one.needs_in_words, one.calls_in_words, one.follows)
     console().print(table)
-
-
-def _needs(one: "Overview") -> str:
-    """How many models look at images, and how many only read."""
-    counts = Counter("see" if need.sees else "read" for need in one.needs.values())
-    return ", ".join(
-        f"{counts[kind]} {kind}{'s' if counts[kind] == 1 else ''}" for kind in ("see", "read") if counts[kind]
-    )
-
-
-def _calls(one: "Overview") -> str:
-    return "varies" if one.calls is None else f"{one.calls:,}"
 
 
 def _record(one: "Overview") -> dict[str, Any]:
@@ -131,7 +118,7 @@ def _explain(document: Any, one: "Overview", *, as_json: bool) -> None:
         _item(shown, key, value)
     _item(shown, "gives", ", ".join(one.gives) or "tables")
     _item(shown, "needs", [_need(role, need) for role, need in one.needs.items()])
-    _item(shown, "sources", [f"{source.name}: {_where(source)}" for source in document.sources])
+    _item(shown, "sources", [f"{name}: {where}" for name, where in one.sources.items()])
     most = "as many as its answers call for" if one.calls is None else f"{one.calls:,} at most"
     _item(shown, "calls a sample", most)
     shown.print(
@@ -142,11 +129,6 @@ def _explain(document: Any, one: "Overview", *, as_json: bool) -> None:
 def _need(role: str, need: "Need") -> str:
     asked = ", ".join(need.steps) or "no step"
     return f"{role}: {need.model}, {'sees images' if need.sees else 'reads text'}; asked by {asked}"
-
-
-def _where(source: Any) -> str:
-    path = getattr(source, "path", None)
-    return f"{source.type} {path}" if path else str(source.type)
 
 
 def _item(shown: Any, key: str, value: Any) -> None:

@@ -167,8 +167,8 @@ class _Plan:
             return replace(
                 cost, estimated=True, prompt_tokens=sent, reply_tokens=replied, seconds=seconds, dollars=dollars
             )
-        limit = _longest(step)
-        tokens = None if limit is None else missing.samples * int(limit)
+        limit = step.longest_reply
+        tokens = None if limit is None else missing.samples * limit
         dollars = tokens * price.price_out / 1e6 if priced and tokens is not None else None
         return replace(cost, reply_tokens=tokens, seconds=None if missing.samples else 0.0, dollars=dollars)
 
@@ -188,18 +188,3 @@ def _times(count: int | None, share: float) -> int | None:
 def _records(workspace: Workspace, name: str) -> Mapping[str, Any]:
     steps: Mapping[str, Any] = (read_record(workspace.build(name)) or {}).get("steps", {})
     return steps
-
-
-def _longest(step: Step) -> Any:
-    """How many tokens a reply to a step has at most; None where nothing limits it."""
-    asks = step.type.asks
-    if asks is None:
-        return None
-    return _value(step.config, asks.limit) if asks.longest is None else asks.longest(step.config, step.before)
-
-
-def _value(config: Any, key: str) -> Any:
-    """What a dotted key of a section holds; None where it has none."""
-    for name in key.split("."):
-        config = getattr(config, name, None)
-    return config

@@ -58,6 +58,19 @@ class Step:
         """The recipe's names of the models that it asks."""
         return self.type.asks.models(self.config) if self.type.asks is not None else ()
 
+    @property
+    def longest_reply(self) -> int | None:
+        """How many tokens a completion that it asks for has at most; None where nothing limits it."""
+        asks = self.type.asks
+        if asks is None:
+            return None
+        if asks.longest is not None:
+            return asks.longest(self.config, self.before)
+        limit = self.config
+        for name in asks.limit.split("."):
+            limit = getattr(limit, name, None)
+        return None if limit is None else int(limit)
+
     def named_sources(self) -> Iterator[tuple[str, Source]]:
         """Every column that it reads, of its own rows and beside them, by a name that tells where it is read."""
         yield from self.sources.items()
