@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from filters.select.quota import allot
 from filters.select.rules.catalogue import RULES
 from pipelines.compiler.pipeline import Step
 from pipelines.job import compile_recipe
@@ -100,3 +101,34 @@ def test_llava_onevision_keeps_what_it_can_do_and_seldom_does() -> None:
     found = judged("llava_onevision_rl", k=[0, 1, 4, 5, 8], mean_score=[0.0, 0.125, 0.5, 0.625, 1.0])
     assert found["cause"].is_null().to_list() == [False, True, True, False, False]
     assert found["value"].to_list()[1] == pytest.approx(1 - 1 / 8)
+
+
+def test_univg_r1_weighs_boxes_by_how_badly_they_overlap() -> None:
+    """`miou_adjust` of its code: exp(1 - m), m the mean IoU of the student's boxes; nothing is dropped."""
+    found = judged("univg_r1", mean_score=[0.0, 0.25, 0.5, 1.0])
+    assert found["weight"].to_list() == pytest.approx([2.7183, 2.1170, 1.6487, 1.0], abs=1e-4)
+    assert found["cause"].null_count() == 4
+
+
+def test_ui_r1_takes_136_tasks_that_the_base_model_fails_evenly_over_five_actions() -> None:
+    found = judged("ui_r1", k=[0, 1])
+    assert found["cause"].is_null().to_list() == [True, False]
+    config = selecting("ui_r1")[1].config
+    actions = ["click", "input_text", "navigate_back", "open_app", "scroll"]
+    rows = pl.DataFrame({"domain": actions, "available": [900, 60, 40, 30, 200]})
+    seats = allot(rows, config.budget, config.quotas)["quota"].to_list()
+    assert sum(seats) == 136
+    assert sorted(seats) == [27, 27, 27, 27, 28]
+
+
+def test_tricks_or_traps_writes_as_many_rows_of_each_band() -> None:
+    config = selecting("tricks_or_traps")[1].config
+    rows = pl.DataFrame({"band": ["easy", "hard", "medium"], "available": [50, 8, 30]})
+    assert allot(rows, 88, config.quotas)["quota"].to_list() == [8, 8, 8]
+
+
+def test_papo_leaves_out_what_black_patches_do_not_move() -> None:
+    config = selecting("papo")[1].config
+    assert config.without == ("unmoved",)
+    [mask] = compile_recipe("papo").pipeline.step("checks").config.checks
+    assert (mask.type, mask.patch, mask.p, mask.n) == ("patch_mask", 14, 0.6, 5)
