@@ -36,6 +36,7 @@ TYPES: dict[str, str] = {
     "dedup": "pipelines.steps.dedup:STEP",
     "decontaminate": "pipelines.steps.decontaminate:STEP",
     "split": "pipelines.steps.split:STEP",
+    "neighbours": "pipelines.steps.neighbours:STEP",
     "diversity": "filters.select.diversity_step:STEP",
     "select": "pipelines.steps.select:STEP",
     "release": "pipelines.steps.release:STEP",
