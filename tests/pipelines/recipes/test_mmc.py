@@ -38,8 +38,8 @@ def test_a_critique_that_names_no_step_or_changes_nothing_goes() -> None:
     places = {"a": (2.0, "So 4"), "b": (3.0, "So 4"), "c": (2.0, " So 6 "), "d": (1.0, "")}
     rows = table(
         *(
-            {"id": id_, "place": place, "corrected_step": step, "wrong_steps": steps}
-            for id_, (place, step) in places.items()
+            {"id": n, "place": place, "corrected_step": step, "wrong_steps": steps}
+            for n, (place, step) in places.items()
         ),
         place=pl.Float64,
         corrected_step=pl.String,
