@@ -8,7 +8,7 @@ from pipelines.job import compile_recipe
 
 
 def test_precision_is_of_the_steps_that_say_something() -> None:
-    """Of a's five steps two match, one is reasonable, one is wrong, one says nothing: (2 + 1) / 4. Of b's one says nothing."""
+    """Of a's five steps two match, one is reasonable, one wrong, one says nothing: (2 + 1) / 4. Of b's one says nothing."""
     verdicts = [("a", kind) for kind in ("match", "match", "reasonable", "wrong", "empty")] + [("b", "empty")]
     steps = table(
         *({"id": f"{trace}{n}", "parent_id": trace, "support": kind} for n, (trace, kind) in enumerate(verdicts)),
