@@ -43,6 +43,10 @@ class Before:
         """The columns that rows have of their own, by short names."""
         return self._names.own(node)
 
+    def edited(self, node: Node, name: str) -> bool:
+        """Whether a later step gave rows of `node` a column anew that the steps which made them had given."""
+        return any(column.step not in node.makers for column in self._names.columns(node, name))
+
     def changed_by(self, step: Step) -> str | None:
         """The step that replaced what the columns of `step` depend on, if one did: they are outdated."""
         given = (self._names.facts[column] for column in columns_of(step))

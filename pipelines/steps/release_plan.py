@@ -36,6 +36,9 @@ BASE = {
 SELECTED = {"value": pl.Float64(), "weight": pl.Float64(), "training_order": pl.Int32()}
 """What `select` says of a sample, where there is one."""
 
+PARTS = ("reasoning", "final")
+"""Of a reply: what its text is written of anew, where another step than that which asked for it gave one of them."""
+
 COMPLETION = {f"reply_{name}": Read((name,), dtype) for name, dtype in REPLY.items() if name != "finish_reason"}
 PAIR = {f"pair_{name}": read(name, pl.String()) for name in ("chosen", "rejected", "chosen_model", "rejected_model")}
 
@@ -221,7 +224,7 @@ def _planned(
         if chosen is not None and holds == "prompts" and chosen.node.unit == node.unit
         else None,
         verified=holds == "completions" and "correct" in set(types),
-        as_given=written is not None and written == schema,
+        as_given=written is not None and written == schema and not any(before.edited(node, part) for part in PARTS),
         children={
             unit: {column: _held(column, dtype) for column, dtype in before.own(before.node(unit)).items()}
             for unit in section.with_
