@@ -27,8 +27,11 @@ from schemas.errors import ConfigError
 
 def unmet(job: Job) -> list[str]:
     """A sentence for each expectation that the demo does not meet; none where all is as expected, or nothing is."""
-    expect = Expectation() if job.compiled.sidecar is None else job.compiled.sidecar.demo.expect
-    return [*_dropping(job, expect), *_filled(job, expect), *_claims(job, expect.holds)]
+    if job.compiled.sidecar is None:
+        return []
+    demo = job.compiled.sidecar.demo
+    found = [*_dropping(job, demo.expect), *_filled(job, demo.expect), *_claims(job, demo.expect.holds)]
+    return [*found, *_no_more_empty(job, demo.empty)]
 
 
 def _dropping(job: Job, expect: Expectation) -> Iterator[str]:
@@ -46,6 +49,12 @@ def _filled(job: Job, expect: Expectation) -> Iterator[str]:
         rows = sum(map(row_count, configs(job).get(config, ())))
         if rows < least:
             yield f"the config '{config}' has {rows:,} rows, not {least:,} or more"
+
+
+def _no_more_empty(job: Job, empty: tuple[str, ...]) -> Iterator[str]:
+    for config in empty:
+        if rows := sum(map(row_count, configs(job).get(config, ()))):
+            yield f"the config '{config}' has {rows:,} rows, and is in `empty`; take it out there"
 
 
 def _claims(job: Job, claims: tuple[Claim, ...]) -> Iterator[str]:

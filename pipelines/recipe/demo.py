@@ -55,6 +55,9 @@ class Demo(Section):
     tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="the most that a reply of a step may have; of all others 16"
     )
+    empty: tuple[str, ...] = Field(
+        default=(), description="configs that stay empty, as models this small never come to what they hold"
+    )
     lengths: dict[str, str] = Field(
         default_factory=dict, description="conditions on the length of a text, by step.cause, with smaller numbers"
     )

@@ -17,6 +17,7 @@ from pipelines.sources.release import ReleaseSource
 from pipelines.sources.section import SourceSection
 from pipelines.steps.as_asked import ask_of
 from pipelines.steps.decontaminate import DecontaminateConfig, sources_of
+from pipelines.steps.release_config import ReleaseConfig
 from pipelines.store.workspace import DEMO
 from schemas.completion import Sampling
 from schemas.errors import nearest
@@ -39,7 +40,7 @@ def demo_changes(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> Ch
     found.append(("sources", [_source(source, sidecar) for source in document.sources]))
     for step in pipeline.steps:
         found += _step_changes(step, sidecar)
-    return [*found, *_lengths(pipeline, sidecar)]
+    return [*found, *_lengths(pipeline, sidecar), *_empty(pipeline, sidecar)]
 
 
 def demo_facts(document: Document, changes: Changes) -> dict[str, Any]:
@@ -118,6 +119,13 @@ def _lengths(pipeline: Pipeline, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
         yield f"steps.{name}.if.{cause}", condition
 
 
+def _empty(pipeline: Pipeline, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
+    """The configs that may come out empty: those of the recipe, and those that its demo leaves so."""
+    for step in pipeline.steps:
+        if isinstance(step.config, ReleaseConfig) and sidecar.demo.empty:
+            yield f"steps.{step.name}.allow_empty", [*dict.fromkeys((*step.config.allow_empty, *sidecar.demo.empty))]
+
+
 def _inside(section: BaseModel, kind: type[Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """The sections of a kind inside a section, each with its dotted key there."""
     for name, field in type(section).model_fields.items():
@@ -173,11 +181,13 @@ def _check_names(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> No
     asking = [step.name for step in pipeline.steps if step.asks]
     sets = [n for s in pipeline.steps if isinstance(s.config, DecontaminateConfig) for n, _ in sources_of(s.config)]
     sources = [source.name for source in document.sources]
+    configs = [name for s in pipeline.steps if isinstance(s.config, ReleaseConfig) for name in s.config.configs]
     for key, named, known, what in (
         ("sources", demo.sources, sources, "source"),
         ("evaluation_sets", demo.evaluation_sets, sets, "evaluation set"),
         ("tokens", demo.tokens, asking, "step that asks a model"),
         ("expect.drops", demo.expect.drops, steps, "step"),
+        ("empty", demo.empty, configs, "config"),
     ):
         for number, name in enumerate(named):
             if name not in known:

@@ -105,3 +105,13 @@ def test_a_claim_that_cannot_be_checked_is_an_error(sql: str, words: str, folder
 def test_the_sidecar_of_the_page_is_one() -> None:
     [text] = blocks("docs/recipes.md", "yaml sidecar")
     assert Demo.model_validate(yaml.safe_load(text)).expect.holds
+
+
+def test_a_config_that_is_no_more_empty_is_told(folder: Path) -> None:
+    found = job(folder)
+    assert found.compiled.sidecar is not None
+    found.compiled.sidecar.demo.__dict__["empty"] = ("sft",)
+    [sentence] = unmet(found)
+    assert sentence.startswith("the config 'sft' has ") and sentence.endswith(
+        "rows, and is in `empty`; take it out there"
+    )

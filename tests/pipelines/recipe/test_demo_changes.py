@@ -115,6 +115,12 @@ def test_a_gate_by_length_may_be_lower_and_nothing_else_is_another(tmp_path: Pat
             demo(tmp_path, recipe=gated, sidecar=f"{SIDECAR}lengths: {{{lengths}}}\n")
 
 
+def test_what_models_this_small_never_come_to_may_be_empty(tmp_path: Path) -> None:
+    made = demo(tmp_path, sidecar=f"{SIDECAR}empty: [sft]\n")
+    assert made.pipeline.step("release").config.allow_empty == ("sft",)
+    assert demo(tmp_path).pipeline.step("release").config.allow_empty == ()
+
+
 def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
     made = demo(tmp_path, "steps.distill.n=1", "sources.own.n=2", "models.reads.model=other/model")
     assert made.pipeline.step("distill").config.n == 1
@@ -128,6 +134,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
     [
         ("sources:\n  chart: {task: text}\n", ":2: 'sources.chart': the recipe has no source 'chart'. Did you mean"),
         ("seed: 1\ntokens: {dedup: 3}\n", ":2: 'tokens.dedup': the recipe has no step that asks a model 'dedup'."),
+        ("empty: [stf]\n", ":1: 'empty.0': the recipe has no config 'stf'. Did you mean 'sft'?"),
         ("expect:\n  drops:\n    - drops\n", ":3: 'expect.drops.0': the recipe has no step 'drops'. Did you mean 'drop'?"),
         ("evaluation_sets: {MMMU: {task: text}}\n", ":1: 'evaluation_sets.MMMU': the recipe has no evaluation set 'MMMU'."),
         ("seed: 1\n", ": 'sources.own': its SELECT is the recipe's own, so say which columns it reads: `raw: SELECT"),

@@ -19,6 +19,13 @@ from pipelines.store.table_files import row_count
 NAMES = sorted({path.relative_to(RECIPES).with_suffix("").as_posix() for path in recipe_names().values()})
 WITH = [name for name in NAMES if sidecar(find_recipe(name)).is_file()]
 
+WITHOUT = {
+    "rejection_sampling/griffon_r": "its one config holds traces with boxes, and no model that comes with curate gives one",
+    "rejection_sampling/honeypipe": "a judge this small holds one opinion, so that all short thoughts pass or none does",
+    "text_first/astro": "walks end at formulas in boxes, which no model of text that comes with curate writes",
+}
+"""Recipes without a demo, and why; all others have one."""
+
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[None]:
@@ -27,9 +34,8 @@ def models() -> Iterator[None]:
         yield
 
 
-@pytest.mark.xfail(reason="demos of the newest recipes are being written", strict=False)
 def test_every_recipe_has_a_demo() -> None:
-    assert [name for name in NAMES if name not in WITH] == []
+    assert {name for name in NAMES if name not in WITH} == {*WITHOUT}
 
 
 @pytest.mark.recipes
