@@ -158,7 +158,9 @@ def _misread(compiled: Compiled, step: Step, *, named: bool) -> Iterator[str]:
     before = Before(compiled.pipeline.names, compiled.pipeline.before(step))
     for planned in plan(config, before):
         kinds = misread(config.trainer, planned.tags) if planned.holds == "completions" else ()
-        if not kinds:
+        if (
+            not kinds or planned.selected_by is not None
+        ):  # what lies beside a selection is laid out as what it is beside
             continue
         fits = [tags for tags, schema in TAG_SCHEMAS.items() if len(thoughts(schema)) < 2]
         fits = [tags for tags in fits if not misread(config.trainer, tags)]

@@ -106,7 +106,7 @@ def _fills_its_configs(compiled: Compiled, step: Step) -> Iterator[str]:
         if shares.get(one.name) == 0 and one.name not in config.allow_empty:
             yield f"{one.name}: the side '{one.name}' has no share of the groups; give it one in `split`."
         parts = thoughts(TAG_SCHEMAS[one.tags])
-        if one.holds == "completions" and not one.as_given and len(parts) > 1:
+        if one.holds == "completions" and not one.as_given and len(parts) > 1 and one.selected_by is None:
             fit = ", ".join(name for name, schema in TAG_SCHEMAS.items() if len(thoughts(schema)) == 1)
             yield (
                 f"{one.name}: '{one.tags}' asks for {', '.join(parts)} beside the answer, and its replies have one "

@@ -21,7 +21,7 @@ def faults(folder: Path, cases: list[tuple[str, int]]) -> list[dict[str, Any]]:
         pytest.skip("the size of files is limited here")
     done = subprocess.run(
         [sys.executable, str(PROGRAM), str(folder), json.dumps(cases)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(PROGRAM.parent)))},
         capture_output=True,
         text=True,
         timeout=1500,
