@@ -1,7 +1,7 @@
 """Dedup: of samples that ask the same about the same images, the best stays; level by level, each with its own reason."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -22,7 +22,7 @@ from pipelines.steps.set_context import (
     matrices,
     searches_table,
 )
-from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
+from pipelines.steps.vectors import Searches, encoder_facts, image_vectors, text_vectors
 from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.sample import SAMPLE
 from schemas.section import refuse_idle
@@ -112,12 +112,6 @@ def _body(tables: Tables, config: DedupConfig, context: Context) -> Out:
     return Out(None, named(dropped, context.name), {"searches": searches_table(searches)})
 
 
-def _facts(config: DedupConfig, build: SetBuild) -> Any:
-    """The identities of the encoders; loads none."""
-    text = text_identity(config.text).to_json() if config.text else None
-    return [text, image_identity(build, config.image).to_json() if config.image else None]
-
-
 STEP = StepType(
     name="dedup",
     summary="drops samples that ask the same about the same images; the best of each stays",
@@ -128,6 +122,6 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
-    facts=_facts,
+    facts=encoder_facts,
     cures={"": "see whether the rows really repeat each other, with `curate why ID`"},
 )

@@ -3,7 +3,7 @@
 RMR (arXiv 2405.20834, section 3) retrieves, by the question and the image, solved questions that are like the one asked.
 """
 
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from filters.select.nearest import nearest
 from filters.sql.expression import ColumnName
 from pipelines.steps.row_vectors import COLUMNS, VectorsConfig, row_vectors
-from pipelines.steps.set_context import SetBuild, build_of
-from pipelines.steps.vectors import image_identity, text_identity
+from pipelines.steps.set_context import build_of
+from pipelines.steps.vectors import encoder_facts
 from schemas.sample import SAMPLE
 from schemas.step import Context, Gives, Known, Out, Read, Reads, StepConfig, StepType, Tables, read
 
@@ -65,12 +65,6 @@ def _body(tables: Tables, config: NeighboursConfig, context: Context) -> Out:
     return Out(made.with_columns(pl.col(column).fill_null([]) for column in texts))
 
 
-def _facts(config: NeighboursConfig, build: SetBuild) -> Any:
-    """The identities of the encoders; loads none."""
-    text = text_identity(config.text).to_json() if config.text else None
-    return [text, image_identity(build, config.image).to_json() if config.image else None]
-
-
 STEP = StepType(
     name="neighbours",
     summary="gives each sample texts of the others that are most like it",
@@ -81,5 +75,5 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
-    facts=_facts,
+    facts=encoder_facts,
 )

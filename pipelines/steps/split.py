@@ -8,7 +8,7 @@ Thinking (arXiv 2504.11468) sends what holds an "aha" to RL and the rest to SFT.
 
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -27,7 +27,7 @@ from pipelines.steps.set_context import (
     matrices,
     searches_table,
 )
-from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
+from pipelines.steps.vectors import Searches, encoder_facts, image_vectors, text_vectors
 from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.sample import SAMPLE
 from schemas.section import refuse_idle
@@ -163,12 +163,6 @@ def _body(tables: Tables, config: SplitConfig, context: Context) -> Out:
     return Out(made, named(dropped, context.name), {"searches": searches_table(searches)})
 
 
-def _facts(config: SplitConfig, build: SetBuild) -> Any:
-    """The identities of the encoders; loads none."""
-    text = text_identity(config.text).to_json() if config.text else None
-    return [text, image_identity(build, config.image).to_json() if config.image else None]
-
-
 STEP = StepType(
     name="split",
     summary="gives every group of related samples one side, by shares or by conditions",
@@ -179,7 +173,7 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
-    facts=_facts,
+    facts=encoder_facts,
     closes="sample",
     verdict=True,
     cures={"no_side": "they meet no side's condition; give one side `else`"},

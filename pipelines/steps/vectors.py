@@ -28,6 +28,22 @@ class Stores(Protocol):
     def replay(self) -> bool: ...
 
 
+class Encoders(Protocol):
+    """The section of a step that compares rows: its encoders, of questions and of images, where it has any."""
+
+    @property
+    def text(self) -> EncoderConfig | None: ...
+
+    @property
+    def image(self) -> EncoderConfig | None: ...
+
+
+def encoder_facts(config: Encoders, build: Stores) -> list[Any]:
+    """The identities of a step's encoders, of questions and of images; loads none."""
+    text = text_identity(config.text).to_json() if config.text else None
+    return [text, image_identity(build, config.image).to_json() if config.image else None]
+
+
 def text_identity(config: EncoderConfig) -> ModelIdentity:
     """The identity of a text encoder; loads nothing."""
     return make_text_encoder(config).identity

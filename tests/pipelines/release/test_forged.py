@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from proven import proven
 from sealing import resealed, rewritten
 
 from pipelines.release.examples import examples
@@ -18,18 +17,6 @@ from pipelines.release.statistics import statistics
 from pipelines.release.verify import verify_release
 
 CONFIGS = ("rl", "sft", "control", "unfiltered")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return proven(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def release(made: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "proven" / "v1"
-    shutil.copytree(made, copy)
-    return copy
 
 
 def rollouts(release: Path, **values: Any) -> None:

@@ -1,7 +1,6 @@
 """What `load_dataset` and Croissant read of a release is what was proven, whatever its author sealed."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from proven import proven
 from sealing import resealed
 
 from flows.push import pack
@@ -17,18 +15,6 @@ from pipelines.release.verify import verify_release
 from pipelines.store.release_damage import Whole
 
 TABLE = Path("rl") / "part-00000.parquet"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return proven(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def release(made: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "proven" / "v1"
-    shutil.copytree(made, copy)
-    return copy
 
 
 @pytest.fixture

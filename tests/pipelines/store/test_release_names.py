@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from proven import proven
 from sealing import resealed
 
 from pipelines.release.verify import verify_release
@@ -14,18 +13,6 @@ from pipelines.store.release_seal import sound
 from schemas.errors import ConfigError
 
 IMAGE = f"images/{'0' * 64}.png"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return proven(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def release(made: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "proven" / "v1"
-    shutil.copytree(made, copy)
-    return copy
 
 
 def refusal(release: Path) -> str:
