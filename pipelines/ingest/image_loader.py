@@ -74,7 +74,7 @@ class ImageLoader:
     def __enter__(self) -> "ImageLoader":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def take(self, rows: Sequence[Sequence[Reference]]) -> list[list[Taken] | ImageFaultError]:

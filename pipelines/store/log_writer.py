@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from types import TracebackType
 from typing import Any, Self
 
 from pipelines.store.failures import Kind
@@ -31,9 +30,7 @@ class LogWriter:
         self._answers.open()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._answers.finish()
         finally:
