@@ -26,7 +26,7 @@ def recipes(
     with sentences():
         from pipelines.explain.overview import library, overview
         from pipelines.job import compile_recipe
-        from schemas.errors import ConfigError, nearest
+        from schemas.errors import ConfigError
 
         if name is not None:
             if family is not None:
@@ -34,13 +34,7 @@ def recipes(
             compiled = compile_recipe(name)
             _explain(compiled.document, overview(compiled), as_json=as_json)
             return
-        found = list(library())
-        families = list(dict.fromkeys(one.family for one in found if one.family))
-        if family is not None and family not in families:
-            raise ConfigError(
-                f"There is no family '{family}'.{nearest(family, families)} There are {', '.join(families)}."
-            )
-        shown = [one for one in found if family in (None, one.family)]
+        shown = list(library(family))
         if as_json:
             say(json.dumps([_record(one) for one in shown], indent=2))
             return

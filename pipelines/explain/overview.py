@@ -8,8 +8,9 @@ from typing import Any
 
 from pipelines.compiler.pipeline import Pipeline
 from pipelines.job import Compiled, compile_recipe
-from pipelines.recipe.library import RECIPES, recipe_names
+from pipelines.recipe.library import RECIPES, families, family
 from pipelines.steps.as_asked import ask_of
+from schemas.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,9 @@ class Overview:
 def overview(compiled: Compiled, folder: Path = RECIPES) -> Overview:
     """Sum a compiled recipe up. The family is the folder that it lies in, below `folder`; elsewhere it has none."""
     document = compiled.document
-    path = document.path.resolve()
-    inside = path.relative_to(folder.resolve()).parent.as_posix() if path.is_relative_to(folder.resolve()) else "."
     return Overview(
         name=document.name,
-        family="" if inside == "." else inside,
+        family=family(document.path, folder),
         path=document.path,
         paper=document.about.paper,
         code=document.about.code,
@@ -93,9 +92,16 @@ def overview(compiled: Compiled, folder: Path = RECIPES) -> Overview:
     )
 
 
-def library(folder: Path = RECIPES) -> Iterator[Overview]:
-    """The recipes that come with curate, by family and name."""
-    for path in dict.fromkeys(recipe_names(folder).values()):
+def library(only: str | None = None, folder: Path = RECIPES) -> Iterator[Overview]:
+    """The recipes that come with curate, of one family where it is named; each is compiled when its turn comes.
+
+    Raises ConfigError for a family that there is none of.
+    """
+    found = families(folder)
+    if only is not None and only not in filter(None, found):
+        named = [name for name in found if name]
+        raise ConfigError(f"There is no family '{only}'.{nearest(only, named)} There are {', '.join(named)}.")
+    for path in (path for name, paths in found.items() if only in (None, name) for path in paths):
         yield overview(compile_recipe(str(path)), folder)
 
 

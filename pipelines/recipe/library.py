@@ -15,15 +15,34 @@ def recipe_names(folder: Path = RECIPES) -> dict[str, Path]:
 
     A name that two families share stands for none of them.
     """
-    files = sorted(file for file in folder.rglob("*.yaml") if not file.name.endswith(DEMO_SUFFIX))
+    files = _files(folder)
     stems = [file.stem for file in files]
     short = {file.stem: file for file in files if stems.count(file.stem) == 1}
     return short | {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
 
+def families(folder: Path = RECIPES) -> dict[str, list[Path]]:
+    """The recipe files of each family; those that lie in no folder of one are the family `""`."""
+    found: dict[str, list[Path]] = {}
+    for file in _files(folder):
+        found.setdefault(family(file, folder), []).append(file)
+    return found
+
+
+def family(recipe: Path, folder: Path = RECIPES) -> str:
+    """The folder below `folder` that a recipe lies in; empty where it lies in none."""
+    path, above = recipe.resolve(), folder.resolve()
+    inside = path.relative_to(above).parent.as_posix() if path.is_relative_to(above) else "."
+    return "" if inside == "." else inside
+
+
 def sidecar(recipe: Path) -> Path:
     """Where the sidecar of a recipe file lies: `mine.demo.yaml` beside `mine.yaml`."""
     return recipe.with_name(f"{recipe.stem}{DEMO_SUFFIX}")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*.yaml") if not file.name.endswith(DEMO_SUFFIX))
 
 
 def find_recipe(name: str, folder: Path = RECIPES) -> Path:

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from pipelines.explain import overview
+from pipelines.job import Compiled, compile_recipe
 
 RUN = CliRunner()
 
@@ -23,11 +25,20 @@ def test_recipes_are_listed_by_family_within_80_columns() -> None:
     assert max(map(len, found.output.splitlines())) <= 80
 
 
-def test_one_family_and_a_wrong_one() -> None:
+def test_of_one_family_nothing_else_is_compiled_and_of_a_wrong_one_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compiling(name: str) -> Compiled:
+        compiled.append(Path(name).parent.name)
+        return compile_recipe(name)
+
+    monkeypatch.setattr(overview, "compile_recipe", compiling)
     found = json.loads(RUN.invoke(app, ["recipes", "--family", "critique", "--json"]).output)
     assert {one["family"] for one in found} == {"critique"}
+    assert compiled == ["critique"] * len(found)
     wrong = RUN.invoke(app, ["recipes", "--family", "critiques"])
     assert wrong.exit_code == 2 and "Did you mean 'critique'?" in wrong.output
+    assert len(compiled) == len(found)
 
 
 def test_one_is_explained() -> None:

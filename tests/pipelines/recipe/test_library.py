@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.recipe.library import RECIPES, find_recipe, recipe_names
+from pipelines.recipe.library import RECIPES, families, find_recipe, recipe_names
 from schemas.errors import ConfigError
 
 
@@ -44,6 +44,11 @@ def test_a_name_that_stands_for_no_recipe_is_one_sentence(folder: Path, name: st
     with pytest.raises(ConfigError) as caught:
         find_recipe(name, folder)
     assert str(caught.value) == sentence
+
+
+def test_files_by_family_those_beside_all_families_under_no_name(folder: Path) -> None:
+    found = {family: [path.stem for path in paths] for family, paths in families(folder).items()}
+    assert found == {"": ["quickstart"], "modality_bridging": ["vision_r1", "vlaa_thinking"], "rl": ["vision_r1"]}
 
 
 def test_a_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
