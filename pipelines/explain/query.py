@@ -9,7 +9,7 @@ import duckdb
 
 from pipelines.explain.answer_file import check_target, save_answer
 from pipelines.explain.recorded import RecordedBuild
-from pipelines.explain.views import open_views
+from pipelines.explain.views import folders, open_views
 from pipelines.store.build_record import NAME
 from pipelines.store.read_only_sql import check_query, lock
 from pipelines.store.workspace import Workspace, is_trial
@@ -24,7 +24,11 @@ def open_tables(workspace: Path, recipe: str | None = None, sql: str | None = No
 
     Raises ConfigError where there is no build, or several and none is named.
     """
-    return open_views(Workspace(workspace), RecordedBuild(find_build(workspace, recipe)), sql)
+    return open_views(Workspace(workspace), _build(workspace, recipe), sql)
+
+
+def _build(workspace: Path, recipe: str | None) -> RecordedBuild:
+    return RecordedBuild(find_build(workspace, recipe))
 
 
 def find_build(workspace: Path, recipe: str | None) -> Path:
@@ -54,8 +58,7 @@ def run_query(workspace: Path, sql: str, recipe: str | None = None, to: Path | N
         check_target(to, workspace)
     try:
         with open_tables(workspace, recipe, sql) as db, tempfile.TemporaryDirectory(prefix="curate-query-") as spill:
-            logs = [Workspace(workspace).completions, Workspace(workspace).prompts]
-            lock(db, spill=Path(spill), folders=[find_build(workspace, recipe), *logs])
+            lock(db, spill=Path(spill), folders=folders(Workspace(workspace), _build(workspace, recipe)))
             answer = db.sql(sql)
             if answer is None:
                 return ""

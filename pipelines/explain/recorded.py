@@ -67,6 +67,11 @@ class RecordedBuild:
         }
 
     @property
+    def tasks(self) -> tuple[dict[str, Any], ...]:
+        """The sections of the sources that are procedural tasks."""
+        return tuple(self._found.get("tasks", ()))
+
+    @property
     def _pipeline(self) -> dict[str, Any]:
         return self._found.get("pipeline") or {"steps": [], "units": {}}
 

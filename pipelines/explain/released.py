@@ -1,4 +1,4 @@
-"""Finds a row in the release that a build wrote."""
+"""The release that a build wrote: its tables, and where a row is in it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,12 +26,12 @@ def places(workspace: Workspace, build: RecordedBuild, row: Found) -> list[Place
     """The configs of the build's release that hold the row; only what its latest release step wrote is looked at."""
     line = [row, *parents(build, row)]
     samples = [one.id for one in line if one.unit == "sample"]
-    return [place for release in _releases(workspace, build) for place in _in(release, row, samples[:1])]
+    return [place for release in releases(workspace, build) for place in _in(release, row, samples[:1])]
 
 
 def refusals(workspace: Workspace, build: RecordedBuild, row: Found) -> Iterator[dict[str, Any]]:
     """Why a release step left the row out although it was alive: rows of its table of drops (`step, reason, evidence`)."""
-    for release in _releases(workspace, build):
+    for release in releases(workspace, build):
         path = release / "dropped.parquet"
         if path.is_file():
             check_tables(release, [path])
@@ -42,13 +42,20 @@ def refusals(workspace: Workspace, build: RecordedBuild, row: Found) -> Iterator
                 yield from mine.iter_rows(named=True)
 
 
-def _releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
+def releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
+    """The folders of the releases that the latest run of the build's release steps wrote, or found to be as they are."""
     for step in build.steps:
         path = build.tables(step.name).get("version") if step.type == "release" else None
         if path is not None:
             release = workspace.releases(build.name) / str(read_table(path)["version"][0])
             if release.is_dir():
                 yield release
+
+
+def config_files(release: Path) -> dict[str, list[Path]]:
+    """The files of each config of a release that has any, by its name; those of `rollouts` too."""
+    folders = sorted(path for path in release.iterdir() if path.is_dir())
+    return {folder.name: files for folder in folders if (files := tables_in(folder))}
 
 
 def _in(release: Path, row: Found, samples: list[str]) -> Iterator[Place]:

@@ -7,6 +7,9 @@
     dropped                all drops: `step, unit, id, parent_id, reason, evidence`
     asked                  what was asked of models, of which row, and the keys of prompt and reply
     completions, failures, prompts    the logs, of all builds of the workspace
+    release.<config>       the rows of a config of the release that the build wrote; `release.rollouts` those that it counts
+    truth                  where sources are procedural tasks: their rows, with all that is known of them
+                           (`pipelines.sources.tasks.truth`)
 
 A value is that of the last step that wrote the row, by presence; a null that a step wrote counts. A column whose short name
 is ambiguous or outdated at the end of the pipeline has its address as its name: "step.column".
@@ -18,25 +21,46 @@ from typing import Any
 
 from filters.sql.engine import literal, quoted
 from pipelines.explain.recorded import Column, RecordedBuild, StepFacts, plural
+from pipelines.explain.released import config_files, releases
+from pipelines.sources.tasks import TasksSource, truth
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.read_only_sql import connect
+from pipelines.store.release_seal import check_tables
 from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS
 from pipelines.store.table_files import as_sql
 from pipelines.store.workspace import Workspace
 
-_LOGS = ("completions", "failures", "prompts", "dropped", "asked")
+_TRUTH = "truth"
+_OWN = ("completions", "failures", "prompts", "dropped", "asked", _TRUTH)
+"""Views whose names no view of a step has."""
 
 
 def open_views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) -> Any:
-    """A DuckDB connection with the views of a build. The caller closes it, and locks it before foreign SQL runs.
+    """A DuckDB connection with the views of a build. The caller closes it, and locks it to `folders` before foreign SQL runs
+    there.
 
-    Logs are proven whole, as nobody knows what is read of them; with `sql`, only those that it names.
+    Logs and tables of the release are proven whole, as nobody knows what is read of them; with `sql`, those that it names.
+    Of the release and of tasks only these have views then, or all where it lists tables.
     """
     db = connect()
     for name, query in views(workspace, build, sql).items():
         db.execute(f"CREATE VIEW {quoted(name)} AS {query}")
+    for release in releases(workspace, build):
+        db.execute("CREATE SCHEMA IF NOT EXISTS release")
+        for config, files in config_files(release).items():
+            if _names(sql, config):
+                check_tables(release, files)
+            if _names(sql, config, "show"):
+                db.execute(f"CREATE VIEW IF NOT EXISTS release.{quoted(config)} AS {_files(files)}")
+    if build.tasks and _names(sql, _TRUTH, "show"):
+        db.register(_TRUTH, truth(TasksSource.model_validate(section) for section in build.tasks).to_arrow())
     return db
+
+
+def folders(workspace: Workspace, build: RecordedBuild) -> list[Path]:
+    """Where the files of the views lie."""
+    return [build.folder, workspace.completions, workspace.prompts, *releases(workspace, build)]
 
 
 def views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) -> dict[str, str]:
@@ -44,7 +68,7 @@ def views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) ->
     found: dict[str, str] = {}
     ran = [step for step in build.steps if build.parts(step.name, ROWS)]
     units = {unit: plural(unit) for unit in build.units if any(s.makes and s.unit == unit for s in ran)}
-    taken = {*units.values(), *_LOGS}
+    taken = {*units.values(), *_OWN}
     for step in ran:
         found[f"{step.name}_rows" if step.name in taken else step.name] = _files(build.parts(step.name, ROWS))
         if drops := build.parts(step.name, DROPS):
@@ -126,10 +150,14 @@ def _logs(workspace: Workspace, sql: str | None) -> dict[str, str]:
         ("failures", completions.failures, "*"),
         ("prompts", PromptsLog(workspace.prompts), "DISTINCT ON (key) key AS prompt_key, messages, prefix, form"),
     ):
-        named = sql is None or name in sql.lower()
-        if parts := log.files.parts(None if named else ()):
+        if parts := log.files.parts(None if _names(sql, name) else ()):
             found[name] = f"SELECT {columns} FROM ({_files(parts)})"
     return found
+
+
+def _names(sql: str | None, *names: str) -> bool:
+    """Whether one of the names is in the SQL; unknown SQL may hold any."""
+    return sql is None or any(name.lower() in sql.lower() for name in names)
 
 
 def _files(paths: Iterable[Path]) -> str:

@@ -16,6 +16,7 @@ from pipelines.compiler.describe import describe
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.run.refusals import asks_again
+from pipelines.sources.tasks import TasksSource
 from pipelines.store.build_record import LAYOUT, read_record, write_record
 from pipelines.store.current import Tables
 from pipelines.store.step_tables import table_beside
@@ -93,14 +94,17 @@ class Record:
         return found if isinstance(found, str) else None
 
     def open(self) -> None:
-        """Note that this build has begun, and what its pipeline is: those who look at it later have no recipe."""
+        """Note that this build has begun, what its pipeline is, and which procedural tasks it reads: those who look at it
+        later have no recipe."""
         facts = self._facts()
         if self._found | facts != self._found:
             self._found |= facts
             write_record(self._found, self._folder)
 
     def _facts(self) -> dict[str, Any]:
-        return {"run": self._build.run, "pipeline": describe(self._pipeline)}
+        fed = [source for source in self._build.recipe.sources if isinstance(source, TasksSource)]
+        tasks = [source.model_dump(mode="json", by_alias=True) for source in fed]
+        return {"run": self._build.run, "pipeline": describe(self._pipeline), "tasks": tasks}
 
     def fingerprint(self, step: Step) -> str:
         """What decides the tables of a step beside all that it reads."""

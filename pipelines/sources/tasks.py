@@ -1,5 +1,7 @@
 """Procedural tasks as a source, in the form of any dataset: rows of known truth, under the names of its columns."""
 
+import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -107,3 +109,18 @@ class TasksSource(TaskSection, SourceSection):
 
     def is_small(self) -> bool:
         return True
+
+
+def truth(sources: Iterable[TasksSource]) -> pl.DataFrame:
+    """All that is known of the rows of some sources: the columns of `task` without the images, and beside them `dataset`,
+    the place as `row`, and the `sha256` of the first image, by which samples have them too."""
+    return pl.concat([_known(source) for source in sources])
+
+
+def _known(source: TasksSource) -> pl.DataFrame:
+    hashes = [None if data is None else hashlib.sha256(data).hexdigest() for data in source.rows["image"]]
+    return source.rows.drop("image", "images").with_columns(
+        dataset=pl.lit(source.name),
+        row=pl.int_range(pl.len()).cast(pl.String),
+        sha256=pl.Series(hashes, dtype=pl.String),
+    )

@@ -1,5 +1,6 @@
 """Whether a demo is as its sidecar expects: a demo without models, of what the tasks bring along."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 import yaml
 from doc_blocks import blocks
 
-from pipelines.explain.expected import truth, unmet
+from pipelines.explain.expected import unmet
+from pipelines.explain.query import run_query
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.recipe.demo import Demo
 from schemas.errors import ConfigError
@@ -69,7 +71,26 @@ def test_a_demo_that_is_as_expected(folder: Path) -> None:
                "JOIN release.preference p ON p.id = s.id WHERE t.spoiled = 'wrong_gold'"),
     ]  # fmt: skip
     assert unmet(job(folder, drops=["ingest"], rows={"sft": 6, "preference": 6}, holds=claims)) == []
-    assert truth(job(folder)).height == 7
+
+
+def test_a_query_of_the_build_has_the_views_of_its_claims(folder: Path) -> None:
+    def asked(sql: str) -> str:
+        return run_query(folder / "out", sql, "given.demo")
+
+    assert "true" in asked("SELECT count(*) = 7 AS whole FROM truth")
+    shown = asked("SHOW ALL TABLES")
+    for name in ("sft", "preference", "truth", "given_trace"):
+        assert name in shown
+    assert "true" in asked(f"SELECT count(*) = 6 AS found {KNOWN} JOIN release.preference p ON p.id = s.id")
+
+
+def test_a_damaged_table_of_the_release_is_not_read(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "out", tmp_path / "out")
+    table = next((tmp_path / "out/releases/given.demo").rglob("preference/*.parquet"))
+    table.write_bytes(table.read_bytes()[::-1])
+    with pytest.raises(ConfigError, match=r"preference/.*parquet"):
+        run_query(tmp_path / "out", "SELECT count(*) FROM release.preference", "given.demo")
+    assert "6" in run_query(tmp_path / "out", "SELECT count(*) FROM release.sft", "given.demo")
 
 
 @pytest.mark.parametrize(
