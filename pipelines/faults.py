@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from filters.select.quota import OTHERS
 from filters.verify.graders import GRADERS
 from filters.verify.round_trip import misread
+from filters.verify.step import VerifyConfig
 from generators.engines.capability import constrains, form_fault, thinks
 from generators.models import reads_images
 from pipelines.compiler.compile import Before
@@ -97,6 +98,20 @@ def _forms(compiled: Compiled, step: Step) -> Iterator[tuple[str, Constraint]]:
         yield name, form  # type: ignore[misc]  # a form is none only where there is no model to go through
 
 
+def _verifies_the_answer_that_stands(compiled: Compiled, step: Step) -> Iterator[str]:
+    """The text of a reply is as it came, whatever a later step made of its answer."""
+    if not isinstance(step.config, VerifyConfig) or step.config.column is not None or step.config.tags is not None:
+        return
+    before = Before(compiled.pipeline.names, compiled.pipeline.before(step))
+    [read] = {column.name for column in step.sources["response"].columns}
+    givers = [c.step for c in compiled.pipeline.names.columns(step.node, "final") if c.step not in step.node.makers]
+    if read == "text" and "final" in before.own(step.node) and givers and not before.edited(step.node, "text"):
+        yield (
+            f"'{givers[-1]}' gives `final` anew, and this reads `text`, the reply as it came; write `column: final`, or "
+            "`column: text` where that is meant."
+        )
+
+
 def _compares_images(compiled: Compiled, step: Step) -> Iterator[str]:
     config = step.config
     if not isinstance(config, DedupConfig) or config.text is None or config.image is not None:
@@ -181,6 +196,7 @@ def _or(words: tuple[str, ...]) -> str:
 
 _FAULTS: tuple[Check, ...] = (
     _sees_what_it_is_shown, _reads_what_it_cannot_see, _holds_replies_to_their_form, _compares_images,
+    _verifies_the_answer_that_stands,
     _passes_some_count, _shares_of_known_sources, _gated, *FAULTS,
 )  # fmt: skip
 _NOTES: tuple[Check, ...] = (

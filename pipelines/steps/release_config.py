@@ -77,7 +77,7 @@ class ReleaseConfig(StepConfig):
     tags: str = Field(
         default="think_answer_boxed",
         description="the tag schema that completions are written in; where it is not set, those that were asked for in one "
-        "stay in that",
+        "stay in that, and prompts that no rollout measured are graded as `plain`",
     )
     images: Literal["embed", "reference"] = Field(
         default="embed",

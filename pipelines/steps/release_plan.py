@@ -207,7 +207,8 @@ def _planned(
     written = written_in(node, before) if holds == "completions" else None
     paired = tags_of_pairs(node, before, mine) if holds == "pairs" else None
     named = config.tags if holds == "completions" and "tags" in config.model_fields_set else None
-    schema = section.tags or scored or named or written or paired or config.tags
+    bare = "plain" if holds == "prompts" and "tags" not in config.model_fields_set else None
+    schema = section.tags or scored or named or written or paired or bare or config.tags
     return Planned(
         name=name,
         section=section,

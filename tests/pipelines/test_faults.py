@@ -131,6 +131,27 @@ def test_what_may_well_be_meant_is_let_pass(tmp_path: Path, overrides: tuple[str
     check_steps(compiled(tmp_path, *overrides))
 
 
+MENDED = """\
+name: mended
+models: {vlm: {model: reference-vlm}}
+sources: [{type: scenes, n: 4}]
+steps:
+  - distill: {model: vlm, makes: attempt, reply: {tags: plain}}
+  - ask: {as: mended, of: attempt, model: vlm, prompt: "{{ question }} {{ final }}?", reply: {fields: {better: str}}}
+  - sql: {of: attempt, gives: {final: "coalesce(better, final)"}}
+  - verify: {of: attempt}
+  - release: {sft: {of: attempt, where: correct}}
+"""
+
+
+def test_a_verifier_of_answers_that_were_mended_says_which_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(MENDED)
+    with pytest.raises(ConfigError, match=r"r.yaml:8: verify: 'sql' gives `final` anew, and this reads `text`"):
+        check_steps(compile_recipe(str(tmp_path / "r.yaml")))
+    for meant in ("column=final", "column=text"):
+        check_steps(compile_recipe(str(tmp_path / "r.yaml"), [f"steps.verify.{meant}"]))
+
+
 def test_a_form_that_a_server_is_not_held_to_is_noted(tmp_path: Path) -> None:
     server = compiled(tmp_path, SERVER, "steps.topic.model=server")
     check_steps(server)
