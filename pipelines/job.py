@@ -24,7 +24,7 @@ from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
 from pipelines.steps.ingest import INGEST, SELFTEST, ingest_config
 from pipelines.store.causes import shortages
-from pipelines.store.workspace import Workspace, recipe_of
+from pipelines.store.workspace import Workspace, is_trial, recipe_of
 from schemas.errors import ConfigError
 from schemas.step import StepConfig
 
@@ -176,10 +176,10 @@ class Job:
 
 def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
     """The job of a compiled recipe in a workspace; `more` are fields of its `Build`."""
-    places = compiled.document.places
+    places, trial = compiled.document.places, is_trial(compiled.document.name)
     for number, source in enumerate(compiled.document.sources):
         try:
-            source.locate(workspace / "releases")
+            source.locate(workspace / "releases", trial=trial)
         except ConfigError as error:
             raise ConfigError(f"{places.get(('sources', number), str(compiled.document.path))}: {error}") from None
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))

@@ -48,6 +48,8 @@ def spoiled(rows: Sequence[Row], faults: Mapping[Any, int]) -> Iterator[Row]:
     """The rows, with so many of each fault: copies are of the first rows and come after all, other faults are put into rows
     from the last backwards, one a row. Raises ValueError where there are not enough rows."""
     sound = list(rows)
+    if sum(faults.values()) > 2 * len(sound):  # before so many are dealt with
+        raise ValueError(f"{len(sound)} rows are too few for these faults: {dict(faults)}")
     places = iter(range(len(sound) - 1, -1, -1))
     copied = [fault for fault in COPIES for _ in range(faults.get(fault, 0))]
     for fault, count in faults.items():

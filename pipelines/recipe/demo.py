@@ -7,12 +7,15 @@ It changes models, sources, rows and the length of replies (`pipelines.recipe.de
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from filters.sql.reach import acting
 from pipelines.recipe.draft import read_mapping
-from pipelines.recipe.library import find_recipe, sidecar
+from pipelines.recipe.extends import base_file
+from pipelines.recipe.library import sidecar
 from pipelines.recipe.mistakes import Places, mistakes, place_of
 from pipelines.sources.tasks import TaskName, TaskSection
+from pipelines.store.read_only_sql import statement_kinds
 from schemas.errors import ConfigError
 from schemas.section import Section
 
@@ -32,6 +35,20 @@ class Claim(Section):
 
     name: str = Field(min_length=1, description="what holds, as a sentence")
     sql: str = Field(min_length=1, description="SQL that gives one boolean, over the views of `curate query`")
+
+    @field_validator("sql")
+    @classmethod
+    def _one_select(cls, sql: str) -> str:
+        """Of several statements the last alone would count; and what is no SQL is better known before a build than after."""
+        try:
+            kinds = statement_kinds(sql, "it")
+        except ConfigError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+        if kinds != ["SELECT"]:
+            raise ValueError(f"a claim is one SELECT, and this is {' and '.join(kinds) or 'nothing'}")
+        if called := acting(sql):
+            raise ValueError(f"a claim only reads, and this calls {called}()")
+        return sql
 
 
 class Expectation(Section):
@@ -95,10 +112,7 @@ def read_sidecar(recipe: Path) -> Sidecar:
 
 def _extended(path: Path, tree: dict[str, Any], places: Places, name: str) -> tuple[dict[str, Any], Places]:
     """The sidecar's keys over those of another, which extends none."""
-    try:
-        base = sidecar(find_recipe(name))
-    except ConfigError as error:
-        raise ConfigError(f"{places[('extends',)]}: extends: {error}") from None
+    base = sidecar(base_file(name, path, places[("extends",)]))
     if not base.is_file():
         raise ConfigError(f"{places[('extends',)]}: extends: '{name}' has no demo.")
     _, below, lower = read_mapping(base)

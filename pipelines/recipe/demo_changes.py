@@ -13,6 +13,7 @@ from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.recipe.demo import DemoSource, Sidecar
 from pipelines.recipe.demo_forms import FORMS, LIKE
 from pipelines.recipe.document import Document
+from pipelines.release import rollout_rows
 from pipelines.sources.release import ReleaseSource
 from pipelines.sources.section import SourceSection
 from pipelines.steps.as_asked import ask_of
@@ -181,12 +182,15 @@ def _check_names(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> No
     asking = [step.name for step in pipeline.steps if step.asks]
     sets = [n for s in pipeline.steps if isinstance(s.config, DecontaminateConfig) for n, _ in sources_of(s.config)]
     sources = [source.name for source in document.sources]
-    configs = [name for s in pipeline.steps if isinstance(s.config, ReleaseConfig) for name in s.config.configs]
+    released = [step.config for step in pipeline.steps if isinstance(step.config, ReleaseConfig)]
+    configs = [name for config in released for name in config.configs]
+    beside = [*configs, rollout_rows.NAME, *(name for config in released for name in config.extras)]
     for key, named, known, what in (
         ("sources", demo.sources, sources, "source"),
         ("evaluation_sets", demo.evaluation_sets, sets, "evaluation set"),
         ("tokens", demo.tokens, asking, "step that asks a model"),
         ("expect.drops", demo.expect.drops, steps, "step"),
+        ("expect.rows", demo.expect.rows, beside, "config"),
         ("empty", demo.empty, configs, "config"),
     ):
         for number, name in enumerate(named):

@@ -68,7 +68,7 @@ def resolved(draft: Draft) -> Draft:
         extension = Extension.model_validate(changes)
     except ValidationError as error:
         raise ConfigError("\n".join(mistakes(Extension, error.errors(), places, path))) from None
-    file = _base(extension.extends, path, places[("extends",)])
+    file = base_file(extension.extends, path, places[("extends",)])
     if file.resolve() == path.resolve():
         raise ConfigError(f"{places[('extends',)]}: extends: '{extension.extends}' is this recipe; name another.")
     base = read_draft(file)
@@ -86,8 +86,11 @@ def resolved(draft: Draft) -> Draft:
     return whole
 
 
-def _base(name: str, path: Path, place: str) -> Path:
-    """The file of the base: a recipe that comes with curate, or one below the folder of the recipe that extends it."""
+def base_file(name: str, path: Path, place: str) -> Path:
+    """The file of the recipe that the file `path` extends: one that comes with curate, or one below the folder of `path`.
+
+    Raises ConfigError, which starts with `place`, where there is none.
+    """
     if not name.endswith((".yaml", ".yml")):
         try:
             return find_recipe(name)

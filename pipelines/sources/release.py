@@ -12,7 +12,7 @@ from pipelines.sources.texts import by_plain_name
 from pipelines.store.release_damage import MANIFEST
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import tables_in
-from pipelines.store.workspace import BUILD_NAME, read_json
+from pipelines.store.workspace import BUILD_NAME, DEMO, is_trial, read_json, recipe_of
 from schemas.errors import ConfigError, nearest
 
 _VERSION = re.compile(rf"(?P<recipe>{BUILD_NAME})@(?P<version>v[1-9]\d*)")
@@ -77,8 +77,9 @@ class ReleaseSource(SourceSection):
             )
         return path
 
-    def locate(self, releases: Path) -> None:
-        """Find the release among those of a workspace. Raises ConfigError where it is not there."""
+    def locate(self, releases: Path, *, trial: bool = False) -> None:
+        """Find the release among those of a workspace. Raises ConfigError where it is not there, and where it is a trial or
+        a demo and this is none: their rows would become a version, that could be pushed."""
         match = _VERSION.fullmatch(self.path)
         folder = releases / match["recipe"] / match["version"] if match else Path(self.path).expanduser()
         if not (folder / MANIFEST).is_file():
@@ -90,13 +91,20 @@ class ReleaseSource(SourceSection):
                 f"Source '{self.name}': there is no release '{self.path}'.{nearest(self.path, made)}"
                 + (there if match else "")
             )
+        name = str((read_json(folder / MANIFEST) or {}).get("name"))
+        if is_trial(name) and not trial:
+            what, option = ("demo", "--demo") if name.endswith(DEMO) else ("trial", "--limit and --seed")
+            raise ConfigError(
+                f"Source '{self.name}': '{self.path}' is a {what}, and its rows go into trials and demos only. Build "
+                f"{recipe_of(name)} without {option} and read that."
+            )
         self._folder = folder
 
     @property
     def folder(self) -> Path:
         """The release's folder. Raises ConfigError where it has not been found."""
         if self._folder is None:
-            self.locate(Path())
+            self.locate(Path(), trial=True)
         assert self._folder is not None
         return self._folder
 

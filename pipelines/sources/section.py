@@ -78,8 +78,9 @@ class SourceSection(Section):
         """`image_folders` where the recipe names none."""
         return ()
 
-    def locate(self, releases: Path) -> None:
-        """Find what lies among the releases of a workspace, before anything is read. Raises ConfigError."""
+    def locate(self, releases: Path, *, trial: bool = False) -> None:
+        """Find what lies among the releases of a workspace, before anything is read; `trial` says that it is for a trial or
+        a demo. Raises ConfigError."""
 
     @abstractmethod
     def attach(self, connection: Any, scratch: Path) -> None:

@@ -37,20 +37,26 @@ def test_a_recipe_without_one_has_no_demo(tmp_path: Path) -> None:
         ("sources:\n  a: {task: riddle}\n", ":2: 'sources.a.task' has no choice 'riddle'. "),
         ("tokens:\n  distill: 0\n", ":2: 'tokens.distill': "),
         ("expect:\n  holds:\n    - {name: x}\n", ":3: 'expect.holds.0.sql' is missing"),
+        ("expect: {holds: [{name: x, sql: SELEC}]}\n", ":1: 'expect.holds.0.sql': it does not work: Parser Error"),
+        ("expect: {holds: [{name: x, sql: SELECT false; SELECT true}]}\n",
+         ":1: 'expect.holds.0.sql': a claim is one SELECT, and this is SELECT and SELECT"),
+        ("expect: {holds: [{name: x, sql: COPY samples TO 'x.csv'}]}\n", ":1: 'expect.holds.0.sql': a claim is one SELECT"),
+        ("expect: {holds: [{name: x, sql: SELECT query('x')}]}\n", ":1: 'expect.holds.0.sql': a claim only reads, and"),
+        ("extends: ../mine.yaml\n", ":1: extends: '../mine.yaml' lies outside the recipe's folder."),
+        ("extends: /etc/mine.yaml\n", ":1: extends: '/etc/mine.yaml' lies outside the recipe's folder."),
         ("sources:\n  a: {raw: DROP TABLE task}\n", ":2: 'sources.a.raw': "),
         ("sources:\n  a: {n: 3, steps: 2}\n", ":2: unknown key 'sources.a.steps'."),
         ("extends: nowhere\n", ":1: extends: There is no recipe 'nowhere'."),
     ],
-)
+)  # fmt: skip
 def test_every_mistake_has_its_line(text: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         read_sidecar(write(tmp_path, text))
     assert str(error.value).startswith(f"{tmp_path / 'mine.demo.yaml'}{sentence}")
 
 
-def test_it_may_start_from_that_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_may_start_from_that_of_another(tmp_path: Path) -> None:
     write(tmp_path, "seed: 3\ntokens: {a: 5}\nexpect: {rows: {sft: 1}}\n", "base")
-    monkeypatch.chdir(tmp_path)
     own = write(tmp_path, "extends: base.yaml\nexpect: {drops: [gate]}\n")
     demo = read_sidecar(own).demo
     assert (demo.seed, demo.tokens, demo.expect.drops, demo.expect.rows) == (3, {"a": 5}, ("gate",), {})

@@ -136,6 +136,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("seed: 1\ntokens: {dedup: 3}\n", ":2: 'tokens.dedup': the recipe has no step that asks a model 'dedup'."),
         ("empty: [stf]\n", ":1: 'empty.0': the recipe has no config 'stf'. Did you mean 'sft'?"),
         ("expect:\n  drops:\n    - drops\n", ":3: 'expect.drops.0': the recipe has no step 'drops'. Did you mean 'drop'?"),
+        ("expect:\n  rows:\n    sfz: 1\n", ":3: 'expect.rows.sfz': the recipe has no config 'sfz'. Did you mean 'sft'?"),
         ("evaluation_sets: {MMMU: {task: text}}\n", ":1: 'evaluation_sets.MMMU': the recipe has no evaluation set 'MMMU'."),
         ("seed: 1\n", ": 'sources.own': its SELECT is the recipe's own, so say which columns it reads: `raw: SELECT"),
     ],

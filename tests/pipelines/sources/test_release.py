@@ -57,6 +57,19 @@ def test_rows_of_a_release_are_questions_with_their_golds_options_images_and_gro
     assert found["given.solution"] == "$B$"
 
 
+@pytest.mark.parametrize(("name", "what"), [("maths.demo", "demo"), ("maths.trial", "trial")])
+def test_rows_of_a_trial_go_into_trials_only(tmp_path: Path, name: str, what: str) -> None:
+    folder = release(tmp_path, "rl", row(1))
+    copied = sealed(folder.rename(tmp_path / "copied"), {"name": name, "version": "v1"})  # wherever it lies
+    source = ReleaseSource(name="before", path=str(copied))
+    with pytest.raises(
+        ConfigError, match=rf"is a {what}, and its rows go into trials and demos only. Build maths without --"
+    ):
+        source.locate(tmp_path)
+    source.locate(tmp_path, trial=True)
+    assert read(source).height == 1
+
+
 def test_images_stand_where_they_stood(tmp_path: Path) -> None:
     release(tmp_path, "rl", row(1, question="Is  above ?", image_positions=[3, 10]))
     assert read(located(tmp_path))["question"].to_list() == ["Is <image> above <image>?"]

@@ -73,4 +73,6 @@ def test_a_form_of_columns_that_there_are_not_is_one_sentence() -> None:
         check_source(TasksSource(task="text", raw="SELECT colour FROM task"))
     with pytest.raises(ConfigError, match="Source 'tasks': spoiled: 2 rows are too few"):
         check_source(TasksSource(task="text", n=2, spoiled={"proof": 3}))
+    with pytest.raises(ConfigError, match="spoiled: 2 rows are too few"):  # at once
+        check_source(TasksSource(task="text", n=2, spoiled={"duplicates": 10**15}))
     assert "spoiled" in TASK
