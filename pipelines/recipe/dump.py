@@ -7,17 +7,17 @@ import yaml
 
 from pipelines.recipe.document import Document
 from pipelines.recipe.yaml12 import scalar
-from pipelines.store.workspace import recipe_of
+from pipelines.store.workspace import DEMO, recipe_of
 
 
 def dump_document(document: Document) -> str:
     """The recipe in one file, which loads as the same document.
 
-    A trial or demo goes under the name of its recipe. Python files of `uses` keep their names, so the text belongs into the
-    folder of the recipe that names them.
+    A trial goes under the name of its recipe. A demo does not: its rows would become a version of that. Python files of
+    `uses` keep their names, so the text belongs into the folder of the recipe that names them.
     """
     head: dict[str, Any] = document.model_dump(by_alias=True, exclude_unset=True, exclude={"steps", "uses"})
-    head["name"] = recipe_of(document.name)
+    head["name"] = recipe_of(document.name) + ("-demo" if document.name.endswith(DEMO) else "")
     if document.uses:
         head["uses"] = [use.name for use in document.uses]
     steps = [{entry.type: dict(entry.section)} if entry.section else entry.type for entry in document.steps]

@@ -1,6 +1,7 @@
 """Files that a recipe names, such as long prompts: they lie beside it, because what they hold is sent or published."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +66,50 @@ def with_own_files(value: Any, folder: Path | None, places: Places, files: dict[
     return {key: _own(str(key), held, folder, places, files, (*where, key)) for key, held in value.items()}
 
 
+def named_files(value: Any, where: Where = ()) -> Iterator[str]:
+    """The files beside it that a part of a recipe names: prompts, cards, chat templates and its own Python files."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            if where == ("uses",) and isinstance(item, str) and item.endswith(".py"):
+                yield item
+            yield from named_files(item, (*where, number))
+    elif isinstance(value, dict):
+        for key, held in value.items():
+            below = (*where, str(key))
+            if _is_prompt(held, below):
+                yield from [held["file"]] if isinstance(held["file"], str) else []
+            elif _is_path(held, below):
+                yield str(held)
+            else:
+                yield from named_files(held, below)
+
+
+def _last(where: Where) -> str:
+    return str(where[-1]).rpartition(".")[2]  # under `set`, keys are dotted
+
+
+def _is_prompt(value: Any, where: Where) -> bool:
+    """Whether a value stands for the text of a file."""
+    return _last(where) in _PROMPTS and isinstance(value, dict) and list(value) == ["file"]
+
+
+def _is_path(value: Any, where: Where) -> bool:
+    """Whether a value is the path of a file that is read later on."""
+    template = _last(where) == "chat_template" and isinstance(value, str) and is_template_file(value)
+    return template or (_last(where) == "card" and isinstance(value, str) and where[0] in {"steps", "insert", "set"})
+
+
 def _own(key: str, value: Any, folder: Path | None, places: Places, files: dict[Path, str], where: Where) -> Any:
-    last = key.rpartition(".")[2]  # under `set`, keys are dotted
+    last = _last((key,))
     dotted = ".".join(map(str, where))
     at = f"{places.get(where, places.get(where[:1], ''))}: {dotted if where[0] == 'models' else last}"
-    if last in _PROMPTS and isinstance(value, dict) and list(value) == ["file"]:
+    if _is_prompt(value, where):
         name = value["file"]
         if not isinstance(name, str) or not name:
             raise ConfigError(f"{at}.file: write the name of a file (given: {name!r}).")
         path = own_file(name, folder, f"{at}.file")
         text, files[path] = read_text(path, f"{at}.file: '{name}'")
         return text
-    template = last == "chat_template" and isinstance(value, str) and is_template_file(value)
-    card = last == "card" and isinstance(value, str) and where[0] in {"steps", "insert", "set"}
-    if folder is not None and (template or card):
+    if folder is not None and _is_path(value, where):
         return str(own_file(value, folder, at))
     return with_own_files(value, folder, places, files, where)

@@ -50,6 +50,17 @@ def read_yaml(text: str, place: PlaceOfLine) -> tuple[Any, Places]:
         raise ConfigError(_invalid(text, error, place)) from None
 
 
+def value_span(text: str, key: str) -> tuple[int, int] | None:
+    """From and up to which character the value of a top key is written in a text that `read_yaml` has read; None where the
+    key is not there."""
+    root = yaml.compose(text, Loader=yaml.BaseLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
+    spans = (
+        (value.start_mark.index, value.end_mark.index) for found, value in pairs if getattr(found, "value", None) == key
+    )
+    return next(spans, None)
+
+
 def scalar(text: str) -> Any:
     """The value of a plain (unquoted) scalar by the core schema. Raises ValueError for a number of too many digits."""
     if text in _WORDS:

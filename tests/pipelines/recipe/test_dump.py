@@ -10,6 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.job import compile_recipe
 from pipelines.recipe.document import Document, load_document
 from pipelines.recipe.dump import dump_document
 
@@ -123,3 +124,9 @@ def test_files_and_what_is_extended_are_written_out(load: Load, tmp_path: Path) 
         "name: m\nlimit: 3\nsources:\n- name: a\n  type: scenes\nuses:\n- my.py\nsteps:\n- ask:\n    prompt: |\n      Look.\n\n"
         "      At {{ question }}\n"
     )
+
+
+def test_a_demo_is_not_written_out_under_the_name_of_its_recipe(tmp_path: Path) -> None:
+    """Its rows would become a version of the recipe."""
+    (tmp_path / "r.yaml").write_text(dump_document(compile_recipe("quickstart", demo=True).document))
+    assert load_document(str(tmp_path / "r.yaml")).name == "quickstart-demo"
