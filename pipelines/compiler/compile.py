@@ -6,6 +6,7 @@ funnel, `curate why`, views and the card are derived from the outcome.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -38,6 +39,17 @@ class Before:
 
     def node(self, of: str | tuple[str, ...]) -> Node:
         return self._names.node(of)
+
+    def samples(self, of: str | tuple[str, ...]) -> frozenset[str]:
+        """The steps that made the samples that rows of `of` are, or belong to."""
+        return self._names.samples(self._names.node(of)).makers
+
+    def of_origin(self, of: str | tuple[str, ...], name: str) -> bool:
+        """Whether a name reads what only samples have that the samples of `of` were made from."""
+        with suppress(NameFault):
+            found = self._names.find(self.node(of), tuple(name.split("."))).node
+            return found.unit == "sample" and not found.makers & self.samples(of)
+        return False
 
     def own(self, node: Node) -> dict[str, pl.DataType]:
         """The columns that rows have of their own, by short names."""

@@ -61,6 +61,11 @@ class Names:
                 found[origin.unit] = found.get(origin.unit, frozenset()) | origin.makers
         return [Node(unit, makers) for unit, makers in sorted(found.items())]
 
+    def samples(self, node: Node) -> Node:
+        """The samples that rows of `node` are, or belong to."""
+        levels = ([node], *self._levels(node))
+        return next(found for level in levels for found in level if found.unit == "sample")
+
     def find(self, node: Node, ref: Reference, *, text: bool = False) -> Source:
         """What a reference means for rows of `node`, read as `text` or as it is.
 

@@ -18,7 +18,8 @@ def selecting(before: Before) -> Step | None:
 def measured_by(config: ReleaseConfig, before: Before) -> Step | None:
     """The `difficulty` whose k of n the rows carry: as the section says, else as `select` reads it, else the first.
 
-    One that was measured before a later step changed the question or its gold belongs to no row that goes out.
+    One that was measured before a later step changed the question or its gold belongs to no row that goes out, and neither
+    does one of samples of which others were made, where only the others go out.
     """
     every = [step for step in before.steps if step.type.name == "difficulty"]
     found = [step for step in every if before.changed_by(step) is None]
@@ -33,10 +34,26 @@ def measured_by(config: ReleaseConfig, before: Before) -> Step | None:
         if named is None:
             names = ", ".join(step.name for step in found) or "none"
             raise ValueError(f"measured_by: no difficulty is named '{config.measured_by}'; there are: {names}")
+        if not any(measures(named, section.of, before) for section in config.configs.values()):
+            raise ValueError(
+                f"measured_by: '{named.name}' measured samples of which none goes out, only what was made of them; measure "
+                "those that go out, or leave it out"
+            )
         return named
+    found = [step for step in found if any(measures(step, section.of, before) for section in config.configs.values())]
     chosen = selecting(before)
     reads = getattr(chosen.config, "measured_by", None) if chosen is not None else None
     return next((step for step in found if step.name == reads), found[0] if found else None)
+
+
+def measures(measured: Step, of: str | tuple[str, ...], before: Before) -> bool:
+    """Whether some of the rows of `of` are, or belong to, samples that a `difficulty` measured.
+
+    A sample that was made of such a one reads its numbers as what it was made from has them, but asks another question.
+    """
+    return f"{measured.name}.k" in before.types(of) and (
+        measured.node.unit != "sample" or bool(measured.node.makers & before.samples(of))
+    )
 
 
 def rollouts_of(measured: Step) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pipelines.compiler.columns import Node
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.steps.release_config import ConfigSection, ReleaseConfig
-from pipelines.steps.release_measured import measured_by, measured_tags, selecting
+from pipelines.steps.release_measured import measured_by, measured_tags, measures, selecting
 from pipelines.steps.release_prompts import Put, puts
 from pipelines.steps.release_tags import tags_of_pairs, written_in
 from pipelines.steps.split import SHARES, SplitConfig
@@ -201,7 +201,7 @@ def _planned(
     where = section.where
     if where is None and name == "sft" and "correct" in types:
         where = "correct"
-    mine = measured if measured is not None and f"{measured.name}.k" in types else None
+    mine = measured if measured is not None and measures(measured, section.of, before) else None
     (put, by_maker), chosen = puts(section, holds, node, before, mine), selecting(before)
     scored = measured_tags(mine, before) if mine is not None and holds == "prompts" else None
     written = written_in(node, before) if holds == "completions" else None

@@ -4,7 +4,7 @@ A sample that is not taken drops with the numbers that decided. Sides that are n
 verified traces by default (OpenMMReasoner, arXiv 2511.16334, found that difficulty filters hurt it).
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -16,11 +16,12 @@ from filters.select.comparison import compare, covered
 from filters.select.nearness import nearness
 from filters.select.row_columns import with_columns
 from filters.select.select import WORTH, clusters_wanted, columns_read, control, select
+from pipelines.compiler.compile import Before
 from pipelines.steps import selection_columns
 from pipelines.steps.checks_section import check_flags
 from pipelines.steps.row_vectors import COLUMNS as SHOWN
 from pipelines.steps.row_vectors import VectorsConfig, row_vectors
-from pipelines.steps.selection_places import Candidates, check_places
+from pipelines.steps.selection_places import Candidates, check_places, of_origins
 from pipelines.steps.selection_window import check_adaptive
 from pipelines.steps.set_context import SetBuild, build_of, searches_table
 from pipelines.steps.vectors import Searches, image_identity, text_identity
@@ -63,10 +64,13 @@ class SelectConfig(StepConfig, Candidates):
 
 
 def _reads(config: SelectConfig, known: Known) -> Reads:
-    types = known.types(config.of or "sample")
+    of = config.of or "sample"
+    types = known.types(of)
     check_adaptive(config, config, known)
-    check_places(config, config.of or "sample", known)
-    columns = selection_columns.reads(columns_read(config), config, COMPARED, types)
+    check_places(config, of, known)
+    elsewhere = of_origins(config, of, cast(Before, known))
+    own = {name: dtype for name, dtype in types.items() if name not in elsewhere}
+    columns = selection_columns.reads(columns_read(config), config, COMPARED, own)
     columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
     if config.without:
         columns["flags"] = read(config.address("flags"), pl.List(pl.String()))

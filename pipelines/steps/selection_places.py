@@ -14,7 +14,7 @@ from filters.select.rules.rule import MEASURES
 from filters.select.rules.students import StudentsConfig
 from filters.select.select import Selection, columns_read
 from pipelines.compiler.compile import Before
-from pipelines.steps.selection_columns import Measured
+from pipelines.steps.selection_columns import Measured, inputs, numbers
 from pipelines.steps.split import SHARES, SplitConfig
 from schemas.errors import nearest
 from schemas.section import is_changed
@@ -65,6 +65,21 @@ def check_places(config: Candidates, of: str | tuple[str, ...], known: Known) ->
     _check_sides(config, cast(Before, known))
     _check_columns(config)
     _check_types(config, known.types(of))
+
+
+def of_origins(config: Candidates, of: str | tuple[str, ...], before: Before) -> frozenset[str]:
+    """The places of numbers that were measured on samples of which the candidates were made, and not on these.
+
+    Raises ValueError where a rule, a quota or the order goes by one: another question was asked.
+    """
+    found = {name: place for name, place in numbers(config).items() if before.of_origin(of, place)}
+    read = {column for name in columns_read(config) for column in inputs(name, config)}
+    for name in sorted(found.keys() & read):
+        raise ValueError(
+            f"it goes by `{name}`, which was measured on the samples that these were made from; measure these, or say that "
+            f"you mean it with `columns: {{{name}: {found[name] if '.' in found[name] else 'STEP.' + found[name]}}}`"
+        )
+    return frozenset(found.values())
 
 
 def _check_types(config: Candidates, types: Mapping[str, pl.DataType]) -> None:

@@ -21,7 +21,8 @@ RULES = [
 
 
 def known(*columns: str) -> Any:
-    return SimpleNamespace(steps=(), types=lambda of: dict.fromkeys(columns, pl.Int32()))
+    types = dict.fromkeys(columns, pl.Int32())
+    return SimpleNamespace(steps=(), types=lambda of: types, of_origin=lambda of, name: False)
 
 
 def run(planted: Any, tables: Tables, section: dict[str, Any], name: str = "best") -> Out:
