@@ -1,7 +1,10 @@
 """Long Grounded Thoughts (arXiv 2511.05705; `data_gen/` of its predecessor): options are shuffled, and golds too."""
 
 import polars as pl
+import pytest
 from own_steps import run, table
+
+from pipelines.job import compile_recipe
 
 OPTIONS = ["a red kite", "a blue kite", "a ball", "a dog"]
 
@@ -25,3 +28,9 @@ def test_where_the_right_option_stands_does_not_follow_from_where_it_was_written
         places = [shown.index(OPTIONS[0]) for shown in found[choices].to_list()]
         assert set(places) == {0, 1, 2, 3}
         assert max(map(places.count, range(4))) < 20
+
+
+@pytest.mark.parametrize("name", ["long_grounded_thoughts", "m3cot"])
+def test_too_few_answers_for_a_difficulty_take_no_row_from_sft(name: str) -> None:
+    """Their SFT rows are published thoughts and rationales, of whatever difficulty; k of n is for the RL rows."""
+    assert compile_recipe(name).pipeline.step("difficulty").config.unmeasured == "keep"
