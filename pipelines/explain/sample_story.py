@@ -148,7 +148,8 @@ def _became_of_row(story: RowStory) -> str:
 
 
 def _values(values: dict[str, Any], texts: set[str]) -> str:
-    read = {name: v for name, v in values.items() if name not in _NOTHING_READ and v is not None and v not in texts}
+    given = {name: v for name, v in values.items() if name not in _NOTHING_READ and v is not None}
+    read = {name: v for name, v in given.items() if not (isinstance(v, str) and v in texts)}
     if "final" in values:
         return "no answer read" if values["final"] is None else f"read as {values['final']!r}"
     if not read:

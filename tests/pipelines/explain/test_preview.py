@@ -90,6 +90,13 @@ def test_a_reply_of_which_nothing_was_read_says_so(tmp_path: Path) -> None:
     assert other.became == "nothing read"
 
 
+def test_a_list_that_was_read_is_shown(tmp_path: Path) -> None:
+    asked = {"model": "m", "sees": "nothing", "prompt": "{{ question }}", "reply": {"fields": {"units": ["str"]}}}
+    steps = {"ask": {**asked, "as": "a"}}, {"release": {"all": {"of": "sample", "columns": ["units"]}}}
+    (read,) = event(try_out(tmp_path, numbered('{"units": ["m", "s"]}'), *steps, rows=1), 0, "a").outcomes
+    assert read.became == 'read as ["m", "s"]'
+
+
 def test_a_trace_that_the_trainers_grader_misreads_is_known_before_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
