@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,13 @@ def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
             source.locate(workspace / "releases", trial=trial)
         except ConfigError as error:
             raise ConfigError(f"{places.get(('sources', number), str(compiled.document.path))}: {error}") from None
+    more.setdefault("reopen", partial(_reopened, compiled.document, workspace))
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
+
+
+def _reopened(document: Document, workspace: Path, **more: Any) -> Runner:
+    """The runner of a build that another process opened (`Build.reopen`)."""
+    return Runner(Build(document, Workspace(workspace), **more), _compiled(document).pipeline)
 
 
 def sweep(build: Build, pipeline: Pipeline) -> None:

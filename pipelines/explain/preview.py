@@ -105,7 +105,7 @@ def _tried(runner: Runner, step: Step, build: KeptBuild, story: RowStory) -> Ite
         return
     facts, bucket = build.steps[step.number], story.row.bucket
     with suppress(CurateError):  # it has been shown already
-        rows, _, _ = runner.rows(step, bucket)
+        rows, _ = runner.rows(step, bucket)
         mine = set(rows.filter(rows["sample_id"] == story.row.id)["id"]) | ({story.row.id} & set(rows["id"]))
         for request in step.type.asks.requests(rows, step.config):
             if request.id in mine:

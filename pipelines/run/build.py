@@ -3,17 +3,18 @@
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
+from pipelines.run.shards import Shards
 from pipelines.sources.source import Source
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore
-from pipelines.store.memory import Memory
+from pipelines.store.memory import LEAST, Memory, cores
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
@@ -58,6 +59,11 @@ class Build:
     """How many buckets there are; None: as many as the samples need. The rows are the same for any number."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Stands for this build in the failures log, in all its steps and in all tries of them; part of no table."""
+    reopen: Callable[..., Any] | None = None
+    """Gives the runner of the same build in another process, to which it can be sent; it takes `replay, retry_errors,
+    buckets, run, beside`. None: all is computed in this one."""
+    beside: int = 1
+    """How many processes compute this build: each may take its share of memory, and has one process for verdicts."""
 
     @property
     def folder(self) -> Path:
@@ -75,7 +81,8 @@ class Build:
     def memory(self) -> Memory:
         """What its tables may take."""
         size = self.recipe.driver.memory
-        return Memory() if size is None else Memory(size)
+        whole = Memory() if size is None else Memory(size)
+        return whole if self.beside == 1 else Memory(max(LEAST, whole.bytes // self.beside))
 
     @cached_property
     def log(self) -> CompletionsLog:
@@ -96,13 +103,23 @@ class Build:
     def _pool(self) -> Any:
         from filters.verify.pool import VerifierPool
 
-        return VerifierPool(self.recipe.driver.workers, self.recipe.driver.verify_seconds)
+        workers = self.recipe.driver.workers if self.beside == 1 else 1
+        return VerifierPool(workers, self.recipe.driver.verify_seconds)
 
     def verifiers(self) -> Any:
         """The pool of verifiers, whose processes start when first asked for; `close` stops them."""
         return self._pool
 
+    @cached_property
+    def shards(self) -> Shards:
+        """The processes that compute buckets of its steps; `close` stops them."""
+        assert self.reopen is not None
+        count = self.recipe.driver.workers or cores()
+        how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
+        return Shards(partial(self.reopen, **how, beside=count), count)
+
     def close(self) -> None:
         """Stop what was started. A build that goes on starts it again."""
-        if "_pool" in self.__dict__:
-            self.__dict__.pop("_pool").close()
+        for started in ("_pool", "shards"):
+            if started in self.__dict__:
+                self.__dict__.pop(started).close()

@@ -1,6 +1,7 @@
 """Run a pipeline: what is stale is computed again, in the order of the steps, a bucket at a time, and recorded."""
 
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import polars as pl
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.asking import ANSWERS, Asking, Missing
 from pipelines.run.body import run_body
+from pipelines.run.bucket import compute, rows_of
+from pipelines.run.bucket_tables import Counted, Inquiry, write
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
@@ -17,19 +20,10 @@ from pipelines.run.outcome import Outcome
 from pipelines.run.progress import RowProgress
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
+from pipelines.run.shards import may_share
 from pipelines.store.current import Tables as StepTables
 from pipelines.store.scratch import scratch
-from pipelines.store.step_tables import (
-    DROPS,
-    REQUESTED,
-    RETIRED,
-    ROWS,
-    column_contents,
-    content,
-    part,
-    table_beside,
-    write_part,
-)
+from pipelines.store.step_tables import RETIRED, content, table_beside, write_part
 from pipelines.store.workspace import store_errors
 from schemas.errors import MediaError, StoreError
 from schemas.step import Out
@@ -46,6 +40,7 @@ class Runner:
         self.pipeline = pipeline
         self.tables = StepTables(pipeline, build.folder)
         self.record = Record(build, pipeline, self.tables)
+        self._context: StepContext | None = None
 
     def stale(self) -> list[Step]:
         """The steps that have work to do as things are; what reads from them may have some then."""
@@ -124,9 +119,8 @@ class Runner:
         if whole:
             self._whole(step, context, asking, done, ends)
         else:
-            progress = RowProgress(self.build, step, self.record, stale)
-            for bucket in stale:
-                self._bucket(step, bucket, context, asking, done, ends, progress)
+            found = dict(self._buckets(step, context, asking, stale, ends, notes))
+            done.parts |= {str(bucket): found[bucket] for bucket in stale}
         seconds = time.monotonic() - started
         record = done.record(self.build, step, self.record.fingerprint(step), asking, ends, seconds)
         record["warnings"] += notes
@@ -142,33 +136,38 @@ class Runner:
         """How many completions a build would ask of each of a step's models. All steps before it have to be fresh."""
         return self.asking(step, StepContext(self.build, step, self.tables, self.record), buckets, folder).missing()
 
-    def rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, int, int]:
-        """The rows of a bucket that a step works on, and how many its `where` passes by, and leaves undecided."""
-        asked = {f"where {name}": source for name, source in step.where_sources.items()}
-        found = self.tables.current(step.node, {**step.sources, **asked}, bucket, step.number)
-        if step.where is None:
-            return found, 0, 0
-        meets = step.where.evaluate(found.with_columns(pl.col(f"where {n}").alias(n) for n in step.where_sources))
-        rows = found.filter(meets.fill_null(False)).drop(asked)
-        return rows, found.height - rows.height, meets.null_count()
+    def rows(self, step: Step, bucket: int) -> tuple[pl.DataFrame, Counted]:
+        """The rows of a bucket that a step works on, and how many there are."""
+        return rows_of(self.tables, step, bucket)
 
-    def _bucket(
-        self,
-        step: Step,
-        bucket: int,
-        context: StepContext,
-        asking: Asking | None,
-        done: Outcome,
-        ends: Ends,
-        progress: RowProgress,
-    ) -> None:
-        inputs = self.record.inputs(step, bucket)
-        rows, passed, undecided = self.rows(step, bucket)
-        answers = ends.answers(bucket)
-        beside = {name: context.beside(name, bucket) for name in step.beside}
-        out = run_body(step, rows, beside, answers, context, progress.add)
-        written, drops = checked(step, rows, out)
-        self._write(step, bucket, written, drops, out, inputs, (rows.height, passed, undecided), done, asking)
+    def compute(self, step: Step, bucket: int, inputs: str, done: Callable[[int], None]) -> dict[str, Any]:
+        """Compute one bucket of a step that asks nobody, and return its record: for a process that helps with a build."""
+        if self._context is None or self._context.step is not step:
+            self.record.read()
+            self._context = StepContext(self.build, step, self.tables, self.record)
+        return compute(self._context, bucket, inputs, pl.DataFrame(schema=ANSWERS), done)
+
+    def _buckets(
+        self, step: Step, context: StepContext, asking: Asking | None, stale: list[int], ends: Ends, notes: list[str]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Compute buckets, in whatever order they are done, and yield their records."""
+        progress = RowProgress(self.build, step, self.record, stale)
+
+        def here(bucket: int) -> tuple[int, dict[str, Any]]:
+            answers = ends.answers(bucket)
+            inquiry = None if asking is None else (lambda: Inquiry(asking.asked(bucket), asking.refused(bucket)))
+            inputs = self.record.inputs(step, bucket)
+            return bucket, compute(context, bucket, inputs, answers, progress.add, inquiry)
+
+        if asking is None and may_share(step) and self.build.reopen is not None:
+            work = [(bucket, self.record.inputs(step, bucket)) for bucket in stale]
+            yield from self.build.shards.map(step.name, self.record.fingerprint(step), work, here, progress.add)
+            if self.build.shards.trouble is not None:
+                notes.append(
+                    f"All was computed by one process, as no other opens this build: {self.build.shards.trouble}"
+                )
+        else:
+            yield from map(here, stale)
 
     def _whole(self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Ends) -> None:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
@@ -191,14 +190,13 @@ class Runner:
         drops = drops.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
         retired = out.tables.get(RETIRED)
         for bucket in buckets:
-            mine = Out(
-                tables={}
-                if retired is None
-                else {RETIRED: retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")}
-            )
+            mine = None
+            if retired is not None:
+                mine = retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")
             kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
-            counts = (parts[bucket][0].height, *parts[bucket][1:])
-            self._write(step, bucket, kept, gone, mine, inputs[bucket], counts, done, asking)
+            inquiry = None if asking is None else Inquiry(asking.asked(bucket), asking.refused(bucket))
+            one = write(context, bucket, kept, gone, mine, inputs[bucket], parts[bucket][1], {}, inquiry)
+            done.parts[str(bucket)] = one
         done.tables, done.files = self._write_tables(step, out)
         done.notes.update(out.notes)
 
@@ -214,57 +212,3 @@ class Runner:
         paths = {name: table_beside(folder, name) for name in tables}
         files = {path.name: write_part(tables[name], path) for name, path in paths.items()}
         return {name: content(table) for name, table in tables.items()}, files
-
-    def _write(
-        self,
-        step: Step,
-        bucket: int,
-        written: pl.DataFrame,
-        drops: pl.DataFrame,
-        out: Out,
-        inputs: str,
-        counts: tuple[int, int, int],
-        done: Outcome,
-        asking: Asking | None,
-    ) -> None:
-        folder = self.build.folder / step.name
-        tables = {ROWS: written, DROPS: drops}
-        contents = {}
-        if drops.height:
-            contents = {"#dropped": column_contents(drops.select("id"))["id"], "#drops": content(drops)}
-        if step.makes:
-            written = written.select("id", "sample_id", "parent_id", *step.gives)
-            contents["#id"] = column_contents(written.select(key=pl.struct("id", "parent_id")))["key"]
-        tables[ROWS] = written
-        contents |= {name: column_contents(written.select("id", name))[name] for name in step.gives}
-        contents = {n: c if n.startswith("#") else _with_ids(c, written) for n, c in contents.items()}
-        if asking is not None:
-            tables[REQUESTED] = asking.asked(bucket)
-        if (retired := out.tables.get(RETIRED)) is not None:
-            tables[RETIRED] = retired
-            if retired.height:
-                contents["#retired"] = content(retired)
-        files = {(path := part(folder, table, bucket)).name: write_part(rows, path) for table, rows in tables.items()}
-        for other in {DROPS, RETIRED, REQUESTED} - set(tables):
-            part(folder, other, bucket).unlink(missing_ok=True)  # of a step of this name that gave such a table
-        reasons = drops.group_by("reason").len().sort("reason")
-        gone = self.tables.with_parent(step.node, bucket, step.number).height
-        done.notes.update(out.notes)
-        done.parts[str(bucket)] = {
-            "inputs": inputs,
-            "run": self.build.run,
-            "in": counts[0],
-            "passed": counts[1],
-            "undecided": counts[2],
-            "gone": gone,
-            "kept": written.height,
-            "dropped": dict(reasons.iter_rows()),
-            "contents": contents,
-            "files": files,
-            "notes": dict(out.notes),
-            **({"requested": tables[REQUESTED]["key"].n_unique(), "refused": asking.refused(bucket)} if asking else {}),
-        }
-
-
-def _with_ids(content: str, rows: pl.DataFrame) -> str:
-    return f"{content}:{column_contents(rows.select('id'))['id']}"

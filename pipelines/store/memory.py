@@ -11,7 +11,8 @@ from pydantic import BeforeValidator
 
 _SHARE = 4
 """A build takes a quarter of what is free: models, verifiers and a second build have to live beside it."""
-_LEAST = 512 << 20
+LEAST = 512 << 20
+"""A build works with this, however little is free."""
 _THREAD = 128 << 20
 """Bytes that a DuckDB thread is given: it keeps buffers of its own, so more threads need more memory for the same work."""
 _PIECE = 256 << 20
@@ -83,7 +84,7 @@ def _left(folder: Path, most: str, used: str) -> Iterator[int]:
 class Memory:
     """A budget for tables, by default a quarter of what is free. It bounds what is held at once, never what comes out."""
 
-    bytes: int = field(default_factory=lambda: max(_LEAST, free_memory() // _SHARE))
+    bytes: int = field(default_factory=lambda: max(LEAST, free_memory() // _SHARE))
 
     @property
     def engine(self) -> int:

@@ -1,0 +1,151 @@
+"""Buckets of a step computed side by side, by processes that start once a build and serve all of its steps.
+
+Which process computes a bucket changes no byte of it. What a process cannot compute is computed here, so an error is the
+one that this process meets. A process that dies costs its bucket another try; while others run it is not replaced,
+because what ends one is most often that memory is short.
+"""
+
+import pickle
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+from pipelines.compiler.pipeline import Step
+from pipelines.run.shard_process import ShardProcess
+from pipelines.run.shard_program import FAILED, ROWS
+from schemas.errors import StepError
+
+PATIENCE_S = 1.0
+"""Work of fewer seconds starts no process: each takes about as long to load what it needs."""
+MOST_DEATHS = 2
+"""Processes that a bucket may end before the build stops."""
+
+Work = tuple[int, str]
+"""A bucket, and the contents of what is read of it."""
+Found = tuple[int, dict[str, Any]]
+"""A bucket, and its record."""
+
+
+def may_share(step: Step) -> bool:
+    """Whether buckets of a step may be computed by several processes: it asks no model and loads none."""
+    type_ = step.type
+    alone = step.asks or type_.computes is not None or type_.loads(step.config)
+    return type_.scope(step.config) != "all" and not alone
+
+
+class Shards:
+    """`count` processes, each with the build that `reopen` gives. None starts before there is work for it: the first buckets
+    are computed here, until it is known that the others take longer than `PATIENCE_S`.
+    """
+
+    def __init__(self, reopen: Callable[[], Any], count: int) -> None:
+        self._reopen = reopen
+        self._count = count
+        self._processes: list[ShardProcess] = []
+        self._opening: bytes | None = None
+        self._lost = False
+        self.trouble: str | None = None
+        """Why no process can be had, where that has been tried in vain."""
+
+    def map(
+        self,
+        step: str,
+        fingerprint: str,
+        work: Sequence[Work],
+        here: Callable[[int], Found],
+        done: Callable[[int], None],
+    ) -> Iterator[Found]:
+        """Compute buckets of a step and yield their records, in whatever order they are done; `done` is called with the
+        number of rows of each piece. `here` computes one in this process.
+
+        Raises StepError where a bucket ends every process that it is given to, and what `here` raises.
+        """
+        todo, self._lost = deque(work), False
+        started = time.monotonic()
+        while todo and not self._worth(len(todo), len(work), time.monotonic() - started):
+            yield here(todo.popleft()[0])
+        deaths: Counter[int] = Counter()
+        try:
+            while todo or self._busy:
+                self._hand_out(step, fingerprint, todo)
+                if not self._busy:  # no process can be had
+                    yield here(todo.popleft()[0])
+                    continue
+                for process in self._ready():
+                    message = process.receive()
+                    if message is None:
+                        self._died(process, step, todo, deaths)
+                    elif message[0] == ROWS:
+                        done(message[1])
+                    else:
+                        bucket = process.take()[0]
+                        yield here(bucket) if message[0] == FAILED else (bucket, message[1])
+        finally:
+            for process in self._busy:  # another bucket failed: nobody waits for theirs
+                self._end(process)
+
+    def close(self) -> None:
+        """End all processes; the next work starts others."""
+        for process in list(self._processes):
+            self._end(process)
+
+    @property
+    def _busy(self) -> list[ShardProcess]:
+        return [process for process in self._processes if process.work is not None]
+
+    def _worth(self, left: int, total: int, seconds: float) -> bool:
+        """Whether what is left is worth the start of processes, by how long the others took."""
+        if self._count < 2 or left < 2:
+            return False
+        if self._processes or not PATIENCE_S:
+            return True
+        return total > left and seconds / (total - left) * left > PATIENCE_S
+
+    def _hand_out(self, step: str, fingerprint: str, todo: deque[Work]) -> None:
+        while todo:
+            idle = next((process for process in self._processes if process.work is None), None)
+            if idle is None:
+                if len(self._processes) >= self._count or (self._busy and self._lost):
+                    return
+                idle = self._start()
+                if idle is None:
+                    return
+            idle.give(step, fingerprint, todo.popleft())
+
+    def _ready(self) -> list[ShardProcess]:
+        busy = {process.connection: process for process in self._busy}
+        return [busy[found] for found in wait(list(busy))]  # type: ignore[index]
+
+    def _start(self) -> ShardProcess | None:
+        """A new process; None where what it needs cannot be sent."""
+        if self._opening is None:
+            try:
+                self._opening = pickle.dumps(self._reopen)
+            except Exception as error:  # a build made by hand of what has no name in any module
+                self._count, self.trouble = 0, str(error)
+                return None
+        process = ShardProcess(self._opening)
+        self._processes.append(process)
+        return process
+
+    def _died(self, process: ShardProcess, step: str, todo: deque[Work], deaths: Counter[int]) -> None:
+        work = process.take()
+        how = self._end(process)
+        if not process.opened:
+            self._count, self.trouble = 0, process.trouble or how  # it cannot even begin, so no other can
+            todo.appendleft(work)
+            return
+        self._lost = True
+        deaths[work[0]] += 1
+        if deaths[work[0]] >= MOST_DEATHS:
+            raise StepError(
+                f"Step '{step}': bucket {work[0]} ended {MOST_DEATHS} processes that were given it, the last by {how}. If "
+                "memory ran out, set driver.workers to 1. What earlier steps made is kept."
+            )
+        todo.appendleft(work)
+
+    def _end(self, process: ShardProcess) -> str:
+        self._processes.remove(process)
+        return process.kill()
