@@ -32,7 +32,7 @@ def samples(drafts: Sequence[Draft], source: SourceSection, columns: Mapping[str
     options = pl.Series("options", [row["options"] or [] for row in rows], pl.List(pl.String))
     flat = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String)).with_columns(options, _media(drafts))
     own = [pl.Series(name, [row.get(PREFIX + name) for row in rows], dtype) for name, dtype in columns.items()]
-    given = {"dataset": source.name, "split": source.split, "license": source.license, "url": source.url}
+    given = {"dataset": source.name, "split": source.split, "license": source.terms, "url": source.url}
     whole = flat.with_columns(
         source=pl.struct(*(pl.lit(v, pl.String).alias(k) for k, v in given.items()), "row"),
         parent_id=pl.lit(None, pl.String),

@@ -56,7 +56,7 @@ def render_card(
     from huggingface_hub import DatasetCardData
 
     configs = loadable(manifest)
-    terms = licences(manifest["recipe"]["sources"])
+    terms = licences(manifest["sources"])
     data = DatasetCardData(
         pretty_name=f"{manifest['name']} {manifest['version']}",
         license=terms["license"][0] if len(terms["license"]) == 1 else terms["license"] or None,

@@ -98,7 +98,7 @@ def describe(manifest: Mapping[str, Any], release: Path) -> dict[str, Any]:
     recipe = manifest["recipe"]
     configs = list(loadable(manifest))
     files = [f for f in manifest["files"] if f["path"].split("/")[0] in configs]
-    licences = sorted({source.get("license") or "not stated" for source in recipe["sources"]})
+    licences = sorted({source.get("license") or "not stated" for source in manifest["sources"]})
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",

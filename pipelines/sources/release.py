@@ -27,7 +27,7 @@ _BARE = f"""CASE WHEN len(options) = 0 THEN {_MARKED}
 """The question of a row: its last turn without the list of options, with a mark for each image at its place."""
 
 
-GOLD_VISIBLE = "gold_visible"
+GOLD_VISIBLE, _UNSTATED = "gold_visible", "not stated"
 
 _RESPONSES = {
     "completion": """list({'text': list_extract(completion, -1).content, 'model': teacher, 'gold_visible': SEEN}
@@ -107,6 +107,15 @@ class ReleaseSource(SourceSection):
             self.locate(Path(), trial=True)
         assert self._folder is not None
         return self._folder
+
+    @property
+    def terms(self) -> str | None:
+        """The licence that the section states, else all those of the sources that the release was made of."""
+        if self.license is not None:
+            return self.license
+        before = (read_json(self.folder / MANIFEST) or {}).get("sources") or []
+        stated = {str(source.get("license") or _UNSTATED) for source in before}
+        return " AND ".join(sorted(stated)) if stated - {_UNSTATED} else None
 
     def _folders(self) -> tuple[Path, ...]:
         return (self.folder,)

@@ -69,6 +69,11 @@ class SourceSection(Section):
         return self
 
     @property
+    def terms(self) -> str | None:
+        """The licence that is recorded in every row; None where none is stated."""
+        return self.license
+
+    @property
     def image_folders(self) -> tuple[Path, ...]:
         """The folders that a row may name images of; relative paths start from the first. None: images are bytes."""
         given = (self.image_root,) if isinstance(self.image_root, str) else self.image_root

@@ -8,6 +8,9 @@ import polars as pl
 
 from filters.difficulty import DifficultyConfig
 from filters.verify.round_trip import misread
+from generators.asking.config import AskConfig
+from generators.template import Template
+from pipelines.compiler.columns import Column
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.release.provenance import made_by, source_content
@@ -88,7 +91,7 @@ def _sources(context: StepContext) -> list[dict[str, Any]]:
     found = []
     for section in context.build.recipe.sources:
         known = content.get(section.name, {"rows": 0, "content": None})
-        facts = {"name": section.name, "type": section.type, "license": section.license, "url": section.url}
+        facts = {"name": section.name, "type": section.type, "license": section.terms, "url": section.url}
         found.append({**facts, "rows": known["rows"], "content": known["content"]})
     return found
 
@@ -152,18 +155,29 @@ def _counting(measured: Step) -> dict[str, Any]:
 def facts_of(pipeline: Pipeline, steps: Sequence[Step]) -> dict[str, Any]:
     """What a card says of the recipe: who wrote its traces, whether from images in words alone, and how rows were chosen."""
     asks = [(step, ask) for step in steps if (ask := ask_of(step)) is not None and ask.makes == "trace"]
-    blind = [step for step, ask in asks if not ask.shown]
+    blind = [(step, ask) for step, ask in asks if not ask.shown]
     chosen = selecting(Before(pipeline.names, tuple(steps)))
     rule = None if chosen is None else getattr(chosen.config, "rule", None)
     return {
         "teachers": sorted({model for step, _ in asks for model in step.models}),
-        "captions": any(describes_images(column, pipeline.names.facts) for step in blind for column in step.read),
+        "captions": any(
+            describes_images(c, pipeline.names.facts) for step, ask in blind for c in _reasoned_from(step, ask)
+        ),
         "rule": getattr(rule, "type", rule if isinstance(rule, str) else None),
         "adaptive": any(getattr(step.config, "adaptive", None) is not None for step in steps),
         "near_questions": any(isinstance(step.config, SplitConfig) and step.config.text is not None for step in steps),
         "beats_chance": any(getattr(step.config, "beats_chance", False) for step in steps),
         "steps": dict(Counter(step.type.name for step in steps)),
     }
+
+
+def _reasoned_from(step: Step, ask: AskConfig) -> Iterator[Column]:
+    """The columns that a model is shown; not those that its reply begins with (`prefix`), which are words of a reply."""
+    begins = set() if ask.prefix is None else Template(str(ask.prefix)).references
+    shown = {name for text in (ask.system, ask.prompt) if text for name in Template(str(text)).references}
+    for name, source in step.sources.items():
+        if tuple(name.split(".")) not in begins - shown:
+            yield from source.columns
 
 
 def _checked(context: StepContext) -> dict[str, Any]:

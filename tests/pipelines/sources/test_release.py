@@ -1,5 +1,6 @@
 """A release as a source: what of it becomes a sample, its replies, and which version is meant."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ def located(root: Path, **section: Any) -> ReleaseSource:
     source = ReleaseSource.model_validate({"name": "before", "path": "maths@v1", **section})
     source.locate(root)
     return source
+
+
+def test_a_release_passes_the_licences_of_its_sources_on(tmp_path: Path) -> None:
+    release(tmp_path, "rl", row(1))
+    manifest, every = tmp_path / "maths" / "v1" / "manifest.json", ["MIT", "CC-BY-NC-4.0", None, "MIT"]
+    manifest.write_text(json.dumps({"sources": [{"name": str(n), "license": name} for n, name in enumerate(every)]}))
+    assert located(tmp_path).terms == "CC-BY-NC-4.0 AND MIT AND not stated"
+    assert located(tmp_path, license="MIT").terms == "MIT"
+    manifest.write_text(json.dumps({"sources": [{"name": "a", "license": None}]}))
+    assert located(tmp_path).terms is None
 
 
 def read(source: ReleaseSource) -> pl.DataFrame:

@@ -52,13 +52,23 @@ def test_a_preset_and_the_ask_that_it_stands_for_are_told_alike(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("override", "captions"), [("steps.distill.sees=media", False), ("steps.distill.prompt={{ question }}", False)]
+    ("override", "captions"),
+    [
+        ("steps.distill.sees=media", False),
+        ("steps.distill.prompt={{ question }}", False),
+        ("steps.distill.prefix={{ caption }}", True),
+    ],
 )
 def test_traces_are_from_captions_where_their_model_saw_no_image_and_read_of_it(
     tmp_path: Path, override: str, captions: bool
 ) -> None:
     key, _, value = override.partition("=")
     assert facts(compiled(tmp_path, f'{key}="{value}"'))["captions"] is captions
+
+
+def test_a_blind_continuation_is_not_reasoned_from_captions(tmp_path: Path) -> None:
+    continued = ['steps.distill.prompt="{{ question }}"', 'steps.distill.prefix="{{ caption }}"']
+    assert facts(compiled(tmp_path, *continued))["captions"] is False
 
 
 def test_a_model_whose_insides_a_step_reads_is_no_encoder(tmp_path: Path) -> None:
