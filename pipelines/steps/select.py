@@ -69,9 +69,9 @@ def _reads(config: SelectConfig, known: Known) -> Reads:
     check_adaptive(config, config, known)
     check_places(config, of, known)
     elsewhere = of_origins(config, of, cast(Before, known))
-    own = {name: dtype for name, dtype in types.items() if name not in elsewhere}
-    columns = selection_columns.reads(columns_read(config), config, COMPARED, own)
-    columns |= {"side": read("side", pl.String())} if "side" in set(types) else {}
+    readable = set(types)
+    columns = selection_columns.reads(columns_read(config), config, COMPARED, readable - elsewhere)
+    columns |= {"side": read("side", pl.String())} if "side" in readable else {}
     if config.without:
         columns["flags"] = read(config.address("flags"), pl.List(pl.String()))
         if "flags" not in config.columns:

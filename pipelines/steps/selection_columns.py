@@ -1,6 +1,6 @@
 """What a selection reads of its candidates: whose numbers its rule goes by, and the columns that others follow from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Annotated
 
 import polars as pl
@@ -75,19 +75,12 @@ class Measured(Section):
         return ".".join((*step, ENOUGH)) if column in MEASURES else None
 
 
-def numbers(measured: Measured) -> dict[str, str]:
-    """Where each number of a `difficulty` is read, by the name that rules call it; those that `columns` names aside."""
-    of_students = [f"{name}_{student}" for student in measured.students for name in MEASURES]
-    names = (*MEASURES, *(name for pair in PAIRS.values() for name in pair), *of_students)
-    return {name: measured.address(name) for name in names if name not in measured.columns}
-
-
 def reads(
-    names: tuple[str, ...], measured: Measured, optional: tuple[str, ...], known: Mapping[str, pl.DataType]
+    names: tuple[str, ...], measured: Measured, optional: tuple[str, ...], readable: Collection[str]
 ) -> dict[str, Read]:
-    """The reads of the columns `names`, and of those of `optional` that are `known`."""
+    """The reads of the columns `names`, and of those of `optional` that are `readable`: asking for one that may not be read
+    any more would be refused."""
     wanted = {column for name in names for column in inputs(name, measured)}
-    readable = set(known)  # asking for one that may not be read any more would be refused
     beside = {column for name in optional for column in inputs(name, measured) if measured.address(column) in readable}
     own = {f"of_{OF_ROW[name]}" for name in (*names, *optional) if name in OF_ROW}
     guards = {f"{ENOUGH}:{name}": place for name in wanted | beside if (place := measured.enough(name)) in readable}

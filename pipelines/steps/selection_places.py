@@ -14,7 +14,7 @@ from filters.select.rules.rule import MEASURES
 from filters.select.rules.students import StudentsConfig
 from filters.select.select import Selection, columns_read
 from pipelines.compiler.compile import Before
-from pipelines.steps.selection_columns import Measured, inputs, numbers
+from pipelines.steps.selection_columns import PAIRS, Measured, inputs
 from pipelines.steps.split import SHARES, SplitConfig
 from schemas.errors import nearest
 from schemas.section import is_changed
@@ -72,7 +72,9 @@ def of_origins(config: Candidates, of: str | tuple[str, ...], before: Before) ->
 
     Raises ValueError where a rule, a quota or the order goes by one: another question was asked.
     """
-    found = {name: place for name, place in numbers(config).items() if before.of_origin(of, place)}
+    of_students = (f"{name}_{student}" for student in config.students for name in MEASURES)
+    numbers = {*MEASURES, *of_students, *(name for pair in PAIRS.values() for name in pair)} - config.columns.keys()
+    found = {name: place for name in numbers if before.of_origin(of, place := config.address(name))}
     read = {column for name in columns_read(config) for column in inputs(name, config)}
     for name in sorted(found.keys() & read):
         raise ValueError(
