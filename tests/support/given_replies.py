@@ -31,7 +31,7 @@ def with_given(
         "name": "given",
         "extends": base,
         "sources": [given],
-        "driver": {"workers": 1},
+        "driver": {"workers": 1, "max_retries": 1, "backoff_s": 0.0},
         "models": {name: {"model": SMOLLM2, "engine": "transformers"} for name in models},
         "set": dict(settings or {}),
         "remove": list(remove),

@@ -40,8 +40,10 @@ def obedient(words: str, answer: str = GOLD) -> str:
     boxed = f"\\boxed{{{answer}}}" if "\\boxed{" in marks else answer
     sections = [mark for mark in marks if mark[0] == "<"]
     if sections:
-        texts = [boxed if mark == sections[-1] else "I look at it." for mark in sections]
-        return "\n".join(f"{mark}{text}</{mark[1:]}" for mark, text in zip(sections, texts, strict=True))
+        behind = sections[-1] == "<think>"  # no section for the answer, which comes after the thought
+        texts = [boxed if mark == sections[-1] and not behind else "I look at it." for mark in sections]
+        laid_out = [f"{mark}{text}</{mark[1:]}" for mark, text in zip(sections, texts, strict=True)]
+        return "\n".join([*laid_out, boxed] if behind else laid_out)
     return "I look at it.\n" + (boxed if boxed != answer else marks[0] + answer) if marks else answer
 
 
@@ -121,5 +123,8 @@ def test_forms_are_those_that_prompts_ask_for() -> None:
         "<answer>",
     ]
     assert obedient('End with a line "### Answer: " and the answer.') == "I look at it.\n### Answer: brown"
+    assert obedient("Think between <think> and </think>, and put the answer into \\boxed{}.") == (
+        "<think>I look at it.</think>\n\\boxed{brown}"
+    )
     assert obedient("Put it into \\boxed{}.") == "I look at it.\n\\boxed{brown}"
     assert (forms("Which?"), obedient("Which?")) == ([], "brown")

@@ -26,7 +26,8 @@ def test_what_goes(step: str, column: str, rows: list[Any], dropped: list[Any]) 
     assert out.drops.select("id", "reason").rows() == dropped
 
 
-def test_a_question_is_worth_what_its_rollouts_vary() -> None:
+def test_a_question_is_worth_what_its_rollouts_vary_from_the_least_to_the_most() -> None:
+    """p(1 - p) of 8 is 0, 7/64, 16/64, 0; their code then stretches it from 0 to 1."""
     config: Any = compile_recipe("mmr1").pipeline.step("select").config
     rows = pl.DataFrame({"id": ["never", "once", "half", "always"], "k": [0, 1, 4, 8], "n": [8] * 4})
-    assert judge(rows, config.rule, 0)["value"].to_list() == [0.0, 0.109375, 0.25, 0.0]
+    assert judge(rows, config.rule, 0)["value"].to_list() == [0.0, 0.4375, 1.0, 0.0]

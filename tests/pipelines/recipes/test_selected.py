@@ -91,6 +91,21 @@ def test_rap_keeps_what_needs_the_image_and_takes_the_hardest_for_what_is_easy()
     assert kept == ["1", "3"]  # 4 - 1 = 3 passes; 5 of 5 is replaced by the one that is right once, never by 0 of 5
 
 
+def test_rap_as_its_code_counts_what_is_right_and_has_the_form() -> None:
+    """Mrshenshen/RAP, select/selection.py, M = 5: b = 3/5, so 4/5 is near (s = 1 - 1/4) and 1/5 is not (s = 0)."""
+    found = judged(
+        "rap_code",
+        k=[4, 4, 3, 5, 4, 1, 4],
+        k_formed=[4, 1, 3, 5, 4, 0, 4],  # the second is right four times, and has the form once
+        k_text=[1, 1, 2, 2, 3, 0, 3],
+        k_text_formed=[1, 1, 2, 2, 3, 0, 1],  # the last one's guesses have the form once in three
+        n_text=[5] * 7,
+    )
+    # gaps of those that are near: 3/5, 1/5, 1/5 (0.8 - 0.6 is above 0.2 of floats, so that theirs would keep it), 3/5
+    causes = [None, "closeness", "gap", "closeness", "gap", "closeness", None]
+    assert found["cause"].to_list() == causes
+
+
 def test_mmfinereason_keeps_what_only_the_teacher_solves() -> None:
     columns = {"k": [0, 1, 3, 4, 0], "confirmed": [1, 1, 1, 1, 0]}
     assert judged("mmfinereason_123k", **columns)["cause"].is_null().to_list() == [True, False, False, False, False]
