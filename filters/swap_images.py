@@ -48,7 +48,9 @@ def swap_images(rows: pl.DataFrame, config: SwapImagesConfig, name: str, seed: i
     A sample that is drawn and has no such images, or only images about which the same is asked, makes none:
     `no_other_image`.
     """
-    seen = _keyed(rows.filter(pl.col("media").list.len() > 0)).sort("id")
+    seen = _keyed(rows.filter(pl.col("media").list.len() > 0)).sort(
+        "id"
+    )  # texts and media are fetched for what is made
     drawn = seen.filter(chance(f"{name}:{seed}", seen["id"]) < config.share)
     pairs = _pairs(seen, f"{name}:{seed}:groups")
     offers = _offers(seen, f"{name}:{seed}:offers")
@@ -62,16 +64,19 @@ def swap_images(rows: pl.DataFrame, config: SwapImagesConfig, name: str, seed: i
     )
     taken = apart.unique("id", keep="first", maintain_order=True)
     lost = drawn.join(taken, on="id", how="anti", maintain_order="left")
-    return Out(_made(taken, config, name), _lost(lost, name))
+    whole = taken.select("id", "offered", "donor").join(rows.select("id", *READ), on="id", maintain_order="left")
+    given = rows.select(donor="id", given="media")
+    return Out(_made(whole.join(given, on="donor", maintain_order="left"), config, name), _lost(lost, name))
 
 
 def _keyed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the hashes that are `shown`, what is `asked` whatever its spelling, their `group`, and the `cell` of those
-    that they may swap with: the same dataset, and as many images."""
+    """Of each row the hashes that are `shown`, what is `asked` whatever its spelling (a hash of it), its `group`, and the
+    `cell` of those that it may swap with: the same dataset, and as many images."""
     options = pl.col("options").fill_null([]).list.eval(normalized(pl.element())).list.sort()
-    return rows.with_columns(
+    return rows.select(
+        "id",
         shown=pl.col("media").list.eval(pl.element().struct.field("sha256")),
-        asked=normalized(pl.col("question")) + "\x1f" + options.list.join("\x1f"),
+        asked=(normalized(pl.col("question")) + "\x1f" + options.list.join("\x1f")).hash(),
         group=pl.coalesce("group_id", "id"),
         cell=pl.concat_str(
             pl.col("source").struct.field("dataset").fill_null(""), pl.col("media").list.len(), separator="\x1f"
@@ -91,8 +96,8 @@ def _pairs(seen: pl.DataFrame, seed: str) -> pl.DataFrame:
 
 
 def _offers(seen: pl.DataFrame, seed: str) -> pl.DataFrame:
-    """`cell, group, offered, given, donor`: some sets of images of each group, in an order of chance."""
-    sets = seen.select("cell", "group", offered="shown", given="media", donor="id").unique(
+    """`cell, group, offered, donor`: some sets of images of each group, in an order of chance."""
+    sets = seen.select("cell", "group", offered="shown", donor="id").unique(
         ["cell", "group", "offered"], keep="first", maintain_order=True
     )
     mixed = sets.with_columns(chance(seed, sets["donor"]).alias("place")).sort("cell", "group", "place", "donor")
