@@ -31,6 +31,10 @@ WORTH = ("select:quota", "select:covered", "select:budget")
 """Why a row that passes the rule is not taken."""
 
 
+OWN = frozenset({"id", "value", "cause", "weight", "rank", "draws", "order", "evidence", "budget", "cell", "seats"})
+"""Names of what a selection writes of a row, which columns that it reads cannot have."""
+
+
 class Selection(Section):
     """What is worth training on, and how much of it."""
 
@@ -76,6 +80,10 @@ class Selection(Section):
             )
         if self.coverage is not None and self.budget is None:
             raise ValueError("coverage says which rows a budget goes to; set a budget")
+        for name in sorted(OWN.intersection(columns_read(self))):
+            raise ValueError(
+                f"`{name}` is what select itself says of a row; write the column's address, as in judge.{name}"
+            )
         bands = ("never", "always", *self.bands.ends)
         for band in (name for rule in rules_of(self.rule) if isinstance(rule, BandsConfig) for name in rule.keep):
             if band not in bands:
@@ -121,9 +129,9 @@ def select(
 
     Kept rows come best first and gain `value`, `rank` (Int32, 0 is best), `weight` (Float64; null where the rule has none;
     the number of draws of a mixture), `order` (Int32, null without `config.order`) and `evidence` (JSON). Reasons:
-    `select:unmeasured` (a column of the rule is null), `select:<cause>` (the rule's), `select:quota` (worth it, but its cell
-    is full), `select:covered` (worth it, but those taken cover the candidates better), `select:budget` (worth less than
-    the ones taken). `rank` is by worth alone, also with coverage.
+    `select:unmeasured` (a column of the rule is null, NaN or infinite), `select:<cause>` (the rule's), `select:quota` (worth
+    it, but its cell is full), `select:covered` (worth it, but those taken cover the candidates better), `select:budget`
+    (worth less than the ones taken). `rank` is by worth alone, also with coverage.
 
     The evidence holds the numbers that the rule reads and makes, `value` and `rank`; of a dropped row also the `budget` in
     rows and, with quotas, its `cell` and the `seats` that the cell had.
@@ -183,7 +191,7 @@ def _judged(rows: pl.DataFrame, config: Selection, seed: int) -> tuple[pl.DataFr
     """The rows with `value, cause, weight` and the rule's numbers, and the names of those numbers."""
     rule = rule_of(config)
     wanted = rule.columns(config.rule)
-    unmeasured = pl.any_horizontal(pl.col(name).is_null() for name in wanted) if wanted else pl.lit(False)
+    unmeasured = pl.any_horizontal(_none(rows, name) for name in wanted) if wanted else pl.lit(False)
     verdict = rule.judge(rows.filter(~unmeasured), config.rule, seed)
     bad = verdict.filter(pl.col("cause").is_null() & ~pl.col("value").is_finite().fill_null(False))
     if bad.height:
@@ -199,6 +207,12 @@ def _judged(rows: pl.DataFrame, config: Selection, seed: int) -> tuple[pl.DataFr
     judged = rows.join(added, on="id", how="left", maintain_order="left", validate="1:1")
     lost = pl.col("id").is_in(verdict["id"].implode()).not_()
     return judged.with_columns(cause=pl.when(lost).then(pl.lit("unmeasured")).otherwise("cause")), numbers
+
+
+def _none(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Whether a column says nothing: null, or a number that is none, as what is divided by zero is."""
+    column = pl.col(name)
+    return column.is_null() | ~column.is_finite() if rows.schema[name].is_float() else column.is_null()
 
 
 def _taken(

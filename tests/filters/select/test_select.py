@@ -52,6 +52,28 @@ def test_an_unmeasured_row_shows_what_is_known_of_it() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("rule", ["rita", "discrepancy", "univg_r1", {"type": "column", "by": "grade"}])
+def test_a_number_that_is_none_is_unmeasured(rule: object, number: float) -> None:
+    """A build ended, as the rule `gave 1 samples that pass no value`."""
+    numbers = {name: [number, 0.5] for name in ("score_std", "mean_score", "grade")}
+    split = select(
+        rows((2, 8), (2, 8)).with_columns(**{k: pl.Series(v) for k, v in numbers.items()}), Selection(rule=rule), 0
+    )
+    assert split.dropped["reason"].to_list() == ["select:unmeasured"]
+    assert split.kept.height == 1
+
+
+@pytest.mark.parametrize("name", ["value", "rank", "weight", "order", "budget", "id"])
+def test_no_column_has_the_name_of_what_select_writes(name: str) -> None:
+    for section in ({"rule": {"type": "column", "by": name}}, {"quotas": {"by": [name]}}):
+        with pytest.raises(
+            ValidationError, match=f"`{name}` is what select itself says of a row; write the column's address"
+        ):
+            Selection.model_validate(section)
+    assert Selection.model_validate({"rule": {"type": "column", "by": f"judge.{name}"}})
+
+
 def test_the_evidence_holds_what_decided() -> None:
     """A full cell is named with its seats, a budget told, and a rule's number shown though the rule does not repeat it."""
     table = rows((4, 8), (4, 8), (8, 8), (3, 8)).with_columns(
