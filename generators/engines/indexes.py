@@ -39,6 +39,9 @@ def for_all(completions: list[Completion], indexes: Sequence[int], sampling: Sam
 async def answered(runs: Iterable[Awaitable[list[Completion]]]) -> list[Completion]:
     """What the runs of a request came to. A run that fails loses nothing of the others: what it was to answer is left
     out, and asked for again. Raises the first run's error where none answered."""
+    runs = list(runs)
+    if len(runs) == 1:  # the usual case, which needs no task of its own
+        return await runs[0]
     found = await asyncio.gather(*runs, return_exceptions=True)
     done = [c for part in found if not isinstance(part, BaseException) for c in part]
     failed = [error for error in found if isinstance(error, BaseException)]

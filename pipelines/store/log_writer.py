@@ -1,7 +1,7 @@
 """Write side of the completions log and of the failures log beside it: an answer goes into one, a failure into the other."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import fields
 from typing import Any, Self
 
 from pipelines.store.failures import Kind
@@ -70,8 +70,8 @@ class LogWriter:
         self._failures.flush()
 
     def _row(self, request: Request, prompt: str, completion: Completion) -> dict[str, Any]:
-        logprobs = None if completion.logprobs is None else list(completion.logprobs)
-        values = asdict(replace(completion, logprobs=None)) | {"logprobs": logprobs}
+        values = {field.name: getattr(completion, field.name) for field in fields(completion)}
+        values["logprobs"] = None if completion.logprobs is None else list(completion.logprobs)
         return {
             "key": completion_key(prompt, completion.index),
             "prompt_key": prompt,
