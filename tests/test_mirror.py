@@ -117,7 +117,6 @@ ELSEWHERE = {
     "pipelines/store/named_table.py": "store/test_claims.py and steps/test_evaluation_sets.py",
     "pipelines/store/sealed_json.py": "run/test_flips.py and export/test_export.py",
     "pipelines/store/journal_lines.py": "store/test_journal.py and test_part_file.py",
-    "pipelines/store/journalled.py": "store/test_journal.py and test_completions.py",
     "pipelines/store/journalled_log.py": "store/test_journal.py",
     "pipelines/store/keyed_log.py": "store/test_embeddings.py and test_image_hashes.py are its two logs",
     "pipelines/store/log_writer.py": "store/test_completions.py",

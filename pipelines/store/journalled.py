@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,11 @@ from pipelines.store.part_folder import PartFolder
 from pipelines.store.workspace import store_errors
 
 FLUSH_ROWS = 4096
+MOST_ROWS = 4 * FLUSH_ROWS
+"""Of a journal that is full while the one before is not a part yet: the next row waits for it."""
 FLUSH_SECONDS = 30.0
+AT_ONCE = 128
+"""Rows that are put into a table without a pause."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,21 +36,26 @@ class Rows(NamedTuple):
 
 
 class Journalled:
-    """Write side of a log. `finish` when done, whatever happened."""
+    """Write side of a log. `finish` when done, whatever happened.
+
+    A full journal becomes a part in a thread while the next one is filled: writing a part takes up to a second, in which an
+    event loop would ask nothing and hear nothing. One that falls behind is waited for.
+    """
 
     def __init__(self, log: Rows) -> None:
         self._log = log
         self._rows = 0
         self._since = time.monotonic()
+        self._thread = ThreadPoolExecutor(1, f"parts of {log.files.folder.name}")
+        self._writing: Future[None] | None = None
         self.journal: Journal | None = None
 
     def open(self) -> None:
         """Make the journal; `append` does it where nobody did."""
-        self._rows = 0
-        self.journal = Journal.new(self._log.files.folder)
+        self.journal, self._rows = Journal.new(self._log.files.folder), 0
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record rows. When this returns, kill -9 cannot lose them."""
+        """Record rows. When this returns, kill -9 cannot lose them. Raises StoreError also for a part before that failed."""
         if not rows:
             return
         if self.journal is None:
@@ -54,10 +64,26 @@ class Journalled:
         self.journal.append(b"".join(map(to_line, rows)))
         self._rows += len(rows)
         if self._rows >= FLUSH_ROWS or time.monotonic() - self._since > FLUSH_SECONDS:
-            self.flush()
+            self._turn_over(self.journal)
+
+    def _turn_over(self, full: Journal) -> None:
+        """Begin another journal, and let the thread make a part of this one."""
+        if self._writing is not None and not self._writing.done() and self._rows < MOST_ROWS:
+            return
+        self._wait()
+        self.open()
+        self._since = time.monotonic()
+        self._writing = self._thread.submit(_to_part_and_away, full, self._log)
+
+    def _wait(self) -> None:
+        """Wait until the journal before is a part. Raises what kept it from that."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def flush(self) -> None:
-        """Turn the journal into a part."""
+        """Turn everything into parts; they are on the disk when this returns."""
+        self._wait()
         if self.journal is None:
             return
         if self._rows:
@@ -67,8 +93,8 @@ class Journalled:
         self._since = time.monotonic()
 
     def finish(self) -> None:
-        """Turn the journal into a part and let go of it. Where that fails, its rows stay in it for whoever opens the log
-        next, in this process too."""
+        """Turn everything into parts and let go of the journal. Where that fails, its rows stay in it for whoever opens the
+        log next, in this process too."""
         try:
             self.flush()
         except BaseException:
@@ -76,6 +102,8 @@ class Journalled:
                 self.journal.give_up()
                 self.journal = None
             raise
+        finally:
+            self._thread.shutdown(wait=False)
         self.close()
 
     def close(self) -> None:
@@ -83,6 +111,16 @@ class Journalled:
         if self.journal is not None:
             journal, self.journal = self.journal, None
             journal.remove()
+
+
+def _to_part_and_away(journal: Journal, log: Rows) -> None:
+    """Make a part of a journal that nobody writes to any more; where that fails, whoever heals next does it."""
+    try:
+        to_part(journal, log)
+    except BaseException:
+        journal.give_up()
+        raise
+    journal.remove()
 
 
 def heal(log: Rows) -> int:
@@ -114,9 +152,12 @@ def to_part(journal: Journal, log: Rows) -> int:
 
 
 def to_table(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame:
-    """The rows of a journal, as they were checked, as a table."""
-    timed = [{**row, "created_at": datetime.fromisoformat(row["created_at"])} for row in rows]
-    return pl.DataFrame(timed, schema=schema)
+    """The rows of a journal, as they were checked, as a table; a few at a time, between which other threads have a turn."""
+    pieces = [pl.DataFrame(schema=schema)]
+    for at in range(0, len(rows), AT_ONCE):
+        timed = [{**r, "created_at": datetime.fromisoformat(r["created_at"])} for r in rows[at : at + AT_ONCE]]
+        pieces.append(pl.DataFrame(timed, schema=schema))
+    return pl.concat(pieces, rechunk=True)
 
 
 def write_part(table: pl.DataFrame, log: Rows) -> list[Path]:
