@@ -5,7 +5,7 @@ answers that are in the log, and is walked again at replay. Prompts are rendered
 send those that are missing, because ten million rendered prompts do not fit in memory.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from pipelines.run.body import declared
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.driver import Call, Session
+from pipelines.run.prefix_order import alike_together
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
 from pipelines.run.sharing import ask_once
@@ -182,8 +183,8 @@ class Asking:
             left = dict(read_table(missing, columns=["prompt_key", "indexes"]).iter_rows())
             with self._build.prompts.writer() as prompts:
                 known = self._build.prompts.known(left)
-                calls = self._calls(model, buckets, turn, left, prompts, known)
-                return self._send(total, calls, refusals, session)
+                calls = alike_together(self._calls(model, buckets, turn, left))
+                return self._send(total, written(calls, prompts, known), refusals, session)
 
         with self._keys(model, buckets) as (wanted, missing):
             return ask_once(self._build, self._step.name, model, wanted, missing, ask)
@@ -199,24 +200,14 @@ class Asking:
             wanted.unlink(missing_ok=True)
             missing.unlink(missing_ok=True)
 
-    def _calls(
-        self,
-        model: str,
-        buckets: list[int],
-        turn: int,
-        left: dict[str, list[int]],
-        prompts: PromptWriter,
-        known: set[str],
-    ) -> Iterator[Call]:
-        """The missing requests, rendered again; one that many rows share is sent once. Each is written down before it is."""
+    def _calls(self, model: str, buckets: list[int], turn: int, left: dict[str, list[int]]) -> Iterator[Call]:
+        """The missing requests, rendered again; one that many rows share is sent once."""
         identity = self._build.identities[model]
         for bucket in buckets:
             for request in self._requests(model, bucket, turn):
                 key = prompt_key(identity, request)
                 indexes = left.pop(key, None)
                 if indexes:
-                    if key not in known:
-                        prompts.append(request, key)
                     yield Call(request, key, tuple(indexes))
 
     def _send(self, total: int, calls: Iterator[Call], refusals: Refusals, session: Callable[[], Session]) -> Receipt:
@@ -273,3 +264,11 @@ class Asking:
                 receipt.final + note.final,
                 note.terms,
             )
+
+
+def written(calls: Iterable[Call], prompts: PromptWriter, known: set[str]) -> Iterator[Call]:
+    """The calls, each written down the moment before it is sent."""
+    for call in calls:
+        if call.prompt not in known:
+            prompts.append(call.request, call.prompt)
+        yield call
