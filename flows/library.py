@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +33,7 @@ def recipes(
             if family is not None:
                 raise ConfigError("--family is about the list; leave it out to explain one recipe.")
             compiled = compile_recipe(name)
-            _explain(compiled.document, overview(compiled), as_json=as_json)
+            _explain(name, compiled.document, overview(compiled), as_json=as_json)
             return
         shown = list(library(family))
         if as_json:
@@ -55,7 +56,8 @@ def diff_recipes(
 
         one, two = (load_document(name, trust=trust) for name in (first, second))
         changes = recipe_changes(one, two)
-        say("\n".join(_changed(changes)) or f"{one.name} and {two.name} differ in name only.")
+        how = "are the same" if one.name == two.name else "differ in name only"
+        say("\n".join(_changed(changes)) or f"{first} and {second} {how}.")
 
 
 @library_app.command()
@@ -99,7 +101,7 @@ def _record(one: "Overview") -> dict[str, Any]:
     return {**plain, "gives": one.gives, "needs": needs, "calls_a_sample": one.calls}
 
 
-def _explain(document: Any, one: "Overview", *, as_json: bool) -> None:
+def _explain(name: str, document: Any, one: "Overview", *, as_json: bool) -> None:
     about = document.about.model_dump(mode="json", exclude_defaults=True)
     if as_json:
         say(json.dumps({**_record(one), "about": about}, indent=2))
@@ -116,7 +118,7 @@ def _explain(document: Any, one: "Overview", *, as_json: bool) -> None:
     most = "as many as its answers call for" if one.calls is None else f"{one.calls:,} at most"
     _item(shown, "calls a sample", most)
     shown.print(
-        f"\n`curate show {one.path.stem}` prints its steps, `curate init NAME --from {one.path.stem}` starts your own."
+        f"\n`curate show {quote(name)}` prints its steps, `curate init NAME --from {quote(name)}` starts your own."
     )
 
 

@@ -1,8 +1,9 @@
 """How two recipes differ: models, sources and steps by their names, each key with both of its values."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
+from itertools import takewhile
 from typing import Any, Literal
 
 from pipelines.recipe.document import Document
@@ -36,10 +37,28 @@ def recipe_changes(first: Document, second: Document) -> list[Change]:
     return [*found, *_steps(first, second)]
 
 
+COMPARED = 4_000_000
+"""Lines of one text times those of another up to which they are compared line by line: where the same lines come again and
+again, that takes the square of their number and more."""
+
+
 def text_changes(before: str, after: str) -> list[str]:
-    """Two texts as the lines of a diff, without heads."""
-    lines = unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
-    return [line for line in list(lines)[2:] if not line.startswith("@@")]
+    """Two texts as the lines of a diff, without heads. Of long ones (`COMPARED`) what is between their common beginning and
+    end went and came whole."""
+    one, two = before.splitlines(), after.splitlines()
+    if len(one) * len(two) <= COMPARED:
+        lines = list(unified_diff(one, two, lineterm="", n=1))[2:]
+        return [line for line in lines if not line.startswith("@@")]
+    start = _alike(one, two)
+    one, two = one[start:], two[start:]
+    end = _alike(reversed(one), reversed(two))
+    gone, new = (lines[: len(lines) - end] for lines in (one, two))
+    return [*(f"-{line}" for line in gone), *(f"+{line}" for line in new)]
+
+
+def _alike(one: Iterable[str], two: Iterable[str]) -> int:
+    """How many lines two texts have in common before the first that differs."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
 
 
 def _plain(document: Document) -> dict[str, Any]:

@@ -50,6 +50,15 @@ def test_one_is_explained() -> None:
     assert found["needs"]["reasoner"]["sees_images"] is False and found["about"]["differs"]
 
 
+def test_of_ones_own_recipe_the_commands_that_are_shown_work(tmp_path: Path) -> None:
+    RUN.invoke(app, ["init", "mine", "--from", "wethink", "--out", str(tmp_path / "of us")])
+    path = tmp_path / "of us" / "mine.yaml"
+    shown = RUN.invoke(app, ["recipes", str(path)]).output
+    assert f"`curate show '{path}'`".replace(" ", "") in "".join(shown.split())  # however its lines are wrapped
+    same = RUN.invoke(app, ["diff-recipes", "wethink", str(path)]).output
+    assert "".join(same.splitlines()) == f"wethink and {path} differ in name only."
+
+
 def test_two_are_compared() -> None:
     found = RUN.invoke(app, ["diff-recipes", "openvlthinker_1", "openvlthinker_2"])
     assert found.exit_code == 0, found.output
@@ -57,7 +66,7 @@ def test_two_are_compared() -> None:
     assert "  + release.sft.limit: 5000" in lines
     assert any(line.startswith("  - caption: ") for line in lines)
     same = RUN.invoke(app, ["diff-recipes", "wethink", "wethink"])
-    assert same.output.strip() == "wethink and wethink differ in name only."
+    assert same.output.strip() == "wethink and wethink are the same."
 
 
 def test_one_of_ones_own_is_started(tmp_path: Path) -> None:

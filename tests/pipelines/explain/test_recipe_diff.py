@@ -54,3 +54,11 @@ def test_models_sources_and_the_head_are_compared(tmp_path: Path) -> None:
 
 def test_long_texts_are_compared_by_lines() -> None:
     assert text_changes("a\nb\nc", "a\nB\nc") == [" a", "-b", "+B", " c"]
+
+
+def test_long_texts_of_lines_that_come_again_are_compared_at_once() -> None:
+    """Line by line it took hours."""
+    one, two = ([str(i * i * k % 149) for i in range(100_000)] for k in (1, 2))
+    found = text_changes("\n".join(["head", *one, "end"]), "\n".join(["head", *two, "end"]))
+    assert found[0] == f"-{one[1]}" and found[-1] == f"+{two[-1]}" and len(found) == 2 * 99_999
+    assert text_changes("\n".join(one), "\n".join([*one[:70], "new", *one[70:]])) == ["+new"]
