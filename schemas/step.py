@@ -8,7 +8,7 @@ A body is pure: it gets rows and gives rows. It reads no table, no recipe and no
 comes in the `Context`. Rows are joined by id, never by order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -176,6 +176,10 @@ class Context(Protocol):
     def gold_visible(self) -> bool:
         """Whether a prompt of this step, or of one that it reads, shows the gold."""
 
+    @property
+    def survey(self) -> Any:
+        """What the type's `survey` made of all rows; None of a type that has none."""
+
     def verifiers(self) -> Any:
         """The build's pool of verifiers (`filters.verify.pool.VerifierPool`), started when first asked for."""
 
@@ -234,7 +238,10 @@ class StepType(Generic[C]):
     that what it gives is a judgement about its rows: it may read the gold, and shows it to nobody; `golds` names those
     of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few words
     what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
-    beside its own, and the answers, by itself, a bucket at a time, through its context. `last` says that nothing but
+    beside its own, and the answers, by itself, a bucket at a time, through its context. Where it needs little of all
+    rows, it may `survey` them, those of one bucket after the other: what that gives (small, and to be pickled) is the
+    `survey` of its context, its body gets the rows of a bucket at a time, and `gathers` puts together the tables that it
+    keeps beside them, each by its name. `last` says that nothing but
     steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
     makes of each row at most (None: not known before it has run). `published` is, of a step that publishes, the folder
     outside the build that a step of this name wrote; None where it is gone. `cures` says of a cause of its drops, or of
@@ -264,6 +271,8 @@ class StepType(Generic[C]):
     adds: Callable[[C], str] = lambda config: ""
     fan: Callable[[C], int | None] = lambda config: None
     streams: bool = False
+    survey: Callable[[Iterable[pl.DataFrame], C, Context], Any] | None = None
+    gathers: Mapping[str, Callable[[Sequence[pl.DataFrame]], pl.DataFrame]] = field(default_factory=dict)
     last: bool = False
     closes: str | None = None
     published: Callable[[str, Any], Path | None] | None = None

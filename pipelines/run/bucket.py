@@ -4,15 +4,16 @@ A bucket is a shard: what is computed of it depends on its tables and the step a
 number of them come to the same bytes.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from pipelines.compiler.pipeline import Step
+from pipelines.run.asking import ANSWERS
 from pipelines.run.body import run_body
 from pipelines.run.bucket_tables import Counted, Inquiry, write
-from pipelines.run.context import StepContext
+from pipelines.run.context import Done, StepContext
 from pipelines.run.contracts import checked
 from pipelines.store.current import Tables
 from pipelines.store.step_tables import RETIRED
@@ -29,20 +30,30 @@ def rows_of(tables: Tables, step: Step, bucket: int) -> tuple[pl.DataFrame, Coun
     return rows, Counted(rows.height, found.height - rows.height, meets.null_count())
 
 
+class Computed(NamedTuple):
+    """The record of a bucket, and what its step keeps beside the rows."""
+
+    part: dict[str, Any]
+    tables: Mapping[str, pl.DataFrame]
+
+
 def compute(
     context: StepContext,
     bucket: int,
     inputs: str,
-    answers: pl.DataFrame,
-    done: Callable[[int], None],
+    survey: Any,
+    done: Done,
+    answers: pl.DataFrame | None = None,
     inquiry: Callable[[], Inquiry] | None = None,
-) -> dict[str, Any]:
-    """Compute a bucket, write it, and return its record. `inputs` are the contents of what it reads; `done` is called with
-    the number of rows of each piece, and `inquiry` once the answers have been read."""
+) -> Computed:
+    """Compute a bucket and write it. `inputs` are the contents of what it reads, `survey` is what its step made of all rows;
+    `done` is called with the number of rows of each piece, and `inquiry` once the `answers` of models have been read."""
     step = context.step
+    context.survey = survey
     rows, counted = rows_of(context.tables, step, bucket)
     beside = {name: context.beside(name, bucket) for name in step.beside}
-    out = run_body(step, rows, beside, answers, context, done)
+    out = run_body(step, rows, beside, pl.DataFrame(schema=ANSWERS) if answers is None else answers, context, done)
     written, drops = checked(step, rows, out)
     asked = None if inquiry is None else inquiry()
-    return write(context, bucket, written, drops, out.tables.get(RETIRED), inputs, counted, out.notes, asked)
+    part = write(context, bucket, written, drops, out.tables.get(RETIRED), inputs, counted, out.notes, asked)
+    return Computed(part, {name: table for name, table in out.tables.items() if name != RETIRED})

@@ -118,6 +118,12 @@ class Build:
         how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
         return Shards(partial(self.reopen, **how, beside=count), count)
 
+    @property
+    def troubles(self) -> list[str]:
+        """Why no other process computes this build, though some should."""
+        trouble = self.shards.trouble if "shards" in self.__dict__ else None
+        return [] if trouble is None else [f"All is computed by one process, as no other opens this build: {trouble}"]
+
     def close(self) -> None:
         """Stop what was started. A build that goes on starts it again."""
         for started in ("_pool", "shards"):

@@ -1,15 +1,24 @@
 """What a body may use beside its rows, as the runner gives it."""
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.run.record import Record
+from pipelines.run.shards import Task
 from pipelines.store.current import Tables
 from pipelines.store.media import MediaStore
+
+T = TypeVar("T")
+Done = Callable[[int], None]
+"""Called with how many rows more are done."""
+
+
+def _nobody(rows: int) -> None:
+    """Nobody wants to know."""
 
 
 class StepContext:
@@ -23,6 +32,8 @@ class StepContext:
         self.bucket: int | None = None
         self.shared: dict[str, Any] = {}
         """What a step works out once for all buckets."""
+        self.survey: Any = None
+        """What the step's `survey` made of all rows."""
         self.answers: Callable[[int], pl.DataFrame] | None = None
         """The answers to the rows of a bucket, as in `schemas.step.Tables`, where the body of a step that asks streams."""
 
@@ -46,6 +57,21 @@ class StepContext:
         which = {"dropped": found.declared.dropped, "gone": found.declared.gone, "lost": found.declared.lost}
         sources = {n: source for n, source in found.sources.items() if only is None or n in only}
         return self.tables.current(found.node, sources, bucket, self.step.number, **which)
+
+    def each(
+        self, function: Callable[..., T], work: Mapping[int, tuple[Any, ...]], done: Done = _nobody
+    ) -> dict[int, T]:
+        """`function(self, bucket, *more, done)` of each bucket of `work`, in that order, on all cores: a function of a
+        module, to and from which goes only what can be pickled. `done` is called with the number of rows of each piece."""
+
+        def here(bucket: int) -> T:
+            return function(self, bucket, *work[bucket], done)
+
+        if self.build.reopen is None:
+            return {bucket: here(bucket) for bucket in work}
+        task = Task(self.name, self.record.fingerprint(self.step), function)
+        found = dict(self.build.shards.map(task, list(work.items()), here, done))
+        return {bucket: found[bucket] for bucket in work}
 
     @property
     def name(self) -> str:

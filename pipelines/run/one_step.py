@@ -33,6 +33,7 @@ class _Context:
     seed: int
     media: MediaStore
     gold_visible: bool = False
+    survey: Any = None
     started: list[VerifierPool] = field(default_factory=list)
 
     def verifiers(self) -> VerifierPool:
@@ -77,6 +78,8 @@ def run_step(
         rows = Tables(pipeline, folder).current(step.node, step.sources, 0, step.number)
         context = _Context(step.name, pipeline, seed, MediaStore(media or folder / "media"))
         try:
+            if type_.survey is not None:
+                context.survey = type_.survey([rows], config, context)
             out = run_body(step, rows, {}, pl.DataFrame(schema=ANSWERS), context)  # type: ignore[arg-type]
         finally:
             for pool in context.started:

@@ -1,7 +1,8 @@
 """Run a pipeline: what is stale is computed again, in the order of the steps, a bucket at a time, and recorded."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ from pipelines.store.current import Tables as StepTables
 from pipelines.store.scratch import scratch
 from pipelines.store.step_tables import RETIRED, content, table_beside, write_part
 from pipelines.store.workspace import store_errors
-from schemas.errors import MediaError, StoreError
-from schemas.step import Out
+from schemas.errors import MediaError, StepError, StoreError
 
 MENDED = 4
 """How many times a step begins, as long as it meets what is damaged."""
@@ -116,14 +116,13 @@ class Runner:
         whole = step.type.scope(step.config) == "all"
         done = Outcome(parts=self.record.begin(step, range(self.record.buckets) if whole else stale))
         ends = Ends(asking)
-        if whole:
+        if whole and step.type.survey is None:
             self._whole(step, context, asking, done, ends)
         else:
-            found = dict(self._buckets(step, context, asking, stale, ends, notes))
-            done.parts |= {str(bucket): found[bucket] for bucket in stale}
+            self._apart(step, context, asking, stale, done, ends)
         seconds = time.monotonic() - started
         record = done.record(self.build, step, self.record.fingerprint(step), asking, ends, seconds)
-        record["warnings"] += notes
+        record["warnings"] += [*notes, *self.build.troubles]
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
         self.record.put(step, record)
@@ -140,34 +139,40 @@ class Runner:
         """The rows of a bucket that a step works on, and how many there are."""
         return rows_of(self.tables, step, bucket)
 
-    def compute(self, step: Step, bucket: int, inputs: str, done: Callable[[int], None]) -> dict[str, Any]:
-        """Compute one bucket of a step that asks nobody, and return its record: for a process that helps with a build."""
+    def context(self, name: str, fingerprint: str) -> StepContext:
+        """The context of a step for a process that helps with a build. Raises StepError where the step is another here."""
+        step = self.pipeline.step(name)
         if self._context is None or self._context.step is not step:
             self.record.read()
             self._context = StepContext(self.build, step, self.tables, self.record)
-        return compute(self._context, bucket, inputs, pl.DataFrame(schema=ANSWERS), done)
+        if self.record.fingerprint(step) != fingerprint:
+            raise StepError(f"Step '{name}' is another in this process.")
+        return self._context
 
-    def _buckets(
-        self, step: Step, context: StepContext, asking: Asking | None, stale: list[int], ends: Ends, notes: list[str]
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Compute buckets, in whatever order they are done, and yield their records."""
+    def _apart(
+        self, step: Step, context: StepContext, asking: Asking | None, stale: list[int], done: Outcome, ends: Ends
+    ) -> None:
+        """Compute buckets, each by itself."""
         progress = RowProgress(self.build, step, self.record, stale)
-
-        def here(bucket: int) -> tuple[int, dict[str, Any]]:
-            answers = ends.answers(bucket)
-            inquiry = None if asking is None else (lambda: Inquiry(asking.asked(bucket), asking.refused(bucket)))
-            inputs = self.record.inputs(step, bucket)
-            return bucket, compute(context, bucket, inputs, answers, progress.add, inquiry)
-
-        if asking is None and may_share(step) and self.build.reopen is not None:
-            work = [(bucket, self.record.inputs(step, bucket)) for bucket in stale]
-            yield from self.build.shards.map(step.name, self.record.fingerprint(step), work, here, progress.add)
-            if self.build.shards.trouble is not None:
-                notes.append(
-                    f"All was computed by one process, as no other opens this build: {self.build.shards.trouble}"
-                )
+        survey = None
+        if step.type.survey is not None:
+            survey = step.type.survey((self.rows(step, bucket)[0] for bucket in stale), step.config, context)
+        inputs = {bucket: self.record.inputs(step, bucket) for bucket in stale}
+        if may_share(step):
+            found = context.each(compute, {bucket: (inputs[bucket], survey) for bucket in stale}, progress.add)
         else:
-            yield from map(here, stale)
+            found = {}
+            for bucket in stale:
+                answers = ends.answers(bucket)
+                inquiry = None if asking is None else partial(_inquiry, asking, bucket)
+                found[bucket] = compute(context, bucket, inputs[bucket], survey, progress.add, answers, inquiry)
+        for bucket, one in found.items():
+            done.parts[str(bucket)] = one.part
+        if step.type.survey is not None:
+            tables = {
+                name: gather([one.tables[name] for one in found.values()]) for name, gather in step.type.gathers.items()
+            }
+            done.tables, done.files = self._write_tables(step, tables)
 
     def _whole(self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Ends) -> None:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
@@ -194,21 +199,27 @@ class Runner:
             if retired is not None:
                 mine = retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")
             kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
-            inquiry = None if asking is None else Inquiry(asking.asked(bucket), asking.refused(bucket))
+            inquiry = None if asking is None else _inquiry(asking, bucket)
             one = write(context, bucket, kept, gone, mine, inputs[bucket], parts[bucket][1], {}, inquiry)
             done.parts[str(bucket)] = one
-        done.tables, done.files = self._write_tables(step, out)
+        done.tables, done.files = self._write_tables(step, out.tables)
         done.notes.update(out.notes)
 
     def _samples(self, bucket: int) -> pl.DataFrame:
         return self.tables.made(self.pipeline.names.node("sample"), bucket).select("id")
 
-    def _write_tables(self, step: Step, out: Out) -> tuple[dict[str, str], dict[str, list[Any]]]:
+    def _write_tables(
+        self, step: Step, found: Mapping[str, pl.DataFrame]
+    ) -> tuple[dict[str, str], dict[str, list[Any]]]:
         """Write what a step keeps beside its rows, and remove what it kept there before. Their contents, and their files."""
-        tables = {name: table for name, table in out.tables.items() if name != RETIRED}
+        tables = {name: table for name, table in found.items() if name != RETIRED}
         folder = self.build.folder / step.name
         for name in self.record.tables(step.name) - set(tables):
             table_beside(folder, name).unlink(missing_ok=True)
         paths = {name: table_beside(folder, name) for name in tables}
         files = {path.name: write_part(tables[name], path) for name, path in paths.items()}
         return {name: content(table) for name, table in tables.items()}, files
+
+
+def _inquiry(asking: Asking, bucket: int) -> Inquiry:
+    return Inquiry(asking.asked(bucket), asking.refused(bucket))

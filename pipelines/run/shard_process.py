@@ -42,7 +42,7 @@ class ShardProcess:
                 env=environment,
             )
         self.connection: Connection = Connection(ours.detach())
-        self.work: tuple[int, str] | None = None
+        self.work: tuple[int, tuple[Any, ...]] | None = None
         self.opened = False
         self.trouble = ""
         self._send(opening)
@@ -51,12 +51,12 @@ class ShardProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def give(self, step: str, fingerprint: str, work: tuple[int, str]) -> None:
-        """Have it compute a bucket."""
+    def give(self, task: tuple[Any, ...], work: tuple[int, tuple[Any, ...]]) -> None:
+        """Have it do a task for a bucket."""
         self.work = work
-        self._send(pickle.dumps((step, fingerprint, *work)))
+        self._send(pickle.dumps((*task, *work)))
 
-    def take(self) -> tuple[int, str]:
+    def take(self) -> tuple[int, tuple[Any, ...]]:
         """What it was given, which it no longer has."""
         work, self.work = self.work, None
         assert work is not None

@@ -12,8 +12,8 @@ import threading
 from multiprocessing.connection import Connection
 
 OPENED, BROKEN, ROWS, DONE, FAILED = "opened", "broken", "rows", "done", "failed"
-"""What a process says: it has opened the build; it cannot; so many rows more are done; the record of its bucket; it could
-not compute that."""
+"""What a process says: it has opened the build; it cannot; so many rows more are done; what it did for its bucket; it
+could not do that."""
 
 
 def main() -> None:
@@ -27,12 +27,10 @@ def main() -> None:
         return
     connection.send((OPENED, None))
     while True:
-        step, fingerprint, bucket, inputs = pickle.loads(given.get())
+        step, fingerprint, function, bucket, more = pickle.loads(given.get())
         try:
-            known = runner.pipeline.step(step)
-            if runner.record.fingerprint(known) != fingerprint:
-                raise ValueError(f"step '{step}' is another here")
-            found = runner.compute(known, bucket, inputs, lambda rows: connection.send((ROWS, rows)))
+            context = runner.context(step, fingerprint)
+            found = function(context, bucket, *more, lambda rows: connection.send((ROWS, rows)))
         except Exception as error:
             connection.send((FAILED, f"{type(error).__name__}: {error}"))
         else:

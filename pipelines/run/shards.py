@@ -9,8 +9,9 @@ import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipelines.compiler.pipeline import Step
 from pipelines.run.shard_process import ShardProcess
@@ -22,17 +23,28 @@ PATIENCE_S = 1.0
 MOST_DEATHS = 2
 """Processes that a bucket may end before the build stops."""
 
-Work = tuple[int, str]
-"""A bucket, and the contents of what is read of it."""
-Found = tuple[int, dict[str, Any]]
-"""A bucket, and its record."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """What is done for buckets of a step: `function(context, bucket, *more, done)`, of a module, so that it can be named
+    elsewhere; `context` is a `StepContext`. `fingerprint` is the step's: a process that has another leaves it alone."""
+
+    step: str
+    fingerprint: str
+    function: Callable[..., T]
+
+
+Work = tuple[int, tuple[Any, ...]]
+"""A bucket, and `more`."""
 
 
 def may_share(step: Step) -> bool:
     """Whether buckets of a step may be computed by several processes: it asks no model and loads none."""
     type_ = step.type
     alone = step.asks or type_.computes is not None or type_.loads(step.config)
-    return type_.scope(step.config) != "all" and not alone
+    return (type_.scope(step.config) != "all" or type_.survey is not None) and not alone
 
 
 class Shards:
@@ -50,38 +62,33 @@ class Shards:
         """Why no process can be had, where that has been tried in vain."""
 
     def map(
-        self,
-        step: str,
-        fingerprint: str,
-        work: Sequence[Work],
-        here: Callable[[int], Found],
-        done: Callable[[int], None],
-    ) -> Iterator[Found]:
-        """Compute buckets of a step and yield their records, in whatever order they are done; `done` is called with the
-        number of rows of each piece. `here` computes one in this process.
+        self, task: Task[T], work: Sequence[Work], here: Callable[[int], T], done: Callable[[int], None]
+    ) -> Iterator[tuple[int, T]]:
+        """Yield buckets with what was done for them, in whatever order they are done; `done` is called with the number of
+        rows of each piece. `here` does the same in this process.
 
         Raises StepError where a bucket ends every process that it is given to, and what `here` raises.
         """
         todo, self._lost = deque(work), False
         started = time.monotonic()
         while todo and not self._worth(len(todo), len(work), time.monotonic() - started):
-            yield here(todo.popleft()[0])
+            yield (bucket := todo.popleft()[0]), here(bucket)
         deaths: Counter[int] = Counter()
         try:
             while todo or self._busy:
-                self._hand_out(step, fingerprint, todo)
+                self._hand_out(task, todo)
                 if not self._busy:  # no process can be had
-                    yield here(todo.popleft()[0])
+                    yield (bucket := todo.popleft()[0]), here(bucket)
                     continue
                 for process in self._ready():
                     message = process.receive()
                     if message is None:
-                        self._died(process, step, todo, deaths)
+                        self._died(process, task.step, todo, deaths)
                     elif message[0] == ROWS:
                         done(message[1])
                     else:
                         bucket = process.take()[0]
-                        yield here(bucket) if message[0] == FAILED else (bucket, message[1])
+                        yield bucket, here(bucket) if message[0] == FAILED else message[1]
         finally:
             for process in self._busy:  # another bucket failed: nobody waits for theirs
                 self._end(process)
@@ -103,7 +110,7 @@ class Shards:
             return True
         return total > left and seconds / (total - left) * left > PATIENCE_S
 
-    def _hand_out(self, step: str, fingerprint: str, todo: deque[Work]) -> None:
+    def _hand_out(self, task: Task[Any], todo: deque[Work]) -> None:
         while todo:
             idle = next((process for process in self._processes if process.work is None), None)
             if idle is None:
@@ -112,7 +119,7 @@ class Shards:
                 idle = self._start()
                 if idle is None:
                     return
-            idle.give(step, fingerprint, todo.popleft())
+            idle.give((task.step, task.fingerprint, task.function), todo.popleft())
 
     def _ready(self) -> list[ShardProcess]:
         busy = {process.connection: process for process in self._busy}

@@ -76,14 +76,19 @@ INGEST = StepType(
 )
 
 
+def _others(rows: Iterable[pl.DataFrame], config: StepConfig, context: Context) -> OtherGolds:
+    """Golds of all rows, to try each row with."""
+    others = OtherGolds(context.seed)
+    for some in rows:
+        others.add(some)
+    return others
+
+
 def _test(tables: Tables, config: StepConfig, context: Context) -> Out:
     """Put every gold to its own verifier, with what must be right and what must be wrong."""
-    rows = tables.rows
-    others = OtherGolds(context.seed)
-    others.add(rows)
     pool: VerifierPool = context.verifiers()
-    tested = selftest(rows, others, context.seed, pool)
-    return Out(None, tested.split.dropped, {"verifiers": add_up([tested.counts])})
+    tested = selftest(tables.rows, context.survey, context.seed, pool)
+    return Out(None, tested.split.dropped, {"verifiers": tested.counts})
 
 
 _GOLDS = {
@@ -105,4 +110,6 @@ SELFTEST = StepType(
     body=_test,
     scope=lambda config: "all",
     verdict=True,
+    survey=_others,
+    gathers={"verifiers": add_up},
 )

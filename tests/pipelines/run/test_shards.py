@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.run import shards
 from pipelines.run.receipt import Receipt
-from pipelines.run.shards import Shards, may_share
+from pipelines.run.shards import Shards, Task, may_share
 from schemas.errors import StepError
 
 STEPS = """\
@@ -59,6 +60,9 @@ STEP = StepType(name="hurt", summary="ends its process", version=1, config=StepC
 """A step that does what the file `order` says, so many times, where it runs in a process of its own."""
 
 
+TASK = Task("s", "f", str)
+
+
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "PATIENCE_S", 0)
@@ -84,8 +88,9 @@ def opened(folder: Path, workspace: Path, workers: int = 2, more: str = "", **ho
 
 
 def tables(job: Job) -> dict[str, list[Any]]:
-    """The rows of every unit of a finished build."""
-    return {unit: job.rows(unit).drop("made_by").rows() for unit in ("rollout", "sample")}
+    """The rows of every unit of a finished build, and what the selftest tried."""
+    tried = pl.read_parquet(job.build.folder / "selftest" / "verifiers.parquet").rows()
+    return {"tried": tried} | {unit: job.rows(unit).drop("made_by").rows() for unit in ("rollout", "sample")}
 
 
 def released(job: Job) -> dict[str, bytes]:
@@ -180,15 +185,13 @@ def test_a_recipe_that_another_process_reads_otherwise_is_computed_here(
 
 def test_a_build_that_cannot_be_sent_is_computed_here() -> None:
     cannot = Shards(lambda: None, 2)
-    found = dict(cannot.map("s", "f", [(0, ""), (1, "")], lambda bucket: (bucket, {"at": bucket}), print))
-    assert found == {0: {"at": 0}, 1: {"at": 1}}
+    assert dict(cannot.map(TASK, [(0, ()), (1, ())], str, print)) == {0: "0", 1: "1"}
     assert "lambda" in str(cannot.trouble)
 
 
 def test_processes_that_cannot_open_the_build_leave_it_to_this_one() -> None:
     cannot = Shards(partial(os._exit, 3), 2)
-    found = dict(cannot.map("s", "f", [(n, "") for n in range(5)], lambda bucket: (bucket, {}), print))
-    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert dict(cannot.map(TASK, [(n, ()) for n in range(5)], str, print)) == {n: str(n) for n in range(5)}
     assert cannot.trouble == "exit code 3"
     cannot.close()
 
@@ -196,19 +199,20 @@ def test_processes_that_cannot_open_the_build_leave_it_to_this_one() -> None:
 def test_little_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "PATIENCE_S", 60.0)
     quick = Shards(partial(os._exit, 3), 8)
-    here: list[int] = []
-
-    def compute(bucket: int) -> tuple[int, dict[str, Any]]:
-        here.append(bucket)
-        return bucket, {}
-
-    list(quick.map("s", "f", [(n, "") for n in range(5)], compute, print))
-    assert here == [0, 1, 2, 3, 4]
+    assert dict(quick.map(TASK, [(n, ()) for n in range(5)], str, print)) == {n: str(n) for n in range(5)}
+    assert quick.trouble is None
 
 
 def test_steps_that_need_all_rows_are_not_shared(folder: Path, tmp_path: Path) -> None:
-    steps = opened(folder, tmp_path).compiled.pipeline.steps[1:]
-    assert [step.name for step in steps if may_share(step)] == ["given", "scored", "hurt", "difficulty", "drop"]
+    steps = opened(folder, tmp_path, more="  - dedup\n").compiled.pipeline.steps[1:]
+    assert [step.name for step in steps if may_share(step)] == [
+        "selftest",
+        "given",
+        "scored",
+        "hurt",
+        "difficulty",
+        "drop",
+    ]
 
 
 SCRIPT = """
