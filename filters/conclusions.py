@@ -20,6 +20,10 @@ _SAYS = re.compile(
     rf"|\bcorrect (?:option|choice|one|letter) is:? (?P<correct>{_LETTER})"
     rf"|\bI (?:choose|pick|select|go with)(?: option)? (?P<chosen>{_LETTER})"
 )
+_HINTS = ("answer is", "\\boxed{", "option ", "choice ", "correct ", "i choose", "i pick", "i select", "i go with")
+"""One of these is in whatever `_SAYS` finds, in small letters."""
+_FOLDED = re.compile("[\u0130\u0131\u017f\u212a]")
+"""Letters beyond ASCII that are an i, s or k where case does not count."""
 _TAKEN_BACK = re.compile(rf"(?i){'|'.join(CUES)}|\bno\b[,:.!]|\b(?:actually|instead|but|however|not|wrong)\b")
 _NO_ANSWER = re.compile(
     r"(?i)(?:clear|clearly|obvious|evident|simple|straightforward|easy|known|given|found|determined|shown|based|not|either"
@@ -41,6 +45,9 @@ def conclusions(reasoning: str | None) -> list[str]:
     follows. Before the last, only a short one counts, because "the answer is 3 times the width" gives none.
     """
     whole = reasoning or ""
+    small = whole.lower()
+    if not any(hint in small for hint in _HINTS) and not _FOLDED.search(whole):
+        return []
     matches = list(_SAYS.finditer(whole))
     found = []
     for match, after in zip_longest(matches, matches[1:]):

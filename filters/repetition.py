@@ -5,7 +5,9 @@ VisionReasoner. A stutter ("So the So the answer is") is ours: small models brea
 """
 
 import re
+from functools import reduce
 
+import numpy as np
 import polars as pl
 
 _FUNCTION = frozenset(
@@ -14,6 +16,13 @@ _FUNCTION = frozenset(
 )  # fmt: skip
 _JOINS = frozenset(("and", "or", "by", "after"))
 _STUTTER = re.compile(r"(?i)\b((?:[a-z]+[ \t,]+){1,7}[a-z]+)[ \t,]+\1\b")
+_LONGEST = 8
+"""Words of a stutter."""
+_WORD = re.compile(r"[a-z]+")
+_FOLDED = re.compile("[\u0130\u0131\u017f\u212a]")
+"""Letters beyond ASCII that are an i, s or k where case does not count."""
+_PRIME = 0x100000001B3
+"""Of the FNV-1a hash."""
 _LETTERS = 5
 """Letters and digits below which a line is no sentence: a `\\[` or a "Wait" says nothing twice."""
 
@@ -21,8 +30,10 @@ _LETTERS = 5
 def repeated_ngrams(text: pl.Expr, n: int) -> pl.Expr:
     """The share of n-grams of words that came before: 0 where every one is another."""
     words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
-    grams = pl.concat_str([pl.element().shift(-i) for i in range(n)], separator=" ").drop_nulls()
-    return _repeated(words.list.eval(grams))
+    # Known by hashes of 64 bits: put together as texts, n-grams are n times the text.
+    word = pl.element().hash()
+    gram = reduce(lambda found, i: (found * pl.lit(_PRIME, pl.UInt64)) ^ word.shift(-i), range(1, n), word)
+    return _repeated(words.list.eval(gram.drop_nulls()))
 
 
 def repeated_sentences(text: pl.Expr) -> pl.Expr:
@@ -38,7 +49,24 @@ def stutters(text: str | None) -> int:
 
     Patterns are no stutters ("red blue red blue", "0 1 0 1"), nor is "more and more and more".
     """
-    return sum(_is_stutter(found[1].lower().split()) for found in _STUTTER.finditer(text or ""))
+    if text is None or not _may_stutter(text):
+        return 0
+    return sum(_is_stutter(found[1].lower().split()) for found in _STUTTER.finditer(text))
+
+
+def _may_stutter(text: str) -> bool:
+    """Whether any two to eight words, one of them without content, are followed by the same ones, whatever is between: where
+    none are, `_STUTTER`, which takes seven tries at every word, finds nothing that counts."""
+    if _FOLDED.search(text):
+        return True
+    words = np.fromiter(map(hash, _WORD.findall(text.lower())), np.int64)
+    empty = np.concatenate(([0], np.cumsum(np.isin(words, np.fromiter(map(hash, _FUNCTION), np.int64)))))
+    for size in range(2, _LONGEST + 1):
+        same = np.concatenate(([0], np.cumsum(words[size:] == words[:-size])))
+        starts = np.flatnonzero(same[size:] - same[:-size] == size)
+        if (empty[starts + size] > empty[starts]).any():
+            return True
+    return False
 
 
 def _is_stutter(words: list[str]) -> bool:

@@ -32,6 +32,7 @@ LEAKS = (
 """Ways in which a reasoner that never saw the image gives itself away (regular expressions, case does not matter)."""
 
 _SCRIPTS = ("Latin", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai", "Hangul")
+_EAST = r"\p{Han}\p{Hiragana}\p{Katakana}"
 
 
 class QualityConfig(Section):
@@ -180,8 +181,12 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
 
 
 def _foreign(text: pl.Expr) -> pl.Expr:
-    east = text.str.count_matches(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
-    counts = [*(text.str.count_matches(rf"\p{{{script}}}") for script in _SCRIPTS), east]
+    others = "".join(rf"\p{{{script}}}" for script in _SCRIPTS if script != "Latin")
+    mixed = pl.when(text.str.contains(f"[{others}{_EAST}]")).then(text)  # in Latin letters alone none is foreign
+    counts = [
+        *(mixed.str.count_matches(rf"\p{{{script}}}") for script in _SCRIPTS),
+        mixed.str.count_matches(f"[{_EAST}]"),
+    ]
     total = pl.sum_horizontal(counts)
     return pl.when(total > 0).then(1 - pl.max_horizontal(counts) / total).otherwise(0.0)
 

@@ -1,8 +1,13 @@
 """Stutters and loops; what only looks like one."""
 
+import re
+
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from filters import repetition
 from filters.repetition import repeated_ngrams, repeated_sentences, stutters
 
 
@@ -42,3 +47,24 @@ def test_lines_of_marks_and_single_words_are_no_repeated_sentences() -> None:
 def test_a_loop_of_words_without_a_full_stop_is_repeated_ngrams() -> None:
     assert share(repeated_ngrams(pl.col("t"), 6), "the red star and the blue star " * 20) > 0.9
     assert share(repeated_ngrams(pl.col("t"), 6), "a b c d e f g h i j k l m") == 0.0
+
+
+TEXTS = st.lists(
+    st.sampled_from(["so", "The", "the", "is", "İ", "K", "b", "x1", "9", "é", ".", ",", "\n"]), max_size=40
+)
+
+
+@given(TEXTS, st.sampled_from([" ", ", "]))
+def test_what_is_looked_at_first_hides_no_stutter(words: list[str], between: str) -> None:
+    text = between.join([*words, *words[-3:]])
+    found = [match[1].lower().split() for match in repetition._STUTTER.finditer(text)]
+    assert stutters(text) == sum(map(repetition._is_stutter, found))
+
+
+@given(TEXTS, st.integers(1, 8))
+def test_repeated_ngrams_are_those_that_came_before(words: list[str], n: int) -> None:
+    text = " ".join(words)
+    known = re.findall(r"[^\W_]+", text.lower())
+    grams = [tuple(known[i : i + n]) for i in range(len(known) - n + 1)]
+    expected = 1 - len(set(grams)) / len(grams) if grams else 0.0
+    assert share(repeated_ngrams(pl.col("t"), n), text) == pytest.approx(expected)
