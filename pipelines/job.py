@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import polars as pl
@@ -182,7 +183,12 @@ def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
         try:
             source.locate(workspace / "releases", trial=trial)
         except ConfigError as error:
-            raise ConfigError(f"{places.get(('sources', number), str(compiled.document.path))}: {error}") from None
+            at, earlier = places.get(("sources", number), str(compiled.document.path)), compiled.sidecar
+            cure = (
+                [f"`curate build {quote(name)} --demo`" for name in earlier.demo.after] if earlier is not None else []
+            )
+            before = f" Build what it goes on from first: {', '.join(cure)}, in the same workspace." if cure else ""
+            raise ConfigError(f"{at}: {error}{before}") from None
     more.setdefault("reopen", partial(_reopened, compiled.document, workspace))
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
 

@@ -24,3 +24,11 @@ def test_the_second_round_needs_the_first(tmp_path: Path) -> None:
         "Source 'openvlthinker-1': there is no release 'openvlthinker-1@v1'. There is none here yet; "
         "build the earlier recipe."
     )
+
+
+def test_the_demo_of_the_second_round_says_what_comes_before_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"Build what it goes on from first: `curate build openvlthinker_1 --demo`, in the same workspace",
+    ):
+        open_job(compile_recipe("openvlthinker_2", demo=True), tmp_path)
