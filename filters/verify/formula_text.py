@@ -9,9 +9,6 @@ from fractions import Fraction
 
 from schemas.remembered import remembered
 
-_MOST_DIGITS = 60
-"""Of a repeating decimal or a number of another base; a longer one stays as it is written."""
-
 _PLAIN = (
     (re.compile(r"(?<=\d)(?:,\s?\\!|\{,\}|\\[,!; ])\s?(?=\d{3}(?!\d))"), ""),
     (re.compile(r"\\(?:left|right|displaystyle|textstyle|limits|[bB]igg?[lr]?)(?![a-zA-Z])"), ""),
