@@ -108,6 +108,7 @@ ELSEWHERE = {
     "pipelines/sources/texts.py": "sources/test_sources.py",
     "pipelines/sources/values.py": "pipelines/test_conventions.py: what people publish, and what is read in it",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
+    "pipelines/steps/release_buckets.py": "steps/test_release.py, and run/test_shards.py with several processes",
     "pipelines/steps/release_config.py": "recipes/ and steps/test_restate.py",
     "pipelines/steps/release_tags.py": "steps/test_release.py",
     "pipelines/steps/release_plan.py": "steps/test_release.py",

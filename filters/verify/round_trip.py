@@ -76,6 +76,11 @@ class RoundTrip:
         for gold in stated:
             self._others.add(("gold",), gold)
 
+    @property
+    def seen(self) -> list[str]:
+        """Those of the golds looked at that rows are tried with; to look at them alone comes to the same."""
+        return self._others.of(("gold",))
+
     def golds(self, rows: pl.DataFrame) -> Split:
         """Adds `solution`, the gold as the grader wants it, to `id, answer, stated` (the gold as JSON, and as a response
         states it); drops samples whose gold it grades otherwise than we do under every encoding.

@@ -1,8 +1,7 @@
 """The step `release`: the configs of the recipe are written as an immutable version that trainers load as it is."""
 
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +12,10 @@ from pipelines.compiler.pipeline import Step
 from pipelines.release.card import check_template
 from pipelines.release.regrade import Report
 from pipelines.release.write import Content, Look, write_release
+from pipelines.run.body import PIECE
 from pipelines.run.context import StepContext
 from pipelines.run.receipt import Receipt
+from pipelines.steps.release_buckets import Written, write_rows
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.steps.release_empty import NO_ROW, check_not_empty
 from pipelines.steps.release_gate import Gate
@@ -22,13 +23,11 @@ from pipelines.steps.release_manifest import manifest_of
 from pipelines.steps.release_measured import measured_by
 from pipelines.steps.release_plan import Planned, children_beside, plan
 from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
-from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, shape_of, unwritten, with_texts
+from pipelines.steps.release_rows import order_of, shape_of
 from pipelines.steps.release_shares import scored_beside, shares
 from pipelines.store.release_seal import is_whole
-from pipelines.store.row_groups import TableWriter
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import read_table, row_count, scan_table
-from pipelines.store.workspace import write_table
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables
 
 
@@ -53,19 +52,16 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
     build = running.build
     gate = Gate(config.trainer, build.seed)
     with scratch(build.folder / running.name) as room:
-        for bucket in running.buckets:
-            gate.look_at(_golds(planned, running, bucket))
-        written = _write_rows(planned, running, gate, room)
-        trained = [written[one.name] for one in planned if one.selected_by is None]
-        kept = pl.concat([scan_table(path).select(id="sample_id") for path in trained]).unique().collect()
+        written = write_rows(planned, running, gate, room, _written(running, planned))
+        kept = _sampled({one.name: written[one.name] for one in planned if one.selected_by is None})
         bare = tables.rows.join(kept, on="id", how="anti", maintain_order="left")
         drops = bare.select("id", reason=pl.lit(f"{running.name}:{NO_ROW}"), evidence=pl.lit("{}"))
         everything = pl.concat([_all_drops(running), _own_drops(running, gate, drops)])
-        counts = {name: row_count(path) for name, path in written.items()}
+        counts = {name: sum(map(row_count, paths)) for name, paths in written.items()}
         check_not_empty(planned, config, running, counts, everything)
         rollouts = None if measured is None else logged(running, measured, before, _sampled(written), room)
         content = Content(
-            tables={name: scan_table(path) for name, path in written.items()},
+            tables={name: scan_table(paths) for name, paths in written.items()},
             dropped=everything.lazy(),
             manifest=manifest_of(running, config, planned, measured, tables.rows.height, drops)
             | {"verified_shares": shares(planned, running, written)},
@@ -80,50 +76,9 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
     return Out(None, drops, {"version": pl.DataFrame({"version": [path.name]})})
 
 
-def _sampled(written: Mapping[str, Path]) -> pl.DataFrame:
-    """The samples that any config holds, control and unfiltered among them."""
-    return pl.concat([scan_table(path).select(id="sample_id") for path in written.values()]).unique().collect()
-
-
-def _golds(planned: tuple[Planned, ...], context: StepContext, bucket: int) -> pl.DataFrame:
-    """The golds of all rows of a bucket, each once: `sample_id, answer, verifier`."""
-    found = [golds_of(one, context, bucket) for one in planned]
-    return pl.concat(found).unique("sample_id", maintain_order=True)
-
-
-def _write_rows(planned: tuple[Planned, ...], context: StepContext, gate: Gate, room: Path) -> dict[str, Path]:
-    """The rows of every config, with their solutions and texts, as a table each."""
-    writers: dict[str, TableWriter] = {}
-    paths = {one.name: room / f"{one.name}.parquet" for one in planned}
-    with ExitStack() as stack:
-        for bucket in context.buckets:
-            solutions = gate.solutions(_golds(planned, context, bucket))
-            for one in planned:
-                rows = rows_of(one, context, bucket).join(solutions, on="sample_id", how="inner", maintain_order="left")
-                if one.holds == "completions":
-                    rows = gate.unmarked(rows, marked(one, rows), one.node.unit)
-                    rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
-                rows = gate.whole(rows, unwritten(one, rows), one.node.unit)
-                if one.name not in writers:
-                    writers[one.name] = stack.enter_context(TableWriter(paths[one.name], rows.schema))
-                writers[one.name].add(rows)
-    for one in planned:
-        if one.section.limit is not None:
-            rows = read_table(paths[one.name]).sort(order_of(one), nulls_last=True)
-            write_table(rows.head(one.section.limit), paths[one.name])
-            gate.beyond(rows.slice(one.section.limit), one.name, one.section.limit, one.node.unit)
-    if UNFILTERED in paths:
-        _mark_released(paths[UNFILTERED], [paths[one.name] for one in planned if one.selected_by is None])
-    return paths
-
-
-UNFILTERED = "unfiltered"
-
-
-def _mark_released(path: Path, trained: Iterable[Path]) -> None:
-    """Add `released` to the rows at `path`: whether any of the configs to train on holds their sample, limits counted."""
-    held = pl.concat([scan_table(one).select(id="sample_id") for one in trained]).unique().collect()["id"]
-    write_table(scan_table(path).with_columns(released=pl.col("sample_id").is_in(held.implode())), path)
+def _sampled(written: Written) -> pl.DataFrame:
+    """The samples that any of the configs holds."""
+    return pl.concat([scan_table(paths).select(id="sample_id") for paths in written.values()]).unique().collect()
 
 
 _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")
@@ -164,6 +119,19 @@ def _own_drops(context: StepContext, gate: Gate, drops: pl.DataFrame) -> pl.Data
     mine = drops.with_columns(unit=pl.lit("sample"), sample_id="id")
     both = pl.concat([gate.dropped(context.name), mine.select("id", "reason", "evidence", "unit", "sample_id")])
     return both.with_columns(step=pl.lit(context.name)).select(_DROPS).sort("unit", "id", "reason")
+
+
+def _written(context: StepContext, planned: tuple[Planned, ...]) -> Callable[[int], None]:
+    """Tells the build's progress how many rows were written, of those that may be; nothing where they are few."""
+    records = [context.record.step(maker) or {} for one in planned for maker in one.node.makers]
+    started, receipt = time.monotonic(), Receipt(total=sum(record.get("kept", 0) for record in records))
+
+    def report(rows: int) -> None:
+        receipt.samples, receipt.seconds = receipt.samples + rows, time.monotonic() - started
+        if receipt.total > PIECE:
+            context.build.progress(context.name, receipt)
+
+    return report
 
 
 def _report(context: StepContext) -> Report:

@@ -1,6 +1,7 @@
 """The trainer's own grader, asked about the golds and the right completions of a release before they go out."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -30,6 +31,16 @@ class Gate:
         """Take golds (`answer, verifier`) as wrong answers to other rows, before any is judged."""
         if self._grader is not None:
             self._grader.look_at(_stated(golds.filter(_graded()))["stated"].to_list())
+
+    @property
+    def seen(self) -> list[str]:
+        """Those of the golds, as responses state them, that rows are tried with."""
+        return [] if self._grader is None else self._grader.seen
+
+    def take(self, seen: Sequence[str]) -> None:
+        """Look at what another gate has `seen`."""
+        if self._grader is not None:
+            self._grader.look_at(seen)
 
     def solutions(self, golds: pl.DataFrame) -> pl.DataFrame:
         """`sample_id, solution` of the golds (`sample_id, answer, verifier`) that the grader reads, or that none would."""

@@ -1,6 +1,6 @@
 """What verification made of the golds: right completions against chance, for the manifest and the card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ def scored_beside(planned: Planned, before: Before) -> dict[str, Beside]:
 
 
 def shares(
-    planned: tuple[Planned, ...], context: StepContext, written: Mapping[str, Path]
+    planned: tuple[Planned, ...], context: StepContext, written: Mapping[str, Sequence[Path]]
 ) -> dict[str, list[dict[str, Any]]]:
     """For each config of verified completions the rows of `filters.guessing.verified_shares`."""
     return {one.name: _shares(one, context, written[one.name]) for one in planned if one.verified}
 
 
-def _shares(planned: Planned, context: StepContext, written: Path) -> list[dict[str, Any]]:
+def _shares(planned: Planned, context: StepContext, written: Sequence[Path]) -> list[dict[str, Any]]:
     samples, answered, kept = [], [], []
     for bucket in context.buckets:
         golds, verdicts = golds_and_verdicts(context.beside(_name(planned), bucket))

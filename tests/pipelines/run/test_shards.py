@@ -34,7 +34,7 @@ steps:
   - difficulty
   - drop: {of: sample, if: {hard: "k = 0"}}
 """
-RELEASE = "  - release: {rl: {of: sample, limit: 40}}\n"
+RELEASE = "  - release: {trainer: trl, rl: {of: sample, limit: 40}, replies: {of: rollout}}\n"
 
 HURT = """
 import os, signal, sys
@@ -97,6 +97,7 @@ def released(job: Job) -> dict[str, bytes]:
     """The tables of the release of a finished build."""
     folder = job.release
     assert folder is not None
+    assert {path.name for path in folder.iterdir()} >= {"rl", "replies", "rollouts", "dropped.parquet"}
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
