@@ -110,7 +110,6 @@ ELSEWHERE = {
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
     "pipelines/steps/release_buckets.py": "steps/test_release.py, and run/test_shards.py with several processes",
     "pipelines/steps/release_config.py": "recipes/ and steps/test_restate.py",
-    "pipelines/steps/release_tags.py": "steps/test_release.py",
     "pipelines/steps/release_plan.py": "steps/test_release.py",
     "pipelines/steps/selection_places.py": "pipelines/test_unused.py: it refuses what a recipe names in vain",
     "pipelines/store/build_record.py": "run/test_runner.py and explain/test_views.py read what it writes",
