@@ -98,7 +98,7 @@ def _forms(compiled: Compiled, step: Step) -> Iterator[tuple[str, Constraint]]:
         yield name, form  # type: ignore[misc]  # a form is none only where there is no model to go through
 
 
-def _verifies_the_answer_that_stands(compiled: Compiled, step: Step) -> Iterator[str]:
+def _verifies_the_final_answer(compiled: Compiled, step: Step) -> Iterator[str]:
     """The text of a reply is as it came, whatever a later step made of its answer."""
     if not isinstance(step.config, VerifyConfig) or step.config.column is not None or step.config.tags is not None:
         return
@@ -196,7 +196,7 @@ def _or(words: tuple[str, ...]) -> str:
 
 _FAULTS: tuple[Check, ...] = (
     _sees_what_it_is_shown, _reads_what_it_cannot_see, _holds_replies_to_their_form, _compares_images,
-    _verifies_the_answer_that_stands,
+    _verifies_the_final_answer,
     _passes_some_count, _shares_of_known_sources, _gated, *FAULTS,
 )  # fmt: skip
 _NOTES: tuple[Check, ...] = (

@@ -50,8 +50,8 @@ def _length(call: Call) -> int:
 
 
 def start(call: Call) -> _Start:
-    """By what calls are sorted. Images come before the words that stand before them: they cost more than words, and the
-    encoded ones are found wherever they stand."""
+    """By what calls are sorted. Images come before words that are in front of them: they cost more than words, and the
+    encoded ones are found wherever they are."""
     messages = call.request.messages
     system = "".join(str(part) for m in messages if m.role == "system" for part in m.content)
     parts = (part for m in messages if m.role != "system" for part in m.content)
