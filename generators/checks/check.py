@@ -22,11 +22,14 @@ Prompt = str | PromptFile
 @dataclass(frozen=True)
 class Setting:
     """What all checks of a build share. `rollouts` is how the rollouts were asked that variants change; its first model is
-    the student, and its `n` how many answers a variant has where its check does not say so."""
+    the student, and its `n` how many answers a variant has where its check does not say so. `tags` is the schema by which
+    the rollouts' answers were read, None for the one in which they were asked for: variants are read alike, or their rates
+    could not be compared."""
 
     rollouts: AskConfig
     images: ImageStore
     seed: int = 0
+    tags: str | None = None
 
     @cached_property
     def _known(self) -> dict[tuple[Prompt | None, Prompt | None], Asking]:

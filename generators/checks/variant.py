@@ -50,6 +50,8 @@ def render(check: Check, sample: Material, setting: Setting, change: Change) -> 
     row = {**sample.row, "question": question, "options": list(options), "media": [dict(m) for m in media]}
     put = setting.asking(check.system, change.prompt or check.prompt).put({**row, **change.values})
     answer = change.answer or sample.answer
+    # A reply that goes on from tags that were put before it is laid out in those, whatever the rollouts were read by.
+    read_by = None if change.prefix else setting.tags
     return {
         "id": variant_id(sample.id, check.label, change.base),
         "sample_id": sample.id,
@@ -60,7 +62,7 @@ def render(check: Check, sample: Material, setting: Setting, change: Change) -> 
         "messages": canonical_json([turn.to_json() for turn in put.messages]),
         "prefix": change.prefix or put.prefix,
         "sampling": (check.sampling or rollouts.sampling).model_dump_json(),
-        "tags": check.tags or rollouts.answer_tags,
+        "tags": check.tags or read_by or rollouts.answer_tags,
         "media": row["media"],
         "options": row["options"],
         "answer": {"kind": answer.kind, "raw": answer.raw, "parsed": dump_answer(answer)},

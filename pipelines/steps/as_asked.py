@@ -1,12 +1,14 @@
-"""How rows were asked: the section of the step whose replies they are, for steps that put the same prompt once more."""
+"""How rows were asked and are read: the steps before one that puts the same prompt once more."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import cast
 
 from generators.asking.config import AskConfig
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.run.context import StepContext
+from pipelines.steps.release_measured import verifies
 from schemas.step import Context, Known
 
 
@@ -54,3 +56,10 @@ def asked_by(makers: Iterable[str], steps: Sequence[Step]) -> tuple[str, AskConf
         how = "asks in code of its own" if step.asks else "asked no model"
         raise ValueError(f"'{step.name}', which made the rows, {how}; write the `prompt` that they answer")
     return step.name, section
+
+
+def read_by(makers: AbstractSet[str], steps: Sequence[Step], asked: AskConfig) -> str:
+    """The tag schema by which the answers of rows are read: that of the last `verify` over them, else the one in which they
+    were asked for."""
+    over = [step for step in steps if verifies(step) and step.node.makers & makers]
+    return str(getattr(over[-1].config, "tags", None) or "plain") if over else asked.answer_tags

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import polars as pl
+from pydantic import JsonValue
 
 from filters.checks.measure import Evidence, measure_checks
 from filters.checks.score import score_replies
@@ -21,7 +22,7 @@ from generators.checks.catalogue import requests as put
 from generators.checks.check import Setting
 from generators.checks.material import EarlierReply
 from pipelines.run.context import StepContext
-from pipelines.steps.as_asked import asked_by, makers, steps_before
+from pipelines.steps.as_asked import asked_by, makers, read_by, steps_before
 from pipelines.steps.check_variants import OTHERS, make_variants
 from pipelines.steps.checks_section import ChecksStepConfig, gives
 from pipelines.store.derived_images import DerivedImages
@@ -62,6 +63,12 @@ def _own(config: ChecksStepConfig, known: Known) -> AskConfig:
     return own
 
 
+def _before(config: ChecksStepConfig, known: Known) -> JsonValue:
+    """How the rollouts were asked and are read, which decides what variants are."""
+    own, steps = _own(config, known), steps_before(known)
+    return [own.model_dump(mode="json"), read_by(makers(config.rollouts, known), steps, own)]
+
+
 def _reads(config: ChecksStepConfig, known: Known) -> Reads:
     of = config.of or "sample"
     found = dict(contract.reads(_own(config, known), known).rows) | hidden(gold_reads(of, known))
@@ -98,9 +105,11 @@ class _Checking:
     def __init__(self, config: ChecksStepConfig, context: Context) -> None:
         self.config, self.context = config, cast(StepContext, context)
         step = self.context.step
-        self.own = asked_by(step.beside["rollouts"].node.makers, self.context.pipeline.before(step))[1]
-        changed = self.own.model_copy(update={"model": config.model, "n": config.n})
-        self.setting = Setting(changed, DerivedImages(self.context.build.media), self.context.seed)
+        made_by, before = step.beside["rollouts"].node.makers, self.context.pipeline.before(step)
+        own = asked_by(made_by, before)[1]
+        self.tags = read_by(made_by, before, own)
+        changed = own.model_copy(update={"model": config.model, "n": config.n})
+        self.setting = Setting(changed, DerivedImages(self.context.build.media), self.context.seed, self.tags)
 
     def variants(self, rows: pl.DataFrame, bucket: int, others: pl.DataFrame) -> Split:
         """What is asked about the rows of a bucket, in order of their ids."""
@@ -135,7 +144,7 @@ class _Checking:
         made = self.context.beside("rollouts", bucket).filter(pl.col("finish_reason").is_in(["stop", "length"]))
         mine = made.drop("sample_id").join(golds.rename({"id": "parent_id"}), on="parent_id", how="inner")
         asked = mine.rename({"parent_id": "sample_id"}).with_columns(response="text").sort("id")
-        return judged(asked, self.context.verifiers(), self.own.answer_tags)
+        return judged(asked, self.context.verifiers(), self.tags)
 
     def _replies(self, rows: pl.DataFrame, bucket: int) -> pl.DataFrame | None:
         if not self.config.needs("rollouts"):
@@ -266,7 +275,7 @@ def _facts(config: ChecksStepConfig, build: Any) -> Any:
 STEP = StepType(
     name="checks",
     summary="asks once more with something changed, and flags rows by what that does to the answers",
-    version=3,
+    version=4,
     config=ChecksStepConfig,
     reads=_reads,
     gives=lambda config, known: Gives(gives(config)),
@@ -283,7 +292,7 @@ STEP = StepType(
         changes_images=True,
     ),
     facts=_facts,
-    before=lambda config, known: _own(config, known).model_dump(mode="json"),
+    before=_before,
     verdict=True,
     streams=True,
 )

@@ -106,14 +106,6 @@ def test_rap_as_its_code_counts_what_is_right_and_has_the_form() -> None:
     assert found["cause"].to_list() == causes
 
 
-@pytest.mark.parametrize("recipe", ["rap", "rap_code"])
-def test_rap_reads_replies_without_the_image_as_those_with_it(recipe: str) -> None:
-    """Its gap is of two rates; read in two ways, it would be of two forms."""
-    pipeline = compile_recipe(recipe).pipeline
-    [blind] = pipeline.step("checks").config.checks
-    assert blind.tags == (pipeline.step("scored").config.tags or "plain")
-
-
 def test_mmfinereason_keeps_what_only_the_teacher_solves() -> None:
     columns = {"k": [0, 1, 3, 4, 0], "confirmed": [1, 1, 1, 1, 0]}
     assert judged("mmfinereason_123k", **columns)["cause"].is_null().to_list() == [True, False, False, False, False]

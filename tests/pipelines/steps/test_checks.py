@@ -13,6 +13,7 @@ from step_types import TYPES, pipeline
 from tiny_build import tiny_build
 
 from filters.checks.measure import FLAGS
+from filters.verify import step as verify
 from generators.checks.catalogue import CheckConfig
 from generators.presets import caption, distill
 from generators.scenes import iter_scenes, questions, render
@@ -42,7 +43,7 @@ BEFORE = (
 
 
 EVERY: Any = (*BEFORE, ROLLOUT, ("checks", {"model": "vlm", "checks": ALL, "n": 2}))
-STEPS = (rollout.STEP, checks.STEP, select.STEP, caption.STEP, distill.STEP)
+STEPS = (rollout.STEP, verify.STEP, checks.STEP, select.STEP, caption.STEP, distill.STEP)
 
 
 @pytest.fixture(autouse=True)
@@ -247,3 +248,21 @@ def test_a_flag_that_no_check_gives_leaves_nothing_out_and_is_refused(flag: str,
 def test_what_it_cannot_ask_is_refused(steps: Any, section: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         pipeline(*steps, ("checks", {"model": "vlm", "checks": TWO, **section}))
+
+
+@pytest.mark.parametrize(("tags", "right"), [(None, True), ("think_answer", False)])
+def test_variants_are_read_as_the_rollouts_were_scored(
+    tags: str | None, right: bool, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rate with the image and one without it are compared, so one reading decides both: that of `verify`, which here is
+    another than the form that was asked for."""
+    golds = [json.loads(line)["answer"] for line in source.read_text().splitlines()]
+    Scripted(lambda request, index: golds[0]).install(monkeypatch)
+    asked = ("rollout", {**ROLLOUT[1], "tags": "think_answer"})
+    scored = ("verify", {"as": "scored", "of": "rollout", "tags": tags})
+    runner = run(
+        tmp_path, source, asked, scored, ("checks", {"model": "vlm", "checks": [{"type": "text_only"}], "n": 2})
+    )
+    results = beside(runner, "results")
+    assert (results["k"].max() == 2) is right
+    assert (results["base_k"].max() == 2) is right
