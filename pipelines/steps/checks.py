@@ -66,7 +66,7 @@ def _own(config: ChecksStepConfig, known: Known) -> AskConfig:
 def _before(config: ChecksStepConfig, known: Known) -> JsonValue:
     """How the rollouts were asked and are read, which decides what variants are."""
     own, steps = _own(config, known), steps_before(known)
-    return [own.model_dump(mode="json"), read_by(makers(config.rollouts, known), steps, own)]
+    return own.model_dump(mode="json") | {"read_by": read_by(makers(config.rollouts, known), steps, own)}
 
 
 def _reads(config: ChecksStepConfig, known: Known) -> Reads:
