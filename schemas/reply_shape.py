@@ -140,16 +140,20 @@ def parse(reply: Reply, text: str, name: str = "text", thought: str = "") -> dic
     return None if value is None else {name: value}
 
 
-def constraint(reply: Reply, longest: int | None = None) -> Constraint | None:
+def constraint(
+    reply: Reply, longest: int | None = None, held: Mapping[str, str] | None = None, begun: str = ""
+) -> Constraint | None:
     """The form that decoding is held to, which `parse` then reads; None where a reply is free.
 
     `longest` is how many characters all texts of a reply may have together: with few tokens, what is not cut parses.
+    `held` are expressions of single sections of a tag schema (a text is the `answer` of `plain`), and `begun` is the start
+    of the reply that was written already.
     """
-    if reply == "text":
-        return None
-    if reply.tags is not None:
-        pattern = tag_pattern(TAG_SCHEMAS[reply.tags], longest)
+    tags = "plain" if reply == "text" else reply.tags
+    if tags is not None:
+        pattern = tag_pattern(TAG_SCHEMAS[tags], longest, held, begun)
         return Constraint("regex", pattern) if pattern else None
+    assert reply != "text"
     if reply.fields is not None:
         return Constraint("json", json.dumps(_object(reply.fields, longest), ensure_ascii=False))
     texts = reply.choice or score_texts(*_bounds(reply))

@@ -12,6 +12,8 @@ from schemas.reading import answer_pattern
 from schemas.reply_shape import Reply
 from schemas.section import refuse_idle
 from schemas.step import StepConfig
+from schemas.tag_pattern import check_held
+from schemas.tags import TAG_SCHEMAS
 
 Fate = Literal["drop", "keep"]
 
@@ -46,8 +48,10 @@ class AskConfig(StepConfig):
         "fields, as the group `answer`; the last match counts",
     )
     reply: Reply = Field(default="text", description="the form of a reply, which decides the columns that it gives")
-    constrain: bool = Field(
-        default=True, description="whether decoding is held to that form; models that think before they reply never are"
+    constrain: bool | dict[str, str] = Field(
+        default=True,
+        description="whether decoding is held to that form; models that think before they reply never are. {section: "
+        "expression} holds sections of its tag schema to expressions, or a text, as {answer: expression}",
     )
     gives: dict[str, str] | None = Field(
         default=None,
@@ -75,6 +79,11 @@ class AskConfig(StepConfig):
     def answer_tags(self) -> str:
         """The tag schema by which a reply gives its answer."""
         return "plain" if self.reply == "text" else self.reply.tags or "plain"
+
+    @property
+    def sections(self) -> str | None:
+        """The tag schema whose sections the reply has; a free text is the one of `plain`."""
+        return "plain" if self.reply == "text" else self.reply.tags
 
     @field_validator("answer_pattern")
     @classmethod
@@ -108,6 +117,12 @@ class AskConfig(StepConfig):
         why, cure = "no reply is made to conclude", "set `conclude`"
         refuse_idle(self, "conclude_tokens", read=self.conclude is not None, why=why, cure=cure)
         given(self.reply, self.gives, self.makes, self.as_ or "ask")
+        if not isinstance(self.constrain, bool):
+            if self.sections is None:
+                raise ValueError("`constrain` names sections, and this form has none; write true or false")
+            if not self.constrain:
+                raise ValueError("`constrain` names no section; write true or false")
+            check_held(TAG_SCHEMAS[self.sections], self.constrain)
         if self.tries > 1 and self.sampling.temperature == 0:
             raise ValueError(
                 f"tries: {self.tries} asks for other samples of the same prompt, and at temperature 0 all are the same; "

@@ -6,6 +6,7 @@ gives no answer for a turn that forces one (`conclude`: the budget forcing of s1
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -39,13 +40,21 @@ class Asking:
         self.prefix = template(config.prefix) if config.prefix else None
         self._shots = tuple(turns(config.shots, self.prompt))
 
-    @property
+    @cached_property
     def constraint(self) -> Constraint | None:
         """The form that a reply is held to; none where that is only a part of it, after a prefix or inside a pattern."""
-        reply = self.config.reply
-        if not self.config.constrain or self.prefix is not None or self.config.answer_pattern is not None:
+        return self._left("")
+
+    def held(self, begun: str) -> Constraint | None:
+        """What a reply is held to that was made to begin so: the form, or what is left of one whose sections are named."""
+        return self._left(begun) if begun else self.constraint
+
+    def _left(self, begun: str) -> Constraint | None:
+        config = self.config
+        named = None if isinstance(config.constrain, bool) else config.constrain
+        if not config.constrain or config.answer_pattern is not None or (self.prefix is not None and named is None):
             return None
-        return constraint(reply, room(reply, self.config.sampling.max_tokens))
+        return constraint(config.reply, room(config.reply, config.sampling.max_tokens), named, begun)
 
     def put(self, row: Mapping[str, Any]) -> Put:
         """How a row is put to a model. Raises RenderError for a row that cannot be asked."""
@@ -77,13 +86,12 @@ def _media(row: Mapping[str, Any], name: str) -> list[Any]:
 def requests(rows: pl.DataFrame, config: AskConfig) -> Iterator[Request]:
     """One request a row, all its `n` samples in it; none for a row that cannot be rendered."""
     asking = Asking(config)
-    form = asking.constraint
     for row in rows.iter_rows(named=True):
         try:
             messages, prefix = asking.put(row)
         except RenderError:
             continue
-        yield Request(row["id"], messages, config.sampling, n=config.n, prefix=prefix, constraint=form)
+        yield Request(row["id"], messages, config.sampling, n=config.n, prefix=prefix, constraint=asking.held(prefix))
 
 
 def more(
@@ -108,7 +116,7 @@ def _next(asking: Asking, row: Mapping[str, Any], answers: list[Answer]) -> Iter
         if slot.calls_for_another():
             index += 1
             yield Request(row["id"], put.messages, config.sampling, prefix=put.prefix, first=index, of=slot.last.place,
-                          constraint=asking.constraint)  # fmt: skip
+                          constraint=asking.held(put.prefix))  # fmt: skip
         elif (reading := slot.unfinished()) is not None:
             ending = Sampling(temperature=0.0, max_tokens=config.conclude_tokens, stop=("\n",))
             yield Request(

@@ -25,8 +25,12 @@ class RolloutConfig(AskConfig):
         description="where a reply gives its answer (a tag schema); one with tags wants a `system` or a `prompt` that asks "
         "for them",
     )
-    constrain: bool = False
+    constrain: bool | dict[str, str] = False
     unreadable: Fate = "keep"
+
+    @property
+    def sections(self) -> str | None:
+        return super().sections if "reply" in self.model_fields_set else self.tags
 
     @model_validator(mode="after")
     def _one_form(self) -> "RolloutConfig":

@@ -1,7 +1,8 @@
 """A recipe's sidecar: how its demo is fed, and what has to come of it.
 
 `<recipe>.demo.yaml` lies beside `<recipe>.yaml`. A demo runs the recipe's own steps whole on two cores without a network.
-It changes models, sources, rows and the length of replies (`pipelines.recipe.demo_changes`); never steps, n or windows.
+It changes models, sources, rows, and the length and form of replies (`pipelines.recipe.demo_changes`); never steps, n or
+windows.
 """
 
 from pathlib import Path
@@ -71,6 +72,13 @@ class Demo(Section):
     )
     tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="the most that a reply of a step may have; of all others 16"
+    )
+    temperatures: dict[str, Annotated[float, Field(gt=0, le=10)]] = Field(
+        default_factory=dict, description="higher temperatures of steps, where small models hold one opinion"
+    )
+    constrain: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="by step, expressions that sections of its replies are held to, so that a guess is of the right form",
     )
     empty: tuple[str, ...] = Field(
         default=(), description="configs that stay empty, as models this small never come to what they hold"

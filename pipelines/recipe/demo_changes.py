@@ -1,4 +1,4 @@
-"""What a demo changes of a recipe: its models, by what its steps send them; its sources; and how long replies may be."""
+"""What a demo changes of a recipe: its models, by what its steps send them; its sources; and how replies are drawn."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,8 @@ from pipelines.steps.release_config import ReleaseConfig
 from pipelines.store.workspace import DEMO
 from schemas.completion import Sampling
 from schemas.errors import nearest
+from schemas.tag_pattern import check_held
+from schemas.tags import TAG_SCHEMAS
 
 TOKENS = 16
 """How long a reply may be, of a step that the sidecar says nothing of."""
@@ -86,7 +88,11 @@ def _step_changes(step: Step, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
         for where, given in _inside(step.config, Sampling):
             changed = given.model_dump(mode="json", exclude_defaults=True)
             changed |= {"max_tokens": min(most, given.max_tokens), "seed": demo.seed}
+            if step.name in demo.temperatures:
+                changed["temperature"] = _warmer(step.name, given.temperature, sidecar)
             yield f"{at}.{where}", changed
+    if step.name in demo.constrain:
+        yield f"{at}.constrain", _constrained(step, sidecar)
     for where, _ in _inside(step.config, EncoderConfig):
         model = REFERENCE_VLM if where.rpartition(".")[2] == "image" else MINILM
         yield f"{at}.{where}", {"model": model}
@@ -98,6 +104,31 @@ def _step_changes(step: Step, sidecar: Sidecar) -> Iterator[tuple[str, Any]]:
         }
         yield f"{at}.against", []
         yield f"{at}.sources", [_fed(name, given, None, {"name": name}, sidecar) for name, given in named.items()]
+
+
+def _warmer(name: str, published: float, sidecar: Sidecar) -> float:
+    """The temperature of a step in the demo. Raises ConfigError for one that is not above the published one."""
+    given = sidecar.demo.temperatures[name]
+    if given <= published:
+        raise sidecar.fault(
+            f"temperatures.{name}", f"a demo raises temperatures only, and the recipe's is {published:g}."
+        )
+    return given
+
+
+def _constrained(step: Step, sidecar: Sidecar) -> dict[str, str]:
+    """What the sections of a step's replies are held to. Raises ConfigError where they have none of these."""
+    given, ask = sidecar.demo.constrain[step.name], ask_of(step)
+    place, tags = f"constrain.{step.name}", None if ask is None else ask.sections
+    if tags is None:
+        raise sidecar.fault(place, "its replies have no sections: they are a choice, a score or fields.")
+    if not given:
+        raise sidecar.fault(place, f"name a section of {tags} and the expression that it is held to.")
+    try:
+        check_held(TAG_SCHEMAS[tags], given)
+    except ValueError as error:
+        raise sidecar.fault(place, f"{error}.") from None
+    return given
 
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -189,6 +220,8 @@ def _check_names(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> No
         ("sources", demo.sources, sources, "source"),
         ("evaluation_sets", demo.evaluation_sets, sets, "evaluation set"),
         ("tokens", demo.tokens, asking, "step that asks a model"),
+        ("temperatures", demo.temperatures, asking, "step that asks a model"),
+        ("constrain", demo.constrain, asking, "step that asks a model"),
         ("expect.drops", demo.expect.drops, steps, "step"),
         ("expect.rows", demo.expect.rows, beside, "config"),
         ("empty", demo.empty, configs, "config"),

@@ -1,9 +1,11 @@
 """What is asked of models, first and after their answers."""
 
+import re
 from typing import Any
 
 import pytest
 from asked import CUT, IMAGE, REFUSED, Reply, converse, table
+from pydantic import ValidationError
 
 from generators.ask import STEP
 from generators.asking.config import AskConfig
@@ -68,6 +70,46 @@ def test_decoding_is_held_to_the_form_of_the_reply() -> None:
     assert only(ask(reply=reply, answer_pattern="<judge>(?P<answer>.*)</judge>")).constraint is None
     given = only(ask(reply=reply, prefix="It is "))
     assert (given.constraint, given.prefix) == (None, "It is ")
+
+
+BOX = {"answer": r"\[\d, \d\]"}
+
+
+def test_sections_of_tags_are_held_to_expressions_of_their_own() -> None:
+    held = only(ask(reply={"tags": "think_answer"}, constrain=BOX)).constraint
+    assert held is not None
+    assert held.kind == "regex"
+    for answer, meets in (("[1, 2]", True), ("[1, 2] ", False), ("one", False)):
+        assert bool(re.fullmatch(held.value, f"<think>It is left.</think>\n<answer>{answer}</answer>")) is meets
+    assert not re.fullmatch(held.value, "<think></think><answer>[1, 2]</answer>")
+    for reply in ({"tags": "plain"}, "text"):
+        assert only(ask(reply=reply, constrain={"answer": "yes|no"})).constraint == Constraint("regex", "(?:yes|no)")
+
+
+def test_what_is_left_of_sections_that_were_begun_is_held_too() -> None:
+    section = {"reply": {"tags": "think_answer"}, "constrain": BOX}
+    begun = only(ask(prefix="<think>It is", **section))
+    assert re.fullmatch(begun.constraint.value, " left.</think><answer>[1, 2]</answer>")
+    assert not re.match(begun.constraint.value, "<think>")
+    assert only(ask(prefix="It is", **section)).constraint is None
+    assert only(ask(prefix="<think>It is left.</think>", **section)).constraint is None
+    boxed = only(ask(prefix="One and ", reply={"tags": "plain_boxed"}, constrain={"answer": r"one is \\boxed\{\d\}"}))
+    assert re.fullmatch(boxed.constraint.value, r"one is \boxed{2}")
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"constrain": BOX, "reply": {"choice": ["a", "b"]}}, "names sections, and this form has none"),
+        ({"constrain": {}, "reply": {"tags": "think_answer"}}, "names no section; write true or false"),
+        ({"constrain": {"answr": "a"}, "reply": {"tags": "think_answer"}}, "has no section 'answr', but think, answer. Did"),
+        ({"constrain": {"answer": "(a"}, "reply": {"tags": "think_answer"}}, "is no regular expression: missing"),
+        ({"constrain": {"answer": "a*"}, "reply": {"tags": "think_answer"}}, "lets the section 'answer' be empty"),
+    ],
+)  # fmt: skip
+def test_an_expression_is_of_a_section_that_is_there(section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(sentence)):
+        ask(**section)
 
 
 def test_all_samples_of_a_row_are_one_request() -> None:

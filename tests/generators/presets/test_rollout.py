@@ -17,6 +17,15 @@ def test_a_student_answers_freely_and_several_times() -> None:
     assert request.sampling == Sampling(temperature=1.0, max_tokens=2048)
 
 
+def test_its_sections_may_be_held_to_expressions() -> None:
+    held = RolloutConfig(model="m", tags="think_answer", constrain={"answer": "[A-D]"})
+    [[request]] = converse(STEP, table(ROW), held, lambda r, i: "A")[1]
+    assert request.constraint is not None
+    assert request.constraint.value.endswith("<answer>(?:[A-D])</answer>")
+    with pytest.raises(ValidationError, match="'plain' has no section 'think'"):
+        RolloutConfig(model="m", constrain={"think": "a"})
+
+
 @pytest.mark.parametrize(
     ("tags", "text", "final"),
     [

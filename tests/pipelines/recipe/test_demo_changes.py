@@ -1,6 +1,7 @@
 """A demo has the recipe's own steps: models, sources and the length of replies are what it changes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,37 @@ def test_a_gate_by_length_may_be_lower_and_nothing_else_is_another(tmp_path: Pat
     ):
         with pytest.raises(ConfigError, match=words):
             demo(tmp_path, recipe=gated, sidecar=f"{SIDECAR}lengths: {{{lengths}}}\n")
+
+
+def test_a_temperature_may_be_higher(tmp_path: Path) -> None:
+    made = demo(tmp_path, sidecar=f"{SIDECAR}temperatures: {{judge: 1.5}}\n")
+    sampling = {name: made.pipeline.step(name).config.sampling.temperature for name in ("caption", "judge")}
+    assert sampling == {"caption": 0.2, "judge": 1.5}
+    for given, words in (
+        ("caption: 0.2", "'temperatures.caption': a demo raises temperatures only, and the recipe's is 0.2."),
+        ("judge: 11", "'temperatures.judge': "),
+        ("dedup: 1", "'temperatures.dedup': the recipe has no step that asks a model 'dedup'."),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            demo(tmp_path, sidecar=f"{SIDECAR}temperatures: {{{given}}}\n")
+
+
+def test_sections_of_replies_may_be_held_to_a_form(tmp_path: Path) -> None:
+    tagged = RECIPE.replace("n: 3, sampling", "n: 3, reply: {tags: think_answer}, sampling")
+    made = demo(tmp_path, recipe=tagged, sidecar=f"{SIDECAR}constrain: {{distill: {{answer: '[AB]'}}}}\n")
+    assert made.pipeline.step("distill").config.constrain == {"answer": "[AB]"}
+    for given, words in (
+        ("distill: {final: A}", "'constrain.distill': 'think_answer' has no section 'final', but think, answer."),
+        ("distill: {answer: '['}", "'constrain.distill': '[' of the section 'answer' is no regular expression"),
+        ("distill: {}", "'constrain.distill': name a section of think_answer"),
+        (
+            "judge: {answer: A}",
+            "'constrain.judge': its replies have no sections: they are a choice, a score or fields.",
+        ),
+        ("drop: {answer: A}", "'constrain.drop': the recipe has no step that asks a model 'drop'."),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            demo(tmp_path, recipe=tagged, sidecar=f"{SIDECAR}constrain: {{{given}}}\n")
 
 
 def test_what_models_this_small_never_come_to_may_be_empty(tmp_path: Path) -> None:
