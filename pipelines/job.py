@@ -63,7 +63,7 @@ def compile_recipe(
     own = [option for option in overrides if option.startswith("steps.")]  # others are about what the demo changes
     published = _compiled(load_document(name, own, trust=trust))
     changes = demo_changes(published.document, published.pipeline, sidecar)
-    demonstration = Demonstration(changes, demo_facts(published.document, changes))
+    demonstration = Demonstration(changes, demo_facts(published.document, changes, sidecar.demo))
     document = load_document(name, overrides, trust=trust, limit=limit, seed=seed, demo=demonstration)
     return replace(_compiled(document), sidecar=sidecar)
 

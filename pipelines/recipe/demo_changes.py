@@ -10,7 +10,7 @@ from generators.count_tokens import TokenizerConfig
 from generators.embedded import REFERENCE_VLM, SMOLLM2
 from generators.encoders import MINILM, EncoderConfig
 from pipelines.compiler.pipeline import Pipeline, Step
-from pipelines.recipe.demo import DemoSource, Sidecar
+from pipelines.recipe.demo import Demo, DemoSource, Sidecar
 from pipelines.recipe.demo_forms import FORMS, LIKE
 from pipelines.recipe.document import Document
 from pipelines.release import rollout_rows
@@ -46,8 +46,9 @@ def demo_changes(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> Ch
     return [*found, *_lengths(pipeline, sidecar), *_empty(pipeline, sidecar)]
 
 
-def demo_facts(document: Document, changes: Changes) -> dict[str, Any]:
-    """What stands for what: models by their names in the recipe, and sources by theirs, for the manifest and the card."""
+def demo_facts(document: Document, changes: Changes, demo: Demo) -> dict[str, Any]:
+    """What stands for what: models by their names in the recipe, sources by theirs, and replies that are drawn otherwise by
+    their steps, for the manifest and the card."""
     changed = dict(changes)
     models = {name: [published.model, changed["models"][name]["model"]] for name, published in document.models.items()}
     fed = {section["name"]: section for section in changed["sources"]}
@@ -55,7 +56,14 @@ def demo_facts(document: Document, changes: Changes) -> dict[str, Any]:
         source.name: [str(getattr(source, "path", source.type)), _words(fed[source.name])]
         for source in document.sources
     }
-    return {"models": models, "sources": sources}
+    replies = {name: _drawn(demo, name) for name in dict.fromkeys((*demo.temperatures, *demo.constrain))}
+    return {"models": models, "sources": sources} | ({"replies": replies} if replies else {})
+
+
+def _drawn(demo: Demo, step: str) -> str:
+    """How the replies of a step are drawn otherwise, in a few words."""
+    warm = [f"temperature {demo.temperatures[step]:g}"] if step in demo.temperatures else []
+    return "; ".join([*warm, *(f"{name} held to {text}" for name, text in demo.constrain.get(step, {}).items())])
 
 
 def _words(section: Mapping[str, Any]) -> str:

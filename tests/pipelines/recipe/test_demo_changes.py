@@ -120,6 +120,7 @@ def test_a_temperature_may_be_higher(tmp_path: Path) -> None:
     made = demo(tmp_path, sidecar=f"{SIDECAR}temperatures: {{judge: 1.5}}\n")
     sampling = {name: made.pipeline.step(name).config.sampling.temperature for name in ("caption", "judge")}
     assert sampling == {"caption": 0.2, "judge": 1.5}
+    assert made.document.to_json()["demo"]["replies"] == {"judge": "temperature 1.5"}
     for given, words in (
         ("caption: 0.2", "'temperatures.caption': a demo raises temperatures only, and the recipe's is 0.2."),
         ("judge: 11", "'temperatures.judge': "),
@@ -133,6 +134,7 @@ def test_sections_of_replies_may_be_held_to_a_form(tmp_path: Path) -> None:
     tagged = RECIPE.replace("n: 3, sampling", "n: 3, reply: {tags: think_answer}, sampling")
     made = demo(tmp_path, recipe=tagged, sidecar=f"{SIDECAR}constrain: {{distill: {{answer: '[AB]'}}}}\n")
     assert made.pipeline.step("distill").config.constrain == {"answer": "[AB]"}
+    assert made.document.to_json()["demo"]["replies"] == {"distill": "answer held to [AB]"}
     for given, words in (
         ("distill: {final: A}", "'constrain.distill': 'think_answer' has no section 'final', but think, answer."),
         ("distill: {answer: '['}", "'constrain.distill': '[' of the section 'answer' is no regular expression"),
