@@ -44,6 +44,15 @@ def test_a_recipe_says_what_it_follows_and_asks_for_nothing_idle(path: Path) -> 
         assert about.code is None or re.fullmatch(r"[\w.-]+/[\w.-]+", about.code)
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in PATHS if path.parent.name in FAMILIES - {"evaluation"}], ids=lambda path: path.stem
+)
+def test_a_recipe_that_trains_on_questions_of_a_benchmark_says_so(path: Path) -> None:
+    document = compile_recipe(str(path)).document
+    if any(getattr(source, "split", "train").startswith("test") for source in document.sources):
+        assert re.search("test questions|evaluation set", " ".join(document.about.differs))
+
+
 def test_what_is_meant_is_still_noted() -> None:
     for name, note in MEANT.items():
         compiled = compile_recipe(name.replace("-", "_"))
