@@ -59,12 +59,13 @@ def _may_stutter(text: str) -> bool:
     none are, `_STUTTER`, which takes seven tries at every word, finds nothing that counts."""
     if _FOLDED.search(text):
         return True
-    words = np.fromiter(map(hash, _WORD.findall(text.lower())), np.int64)
-    empty = np.concatenate(([0], np.cumsum(np.isin(words, np.fromiter(map(hash, _FUNCTION), np.int64)))))
+    spoken = _WORD.findall(text.lower())
+    words = np.fromiter(map(hash, spoken), np.int64, len(spoken))
     for size in range(2, _LONGEST + 1):
-        same = np.concatenate(([0], np.cumsum(words[size:] == words[:-size])))
-        starts = np.flatnonzero(same[size:] - same[:-size] == size)
-        if (empty[starts + size] > empty[starts]).any():
+        same = np.zeros(max(1, len(words) - size + 1), np.int64)
+        (words[size:] == words[:-size]).cumsum(out=same[1:])
+        starts = (same[size:] - same[:-size] == size).nonzero()[0]
+        if any(not _FUNCTION.isdisjoint(spoken[start : start + size]) for start in starts):
             return True
     return False
 

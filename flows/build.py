@@ -5,8 +5,9 @@ workspace and the name of a step, so the same flow runs on threads, Dask or Ray.
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
@@ -18,6 +19,7 @@ from flows.job import job_of
 from flows.progress import Reporter
 from flows.push import pack, push
 from pipelines.compiler.pipeline import Step
+from pipelines.job import Job
 from pipelines.run.runner import Runner
 from schemas.errors import ConfigError, CurateError, MissingDependencyError, StepError
 
@@ -36,16 +38,29 @@ def worth_retrying(task: Any, run: Any, state: Any) -> bool:
     return False
 
 
+class Running(NamedTuple):
+    """A build whose steps run in this process."""
+
+    job: Job
+    reporter: Reporter
+
+
+_RUNNING: ContextVar[Running | None] = ContextVar("running", default=None)
+"""Set while steps run in the process of the flow: they share its build, and so the processes that it started."""
+
+
 @task(name="step", task_run_name="{step}", persist_result=False)
 def step_task(recipe: dict[str, Any], workspace: str, step: str, how: dict[str, Any]) -> str:
     """Bring one step up to date; `how` are fields of the `Build`. Returns the path of the step's folder."""
-    reporter = Reporter()
-    job = job_of(recipe, workspace, progress=reporter, **how)
+    running = _RUNNING.get()
+    reporter = Reporter() if running is None else running.reporter
+    job = job_of(recipe, workspace, progress=reporter, **how) if running is None else running.job
     try:
         job.runner.run(job.compiled.pipeline.step(step))
     finally:
         reporter.close()
-        job.build.close()
+        if running is None:
+            job.build.close()
     return str(job.build.folder / step)
 
 
@@ -78,7 +93,8 @@ def build_flow(
 
     With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
     """
-    job = job_of(recipe, workspace, replay=replay, retry_errors=retry_errors)
+    reporter = Reporter()
+    job = job_of(recipe, workspace, progress=reporter, replay=replay, retry_errors=retry_errors)
     how = {"replay": replay, "retry_errors": retry_errors, "run": job.build.run}
 
     def run(running: Runner, step: Step) -> None:
@@ -96,7 +112,11 @@ def build_flow(
             named.submit(recipe, workspace, step.name, how).result()
         running.record.read()
 
-    records = job.run(run)
+    here = _RUNNING.set(Running(job, reporter) if runner == "threads" else None)
+    try:
+        records = job.run(run)
+    finally:
+        _RUNNING.reset(here)
     create_table_artifact(
         key=f"curate-{job.build.recipe.name}".replace("_", "-").replace(".", "-"),
         table=funnel_rows(records, job.build.run),
