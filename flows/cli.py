@@ -70,6 +70,8 @@ def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show wha
         os.environ.setdefault(name, value)
     if verbose:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+    else:  # each of its retries is two lines, and what they come to is our sentence
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     guard()
     # A polite stop (SIGTERM) is a Ctrl-C: what was answered is in the log, the rest is asked next time.

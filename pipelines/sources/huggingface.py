@@ -92,6 +92,8 @@ class HuggingFaceSource(SourceSection):
             raise
         except Exception as error:  # the library raises many kinds: network, missing, gated, damaged, unknown split
             reason = str(error).strip().split("\n")[0] or type(error).__name__
+            if isinstance(error, ConnectionError):  # the Hub gave no answer, and its caches have none
+                reason = f"{reason.rstrip('.')}. Check the network, or give a local folder as its `path`."
             raise ConfigError(f"Source '{self.name}': the dataset '{self.path}' cannot be loaded: {reason}") from error
 
     def _choose(self, saved: Any) -> Any:

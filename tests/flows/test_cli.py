@@ -1,5 +1,6 @@
 """The command, as a user meets it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,4 +76,17 @@ def test_a_mistake_is_one_sentence_and_a_code(args: tuple[str, ...], sentence: s
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> None:
+    """Not a line or two for each time that its library tries again."""
+    code = "import time; time.sleep = lambda seconds: None; from flows.cli import app; app()"
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "cache")}
+    asked = [sys.executable, "-c", code, "validate", "gthinker"]
+    env = os.environ | nowhere
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "derek-thomas/ScienceQA" in done.stderr
+    assert "Check the network" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
