@@ -54,11 +54,26 @@ def mean_logprob(values: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def blind_gains(whole: str, blind: str) -> dict[str, pl.Expr]:
-    """`logprob_blind, visnec, vig` of a row, over its texts `variant, logprob` (means a token).
+def by_reply(texts: pl.LazyFrame, variants: Sequence[str]) -> pl.LazyFrame:
+    """`id, index, error` and a column for each of `variants`, of texts `id, index, variant, error, logprob`.
 
-    Of several replies the means are compared. Null where the model was not shown both ways.
+    One row a reply, so that what a model says with an image is compared with what it says of the same reply without.
     """
-    seen, unseen = (pl.col("logprob").filter(pl.col("variant") == variant) for variant in (whole, blind))
-    perplexity = unseen.neg().exp().mean() - seen.neg().exp().mean()
-    return {"logprob_blind": unseen.mean(), "visnec": seen.mean() - unseen.mean(), "vig": perplexity}
+    found = {name: pl.col("logprob").filter(pl.col("variant") == name).first() for name in variants}
+    error = pl.col("error").drop_nulls().first()
+    return texts.group_by("id", "index", maintain_order=True).agg(error, **found)
+
+
+def gain(seen: str, unseen: str) -> pl.Expr:
+    """By how much `seen` is likelier than `unseen`, in the mean over the replies that were read both ways."""
+    one, other = pl.col(seen), pl.col(unseen)
+    return one.filter(other.is_not_null()).mean() - other.filter(one.is_not_null()).mean()
+
+
+def blind_gains(whole: str, blind: str) -> dict[str, pl.Expr]:
+    """`logprob_blind, visnec, vig` of a row, over its replies (`by_reply`); null where none was read both ways."""
+    return {
+        "logprob_blind": pl.col(blind).mean(),
+        "visnec": gain(whole, blind),
+        "vig": (pl.col(blind).neg().exp() - pl.col(whole).neg().exp()).mean(),
+    }

@@ -10,7 +10,15 @@ from generators.asking.config import AskConfig
 from generators.asking.requests import Asking
 from generators.rendering import RenderError
 from generators.signals.attention import COLUMN_SUMS, AttentionConfig, column_sums, log_psi, over_rollouts
-from generators.signals.likelihood import LOGPROBS, LikelihoodConfig, blind_gains, logprobs, mean_logprob
+from generators.signals.likelihood import (
+    LOGPROBS,
+    LikelihoodConfig,
+    blind_gains,
+    by_reply,
+    gain,
+    logprobs,
+    mean_logprob,
+)
 from generators.signals.section import SignalsConfig
 from generators.signals.validity import ValidityConfig, total_logprob, variants, verdict_shift
 from generators.template import Template
@@ -179,7 +187,8 @@ def by_row(signal: str, texts: pl.LazyFrame, config: SignalsConfig) -> pl.DataFr
         assert config.validity is not None
         found = verdict_shift(config.validity)
     else:
-        whole, masked = (pl.col("logprob").filter(pl.col("variant") == v).mean() for v in (_WHOLE, _MASKED))
-        found = {"logprob": whole, "logprob_masked": masked, "reliance": whole - masked, **blind_gains(_WHOLE, _BLIND)}
+        texts = by_reply(texts, (_WHOLE, _MASKED, _BLIND))
+        means = {"logprob": pl.col(_WHOLE).mean(), "logprob_masked": pl.col(_MASKED).mean()}
+        found = {**means, "reliance": gain(_WHOLE, _MASKED), **blind_gains(_WHOLE, _BLIND)}
     error = pl.col("error").drop_nulls().first().alias(f"error_{signal}")
     return texts.group_by("id").agg(error, **found).collect()

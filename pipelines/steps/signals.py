@@ -184,7 +184,7 @@ def _check(config: SignalsStepConfig, build: Any) -> None:
 STEP = StepType(
     name="signals",
     summary="reads attention, the likelihood of answers with and without images, or their validity off a model",
-    version=2,
+    version=3,
     config=SignalsStepConfig,
     reads=_reads,
     gives=lambda config, known: Gives(gives(config)),
