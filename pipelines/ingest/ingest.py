@@ -27,7 +27,7 @@ from pipelines.ingest.image_loader import ImageLoader
 from pipelines.ingest.row_checks import GoldParser, Golds, RowChecks, parser
 from pipelines.ingest.sample_rows import samples
 from pipelines.sources.batches import Bounds
-from pipelines.sources.given import dtypes
+from pipelines.sources.given import PREFIX, dtypes
 from pipelines.sources.read import read_rows
 from pipelines.sources.section import SourceSection
 from pipelines.store.media import MediaStore
@@ -125,7 +125,8 @@ class _Steps:
 
     def split(self, rows: pl.DataFrame) -> Split:
         self._checks.see(rows)
-        drafts = [self._draft(row) for row in rows.iter_rows(named=True)]
+        own = [name for name in rows.columns if name.startswith(PREFIX)]  # which samples keep as they are
+        drafts = [self._draft(row) for row in rows.drop(own).iter_rows(named=True)]
         usable = [d for d in drafts if d.drop is None]
         taken = self._loader.take([d.row["images"] or [] for d in usable])
         for draft, media in zip(usable, taken, strict=True):
@@ -138,7 +139,8 @@ class _Steps:
         for draft, is_new in zip(usable, self._seen.add([d.id for d in usable]), strict=True):
             if not is_new:
                 draft.drop = Drop("copy", of=draft.id)
-        kept = samples([d for d in drafts if d.drop is None], self._source, self._columns)
+        given = rows.filter(pl.Series([d.drop is None for d in drafts], dtype=pl.Boolean)).select(own)
+        kept = samples([d for d in drafts if d.drop is None], self._source, self._columns, given)
         gone = [self._gone(d, d.drop) for d in drafts if d.drop is not None]
         return Split(kept, pl.DataFrame(gone, schema=DROPPED, orient="row"))
 

@@ -13,8 +13,13 @@ from schemas.sample import MEDIA, SAMPLE
 MEDIA_FIELDS = {f.name: f.dtype for f in MEDIA.fields}
 
 
-def samples(drafts: Sequence[Draft], source: SourceSection, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """The kept rows. Structs are put together from flat columns: polars is slow at reading rows of dicts."""
+def samples(
+    drafts: Sequence[Draft], source: SourceSection, columns: Mapping[str, pl.DataType], given: pl.DataFrame
+) -> pl.DataFrame:
+    """The kept rows. Structs are put together from flat columns: polars is slow at reading rows of dicts.
+
+    `given` are the columns of the source that samples keep, of the same rows; of `columns` those that it lacks are null.
+    """
     rows = [d.row for d in drafts]
     texts = {
         "id": [d.id for d in drafts],
@@ -31,16 +36,19 @@ def samples(drafts: Sequence[Draft], source: SourceSection, columns: Mapping[str
     }
     options = pl.Series("options", [row["options"] or [] for row in rows], pl.List(pl.String))
     flat = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String)).with_columns(options, _media(drafts))
-    own = [pl.Series(name, [row.get(PREFIX + name) for row in rows], dtype) for name, dtype in columns.items()]
-    given = {"dataset": source.name, "split": source.split, "license": source.terms, "url": source.url}
+    own = {
+        name: given[PREFIX + name].cast(dtype) if PREFIX + name in given.columns else pl.lit(None, dtype)
+        for name, dtype in columns.items()
+    }
+    facts = {"dataset": source.name, "split": source.split, "license": source.terms, "url": source.url}
     whole = flat.with_columns(
-        source=pl.struct(*(pl.lit(v, pl.String).alias(k) for k, v in given.items()), "row"),
+        source=pl.struct(*(pl.lit(v, pl.String).alias(k) for k, v in facts.items()), "row"),
         parent_id=pl.lit(None, pl.String),
         variant=pl.lit("orig"),
         answer=pl.struct("kind", "raw", "parsed"),
         verifier=pl.struct(pl.col("kind").alias("id"), "params"),
     )
-    return whole.select([pl.col(name).cast(kind) for name, kind in SAMPLE.items()]).with_columns(own)
+    return whole.select([pl.col(name).cast(kind) for name, kind in SAMPLE.items()]).with_columns(**own)
 
 
 def _media(drafts: Sequence[Draft]) -> pl.Series:

@@ -178,9 +178,11 @@ class Runner:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
         buckets = range(self.record.buckets)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in buckets}
-        parts = {bucket: self.rows(step, bucket) for bucket in buckets}
-        rows = pl.concat([parts[b][0] for b in buckets]).sort("id")
-        home = pl.concat([parts[b][0].select("id", bucket=pl.lit(b, pl.Int32)) for b in buckets])
+        found = [self.rows(step, bucket) for bucket in buckets]
+        counts = [counted for _, counted in found]
+        home = pl.concat([mine.select("id", bucket=pl.lit(b, pl.Int32)) for b, (mine, _) in enumerate(found)])
+        rows = pl.concat([mine for mine, _ in found]).sort("id")
+        found.clear()  # lest all rows are in memory twice
         answers, beside = pl.DataFrame(schema=ANSWERS), {}
         if step.type.streams:
             context.answers = ends.answers
@@ -200,7 +202,7 @@ class Runner:
                 mine = retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")
             kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
             inquiry = None if asking is None else _inquiry(asking, bucket)
-            one = write(context, bucket, kept, gone, mine, inputs[bucket], parts[bucket][1], {}, inquiry)
+            one = write(context, bucket, kept, gone, mine, inputs[bucket], counts[bucket], {}, inquiry)
             done.parts[str(bucket)] = one
         done.tables, done.files = self._write_tables(step, out.tables)
         done.notes.update(out.notes)
