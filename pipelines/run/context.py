@@ -1,6 +1,6 @@
 """What a body may use beside its rows, as the runner gives it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import polars as pl
@@ -15,10 +15,6 @@ from pipelines.store.media import MediaStore
 T = TypeVar("T")
 Done = Callable[[int], None]
 """Called with how many rows more are done."""
-
-
-def _nobody(rows: int) -> None:
-    """Nobody wants to know."""
 
 
 class StepContext:
@@ -59,18 +55,27 @@ class StepContext:
         return self.tables.current(found.node, sources, bucket, self.step.number, **which)
 
     def each(
-        self, function: Callable[..., T], work: Mapping[int, tuple[Any, ...]], done: Done = _nobody
+        self,
+        function: Callable[..., T],
+        work: Mapping[int, tuple[Any, ...]],
+        done: Done = lambda rows: None,
+        took: Callable[[int, T], None] = lambda bucket, found: None,
     ) -> dict[int, T]:
         """`function(self, bucket, *more, done)` of each bucket of `work`, in that order, on all cores: a function of a
-        module, to and from which goes only what can be pickled. `done` is called with the number of rows of each piece."""
+        module, to and from which goes only what can be pickled. `done` is called with the number of rows of each piece,
+        and `took` with each bucket and what came of it, as soon as it is there."""
 
         def here(bucket: int) -> T:
             return function(self, bucket, *work[bucket], done)
 
-        if self.build.reopen is None:
-            return {bucket: here(bucket) for bucket in work}
-        task = Task(self.name, self.record.fingerprint(self.step), function)
-        found = dict(self.build.shards.map(task, list(work.items()), here, done))
+        found: dict[int, T] = {}
+        pairs: Iterable[tuple[int, T]] = ((bucket, here(bucket)) for bucket in work)
+        if self.build.reopen is not None:
+            task = Task(self.name, self.record.fingerprint(self.step), function)
+            pairs = self.build.shards.map(task, list(work.items()), here, done)
+        for bucket, one in pairs:
+            found[bucket] = one
+            took(bucket, one)
         return {bucket: found[bucket] for bucket in work}
 
     @property

@@ -11,12 +11,13 @@ import polars as pl
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.asking import ANSWERS, Asking, Missing
 from pipelines.run.body import run_body
-from pipelines.run.bucket import compute, rows_of
+from pipelines.run.bucket import Computed, compute, rows_of
 from pipelines.run.bucket_tables import Counted, Inquiry, write
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.contracts import checked
 from pipelines.run.ends import Ends
+from pipelines.run.finished import Finished
 from pipelines.run.outcome import Outcome
 from pipelines.run.progress import RowProgress
 from pipelines.run.reading import read_sources
@@ -55,9 +56,24 @@ class Runner:
             if not self.record.buckets or self.record.stale(step):
                 read_sources(self.build, step, self.record)
             return self.record.step(step.name)
+        self._recover(step)
         if self.record.stale(step):
             self._run_mended(step)
         return self.record.step(step.name)
+
+    def _recover(self, step: Step) -> None:
+        """Record what a build that was killed had finished of a step."""
+        finished = Finished(self.build.folder / step.name, self.record.fingerprint(step))
+        parts = finished.read()
+        if not parts:
+            return
+        known = self.record.step(step.name)
+        if known is not None and known["fingerprint"] == self.record.fingerprint(step):
+            parts = known["buckets"] | parts
+        parts = {name: parts[name] for name in sorted(parts, key=int)}
+        record = Outcome(parts).record(self.build, step, self.record.fingerprint(step), None, Ends(None), 0.0)
+        self.record.put(step, record | {"run": next(reversed(parts.values()))["run"]})
+        finished.clear()
 
     def run_all(self) -> list[dict[str, Any]]:
         """Bring every step up to date, in order, and return their records."""
@@ -126,6 +142,7 @@ class Runner:
         for name in set(done.parts) - {str(b) for b in range(self.record.buckets)}:
             del record["buckets"][name]
         self.record.put(step, record)
+        Finished(self.build.folder / step.name, record["fingerprint"]).clear()
 
     def asking(self, step: Step, context: StepContext, buckets: list[int], folder: Path) -> Asking:
         """A step that asks models about the rows of some buckets; `folder` is for its keys."""
@@ -159,7 +176,13 @@ class Runner:
             survey = step.type.survey((self.rows(step, bucket)[0] for bucket in stale), step.config, context)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in stale}
         if may_share(step):
-            found = context.each(compute, {bucket: (inputs[bucket], survey) for bucket in stale}, progress.add)
+            finished = Finished(self.build.folder / step.name, self.record.fingerprint(step))
+
+            def took(bucket: int, one: Computed) -> None:
+                if survey is None:  # else all of them are computed together, or none
+                    finished.add(bucket, one.part)
+
+            found = context.each(compute, {bucket: (inputs[bucket], survey) for bucket in stale}, progress.add, took)
         else:
             found = {}
             for bucket in stale:

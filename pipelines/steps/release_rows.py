@@ -25,8 +25,6 @@ from schemas.ids import canonical_json
 from schemas.marks import MARK, SPOKEN
 from schemas.tags import TAG_SCHEMAS, render_trace
 
-REMEMBERED = 65_536
-"""Images whose file names are remembered."""
 _NUMBERS = {"model": pl.String(), "k": pl.Int32(), "n": pl.Int32()}
 _SELECTED = {"value": "value", "weight": "weight", "training_order": "order"}
 """The names that a release gives to what `select` says; `order` needs quotes in SQL, so only a release has it."""
@@ -234,7 +232,7 @@ def shape_of(planned: Planned, media: MediaReader, images: str) -> Shape:
     """The shape of a config's rows, with `images` inside (`embed`) or beside the parquet (`reference`)."""
     prompter = Prompter(planned)
 
-    named = lru_cache(maxsize=REMEMBERED)(lambda sha256: media.path(sha256).name)  # many rows show one image
+    named = lru_cache(maxsize=65_536)(lambda sha256: media.path(sha256).name)  # many rows show one image
 
     def image(sha256: str) -> dict[str, Any]:
         name = named(sha256)
