@@ -14,7 +14,7 @@ from pipelines.run.shards import Shards
 from pipelines.sources.source import Source
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore
-from pipelines.store.memory import LEAST, Memory, cores
+from pipelines.store.memory import LEAST, Memory
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
@@ -114,7 +114,7 @@ class Build:
     def shards(self) -> Shards:
         """The processes that compute buckets of its steps; `close` stops them."""
         assert self.reopen is not None
-        count = self.recipe.driver.workers or cores()
+        count = self.recipe.driver.workers or self.memory.processes
         how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
         return Shards(partial(self.reopen, **how, beside=count), count)
 

@@ -28,7 +28,9 @@ class DriverConfig(Section):
     max_restarts: int = Field(default=2, ge=0, description="restarts of a dead local engine")
     max_error_rate: float = Field(default=0.2, ge=0, le=1, description="above it (after 50 requests) the step stops")
     workers: int | None = Field(
-        default=None, ge=1, description="processes for verdicts and pure steps; null: one a core"
+        default=None,
+        ge=1,
+        description="processes for verdicts and pure steps; null: one a core, and for pure steps as memory allows",
     )
     verify_seconds: float = Field(default=2.0, gt=0, description="CPU time that one answer may take before it is wrong")
     memory: Size | None = Field(

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from pipelines.run import shard_program
@@ -27,11 +28,10 @@ class ShardProcess:
         ours, theirs = socket.socketpair()
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path),
             "POLARS_MAX_THREADS": "1",  # as many processes as there are cores: threads of theirs would only wait
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "",
         }
         with theirs:
             self._process = subprocess.Popen(

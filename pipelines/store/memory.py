@@ -15,6 +15,8 @@ LEAST = 512 << 20
 """A build works with this, however little is free."""
 _THREAD = 128 << 20
 """Bytes that a DuckDB thread is given: it keeps buffers of its own, so more threads need more memory for the same work."""
+_PROCESS = 256 << 20
+"""Bytes of the budget that a process is given which computes buckets."""
 _PIECE = 256 << 20
 """No piece of texts is larger, however much memory there is: larger ones sort no faster."""
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -95,6 +97,11 @@ class Memory:
     def threads(self) -> int:
         """DuckDB's threads: as many as there are processors, and as its limit can feed."""
         return max(1, min(cores(), self.engine // _THREAD))
+
+    @property
+    def processes(self) -> int:
+        """Processes that compute buckets: as many as there are processors, and as the budget can feed."""
+        return max(1, min(cores(), self.bytes // _PROCESS))
 
     @property
     def piece(self) -> int:

@@ -40,10 +40,11 @@ def test_a_control_group_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert free_memory() > 150 << 20
 
 
-def test_threads_follow_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_and_processes_follow_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 threads with buffers of their own would take a small budget whole."""
     monkeypatch.setattr(memory, "cores", lambda: 64)
     assert Memory(64 << 20).threads == 1
+    assert [Memory(size << 30).processes for size in (0, 1, 4, 64)] == [1, 4, 16, 64]
     assert Memory(2 << 30).threads == 8
     assert Memory(64 << 30).threads == 64
     assert Memory(1 << 40).piece <= 256 << 20
