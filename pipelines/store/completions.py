@@ -9,7 +9,7 @@ Caching, resume and incremental builds are one anti-join: which wanted keys are 
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate, chain
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -21,15 +21,24 @@ from pipelines.store.key_database import copy_to, key_database
 from pipelines.store.log_writer import LogWriter
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import aligned, in_order
-from pipelines.store.parts import NOWHERE, digests, read_places
-from pipelines.store.row_groups import batches, whole_rows
+from pipelines.store.part_keys import Wanted
+from pipelines.store.parts import NOWHERE, TIMES, digests, read_places
+from pipelines.store.row_groups import batches, even, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import as_sql, table_schema
+from pipelines.store.workspace import write_pieces
 from schemas.completion import COMPLETION, ModelIdentity, Request, completion_fault, completion_key
 from schemas.errors import BUG, StepError
 
 WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32, "key": pl.String})
 """What a step asks the log for: one row for each sample of each request."""
+
+_KEY_BYTES = 256
+"""What a key takes in memory that is looked for: as a text, as numbers, and where it was found."""
+_PLACES = 1 << 16
+"""Places that DuckDB is given at once."""
+
+PLACES = pl.Schema({"key": pl.String, "row": pl.Int64, "part": pl.Int64})
 
 
 class CompletionsLog(JournalledLog):
@@ -101,58 +110,58 @@ class CompletionsLog(JournalledLog):
                 yield piece.join(known, on="id", maintain_order="left").select(empty.columns)
 
     def _look_up(self, db: duckdb.DuckDBPyConnection, wanted: Path) -> bool:
-        """Make the views `wanted` and `seen`, its answers by their places in the log: `key, created_at, part, row`.
+        """Make the views `wanted` and `seen`, its answers by their places in the log: `key, part, row`.
 
-        False where some of them are not as they were written; their parts are set aside, and others hold the rest.
+        Of a part only its keys are read, and what is found is proven. False where some of it is not as it was written; its
+        parts are set aside, and others hold the rest.
         """
-        parts = self._looked_up = self.files.parts(("key", "created_at"))
+        parts = self._looked_up = self.files.parts(())
         db.execute(f"CREATE OR REPLACE VIEW wanted AS SELECT * FROM read_parquet({as_sql([wanted])})")
-        if not parts:
-            db.execute("CREATE OR REPLACE TABLE seen (key VARCHAR, created_at TIMESTAMPTZ, part BIGINT, row BIGINT)")
-            return True
-        db.register("names", pl.DataFrame({"filename": list(map(str, parts)), "part": range(len(parts))}).to_arrow())
-        db.execute(
-            f"""CREATE OR REPLACE TABLE seen AS SELECT key, created_at, part, file_row_number AS row
-                FROM read_parquet({as_sql(parts)}, filename = true, file_row_number = true)
-                JOIN names USING (filename) SEMI JOIN wanted USING (key)"""
-        )
-        return self._proven(db, parts)
+        db.execute("CREATE OR REPLACE TABLE found (key VARCHAR, part BIGINT, row BIGINT)")
+        whole = True
+        for keys in even((rows.select("key") for rows in batches(wanted)), self.memory.piece // _KEY_BYTES):
+            sought = Wanted(keys["key"])
+            for places in even(self._places(parts, sought), _PLACES):
+                db.register("places", places.filter(pl.col("row") >= 0).to_arrow())
+                db.execute("INSERT INTO found SELECT key, part, row FROM places")
+                whole = whole and not (places["row"] < 0).any()
+        db.execute("CREATE OR REPLACE VIEW seen AS SELECT DISTINCT * FROM found")
+        return whole
 
-    def _proven(self, db: duckdb.DuckDBPyConnection, parts: list[Path]) -> bool:
-        """Whether the row groups that `seen` points to are as they were written; parts of which one is not are set aside."""
-        groups = []
-        for part, path in enumerate(parts):
-            proof = self.files.proof(path)
-            ends = list(accumulate(proof.rows))
-            groups += [(part, number, ends[number] - proof.rows[number], ends[number]) for number in proof.unproven()]
-        if not groups:
-            return True
-        schema = dict.fromkeys(("part", "number", "start", "stop"), pl.Int64)
-        db.register("row_groups", pl.DataFrame(groups, schema=schema, orient="row").to_arrow())
-        used: dict[int, list[int]] = {}
-        for part, number in db.execute(
-            """SELECT DISTINCT part, number FROM seen JOIN row_groups USING (part)
-               WHERE row >= start AND row < stop ORDER BY ALL"""
-        ).fetchall():
-            used.setdefault(part, []).append(number)
-        return not [part for part, numbers in used.items() if not self.files.holds(parts[part], numbers)]
+    def _places(self, parts: list[Path], sought: Wanted) -> Iterator[pl.DataFrame]:
+        """`key, part, row` of what the parts hold of `sought`; a row of -1 for a part that is not as it was written."""
+        for number, path in enumerate(parts):
+            rows = self.files.rows_with(path, sought)
+            if rows is None:
+                rows = {"key": [None], "row": [-1]}
+            if rows:
+                yield pl.DataFrame({**rows, "part": number}, schema=PLACES)
 
     def _found(self, wanted: Path, folder: Path) -> Iterator[pl.DataFrame]:
         """Every wanted sample with its answer, in the order in which the answers lie in the log; those without one last."""
-        places = folder / "places.parquet"
+        places, times = folder / "places.parquet", folder / "times.parquet"
         with self._engine(folder) as db:
             before, lost = self._looked_up, self.files.lost
             proven, parts = self._look_up(db, wanted), self._looked_up
             if not proven or self.files.lost > lost or not set(before).issubset(parts):
                 raise self.files.lacking()  # what is gone would pass for what nobody answered
-            # Only answers of the same microsecond are ordered by what they say.
-            tied = "SELECT key, created_at FROM seen GROUP BY ALL HAVING count(*) > 1"
-            copy_to(db, f"SELECT part, row FROM seen SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL", places)
+            # Times are read only of what was answered more than once, and texts only of answers of the same microsecond.
+            rivals = "SELECT key FROM seen GROUP BY key HAVING count(*) > 1"
+            copy_to(db, f"SELECT part, row FROM seen SEMI JOIN ({rivals}) USING (key) ORDER BY ALL", places)
+            write_pieces(read_places(parts, places, ("created_at",)), TIMES, times)
+            db.execute(f"CREATE VIEW times AS SELECT * FROM read_parquet({as_sql([times])})")
+            tied = "SELECT key, created_at FROM seen JOIN times USING (part, row) GROUP BY ALL HAVING count(*) > 1"
+            copy_to(
+                db,
+                f"""SELECT part, row FROM seen JOIN times USING (part, row)
+                SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL""",
+                places,
+            )
             db.register("digests", digests(parts, places).to_arrow())
             copy_to(
                 db,
                 f"""WITH first AS (
-                    SELECT seen.* FROM seen LEFT JOIN digests USING (part, row)
+                    SELECT seen.* FROM seen LEFT JOIN times USING (part, row) LEFT JOIN digests USING (part, row)
                     QUALIFY row_number() OVER (PARTITION BY key ORDER BY created_at, digest, part, row) = 1
                 ) SELECT wanted.*, coalesce(part, {NOWHERE}) AS part, coalesce(row, 0) AS row
                 FROM wanted LEFT JOIN first USING (key) ORDER BY part, row, id, index""",

@@ -1,30 +1,33 @@
 """A part: the file in which rows of a log lie for good, and the proof that it holds what was written.
 
-    PAR1 | the bytes of each column of each row group | digests, their length, a mark | footer of parquet | PAR1
+    PAR1 | the bytes of each column of each row group | keys | digests, their length, a mark | footer of parquet | PAR1
 
-It is a parquet file as any other. The digests (JSON) have the SHA-256 of every column of every row group, and the name of a
-part has the SHA-256 of all that follows the rows: `part-<model>-<hash>.parquet`, or `part-<hash>.parquet` in a folder of
-one model. As in a git tree, the name vouches for the digests, and these for keys and values. So whoever reads a column, or a
-few row groups, proves these alone: a build that needs a few answers of a large log need not read all of it, which one hash
-over the file would ask for. The digests also say of which log and model the rows are: a part in the place of another is
-damaged too. The rows of a part are of one model (`model_name`) and sorted by their keys.
+It is a parquet file as any other. The keys (`pipelines.store.part_keys`) are those of its rows once more, in 16 bytes each:
+whoever looks for keys reads these, and of the rows only what has one. The digests (JSON) have the SHA-256 of the keys and of
+every column of every row group, and the name of a part has the SHA-256 of the digests and all that follows them:
+`part-<model>-<hash>.parquet`, or `part-<hash>.parquet` in a folder of one model. As in a git tree, the name vouches for
+the digests, and these for keys and values. So whoever reads a column, or a few row groups, proves these alone: a build that
+needs a few answers of a large log need not read all of it, which one hash over the file would ask for. The digests also say
+of which log and model the rows are: a part in the place of another is damaged too. The rows of a part are of one model
+(`model_name`) and sorted by their keys.
 """
 
 import io
 import json
 import os
 import struct
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 
 from pipelines.store.digests import SHORT, bytes_hash, span_hash
+from pipelines.store.part_keys import Keys
 from schemas.ids import content_id
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when what a part looks like changes; parts of another layout are set aside."""
 
 _ENDS = b"PAR1"
@@ -56,20 +59,31 @@ def part_name(model: str, digest: str) -> str:
     return f"part-{model}-{digest}.parquet" if model else f"part-{digest}.parquet"
 
 
-def seal(path: Path, of: str) -> str:
-    """Put the digests of its columns into a parquet file of a log and model (`of`); returns the hash for its name."""
+def seal(path: Path, of: str, keys: bytes = b"") -> str:
+    """Put keys and digests into a parquet file of a log and model (`of`); returns the hash for its name.
+
+    `keys` are those of its rows, in their order, as `pack` gives them.
+    """
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         footer = _footer(file, size)
-        groups = _groups(_metadata(footer))
+        metadata = _metadata(footer)
+        groups = _groups(metadata)
         end = size - len(footer)
         if not _covers(groups, end):
             raise RuntimeError(f"the rows of {path} are not all of what lies before its footer")
-        found = [[_digest(file, chunk) for chunk in chunks] for chunks in groups]
-        digests = json.dumps({"layout": LAYOUT, "of": of, "sha256": found}, separators=(",", ":")).encode()
+        facts = {
+            "layout": LAYOUT,
+            "of": of,
+            "shape": _shape(metadata),
+            "rows": [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)],
+            "keys": [len(keys), _hash(keys)],
+            "sha256": [[_digest(file, chunk) for chunk in chunks] for chunks in groups],
+        }
+        digests = json.dumps(facts, separators=(",", ":")).encode()
         tail = digests + struct.pack("<Q", len(digests)) + _MARK + footer
         file.seek(end)
-        file.write(tail)
+        file.write(keys + tail)
     return _hash(tail)
 
 
@@ -78,7 +92,7 @@ class Proof:
 
     Raises DamagedError where that is not so.
 
-    `rows` are the rows of each row group; `schema` is that of the table.
+    `rows` are the rows of each row group; parts of the same `shape` have the same columns.
     """
 
     def __init__(self, path: Path, of: str) -> None:
@@ -88,25 +102,62 @@ class Proof:
             if not size:
                 raise DamagedError("empty", "it is empty")
             footer = _footer(file, size)
-            tail, end = _sealed(file, size - len(footer))
+            tail, start = _sealed(file, size - len(footer))
             if path.stem.rpartition("-")[2] != _hash(tail + footer) or _read(file, 0, 4) != _ENDS:
                 raise DamagedError("name", "what it holds is not what its name says")
-        metadata = _metadata(footer)
-        digests = json.loads(tail[: -len(_MARK) - 8])
-        self._metadata, self._groups, self._digests = metadata, _groups(metadata), digests["sha256"]
-        if digests["layout"] != LAYOUT or not _covers(self._groups, end):
+        facts = json.loads(tail[: -len(_MARK) - 8])
+        if facts["layout"] != LAYOUT:
             raise DamagedError("layout", "it was written by another edition of curate")
-        if digests["of"] != of:
+        if facts["of"] != of:
             raise DamagedError("place", "it is a part of another log or model")
-        self.rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-        self.schema = _schema(metadata)
+        self.rows: list[int] = facts["rows"]
+        self.shape: str = facts["shape"]
+        self._digests: list[list[str]] = facts["sha256"]
+        size, self._keys_digest = facts["keys"]
+        self._keys = Chunk("keys", start - size, size)
+        self._keys_proven = False
         self._proven: set[tuple[int, int]] = set()
+
+    @cached_property
+    def _metadata(self) -> Any:
+        with self._path.open("rb") as file:
+            return _metadata(_footer(file, file.seek(0, os.SEEK_END)))
+
+    @cached_property
+    def _groups(self) -> list[list[Chunk]]:
+        found = _groups(self._metadata)
+        if not _covers(found, self._keys.start):
+            raise DamagedError("layout", "it was written by another edition of curate")
+        return found
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of the table."""
+        return _schema(self._metadata)
+
+    def keys(self) -> Keys | None:
+        """The keys of all rows, as they were written; None where they are no content ids.
+
+        Raises DamagedError, and FileNotFoundError where the part is gone.
+        """
+        if not self._keys.size:
+            return None
+        with self._path.open("rb") as file:
+            data = _read(file, self._keys.start, self._keys.size)
+        if not self._keys_proven and _hash(data) != self._keys_digest:
+            raise DamagedError("keys", "bytes of its keys have changed")
+        self._keys_proven = True
+        return Keys.read(data)
 
     def check(self, groups: Iterable[int] | None = None, columns: Collection[str] | None = None) -> None:
         """Hold row groups (None: all) to their digests, in some columns (None: in all). What was proven is not read again.
 
-        Raises DamagedError, and FileNotFoundError where the part is gone.
+        All of a part are its keys, too. Raises DamagedError, and FileNotFoundError where the part is gone.
         """
+        if columns is not None and not columns:
+            return
+        if groups is None and columns is None and not self._keys_proven:
+            self.keys()
         todo = [
             (number, place, chunk)
             for number in (range(len(self._groups)) if groups is None else groups)
@@ -121,27 +172,11 @@ class Proof:
                     raise DamagedError("bytes", f"bytes of its column '{chunk.column}' have changed")
                 self._proven.add((number, place))
 
-    def unproven(self) -> list[int]:
-        """The row groups of which some column was not proven yet."""
-        return [
-            number
-            for number, chunks in enumerate(self._groups)
-            if any((number, place) not in self._proven for place in range(len(chunks)))
-        ]
+    def groups_of(self, rows: Any) -> list[int]:
+        """The row groups that hold these rows (an array of their numbers)."""
+        import numpy as np
 
-    def around(self, column: str, values: Sequence[str]) -> list[int]:
-        """The row groups that may hold one of these values (sorted), as the least and the greatest of each tell."""
-        place = self.schema.names().index(column)
-        found = []
-        for number in range(len(self.rows)):
-            known = self._metadata.row_group(number).column(place).statistics
-            if (
-                known is None
-                or not known.has_min_max
-                or bisect_left(values, known.min) < bisect_right(values, known.max)
-            ):
-                found.append(number)
-        return found
+        return [int(number) for number in np.unique(np.searchsorted(np.cumsum(self.rows), rows, "right"))]
 
 
 def _footer(file: BinaryIO, size: int) -> bytes:
@@ -181,6 +216,10 @@ def _schema(metadata: Any) -> pl.Schema:
     found = pl.from_arrow(metadata.schema.to_arrow_schema().empty_table())
     assert isinstance(found, pl.DataFrame)
     return found.schema
+
+
+def _shape(metadata: Any) -> str:
+    return content_id([[name, str(dtype)] for name, dtype in _schema(metadata).items()])
 
 
 def _start(column: Any) -> int:

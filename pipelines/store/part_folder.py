@@ -10,11 +10,14 @@ import uuid
 from collections.abc import Callable, Collection, Iterable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal
+from pipelines.store.part_keys import Wanted, pack
 from pipelines.store.row_groups import TableWriter
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import settle, store_errors
 from schemas.errors import StoreError
 
@@ -41,6 +44,7 @@ class PartFolder:
     ) -> None:
         self.lost = 0
         """How many parts were set aside through this object."""
+        self._shapes: set[str] = set()
         self.folder, self._of, self._shape, self._by, self._sort = folder, of, shape, by, sort
 
     def write(self, table: pl.DataFrame) -> list[Path]:
@@ -66,16 +70,42 @@ class PartFolder:
         return [path for path in self._all() if path.stat().st_size < below and self.holds(path)]
 
     def parts_with(self, keys: Iterable[str]) -> list[Path]:
-        """The parts, of which all row groups that may hold one of these keys are as they were written."""
-        values, key, found = sorted(set(keys)), self._sort[0], []
-        for path in self.parts((key,)):
-            try:
-                groups = self.proof(path).around(key, values)
-            except (DamagedError, FileNotFoundError):  # since it was listed
-                continue
-            if groups and self.holds(path, groups):
+        """The parts that hold one of these keys, of which the keys and the rows with them are as they were written."""
+        wanted, key = Wanted(pl.Series(list(keys), dtype=pl.String)), self._sort[0]
+        found = []
+        for path in self.parts(()):
+            rows = self.rows_with(path, wanted)
+            if rows and self.holds(path, None, (key,)):
                 found.append(path)
         return found
+
+    def rows_with(self, path: Path, wanted: Wanted) -> dict[str, Any] | None:
+        """The rows of a part that have a wanted key, as columns `key, row` (empty: none); their row groups are proven.
+
+        None where these are not as they were written: the part is set aside.
+        """
+        with store_errors(path):
+            try:
+                proof = self.proof(path)
+                held = proof.keys()
+                rows, keys = wanted.found(held) if held is not None else self._rows_read(path, proof, wanted)
+                if not len(rows):
+                    return {}
+                proof.check(proof.groups_of(rows))
+            except FileNotFoundError:
+                return None
+            except DamagedError as damage:
+                self.set_aside(path, damage)
+                return None
+        return {"key": keys, "row": rows}
+
+    def _rows_read(self, path: Path, proof: Proof, wanted: Wanted) -> tuple[Any, pl.Series]:
+        """The same from the column of the keys."""
+        key = self._sort[0]
+        proof.check(None, (key,))
+        own = scan_table(path).select(key).collect()[key]
+        rows = own.is_in(wanted.keys.implode()).arg_true()
+        return rows.to_numpy(), own.gather(rows)
 
     def holds(self, path: Path, groups: Iterable[int] | None = None, columns: Collection[str] | None = None) -> bool:
         """Whether row groups of a part are as they were written; one that is not is set aside."""
@@ -96,8 +126,9 @@ class PartFolder:
         seen = _seen(path)
         if seen not in _PROOFS:
             proof = Proof(path, self._place(path.stem.rpartition("-")[0].removeprefix("part").removeprefix("-")))
-            if not self._shape(proof.schema):
+            if proof.shape not in self._shapes and not self._shape(proof.schema):
                 raise DamagedError("shape", "it has other columns than its log")
+            self._shapes.add(proof.shape)
             _PROOFS[seen] = proof
         return _PROOFS[seen]
 
@@ -125,9 +156,10 @@ class PartFolder:
         with store_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
+                ordered = table.sort(self._sort, maintain_order=True)
                 with TableWriter(temporary, table.schema) as writer:
-                    writer.add(table.sort(self._sort, maintain_order=True))
-                path = self.folder / part_name(model, seal(temporary, self._place(model)))
+                    writer.add(ordered)
+                path = self.folder / part_name(model, seal(temporary, self._place(model), pack(ordered[self._sort[0]])))
                 settle(temporary, path, lasting=True)
             finally:
                 temporary.unlink(missing_ok=True)

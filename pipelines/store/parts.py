@@ -14,6 +14,7 @@ _ROWS = 1024
 """Rows of a part that are decoded at once."""
 
 DIGESTS = pl.Schema({"part": pl.Int64, "row": pl.Int64, "digest": pl.String})
+TIMES = pl.Schema({"part": pl.Int64(), "row": pl.Int64(), "created_at": pl.Datetime("us", "UTC")})
 NOWHERE = -1
 """The `part` of what no part holds."""
 

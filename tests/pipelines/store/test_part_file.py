@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -14,9 +15,11 @@ from pipelines.store import part_file
 from pipelines.store.journal_lines import read_lines
 from pipelines.store.part_file import DamagedError, Proof, part_name, seal
 from pipelines.store.part_folder import PartFolder
+from pipelines.store.part_keys import pack
 from pipelines.store.row_groups import TableWriter
 from schemas.completion import completion_fault
 
+IDS = [f"{number:032x}" for number in (1, 2, 3)]
 TABLE = pl.DataFrame({"key": ["a", "b", "c"], "text": ["one", "two", None], "logprobs": [[0.5], None, []]})
 
 
@@ -27,7 +30,7 @@ def write(folder: Path, tables: list[pl.DataFrame], of: str = "log") -> Path:
         for table in tables:
             writer.add(table)
             writer._write()
-    return path.rename(folder / part_name("", seal(path, of)))
+    return path.rename(folder / part_name("", seal(path, of, pack(pl.concat(tables)["key"]))))
 
 
 def damaged(path: Path) -> bool:
@@ -45,13 +48,13 @@ def test_a_part_is_a_parquet_file_as_any_other(tmp_path: Path) -> None:
     assert duckdb.sql(f"SELECT * FROM read_parquet('{path}')").pl().equals(both)
     proof = Proof(path, "log")
     proof.check()
-    assert (proof.rows, proof.schema, proof.unproven()) == ([3, 3], TABLE.schema, [])
+    assert (proof.rows, proof.schema, proof.keys()) == ([3, 3], TABLE.schema, None)
 
 
 @pytest.mark.parametrize("bits", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_every_bit_of_a_part_counts(tmp_path: Path, bits: int) -> None:
     """One bit of each byte, or all of them."""
-    path = write(tmp_path, [TABLE])
+    path = write(tmp_path, [TABLE.with_columns(key=pl.Series(IDS))])
     data = path.read_bytes()
     assert not damaged(path)
     for place in range(len(data)):
@@ -91,12 +94,42 @@ def test_what_is_not_read_is_not_proven(tmp_path: Path) -> None:
     proof = Proof(path, "log")
     proof.check(None, ("key",))
     proof.check([0])
-    assert proof.around("key", ["aa", "b"]) == [0] and proof.around("key", ["z"]) == [1]
-    assert proof.unproven() == [1]
+    assert proof.groups_of([0, 2]) == [0] and proof.groups_of([2, 3]) == [0, 1]
     files = PartFolder(tmp_path, "log", lambda found: found == TABLE.schema)
     assert files.parts_with(["b"]) == [path]
     assert files.parts_with(["y"]) == []
     assert [p.name for p in tmp_path.iterdir()] == [f"aside-{path.stem}-bytes.parquet"]
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_of_a_part_without_wanted_keys_no_column_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: bool
+) -> None:
+    """Of keys that are no content ids, the keys are."""
+    table = TABLE.with_columns(key=pl.Series(IDS)) if ids else TABLE
+    files, spans = PartFolder(tmp_path, "log", lambda found: found == TABLE.schema), list[int]()
+    (path,) = files.write(table)
+    real = part_file.span_hash
+
+    def noted(file: Any, start: int, size: int) -> str:
+        spans.append(start)
+        return real(file, start, size)
+
+    monkeypatch.setattr(part_file, "span_hash", noted)
+    assert files.parts_with(["f" * 32]) == [] and len(spans) == (0 if ids else 1)
+    assert files.parts_with([table["key"][1]]) == [path] and len(spans) == 3
+
+
+def test_a_part_whose_keys_were_damaged_is_set_aside(tmp_path: Path) -> None:
+    files = PartFolder(tmp_path, "log", lambda found: found == TABLE.schema)
+    (path,) = files.write(TABLE.with_columns(key=pl.Series(IDS)))
+    data = bytearray(path.read_bytes())
+    place = data.index(pack(pl.Series(IDS)))
+    data[place + 1] ^= 1
+    path.write_bytes(data)
+    assert files.parts(()) == [path], "what is not read is not proven"
+    assert files.parts_with(IDS) == []
+    assert [p.name for p in tmp_path.iterdir()] == [f"aside-{path.stem}-keys.parquet"]
 
 
 def test_the_same_rows_are_the_same_part_and_models_are_apart(tmp_path: Path) -> None:
