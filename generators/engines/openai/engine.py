@@ -1,20 +1,21 @@
 """The engine for any OpenAI-compatible server, or several of them: vLLM, SGLang, llama.cpp, Ollama, hosted APIs."""
 
 import asyncio
-import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from generators.engines.capability import form_fault
 from generators.engines.indexes import answered, for_all, seeded_runs
-from generators.engines.openai.chat import DataUrls, chat_messages, chat_parameters
-from generators.engines.openai.errors import Asked, engine_error, no_choices, scrub
+from generators.engines.openai.arguments import check_arguments
+from generators.engines.openai.chat import DataUrls, chat_body, chat_messages, chat_parameters
+from generators.engines.openai.errors import Asked, lost, no_choices, refusal, scrub
 from generators.engines.openai.fleet import BENCH_S, Fleet, Server
 from generators.engines.openai.reply import choices_of, completions
-from generators.engines.openai.size import at_most, bounded, reply_bytes, too_large
+from generators.engines.openai.size import BASE, ReplyTooLargeError, reply_bytes
+from generators.engines.openai.transport import Reply, Transport, content_of
 from generators.models import identify
 from schemas.completion import Completion, Request
 from schemas.engine import MediaReader, ModelConfig
@@ -30,11 +31,11 @@ from schemas.errors import (
 logger = logging.getLogger(__name__)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+MOVES = 2
+"""How often a request that a server lost goes to another one at once; after that the driver waits."""
+
 PROBE_S = 15.0
 """Seconds that a server has to say which models it serves."""
-
-MAX_REDIRECTS = 3
-"""A server that sends us on more often than this sends us in circles."""
 
 
 def api_key(config: ModelConfig) -> str:
@@ -44,6 +45,8 @@ def api_key(config: ModelConfig) -> str:
         ConfigError: a server elsewhere, and no key.
     """
     key = os.environ.get(config.api_key_env, "").strip()
+    if not key.isprintable():
+        raise ConfigError(f"the environment variable {config.api_key_env} is not set to a line of text")
     if key:
         return key
     if all(urlsplit(url).hostname in LOOPBACK for url in config.base_urls):
@@ -70,50 +73,32 @@ class OpenAIEngine:
     """`schemas.engine.Engine` over chat completions. `config.concurrency` is the limit of each server."""
 
     def __init__(self, config: ModelConfig, media: MediaReader) -> None:
-        """Raises ConfigError without `base_urls` or key."""
+        """Raises ConfigError without `base_urls` or key, and for `args` that are no fields of a request."""
         if not config.base_urls:
             raise ConfigError(f"the model '{config.model}' needs base_urls: one URL a server, each ending in /v1")
+        check_arguments(config.model, config.args)
         self.identity = identify(config)
         self.concurrency = config.concurrency * len(config.base_urls)
         self._config = config
         self._key = api_key(config)
         self._headers = headers(config)
         self._urls = DataUrls(media)
-        self._clients: dict[str, Any] = {}
+        self._transport: Transport | None = None
 
     async def start(self) -> None:
         """Open the connections and see that a server answers.
 
         Raises:
-            MissingDependencyError: the openai package is missing.
-            FatalEngineError: no server answers, or the key is refused.
+            MissingDependencyError: the aiohttp package is missing.
+            FatalEngineError: no server answers, the key is refused, or the environment names a proxy that cannot be used.
         """
-        try:
-            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-        except ImportError as error:
-            raise MissingDependencyError("openai", "cpu", "the openai engine") from error
         await self.close()
         config = self._config
         self._fleet = Fleet(config.base_urls, config.concurrency)
-        self._clients = {
-            url: AsyncOpenAI(
-                base_url=url,
-                api_key=self._key,
-                default_headers=self._headers,
-                max_retries=0,
-                timeout=config.timeout_s,
-                http_client=DefaultAsyncHttpxClient(
-                    max_redirects=MAX_REDIRECTS,
-                    headers={"accept-encoding": "gzip, deflate"},  # what `bounded` unpacks
-                    event_hooks={"response": [bounded]},
-                ),
-            )
-            for url in config.base_urls
-        }
-        for client in self._clients.values():
-            # Where none are given the library takes them from OPENAI_ORG_ID, _PROJECT_ID and _CUSTOM_HEADERS.
-            client.organization = client.project = None
-            client._custom_headers = dict(self._headers)
+        try:
+            self._transport = Transport(config.base_urls, self._key, self._headers, config.concurrency)
+        except ImportError as error:
+            raise MissingDependencyError("aiohttp", "cpu", "engine: openai") from error
         answers = await asyncio.gather(*(self._probe(server) for server in self._fleet.servers))
         if not any(answers):
             names = ", ".join(server.label for server in self._fleet.servers)
@@ -127,9 +112,9 @@ class OpenAIEngine:
 
         Raises:
             PermanentEngineError: the server cannot hold a reply to the form that the request asks for.
-            TransientEngineError, PermanentEngineError, FatalEngineError: see `errors.engine_error`.
+            TransientEngineError, PermanentEngineError, FatalEngineError: see `errors`.
         """
-        if not self._clients:
+        if self._transport is None:
             raise EngineDiedError("the engine is closed")
         if request.constraint is not None and (fault := form_fault(self._config, request.constraint)):
             raise PermanentEngineError(fault)
@@ -139,41 +124,48 @@ class OpenAIEngine:
         return for_all(done, indexes, request.sampling)
 
     async def close(self) -> None:
-        clients, self._clients = self._clients, {}
-        await asyncio.gather(*(client.close() for client in clients.values()))
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
     async def _probe(self, server: Server) -> bool:
         """Whether a server answers at all; one that does not list its models is fine."""
-        import openai
-
+        assert self._transport is not None
         try:
-            page = await self._clients[server.url].models.list(timeout=PROBE_S)
-        except openai.APIConnectionError as error:
-            if too_large(error):
-                return True
-            logger.warning("%s does not answer: %s", server.label, scrub(str(error), self._secrets))
+            async with asyncio.timeout(PROBE_S):
+                reply = await self._transport.get(server.url, "models", BASE)
+        except ReplyTooLargeError:
+            return True
+        except Exception as error:  # whatever a server does on its way to an answer
+            why = scrub(f"{type(error).__name__} {error}", self._secrets)
+            logger.warning("%s does not answer: %s", server.label, why)
             self._fleet.bench(server)
             return False
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise self._error(error, server) from None
-        except Exception as error:
-            logger.debug("%s does not list its models: %s", server.label, scrub(str(error), self._secrets))
-            return True
-        listed = getattr(page, "data", None)
-        served = [str(getattr(model, "id", None)) for model in listed] if isinstance(listed, list) else []
-        if served and self._config.model not in served:
+        body = content_of(reply)
+        if reply.status in (401, 403):
+            raise self._refused(reply, body, server)
+        listed = body.get("data") if isinstance(body, Mapping) else None
+        served = [str(m.get("id") if isinstance(m, Mapping) else m) for m in listed] if isinstance(listed, list) else []
+        if reply.status >= 300:
+            logger.debug("%s does not list its models (%s)", server.label, reply.status)
+        elif served and self._config.model not in served:
             logger.warning("%s lists %s, not '%s'", server.label, ", ".join(served[:5]), self._config.model)
         return True
 
-    async def _run(
-        self, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
-    ) -> list[Completion]:
-        """The samples of one run of indexes, from one server."""
+    async def _run(self, request: Request, messages: bytes, indexes: list[int], seed: int | None) -> list[Completion]:
+        """The samples of one run of indexes, from one server; from another one at once where that one is passed over."""
+        for _ in range(MOVES):
+            async with self._fleet.room(len(indexes)) as server:
+                try:
+                    return await self._call(server, request, messages, indexes, seed)
+                except TransientEngineError:
+                    if not self._fleet.passes_over(server):
+                        raise
         async with self._fleet.room(len(indexes)) as server:
             return await self._call(server, request, messages, indexes, seed)
 
     async def _call(
-        self, server: Server, request: Request, messages: list[dict[str, Any]], indexes: list[int], seed: int | None
+        self, server: Server, request: Request, messages: bytes, indexes: list[int], seed: int | None
     ) -> list[Completion]:
         limit_name = server.limit_name
         parameters = chat_parameters(request, self._config.args, limit_name)
@@ -181,45 +173,47 @@ class OpenAIEngine:
             parameters["n"] = len(indexes)
         if seed is not None:
             parameters["seed"] = seed
+        reply = await self._post(server, messages, parameters)
+        body = content_of(reply)
+        if not 200 <= reply.status < 300:
+            raised = self._refused(reply, body, server)
+            if isinstance(raised, PermanentEngineError) and limit_name == "max_tokens" and _renames_limit(str(raised)):
+                server.limit_name = "max_completion_tokens"
+                return await self._call(server, request, messages, indexes, seed)
+            raise raised
+        if not choices_of(body):
+            raise no_choices(body, self._asked(server))
+        return completions(body, indexes, request.sampling.logprobs)
+
+    async def _post(self, server: Server, messages: bytes, parameters: dict[str, Any]) -> Reply:
+        """The time limit is that of the whole request: a server that sends a byte now and then does not stretch it."""
+        if self._transport is None:
+            raise EngineDiedError("the engine is closed")
         try:
-            body = await self._post(server, messages, parameters)
-        except TypeError as error:
+            body = chat_body(self._config.model, messages, parameters)
+        except (TypeError, ValueError) as error:
             raise FatalEngineError(f"args of the model '{self._config.model}': {error}") from error
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                return await self._transport.post(server.url, "chat/completions", body, reply_bytes(parameters))
         except TimeoutError:
             self._fleet.bench(server)
             raise TransientEngineError(
                 f"{server.label} gives no answer within timeout_s = {self._config.timeout_s:g} s"
             ) from None
-        except Exception as error:
-            raised = self._error(error, server)
-            if isinstance(raised, PermanentEngineError) and limit_name == "max_tokens" and _renames_limit(str(raised)):
-                server.limit_name = "max_completion_tokens"
-                return await self._call(server, request, messages, indexes, seed)
-            # Without its cause, whose headers hold the key.
-            raise raised from None
-        if not choices_of(body):
-            raise no_choices(body, self._asked(server))
-        return completions(body, indexes, request.sampling.logprobs)
+        except ReplyTooLargeError as error:
+            raise PermanentEngineError(
+                f"the reply of {server.label} is longer than what was asked for: {error}"
+            ) from None
+        except Exception as error:  # whatever a server does on its way to an answer
+            raised = lost(error, self._asked(server))
+            if isinstance(raised, TransientEngineError):
+                self._fleet.bench(server)
+            raise raised from None  # without its cause, whose headers hold the key
 
-    async def _post(self, server: Server, messages: list[dict[str, Any]], parameters: dict[str, Any]) -> Any:
-        """The body of the answer, as JSON or, where it is none, as text. The time limit is that of the whole request:
-        a server that sends a byte now and then does not stretch it."""
-        create = self._clients[server.url].chat.completions.with_raw_response.create
-        async with asyncio.timeout(self._config.timeout_s):
-            with at_most(reply_bytes(parameters)):
-                reply = await create(model=self._config.model, messages=messages, **parameters)
-        text = _text(reply.http_response)
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-
-    def _error(self, error: Exception, server: Server) -> Exception:
-        if large := too_large(error):
-            return PermanentEngineError(f"the reply of {server.label} is longer than what was asked for: {large}")
-        raised = engine_error(error, self._asked(server))
-        status = getattr(error, "status_code", None)
-        if isinstance(raised, TransientEngineError) and status in (None, 429, 502, 503, 504):
+    def _refused(self, reply: Reply, body: Any, server: Server) -> Exception:
+        raised = refusal(reply.status, body, reply.headers, self._asked(server))
+        if isinstance(raised, TransientEngineError) and reply.status in (429, 502, 503, 504):
             self._fleet.bench(server, raised.retry_after or BENCH_S)
         return raised
 
@@ -229,14 +223,6 @@ class OpenAIEngine:
 
     def _asked(self, server: Server) -> Asked:
         return Asked(server.label, self._config.model, self._secrets, self._config.api_key_env)
-
-
-def _text(response: Any) -> str:
-    """The text of an answer of HTTP, in UTF-8 where the charset that it names cannot read it."""
-    try:
-        return str(response.text)
-    except Exception:  # a server may name any codec of Python, also those that are none of text
-        return bytes(response.content).decode("utf-8", "replace")
 
 
 def _renames_limit(message: str) -> bool:

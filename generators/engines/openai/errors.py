@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from generators.engines.openai.transport import RedirectError
 from schemas.errors import EngineError, FatalEngineError, PermanentEngineError, TransientEngineError
 from schemas.secrets import hidden
 
@@ -78,25 +79,21 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def engine_error(error: Exception, asked: Asked) -> EngineError:
-    """The engine error that an exception of the openai library stands for.
-
-    Lost connections, time-outs, 408, 409, 425, 429 and 5xx are worth another try; 401, 403, an unknown model, redirects
-    without end and an empty account end the build; every other refusal concerns this request only.
-    """
-    status = getattr(error, "status_code", None)
-    if status is None:
-        if type(error.__cause__).__name__ == "TooManyRedirects":
-            return FatalEngineError(f"{asked.server} redirects without end. {_hint(asked)}")
-        what = scrub(str(error), asked.secrets)
-        return TransientEngineError(f"{asked.server} gives no answer ({type(error).__name__}): {what}")
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    body = getattr(error, "body", None)
-    return refusal(int(status), body if body is not None else str(error), headers, asked)
+def lost(error: Exception, asked: Asked) -> EngineError:
+    """The engine error that it stands for where no whole reply came: a lost connection is worth another try, redirects
+    without end are not."""
+    if isinstance(error, RedirectError):
+        return FatalEngineError(f"{asked.server} redirects without end. {_hint(asked)}")
+    what = scrub(str(error), asked.secrets)
+    return TransientEngineError(f"{asked.server} gives no answer ({type(error).__name__}): {what}")
 
 
 def refusal(status: int, body: Any, headers: Mapping[str, str], asked: Asked) -> EngineError:
-    """The engine error that a status of HTTP and the body that came with it stand for."""
+    """The engine error that a status of HTTP and the body that came with it stand for.
+
+    408, 409, 425, 429 and 5xx are worth another try; 401, 403, an unknown model and an empty account end the build; every
+    other refusal concerns this request only.
+    """
     message = scrub(words(body) or f"it says no more than {status}", asked.secrets)
     about = f"{asked.server} refuses the request ({status}): {message}"
     lowered = (body if isinstance(body, str) else _dumped(body)).lower()

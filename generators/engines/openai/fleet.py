@@ -38,7 +38,7 @@ class Fleet:
         self.servers = [Server(url) for url in urls]
         self._limit = limit
         self._clock = clock
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
 
     @asynccontextmanager
     async def room(self, sequences: int) -> AsyncIterator[Server]:
@@ -47,21 +47,25 @@ class Fleet:
         Raises:
             TransientEngineError: all servers are passed over; says for how long.
         """
-        async with self._freed:
-            while (server := self._pick(sequences)) is None:
-                await self._freed.wait()
-            server.load += sequences
+        while (server := self._pick(sequences)) is None:
+            self._freed.clear()
+            await self._freed.wait()
+        server.load += sequences
         try:
             yield server
         finally:
-            async with self._freed:
-                server.load -= sequences
-                self._freed.notify_all()
+            server.load -= sequences
+            self._freed.set()
 
     def bench(self, server: Server, seconds: float = BENCH_S) -> None:
         """Pass over `server` for a while. A fleet of one keeps it: the driver's backoff is the only wait then."""
         if len(self.servers) > 1:
             server.benched_until = self._clock() + seconds
+
+    def passes_over(self, server: Server) -> bool:
+        """Whether `server` is passed over now while another one is not."""
+        now = self._clock()
+        return server.benched_until > now and any(s.benched_until <= now for s in self.servers)
 
     def _pick(self, sequences: int) -> Server | None:
         now = self._clock()

@@ -5,10 +5,7 @@ as it comes, errors and lists of models too, and the connection is closed where 
 """
 
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from importlib import import_module
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 BASE = 8 << 20
@@ -16,11 +13,12 @@ BASE = 8 << 20
 A_TOKEN, A_LOGPROB = 64, 512
 """Bytes of JSON for a token: Chinese takes 12 where it is escaped; its logprob comes with its text and bytes."""
 
+PACKINGS = "gzip, deflate"
+"""What is asked for, which is what can be unpacked a little at a time."""
+
 _PIECE = 64 << 10
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
-"""Packings that are read, with what zlib calls them. No other is asked for."""
-
-_most: ContextVar[int] = ContextVar("most", default=BASE)
+"""Packings that are read, with what zlib calls them."""
 
 
 class ReplyTooLargeError(Exception):
@@ -40,53 +38,24 @@ def reply_bytes(parameters: Mapping[str, Any]) -> int:
     )
 
 
-@contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Replies to requests that this task makes in the block have at most so many bytes."""
-    before = _most.set(size)
-    try:
-        yield
-    finally:
-        _most.reset(before)
+async def read_body(response: Any, most: int) -> bytes:
+    """The unpacked body of a response of aiohttp that leaves it packed.
+
+    Raises:
+        ReplyTooLargeError: it has more than `most` bytes; the rest was not read.
+        zlib.error: it is not packed as its header says.
+    """
+    window = _WINDOWS.get(response.headers.get("content-encoding", "").strip().lower())
+    pieces, left = [], most
+    async for piece in _unpacked(response.content.iter_any(), window):
+        left -= len(piece)
+        if left < 0:
+            raise ReplyTooLargeError(most)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
-async def bounded(response: Any) -> None:
-    """A hook of httpx for responses: the body that is about to be read ends with ReplyTooLargeError where it is too long."""
-    library = import_module(
-        type(response).__module__.partition(".")[0]
-    )  # httpx, or httpx2 with newer clients of OpenAI
-
-    class Bounded(library.AsyncByteStream):  # type: ignore[misc, name-defined]
-        def __init__(self, stream: Any, window: int | None) -> None:
-            self._stream = stream
-            self._window = window
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            most = left = _most.get()
-            async for piece in _unpacked(self._stream, self._window):
-                left -= len(piece)
-                if left < 0:
-                    raise ReplyTooLargeError(most)
-                yield piece
-
-        async def aclose(self) -> None:
-            await self._stream.aclose()
-
-    packing = response.headers.get("content-encoding", "").strip().lower()
-    if packing in _WINDOWS:
-        del response.headers["content-encoding"]
-    response.stream = Bounded(response.stream, _WINDOWS.get(packing))
-
-
-def too_large(error: BaseException) -> ReplyTooLargeError | None:
-    """What a library's error came of, where that is a reply that was too large."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ReplyTooLargeError):
-        seen = seen.__cause__ or seen.__context__
-    return seen
-
-
-async def _unpacked(stream: Any, window: int | None) -> AsyncIterator[bytes]:
+async def _unpacked(stream: AsyncIterator[bytes], window: int | None) -> AsyncIterator[bytes]:
     """The pieces of a body, unpacked a little at a time."""
     unpacker = None if window is None else zlib.decompressobj(window)
     async for piece in stream:

@@ -42,6 +42,9 @@ def test_a_missing_engine_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch
         check_engine(ModelConfig(model="reference-vlm", engine="vllm"))
     with pytest.raises(MissingDependencyError, match=r"pip install .*\[cpu\]"):
         check_engine(ModelConfig(model="reference-vlm", engine="auto"))
+    hide(monkeypatch, "aiohttp")
+    with pytest.raises(MissingDependencyError, match=r"engine: openai needs the package 'aiohttp'"):
+        check_engine(ModelConfig(model="m", engine="openai", base_urls=("http://localhost:1/v1",)))
 
 
 def test_hidden_gpus_do_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -91,7 +94,7 @@ def test_checking_and_making_load_nothing(media: Any) -> None:
         "from schemas.engine import ModelConfig\n"
         "config = ModelConfig(model='reference-vlm')\n"
         "check_engine(config); make_engine(config, None)\n"
-        "sys.exit(','.join(m for m in ('torch', 'vllm', 'transformers', 'openai') if m in sys.modules) or 0)"
+        "sys.exit(','.join(m for m in ('torch', 'vllm', 'transformers', 'aiohttp') if m in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
