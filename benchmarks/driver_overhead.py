@@ -1,32 +1,23 @@
-"""What the driver costs on top of an engine, and how well it fills a fleet.
+"""What the driver costs on top of vLLM in process. Of servers see `driver_rate.py` and `makespan.py`.
 
-    python benchmarks/driver_overhead.py [vllm] [fleet] [--prompts 256] [--rounds 3] [--requests 1000]
+    python benchmarks/driver_overhead.py [--prompts 256] [--rounds 3]
 
-vllm: tokens/s through curate's driver, log and vLLM engine, over tokens/s of bare `vllm.LLM.generate`, on the same
+Tokens/s through curate's driver, log and vLLM engine, over tokens/s of bare `vllm.LLM.generate`, on the same
 prompts with the same settings in the same run, rounds taken in turn; the limit is 0.97. Both are loaded at the same time,
 and the one that does not work waits; both have seen prompts and images once before. Two loads: few-shot text
 (SmolLM2-135M), and images with 8 samples each (the reference VLM).
-
-fleet: a server on loopback that speaks the OpenAI API and takes a log-normal time for each request. The peer is a perfect
-driver that starts the next request on the first free place the moment it is free, with the same times in the same
-order; the limit is 0.95 of its makespan.
 
 Prints a table and writes benchmarks/results/driver_overhead.json.
 """
 
 import argparse
-import asyncio
-import contextlib
-import heapq
 import json
-import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +32,6 @@ from schemas.ids import hash_text, seeded
 
 RESULTS = Path(__file__).parent / "results"
 SEQUENCES = 64
-MEDIAN_S, SIGMA = 1.0, 0.7
-"""Of the log-normal times of the loopback server; about those of short replies of a hosted model."""
 
 SHOTS = "\n".join(
     f"Description: {n} shapes: a large {a} circle at the top, a small {b} star at the left.\nQuestion: What color is the "
@@ -152,86 +141,10 @@ def vllm_case(name: str, model: str, requests: Sequence[Request], media: Images,
     return {"case": name, "requests": len(requests), **middle, "rounds": speeds, "ratio": statistics.median(ratios)}
 
 
-def latency(content: str) -> float:
-    """The time that the loopback server takes for a prompt: the same whenever it is asked."""
-    return MEDIAN_S * seeded(2, content).lognormvariate(0.0, SIGMA)
-
-
-def serve(ready: Connection) -> None:
-    """An OpenAI-speaking server with log-normal times, in a process of its own."""
-    asyncio.run(_serve(ready))
-
-
-async def _serve(ready: Connection) -> None:
-    server = await asyncio.start_server(_connection, "127.0.0.1", 0, backlog=1024)
-    ready.send(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
-
-
-async def _connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = next((int(line.split(":")[1]) for line in head.splitlines() if "content-length" in line), 0)
-            body = json.loads(await reader.readexactly(length)) if length else {}
-            reply: dict[str, Any] = {"object": "list", "data": [{"id": "sleeper", "object": "model"}]}
-            if body:
-                await asyncio.sleep(latency(body["messages"][0]["content"]))
-                reply = _reply()
-            data = json.dumps(reply).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
-            writer.write(b"content-length: %d\r\n\r\n" % len(data) + data)
-            await writer.drain()
-    writer.close()
-
-
-def _reply() -> dict[str, Any]:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "done"}}
-    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
-    return {
-        "id": "x",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "sleeper",
-        "choices": [choice],
-        "usage": usage,
-    }
-
-
-def perfect_makespan(times: Sequence[float], places: int) -> float:
-    """Each request on the first free place, in order, without any cost of its own."""
-    free = [0.0] * places
-    for seconds in times:
-        heapq.heapreplace(free, free[0] + seconds)
-    return max(free)
-
-
-def fleet_case(number: int) -> dict[str, Any]:
-    contents = [f"question {i}" for i in range(number)]
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,), daemon=True)
-    process.start()
-    url = f"http://127.0.0.1:{ours.recv()}/v1"
-    config = ModelConfig(model="sleeper", engine="openai", base_urls=(url,), concurrency=SEQUENCES)
-    requests = [Request(c, (Message("user", (c,)),)) for c in contents]
-    with Session(make_engine(config, Images(Path()))) as session:
-        receipt = drive_all(requests, session)
-    process.terminate()
-    process.join()
-    times = [latency(c) for c in contents]
-    perfect = perfect_makespan(times, SEQUENCES)
-    bound = max(*times, sum(times) / SEQUENCES)
-    seconds = {"perfect_s": round(perfect, 2), "curate_s": round(receipt.seconds, 2), "lower_bound_s": round(bound, 2)}
-    return {"case": "fleet", "requests": number, **seconds, "ratio": perfect / receipt.seconds}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=("vllm", "fleet", []), default=["vllm", "fleet"])
     parser.add_argument("--prompts", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=1000)
     arguments = parser.parse_args()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -240,12 +153,9 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         media = Images(Path(scratch))
-        if "fleet" in arguments.what:
-            rows.append((fleet_case(arguments.requests), 0.95))
-        if "vllm" in arguments.what:
-            text, images = text_requests(arguments.prompts), image_requests(arguments.prompts, media)
-            rows.append((vllm_case("text", "smollm2-135m-instruct", text, media, arguments.rounds), 0.97))
-            rows.append((vllm_case("images", "reference-vlm", images, media, arguments.rounds), 0.97))
+        text, images = text_requests(arguments.prompts), image_requests(arguments.prompts, media)
+        rows.append((vllm_case("text", "smollm2-135m-instruct", text, media, arguments.rounds), 0.97))
+        rows.append((vllm_case("images", "reference-vlm", images, media, arguments.rounds), 0.97))
     RESULTS.mkdir(exist_ok=True)
     found = [{**row, "ratio": round(row["ratio"], 4), "limit": limit} for row, limit in rows]
     (RESULTS / "driver_overhead.json").write_text(json.dumps(found, indent=2) + "\n")

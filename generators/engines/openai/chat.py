@@ -3,7 +3,7 @@
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from generators.engines.constraints import server_parameters
@@ -39,20 +39,21 @@ class DataUrls:
         return url
 
 
-def chat_messages(request: Request, urls: DataUrls) -> bytes:
-    """The conversation, as JSON; a forced start of the reply is its last, unfinished turn.
+def chat_messages(request: Request, urls: DataUrls) -> list[bytes]:
+    """The conversation, as pieces of JSON; a forced start of the reply is its last, unfinished turn.
 
-    Made in pieces, because images are most of it, and are JSON already.
+    Images are most of it, and are JSON already: each is a piece, which is not copied.
     """
     pieces = [piece for message in request.messages for piece in (b", ", *_message(message, urls))]
     if request.prefix:
         pieces += [b", ", _json({"role": "assistant", "content": request.prefix})]
-    return b"".join((b"[", *pieces[1:], b"]"))
+    return [b"[", *pieces[1:], b"]"]
 
 
-def chat_body(model: str, messages: bytes, parameters: Mapping[str, Any]) -> bytes:
-    """The body of a call. Raises TypeError or ValueError for parameters that JSON has no form for."""
-    return b'{"model": %s, "messages": %s%s' % (_json(model), messages, _json(parameters).replace(b"{", b", ", 1))
+def chat_body(model: str, messages: Sequence[bytes], parameters: Mapping[str, Any]) -> list[bytes]:
+    """The body of a call, in pieces. Raises TypeError or ValueError for parameters that JSON has no form for."""
+    others = _json(parameters).replace(b"{", b", ", 1)
+    return [b'{"model": ', _json(model), b', "messages": ', *messages, others]
 
 
 def _message(message: Message, urls: DataUrls) -> list[bytes]:
@@ -60,11 +61,12 @@ def _message(message: Message, urls: DataUrls) -> list[bytes]:
         return [_json({"role": message.role, "content": "".join(str(p) for p in message.content)})]
     pieces = [b'{"role": "%s", "content": [' % message.role.encode()]
     for number, part in enumerate(message.content):
-        pieces.append(b", " if number else b"")
+        before = b", " if number else b""
         if isinstance(part, str):
-            pieces.append(_json({"type": "text", "text": part}))
+            pieces.append(before + _json({"type": "text", "text": part}))
         else:
-            pieces += [b'{"type": "image_url", "image_url": {"url": "', urls.url(part.sha256), b'"}}']
+            before += b'{"type": "image_url", "image_url": {"url": "'
+            pieces += [before, urls.url(part.sha256), b'"}}']
     return [*pieces, b"]}"]
 
 

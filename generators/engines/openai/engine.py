@@ -152,7 +152,9 @@ class OpenAIEngine:
             logger.warning("%s lists %s, not '%s'", server.label, ", ".join(served[:5]), self._config.model)
         return True
 
-    async def _run(self, request: Request, messages: bytes, indexes: list[int], seed: int | None) -> list[Completion]:
+    async def _run(
+        self, request: Request, messages: list[bytes], indexes: list[int], seed: int | None
+    ) -> list[Completion]:
         """The samples of one run of indexes, from one server; from another one at once where that one is passed over."""
         for _ in range(MOVES):
             async with self._fleet.room(len(indexes)) as server:
@@ -165,7 +167,7 @@ class OpenAIEngine:
             return await self._call(server, request, messages, indexes, seed)
 
     async def _call(
-        self, server: Server, request: Request, messages: bytes, indexes: list[int], seed: int | None
+        self, server: Server, request: Request, messages: list[bytes], indexes: list[int], seed: int | None
     ) -> list[Completion]:
         limit_name = server.limit_name
         parameters = chat_parameters(request, self._config.args, limit_name)
@@ -185,7 +187,7 @@ class OpenAIEngine:
             raise no_choices(body, self._asked(server))
         return completions(body, indexes, request.sampling.logprobs)
 
-    async def _post(self, server: Server, messages: bytes, parameters: dict[str, Any]) -> Reply:
+    async def _post(self, server: Server, messages: list[bytes], parameters: dict[str, Any]) -> Reply:
         """The time limit is that of the whole request: a server that sends a byte now and then does not stretch it."""
         if self._transport is None:
             raise EngineDiedError("the engine is closed")

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from generators.engines.openai.proxies import Proxies, trusted
 from generators.engines.openai.size import PACKINGS, read_body
+from generators.engines.openai.surroundings import Proxies, make_room, trusted
 from schemas.secrets import without_user
 
 if TYPE_CHECKING:
@@ -46,18 +46,28 @@ class Transport:
     server gets at once. Belongs to the event loop that it was made in; close it there."""
 
     def __init__(self, urls: Sequence[str], key: str, headers: Mapping[str, str], most: int) -> None:
-        """Raises FatalEngineError for a proxy in the environment that cannot be used."""
+        """Raises FatalEngineError for a proxy in the environment that cannot be used, and for more connections than files
+        that a process may open."""
         import aiohttp
         from multidict import CIMultiDict
         from yarl import URL
 
+        from generators.engines.openai.body import body_of
+
+        self._data = body_of
         self._proxies = Proxies()
+        make_room(most * len(urls))
         self._secrets: dict[str, Mapping[str, str]] = {}
         for url in urls:
             self._secrets[url] = secrets = CIMultiDict(authorization=_authorization(URL(url), key))
             secrets.update(headers)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=most, keepalive_timeout=KEEP_S, ssl=trusted()),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                limit_per_host=most,
+                keepalive_timeout=KEEP_S,
+                ssl=trusted() if any(url.lower().startswith("https") for url in urls) else True,
+            ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             headers={"accept": "application/json", "accept-encoding": PACKINGS, "user-agent": "curate"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -69,10 +79,10 @@ class Transport:
 
     async def get(self, server: str, path: str, most: int) -> Reply:
         """See `post`."""
-        return await self._ask("GET", server, path, None, most)
+        return await self._ask("GET", server, path, (), most)
 
-    async def post(self, server: str, path: str, body: bytes, most: int) -> Reply:
-        """What the server at a URL says to JSON posted to `path` below it, whatever its status is.
+    async def post(self, server: str, path: str, body: Sequence[bytes], most: int) -> Reply:
+        """What the server at a URL says to JSON (in pieces) posted to `path` below it, whatever its status is.
 
         Raises:
             ReplyTooLargeError: the reply has more than `most` bytes.
@@ -81,19 +91,25 @@ class Transport:
         """
         return await self._ask("POST", server, path, body, most)
 
-    async def _ask(self, method: str, server: str, path: str, body: bytes | None, most: int) -> Reply:
+    async def _ask(self, method: str, server: str, path: str, body: Sequence[bytes], most: int) -> Reply:
         url, headers = _below(server, path), self._secrets[server]
         for _ in range(MAX_REDIRECTS + 1):
-            sent: Mapping[str, str] = headers if body is None else {**headers, "content-type": "application/json"}
+            sent: Mapping[str, str] = {**headers, "content-type": "application/json"} if body else headers
             proxy, proxy_auth = self._proxies.of(url)
             async with self._session.request(
-                method, url, data=body, headers=sent, allow_redirects=False, proxy=proxy, proxy_auth=proxy_auth
+                method,
+                url,
+                data=self._data(body) if body else None,
+                headers=sent,
+                allow_redirects=False,
+                proxy=proxy,
+                proxy_auth=proxy_auth,
             ) as response:
                 if response.status not in _REDIRECTS or "location" not in response.headers:
                     return Reply(response.status, response.headers, await read_body(response, most))
                 there = _target(url, response.headers["location"])
                 if response.status == _SEE_OTHER:
-                    method, body = "GET", None
+                    method, body = "GET", ()
             if not _same_server(url, there):
                 headers = {}
             url = there

@@ -1,7 +1,9 @@
-"""What the environment says of the way to a server: proxies, and whom to trust."""
+"""What the environment says of the way to a server: proxies, whom to trust, and how many connections there may be."""
 
 import os
+import resource
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
@@ -11,6 +13,9 @@ from schemas.secrets import without_user
 if TYPE_CHECKING:
     from aiohttp import BasicAuth
     from yarl import URL
+
+OTHER_FILES = 256
+"""What a build has open beside its connections, generously."""
 
 
 class Proxies:
@@ -51,9 +56,24 @@ def trusted() -> ssl.SSLContext:
     """The certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else those of the system, else those of certifi."""
     context = ssl.create_default_context()
     named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-    paths = ssl.get_default_verify_paths()
-    if not named and not context.cert_store_stats()["x509_ca"] and not (paths.cafile or paths.capath):
+    folder = ssl.get_default_verify_paths().capath
+    if not named and not context.cert_store_stats()["x509_ca"] and not (folder and any(Path(folder).iterdir())):
         import certifi
 
         context.load_verify_locations(certifi.where())
     return context
+
+
+def make_room(connections: int) -> None:
+    """Let this process open so many connections beside its files. Raises FatalEngineError where the system does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise FatalEngineError(
+            f"{connections:,} requests at once need as many connections, and this system lets a process open {hard:,} files "
+            f"(ulimit -Hn). Lower the concurrency of the model to {max(1, hard - OTHER_FILES):,} over all its servers, or "
+            "raise that limit."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
