@@ -16,7 +16,7 @@ Made from the release `{release}` by `curate export`; the release's own card say
 licences, and what was dropped on the way.
 
 {usage}
-{absent}
+{absent}{kept_back}
 Rows are in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
 
@@ -32,6 +32,12 @@ another dataset of the table below in their place.
 """
 
 
+_KEPT_BACK = """
+Of {} there is nothing here: their completions come with what was found of them, right and wrong, and are not there to be
+imitated. The release has them, for a reward model or a critic.
+"""
+
+
 def render_readme(exporter: Exporter, sheets: Sequence[Sheet], summary: Mapping[str, Any], home: Path) -> str:
     """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
     written = [sheet for sheet in sheets if summary["rows"][sheet.name]]
@@ -42,6 +48,9 @@ def render_readme(exporter: Exporter, sheets: Sequence[Sheet], summary: Mapping[
         trainer=exporter.name,
         order=exporter.keeps_order,
         absent=_ABSENT.format(", ".join(absent)) if absent else "",
+        kept_back=_KEPT_BACK.format(", ".join(f"`{name}`" for name in summary["kept_back"]))
+        if summary["kept_back"]
+        else "",
         usage=exporter.usage.replace("{home}", str(home)).strip(),
         rows="\n".join(
             f"| {sheet.name} | {summary['rows'][sheet.name]} | {_reasons(summary['dropped'].get(sheet.name, {}))} |"

@@ -3,6 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from pipelines.export.rows import Release
 from pipelines.export.sheet import Exporter, Sheet
 from pipelines.release.configs import BESIDE, configs_in, schema_in
@@ -12,7 +16,10 @@ KNOWN = ("sft", "rl", "preference", "holdout")
 
 
 def sheets_of(exporter: Exporter, release: Release) -> list[Sheet]:
-    """The trainer's own, then for each config of another name those that its shape fits: `sft_cold` of a config `cold`."""
+    """The trainer's own, then for each config of another name those that its shape fits: `sft_cold` of a config `cold`.
+
+    What fits none of them stays in the release (`kept_back`).
+    """
     return [*exporter.sheets, *_others(exporter.sheets, release)]
 
 
@@ -25,7 +32,38 @@ def _others(sheets: Sequence[Sheet], release: Release) -> Iterator[Sheet]:
             )
 
 
-def shape_of(release: Release, config: str) -> str:
-    """The known config whose rows have the columns that the rows of this one have."""
-    names = set(schema_in(release.path, config).names)
-    return "preference" if "chosen" in names else "sft" if "completion" in names else "rl"
+def kept_back(release: Release) -> list[str]:
+    """The configs of a release that are no dataset of any trainer."""
+    return [
+        name for name in configs_in(release.path) if name not in (*KNOWN, *BESIDE) and shape_of(release, name) is None
+    ]
+
+
+def shape_of(release: Release, config: str) -> str | None:
+    """The known config whose rows are like those of this one; None for completions that are not there to be imitated."""
+    schema = schema_in(release.path, config)
+    if "chosen" in schema.names:
+        return "preference"
+    if "completion" not in schema.names:
+        return "rl"
+    return None if _holds_verdicts(release, config, schema) else "sft"
+
+
+def _holds_verdicts(release: Release, config: str, schema: pa.Schema) -> bool:
+    """Whether completions go out with what was found of them, right or wrong, as for a reward model or a critic: their parts
+    have scores or verdicts, or they themselves have some that are not all true."""
+    if any(_scored(field.type) for field in schema):
+        return True
+    own = [field.name for field in schema if field.type == pa.bool_() and field.name.split("_")[-1] == "correct"]
+    parts = (release.path / config).glob("part-*.parquet") if own else ()
+    return any(
+        not pc.all(column.fill_null(False)).as_py() for part in parts for column in pq.read_table(part, columns=own)
+    )
+
+
+def _scored(kind: pa.DataType) -> bool:
+    """Whether a column is a list of parts that have scores or verdicts."""
+    parts = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else None
+    if parts is None or not pa.types.is_struct(parts):
+        return False
+    return any(pa.types.is_floating(part.type) or pa.types.is_boolean(part.type) for part in parts.fields)

@@ -25,7 +25,7 @@ from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import reward_package
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
-from pipelines.export.sheets import sheets_of
+from pipelines.export.sheets import kept_back, sheets_of
 from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.links import check_place
 from pipelines.store.release_files import differs, file_entry, is_file_entry
@@ -34,7 +34,7 @@ from pipelines.store.workspace import read_json, store_errors
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 5
+FORMAT = 6
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -74,6 +74,7 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
             "content": release.manifest["content"],
         }
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
+        summary["kept_back"] = kept_back(release)
         (scratch / "README.md").write_text(render_readme(exporter, sheets, summary, target), encoding="utf-8")
         summary["files"] = [file_entry(path, scratch) for path in sorted(scratch.rglob("*")) if path.is_file()]
         write_sealed(summary, scratch / "export.json")
