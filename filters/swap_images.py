@@ -37,7 +37,7 @@ class SwapImagesConfig(StepConfig):
     )
     answer: str = Field(
         default="cannot be determined",
-        min_length=1,
+        pattern=r"\S",
         description="the new gold; its kind is abstain, and its words count",
     )
 

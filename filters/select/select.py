@@ -20,6 +20,7 @@ from filters.select.orders import OrderConfig, arrange
 from filters.select.quota import QuotaConfig, allot, cells, draw, seats
 from filters.select.rules.bands import BandsConfig
 from filters.select.rules.catalogue import RULES, RuleConfig, rules_of
+from filters.select.rules.column import ColumnConfig
 from filters.select.rules.rule import How, Rule
 from filters.select.rules.variance import VarianceConfig
 from schemas.errors import StepError, nearest
@@ -77,6 +78,12 @@ class Selection(Section):
         if self.coverage is not None and how_drawn(self) != "top":
             raise ValueError(
                 f"coverage takes the rows itself, and draws none; set draw.how to top (it is {how_drawn(self)})"
+            )
+        backwards = any(isinstance(rule, ColumnConfig) and rule.take == "least" for rule in rules_of(self.rule))
+        if how_drawn(self) != "top" and backwards:
+            raise ValueError(
+                f"draw.how: {how_drawn(self)} draws by what rows are worth, which is less than nothing by `take: least`; "
+                "set draw.how to top, or give the rule a column of which more is better"
             )
         if self.coverage is not None and self.budget is None:
             raise ValueError("coverage says which rows a budget goes to; set a budget")

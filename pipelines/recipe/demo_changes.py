@@ -13,6 +13,7 @@ from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.recipe.demo import Demo, DemoSource, Sidecar
 from pipelines.recipe.demo_forms import FORMS, LIKE
 from pipelines.recipe.document import Document
+from pipelines.recipe.library import find_recipe
 from pipelines.release import rollout_rows
 from pipelines.sources.release import ReleaseSource
 from pipelines.sources.section import SourceSection
@@ -21,7 +22,7 @@ from pipelines.steps.decontaminate import DecontaminateConfig, sources_of
 from pipelines.steps.release_config import ReleaseConfig
 from pipelines.store.workspace import DEMO
 from schemas.completion import Sampling
-from schemas.errors import nearest
+from schemas.errors import ConfigError, nearest
 from schemas.tag_pattern import check_held
 from schemas.tags import TAG_SCHEMAS
 
@@ -216,8 +217,13 @@ def _fed(
 
 
 def _check_names(document: Document, pipeline: Pipeline, sidecar: Sidecar) -> None:
-    """Raise ConfigError where the sidecar names a source, a step or an evaluation set that is not there."""
+    """Raise ConfigError where the sidecar speaks of a source, a step, a set or a recipe that is not there."""
     demo, steps = sidecar.demo, [step.name for step in pipeline.steps]
+    for number, name in enumerate(demo.after):
+        try:
+            find_recipe(name)
+        except ConfigError as error:
+            raise sidecar.fault(f"after.{number}", str(error)) from None
     asking = [step.name for step in pipeline.steps if step.asks]
     sets = [n for s in pipeline.steps if isinstance(s.config, DecontaminateConfig) for n, _ in sources_of(s.config)]
     sources = [source.name for source in document.sources]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from filters.groups import group_ids
 from filters.swap_images import READ, STEP, SwapImagesConfig, swap_images
@@ -92,6 +93,13 @@ def test_what_makes_a_sample_and_what_does_not(rows: list[dict[str, Any]], made:
     lost = sum(bool(r["media"]) for r in rows) - made
     assert out.drops["reason"].to_list() == ["swapped:no_other_image"] * lost
     assert {*out.drops["parent_id"]}.isdisjoint(out.rows["parent_id"])
+
+
+@pytest.mark.parametrize("answer", ["", " ", "\n"])
+def test_a_gold_of_no_words_is_refused(answer: str) -> None:
+    """Before the build, and not as a fault of its rows."""
+    with pytest.raises(ValidationError, match="answer"):
+        SwapImagesConfig(of="sample", answer=answer)
 
 
 def test_images_take_the_places_that_the_questions_own_had() -> None:

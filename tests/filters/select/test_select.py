@@ -242,3 +242,12 @@ def test_how_near_a_row_is_to_the_nearest_chosen_one() -> None:
     assert nearness(vectors, every[:2], pl.Series(["002"]), 0) == pytest.approx(-0.75, abs=1e-4)
     assert nearness(vectors, every, every.clear(), 0) is None
     assert nearness(vectors, every.clear(), every, 0) is None
+
+
+@pytest.mark.parametrize("how", ["weighted", "mixture"])
+def test_what_is_worth_less_than_nothing_is_not_drawn_by_value(how: str) -> None:
+    """By `take: least` all values are negative, so that every draw went by id."""
+    rule = {"type": "column", "by": "grade", "take": "least"}
+    with pytest.raises(ValidationError, match="less than nothing"):
+        Selection.model_validate({"rule": rule, "budget": 2, "draw": {"how": how}})
+    assert Selection.model_validate({"rule": rule, "budget": 2}).budget == 2

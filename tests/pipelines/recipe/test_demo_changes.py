@@ -172,6 +172,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("expect:\n  drops:\n    - drops\n", ":3: 'expect.drops.0': the recipe has no step 'drops'. Did you mean 'drop'?"),
         ("expect:\n  rows:\n    sfz: 1\n", ":3: 'expect.rows.sfz': the recipe has no config 'sfz'. Did you mean 'sft'?"),
         ("evaluation_sets: {MMMU: {task: text}}\n", ":1: 'evaluation_sets.MMMU': the recipe has no evaluation set 'MMMU'."),
+        ("after: [virgo, virgoo]\n", ":1: 'after.1': There is no recipe 'virgoo'. Did you mean 'virgo'?"),
         ("seed: 1\n", ": 'sources.own': its SELECT is the recipe's own, so say which columns it reads: `raw: SELECT"),
     ],
 )  # fmt: skip
