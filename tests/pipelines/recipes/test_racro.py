@@ -40,7 +40,15 @@ def test_captions_that_differ_by_less_than_half_of_the_readings_make_no_pair() -
     assert ran("pair", near).rows.height == 0
 
 
-def test_the_best_caption_stays_unless_nobody_could_answer_from_it() -> None:
-    assert set(ran("pick", CAPTIONS).drops["id"]) == {"b", "c", "d"}
-    none = CAPTIONS.with_columns(success=pl.lit(0.0))
-    assert ran("useless", none).drops["reason"].unique().to_list() == ["useless:nobody_could_answer"]
+def best(rows: pl.DataFrame) -> list[str]:
+    """The captions that are trained on. None is dropped, as its pair would go with it."""
+    out = ran("best", rows)
+    assert out.drops.is_empty()
+    marked: list[str] = out.rows.filter("best")["id"].to_list()
+    return marked
+
+
+def test_the_best_caption_is_trained_on_unless_nobody_could_answer_from_it() -> None:
+    assert best(CAPTIONS) == ["a"]
+    assert best(CAPTIONS.with_columns(success=pl.Series([0.5, 1.0, 1.0, 0.0]))) == ["b"]
+    assert best(CAPTIONS.with_columns(success=pl.lit(0.0))) == []
