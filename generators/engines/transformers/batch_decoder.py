@@ -1,11 +1,18 @@
-"""The batch that a transformers model is decoding: sequences join after a prefill, leave when done, share a prefix."""
+"""The batch that a transformers model is decoding: sequences join after a prefill, leave when done, share what they can.
+
+What prompts begin with alike is computed once: a prompt goes on from the longest start in the `PrefixTree`, which keeps
+prompts and replies (a later turn begins with both). One prefix is also read once for the whole batch in each step.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from generators.engines.transformers.known_starts import KnownStarts
 from generators.engines.transformers.kv_cache import BatchCache
-from generators.engines.transformers.prefix import EncodedPrompt, KnownPrefixes, States
+from generators.engines.transformers.prefill import columns, groups
+from generators.engines.transformers.prefix import EncodedPrompt, agreement
+from generators.engines.transformers.prefix_tree import States
 from generators.engines.transformers.prompt_tensors import batch_extras, shape_of
 from generators.engines.transformers.sequence import Sample
 from generators.engines.transformers.token_sampling import SamplingRows, choose
@@ -22,12 +29,13 @@ class Arrival:
 class BatchDecoder:
     """Holds the running batch of one model. Not safe for threads: one worker owns it."""
 
-    def __init__(self, model: Any, pad: int, shares: bool, prefill_tokens: int) -> None:
-        """`shares`: the model runs with `kv_cache.shared_attention`; `prefill_tokens`: most tokens of one prefill."""
+    def __init__(self, model: Any, pad: int, shares: bool, prefill_tokens: int, kept_bytes: int) -> None:
+        """`shares`: the model runs with `kv_cache.shared_attention`; `prefill_tokens`: most tokens of one prefill;
+        `kept_bytes`: most bytes of keys and values that are kept for prompts to come."""
         self._model = model
         self._pad = pad
         self._prefill_tokens = prefill_tokens
-        self._known = KnownPrefixes(self._states_of)
+        self._starts = KnownStarts(self._states_of, kept_bytes)
         # Models such as Qwen-VL count positions along three axes, from the whole prompt: no part can be computed alone.
         self._multi_axis = hasattr(getattr(model, "model", None), "rope_deltas")
         self._shares = shares and not self._multi_axis
@@ -43,6 +51,7 @@ class BatchDecoder:
         self._logits: Any = None
         self._rows: SamplingRows | None = None
         self._seen: Any = None
+        self._texts: set[int] = set()
 
     @property
     def running(self) -> int:
@@ -56,32 +65,27 @@ class BatchDecoder:
 
     def own_length(self, prompt: EncodedPrompt) -> int:
         """Columns that `prompt` would take in the running batch."""
-        return len(prompt.ids) - (len(self.prefix) if self._fits(prompt) else 0)
-
-    def _fits(self, prompt: EncodedPrompt) -> bool:
-        size = len(self.prefix)
-        return 0 < size <= prompt.sharable and prompt.ids[:size] == self.prefix
+        return len(prompt.ids) - agreement(self.prefix, prompt.start)
 
     def choose_prefix(self, prompts: Sequence[EncodedPrompt]) -> None:
         """Fix the shared prefix of the next batch, while none runs."""
-        if self._shares and prompts:
-            self.prefix, self._states = self._known.take(prompts)
+        if self._shares:
+            self._starts.compute_shared(prompts)
+            self.prefix, self._states = self._starts.choose(prompts)
 
     def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Prefill `arrivals`, each prompt once, and add their samples to the running batch."""
-        ordered = sorted(arrivals, key=lambda a: (shape_of(a.prompt), self.own_length(a.prompt)))
-        group: list[Arrival] = []
-        for arrival in ordered:
-            if group and (
-                shape_of(arrival.prompt) != shape_of(group[0].prompt)
-                or (len(group) + 1) * self.own_length(arrival.prompt) > self._prefill_tokens
-            ):
-                self._prefill(group)
-                group = []
-            group.append(arrival)
-        if group:
-            self._prefill(group)
+        prompts = [a.prompt for a in arrivals]
+        if self._shares:
+            self._starts.compute_shared(prompts)
+        sizes = [(shape_of(p), len(p.ids) - self._known(p)) for p in prompts]
+        for group in groups(sizes, self._prefill_tokens):
+            self._prefill([arrivals[i] for i in group])
         self._refresh()
+
+    def _known(self, prompt: EncodedPrompt) -> int:
+        """How many of the first tokens need not be computed."""
+        return max(agreement(self.prefix, prompt.start), self._starts.known(prompt)) if self._shares else 0
 
     def step(self) -> list[Sample]:
         """One more token for every sequence; returns the samples that it finished."""
@@ -97,6 +101,7 @@ class BatchDecoder:
                     sample.push(tokens[i], logprobs[i] if logprobs else None)
                     if sample.finish is not None:
                         done.append(sample)
+                        self._keep_reply(i, sample)
             if self.running == 0:
                 self._clear()
             else:
@@ -130,22 +135,28 @@ class BatchDecoder:
             self._clear()
 
     def _prefill(self, arrivals: Sequence[Arrival]) -> None:
+        """Columns of the pass: `[ shared prefix | padding, more of the start from the tree | padding, new tokens ]`."""
         import torch
 
         device = self._model.device
         with torch.inference_mode():
             cache = BatchCache(self._states)
-            shared = cache.shared_length
-            fits = [self._fits(a.prompt) for a in arrivals]
-            own = [a.prompt.ids[shared if fit else 0 :] for a, fit in zip(arrivals, fits, strict=True)]
-            width = max(map(len, own))
-            ids = torch.tensor([[self._pad] * (width - len(o)) + list(o) for o in own], device=device)
+            shared, prompts = cache.shared_length, [a.prompt for a in arrivals]
+            agreed = [agreement(self.prefix, p.start) for p in prompts]
+            known = [self._known(p) for p in prompts]
+            new = [p.ids[k:] for p, k in zip(prompts, known, strict=True)]
+            width, more = max(map(len, new)), max(k - a for k, a in zip(known, agreed, strict=True))
+            if more:
+                cache.load(
+                    [self._starts.states(p.start[:k], a) for p, k, a in zip(prompts, known, agreed, strict=True)], more
+                )
+            ids = torch.tensor([[self._pad] * (width - len(n)) + list(n) for n in new], device=device)
             mask = torch.tensor(
-                [[int(fit)] * shared + [0] * (width - len(o)) + [1] * len(o) for o, fit in zip(own, fits, strict=True)],
+                [columns(shared, a, more, k, width, len(n)) for a, k, n in zip(agreed, known, new, strict=True)],
                 device=device,
             )
-            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
-            extras = batch_extras([a.prompt for a in arrivals], width, device, self._model.dtype)
+            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -width:]
+            extras = batch_extras(prompts, width, device, self._model.dtype)
             if self._multi_axis:
                 self._model.model.rope_deltas = None
             given = None if self._multi_axis and extras else positions
@@ -153,7 +164,25 @@ class BatchDecoder:
             after = mask.sum(dim=1, keepdim=True)
             if self._multi_axis and extras:
                 after = after + self._model.model.rope_deltas.to(device)
+            self._keep_prompts(arrivals, known, cache)
             self._join(arrivals, cache, mask, after, logits)
+
+    def _keep_prompts(self, arrivals: Sequence[Arrival], known: Sequence[int], cache: BatchCache) -> None:
+        if not self._shares:
+            return
+        for row, (arrival, count) in enumerate(zip(arrivals, known, strict=True)):
+            new = len(arrival.prompt.ids) - count
+            self._starts.keep_prompt(arrival.prompt, count, cache.states(row, new))
+            if not arrival.prompt.extras:
+                self._texts.update(map(id, arrival.samples))
+
+    def _keep_reply(self, row: int, sample: Sample) -> None:
+        """Keep a reply for later turns; its last token was never put through the model."""
+        if id(sample) in self._texts:
+            ids = (*sample.prompt, *sample.tokens[:-1])
+            new = self._starts.new_of_reply(ids, len(sample.prompt))
+            if new:
+                self._starts.keep_reply(ids, self._cache.states(row, new))
 
     def _join(self, arrivals: Sequence[Arrival], cache: BatchCache, mask: Any, after: Any, logits: Any) -> None:
         import torch
@@ -175,27 +204,30 @@ class BatchDecoder:
         self.samples = self.samples + samples
 
     def _compact(self, tokens: list[int]) -> list[int]:
-        """Take finished sequences out once they are an eighth of the batch: each removal copies the cache."""
+        """Take finished sequences out; the last ones move into their places."""
         import torch
 
         alive = [i for i, s in enumerate(self.samples) if s.finish is None]
-        if len(self.samples) - len(alive) < max(1, len(self.samples) // 8):
+        if len(alive) == len(self.samples):
             return tokens
-        rows = torch.tensor(alive, device=self._mask.device)
+        movers = [i for i in alive if i >= len(alive)]
+        order = [i if self.samples[i].finish is None else movers.pop() for i in range(len(alive))]
+        rows = torch.tensor(order, device=self._mask.device)
         mask = self._mask.index_select(0, rows)
         shared = self._cache.shared_length
         left = int(mask[:, shared:].amax(dim=0).argmax())
-        self._cache.take(rows, left)
+        self._cache.close_up(rows, left)
         self._mask = torch.cat([mask[:, :shared], mask[:, shared + left :]], dim=1)
         self._positions = self._positions.index_select(0, rows)
-        self.samples = [self.samples[i] for i in alive]
+        self.samples = [self.samples[i] for i in order]
         self._refresh()
-        return [tokens[i] for i in alive]
+        return [tokens[i] for i in order]
 
     def _refresh(self) -> None:
         """Rebuild what follows from the list of samples."""
         import torch
 
+        self._texts &= set(map(id, self.samples))
         self._rows = SamplingRows([s.sampling for s in self.samples], self._mask.device)
         self._seen = None
         if self._rows.any_penalty:
@@ -230,16 +262,16 @@ class BatchDecoder:
         )
         return output.logits[:, -1]
 
-    def _states_of(self, prefix: tuple[int, ...]) -> list[tuple[Any, Any]]:
-        """Keys and values of a prefix, by a pass over it alone."""
+    def _states_of(self, start: tuple[int, ...], before: States, known: int) -> States:
+        """Keys and values of `start[known:]`, by a pass over it alone, behind those `before` it."""
         import torch
 
-        cache = BatchCache()
+        cache = BatchCache(before)
         with torch.inference_mode():
-            ids = torch.tensor([prefix], device=self._model.device)
-            places = torch.arange(len(prefix), device=ids.device).unsqueeze(0)
-            self._call(ids, torch.ones_like(ids), places, cache)
-        return cache.as_shared()
+            ids = torch.tensor([start[known:]], device=self._model.device)
+            places = torch.arange(known, len(start), device=ids.device).unsqueeze(0)
+            self._call(ids, torch.ones((1, len(start)), dtype=torch.long, device=ids.device), places, cache)
+        return cache.states(0, len(start) - known)
 
 
 def _widen(mask: Any, shared: int, width: int) -> Any:

@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.01
 GATHER_POLLS = 100
 """An idle engine lets requests that are being encoded catch up before it starts a batch, so that the batch is full and
-its common prefix is known: it looks again every `GATHER_S`, at most `GATHER_POLLS` times."""
+what they begin with alike is known: it looks again every `GATHER_S`, at most `GATHER_POLLS` times."""
 
 ADMIT_EVERY = 8
-"""Decoding steps between two admissions: each costs a prefill and a copy of the cache."""
+"""Decoding steps between two admissions: each costs a pass through the model, cheaper where several join at once."""
 
 WIDEN_BY = 256
 """Columns, beyond twice the running batch's, that a joining prompt may have: all sequences are padded to the longest."""

@@ -1,8 +1,8 @@
 """The embedded engine: Hugging Face transformers with dynamic batching, on CPU, Apple GPUs or one CUDA GPU.
 
 Requests are encoded on one thread and decoded on another, which lets sequences join and leave a running batch. What it
-saves: each prompt (and image) is prefilled once for all its samples, a prefix common to the batch is computed and
-read once, and finished sequences make room for waiting ones.
+saves: each prompt (and image) is prefilled once for all its samples, what prompts begin with alike is computed once, a
+prefix common to the batch is read once a step, and finished sequences make room for waiting ones.
 """
 
 import asyncio
@@ -26,6 +26,9 @@ from schemas.errors import EngineDiedError
 
 PREFILL_TOKENS = {"cpu": 4096, "gpu": 32768}
 """Most tokens of one prefill: they decide its memory."""
+
+KEPT_BYTES = {"cpu": 1 << 30, "gpu": 2 << 30}
+"""Most bytes of keys and values that are kept of prompts and replies, for prompts that begin with them."""
 
 
 class TransformersEngine:
@@ -55,8 +58,8 @@ class TransformersEngine:
         """
         await self.close()
         loaded = await asyncio.to_thread(load_model, self._config)
-        budget = PREFILL_TOKENS["cpu" if loaded.model.device.type == "cpu" else "gpu"]
-        decoder = BatchDecoder(loaded.model, loaded.pad, loaded.shares_prefix, budget)
+        where = "cpu" if loaded.model.device.type == "cpu" else "gpu"
+        decoder = BatchDecoder(loaded.model, loaded.pad, loaded.shares_prefix, PREFILL_TOKENS[where], KEPT_BYTES[where])
         self._loaded = loaded
         vocabulary = loaded.prompts.config.get_text_config().vocab_size
         self._matchers = Matchers(loaded.prompts.tokenizer, vocabulary, loaded.ends)

@@ -1,18 +1,20 @@
 """The key-value cache of a changing batch: sequences join, leave, and share the prefix that they have in common.
 
-Three things make batched decoding slow on few cores, and each has its answer here: appending by copying the whole
-cache (columns are written in place, into buffers with room), repeating keys for grouped heads (the groups are folded
-into the query), and reading the same few-shot prefix once per sequence (its keys are stored once, and all queries meet
-them in one matrix product, as in cascade inference: Ye et al., FlashInfer, arXiv:2501.01005, section 3.1.2).
+Three things make batched decoding slow on few cores, and each has its answer here: copying the whole cache when columns or
+sequences are added (both are written in place, into buffers with room), repeating keys for grouped heads (the groups are
+folded into the query), and reading the same few-shot prefix once per sequence (its keys are stored once, and all queries
+meet them in one matrix product, as in cascade inference: Ye et al., FlashInfer, arXiv:2501.01005, section 3.1.2).
 
 Layout of a batch, in columns: `[ shared prefix | padding, then each sequence's own tokens, right-aligned ]`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from generators.engines.transformers.prefix_tree import States
 
 ROOM = 64
 """Columns added when a buffer is full."""
@@ -22,44 +24,72 @@ ATTENTION = "curate_shared_prefix"
 
 
 class Columns:
-    """One layer's own keys or values, `(sequences, heads, capacity, dim)`, of which `used` columns are filled."""
+    """One layer's own keys or values, `(sequences, heads, columns, dim)`, inside a buffer with room on three sides:
+    sequences join below, columns are added on the right, and those that nobody needs any more are left behind on the left.
+    """
 
     def __init__(self) -> None:
         self.buffer: Tensor | None = None
-        self.used = 0
+        self.rows = 0
+        self.first = 0
+        self.end = 0
+
+    @property
+    def used(self) -> int:
+        """Columns that are filled."""
+        return self.end - self.first
 
     @property
     def filled(self) -> "Tensor":
         assert self.buffer is not None
-        return self.buffer[:, :, : self.used]
+        return self.buffer[: self.rows, :, self.first : self.end]
 
     def append(self, states: "Tensor") -> "Tensor":
         """Write `(sequences, heads, new, dim)` behind what is there, and return all filled columns."""
         new = states.shape[2]
-        if self.buffer is None or self.used + new > self.buffer.shape[2]:
+        if self.buffer is None:
             rows, heads, _, dim = states.shape
-            buffer = states.new_empty((rows, heads, self.used + new + ROOM, dim))
-            if self.buffer is not None:
-                buffer[:, :, : self.used] = self.filled
-            self.buffer = buffer
-        self.buffer[:, :, self.used : self.used + new] = states
-        self.used += new
+            self.buffer, self.rows = states.new_empty((rows, heads, new + ROOM, dim)), rows
+        elif self.end + new > self.buffer.shape[2]:
+            self._move(self.buffer.shape[0], 0, self.used + new + ROOM)
+        self.buffer[: self.rows, :, self.end : self.end + new] = states
+        self.end += new
         return self.filled
 
-    def take(self, rows: "Tensor", left: int) -> None:
-        """Keep `rows` (an index, repeats allowed) and forget the first `left` columns."""
-        kept = self.filled[:, :, left:].index_select(0, rows)
-        self.buffer, self.used = None, 0
+    def take(self, rows: "Tensor") -> None:
+        """Keep `rows`, an index; repeats allowed."""
+        kept = self.filled.index_select(0, rows)
+        self.buffer, self.rows, self.first, self.end = None, 0, 0, 0
         self.append(kept)
+
+    def close_up(self, gaps: "Tensor", last: "Tensor", rows: int, left: int) -> None:
+        """Keep the first `rows` sequences, after those of `last` moved to the places `gaps`, without `left` columns."""
+        assert self.buffer is not None
+        self.first += left
+        self.rows = rows
+        if len(gaps):
+            self.buffer[gaps, :, self.first : self.end] = self.buffer[last, :, self.first : self.end]
 
     def join(self, other: "Columns") -> None:
         """Add the sequences of `other` below; the shorter side is padded on the left with zeros."""
-        width = max(self.used, other.used)
-        mine, theirs = self.filled, other.filled
-        buffer = mine.new_zeros((mine.shape[0] + theirs.shape[0], mine.shape[1], width + ROOM, mine.shape[3]))
-        buffer[: mine.shape[0], :, width - self.used : width] = mine
-        buffer[mine.shape[0] :, :, width - other.used : width] = theirs
-        self.buffer, self.used = buffer, width
+        assert self.buffer is not None
+        width, rows, added = max(self.used, other.used), self.rows, other.rows
+        if rows + added > self.buffer.shape[0] or width > self.end:
+            # Twice the rows, so that sequences that join a few at a time seldom make the batch move.
+            space = self.buffer.shape[0] if rows + added <= self.buffer.shape[0] else 2 * (rows + added)
+            self._move(space, width - self.used, width + ROOM)
+        start = self.end - width
+        self.buffer[:rows, :, start : self.first] = 0
+        self.buffer[rows : rows + added, :, start : self.end - other.used] = 0
+        self.buffer[rows : rows + added, :, self.end - other.used : self.end] = other.filled
+        self.first, self.rows = start, rows + added
+
+    def _move(self, rows: int, first: int, columns: int) -> None:
+        """Into a new buffer of that size, from column `first` on."""
+        old = self.filled
+        self.buffer = old.new_empty((rows, old.shape[1], columns, old.shape[3]))
+        self.buffer[: self.rows, :, first : first + old.shape[2]] = old
+        self.first, self.end = first, first + old.shape[2]
 
 
 class BatchCache:
@@ -109,11 +139,22 @@ class BatchCache:
     def get_max_length(self, layer_idx: int | None = None) -> int:
         return -1
 
-    def take(self, rows: "Tensor", left: int = 0) -> None:
-        """Keep the sequences `rows` (repeats allowed), without their first `left` own columns."""
-        for layer in self.layers:
-            for columns in layer:
-                columns.take(rows, left)
+    def take(self, rows: "Tensor") -> None:
+        """Keep the sequences `rows`, an index; repeats allowed."""
+        for columns in self._columns():
+            columns.take(rows)
+
+    def close_up(self, order: "Tensor", left: int) -> None:
+        """Keep the sequences `order`, each in its place or moved up, without their first `left` own columns."""
+        import torch
+
+        moved = order != torch.arange(len(order), device=order.device)
+        gaps = moved.nonzero().squeeze(1)
+        for columns in self._columns():
+            columns.close_up(gaps, order[gaps], len(order), left)
+
+    def _columns(self) -> Iterator[Columns]:
+        return (columns for layer in self.layers for columns in layer)
 
     def join(self, other: "BatchCache") -> None:
         """Add the sequences of `other`, which has the same shared prefix."""
@@ -121,9 +162,31 @@ class BatchCache:
             for ours, added in zip(mine, theirs, strict=True):
                 ours.join(added)
 
-    def as_shared(self) -> list[tuple["Tensor", "Tensor"]]:
-        """This cache of one sequence, as the shared prefix of others."""
-        return [(keys.filled.contiguous(), values.filled.contiguous()) for keys, values in self.layers]
+    def load(self, rows: "Sequence[States]", width: int) -> None:
+        """Begin with states of sequences that were computed before, on the right of `width` columns; the rest is zero."""
+        like = next(states for states in rows if states)
+        rows = [states or [(k[:, :, :0], v[:, :, :0]) for k, v in like] for states in rows]
+        for layer in zip(*rows, strict=True):
+            pair = Columns(), Columns()
+            for columns, states in zip(pair, zip(*layer, strict=True), strict=True):
+                columns.append(_beside(states, width))
+            self.layers.append(pair)
+
+    def states(self, row: int, last: int) -> "States":
+        """Keys and values per layer of the last `last` columns of a sequence, each `(1, heads, last, dim)`."""
+        return [
+            (keys.filled[row : row + 1, :, keys.used - last :], values.filled[row : row + 1, :, values.used - last :])
+            for keys, values in self.layers
+        ]
+
+
+def _beside(states: "Sequence[Tensor]", width: int) -> "Tensor":
+    """Sequences of different length as one tensor, right-aligned."""
+    _, heads, _, dim = states[0].shape
+    whole = states[0].new_zeros((len(states), heads, width, dim))
+    for row, one in zip(whole, states, strict=True):
+        row[:, width - one.shape[2] :] = one[0]
+    return whole
 
 
 def shared_attention(

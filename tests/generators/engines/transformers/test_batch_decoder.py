@@ -5,7 +5,7 @@ import pytest
 
 from generators.engines.transformers.batch_decoder import Arrival, BatchDecoder
 from generators.engines.transformers.kv_cache import register_attention
-from generators.engines.transformers.prefix import EncodedPrompt, KnownPrefixes, common_prefix
+from generators.engines.transformers.prefix import EncodedPrompt
 from generators.engines.transformers.sequence import Sample
 from schemas.completion import Sampling
 
@@ -24,18 +24,6 @@ class Numbers:
 def prompt(ids: Any, sharable: int | None = None) -> EncodedPrompt:
     ids = tuple(ids)
     return EncodedPrompt(ids, len(ids) - 1 if sharable is None else sharable)
-
-
-def test_the_common_prefix_is_what_half_the_prompts_share() -> None:
-    shots = list(range(100))
-    many = [prompt([*shots, 200 + i, 7]) for i in range(6)]
-    assert common_prefix(many) == tuple(shots)
-    assert common_prefix(many[:3]) == ()
-    assert common_prefix([prompt([5, i, 9]) for i in range(6)]) == ()
-    strangers = [prompt([300 + i] * 50) for i in range(4)]
-    assert common_prefix([strangers[0], *many, *strangers[1:]]) == tuple(shots)
-    assert common_prefix([*many[:2], *strangers]) == ()
-    assert len(common_prefix([prompt(shots, sharable=40) for _ in range(4)])) == 40
 
 
 def image_prompt(rows: int, columns: int, before: list[int], after: list[int]) -> EncodedPrompt:
@@ -73,7 +61,7 @@ def test_positions_along_three_axes_survive_batching(tiny_qwen: Callable[[float]
             )
         expected.append(tuple(whole[0, len(one.ids) :].tolist()))
     model.set_attn_implementation(register_attention())
-    decoder = BatchDecoder(model, 1, True, 4096)
+    decoder = BatchDecoder(model, 1, True, 4096, 1 << 20)
     greedy = Sampling(temperature=0)
     samples = [[Sample(i, p.ids, greedy, 12, Numbers(), frozenset()) for i in range(2)] for p in prompts]
     decoder.choose_prefix(prompts)
@@ -84,28 +72,3 @@ def test_positions_along_three_axes_survive_batching(tiny_qwen: Callable[[float]
     while decoder.running:
         decoder.step()
     assert [tuple(s.tokens) for pair in samples for s in pair] == [e for e in expected for _ in range(2)]
-
-
-def test_known_prefixes_serve_shorter_ones_and_the_oldest_is_forgotten() -> None:
-    import torch
-
-    computed = []
-
-    def states(prefix: tuple[int, ...]) -> list[tuple[Any, Any]]:
-        computed.append(len(prefix))
-        keys = torch.tensor(prefix, dtype=torch.float32).view(1, 1, -1, 1)
-        return [(keys, -keys)]
-
-    known = KnownPrefixes(states)
-    prefix, (pair,) = known.take([prompt([*range(100), 200 + i, 1]) for i in range(5)])
-    assert (len(prefix), pair[0].shape[2]) == (100, 100)
-    shorter, (pair,) = known.take([prompt([*range(90), 300 + i, 1]) for i in range(5)])
-    assert (len(shorter), pair[0].shape[2], computed) == (90, 90, [100])
-    alone, _ = known.take([prompt([*range(95), 7])])
-    assert (len(alone), computed) == (95, [100])
-    for start in range(1000, 6000, 1000):
-        known.take([prompt([*range(start, start + 40), i, 1]) for i in range(5)])
-    assert len(known) == 4
-    known.take([prompt([*range(100), 200 + i, 1]) for i in range(5)])
-    assert computed[-1] == 100
-    assert known.take([prompt([i]) for i in range(5)]) == ((), ())

@@ -51,7 +51,10 @@ def test_sequences_leave_join_and_multiply() -> None:
         return cache, states
 
     cache, first = filled(3, 100, 0)
-    cache.take(torch.tensor([2, 0, 0]), left=40)
+    cache.take(torch.tensor([2, 0, 0, 1]))
+    cache.close_up(torch.tensor([0, 3, 2]), left=40)
+    cache.close_up(torch.tensor([0, 2]), left=0)
+    cache.take(torch.tensor([0, 1, 1]))
     assert cache.own_length == 60
     other, second = filled(1, 70, 1000)
     cache.join(other)
