@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.store.build_record import read_record
 from pipelines.store.completions import CompletionsLog
+from pipelines.store.joining import SMALL
 from pipelines.store.leftovers import leftovers
 from pipelines.store.media import MediaStore
 from pipelines.store.prompts import PromptsLog
@@ -25,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 _IMAGE = "sha256"
 """The field that names an image, wherever a table does."""
-_SMALL = 32 << 20
-"""Parts of the log below so many bytes are joined."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
                 else:
                     garbage.path.unlink(missing_ok=True)
             log = CompletionsLog(workspace.completions)
-            log.join_parts(_SMALL)
-            log.failures.join_parts(_SMALL)
-            PromptsLog(workspace.prompts).join_parts(_SMALL)
+            log.join_parts(SMALL)
+            log.failures.join_parts(SMALL)
+            PromptsLog(workspace.prompts).join_parts(SMALL)
         return found
 
 

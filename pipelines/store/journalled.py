@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from pipelines.store.joining import join_small
 from pipelines.store.journal import Journal, dead_journals
 from pipelines.store.journal_lines import Fault, read_lines, set_aside, to_line
 from pipelines.store.part_folder import PartFolder
@@ -19,6 +20,8 @@ FLUSH_ROWS = 4096
 MOST_ROWS = 4 * FLUSH_ROWS
 """Of a journal that is full while the one before is not a part yet: the next row waits for it."""
 FLUSH_SECONDS = 30.0
+JOINED = 64
+"""Small parts of a model that are joined at once, beside a build."""
 AT_ONCE = 128
 """Rows that are put into a table without a pause."""
 
@@ -105,6 +108,7 @@ class Journalled:
         finally:
             self._thread.shutdown(wait=False)
         self.close()
+        join_small(self._log.files, self._log.same, least=JOINED, most=1)
 
     def close(self) -> None:
         """Remove the journal; its rows are in a part by now, or there are none."""
@@ -121,6 +125,7 @@ def _to_part_and_away(journal: Journal, log: Rows) -> None:
         journal.give_up()
         raise
     journal.remove()
+    join_small(log.files, log.same, least=JOINED, most=1)
 
 
 def heal(log: Rows) -> int:

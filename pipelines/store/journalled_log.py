@@ -5,12 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines.store.joining import join_small, remove_replaced
 from pipelines.store.journal_lines import Fault, read_lines
-from pipelines.store.journalled import Rows, heal, to_table, write_part
-from pipelines.store.memory import Memory
+from pipelines.store.journalled import Rows, heal, to_table
 from pipelines.store.part_folder import PartFolder
-from pipelines.store.parts import together
-from pipelines.store.table_files import read_table, scan_table
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import store_errors
 
 
@@ -57,19 +56,12 @@ class JournalledLog:
         return to_table(rows, self.schema)
 
     def join_parts(self, below: int) -> int:
-        """Join the parts smaller than `below` bytes, a few at a time, and return how many they were; no row is lost.
+        """Join the parts smaller than `below` bytes and return how many they were; no row is lost.
 
-        Only while nobody builds: a reader may have listed the old parts. A kill between the two steps leaves both a joined
-        part and the old ones, and the same row twice is read as one.
+        Only while nobody builds: a reader may have listed the old parts, which are removed.
         """
-        small, joined = self.files.small(below), 0
-        for group in together(small, Memory().piece):
-            if len(group) < 2:
-                continue
-            with store_errors(self.folder):
-                whole = write_part(pl.concat(read_table(part) for part in group), self.rows)
-                for path in group:
-                    if path not in whole:  # which is among them where a kill came between the two steps before
-                        path.unlink()
-            joined += len(group)
+        with store_errors(self.folder):
+            remove_replaced(self.files)
+            joined = join_small(self.files, self.rows.same, below)
+            remove_replaced(self.files)
         return joined

@@ -9,7 +9,7 @@ every column of every row group, and the name of a part has the SHA-256 of the d
 the digests, and these for keys and values. So whoever reads a column, or a few row groups, proves these alone: a build that
 needs a few answers of a large log need not read all of it, which one hash over the file would ask for. The digests also say
 of which log and model the rows are: a part in the place of another is damaged too. The rows of a part are of one model
-(`model_name`) and sorted by their keys.
+(`model_name`), and those of a row group are sorted by their keys.
 """
 
 import io
@@ -27,7 +27,7 @@ from pipelines.store.digests import SHORT, bytes_hash, span_hash
 from pipelines.store.part_keys import Keys
 from schemas.ids import content_id
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised when what a part looks like changes; parts of another layout are set aside."""
 
 _ENDS = b"PAR1"
@@ -59,10 +59,10 @@ def part_name(model: str, digest: str) -> str:
     return f"part-{model}-{digest}.parquet" if model else f"part-{digest}.parquet"
 
 
-def seal(path: Path, of: str, keys: bytes = b"") -> str:
+def seal(path: Path, of: str, keys: bytes = b"", replaces: Iterable[str] = ()) -> str:
     """Put keys and digests into a parquet file of a log and model (`of`); returns the hash for its name.
 
-    `keys` are those of its rows, in their order, as `pack` gives them.
+    `keys` are those of its rows, in their order, as `pack` gives them; it `replaces` the parts of these names.
     """
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
@@ -78,6 +78,7 @@ def seal(path: Path, of: str, keys: bytes = b"") -> str:
             "shape": _shape(metadata),
             "rows": [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)],
             "keys": [len(keys), _hash(keys)],
+            "replaces": list(replaces),
             "sha256": [[_digest(file, chunk) for chunk in chunks] for chunks in groups],
         }
         digests = json.dumps(facts, separators=(",", ":")).encode()
@@ -92,7 +93,8 @@ class Proof:
 
     Raises DamagedError where that is not so.
 
-    `rows` are the rows of each row group; parts of the same `shape` have the same columns.
+    `rows` are the rows of each row group; parts of the same `shape` have the same columns; `replaces` are names of parts
+    whose rows it holds.
     """
 
     def __init__(self, path: Path, of: str) -> None:
@@ -112,6 +114,7 @@ class Proof:
             raise DamagedError("place", "it is a part of another log or model")
         self.rows: list[int] = facts["rows"]
         self.shape: str = facts["shape"]
+        self.replaces: list[str] = facts["replaces"]
         self._digests: list[list[str]] = facts["sha256"]
         size, self._keys_digest = facts["keys"]
         self._keys = Chunk("keys", start - size, size)

@@ -7,7 +7,7 @@ missing from then on, so it is asked or computed again; nothing else stops.
 import logging
 import os
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -57,17 +57,40 @@ class PartFolder:
         if not table.height:
             return []
         if not self._by:
-            return [self._write(table, "")]
+            return [self._write([table], table.schema, "")]
         groups = table.partition_by(self._by, maintain_order=True)
-        return [self._write(own, model_name(*own.select(self._by).row(0))) for own in groups]
+        return [self._write([own], own.schema, model_name(*own.select(self._by).row(0))) for own in groups]
+
+    def join(self, paths: Sequence[Path], pieces: Iterable[pl.DataFrame]) -> Path:
+        """Write the rows of parts of one model, a row group a piece, as a part that replaces them, and remove none."""
+        schema = self.proof(paths[0]).schema
+        return self._write(pieces, schema, _model(paths[0]), [path.name for path in paths])
 
     def parts(self, columns: Collection[str] | None = None) -> list[Path]:
         """The parts, in the order of their names, of which these columns (None: all) are as they were written."""
-        return [path for path in self._all() if self.holds(path, None, columns)]
+        if columns is not None and not columns:
+            return self.listed()
+        while True:
+            lost = self.lost
+            found = [path for path in self.listed() if self.holds(path, None, columns)]
+            if self.lost == lost:  # else it may be that one which was replaced counts again
+                return found
+
+    def listed(self) -> list[Path]:
+        """The parts whose digests are as they were written, without those that another replaces."""
+        there = [path for path in self._all() if self.holds(path, None, ())]
+        replaced = {name for path in there for name in self._replaces(path)}
+        return [path for path in there if path.name not in replaced]
+
+    def replaced(self) -> list[Path]:
+        """The parts that another replaces, of which every byte is as it was written."""
+        joined = [path for path in self._all() if self.holds(path, None, ()) and self._replaces(path)]
+        names = {name for path in joined if self.holds(path) for name in self._replaces(path)}
+        return [path for path in self._all() if path.name in names]
 
     def small(self, below: int) -> list[Path]:
         """The parts of fewer bytes than `below` that are as they were written; larger ones are not read."""
-        return [path for path in self._all() if path.stat().st_size < below and self.holds(path)]
+        return [path for path in self.listed() if path.stat().st_size < below and self.holds(path)]
 
     def parts_with(self, keys: Iterable[str]) -> list[Path]:
         """The parts that hold one of these keys, of which the keys and the rows with them are as they were written."""
@@ -125,7 +148,7 @@ class PartFolder:
         """What is known of a part. Raises DamagedError, and FileNotFoundError where it is gone."""
         seen = _seen(path)
         if seen not in _PROOFS:
-            proof = Proof(path, self._place(path.stem.rpartition("-")[0].removeprefix("part").removeprefix("-")))
+            proof = Proof(path, self._place(_model(path)))
             if proof.shape not in self._shapes and not self._shape(proof.schema):
                 raise DamagedError("shape", "it has other columns than its log")
             self._shapes.add(proof.shape)
@@ -148,18 +171,31 @@ class PartFolder:
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))
 
+    def _replaces(self, path: Path) -> list[str]:
+        try:
+            return self.proof(path).replaces
+        except (DamagedError, FileNotFoundError):  # since it was listed
+            return []
+
     def _place(self, model: str) -> str:
         return f"{self._of}/{model}" if model else self._of
 
-    def _write(self, table: pl.DataFrame, model: str) -> Path:
+    def _write(
+        self, pieces: Iterable[pl.DataFrame], schema: pl.Schema, model: str, replaces: Sequence[str] = ()
+    ) -> Path:
         temporary = self.folder / f".part-{uuid.uuid4().hex}.{os.getpid()}.tmp"
         with store_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                ordered = table.sort(self._sort, maintain_order=True)
-                with TableWriter(temporary, table.schema) as writer:
-                    writer.add(ordered)
-                path = self.folder / part_name(model, seal(temporary, self._place(model), pack(ordered[self._sort[0]])))
+                keys = []
+                with TableWriter(temporary, schema) as writer:
+                    for piece in pieces:
+                        ordered = piece.sort(self._sort, maintain_order=True)
+                        writer.add(ordered)
+                        writer.end_group()
+                        keys.append(ordered[self._sort[0]])
+                digest = seal(temporary, self._place(model), pack(pl.concat(keys)), replaces)
+                path = self.folder / part_name(model, digest)
                 settle(temporary, path, lasting=True)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -184,6 +220,10 @@ class PartFolder:
             damage.why,
             aside.name,
         )
+
+
+def _model(path: Path) -> str:
+    return path.stem.rpartition("-")[0].removeprefix("part").removeprefix("-")
 
 
 def _seen(path: Path) -> _Seen:

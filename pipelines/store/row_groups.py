@@ -40,7 +40,7 @@ class TableWriter:
     ) -> None:
         try:
             if kind is None:
-                self._write()
+                self.end_group()
         finally:
             self._writer.close()
 
@@ -56,10 +56,11 @@ class TableWriter:
             self._held.append(rows.head(fits))
             self._rows, self._bytes = self._rows + fits, int(ends[fits - 1])
             if self._rows == GROUP_ROWS or self._bytes >= GROUP_BYTES:
-                self._write()
+                self.end_group()
             rows = rows.slice(fits)
 
-    def _write(self) -> None:
+    def end_group(self) -> None:
+        """End a row group after the rows that were added so far."""
         if self._rows:
             table = to_arrow(pl.concat(self._held)).cast(self._arrow).combine_chunks()
             self._writer.write_table(table, row_group_size=self._rows)

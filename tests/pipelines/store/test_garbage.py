@@ -75,7 +75,7 @@ def test_gc_hashes_only_what_names_images_and_what_it_joins(
     part_folder._PROOFS.clear()
     monkeypatch.setattr(witness, "file_hash", noted)
     monkeypatch.setattr(part_file, "span_hash", noted_span)
-    monkeypatch.setattr(garbage, "_SMALL", 1)
+    monkeypatch.setattr(garbage, "SMALL", 1)
     collect_garbage(Workspace(out))
     assert "builds/tiny/ingest/rows-0000.parquet" in read
     assert [path for path in read if not path.startswith("builds/tiny/")] == []

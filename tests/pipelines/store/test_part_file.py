@@ -29,7 +29,7 @@ def write(folder: Path, tables: list[pl.DataFrame], of: str = "log") -> Path:
     with TableWriter(path, tables[0].schema) as writer:
         for table in tables:
             writer.add(table)
-            writer._write()
+            writer.end_group()
     return path.rename(folder / part_name("", seal(path, of, pack(pl.concat(tables)["key"]))))
 
 
