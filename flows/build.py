@@ -1,25 +1,27 @@
 """The Prefect flow of a build: one task a step, in the order of the recipe.
 
-Prefect schedules, retries, observes and maps; it carries no data. A task takes where the recipe is, the path of the
-workspace and the name of a step, so the same flow runs on threads, Dask or Ray.
+Prefect schedules, retries, observes and maps; it carries no data. Steps run in the process of the flow, which asks models
+and holds the record; on Dask or Ray the buckets of a step are tasks of their own (`flows.shards`).
 """
 
+import logging
+import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 
+from flows import running
 from flows.funnel import all_warnings, funnel_rows
 from flows.job import job_of
 from flows.progress import Reporter
 from flows.push import pack, push
+from flows.shards import Submitted
 from pipelines.compiler.pipeline import Step
-from pipelines.job import Job
 from pipelines.run.runner import Runner
 from schemas.errors import ConfigError, CurateError, MissingDependencyError, StepError
 
@@ -38,30 +40,15 @@ def worth_retrying(task: Any, run: Any, state: Any) -> bool:
     return False
 
 
-class Running(NamedTuple):
-    """A build whose steps run in this process."""
-
-    job: Job
-    reporter: Reporter
-
-
-_RUNNING: ContextVar[Running | None] = ContextVar("running", default=None)
-"""Set while steps run in the process of the flow: they share its build, and so the processes that it started."""
-
-
 @task(name="step", task_run_name="{step}", persist_result=False)
-def step_task(recipe: dict[str, Any], workspace: str, step: str, how: dict[str, Any]) -> str:
-    """Bring one step up to date; `how` are fields of the `Build`. Returns the path of the step's folder."""
-    running = _RUNNING.get()
-    reporter = Reporter() if running is None else running.reporter
-    job = job_of(recipe, workspace, progress=reporter, **how) if running is None else running.job
+def step_task(step: str) -> str:
+    """Bring one step of the running build up to date. Returns the path of the step's folder."""
+    building = running.CURRENT.get()
     try:
-        job.runner.run(job.compiled.pipeline.step(step))
+        building.job.runner.run(building.job.compiled.pipeline.step(step))
     finally:
-        reporter.close()
-        if running is None:
-            job.build.close()
-    return str(job.build.folder / step)
+        building.reporter.close()
+    return str(building.job.build.folder / step)
 
 
 @task(name="push", task_run_name="push {repo}", persist_result=False)
@@ -94,11 +81,12 @@ def build_flow(
     With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
     """
     reporter = Reporter()
-    job = job_of(recipe, workspace, progress=reporter, replay=replay, retry_errors=retry_errors)
-    how = {"replay": replay, "retry_errors": retry_errors, "run": job.build.run}
+    how: dict[str, Any] = {"replay": replay, "retry_errors": retry_errors, "run": uuid.uuid4().hex}
+    sharing = None if runner == "threads" else Submitted(recipe, workspace, how)
+    job = job_of(recipe, workspace, progress=reporter, sharing=sharing, **how)
 
-    def run(running: Runner, step: Step) -> None:
-        if step.number and not running.record.stale(step):
+    def run(runner_: Runner, step: Step) -> None:
+        if step.number and not runner_.record.stale(step):
             return
         named = step_task.with_options(
             name=step.name,
@@ -106,17 +94,14 @@ def build_flow(
             retry_delay_seconds=RETRY_DELAY_S,
             retry_condition_fn=worth_retrying,
         )
-        if runner == "threads":
-            named(recipe, workspace, step.name, how)  # in this thread, so that Ctrl-C reaches the driver
-        else:
-            named.submit(recipe, workspace, step.name, how).result()
-        running.record.read()
+        named(step.name)  # in this thread, so that Ctrl-C reaches the driver
+        runner_.record.read()
 
-    here = _RUNNING.set(Running(job, reporter) if runner == "threads" else None)
+    here = running.CURRENT.set(running.Running(job, reporter))
     try:
         records = job.run(run)
     finally:
-        _RUNNING.reset(here)
+        running.CURRENT.reset(here)
     create_table_artifact(
         key=f"curate-{job.build.recipe.name}".replace("_", "-").replace(".", "-"),
         table=funnel_rows(records, job.build.run),
@@ -143,7 +128,8 @@ def task_runner(name: str) -> TaskRunner[Any]:
         if name == "dask":
             from prefect_dask import DaskTaskRunner
 
-            return DaskTaskRunner()  # type: ignore[no-any-return]
+            quiet = {"silence_logs": logging.ERROR, "dashboard_address": None}
+            return DaskTaskRunner(cluster_kwargs=quiet)  # type: ignore[no-any-return]
         from prefect_ray import RayTaskRunner
 
         return RayTaskRunner()  # type: ignore[no-any-return]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
-from pipelines.run.shards import Shards
+from pipelines.run.shards import Shards, Sharing
 from pipelines.sources.source import Source
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.media import MediaStore
@@ -62,6 +62,8 @@ class Build:
     reopen: Callable[..., Any] | None = None
     """Gives the runner of the same build in another process, to which it can be sent; it takes `replay, retry_errors,
     buckets, run, beside`. None: all is computed in this one."""
+    sharing: Sharing | None = None
+    """What computes its buckets elsewhere; None: processes of this machine (`shards`)."""
     beside: int = 1
     """How many processes compute this build: each may take its share of memory, and has one process for verdicts."""
 
@@ -111,8 +113,10 @@ class Build:
         return self._pool
 
     @cached_property
-    def shards(self) -> Shards:
-        """The processes that compute buckets of its steps; `close` stops them."""
+    def shards(self) -> Sharing:
+        """What computes buckets of its steps beside this process; `close` stops it."""
+        if self.sharing is not None:
+            return self.sharing
         assert self.reopen is not None
         count = self.recipe.driver.workers or self.memory.processes
         how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}

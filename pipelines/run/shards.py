@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipelines.compiler.pipeline import Step
 from pipelines.run.shard_process import ShardProcess
@@ -47,6 +47,24 @@ def may_share(step: Step) -> bool:
     return (type_.scope(step.config) != "all" or type_.survey is not None) and not alone
 
 
+class Sharing(Protocol):
+    """What computes buckets elsewhere."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is computed elsewhere, where that has been tried in vain."""
+
+    def map(
+        self, task: Task[T], work: Sequence[Work], here: Callable[[int], T], done: Callable[[int], None]
+    ) -> Iterator[tuple[int, T]]:
+        """Yield buckets with what was done for them, in whatever order they are done; `done` is called with the number of
+        rows of each piece. `here` does the same in this process.
+        """
+
+    def close(self) -> None:
+        """End what was started."""
+
+
 class Shards:
     """`count` processes, each with the build that `reopen` gives. None starts before there is work for it: the first buckets
     are computed here, until it is known that the others take longer than `PATIENCE_S`.
@@ -64,11 +82,7 @@ class Shards:
     def map(
         self, task: Task[T], work: Sequence[Work], here: Callable[[int], T], done: Callable[[int], None]
     ) -> Iterator[tuple[int, T]]:
-        """Yield buckets with what was done for them, in whatever order they are done; `done` is called with the number of
-        rows of each piece. `here` does the same in this process.
-
-        Raises StepError where a bucket ends every process that it is given to, and what `here` raises.
-        """
+        """As `Sharing.map`. Raises StepError where a bucket ends every process it is given to, and what `here` raises."""
         todo, self._lost = deque(work), False
         started = time.monotonic()
         while todo and not self._worth(len(todo), len(work), time.monotonic() - started):

@@ -1,0 +1,19 @@
+"""The build whose steps run in this process. A module of its own, because Prefect sends flows to workers by their code, and
+what they name of another module by its name."""
+
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from flows.progress import Reporter
+from pipelines.job import Job
+
+
+class Running(NamedTuple):
+    """A build, and who reports its progress."""
+
+    job: Job
+    reporter: Reporter
+
+
+CURRENT: ContextVar[Running] = ContextVar("running")
+"""Set while steps run, all in the process of the flow: they share its build, and so the processes that it started."""
