@@ -7,6 +7,7 @@ and holds the record; on Dask or Ray the buckets of a step are tasks of their ow
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from flows.funnel import all_warnings, funnel_rows
 from flows.job import job_of
 from flows.progress import Reporter
 from flows.push import pack, push
-from flows.shards import Submitted
+from flows.shards import Submitted, one_server
 from pipelines.compiler.pipeline import Step
 from pipelines.run.runner import Runner
 from schemas.errors import ConfigError, CurateError, MissingDependencyError, StepError
@@ -99,7 +100,8 @@ def build_flow(
 
     here = running.CURRENT.set(running.Running(job, reporter))
     try:
-        records = job.run(run)
+        with nullcontext() if runner == "threads" else one_server():
+            records = job.run(run)
     finally:
         running.CURRENT.reset(here)
     create_table_artifact(
@@ -128,6 +130,7 @@ def task_runner(name: str) -> TaskRunner[Any]:
         if name == "dask":
             from prefect_dask import DaskTaskRunner
 
+            logging.getLogger("distributed").setLevel(logging.ERROR)  # of this process; the next is for the workers'
             quiet = {"silence_logs": logging.ERROR, "dashboard_address": None}
             return DaskTaskRunner(cluster_kwargs=quiet)  # type: ignore[no-any-return]
         from prefect_ray import RayTaskRunner

@@ -6,11 +6,14 @@ is tried again where its worker is lost; what a worker cannot compute is compute
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from prefect import task
+from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture, as_completed
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.job import job_of
 from pipelines.run.bucket import Computed
@@ -62,6 +65,15 @@ class Submitted:
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+@contextmanager
+def one_server() -> Iterator[None]:
+    """Have workers report to the server of the flow: where that is a temporary one, each would start its own."""
+    with get_client(sync_client=True) as client:
+        address = str(client.api_url)
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield
 
 
 @lru_cache(maxsize=4)
