@@ -46,7 +46,8 @@ def check_held(schema: TagSchema, held: Mapping[str, str]) -> None:
     names = [tag.name for tag in schema.sections if tag.within is None]
     for name, pattern in held.items():
         if name not in names:
-            raise ValueError(f"'{schema.name}' has no section '{name}', but {', '.join(names)}.{nearest(name, names)}")
+            near = nearest(name, names)
+            raise ValueError(f"'{schema.name}' has no section '{name}', but {', '.join(names)}{near and '.' + near}")
         try:
             empty = re.compile(pattern).fullmatch("") is not None
         except re.error as error:
