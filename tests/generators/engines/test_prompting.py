@@ -1,5 +1,6 @@
 """Messages in the words of engines: each image where it stands, and no text that is taken for one."""
 
+import json
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def asked(*content: str | ImagePart, prefix: str = "") -> Request:
 def test_images_stand_between_texts_in_every_engine(prompts: ChatPrompts, media: Any) -> None:
     request = asked("Is ", ImagePart(media.red), " or ", ImagePart(media.blue), " red?")
     assert prompts.text(request) == "<|user|>Is <image> or <image> red?<end_of_utterance><|assistant|>"
-    (message,) = chat_messages(request, DataUrls(media))
+    (message,) = json.loads(b"".join(chat_messages(request, DataUrls(media))))
     assert [part.get("text", "image") for part in message["content"]] == ["Is ", "image", " or ", "image", " red?"]
     assert request.images == (media.red, media.blue)
 

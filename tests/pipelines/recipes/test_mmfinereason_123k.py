@@ -16,5 +16,5 @@ def test_it_compiles_as_published() -> None:
 
 def test_the_judge_is_asked_about_nothing_that_the_rule_calls_right() -> None:
     judge = steps_of(NAME)["judge"]
-    assert judge.where.text == "NOT correct"
+    assert judge.where.text == "correct IS NOT TRUE"
     assert [column.step for column in judge.where_sources["correct"].columns] == ["verify"]
