@@ -8,7 +8,7 @@ from generators.asking.config import AskConfig
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.run.context import StepContext
-from pipelines.steps.release_measured import verifies
+from pipelines.steps.release_measured import reads_by, verifies
 from schemas.step import Context, Known
 
 
@@ -62,4 +62,4 @@ def read_by(makers: AbstractSet[str], steps: Sequence[Step], asked: AskConfig) -
     """The tag schema by which the answers of rows are read: that of the last `verify` over them, else the one in which they
     were asked for."""
     over = [step for step in steps if verifies(step) and step.node.makers & makers]
-    return str(getattr(over[-1].config, "tags", None) or "plain") if over else asked.answer_tags
+    return reads_by(over[-1]) if over else asked.answer_tags

@@ -11,6 +11,11 @@ def verifies(step: Step) -> bool:
     return {"correct", "verdict", "tier"} <= step.gives.keys()
 
 
+def reads_by(verify: Step) -> str:
+    """The tag schema by which a step that gives verdicts reads replies."""
+    return str(getattr(verify.config, "tags", None) or "plain")
+
+
 def selecting(before: Before) -> Step | None:
     return next((step for step in reversed(before.steps) if step.type.name == "select"), None)
 
@@ -78,7 +83,7 @@ def scored_by(measured: Step, before: Before) -> Step | None:
 def measured_tags(measured: Step, before: Before) -> str:
     """The tag schema that the counted replies were scored in."""
     scored = scored_by(measured, before)
-    return str(getattr(scored.config, "tags", None) or "plain") if scored is not None else "plain"
+    return "plain" if scored is None else reads_by(scored)
 
 
 def decided_by(measured: Step) -> str:

@@ -1,13 +1,11 @@
 """The tag schema that replies came in, from the steps that asked for them or scored them."""
 
-from typing import Any, TypeGuard
-
 from filters.verify.step import VerifyConfig
 from pipelines.compiler.columns import Node
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.steps.as_asked import ask_of
-from pipelines.steps.release_measured import measured_tags, rollouts_of
+from pipelines.steps.release_measured import measured_tags, reads_by, rollouts_of
 
 
 def tags_of_pairs(node: Node, before: Before, measured: Step | None) -> str:
@@ -16,15 +14,13 @@ def tags_of_pairs(node: Node, before: Before, measured: Step | None) -> str:
     replies = frozenset().union(*(steps[name].node.makers for name in node.makers))
     if measured is not None and replies <= set(rollouts_of(measured)):
         return measured_tags(measured, before)
-    scored = {
-        step.config.tags or "plain" for step in before.steps if _scores_texts(step) and replies <= step.node.makers
-    }
+    scored = {reads_by(step) for step in before.steps if _scores_texts(step) and replies <= step.node.makers}
     if len(scored) == 1:
         return scored.pop()
     return written_in(Node(node.unit, replies), before) or "plain"
 
 
-def _scores_texts(step: Step) -> TypeGuard[Any]:
+def _scores_texts(step: Step) -> bool:
     """Whether a step verifies replies by their texts, of which the reward that goes out says the same."""
     verifies = isinstance(step.config, VerifyConfig)
     return verifies and {column.name for column in step.sources["response"].columns} == {"text"}
