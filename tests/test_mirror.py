@@ -120,7 +120,6 @@ ELSEWHERE = {
     "pipelines/store/keyed_log.py": "store/test_embeddings.py and test_image_hashes.py are its two logs",
     "pipelines/store/log_writer.py": "store/test_completions.py",
     "pipelines/store/part_folder.py": "store/test_part_file.py and test_damage.py",
-    "pipelines/store/parts.py": "store/test_completions.py",
     "pipelines/store/release_damage.py": "release/test_verify.py",
     "pipelines/store/release_files.py": "release/test_verify.py",
     "pipelines/store/release_seal.py": "release/test_verify.py and test_versions.py",

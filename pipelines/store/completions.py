@@ -22,8 +22,8 @@ from pipelines.store.log_writer import LogWriter
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import aligned, in_order
 from pipelines.store.part_keys import Wanted
-from pipelines.store.parts import NOWHERE, TIMES, digests, read_places
-from pipelines.store.row_groups import batches, even, whole_rows
+from pipelines.store.parts import DIGESTS, NOWHERE, TIMES, digests, read_places
+from pipelines.store.row_groups import TableWriter, batches, even, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import as_sql, table_schema
 from pipelines.store.workspace import write_pieces
@@ -35,9 +35,6 @@ WANTED = pl.Schema({"id": pl.String, "prompt_key": pl.String, "index": pl.Int32,
 
 _KEY_BYTES = 256
 """What a key takes in memory that is looked for: as a text, as numbers, and where it was found."""
-_PLACES = 1 << 16
-"""Places that DuckDB is given at once."""
-
 PLACES = pl.Schema({"key": pl.String, "row": pl.Int64, "part": pl.Int64})
 
 
@@ -59,6 +56,7 @@ class CompletionsLog(JournalledLog):
         )
         self.memory = memory or Memory()
         self._looked_up: list[Path] = []
+        self._gone = False
 
     @property
     def failures(self) -> FailuresLog:
@@ -79,7 +77,7 @@ class CompletionsLog(JournalledLog):
         not as it was written is none: the answers to what is wanted are proven here, before anybody counts on them.
         """
         with scratch(out.parent) as folder, self._engine(folder) as db:  # not beside the log: a plan only looks
-            while not self._look_up(db, wanted):
+            while not self._look_up(db, wanted, folder):
                 pass
             query = """
                 SELECT min(id) AS id, prompt_key, list(DISTINCT index ORDER BY index) AS indexes
@@ -109,40 +107,37 @@ class CompletionsLog(JournalledLog):
             ):
                 yield piece.join(known, on="id", maintain_order="left").select(empty.columns)
 
-    def _look_up(self, db: duckdb.DuckDBPyConnection, wanted: Path) -> bool:
+    def _look_up(self, db: duckdb.DuckDBPyConnection, wanted: Path, folder: Path) -> bool:
         """Make the views `wanted` and `seen`, its answers by their places in the log: `key, part, row`.
 
         Of a part only its keys are read, and what is found is proven. False where some of it is not as it was written; its
         parts are set aside, and others hold the rest.
         """
-        parts = self._looked_up = self.files.parts(())
+        self._looked_up, self._gone, found = self.files.parts(()), False, folder / "found.parquet"
+        with TableWriter(found, PLACES) as table:
+            for places in even(self._places(wanted), _PLACES):
+                table.add(places)
         db.execute(f"CREATE OR REPLACE VIEW wanted AS SELECT * FROM read_parquet({as_sql([wanted])})")
-        db.execute("CREATE OR REPLACE TABLE found (key VARCHAR, part BIGINT, row BIGINT)")
-        whole = True
+        db.execute(f"CREATE OR REPLACE VIEW seen AS SELECT DISTINCT * FROM read_parquet({as_sql([found])})")
+        return not self._gone
+
+    def _places(self, wanted: Path) -> Iterator[pl.DataFrame]:
+        """Where the parts that were looked up hold what is wanted: `key, row, part`."""
         for keys in even((rows.select("key") for rows in batches(wanted)), self.memory.piece // _KEY_BYTES):
             sought = Wanted(keys["key"])
-            for places in even(self._places(parts, sought), _PLACES):
-                db.register("places", places.filter(pl.col("row") >= 0).to_arrow())
-                db.execute("INSERT INTO found SELECT key, part, row FROM places")
-                whole = whole and not (places["row"] < 0).any()
-        db.execute("CREATE OR REPLACE VIEW seen AS SELECT DISTINCT * FROM found")
-        return whole
-
-    def _places(self, parts: list[Path], sought: Wanted) -> Iterator[pl.DataFrame]:
-        """`key, part, row` of what the parts hold of `sought`; a row of -1 for a part that is not as it was written."""
-        for number, path in enumerate(parts):
-            rows = self.files.rows_with(path, sought)
-            if rows is None:
-                rows = {"key": [None], "row": [-1]}
-            if rows:
-                yield pl.DataFrame({**rows, "part": number}, schema=PLACES)
+            for number, path in enumerate(self._looked_up):
+                places = self.files.rows_with(path, sought, _READ)
+                if places is None:
+                    self._gone = True
+                elif places.height:
+                    yield places.with_columns(part=pl.lit(number, pl.Int64))
 
     def _found(self, wanted: Path, folder: Path) -> Iterator[pl.DataFrame]:
         """Every wanted sample with its answer, in the order in which the answers lie in the log; those without one last."""
-        places, times = folder / "places.parquet", folder / "times.parquet"
+        places, times, hashes = (folder / f"{name}.parquet" for name in ("places", "times", "digests"))
         with self._engine(folder) as db:
             before, lost = self._looked_up, self.files.lost
-            proven, parts = self._look_up(db, wanted), self._looked_up
+            proven, parts = self._look_up(db, wanted, folder), self._looked_up
             if not proven or self.files.lost > lost or not set(before).issubset(parts):
                 raise self.files.lacking()  # what is gone would pass for what nobody answered
             # Times are read only of what was answered more than once, and texts only of answers of the same microsecond.
@@ -157,7 +152,8 @@ class CompletionsLog(JournalledLog):
                 SEMI JOIN ({tied}) USING (key, created_at) ORDER BY ALL""",
                 places,
             )
-            db.register("digests", digests(parts, places).to_arrow())
+            write_pieces(digests(parts, places), DIGESTS, hashes)
+            db.execute(f"CREATE VIEW digests AS SELECT * FROM read_parquet({as_sql([hashes])})")
             copy_to(
                 db,
                 f"""WITH first AS (
@@ -205,6 +201,12 @@ ANSWER = pl.Schema(
 )
 """What is known of an answer beside what was asked."""
 
+
+_READ = ("created_at", *ANSWER)
+"""The columns of parts that are read, and proven; the keys have a proof of their own."""
+
+_PLACES = 1 << 16
+"""Places that are written at once."""
 
 ANSWER_COLUMNS = frozenset(ANSWER) | {"key", "prompt_key", "index"}
 """What `answers` puts beside the columns of the rows; a row has none of these."""

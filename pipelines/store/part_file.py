@@ -216,9 +216,7 @@ def _groups(metadata: Any) -> list[list[Chunk]]:
 
 
 def _schema(metadata: Any) -> pl.Schema:
-    found = pl.from_arrow(metadata.schema.to_arrow_schema().empty_table())
-    assert isinstance(found, pl.DataFrame)
-    return found.schema
+    return pl.Schema(metadata.schema.to_arrow_schema())
 
 
 def _shape(metadata: Any) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal
 from pipelines.store.part_keys import Wanted, pack
-from pipelines.store.row_groups import TableWriter
+from pipelines.store.row_groups import Groups, TableWriter
 from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import settle, store_errors
 from schemas.errors import StoreError
@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 Shape = Callable[[pl.Schema], bool]
 """Whether a table has the columns of a log."""
+
+GROUPS = Groups(1024, 4 << 20)
+"""Row groups of parts: who needs one row reads and proves the group that has it. Smaller ones would be cheaper to read and
+dearer to find: of each, every part says at its end where its columns lie, and their hashes."""
 
 _Seen = tuple[str, int, int, int]
 _PROOFS: dict[_Seen, Proof] = {}
@@ -98,12 +102,12 @@ class PartFolder:
         found = []
         for path in self.parts(()):
             rows = self.rows_with(path, wanted)
-            if rows and self.holds(path, None, (key,)):
+            if rows is not None and rows.height and self.holds(path, None, (key,)):
                 found.append(path)
         return found
 
-    def rows_with(self, path: Path, wanted: Wanted) -> dict[str, Any] | None:
-        """The rows of a part that have a wanted key, as columns `key, row` (empty: none); their row groups are proven.
+    def rows_with(self, path: Path, wanted: Wanted, columns: Collection[str] | None = None) -> pl.DataFrame | None:
+        """The rows of a part that have a wanted key, as `key, row`; of their row groups `columns` (None: all) are proven.
 
         None where these are not as they were written: the part is set aside.
         """
@@ -112,15 +116,14 @@ class PartFolder:
                 proof = self.proof(path)
                 held = proof.keys()
                 rows, keys = wanted.found(held) if held is not None else self._rows_read(path, proof, wanted)
-                if not len(rows):
-                    return {}
-                proof.check(proof.groups_of(rows))
+                if len(rows):
+                    proof.check(proof.groups_of(rows), columns)
             except FileNotFoundError:
                 return None
             except DamagedError as damage:
                 self.set_aside(path, damage)
                 return None
-        return {"key": keys, "row": rows}
+        return pl.DataFrame({"key": keys, "row": pl.Series(rows, dtype=pl.Int64)})
 
     def _rows_read(self, path: Path, proof: Proof, wanted: Wanted) -> tuple[Any, pl.Series]:
         """The same from the column of the keys."""
@@ -188,7 +191,7 @@ class PartFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 keys = []
-                with TableWriter(temporary, schema) as writer:
+                with TableWriter(temporary, schema, GROUPS) as writer:
                     for piece in pieces:
                         ordered = piece.sort(self._sort, maintain_order=True)
                         writer.add(ordered)

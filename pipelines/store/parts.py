@@ -10,8 +10,8 @@ from pipelines.store.digests import bytes_hash
 from pipelines.store.row_groups import batches, from_arrow
 from schemas.completion import COMPLETION
 
-_ROWS = 1024
-"""Rows of a part that are decoded at once."""
+_BYTES = 8 << 20
+"""Bytes of a part that are decoded at once, if no group of rows has more."""
 
 DIGESTS = pl.Schema({"part": pl.Int64, "row": pl.Int64, "digest": pl.String})
 TIMES = pl.Schema({"part": pl.Int64(), "row": pl.Int64(), "created_at": pl.Datetime("us", "UTC")})
@@ -35,38 +35,43 @@ def read_places(parts: Sequence[Path], places: Path, columns: Sequence[str]) -> 
 
 def _read_part(part: Path, rows: pl.DataFrame, types: pl.Schema) -> Iterator[pl.DataFrame]:
     """`rows`, sorted by `row`, with the columns of that row; groups of rows that hold none are passed over."""
+    import numpy as np
     import pyarrow.parquet as pq
 
-    wanted = rows["row"]
+    wanted = rows["row"].to_numpy()
     with pq.ParquetFile(part, pre_buffer=False) as file:
-        start = 0
-        for group in range(file.num_row_groups):
-            end = start + file.metadata.row_group(group).num_rows
-            if _between(wanted, start, end)[1]:
-                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(types)):
-                    place, count = _between(wanted, start, start + batch.num_rows)
-                    if count:
-                        own = rows.slice(place, count)
-                        # Taken by Arrow, which copies: a view of one text would keep the whole batch in memory.
-                        taken = batch.take((own["row"] - start).to_arrow())
-                        yield own.hstack(from_arrow(taken, types))
-                    start += batch.num_rows
-            start = end
+        found = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+        sizes = np.array([group.num_rows for group in found])
+        ends = np.cumsum(sizes)
+        groups = np.unique(np.searchsorted(ends, wanted, "right"))
+        for run in _runs(groups.tolist(), [found[group].total_byte_size for group in groups]):
+            # Where the rows of each group begin in the part, and among those of the run.
+            begin, place = (ends - sizes)[run], np.cumsum(sizes[run]) - sizes[run]
+            first, last = np.searchsorted(wanted, [begin[0], ends[run[-1]]])
+            group = np.searchsorted(begin, wanted[first:last], "right") - 1
+            (batch,) = file.read_row_groups(run, columns=list(types), use_threads=False).combine_chunks().to_batches()
+            # Taken by Arrow, which copies: a view of one text would keep the whole group in memory.
+            taken = batch.take(pl.Series(wanted[first:last] - begin[group] + place[group]).to_arrow())
+            yield rows[first:last].hstack(from_arrow(taken, types))
 
 
-def _between(rows: pl.Series, start: int, end: int) -> tuple[int, int]:
-    """Where the rows from `start` to before `end` begin in a sorted column, and how many there are."""
-    first, last = (int(rows.search_sorted(bound, "left")) for bound in (start, end))
-    return first, last - first
+def _runs(groups: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Groups that are read at once: as many as do not take more than `_BYTES`, or one that does."""
+    run, total = list[int](), 0
+    for group, size in zip(groups, sizes, strict=True):
+        if run and total + size > _BYTES:
+            yield run
+            run, total = [], 0
+        run.append(group)
+        total += size
+    if run:
+        yield run
 
 
-def digests(parts: Sequence[Path], places: Path) -> pl.DataFrame:
+def digests(parts: Sequence[Path], places: Path) -> Iterator[pl.DataFrame]:
     """`part, row, digest` of the texts at `places`, by which answers of the same microsecond are put in order."""
-    found = [
-        rows.select("part", "row", digest=pl.Series([digest_of(text) for text in rows["text"]], dtype=pl.String))
-        for rows in read_places(parts, places, ("text",))
-    ]
-    return pl.concat([pl.DataFrame(schema=DIGESTS), *found])
+    for rows in read_places(parts, places, ("text",)):
+        yield rows.select("part", "row", digest=pl.Series([digest_of(text) for text in rows["text"]], dtype=pl.String))
 
 
 def digest_of(text: str | None) -> str | None:

@@ -7,7 +7,7 @@ A row group is what a reader of parquet decodes at once. Counted in rows alone, 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import polars as pl
 
@@ -18,10 +18,18 @@ GROUP_ROWS = 65_536
 BATCH = 8192
 
 
+class Groups(NamedTuple):
+    """Where a row group ends: after so many rows, or bytes, whatever comes first."""
+
+    rows: int
+    bytes: int
+
+
 class TableWriter:
     """A context manager that writes one parquet file, piece by piece. All pieces have the columns of `schema`."""
 
-    def __init__(self, path: Path, schema: pl.Schema) -> None:
+    def __init__(self, path: Path, schema: pl.Schema, groups: Groups | None = None) -> None:
+        self._most = groups or Groups(GROUP_ROWS, GROUP_BYTES)
         self._path = path
         self._schema = schema
         self._held: list[pl.DataFrame] = []
@@ -52,10 +60,10 @@ class TableWriter:
         while rows.height:
             ends = self._bytes + row_bytes(rows).cum_sum()
             # The row that fills the group is its last one.
-            fits = min(int((ends < GROUP_BYTES).sum()) + 1, GROUP_ROWS - self._rows, rows.height)
+            fits = min(int((ends < self._most.bytes).sum()) + 1, self._most.rows - self._rows, rows.height)
             self._held.append(rows.head(fits))
             self._rows, self._bytes = self._rows + fits, int(ends[fits - 1])
-            if self._rows == GROUP_ROWS or self._bytes >= GROUP_BYTES:
+            if self._rows == self._most.rows or self._bytes >= self._most.bytes:
                 self.end_group()
             rows = rows.slice(fits)
 
