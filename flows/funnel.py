@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from pipelines.explain.recorded import plural
+from schemas.engine import CacheUse
 
 
 def funnel_rows(records: Sequence[Mapping[str, Any]], run: str | None = None) -> list[dict[str, Any]]:
@@ -56,6 +57,17 @@ def _known(record: Mapping[str, Any], run: str | None) -> Iterable[str]:
     asked = sum(cost["samples"] + cost["refused"] for cost in record.get("asked", {}).values())
     if wanted > asked:
         yield f"{wanted - asked:,} of {wanted:,} replies from the log"
+    yield from _cached(record.get("asked", {}).values())
+
+
+def _cached(asked: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """What engines that count it found of the prompts in their caches."""
+    use = [CacheUse(**cost["cache"]) for cost in asked if "cache" in cost]
+    tokens, images = sum(one.prompt_tokens for one in use), sum(one.images for one in use)
+    if tokens:
+        yield f"{sum(one.cached_tokens for one in use) / tokens:.0%} of prompt tokens cached"
+    if images:
+        yield f"{sum(one.cached_images for one in use):,} of {images:,} {plural('image', images)} cached"
 
 
 def funnel_table(records: Sequence[Mapping[str, Any]], run: str | None = None) -> Table:

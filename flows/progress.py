@@ -37,6 +37,8 @@ def line(step: str, receipt: Receipt) -> str:
         parts.append(_clock(receipt.seconds))
     if asks:
         parts.append(f"{receipt.in_flight} in flight")
+        if receipt.cache.cached_tokens:
+            parts.append(f"{receipt.cache.cached_tokens / receipt.cache.prompt_tokens:.0%} of prompts cached")
     if receipt.retries:
         parts.append(f"{receipt.retries} retries ({receipt.last_error})")
     if receipt.oldest_s > STALL_S:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,33 @@ class Engine(Protocol):
     async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]: ...
 
     async def close(self) -> None: ...
+
+
+class CacheUse(NamedTuple):
+    """What an engine was asked to read, and what of it it had read before: tokens of prompts, and images that were encoded.
+
+    Whoever does not count images (a server) leaves them at 0, and so does one that counts nothing.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    images: int = 0
+    cached_images: int = 0
+
+    def plus(self, other: Self) -> "CacheUse":
+        return CacheUse(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def since(self, earlier: Self) -> "CacheUse":
+        return CacheUse(*(now - then for now, then in zip(self, earlier, strict=True)))
+
+
+@runtime_checkable
+class CountsCacheUse(Protocol):
+    """An engine that counts what its caches held."""
+
+    def cache_use(self) -> CacheUse:
+        """Since it was made, restarts included."""
+        ...
 
 
 class Encoder(Protocol):

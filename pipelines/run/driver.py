@@ -21,7 +21,7 @@ from pipelines.run.receipt import Receipt, plus
 from pipelines.run.retries import OutageError, Retries
 from pipelines.store.log_writer import LogWriter
 from schemas.completion import Completion, Request, completion_key
-from schemas.engine import Engine
+from schemas.engine import CacheUse, CountsCacheUse, Engine
 from schemas.errors import PermanentEngineError, TransientEngineError
 
 
@@ -147,6 +147,7 @@ class _Drive:
     async def run(self) -> Receipt:
         await self.session.start()
         self.started = time.monotonic()
+        self.cached = self._cache_use()
         ticker = asyncio.create_task(self._tick())
         try:
             await self._pump()
@@ -243,6 +244,9 @@ class _Drive:
         """Whether a refusal of these samples is the first one."""
         return any(completion_key(part.call.prompt, index) not in self.before for index in part.indexes)
 
+    def _cache_use(self) -> CacheUse:
+        return self.engine.cache_use() if isinstance(self.engine, CountsCacheUse) else CacheUse()
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(0.5)
@@ -251,6 +255,7 @@ class _Drive:
     def _update(self) -> None:
         now = time.monotonic()
         self.receipt.seconds = now - self.started
+        self.receipt.cache = self._cache_use().since(self.cached)
         oldest = min(self.tasks.values(), key=lambda pair: pair[1], default=None)
         self.receipt.oldest = oldest[0].call.request.id if oldest else ""
         self.receipt.oldest_s = now - oldest[1] if oldest else 0.0

@@ -71,4 +71,5 @@ class Outcome:
 def _cost(receipt: Receipt) -> dict[str, Any]:
     facts = ("samples", "errors", "truncated", "retries", "prompt_tokens", "completion_tokens")
     cost = {fact: getattr(receipt, fact) for fact in facts} | {"seconds": round(receipt.seconds, 3)}
-    return cost | {"refused": receipt.again + receipt.final, "terms": receipt.terms}
+    cost |= {"refused": receipt.again + receipt.final, "terms": receipt.terms}
+    return cost | ({"cache": receipt.cache._asdict()} if any(receipt.cache) else {})

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from schemas.engine import CacheUse
+
 
 @dataclass(slots=True)
 class Receipt:
@@ -11,6 +13,7 @@ class Receipt:
     Times are seconds of wall-clock from the first request. Tokens are None once one answer came without a count. `again`
     counts refusals that the next build asks about once more, `final` those that it does not, both under the same `terms`
     (`pipelines.run.refusals`). `elsewhere` counts samples that another build is asking for, and that are waited for.
+    `cache` is what the engine's caches held of the prompts, zeros where it does not count that.
     """
 
     total: int = 0
@@ -29,6 +32,7 @@ class Receipt:
     oldest: str = ""
     oldest_s: float = 0.0
     elsewhere: int = 0
+    cache: CacheUse = field(default_factory=CacheUse)
     last_error: str = field(default="", repr=False)
 
     def __add__(self, other: "Receipt") -> "Receipt":
@@ -38,7 +42,8 @@ class Receipt:
         tokens = ("prompt_tokens", "completion_tokens")
         added |= {name: plus(getattr(self, name), [getattr(other, name)]) for name in tokens}
         last = {name: getattr(other, name) or getattr(self, name) for name in ("terms", "oldest", "last_error")}
-        return Receipt(**added, **last, in_flight=other.in_flight, oldest_s=other.oldest_s)
+        cache = self.cache.plus(other.cache)
+        return Receipt(**added, **last, cache=cache, in_flight=other.in_flight, oldest_s=other.oldest_s)
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -14,7 +14,7 @@ from generators.ask import STEP as ASK
 from pipelines.compiler.compile import Entry, compile_steps
 from pipelines.run.runner import Runner
 from pipelines.steps.ingest import INGEST
-from schemas.engine import ModelConfig
+from schemas.engine import CacheUse, ModelConfig
 from schemas.step import StepConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,7 +38,7 @@ def build(root: Path, n: int, source: Path) -> tuple[list[dict[str, Any]], str]:
     return records, runner.build.run
 
 
-def by_step(built: tuple[list[dict[str, Any]], str]) -> dict[str, dict[str, Any]]:
+def by_step(built: tuple[list[dict[str, Any]], str | None]) -> dict[str, dict[str, Any]]:
     return {row["step"]: row for row in funnel_rows(*built)}
 
 
@@ -73,6 +73,14 @@ def test_a_funnel_counts_every_row_and_tells_this_build_from_those_before(tmp_pa
     assert rows["ask"]["reasons"].startswith("12 replies of 6 samples")
     assert rows["ask"]["reasons"].endswith("6 of 12 replies from the log")
     assert rows["make"]["work"] == "reused"
+
+
+def test_what_engines_found_in_their_caches_is_shown_of_those_that_count_it(tmp_path: Path) -> None:
+    records, _ = build(tmp_path / "out", 1, questions(tmp_path / "sums.jsonl", 6))
+    (asking,) = (record for record in records if record["step"] == "ask")
+    assert "cached" not in by_step((records, None))["ask"]["reasons"]
+    asking["asked"]["m"]["cache"] = CacheUse(1000, 830, 40, 35)._asdict()
+    assert by_step((records, None))["ask"]["reasons"].endswith("83% of prompt tokens cached, 35 of 40 images cached")
 
 
 def test_one_changed_row_is_the_work_of_some_buckets(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from generators.engines.openai.arguments import check_arguments
 from generators.engines.openai.chat import DataUrls, chat_body, chat_messages, chat_parameters
 from generators.engines.openai.errors import Asked, lost, no_choices, refusal, scrub
 from generators.engines.openai.fleet import BENCH_S, Fleet, Server
-from generators.engines.openai.reply import choices_of, completions
+from generators.engines.openai.reply import cache_use, choices_of, completions
 from generators.engines.openai.size import BASE, ReplyTooLargeError, reply_bytes
 from generators.engines.openai.transport import Reply, Transport, content_of
 from generators.models import identify
 from schemas.completion import Completion, Request
-from schemas.engine import MediaReader, ModelConfig
+from schemas.engine import CacheUse, MediaReader, ModelConfig
 from schemas.errors import (
     ConfigError,
     EngineDiedError,
@@ -84,6 +84,7 @@ class OpenAIEngine:
         self._headers = headers(config)
         self._urls = DataUrls(media)
         self._transport: Transport | None = None
+        self._cache = CacheUse()
 
     async def start(self) -> None:
         """Open the connections and see that a server answers.
@@ -122,6 +123,10 @@ class OpenAIEngine:
         runs = seeded_runs(indexes, request.sampling)
         done = await answered(self._run(request, messages, run, seed) for run, seed in runs)
         return for_all(done, indexes, request.sampling)
+
+    def cache_use(self) -> CacheUse:
+        """What servers that say so found of prompts in their prefix caches."""
+        return self._cache
 
     async def close(self) -> None:
         transport, self._transport = self._transport, None
@@ -185,6 +190,7 @@ class OpenAIEngine:
             raise raised
         if not choices_of(body):
             raise no_choices(body, self._asked(server))
+        self._cache = self._cache.plus(cache_use(body))
         return completions(body, indexes, request.sampling.logprobs)
 
     async def _post(self, server: Server, messages: list[bytes], parameters: dict[str, Any]) -> Reply:

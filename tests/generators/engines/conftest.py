@@ -15,13 +15,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from schemas.completion import ImagePart, Message, Request, Sampling
+from schemas.errors import MediaError
 from schemas.ids import hash_text
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class StoredImages:
-    """A media store of two images, and one file that is not an image."""
+    """A media store of two images, and one file that is not an image: a `schemas.engine.MediaReader`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,6 +42,8 @@ class StoredImages:
         return self.folder / f"{sha256}.png"
 
     def read(self, sha256: str) -> bytes:
+        if not self.path(sha256).is_file():
+            raise MediaError("it is not there", sha256)
         return self.path(sha256).read_bytes()
 
 

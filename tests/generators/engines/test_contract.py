@@ -13,7 +13,7 @@ from generators.embedded import reference_folder
 from generators.engines.select import make_engine
 from schemas.completion import Completion, Constraint, Request
 from schemas.engine import Engine, ModelConfig
-from schemas.errors import EngineDiedError, PermanentEngineError
+from schemas.errors import EngineDiedError, MediaError, PermanentEngineError
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 
@@ -203,9 +203,11 @@ def test_the_image_decides(engine: Engine, run: Any, ask: Ask, media: Any) -> No
 
 
 def test_an_impossible_request_is_permanent(engine: Engine, run: Any, ask: Ask, media: Any) -> None:
-    for request in (ask("word " * 4000, max_tokens=4), ask(COLOR, media.broken), ask(COLOR, "0" * 32)):
+    for request in (ask("word " * 4000, max_tokens=4), ask(COLOR, media.broken)):
         with pytest.raises(PermanentEngineError):
             run(engine.complete(request, [0]))
+    with pytest.raises(MediaError):  # what lies on this disk is no reason to call a request refused
+        run(engine.complete(ask(COLOR, "0" * 32), [0]))
     (fine,) = run(engine.complete(ask(COLOR, media.red, temperature=0, max_tokens=8), [0]))
     assert fine.text
 

@@ -14,6 +14,7 @@ from pipelines.run.driver_config import DriverConfig
 from pipelines.run.receipt import Receipt
 from pipelines.store.completions import CompletionsLog
 from schemas.completion import Completion, Message, ModelIdentity, Request, prompt_key
+from schemas.engine import CacheUse
 from schemas.errors import (
     EngineDiedError,
     FatalEngineError,
@@ -81,6 +82,19 @@ def test_every_answer_is_logged_once(tmp_path: Path) -> None:
     receipt = run(ScriptedEngine(), tmp_path, 100, n=3)
     assert logged(tmp_path)["key"].n_unique() == logged(tmp_path).height == 300
     assert (receipt.samples, receipt.completion_tokens, receipt.prompt_tokens) == (300, 600, 300)
+
+
+def test_what_the_engine_s_caches_held_is_counted_run_by_run(tmp_path: Path) -> None:
+    class Caching(ScriptedEngine):
+        def cache_use(self) -> CacheUse:
+            asked = sum(self.attempts.values())
+            return CacheUse(3 * asked, asked)
+
+    with Session(Caching()) as session, CompletionsLog(tmp_path).writer(IDENTITY) as log:
+        first, second = (session.drive(calls(n), log, QUICK, total=n) for n in (3, 5))
+    assert (first.cache, second.cache) == (CacheUse(9, 3), CacheUse(15, 5))
+    assert (first + second).cache == CacheUse(24, 8)
+    assert line("ask", first).endswith("· 33% of prompts cached")
 
 
 def test_an_engine_is_loaded_once_for_all_turns_and_never_where_nothing_is_asked(tmp_path: Path) -> None:

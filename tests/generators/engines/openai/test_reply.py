@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generators.engines.openai.errors import Asked, no_choices, refusal, words
-from generators.engines.openai.reply import choices_of, completions
+from generators.engines.openai.reply import cache_use, choices_of, completions
 from schemas.completion import completion_fault
+from schemas.engine import CacheUse
 from schemas.errors import EngineError
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -29,12 +30,26 @@ CHOICE = st.fixed_dictionaries(
 ASKED = Asked("https://host/v1", "model", ("sk-secret-key",), "KEY")
 
 
+def test_what_a_server_found_in_its_cache_is_counted_where_it_says_so() -> None:
+    usage = {"prompt_tokens": 11, "prompt_tokens_details": {"cached_tokens": 8}}
+    assert cache_use({"usage": usage}) == CacheUse(11, 8)
+    assert cache_use({"usage": {**usage, "prompt_tokens_details": {"cached_tokens": 80}}}) == CacheUse(11, 11)
+    for odd in (
+        None,
+        {"prompt_tokens": 11},
+        {**usage, "prompt_tokens_details": None},
+        {**usage, "prompt_tokens": "11"},
+    ):
+        assert cache_use({"usage": odd}) == CacheUse()
+
+
 @given(st.lists(JSON | CHOICE, min_size=1, max_size=4), JSON, st.integers(1, 4), st.booleans())
 @settings(max_examples=400)
 def test_any_choice_is_an_answer_that_the_log_can_hold_or_an_error(
     choices: list[Any], usage: Any, n: int, logprobs: bool
 ) -> None:
     found = completions({"choices": choices, "usage": usage}, range(n), logprobs)
+    assert all(count >= 0 for count in cache_use({"usage": usage}))
     assert [c.index for c in found] == list(range(min(n, len(choices))))
     for c in found:
         if c.finish_reason == "error":
