@@ -60,6 +60,11 @@ def gpu_count() -> int:
         return 0
 
 
+def gpu_memory() -> int:
+    """Bytes of the GPU that an index may fill: four fifths of what is free."""
+    return int(_torch().cuda.mem_get_info()[0]) * 4 // 5
+
+
 def _loads(library: str) -> bool:
     try:
         ctypes.CDLL(library)

@@ -15,7 +15,8 @@ from filters.dedup.index import IndexConfig
 from filters.dedup.links import linked
 from filters.dedup.quality import QualityConfig
 from filters.dedup.rule import dropped_pairs
-from filters.dedup.search import Report, logged, searcher, verified
+from filters.dedup.search import Report, logged, shards
+from filters.dedup.shards import EVERYTHING, Room, Shards
 from filters.dedup.space import NearRule, Space, spaces
 from filters.dedup.vectors import Vectors
 from schemas.split import Split
@@ -38,19 +39,21 @@ def drop_near(
     config: NearConfig,
     former: pl.DataFrame | None = None,
     report: Report = logged,
+    room: Room = EVERYTHING,
 ) -> Split:
     """Keep the best row of near duplicates and drop the others as `dedup:near`.
 
     `vectors_text` is keyed by `question_texts(rows)["key"]`, `vectors_image` by media sha256; `former` holds rows that
     an earlier build kept, which win over new ones and are never dropped (their vectors are needed too). Rows without
     images have no condition on images; several images are compared one by one, in order; media other than images
-    must be the same bytes. `report` is called with each search through an index. Evidence: `kept`, `similarity` (the
+    must be the same bytes. `report` is called with each search through an index; `room` bounds the memory of an index and
+    decides nothing of what is found. Evidence: `kept`, `similarity` (the
     lower of the two), `text`, `image`.
 
     Raises StepError where a vector is missing or an approximate search stays below `index.min_recall`.
     """
     ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality, former)
-    gone = _named(ids, [_duplicates(space, config.index, report) for space in parts])
+    gone = _named(ids, [_duplicates(space, config.index, report, room) for space in parts])
     similarity = pl.min_horizontal("text", "image")
     return dropped_pairs(rows, gone.select("id", "text", "image", kept="other", similarity=similarity), "dedup:near")
 
@@ -61,6 +64,7 @@ def near_pairs(
     vectors_image: Vectors | None,
     config: NearConfig,
     report: Report = logged,
+    room: Room = EVERYTHING,
 ) -> pl.DataFrame:
     """`id, other, text, image`: pairs of near duplicates that connect the same rows as all of them would.
 
@@ -68,28 +72,27 @@ def near_pairs(
     `match_answer=False`, so that what is merely similar still stays on one side of a split.
     """
     ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality)
-    return _named(ids, [_links(space, config.index, report) for space in parts])
+    return _named(ids, [_links(space, config.index, report, room) for space in parts])
 
 
-def _duplicates(space: Space, config: IndexConfig, report: Report) -> Pairs:
+def _duplicates(space: Space, config: IndexConfig, report: Report, room: Room) -> Pairs:
+    held = _shards(space, config, report, room)
     size = len(space.rows)
-    if size <= SMALL:
-        pairs, _ = keep_best(size, space.fixed, space.take, space.confirm, space.radius, None, size)
-        return space.numbered(pairs)
-    index = searcher(size, space.dim, space.take, space.radius, config, report)
-    pairs, stored = keep_best(size, space.fixed, space.take, space.confirm, space.radius, index, config.block)
-    verified(index, lambda places: space.take(stored[places]), space.radius, config, report)
-    return space.numbered(pairs)
+    block = size if held is None else config.block
+    return space.numbered(keep_best(size, space.fixed, space.take, space.confirm, space.radius, held, block))
 
 
-def _links(space: Space, config: IndexConfig, report: Report) -> Pairs:
+def _links(space: Space, config: IndexConfig, report: Report, room: Room) -> Pairs:
+    held = _shards(space, config, report, room)
     size = len(space.rows)
-    if size <= SMALL:
-        return space.numbered(linked(size, space.take, space.confirm, space.radius, None, size))
-    index = searcher(size, space.dim, space.take, space.radius, config, report)
-    pairs = linked(size, space.take, space.confirm, space.radius, index, config.block)
-    verified(index, space.take, space.radius, config, report)
-    return space.numbered(pairs)
+    block = size if held is None else config.block
+    return space.numbered(linked(size, space.take, space.confirm, space.radius, held, block))
+
+
+def _shards(space: Space, config: IndexConfig, report: Report, room: Room) -> Shards | None:
+    """The indexes for a space; none where its rows are few."""
+    size = len(space.rows)
+    return None if size <= SMALL else shards(size, space.dim, space.take, space.radius, config, report, room)
 
 
 def _named(ids: pl.Series, found: Sequence[Pairs]) -> pl.DataFrame:

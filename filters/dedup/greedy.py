@@ -4,13 +4,14 @@ So a pair keeps one, an exact triple keeps one, and a chain A~B~C with A unlike 
 indexed and searched: a cluster of ten thousand copies costs ten thousand hits, not a hundred million.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from filters.dedup.index import RangeReader, load_faiss, range_hits
+from filters.dedup.index import load_faiss, range_hits
+from filters.dedup.shards import Shard, Shards
 from filters.dedup.vectors import Floats, Ints
 
 FEW = 256
@@ -37,33 +38,79 @@ Take = Callable[[Ints], Floats]
 
 
 def keep_best(
-    rows: int, fixed: npt.NDArray[np.bool_], take: Take, confirm: Confirm, radius: float, index: Any, block: int
-) -> tuple[Pairs, Ints]:
-    """One pair for each dropped row (`left` dropped, `right` the best kept row that covers it), and the indexed rows.
+    rows: int,
+    fixed: npt.NDArray[np.bool_],
+    take: Take,
+    confirm: Confirm,
+    radius: float,
+    shards: Shards | None,
+    block: int,
+) -> Pairs:
+    """One pair for each dropped row: `left` dropped, `right` the best kept row that covers it.
 
     Rows are numbered from best to worst; a `fixed` row is kept whatever it resembles. `take` gives search vectors,
-    `radius` the inner product above which a pair is a candidate, `block` the rows walked at once. `index` is empty
-    and receives kept rows; it may be None where `rows <= block`.
+    `radius` the inner product above which a pair is a candidate, `block` the rows walked at once. `shards` hold kept rows;
+    without them all rows are one block.
     """
-    stored, count = np.empty(rows, dtype=np.int64), 0
-    reader = RangeReader(index, radius)
-    dropped = [no_pairs()]
-    for start in range(0, rows, block):
-        places = np.arange(start, min(start + block, rows), dtype=np.int64)
-        vectors = take(places)
-        alive = np.ones(len(places), dtype=bool)
-        if count:
-            free = np.flatnonzero(~fixed[places])
-            head, tail = reader.pairs(vectors[free])
-            dropped.append(_first(confirm(places[free[head]], stored[tail])))
-            alive = ~np.isin(places, dropped[-1].left)
-        dropped.append(walk(confirm(*within(places[alive], vectors[alive], radius)), fixed))
-        kept = alive & ~np.isin(places, dropped[-1].left)
-        if start + block < rows:
-            index.add(np.ascontiguousarray(vectors[kept]))
-            stored[count : count + kept.sum()] = places[kept]
-            count += int(kept.sum())
-    return joined(dropped), stored[:count]
+    walked, start = _Walk(fixed, take, confirm, radius), 0
+    if shards is None:
+        walked.compare(np.arange(rows, dtype=np.int64), None, np.empty(0, dtype=np.int64))
+        return joined(walked.dropped)
+    while start < rows:
+        shard, stored = Shard(shards, radius), np.empty(0, dtype=np.int64)
+        for places in blocks(start, rows, block):
+            if len(stored) + len(places) > shards.rows and len(stored):
+                break
+            kept, vectors = walked.compare(places, shard, stored)
+            shard.add(kept, vectors)
+            stored = np.concatenate([stored, kept])
+            start += len(places)
+        for places in blocks(start, rows, block):
+            walked.search(places, shard, stored)
+        shards.filled(shard.index, stored)
+    return joined(walked.dropped)
+
+
+def blocks(start: int, rows: int, block: int) -> Iterator[Ints]:
+    """The numbers from `start` to `rows`, `block` at a time."""
+    for first in range(start, rows, block):
+        yield np.arange(first, min(first + block, rows), dtype=np.int64)
+
+
+class _Walk:
+    """Rows on their way to being kept or dropped."""
+
+    def __init__(self, fixed: npt.NDArray[np.bool_], take: Take, confirm: Confirm, radius: float) -> None:
+        self._fixed, self._take, self._confirm, self._radius = fixed, take, confirm, radius
+        self._gone = np.zeros(len(fixed), dtype=bool)
+        self.dropped = [no_pairs()]
+
+    def compare(self, places: Ints, shard: Shard | None, stored: Ints) -> tuple[Ints, Floats]:
+        """Drop what the rows of a shard cover, then what these rows do; those that are left, and their vectors."""
+        alive = places[~self._gone[places]]
+        vectors = self._take(alive)
+        if shard is not None:
+            free = ~self._fixed[alive]
+            self._search(alive[free], vectors[free], shard, stored)
+            left = ~self._gone[alive]
+            alive, vectors = alive[left], vectors[left]
+        self._drop(walk(self._confirm(*within(alive, vectors, self._radius)), self._fixed))
+        left = ~self._gone[alive]
+        return alive[left], vectors[left]
+
+    def search(self, places: Ints, shard: Shard, stored: Ints) -> None:
+        """Drop what the rows of a shard, which have the numbers `stored`, cover."""
+        free = places[~self._gone[places] & ~self._fixed[places]]
+        if len(free):
+            self._search(free, self._take(free), shard, stored)
+
+    def _search(self, places: Ints, vectors: Floats, shard: Shard, stored: Ints) -> None:
+        found = [self._confirm(places[head], stored[tail]) for head, tail in shard.near(places, vectors)]
+        self._drop(_first(joined([no_pairs(), *found])))
+
+    def _drop(self, pairs: Pairs) -> None:
+        self._gone[pairs.left] = True
+        self.dropped.append(pairs)
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:

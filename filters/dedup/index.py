@@ -15,6 +15,9 @@ from schemas.section import Section
 
 logger = logging.getLogger(__name__)
 
+SAMPLE = 1 << 29
+"""Bytes of the rows that k-means sees, at most."""
+
 IndexKind = Literal["auto", "exact", "ivf", "hnsw"]
 
 
@@ -75,6 +78,11 @@ def choose(rows: int, dim: int, config: IndexConfig) -> Choice:
     return Choice(kind, rows, dim, gpu and kind == "exact")
 
 
+def training_rows(choice: Choice, config: IndexConfig) -> int:
+    """How many rows k-means sees: `train_per_list` for each list, as long as they fit into half a gigabyte."""
+    return max(choice.lists, min(choice.lists * config.train_per_list, SAMPLE // (4 * choice.dim)))
+
+
 def centroids(sample: Floats, choice: Choice, config: IndexConfig) -> Any:
     """A flat inner-product index over the k-means centroids of `sample`: the coarse quantizer of an IVF."""
     faiss = load_faiss()
@@ -120,12 +128,13 @@ class RangeReader:
         parts = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)), *self.parts(block)]
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
-    def parts(self, block: Floats) -> Iterator[tuple[Ints, Ints]]:
-        """The same pairs, as they are found."""
+    def parts(self, block: Floats, *lists: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """The same pairs, as they are found; `lists` are those that each row probes, for a `Listed` index."""
         start = 0
         while start < len(block) and self.index.ntotal:
-            part = block[start : start + self._step(len(block))]
-            lims, _, ids = self.index.range_search(part, self._radius)
+            rows = slice(start, start + self._step(len(block)))
+            part = block[rows]
+            lims, _, ids = self.index.range_search(part, self._radius, *(each[rows] for each in lists))
             counts = np.diff(lims.astype(np.int64))
             yield np.repeat(np.arange(start, start + len(part), dtype=np.int64), counts), ids.astype(np.int64)
             start += len(part)

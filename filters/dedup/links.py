@@ -1,31 +1,33 @@
 """Every link between near rows, for grouping: nothing is dropped, so a chain A~B~C must yield both of its links."""
 
-from typing import Any
-
 import numpy as np
 
-from filters.dedup.greedy import Confirm, Pairs, Take, joined, no_pairs, within
-from filters.dedup.index import RangeReader
+from filters.dedup.greedy import Confirm, Pairs, Take, blocks, joined, no_pairs, within
+from filters.dedup.shards import Shard, Shards
 
 LIMIT = 4_000_000
 """Links held at once before they are thinned to a spanning forest."""
 
 
-def linked(rows: int, take: Take, confirm: Confirm, radius: float, index: Any, block: int) -> Pairs:
+def linked(rows: int, take: Take, confirm: Confirm, radius: float, shards: Shards | None, block: int) -> Pairs:
     """A spanning forest of all pairs that `confirm` accepts: it connects the same rows with the fewest links.
 
-    `index` is empty and receives every row; it may be None where `rows <= block`.
+    `shards` hold the rows; without them all are one block.
     """
-    found = no_pairs()
-    reader = RangeReader(index, radius)
-    for start in range(0, rows, block):
-        places = np.arange(start, min(start + block, rows), dtype=np.int64)
-        vectors = take(places)
-        found = _thinned([found, confirm(*within(places, vectors, radius))], rows)
-        if index is not None:
-            for head, tail in reader.parts(vectors):
-                found = _thinned([found, confirm(places[head], tail)], rows)
-            index.add(vectors)
+    if shards is None:
+        every = np.arange(rows, dtype=np.int64)
+        return forest(confirm(*within(every, take(every), radius)), rows)
+    found, size = no_pairs(), max(1, shards.rows // block) * block
+    for first in range(0, rows, size):
+        shard, stored = Shard(shards, radius), np.arange(first, min(first + size, rows), dtype=np.int64)
+        for places in blocks(first, rows, block):
+            vectors = take(places)
+            for head, tail in shard.near(places, vectors):
+                found = _thinned([found, confirm(places[head], stored[tail])], rows)
+            if places[0] < first + size:
+                found = _thinned([found, confirm(*within(places, vectors, radius))], rows)
+                shard.add(places, vectors)
+        shards.filled(shard.index, stored)
     return forest(found, rows)
 
 

@@ -13,6 +13,9 @@ from schemas.errors import StepError
 
 Take = Callable[[Ints], Floats]
 
+BLOCK = 64 << 20
+"""Bytes of rows that are compared with the sample at once."""
+
 ENOUGH = 50
 """Pairs below this number say too little to tune by."""
 
@@ -63,7 +66,7 @@ def true_pairs(queries: Floats, rows: int, take: Take, radius: float) -> tuple[I
     """`(query, row)` of all pairs above `radius`, by brute force, reading the rows in blocks."""
     faiss = load_faiss()
     heads, tails = [], []
-    for places in _blocks(rows, 65_536):
+    for places in _blocks(rows, max(1, BLOCK // (4 * queries.shape[1]))):
         flat = faiss.IndexFlatIP(queries.shape[1])
         flat.add(take(places))
         head, tail = range_hits(flat, queries, radius)
@@ -98,6 +101,13 @@ def _last(pairs: int, recall: float) -> int:
     """How far into a sorted sample to go for that recall of all pairs: two standard errors further than in the sample."""
     share = min(1.0, recall + 2 * float(np.sqrt(recall * (1 - recall) / pairs)))
     return max(0, int(np.ceil(share * pairs)) - 1)
+
+
+def wilson_ends(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Both ends of the Wilson score interval (1927) of a `share` of `count`; 95 % by default."""
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def measured(index: Any, found: Probe, radius: float) -> float:

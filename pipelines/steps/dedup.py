@@ -20,6 +20,7 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
+    room,
     searches_table,
 )
 from pipelines.steps.vectors import Searches, encoder_facts, image_vectors, text_vectors
@@ -79,7 +80,7 @@ def _levels(build: SetBuild, config: DedupConfig, searches: Searches, text: Path
         def near(rows: pl.DataFrame, fixed: pl.DataFrame | None) -> Split:
             texts = text_vectors(build, encoder, question_texts(rows), text)
             shown = image_vectors(build, config.image, image_shas(rows), image) if config.image else None
-            return drop_near(rows, texts, shown, config.near, fixed, searches.report)
+            return drop_near(rows, texts, shown, config.near, fixed, searches.report, room(build, text.parent))
 
         levels.append(near)
     return levels

@@ -8,10 +8,12 @@ from typing import Annotated, Protocol, cast
 import polars as pl
 from pydantic import AfterValidator
 
+from filters.dedup.shards import Room
 from generators.encoders import EncoderConfig, Kind, check_encoder
 from pipelines.ingest.ingest import IngestConfig
 from pipelines.steps.vectors import Searches, Stores
 from pipelines.store import scratch
+from pipelines.store.memory import Memory
 from schemas.errors import ConfigError
 from schemas.step import Context
 
@@ -31,6 +33,9 @@ class SetBuild(Stores, Protocol):
 
     @property
     def recipe(self) -> SetRecipe: ...
+
+    @property
+    def memory(self) -> Memory: ...
 
 
 class SetContext(Context, Protocol):
@@ -52,6 +57,11 @@ def matrices(build: SetBuild) -> Iterator[tuple[Path, Path]]:
         yield folder / "text.npy", folder / "image.npy"
 
 
+def room(build: SetBuild, folder: Path) -> Room:
+    """What searches may take of a build's memory, half of it, and of the disk: a folder."""
+    return Room(build.memory.bytes // 2, folder)
+
+
 SEARCHES = pl.Schema(
     {
         "index": pl.String(),
@@ -60,6 +70,8 @@ SEARCHES = pl.Schema(
         "rows": pl.Int64(),
         "largest": pl.String(),
         "recall": pl.Float64(),
+        "recall_low": pl.Float64(),
+        "recall_high": pl.Float64(),
     }
 )
 

@@ -25,6 +25,7 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
+    room,
     searches_table,
 )
 from pipelines.steps.vectors import Searches, encoder_facts, image_vectors, text_vectors
@@ -129,7 +130,8 @@ def _ties(
         compared = rows if config.image else rows.filter(pl.col("media").list.len() == 0)
         texts = text_vectors(build, config.text, question_texts(compared), files[0])
         by_image = image_vectors(build, config.image, image_shas(compared), files[1]) if config.image else None
-        questions.append(near_pairs(compared, texts, by_image, config.near_questions, searches.report))
+        held = room(build, files[0].parent)
+        questions.append(near_pairs(compared, texts, by_image, config.near_questions, searches.report, held))
     return Ties(questions, same)
 
 

@@ -91,19 +91,21 @@ class Searches:
         return tell
 
     def notes(self) -> list[dict[str, Any]]:
-        """One entry a kind of index: how many searches, their rows, the largest of them, the lowest recall measured."""
+        """One entry a kind of index: how many searches, their rows, the largest of them, the lowest recall."""
         kinds = sorted({(s.choice.kind, s.choice.gpu) for s in self._found})
         return [_summary([s for s in self._found if (s.choice.kind, s.choice.gpu) == kind]) for kind in kinds]
 
 
 def _summary(searches: Sequence[Search]) -> dict[str, Any]:
     largest = max(searches, key=lambda s: s.choice.rows)
-    measured = [s.recall for s in searches if s.recall is not None]
+    measured = min((s for s in searches if s.recall is not None), key=lambda s: s.recall or 0.0, default=None)
+    recall = [None] * 3 if measured is None else [measured.recall, *(measured.interval or ())]
+    low = dict(zip(("recall", "recall_low", "recall_high"), recall, strict=True))
     return {
         "index": largest.choice.kind,
         "device": "GPU" if largest.choice.gpu else "CPU",
         "searches": len(searches),
         "rows": sum(s.choice.rows for s in searches),
         "largest": str(largest.choice),
-        "recall": round(min(measured), 4) if measured else None,
+        **{name: None if value is None else round(value, 4) for name, value in low.items()},
     }

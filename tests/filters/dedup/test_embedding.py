@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from filters.dedup import embedding
 from filters.dedup.embedding import NearConfig, drop_near, near_pairs
 from filters.dedup.index import IndexConfig
+from filters.dedup.shards import EVERYTHING, Room
 from filters.dedup.vectors import Vectors
 from schemas.errors import StepError
 
@@ -147,10 +148,16 @@ def _planar(degrees: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float16)
 
 
-@pytest.mark.parametrize("small", [2_048, 0], ids=["one-product", "faiss"])
+@pytest.mark.parametrize(
+    ("small", "room"),
+    [(2_048, EVERYTHING), (0, EVERYTHING), (0, Room(bytes=200))],
+    ids=["one-product", "faiss", "shards"],
+)
 @settings(max_examples=60, deadline=None)
 @given(data=_clusters())
-def test_laws_of_exact_search(make_rows: MakeRows, text_vectors: TextVectors, small: int, data: Any) -> None:
+def test_laws_of_exact_search(
+    make_rows: MakeRows, text_vectors: TextVectors, small: int, room: Room, data: Any
+) -> None:
     texts, images, quality, order = data
     letters = ["".join("abcdefghij"[int(d)] * 2 for d in str(i)) for i in range(len(texts))]
     rows = make_rows(*[{"question": f"about {w}", "images": [w]} for w in letters])
@@ -159,9 +166,9 @@ def test_laws_of_exact_search(make_rows: MakeRows, text_vectors: TextVectors, sm
     config = CONFIG.model_copy(update={"index": IndexConfig(kind="exact", block=7, gpu=False)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embedding, "SMALL", small)
-        kept, dropped = drop_near(rows, *vectors, config)
-        again = drop_near(kept, *vectors, config)
-        shuffled = drop_near(rows[order], *vectors, config)
+        kept, dropped = drop_near(rows, *vectors, config, room=room)
+        again = drop_near(kept, *vectors, config, room=room)
+        shuffled = drop_near(rows[order], *vectors, config, room=room)
     assert sorted([*kept["id"], *dropped["id"]]) == rows["id"].to_list()
     assert again.dropped.is_empty()
     assert dict(dropped.select("id", "evidence").rows()) == dict(shuffled.dropped.select("id", "evidence").rows())

@@ -1,5 +1,6 @@
 """Searching: every kind of index against brute force, and the refusal of one that misses too much."""
 
+import dataclasses
 import logging
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from filters.dedup import links
+from filters.dedup import links, shards
 from filters.dedup.device_index import DeviceFlat
 from filters.dedup.greedy import Pairs, keep_best
 from filters.dedup.index import IndexConfig, RangeReader, choose, make_index, range_hits
 from filters.dedup.search import searcher, verified
+from filters.dedup.search import shards as shards_of
+from filters.dedup.shards import Shards
 from schemas.errors import StepError
 
 RADIUS = 0.95
@@ -51,15 +54,16 @@ def test_exact_search_finds_everything_in_blocks_of_any_size(hits: int) -> None:
 def test_links_are_thinned_as_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     monkeypatch.setattr(links, "LIMIT", 5_000)
-    monkeypatch.setattr(links, "RangeReader", lambda index, radius: RangeReader(index, radius, hits=1 << 12))
+    monkeypatch.setattr(shards, "RangeReader", lambda index, radius: RangeReader(index, radius, hits=1 << 12))
 
     def confirm(left: Any, right: Any) -> Pairs:
         held.append(len(left))
         return Pairs(left, right, np.ones(len(left)), np.ones(len(left)))
 
     alike = np.repeat(VECTORS[:1], 3_000, axis=0)
-    index = make_index(choose(3_000, 32, IndexConfig(kind="exact", gpu=False)), IndexConfig())
-    forest = links.linked(3_000, alike.__getitem__, confirm, RADIUS, index, 100)
+    choice = choose(3_000, 32, IndexConfig(kind="exact", gpu=False))
+    held_in = Shards(lambda: make_index(choice, IndexConfig()), 3_000)
+    forest = links.linked(3_000, alike.__getitem__, confirm, RADIUS, held_in, 100)
     assert len(forest.left) == 2_999
     assert sum(held) == 3_000 * 2_999 // 2 and max(held) <= 64 * 3_000, "never a whole block of hits at once"
 
@@ -120,16 +124,18 @@ def test_keeping_the_best_needs_no_more_than_kept_rows(kind: Any) -> None:
         good = similarity > RADIUS
         return Pairs(left[good], right[good], similarity[good], np.ones(int(good.sum())))
 
-    index = searcher(len(VECTORS), 32, VECTORS.__getitem__, RADIUS, config)
+    stored: list[int] = []
+    held = shards_of(len(VECTORS), 32, VECTORS.__getitem__, RADIUS, config)
+    held = dataclasses.replace(held, filled=lambda index, rows: stored.extend(rows.tolist()))
     fixed = np.zeros(len(VECTORS), dtype=bool)
-    pairs, stored = keep_best(len(VECTORS), fixed, VECTORS.__getitem__, confirm, RADIUS, index, 512)
+    pairs = keep_best(len(VECTORS), fixed, VECTORS.__getitem__, confirm, RADIUS, held, 512)
     kept: list[int] = []
     for row in range(len(VECTORS)):
         if not kept or float((VECTORS[kept] @ VECTORS[row]).max()) <= RADIUS:
             kept.append(row)
     missed = set(range(len(VECTORS))) - set(kept) - set(pairs.left.tolist())
     assert len(missed) <= (0 if kind == "exact" else 0.02 * (len(VECTORS) - len(kept)))
-    assert set(stored.tolist()) <= set(range(len(VECTORS))) - set(pairs.left.tolist())
+    assert set(stored) == set(range(len(VECTORS))) - set(pairs.left.tolist())
 
 
 def test_faiss_and_torch_work_in_one_process() -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sealing import sealed
 
 from pipelines.steps.dedup import STEP, DedupConfig
+from pipelines.steps.set_context import SEARCHES
 from pipelines.store.workspace import Workspace
 
 ENCODERS = {"text": {"model": "all-minilm-l6-v2"}, "image": {"model": "reference-vlm"}}
@@ -39,7 +40,7 @@ def test_one_row_of_each_group_stays_and_the_others_name_it(planted: Any) -> Non
     assert out.drops.height == 16  # the twelve in capitals and the four in another encoding, or those that they repeat
     told = {"same_bytes": "once:exact", "other_bytes": "once:image_hash"}
     assert reasons(out.drops) == expected(planted, planted.rows, **told)
-    assert out.tables["searches"].columns == ["index", "device", "searches", "rows", "largest", "recall"]
+    assert out.tables["searches"].schema == SEARCHES
 
 
 def test_what_other_levels_leave_is_found_by_its_meaning(planted: Any) -> None:
@@ -81,7 +82,8 @@ def released(planted: Any, tmp_path: Path) -> Callable[..., Any]:
         recipe = {"steps": ["verify", {"dedup": section}]}
         sealed(folder, {"recipe": recipe})
         build = planted.build
-        return SimpleNamespace(workspace=workspace, media=build.media, replay=False, recipe=build.recipe)
+        facts = {"media": build.media, "recipe": build.recipe, "memory": build.memory}
+        return SimpleNamespace(workspace=workspace, replay=False, **facts)
 
     return make
 

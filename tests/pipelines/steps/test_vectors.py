@@ -10,13 +10,14 @@ from pipelines.steps.vectors import Searches
 def test_one_entry_a_kind_of_index() -> None:
     searches = Searches()
     for rows, recall in ((5_000, 0.991), (9_000, 0.985)):
-        searches.report(Search(Choice("ivf", rows, 8, lists=20, probes=3), recall, 100))
+        searches.report(Search(Choice("ivf", rows, 8, lists=20, probes=3), recall, 300, 100))
     searches.report(Search(Choice("exact", 3_000, 8)))
     assert searches.notes() == [
         {"index": "exact", "device": "CPU", "searches": 1, "rows": 3_000, "largest": "exact search on CPU: 3,000 x 8",
-         "recall": None},
+         "recall": None, "recall_low": None, "recall_high": None},
         {"index": "ivf", "device": "CPU", "searches": 2, "rows": 14_000,
-         "largest": "ivf search on CPU: 9,000 x 8, 20 lists, 3 probed", "recall": 0.985},
+         "largest": "ivf search on CPU: 9,000 x 8, 20 lists, 3 probed", "recall": 0.985,
+         "recall_low": 0.9376, "recall_high": 0.9965},
     ]  # fmt: skip
 
 
