@@ -90,6 +90,13 @@ def resolve(config: ModelConfig) -> ResolvedModel:
     return ResolvedModel(config.model, _hub_commit(config))
 
 
+def pinned(config: ModelConfig) -> ModelConfig:
+    """The same model by the hub's commit, so that another machine, whose cache may hold an older one, loads this one."""
+    if config.engine == "openai" or config.model in EMBEDDED or _folder(config.model) is not None:
+        return config
+    return config.model_copy(update={"revision": _hub_commit(config)})
+
+
 def identify(config: ModelConfig) -> ModelIdentity:
     """Name, revision and chat template of a model, without torch and without loading it.
 

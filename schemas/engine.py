@@ -6,12 +6,13 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.completion import Completion, ConstraintKind, ModelIdentity, Request
+from schemas.replicas import RayConfig
 from schemas.section import Section
 
-EngineName = Literal["auto", "transformers", "vllm", "openai"]
+EngineName = Literal["auto", "transformers", "vllm", "openai", "ray"]
 
 
 class ModelConfig(Section):
@@ -30,7 +31,7 @@ class ModelConfig(Section):
         default_factory=dict,
         description="openai: further headers, each by the environment variable that holds it: {X-Key: CURATE_LAB_KEY}",
     )
-    concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server)")
+    concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server; ray: a replica)")
     timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request, all of it")
     price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
     price_out: float = Field(default=0.0, ge=0, description="US dollars a million completion tokens")
@@ -45,6 +46,20 @@ class ModelConfig(Section):
         "server also takes choice and regex; [] holds replies to none",
     )
     args: dict[str, Any] = Field(default_factory=dict, description="passed to the engine's library as they are")
+    ray: RayConfig | None = Field(default=None, description="ray: replicas, where they run and what each of them takes")
+
+    @model_validator(mode="after")
+    def _replicas(self) -> Self:
+        if self.ray is not None and self.engine != "ray":
+            raise ValueError(f"ray: only engine: ray has replicas, and this is engine: {self.engine}; take it out")
+        return self
+
+    @property
+    def replica(self) -> "ModelConfig":
+        """What one replica runs: the same model by the engine inside. A model without replicas is its own."""
+        if self.engine != "ray":
+            return self
+        return self.model_copy(update={"engine": (self.ray or RayConfig()).engine, "ray": None})
 
 
 class MediaReader(Protocol):
@@ -60,13 +75,16 @@ class Engine(Protocol):
     """A model that answers requests.
 
     `complete` may be called many times at once from one event loop; the driver keeps up to `concurrency` sequences in
-    flight. It returns completions for the wanted indexes, in any order, or for some of them: an answer is given back even
-    where its siblings failed, and the driver asks for what is left out, one sample a call. Where it has none it raises one
-    of the errors of `schemas.errors`: transient (ask again), permanent (refused), fatal (stop), died (restart).
+    flight, which may change while it runs. It returns completions for the wanted indexes, in any order, or for some of
+    them: an answer is given back even where its siblings failed, and the driver asks for what is left out, one sample a
+    call. Where it has none it raises one of the errors of `schemas.errors`: transient (ask again), permanent (refused),
+    fatal (stop), died (restart).
     """
 
     identity: ModelIdentity
-    concurrency: int
+
+    @property
+    def concurrency(self) -> int: ...
 
     async def start(self) -> None:
         """Load the model or reach the server. Called once before the first request, and again after a death."""

@@ -27,6 +27,10 @@ def make_engine(config: ModelConfig, media: MediaReader) -> Engine:
         from generators.engines.openai.engine import OpenAIEngine
 
         return OpenAIEngine(config, media)
+    if config.engine == "ray":
+        from generators.engines.ray.engine import RayEngine
+
+        return RayEngine(config, media, make_engine)
     if choose_local(config) == "vllm":
         from generators.engines.vllm.engine import VllmEngine
 
@@ -77,7 +81,10 @@ def check_engine(config: ModelConfig) -> None:
         return
     if config.base_urls:
         raise ConfigError(f"the model '{config.model}' has base_urls, which only engine: openai uses")
-    if config.engine == "vllm" or _installed("torch"):
+    if config.engine == "ray":
+        if not _installed("ray"):
+            raise MissingDependencyError("ray", "ray", "engine: ray")
+    elif config.engine == "vllm" or _installed("torch"):
         choose_local(config)
     else:
         raise MissingDependencyError("torch", "cpu", f"engine: {config.engine}")

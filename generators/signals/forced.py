@@ -141,11 +141,16 @@ class ForcedModel:
 
 
 def check_signals(config: ModelConfig) -> None:
-    """Raise ConfigError for a model whose insides cannot be seen: one behind a server."""
+    """Raise ConfigError for a model whose insides cannot be seen from here: one behind a server, or on a cluster."""
     if config.engine == "openai":
         raise ConfigError(
             f"the model '{config.model}' is behind a server, which shows neither attentions nor the "
             "likelihood of a given text. Name the same weights as a model with engine: transformers."
+        )
+    if config.engine == "ray":
+        raise ConfigError(
+            f"the insides of the model '{config.model}' are read in this process, not by replicas on a cluster. Name the "
+            "same weights as a model with engine: transformers."
         )
 
 

@@ -100,8 +100,9 @@ class Document(Section):
     def to_json(self) -> dict[str, Any]:
         """All that decides a release, for its manifest: no server, key or pace of this machine."""
         found = self.model_dump(mode="json", by_alias=True, exclude={"steps", "uses", "driver"})
-        for model in found["models"].values():
-            for fact in ("base_urls", "headers_env", "concurrency", "timeout_s"):
+        for name, model in found["models"].items():
+            model["engine"] = self.models[name].replica.engine  # not on how many machines
+            for fact in ("base_urls", "headers_env", "concurrency", "timeout_s", "ray"):
                 model.pop(fact, None)
         found["uses"] = [use.name for use in self.uses]
         found["steps"] = [{entry.type: dict(entry.section)} for entry in self.steps]

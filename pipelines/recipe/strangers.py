@@ -28,6 +28,9 @@ _CODE = re.compile(
 )
 """Arguments by which an engine runs code that is not its own, or reads and writes files elsewhere."""
 
+_HERE = (None, "auto", "local")
+"""Addresses of Ray that no recipe decides: what a cluster sends back is unpickled, so it can run what it likes here."""
+
 
 def secrets(value: Any, where: Where = ()) -> Iterator[tuple[Where, str]]:
     """The keys of a part of a recipe that hold what must stay secret, or could, each with the end of a sentence."""
@@ -44,13 +47,19 @@ def secrets(value: Any, where: Where = ()) -> Iterator[tuple[Where, str]]:
 
 
 def untrusted(models: Any) -> Iterator[Where]:
-    """The arguments of models that run code of others."""
+    """The settings of models by which code of others runs: arguments of engines, and clusters that recipes name."""
     for name, config in models.items() if isinstance(models, Mapping) else ():
         args = config.get("args") if isinstance(config, Mapping) else None
         for key, value in args.items() if isinstance(args, Mapping) else ():
             kernels = key == "attn_implementation" and isinstance(value, str) and re.search(r"[/:|]", value)
             if kernels or (_CODE.fullmatch(str(key)) and value not in (False, None, "mp", "uni", "ray")):
                 yield ("models", name, "args", key)
+        replicas = config.get("ray") if isinstance(config, Mapping) else None
+        if isinstance(replicas, Mapping):
+            if replicas.get("runtime_env"):
+                yield ("models", name, "ray", "runtime_env")
+            if replicas.get("address") not in _HERE:
+                yield ("models", name, "ray", "address")
 
 
 def _refused(where: Where, held: Any) -> str | None:

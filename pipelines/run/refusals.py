@@ -52,7 +52,7 @@ class Asker(Protocol):
 
 def terms(config: ModelConfig) -> str:
     """A hash of what a refusal may depend on beside the model and the prompt: where it is asked, by which arguments."""
-    explained = config.model_dump(mode="json", include={"engine", "args", "api_key_env", "headers_env"})
+    explained = config.replica.model_dump(mode="json", include={"engine", "args", "api_key_env", "headers_env"})
     if config.structured is not None:
         explained["structured"] = sorted(config.structured)
     return content_id({**explained, "base_urls": sorted(map(without_user, config.base_urls))})

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from ray_cluster import two_nodes
 
 from schemas.completion import ImagePart, Message, Request, Sampling
 from schemas.errors import MediaError
@@ -73,6 +74,12 @@ def run() -> Iterator[Run]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Any]:
+    with two_nodes() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

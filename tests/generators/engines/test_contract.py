@@ -1,4 +1,5 @@
-"""What every engine promises, asserted alike over transformers, vLLM in-process and a vLLM server behind `openai`."""
+"""What every engine promises, asserted alike over transformers, vLLM in-process, a vLLM server behind `openai`, and replicas
+on a Ray cluster."""
 
 import asyncio
 import json
@@ -27,6 +28,9 @@ def config_of(kind: str, request: pytest.FixtureRequest) -> ModelConfig:
     if kind == "openai":
         common["structured"] = ["choice", "json", "regex"]
         return ModelConfig(**common, base_urls=(request.getfixturevalue("vllm_server"),), api_key_env="NO_SUCH_KEY")
+    if kind == "ray":
+        request.getfixturevalue("ray_cluster")
+        return ModelConfig.model_validate({**common, "ray": {"replicas": 2}, "args": {"dtype": "float32"}})
     eager = {"enforce_eager": True} if kind == "vllm" else {}
     return ModelConfig(**common, args={"dtype": "float32", **eager})
 
@@ -35,6 +39,7 @@ def config_of(kind: str, request: pytest.FixtureRequest) -> ModelConfig:
     scope="module",
     params=[
         "transformers",
+        pytest.param("ray", marks=pytest.mark.slow),
         pytest.param("vllm", marks=pytest.mark.vllm),
         pytest.param("openai", marks=pytest.mark.vllm),
     ],

@@ -1,0 +1,1 @@
+"""Replicas of an engine as Ray actors, behind the one Protocol of engines."""
