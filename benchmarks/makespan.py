@@ -15,7 +15,6 @@ Prints a table and writes benchmarks/results/makespan.json.
 
 import argparse
 import asyncio
-import heapq
 import importlib.util
 import json
 import resource
@@ -23,12 +22,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loopback import fleet, latency
+from loopback import Load, Outage, fleet
+from perfect import perfect
 
 from generators.engines.select import make_engine
 from pipelines.run.driver import Call, Session
@@ -48,30 +47,6 @@ class NoImages:
 
     def read(self, sha256: str) -> bytes:
         raise NotImplementedError
-
-
-def perfect(times: Sequence[float], servers: int, deaths: Mapping[int, float]) -> float:
-    """The makespan of the first free place for the next request, where servers die at given seconds with what they hold;
-    what is lost comes before what was not asked yet."""
-    places = [(0.0, number % servers, number) for number in range(PLACES)]
-    left, lost, end = deque(range(len(times))), list[tuple[float, int]](), 0.0
-    while left or lost:
-        now, server, place = heapq.heappop(places)
-        dies = deaths.get(server, float("inf"))
-        if dies <= now:
-            continue
-        if lost and (lost[0][0] <= now or not left):
-            freed, job = heapq.heappop(lost)
-            now = max(now, freed)
-        else:
-            job = left.popleft()
-        done = now + times[job]
-        if dies < done:
-            heapq.heappush(lost, (dies, job))
-        else:
-            heapq.heappush(places, (done, server, place))
-            end = max(end, done)
-    return end
 
 
 def curate(contents: Sequence[str], urls: Sequence[str], clock: Any) -> tuple[float, float]:
@@ -127,17 +102,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
     contents = [f"question {i}" for i in range(given.requests)]
-    times = [latency(content, given.median) for content in contents]
-    whole = perfect(times, 1, {})
-    deaths = {0: whole / 4, 1: whole / 2}
-    best = {"steady": whole, "dying": perfect(times, SERVERS, deaths)}
+    load = Load(given.median)
+    whole = perfect(contents, load, 1, PLACES, {})
+    deaths: dict[int, Outage] = {0: (whole / 4, float("inf")), 1: (whole / 2, float("inf"))}
+    best = {"steady": whole, "dying": perfect(contents, load, SERVERS, PLACES // SERVERS, deaths)}
     found: dict[str, list[tuple[float, float]]] = {"steady": [], "openai": [], "dying": []}
     for _ in range(given.rounds):
-        with fleet(1, given.median) as (urls, clock):
+        with fleet(1, load) as (urls, clock):
             found["steady"].append(curate(contents, urls, clock))
             if importlib.util.find_spec("openai"):
                 found["openai"].append(plain(contents, urls[0]))
-        with fleet(SERVERS, given.median, deaths) as (urls, clock):
+        with fleet(SERVERS, load, deaths) as (urls, clock):
             found["dying"].append(curate(contents, urls, clock))
     middle = {
         name: [statistics.median(column) for column in zip(*rounds, strict=True)] for name, rounds in found.items()

@@ -12,7 +12,7 @@ from generators.engines.indexes import answered, for_all, seeded_runs
 from generators.engines.openai.arguments import check_arguments
 from generators.engines.openai.chat import DataUrls, chat_body, chat_messages, chat_parameters
 from generators.engines.openai.errors import Asked, lost, no_choices, refusal, scrub
-from generators.engines.openai.fleet import BENCH_S, Fleet, Server
+from generators.engines.openai.fleet import Fleet, Server
 from generators.engines.openai.reply import cache_use, choices_of, completions
 from generators.engines.openai.size import BASE, ReplyTooLargeError, reply_bytes
 from generators.engines.openai.transport import Reply, Transport, content_of
@@ -205,7 +205,7 @@ class OpenAIEngine:
             async with asyncio.timeout(self._config.timeout_s):
                 return await self._transport.post(server.url, "chat/completions", body, reply_bytes(parameters))
         except TimeoutError:
-            self._fleet.bench(server)
+            self._fleet.bench(server, silent=True)
             raise TransientEngineError(
                 f"{server.label} gives no answer within timeout_s = {self._config.timeout_s:g} s"
             ) from None
@@ -222,7 +222,7 @@ class OpenAIEngine:
     def _refused(self, reply: Reply, body: Any, server: Server) -> Exception:
         raised = refusal(reply.status, body, reply.headers, self._asked(server))
         if isinstance(raised, TransientEngineError) and reply.status in (429, 502, 503, 504):
-            self._fleet.bench(server, raised.retry_after or BENCH_S)
+            self._fleet.bench(server, raised.retry_after)
         return raised
 
     @property
