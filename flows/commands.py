@@ -34,12 +34,13 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     from flows.build import with_runner
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
+    from pipelines.remote.places import address_of
     from schemas.errors import StepError
 
     watch_server()
     try:
         with lost_server():
-            with_runner(runner)(recipe, str(workspace), replay, runner, retry_errors=retry_errors)
+            with_runner(runner)(recipe, address_of(workspace), replay, runner, retry_errors=retry_errors)
     except StepError:
         warn(all_warnings(job.finished()))
         raise

@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.prefect_api import check_prefect
 from flows.terminal import say, stop
+from pipelines.remote.places import address_of
 from schemas.errors import ConfigError
 
 
@@ -47,7 +48,7 @@ def serve(
     check_prefect(trust=recipe["trust"])
     parameters = {
         "recipe": recipe,
-        "workspace": str(workspace.absolute()),
+        "workspace": address_of(workspace.absolute()),
         "push_to": push_to,
         "public": public,
     }

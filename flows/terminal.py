@@ -32,7 +32,32 @@ DemoOption = Annotated[
     bool, typer.Option("--demo", help="Small models and sources that come with curate, in the place of the recipe's.")
 ]
 SeedOption = Annotated[int | None, typer.Option(help="A trial with another seed than the recipe's.")]
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Where tables, logs and releases live.")]
+
+
+def _workspace(where: str) -> Path:
+    """The folder of a workspace, which an address (s3://…) has on this machine too; connects to nothing."""
+    if "://" not in where:
+        return Path(where)
+    from pipelines.remote.places import named
+    from schemas.errors import ConfigError
+
+    try:
+        return named(where)
+    except ConfigError as error:
+        _fail(str(error), 2)
+        raise
+
+
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace",
+        "-w",
+        parser=_workspace,
+        metavar="FOLDER",
+        help="Where tables, logs and releases live: a folder, or s3://BUCKET/FOLDER.",
+    ),
+]
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run the recipe's own code (`uses`, trust_remote_code). Read it first.")
 ]
@@ -51,6 +76,8 @@ def sentences() -> Iterator[None]:
 
     try:
         with shortages(Path.cwd()):
+            if (places := sys.modules.get("pipelines.remote.places")) is not None:
+                places.refresh()  # what the command's --workspace named
             yield
     except ConfigError as error:
         _fail(str(error), 2)

@@ -21,6 +21,7 @@ from pipelines.recipe.document import Demonstration, Document, load_document
 from pipelines.recipe.extensions import load_uses
 from pipelines.recipe.library import find_recipe
 from pipelines.recipe.typed import typed_steps
+from pipelines.remote.places import address_of, place
 from pipelines.run.build import Build
 from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
@@ -189,13 +190,13 @@ def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
             )
             before = f" Build what it goes on from first: {', '.join(cure)}, in the same workspace." if cure else ""
             raise ConfigError(f"{at}: {error}{before}") from None
-    more.setdefault("reopen", partial(_reopened, compiled.document, workspace))
+    more.setdefault("reopen", partial(_reopened, compiled.document, address_of(workspace)))
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
 
 
-def _reopened(document: Document, workspace: Path, **more: Any) -> Runner:
+def _reopened(document: Document, workspace: str, **more: Any) -> Runner:
     """The runner of a build that another process opened (`Build.reopen`)."""
-    return Runner(Build(document, Workspace(workspace), **more), _compiled(document).pipeline)
+    return Runner(Build(document, Workspace(place(workspace)), **more), _compiled(document).pipeline)
 
 
 def sweep(build: Build, pipeline: Pipeline) -> None:

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PIPELINES = (
     "pipelines", "pipelines/compiler", "pipelines/explain", "pipelines/export", "pipelines/ingest", "pipelines/recipe",
-    "pipelines/release", "pipelines/report", "pipelines/run", "pipelines/sources", "pipelines/steps", "pipelines/store",
+    "pipelines/release", "pipelines/remote", "pipelines/report", "pipelines/run", "pipelines/sources", "pipelines/steps",
+    "pipelines/store",
 )  # fmt: skip
 MIRRORED = (*PIPELINES, "generators/asking", "generators/presets", "filters/sql")
 LONGEST = 300
@@ -67,6 +68,13 @@ ELSEWHERE = {
     "pipelines/release/rollout_rows.py": "release/test_regrade.py",
     "pipelines/release/statistics.py": "release/test_card.py",
     "pipelines/release/write.py": "release/test_kill.py and test_versions.py",
+    "pipelines/remote/outbox.py": "remote/test_whole_build.py: a store that goes away, and a bucket that was emptied",
+    "pipelines/remote/published_builds.py": "remote/test_whole_build.py, from several machines",
+    "pipelines/remote/published_releases.py": "remote/test_whole_build.py, from several machines",
+    "pipelines/remote/ranged.py": "remote/test_objects.py: a piece of an object is read alone",
+    "pipelines/remote/transfer.py": "remote/test_whole_build.py",
+    "pipelines/remote/trouble.py": "remote/test_objects.py: what is not there or not allowed is a sentence",
+    "pipelines/remote/working_copy.py": "remote/test_whole_build.py",
     "pipelines/report/charts.py": "report/test_numbers.py holds all numbers of a report to the tables",
     "pipelines/report/choice.py": "report/test_numbers.py",
     "pipelines/report/details.py": "report/test_numbers.py",

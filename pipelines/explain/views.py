@@ -22,6 +22,7 @@ from typing import Any
 from filters.sql.engine import literal, quoted
 from pipelines.explain.recorded import Column, RecordedBuild, StepFacts, plural
 from pipelines.explain.released import config_files, releases
+from pipelines.remote.places import here
 from pipelines.sources.tasks import TasksSource, truth
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.prompts import PromptsLog
@@ -150,8 +151,9 @@ def _logs(workspace: Workspace, sql: str | None) -> dict[str, str]:
         ("failures", completions.failures, "*"),
         ("prompts", PromptsLog(workspace.prompts), "DISTINCT ON (key) key AS prompt_key, messages, prefix, form"),
     ):
-        if parts := log.files.parts(None if _names(sql, name) else ()):
-            found[name] = f"SELECT {columns} FROM ({_files(parts)})"
+        parts = log.files.parts() if _names(sql, name) else log.files.listed()[:1]  # which tells the columns
+        if parts:
+            found[name] = f"SELECT {columns} FROM ({_files(map(here, parts))})"
     return found
 
 

@@ -36,6 +36,7 @@ from pipelines.release.examples import write_examples
 from pipelines.release.parquet_shards import Shards
 from pipelines.release.regrade import Report, needs_judge, regrade
 from pipelines.release.statistics import statistics
+from pipelines.remote.places import copy_of
 from pipelines.store.barrier import Barrier
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import sorted_pieces
@@ -103,6 +104,7 @@ def write_release(
             content_hash = content_of(files)
             same = next((p for p in released(folder) if _content(p) == content_hash), None)
             if same is not None and _is_sound(same):
+                _publish(same)
                 return same
             target = same or _next_version(folder)
             counted = statistics(scratch)
@@ -129,10 +131,17 @@ def write_release(
                 same.rename(folder / f"{DAMAGED}{same.name}-{uuid.uuid4().hex[:8]}")
             scratch.rename(target)
             sync_folder(folder)
+            _publish(target)
             return target
         finally:
             barrier.close()
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _publish(release: Path) -> None:
+    """Publish a release where its workspace lies in an object store."""
+    if (copy := copy_of(release)) is not None:
+        copy.releases.publish(release)
 
 
 def released(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from pipelines.sources.tasks import TasksSource
 from pipelines.store.build_record import LAYOUT, read_record, write_record
 from pipelines.store.current import Tables
 from pipelines.store.step_tables import table_beside
-from pipelines.store.witness import Witness
+from pipelines.store.witness import Witness, is_there
 from schemas.ids import content_id
 
 
@@ -163,8 +163,9 @@ class Record:
             return False
         folder = self._build.folder / step.name
         files = {**part["files"], **record.get("files", {})}
-        there = all(_size(folder / name) == size for name, (size, _) in files.items())
-        return there and all(table_beside(folder, name).is_file() for name in self.tables(step.name))
+        there = all(is_there(folder / name, size, digest) for name, (size, digest) in files.items())
+        beside = (table_beside(folder, name) for name in self.tables(step.name))
+        return there and all(path.name in files or path.is_file() for path in beside)
 
     def distrust(self, step: Step) -> list[Path]:
         """Forget what is recorded of tables that a step is about to read and that are not what was written, so that they are
@@ -201,10 +202,3 @@ class Record:
 
 def _addresses(source: Source) -> list[str]:
     return [*(f"{column.step}.{column.name}" for column in source.columns), *source.path]
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -7,6 +7,7 @@ or written by another edition of curate says nothing, and everything is computed
 from pathlib import Path
 from typing import Any
 
+from pipelines.remote.places import copy_of
 from pipelines.store.sealed_json import read_sealed, write_sealed
 
 LAYOUT = 6
@@ -22,5 +23,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
-    """Write the record of the build in `folder`."""
+    """Write the record of the build in `folder`, and publish it where its workspace lies in an object store."""
     write_sealed(record, folder / NAME)
+    if (copy := copy_of(folder)) is not None:
+        copy.builds.publish(folder.name)

@@ -131,7 +131,7 @@ class Claims:
     def _held(self, missing: Path) -> Iterator[None]:
         """A claim on the prompts of the table `missing`."""
         with store_errors(self._folder):
-            path = put_named(scan_table(missing).select("prompt_key"), self._folder, f"claim-{me()}")
+            path = put_named(scan_table(missing).select("prompt_key"), self._folder, f"claim-{me()}", keep=False)
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             with store_errors(path):

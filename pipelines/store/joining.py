@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from itertools import groupby, islice
 from pathlib import Path
 
+from pipelines.remote.places import remove
 from pipelines.store.holding import HeldError, holding
 from pipelines.store.memory import Memory
+from pipelines.store.part_file import size_of
 from pipelines.store.part_folder import PartFolder
 from pipelines.store.parts import together
 from pipelines.store.row_groups import batches, even
@@ -34,7 +36,7 @@ def join_small(
     At most `most` joined parts are written. Rows of a group that are equal in `same` are one. Where another process joins,
     nothing is done.
     """
-    if len([path for path in files.listed() if path.stat().st_size < below]) < least:
+    if len([path for path in files.listed() if size_of(path) < below]) < least:
         return 0
     joined = 0
     try:
@@ -51,7 +53,7 @@ def join_small(
 def remove_replaced(files: PartFolder) -> None:
     """Remove what joined parts replace, where these hold. Only while nobody builds."""
     for path in files.replaced():
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def _groups(files: PartFolder, below: int, least: int) -> Iterator[list[Path]]:

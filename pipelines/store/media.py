@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.remote.places import copy_of
 from pipelines.store.barrier import Barrier
 from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.links import check_links
@@ -55,6 +56,9 @@ class MediaStore:
         try:
             with reading(path):
                 data = path.read_bytes()
+                copy = copy_of(path)
+                if copy is not None and bytes_hash(data) != sha256 and copy.fetch_again(path):
+                    data = path.read_bytes()
         except OSError as error:
             raise MediaError(f"The media file {path} cannot be read: {error.strerror}.", sha256) from error
         if bytes_hash(data) != sha256:
@@ -98,6 +102,8 @@ class MediaStore:
                     barrier.sync()
                 finally:
                     barrier.close()
+            if (copy := copy_of(self.root)) is not None:
+                copy.pay()
 
     def check(self) -> Iterator[Damage]:
         """Read every file and yield those whose bytes do not match their names, and what killed writers left.
@@ -138,8 +144,11 @@ class MediaStore:
     def _find(self, sha256: str) -> Path | None:
         folder = self._folder(sha256)
         with contextlib.suppress(FileNotFoundError), reading(folder), os.scandir(folder) as entries:
-            return next((Path(e.path) for e in entries if e.name.startswith(f"{sha256}.")), None)
-        return None
+            found = next((Path(e.path) for e in entries if e.name.startswith(f"{sha256}.")), None)
+            if found is not None:
+                return found
+        copy = copy_of(self.root)
+        return None if copy is None else copy.fetch_like(folder / f"{sha256}.")
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +157,8 @@ class MediaStore:
         temporary = path.with_name(name)
         try:
             temporary.write_bytes(data)
+            if (copy := copy_of(self.root)) is not None:
+                copy.owe(path)
             temporary.replace(path)
         except OSError as error:
             with contextlib.suppress(OSError):

@@ -8,18 +8,24 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines.remote.places import copy_of
 from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.workspace import reading, settle, store_errors, write_table
 
 
-def put_named(table: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> Path:
-    """Write a table into a folder and return its path."""
+def put_named(table: pl.DataFrame | pl.LazyFrame, folder: Path, name: str, *, keep: bool = True) -> Path:
+    """Write a table into a folder and return its path. One that is not to `keep` stays on this machine."""
     hidden = folder / f".{name}-{uuid.uuid4().hex}.tmp"
     with store_errors(folder):
         try:
             write_table(table, hidden)
             path = folder / f"{name}-{file_hash(hidden)[:SHORT]}.parquet"
+            copy = copy_of(path) if keep else None
+            if copy is not None:
+                copy.owe(path)
             settle(hidden, path)
+            if copy is not None:
+                copy.pay()
         finally:
             hidden.unlink(missing_ok=True)
     return path
@@ -28,6 +34,9 @@ def put_named(table: pl.DataFrame | pl.LazyFrame, folder: Path, name: str) -> Pa
 def is_named(path: Path) -> bool:
     """Whether a table is there and is what its name says. StoreError where no file can be read."""
     try:
+        copy = copy_of(path)
+        if copy is not None:
+            copy.fetch(path)
         with reading(path):
             return file_hash(path)[:SHORT] == path.stem.rpartition("-")[2]
     except OSError:
@@ -36,4 +45,7 @@ def is_named(path: Path) -> bool:
 
 def named(folder: Path, name: str) -> list[Path]:
     """The tables of that name, whole or not."""
-    return sorted(folder.glob(f"{name}-*.parquet"))
+    here, copy = folder.glob(f"{name}-*.parquet"), copy_of(folder)
+    if copy is None:
+        return sorted(here)
+    return copy.both(folder, here, lambda file: file.startswith(f"{name}-") and file.endswith(".parquet"))

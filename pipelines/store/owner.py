@@ -61,6 +61,12 @@ def owner_in(name: str) -> Owner | None:
     return None if found is None else Owner(found["host"], int(found["pid"]), found["start"])
 
 
+def is_dead(owner: str) -> bool:
+    """Whether an owner (as its text) is known to be gone: of another host nobody knows."""
+    found = owner_in(f"of-{owner}-it.x")
+    return found is not None and (found == me() or found.lives() is False)
+
+
 def is_owned(path: Path, *, patient: bool = True) -> bool:
     """Whether the owner that the name of a file tells still has it.
 

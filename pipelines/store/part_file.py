@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 
+from pipelines.remote.places import copy_of
 from pipelines.store.digests import SHORT, bytes_hash, span_hash
 from pipelines.store.part_keys import Keys
 from schemas.ids import content_id
@@ -99,7 +100,7 @@ class Proof:
 
     def __init__(self, path: Path, of: str) -> None:
         self._path = path
-        with path.open("rb") as file:
+        with opened(path) as file:
             size = file.seek(0, os.SEEK_END)
             if not size:
                 raise DamagedError("empty", "it is empty")
@@ -123,7 +124,7 @@ class Proof:
 
     @cached_property
     def _metadata(self) -> Any:
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             return _metadata(_footer(file, file.seek(0, os.SEEK_END)))
 
     @cached_property
@@ -145,7 +146,7 @@ class Proof:
         """
         if not self._keys.size:
             return None
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             data = _read(file, self._keys.start, self._keys.size)
         if not self._keys_proven and _hash(data) != self._keys_digest:
             raise DamagedError("keys", "bytes of its keys have changed")
@@ -169,6 +170,8 @@ class Proof:
         ]
         if not todo:
             return
+        if (copy := copy_of(self._path)) is not None:
+            copy.fetch(self._path)
         with self._path.open("rb") as file:
             for number, place, chunk in todo:
                 if _digest(file, chunk) != self._digests[number][place]:
@@ -180,6 +183,19 @@ class Proof:
         import numpy as np
 
         return [int(number) for number in np.unique(np.searchsorted(np.cumsum(self.rows), rows, "right"))]
+
+
+def opened(path: Path) -> BinaryIO:
+    """A part to read pieces of it: here, or in the object store where it lies."""
+    copy = copy_of(path)
+    return path.open("rb") if copy is None or path.is_file() else copy.opened(path)
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a part, here or in the object store where it lies. Raises FileNotFoundError."""
+    copy = copy_of(path)
+    there = None if copy is None or path.is_file() else copy.size(path)
+    return path.stat().st_size if there is None else there
 
 
 def _footer(file: BinaryIO, size: int) -> bytes:

@@ -14,7 +14,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal
+from pipelines.remote.places import copy_of
+from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal, size_of
 from pipelines.store.part_keys import Wanted, pack
 from pipelines.store.row_groups import Groups, TableWriter
 from pipelines.store.table_files import scan_table
@@ -94,7 +95,7 @@ class PartFolder:
 
     def small(self, below: int) -> list[Path]:
         """The parts of fewer bytes than `below` that are as they were written; larger ones are not read."""
-        return [path for path in self.listed() if path.stat().st_size < below and self.holds(path)]
+        return [path for path in self.listed() if size_of(path) < below and self.holds(path)]
 
     def parts_with(self, keys: Iterable[str]) -> list[Path]:
         """The parts that hold one of these keys, of which the keys and the rows with them are as they were written."""
@@ -172,7 +173,8 @@ class PartFolder:
         )
 
     def _all(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+        here, copy = self.folder.glob("part-*.parquet"), copy_of(self.folder)
+        return sorted(here) if copy is None else copy.both(self.folder, here, _is_part)
 
     def _replaces(self, path: Path) -> list[str]:
         try:
@@ -199,7 +201,12 @@ class PartFolder:
                         keys.append(ordered[self._sort[0]])
                 digest = seal(temporary, self._place(model), pack(pl.concat(keys)), replaces)
                 path = self.folder / part_name(model, digest)
+                copy = copy_of(path)
+                if copy is not None:
+                    copy.owe(path)
                 settle(temporary, path, lasting=True)
+                if copy is not None:
+                    copy.pay()
             finally:
                 temporary.unlink(missing_ok=True)
         return path
@@ -207,10 +214,15 @@ class PartFolder:
     def set_aside(self, path: Path, damage: DamagedError) -> None:
         """Give a part a name that says what is wrong with it, and tell; it is no part from then on."""
         self.lost += 1
+        copy = copy_of(path)
+        if copy is not None and copy.fetch_again(path):
+            return
         names = (f"aside-{path.stem}-{damage.word}{number or ''}.parquet" for number in count())
         aside = next(found for name in names if not (found := path.with_name(name)).exists())
         try:
             path.rename(aside)
+            if copy is not None:
+                copy.set_aside(path, aside)
         except FileNotFoundError:
             return
         except OSError as error:  # of a workspace that can only be read
@@ -229,6 +241,13 @@ def _model(path: Path) -> str:
     return path.stem.rpartition("-")[0].removeprefix("part").removeprefix("-")
 
 
+def _is_part(name: str) -> bool:
+    return name.startswith("part-") and name.endswith(".parquet")
+
+
 def _seen(path: Path) -> _Seen:
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return str(path), 0, size_of(path), 0  # of a workspace in an object store it may lie there
     return str(path), found.st_ino, found.st_size, found.st_mtime_ns

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.remote.places import copy_of
 from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
 from pipelines.store.release_facts import unlike
@@ -122,6 +123,8 @@ def is_whole(release: Path) -> bool:
         manifest = read_manifest(release)
     except ConfigError:
         return False
+    if (copy := copy_of(release)) is not None:
+        return copy.releases.is_published(release)
     return all(size_of(release / file["path"]) == file["bytes"] for file in (*manifest["files"], *manifest["beside"]))
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import polars as pl
 
 from filters.sql.engine import literal
+from pipelines.remote.places import copy_of
 
 _PATTERN = re.compile(r"[*?\[]")
 
 
 def tables_in(folder: Path) -> list[Path]:
     """The parquet files of a folder, in the order of their names; none where there is no folder."""
+    if (copy := copy_of(folder)) is not None:
+        copy.releases.complete(folder)
     return sorted(folder.glob("*.parquet"))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipelines.remote.places import copy_of
 from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.workspace import reading
 from schemas.errors import StoreError
@@ -38,7 +39,16 @@ class Witness:
                         yield Suspect(name, bucket, path)
 
     def holds(self, path: Path, digest: str) -> bool:
-        """Whether a file is what was written. It is read once, unless it changes. StoreError where no file can be read."""
+        """Whether a file is what was written. It is read once, unless it changes. StoreError where no file can be read.
+
+        Of a workspace in an object store it is fetched where it is not, or not here.
+        """
+        if self._holds(path, digest):
+            return True
+        copy = copy_of(path)
+        return copy is not None and copy.builds.fetch(path, digest) and self._holds(path, digest)
+
+    def _holds(self, path: Path, digest: str) -> bool:
         try:
             with reading(path):
                 found = path.stat()
@@ -61,3 +71,14 @@ def damaged(path: Path) -> StoreError:
     if not path.exists():
         return StoreError(f"{path} is gone. Build its recipe again: what it held is computed anew.")
     return StoreError(f"{path} is damaged. Delete it and build its recipe again: what it held is computed anew.")
+
+
+def is_there(path: Path, size: int, digest: str) -> bool:
+    """Whether there is a table of that size, here or published; no table is read."""
+    try:
+        if path.stat().st_size == size:
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    copy = copy_of(path)
+    return copy is not None and copy.builds.has(path, digest)

@@ -19,6 +19,7 @@ read by `pipelines.store.table_files`, images by `media`, parts of logs by `part
 import errno
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,9 +27,12 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.remote.head import HeldError as HeldElsewhereError
+from pipelines.remote.places import copy_of
 from pipelines.store.causes import cause_of
 from pipelines.store.holding import HeldError, holding
 from pipelines.store.links import check_links, check_place
+from pipelines.store.owner import is_dead, me
 from pipelines.store.row_groups import TableWriter
 from pipelines.store.table_files import is_pattern
 from schemas.errors import ConfigError, StoreError
@@ -138,7 +142,7 @@ class Workspace:
         tidying = f"`curate gc` is running in {self.root}. Wait for it."
         running = f"Another build of '{recipe}' is running in {self.root}. Wait for it or stop it."
         whole, own = self.root / _LOCK, self.build(recipe) / _LOCK
-        with _held(whole, tidying, shared=True), _held(own, running):
+        with _held(whole, tidying, shared=True), _held(own, running), _held_there(self.root, recipe, running, tidying):
             yield
 
     @contextmanager
@@ -151,6 +155,28 @@ class Workspace:
         running = f"A build is running in {self.root}. Wait for it or stop it."
         with _held(self.root / _LOCK, running):
             yield
+
+
+@contextmanager
+def _held_there(root: Path, recipe: str, running: str, tidying: str) -> Iterator[None]:
+    """Hold a build where its workspace is published, if it is; what an earlier process left to be sent is sent first."""
+    copy = copy_of(root)
+    if copy is None:
+        yield
+        return
+    copy.refresh()
+    try:
+        copy.builds.take(recipe, str(me()), uuid.uuid4().hex, is_dead)
+    except HeldElsewhereError as error:
+        raise ConfigError(f"{running} It is {error}, by the lease in {copy.address}.") from None
+    try:
+        if copy.tidying(is_dead):
+            raise ConfigError(tidying)
+        copy.begin()
+        yield
+        copy.pay()
+    finally:
+        copy.builds.release(recipe)
 
 
 @contextmanager

@@ -55,15 +55,17 @@ def job(
     *overrides: str,
     rows: list[dict[str, Any]] | None = None,
     steps: str = "",
+    out: Path | None = None,
     **how: Any,
 ) -> Job:
-    """The job of the three rows (or `rows`) in the folder's workspace; `steps` are lines after those of the recipe."""
+    """The job of the three rows (or `rows`) in the folder's workspace, or in `out`; `steps` are lines after those of the
+    recipe."""
     source, lines = folder / "rows.jsonl", "\n".join(json.dumps(row) for row in rows or ROWS)
     if not source.exists() or source.read_text() != lines:  # a file that is written again counts as another
         source.write_text(lines)
     text = RECIPE.replace("URL", json.dumps(server.url)).replace("ROWS", str(source))
     (folder / "r.yaml").write_text(text + steps)
-    return open_job(compile_recipe(str(folder / "r.yaml"), overrides), folder / "out", **how)
+    return open_job(compile_recipe(str(folder / "r.yaml"), overrides), out or folder / "out", **how)
 
 
 def built(folder: Path, server: ChatServer, *overrides: str, **how: Any) -> Job:

@@ -1,0 +1,177 @@
+"""What of builds is published: a record, which names tables by their hashes, and a head, which names the record.
+
+heads/builds/<recipe>.json                        who builds it, and the hash of the record (`pipelines.remote.head`)
+records/<recipe>/<hash>.json                      the record, `build.json` of the working copy
+builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.remote.head import Head, State
+from pipelines.remote.objects import Found
+from pipelines.remote.transfer import Transfer
+from pipelines.remote.trouble import GoneError
+
+RECORD = "build.json"
+_BLOCK = 32
+"""Digits of the hashes in records."""
+
+
+class PublishedBuilds:
+    """The builds of a workspace, as they are published, and those that this process holds."""
+
+    def __init__(self, copy: Transfer) -> None:
+        self._copy = copy
+        self._held: dict[str, Head] = {}
+        self._tables: dict[str, set[str]] = {}
+        self._etags: dict[str, str] = {}
+
+    def refresh(self, heads: Mapping[str, Found]) -> None:
+        """See which records are published. One that this working copy did not write takes the place of the one here."""
+        builds = {
+            n.removeprefix("builds/").removesuffix(".json"): f for n, f in heads.items() if n.startswith("builds/")
+        }
+        changed = [n for n, found in builds.items() if self._etags.get(n) != found.etag and n not in self._held]
+        self._copy.each(lambda recipe: self._adopt(recipe, self._head(recipe).read().record), changed)
+        self._etags.update({name: builds[name].etag for name in changed})
+
+    def take(self, recipe: str, owner: str, token: str, is_dead: Callable[[str], bool]) -> None:
+        """Hold a build, and have what is published of it here. Raises `pipelines.remote.head.HeldError`."""
+        head = Head(self._copy.objects, f"heads/builds/{recipe}.json", is_dead)
+        head.take(owner, token)
+        try:
+            self._adopt(recipe, head.record)
+        except BaseException:
+            head.release()
+            raise
+        self._held[recipe] = head
+
+    def release(self, recipe: str) -> None:
+        self._held.pop(recipe).release()
+
+    def states(self) -> dict[str, Head]:
+        """The heads of all builds."""
+        names = self._copy.objects.list("heads/builds")
+        return {name.removesuffix(".json"): self._head(name.removesuffix(".json")) for name in names}
+
+    def publish(self, recipe: str) -> None:
+        """Publish the record of a build that is held, after all that it names. Raises StoreError where another holds it."""
+        head, folder = self._held.get(recipe), self._copy.root / "builds" / recipe
+        if head is None:
+            raise RuntimeError(f"the build of '{recipe}' is recorded by a process that does not hold it")
+        self._copy.pay()
+        data = (folder / RECORD).read_bytes()
+        missing = {n: path for n, path in _tables(json.loads(data), folder).items() if n not in self._sent(recipe)}
+        self._copy.each(lambda name: self._send(recipe, name, missing[name]), missing)
+        record = _hash(data)
+        self._copy.objects.put(f"records/{recipe}/{record}.json", data)
+        self._know(recipe, record)
+        head.publish(record)
+
+    def has(self, path: Path, digest: str) -> bool:
+        """Whether a table of a build is published in this edition."""
+        return self._name(path, digest) in self._sent(path.parents[1].name)
+
+    def fetch(self, path: Path, digest: str) -> bool:
+        """Bring a table here; whether it was there. One that is not what it says is not published any more."""
+        name, recipe = self._name(path, digest), path.parents[1].name
+        try:
+            self._copy.objects.fetch(name, path)
+        except GoneError:
+            self._sent(recipe).discard(name)
+            return False
+        if _file_hash(path) != digest:
+            self._sent(recipe).discard(name)
+        return True
+
+    def send_table(self, path: Path, digest: str) -> None:
+        """Send a table whose record another process will publish."""
+        self._send(path.parents[1].name, self._name(path, digest), path)
+
+    def _send(self, recipe: str, name: str, path: Path) -> None:
+        if path.is_file() and _file_hash(path) == name.removesuffix(path.suffix).rpartition("-")[2]:
+            self._copy.objects.send(name, path)
+        elif self._copy.objects.beginning(name) != name:  # nor was it sent by another
+            return
+        self._sent(recipe).add(name)
+
+    def _name(self, path: Path, digest: str) -> str:
+        return f"{self._copy.name(path.parent)}/{_published(path.name, digest)}"
+
+    def _sent(self, recipe: str) -> set[str]:
+        return self._tables.setdefault(recipe, set())
+
+    def _head(self, recipe: str) -> Head:
+        return Head(self._copy.objects, f"heads/builds/{recipe}.json")
+
+    def _adopt(self, recipe: str, record: str | None) -> None:
+        """Know which tables the published record names; take it for ours where it is of another working copy."""
+        self._tables[recipe] = set()
+        if record is None:
+            return
+        path = self._copy.root / "builds" / recipe / RECORD
+        mine = path.read_bytes() if path.is_file() else b""
+        data = mine
+        if _hash(mine) != record:
+            try:
+                data, _ = self._copy.objects.get(f"records/{recipe}/{record}.json")
+            except GoneError:
+                return
+            if _hash(data) != record:  # damaged: nothing of it counts
+                return
+        prefix = path.parent
+        self._tables[recipe] = set(_tables(json.loads(data), prefix))
+        if not mine or (data is not mine and record not in self._known(recipe)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f".{RECORD}.new.tmp")
+            fresh.write_bytes(data)
+            fresh.replace(path)
+            self._know(recipe, record)
+
+    def _known(self, recipe: str) -> list[str]:
+        """The records that were written or adopted here: what is here is as new as any of these."""
+        path = self._copy.state / "records" / recipe
+        return path.read_text().split() if path.is_file() else []
+
+    def _know(self, recipe: str, record: str) -> None:
+        path = self._copy.state / "records" / recipe
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(record + "\n")
+
+
+def state_of(head: Head) -> State:
+    return head.read()
+
+
+def _tables(record: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """The tables that a record names: what each is called in the store, and where it lies here."""
+    found = {}
+    for step, written in record.get("steps", {}).items():
+        for name, digest in _files(written):
+            found[f"builds/{folder.name}/{step}/{_published(name, digest)}"] = folder / step / name
+    return found
+
+
+def _files(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for one in (written, *written.get("buckets", {}).values()):
+        for name, (_, digest) in one.get("files", {}).items():
+            yield name, digest
+
+
+def _published(name: str, digest: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}-{digest}.{suffix}"
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_BLOCK]

@@ -1,0 +1,132 @@
+"""Files of a workspace on their way: from an object store to this machine when they are first read, and there when they are
+whole."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.remote.address import Address
+from pipelines.remote.objects import Found, Objects
+from pipelines.remote.outbox import Outbox
+from pipelines.remote.ranged import Ranged
+from pipelines.remote.trouble import GoneError
+
+AT_ONCE = 16
+"""Objects that are fetched or sent at once."""
+
+logger = logging.getLogger(__name__)
+
+
+class Transfer:
+    """Between the store at `address` and the folder `root`, in which files have the names that they have in the store."""
+
+    def __init__(self, address: Address, root: Path) -> None:
+        self.address, self.root = address, root
+        self.objects = Objects(address)
+        self.state = root / ".remote"
+        self.outbox = Outbox(self.state / "outbox")
+        self._guard = threading.RLock()
+        self._listed: dict[str, dict[str, Found]] = {}
+
+    def name(self, path: Path) -> str:
+        """What a file of the working copy is called in the store."""
+        return path.relative_to(self.root).as_posix()
+
+    def there(self, folder: Path) -> dict[str, Found]:
+        """What lies in a folder of the store, as far as this process has seen (`forget`)."""
+        name = self.name(folder)
+        with self._guard:
+            if name not in self._listed:
+                self._listed[name] = self.objects.list(name)
+            return self._listed[name]
+
+    def forget(self) -> None:
+        """Look again at what others have sent."""
+        with self._guard:
+            self._listed.clear()
+
+    def both(self, folder: Path, here: Iterable[Path], fits: Callable[[str], bool]) -> list[Path]:
+        """The files of a folder that lie here, and those that lie in the store."""
+        return sorted({*here, *(folder / name for name in self.there(folder) if fits(name))})
+
+    def size(self, path: Path) -> int | None:
+        """The bytes of a file that lies in the store; None where it does not."""
+        found = self.there(path.parent).get(path.name)
+        return None if found is None else found.size
+
+    def fetch(self, path: Path) -> bool:
+        """Bring a file here, unless it is; whether it is."""
+        if not path.is_file():
+            try:
+                self.objects.fetch(self.name(path), path)
+            except GoneError:
+                return False
+        return True
+
+    def fetch_again(self, path: Path) -> bool:
+        """Bring a file here anew, because it is not what was written; whether it is another one now."""
+        before = path.read_bytes() if path.is_file() else None
+        fresh = path.with_name(f".{path.name}.again.tmp")
+        try:
+            self.objects.fetch(self.name(path), fresh)
+            if fresh.read_bytes() == before:
+                return False
+            fresh.replace(path)
+        except GoneError:
+            return False
+        finally:
+            fresh.unlink(missing_ok=True)
+        logger.warning("%s was damaged, and is fetched anew from %s.", path, self.address)
+        return True
+
+    def fetch_like(self, start: Path) -> Path | None:
+        """Bring the file here whose name begins so."""
+        found = self.objects.beginning(self.name(start))
+        return start.parent / Path(found).name if found and self.fetch(self.root / found) else None
+
+    def opened(self, path: Path) -> BinaryIO:
+        """A file that lies in the store, to read pieces of it. Raises FileNotFoundError."""
+        size = self.size(path)
+        if size is None:
+            raise FileNotFoundError(str(path))
+        return Ranged(self.objects, self.name(path), size)  # type: ignore[return-value]
+
+    def owe(self, path: Path) -> None:
+        """Note that a file is about to get its name here, and has to be sent."""
+        self.outbox.add(self.name(path))
+
+    def pay(self) -> None:
+        """Send what has to be sent; when this returns it is in the store.
+
+        Raises StoreError, and what is left stays noted.
+        """
+
+        def send(name: str) -> None:
+            path = self.root / name
+            if path.is_file():
+                self.objects.send(name, path)
+            self.outbox.done(name)
+
+        self.each(send, self.outbox.names())
+
+    def each(self, do: Callable[[str], object], names: Iterable[str]) -> None:
+        """Do something for many objects at once. Raises what the first of them raises."""
+        names = list(names)
+        if len(names) < 2:
+            for name in names:
+                do(name)
+            return
+        pool = ThreadPoolExecutor(AT_ONCE, "objects")
+        try:
+            for _ in pool.map(do, names):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def set_aside(self, path: Path, aside: Path) -> None:
+        """Give a damaged file another name in the store too."""
+        self.objects.move(self.name(path), self.name(aside))
+        self.forget()

@@ -1,0 +1,94 @@
+"""The working copy of a workspace that lies in an object store.
+
+All that is large in a workspace never changes once it has its name (parts of logs, images, tables, files of releases), so it
+is fetched when it is first read, and sent when it is there for good. What does change is small: a head for each build
+(`pipelines.remote.head`), which names the record that is published and with it all tables. So whoever reads sees a build
+before or after a step, never in between.
+"""
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from pipelines.remote.address import Address
+from pipelines.remote.head import Head
+from pipelines.remote.objects import Found
+from pipelines.remote.published_builds import PublishedBuilds
+from pipelines.remote.published_releases import PublishedReleases
+from pipelines.remote.transfer import Transfer
+from pipelines.remote.trouble import ChangedError
+from schemas.errors import ConfigError
+
+LAYOUT = 1
+"""Raised when what lies where in an object store changes; a workspace of another layout is refused."""
+
+TIDYING = "heads/gc.json"
+"""The head that `curate gc` holds."""
+
+_KEPT = ("media", "log", "evaluation_sets")
+"""Folders whose files never change, and are sent as they are."""
+
+
+class WorkingCopy(Transfer):
+    """The working copy in `root` of the workspace at `address`. Connects to nothing before it is used."""
+
+    def __init__(self, address: Address, root: Path) -> None:
+        super().__init__(address, root)
+        self.builds = PublishedBuilds(self)
+        self.releases = PublishedReleases(self)
+        self._mark: Found | None = None
+        self.seen = False
+
+    def __repr__(self) -> str:
+        return f"{self.address} ({self.root})"
+
+    def refresh(self) -> None:
+        """See what others have published since: one request, and one for each build and release that is new."""
+        with self._guard:
+            self.forget()
+            heads = self.objects.list("heads", deep=True)
+            other = next((n for n in heads if n.startswith("workspace-") and n != self._mark_name), None)
+            if other is not None:
+                raise ConfigError(f"{self.address} was written by another edition of curate ({other}); name another.")
+            self._mark = heads.get(self._mark_name)
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.builds.refresh(heads)
+            self.releases.refresh(heads)
+            self.seen = True
+
+    def begin(self) -> None:
+        """Prepare for writing: mark the workspace as one, and send what an earlier process left to be sent.
+
+        Where the mark is another than the one that was sent to (somebody emptied the bucket), all is sent again.
+        """
+        known = self.state / "workspace"
+        if self._mark is None:
+            with suppress(ChangedError):  # another was first
+                self.objects.swap(f"heads/{self._mark_name}", uuid.uuid4().hex.encode(), None)
+            self._mark = self.objects.list("heads")[self._mark_name]
+        if not known.is_file() or known.read_text() != self._mark.etag:
+            for folder in _KEPT:
+                for path in (self.root / folder).rglob("*"):
+                    if path.is_file() and _is_sent(path):
+                        self.outbox.add(self.name(path))
+            self.state.mkdir(parents=True, exist_ok=True)
+            known.write_text(self._mark.etag)
+        self.pay()
+
+    def tidying(self, is_dead: Callable[[str], bool]) -> bool:
+        """Whether `curate gc` is at work here."""
+        return Head(self.objects, TIDYING, is_dead).is_held()
+
+    @cached_property
+    def _mark_name(self) -> str:
+        return f"workspace-{LAYOUT}.json"
+
+
+def _is_sent(path: Path) -> bool:
+    """Whether a file is one that never changes: no journal, claim, lock or scratch."""
+    hidden = any(part.startswith(".") for part in path.parts[-4:])
+    return (
+        not hidden and path.suffix != ".jsonl" and path.parent.name != "claims" and not path.name.startswith("aside-")
+    )

@@ -1,0 +1,35 @@
+"""Which addresses can hold a workspace, and one sentence for each that cannot."""
+
+import pytest
+
+from pipelines.remote.address import Address, is_address, parsed
+from schemas.errors import ConfigError
+
+
+def test_addresses() -> None:
+    assert parsed("s3://bucket/a/b/") == Address("s3", "bucket", "a/b")
+    assert str(parsed("s3://bucket")) == "s3://bucket"
+    assert parsed("s3://bucket").key("heads/x") == "heads/x"
+    assert parsed("s3://bucket/a").key("heads/x") == "a/heads/x"
+    assert is_address("s3://bucket")
+    assert not is_address("curate_out")
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("s4://bucket/a", "'s4://' is not supported; there are paths, s3:// and file://. Did you mean 's3'?"),
+        ("ftp://host/a", "'ftp://' is not supported"),
+        ("gs://bucket/a", "no conditional write"),
+        ("hf://datasets/a/b", "`curate push`"),
+        ("memory://a", "gone with this process"),
+        ("s3://key:secret@bucket/a", "has credentials in its address"),
+        ("s3://", "names no place; write s3://BUCKET/FOLDER"),
+        ("s3://bucket/../x", "names no place"),
+    ],
+)
+def test_others_are_refused_in_a_sentence(where: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parsed(where)
+    assert sentence in str(error.value)
+    assert ":secret@" not in str(error.value)

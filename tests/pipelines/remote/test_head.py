@@ -1,0 +1,107 @@
+"""Leases: one holds, the others hear of it; who was away for too long cannot publish."""
+
+import threading
+
+import pytest
+
+from pipelines.remote import head as head_module
+from pipelines.remote.address import parsed
+from pipelines.remote.head import Head, HeldError
+from pipelines.remote.objects import Objects
+from schemas.errors import StoreError
+
+NAME = "heads/builds/r.json"
+
+
+@pytest.fixture
+def objects(address: str, monkeypatch: pytest.MonkeyPatch) -> Objects:
+    for name, seconds in {"BEAT": 0.2, "LEASE": 1.0, "LOOK_SECONDS": 0.05}.items():
+        monkeypatch.setattr(head_module, name, seconds)
+    return Objects(parsed(address))
+
+
+def forgotten(head: Head) -> Head:
+    """A head whose holder no longer beats, as after a crash of its machine."""
+    head._ended.set()
+    head_module._HELD.clear()
+    return head
+
+
+def test_one_holds_it_and_the_next_takes_it_when_it_is_free(objects: Objects) -> None:
+    first, second = Head(objects, NAME), Head(objects, NAME)
+    first.take("a-1-x", "first")
+    head_module._HELD.clear()  # as another process sees it
+    with pytest.raises(HeldError, match="a-1-x"):
+        second.take("b-2-y", "second")
+    first.publish("record")
+    first.release()
+    second.take("b-2-y", "second")
+    assert second.record == "record"
+    second.release()
+
+
+def test_a_lease_that_is_over_is_taken_and_its_holder_cannot_publish(objects: Objects) -> None:
+    first, second = Head(objects, NAME), Head(objects, NAME)
+    first.take("a-1-x", "first")
+    first.publish("one")
+    forgotten(first)
+    second.take("b-2-y", "second")
+    with pytest.raises(StoreError, match="taken over"):
+        first.publish("two")
+    second.publish("three")
+    with pytest.raises(StoreError, match="taken over"):
+        first.publish("two")
+    first.release()
+    assert second.read().record == "three"
+    assert second.read().owner == "b-2-y"
+    second.release()
+
+
+def test_an_owner_that_is_known_to_be_dead_is_not_waited_for(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten_head = Head(objects, NAME)
+    forgotten_head.take("a-1-x", "first")
+    forgotten(forgotten_head)
+    monkeypatch.setattr(head_module.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    second = Head(objects, NAME, lambda owner: owner == "a-1-x")
+    second.take("b-2-y", "second")
+    second.release()
+
+
+def test_of_many_who_come_at_once_one_gets_it(objects: Objects) -> None:
+    got, refused = [], []
+
+    def take(number: int) -> None:
+        head = Head(objects, NAME)
+        try:
+            head.take(f"a-{number}-x", str(number))
+            got.append(head)
+        except HeldError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+    assert len(refused) == 5
+    got[0].release()
+
+
+def test_a_write_whose_answer_was_lost_is_known_as_ones_own(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    head, swap = Head(objects, NAME), objects.swap
+    head.take("a-1-x", "first")
+    head._ended.set()
+
+    def lost(name: str, data: bytes, etag: str | None) -> str:
+        swap(name, data, etag)  # it arrives, and the client, which heard nothing, tries again
+        return swap(name, data, etag)
+
+    monkeypatch.setattr(objects, "swap", lost)
+    with head._guard:
+        monkeypatch.setattr(objects, "swap", lost)
+        head.publish("one")
+    monkeypatch.setattr(objects, "swap", swap)
+    head.publish("two")
+    assert head.read().record == "two"
+    head.release()

@@ -1,0 +1,82 @@
+"""Objects of a store: conditional writes, pieces, lists of more than a page, and a sentence for each failure."""
+
+from pathlib import Path
+
+import pytest
+from object_store import ObjectStore
+
+from pipelines.remote.address import parsed
+from pipelines.remote.objects import Objects
+from pipelines.remote.ranged import Ranged
+from pipelines.remote.trouble import ChangedError, GoneError
+from schemas.errors import ConfigError, StoreError
+
+
+def test_conditional_writes(address: str) -> None:
+    objects = Objects(parsed(address))
+    first = objects.swap("a", b"1", None)
+    with pytest.raises(ChangedError):
+        objects.swap("a", b"2", None)
+    second = objects.swap("a", b"2", first)
+    with pytest.raises(ChangedError):
+        objects.swap("a", b"3", first)
+    data, found = objects.get("a")
+    assert (data, found.etag) == (b"2", second)
+    assert 0 <= found.age < 60
+
+
+def test_files_and_lists(address: str, tmp_path: Path, store: ObjectStore) -> None:
+    objects = Objects(parsed(address))
+    source = tmp_path / "source"
+    source.write_bytes(b"0123456789" * 100)
+    objects.send("log/x/part-1.parquet", source)
+    objects.send("log/part-2.parquet", source)
+    assert list(objects.list("log")) == ["part-2.parquet"]
+    assert {name: one.size for name, one in objects.list("log", deep=True).items()} == {
+        "part-2.parquet": 1000,
+        "x/part-1.parquet": 1000,
+    }
+    objects.fetch("log/part-2.parquet", tmp_path / "new" / "part-2.parquet")
+    assert (tmp_path / "new" / "part-2.parquet").read_bytes() == source.read_bytes()
+    with pytest.raises(GoneError):
+        objects.fetch("log/part-3.parquet", tmp_path / "part-3.parquet")
+    assert not list(tmp_path.glob(".part-3*"))
+    assert objects.beginning("log/part-") == "log/part-2.parquet"
+    assert objects.beginning("log/q") is None
+    objects.move("log/part-2.parquet", "log/aside.parquet")
+    objects.move("log/part-2.parquet", "log/other.parquet")
+    assert list(objects.list("log")) == ["aside.parquet"]
+    objects.delete(["log/aside.parquet", "log/none"])
+    assert store.keys(address.split("/")[2]) == ["work/log/x/part-1.parquet"]
+
+
+def test_a_piece_of_an_object_is_read_alone(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.remote.ranged._END", 10)
+    objects, data = Objects(parsed(address)), bytes(range(100))
+    objects.put("a", data)
+    spans, span = [], objects.span
+    monkeypatch.setattr(objects, "span", lambda name, start, end: spans.append((start, end)) or span(name, start, end))
+    file = Ranged(objects, "a", 100)
+    file.seek(-8, 2)
+    assert file.read(4) == data[92:96]
+    assert file.read() == data[96:]
+    file.seek(5)
+    assert file.read(3) == data[5:8]
+    file.seek(85)
+    assert file.read() == data[85:]
+    assert file.read() == b""
+    assert spans == [(90, 100), (5, 8), (85, 100)]
+
+
+def test_what_is_not_there_or_not_allowed_is_a_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="There is no bucket s3://nowhere at http"):
+        Objects(parsed("s3://nowhere/x")).list("heads")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StoreError, match=r"s3://somewhere at http://127\.0\.0\.1:9 cannot be reached"):
+        Objects(parsed("s3://somewhere/x")).list("heads")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(ConfigError, match="There are no credentials for s3://somewhere; set AWS_ACCESS_KEY_ID"):
+        Objects(parsed("s3://somewhere/x")).put("a", b"")
