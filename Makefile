@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VLLM_STAMP := $(VENV)/.vllm
 
 TRAINERS := .venv-trainers
-.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser test-recipes check lint types arrow format cards gallery bench clean
+.PHONY: venv quickstart test test-slow test-vllm test-trainers test-browser test-recipes check lint types arrow format cards gallery bench-gpu clean
 
 venv: $(STAMP)
 
@@ -89,6 +89,13 @@ $(VLLM_STAMP): $(STAMP)
 # Playwright drives the Chromium of the machine (Debian: apt-get install chromium); without one these tests are skipped.
 test-browser: $(STAMP)
 	$(BIN)/pytest -m browser
+
+# Beside the bare libraries on a GPU, eight minutes at most: `pip install 'curate-multimodal[gpu]' psutil` first, in an environment
+# with CUDA builds. BENCH_GPU="--small" tries the same code on a CPU; BENCH_GPU="--model HUB_ID --only vllm" chooses.
+BENCH_PYTHON ?= $(PYTHON)
+
+bench-gpu:
+	$(BENCH_PYTHON) benchmarks/gpu.py $(BENCH_GPU)
 
 clean:
 	rm -rf $(VENV) $(TRAINERS) curate_out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from vllm_args import vllm_args
 
 from generators.embedded import reference_folder
 from generators.engines.select import make_engine
@@ -31,8 +32,7 @@ def config_of(kind: str, request: pytest.FixtureRequest) -> ModelConfig:
     if kind == "ray":
         request.getfixturevalue("ray_cluster")
         return ModelConfig.model_validate({**common, "ray": {"replicas": 2}, "args": {"dtype": "float32"}})
-    eager = {"enforce_eager": True} if kind == "vllm" else {}
-    return ModelConfig(**common, args={"dtype": "float32", **eager})
+    return ModelConfig(**common, args=vllm_args() if kind == "vllm" else {"dtype": "float32"})
 
 
 @pytest.fixture(

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+from vllm_args import vllm_args
 
 from generators.engines.vllm.engine import VllmEngine
 from schemas.completion import Constraint, Request
@@ -23,9 +24,8 @@ def test_a_killed_engine_process_is_a_death_that_a_restart_heals(
     media: Any, run: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    args = {"dtype": "float32", "enforce_eager": True}
     before = {p.pid for p in psutil.Process().children(recursive=True)}
-    engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", concurrency=8, args=args), media)
+    engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", concurrency=8, args=vllm_args()), media)
     run(engine.start())
     request = ask("Describe the image.", media.red, temperature=0, max_tokens=8)
     (first,) = run(engine.complete(request, [0]))
@@ -61,8 +61,7 @@ def test_json_under_a_form_is_compact(media: Any, run: Any, ask: Ask, monkeypatc
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
     asked = ask("Describe the image.", media.red, temperature=1.5, seed=1, max_tokens=64)
-    args = {"dtype": "float32", "enforce_eager": True}
-    engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", concurrency=8, args=args), media)
+    engine = VllmEngine(ModelConfig(model="reference-vlm", engine="vllm", concurrency=8, args=vllm_args()), media)
     run(engine.start())
     done = run(engine.complete(replace(asked, constraint=Constraint("json", json.dumps(schema))), range(20)))
     run(engine.close())
