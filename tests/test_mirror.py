@@ -125,7 +125,6 @@ ELSEWHERE = {
     "pipelines/store/sealed_json.py": "run/test_flips.py and export/test_export.py",
     "pipelines/store/journal_lines.py": "store/test_journal.py and test_part_file.py",
     "pipelines/store/journalled_log.py": "store/test_journal.py",
-    "pipelines/store/keyed_log.py": "store/test_embeddings.py and test_image_hashes.py are its two logs",
     "pipelines/store/log_writer.py": "store/test_completions.py",
     "pipelines/store/part_folder.py": "store/test_part_file.py and test_damage.py",
     "pipelines/store/release_damage.py": "release/test_verify.py",

@@ -15,8 +15,9 @@ import polars as pl
 
 from pipelines.run.receipt import Receipt
 from pipelines.store.keyed_log import KeyedLog
-from pipelines.store.row_groups import TableWriter, batches
-from pipelines.store.table_files import row_count, scan_table
+from pipelines.store.row_groups import TableWriter, batches, even
+from pipelines.store.scratch import scratch
+from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import Workspace, write_table
 from schemas.completion import ModelIdentity
 from schemas.errors import StepError
@@ -30,6 +31,9 @@ KEY_VERSION = 1
 
 CHUNK = 256
 """Texts handed to the model at once; it sorts them by length into forward passes."""
+
+KEYS = 1 << 20
+"""Keys that are looked for in the log at once: it reads all of its own each time, 16 bytes each."""
 
 FLUSH_ROWS = 4096
 FLUSH_SECONDS = 30.0
@@ -105,8 +109,7 @@ def count_missing(build: Build, model: str, signal: Signal, rows: Path, scratch:
     """How many values the log lacks for `rows`, a parquet table. Loads no model."""
     wanted = scratch / "wanted.parquet"
     _write_wanted(signal, rows, wanted)
-    missing = _log(build, model, signal).missing(scan_table(wanted).select("key").unique())
-    return int(missing.select(pl.len()).collect().item())
+    return _write_missing(_log(build, model, signal), wanted, scratch / "missing.parquet")
 
 
 def read_signal(
@@ -120,10 +123,7 @@ def read_signal(
     wanted, missing, values = (out.with_name(f"{out.stem}-{name}.parquet") for name in ("wanted", "missing", "values"))
     try:
         _write_wanted(signal, rows, wanted)
-        # Texts that many rows share (a one-word answer, many times) have one row that stands for them.
-        first = scan_table(wanted).unique("key", keep="first", maintain_order=True)
-        write_table(log.missing(first), missing)
-        receipt.total = row_count(missing)
+        receipt.total = _write_missing(log, wanted, missing)
         if receipt.total and build.replay:
             raise StepError(
                 f"Replay: {receipt.total} values of signal '{signal.name}' are not in the log, and a replay computes none. "
@@ -156,6 +156,18 @@ def _write_wanted(signal: Signal, rows: Path, out: Path) -> None:
         for batch in batches(rows):
             found = [(t.id, t.index, t.variant, signal_key(signal, t.forced)) for t in signal.texts(batch)]
             table.add(pl.DataFrame(found, schema=WANTED, orient="row"))
+
+
+def _write_missing(log: KeyedLog, wanted: Path, out: Path) -> int:
+    """Write the rows of `wanted` whose values the log lacks, and return how many there are.
+
+    Texts that many rows share (a one-word answer, many times) have one row that stands for them.
+    """
+    with scratch(out.parent) as folder, TableWriter(out, WANTED) as table:
+        write_table(scan_table(wanted).unique("key", keep="first", maintain_order=True), folder / "first.parquet")
+        for rows in even(batches(folder / "first.parquet"), KEYS):
+            table.add(rows.filter(pl.col("key").is_in(log.missing(rows["key"]).implode())))
+    return table.rows
 
 
 def _texts(signal: Signal, rows: Path, missing: Path) -> Iterator[tuple[str, "Forced"]]:
@@ -209,14 +221,14 @@ def _chunks(todo: "Iterator[tuple[str, Forced]]") -> "Iterator[list[tuple[str, F
 
 
 def _reduced(signal: Signal, log: KeyedLog, wanted: Path, out: Path) -> None:
-    """`key, error` and the reduced values of what is wanted, once each; a part of the log at a time is in memory."""
-    keys = scan_table(wanted).select("key").unique()
+    """`key, error` and the reduced values of what is wanted, once each; a piece at a time is in memory."""
     nothing = pl.DataFrame(schema={"key": pl.String, **signal.stored})
     every = out.with_name(f"{out.stem}-all.parquet")
     try:
         with TableWriter(every, _with_errors(signal, nothing).schema) as table:
-            for path in log.parts():
-                table.add(_with_errors(signal, scan_table(path).join(keys, on="key", how="semi").collect()))
+            for some in even((rows.select("key") for rows in batches(wanted)), KEYS):
+                for found in log.rows(some["key"]):
+                    table.add(_with_errors(signal, found))
         # Two processes may have computed the same; the part that sorts first counts, so that a replay gives the same.
         write_table(scan_table(every).unique("key", keep="first", maintain_order=True), out)
     finally:

@@ -7,12 +7,13 @@ journal left by a dead process is healed (a torn last line is cut) and turned in
 Caching, resume and incremental builds are one anti-join: which wanted keys are missing?
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from pipelines.store.failures import FailuresLog
@@ -21,9 +22,9 @@ from pipelines.store.key_database import copy_to, key_database
 from pipelines.store.log_writer import LogWriter
 from pipelines.store.memory import Memory
 from pipelines.store.ordering import aligned, in_order
-from pipelines.store.part_keys import Wanted
+from pipelines.store.part_keys import Places, Wanted
 from pipelines.store.parts import DIGESTS, NOWHERE, TIMES, digests, read_places
-from pipelines.store.row_groups import TableWriter, batches, even, whole_rows
+from pipelines.store.row_groups import batches, even, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import as_sql, table_schema
 from pipelines.store.workspace import write_pieces
@@ -114,9 +115,7 @@ class CompletionsLog(JournalledLog):
         parts are set aside, and others hold the rest.
         """
         self._looked_up, self._gone, found = self.files.parts(()), False, folder / "found.parquet"
-        with TableWriter(found, PLACES) as table:
-            for places in even(self._places(wanted), _PLACES):
-                table.add(places)
+        write_pieces(self._places(wanted), PLACES, found)
         db.execute(f"CREATE OR REPLACE VIEW wanted AS SELECT * FROM read_parquet({as_sql([wanted])})")
         db.execute(f"CREATE OR REPLACE VIEW seen AS SELECT DISTINCT * FROM read_parquet({as_sql([found])})")
         return not self._gone
@@ -125,12 +124,18 @@ class CompletionsLog(JournalledLog):
         """Where the parts that were looked up hold what is wanted: `key, row, part`."""
         for keys in even((rows.select("key") for rows in batches(wanted)), self.memory.piece // _KEY_BYTES):
             sought = Wanted(keys["key"])
+            held, rows = [(-1, Places(*np.zeros((2, 0), np.int64)))], 0
             for number, path in enumerate(self._looked_up):
                 places = self.files.rows_with(path, sought, _READ)
                 if places is None:
                     self._gone = True
-                elif places.height:
-                    yield places.with_columns(part=pl.lit(number, pl.Int64))
+                elif len(places.rows):
+                    held.append((number, places))
+                    rows += len(places.rows)
+                if rows >= _PLACES:
+                    yield _table(held, sought)
+                    held, rows = held[:1], 0
+            yield _table(held, sought)
 
     def _found(self, wanted: Path, folder: Path) -> Iterator[pl.DataFrame]:
         """Every wanted sample with its answer, in the order in which the answers lie in the log; those without one last."""
@@ -178,6 +183,13 @@ class CompletionsLog(JournalledLog):
                 if not self.files.changed(self._looked_up):
                     raise
                 raise self.files.lacking() from error
+
+
+def _table(held: Sequence[tuple[int, Places]], sought: Wanted) -> pl.DataFrame:
+    """Rows of PLACES: what each part holds of what is sought."""
+    rows, keys = (np.concatenate(all_of) for all_of in zip(*(places for _, places in held), strict=True))
+    part = np.repeat([number for number, _ in held], [len(places.rows) for _, places in held])
+    return pl.DataFrame({"key": sought.keys.gather(keys), "row": rows, "part": part}, schema=PLACES)
 
 
 def wanted_rows(request: Request, prompt: str) -> list[tuple[str, str, int, str]]:

@@ -16,7 +16,6 @@ import polars as pl
 from filters.dedup.vectors import Vectors
 from pipelines.store.keyed_log import KeyedLog
 from pipelines.store.part_file import DamagedError
-from pipelines.store.table_files import read_table
 from pipelines.store.workspace import store_errors
 from schemas.completion import ModelIdentity
 from schemas.engine import Encoder
@@ -64,9 +63,9 @@ class EmbeddingsLog:
 
     def missing(self, identity: ModelIdentity, keys: pl.Series) -> pl.Series:
         """The keys whose vectors the log does not hold, in their order."""
-        log, wanted = self._log(identity), pl.LazyFrame({"key": keys}, schema={"key": pl.String})
+        log = self._log(identity)
         _keep_one_width(log)
-        return log.missing(wanted).collect()["key"]
+        return log.missing(keys)
 
     def _log(self, identity: ModelIdentity) -> KeyedLog:
         model = content_id(identity.to_json())
@@ -92,17 +91,15 @@ class EmbeddingsLog:
             log.append(table)
 
     def _matrix(self, log: KeyedLog, keys: pl.Series, out: Path) -> Vectors:
-        """Fill the matrix part by part; no more than one part is in memory."""
+        """Fill the matrix piece by piece."""
         if not len(keys):
             return Vectors(keys, np.zeros((0, 1), dtype=np.float16))
         places = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
         matrix: Any = None
         filled = np.zeros(len(keys), dtype=bool)
         with store_errors(out):
-            for path in log.parts():
-                part = read_table(path).join(places, on="key")
-                if not part.height:
-                    continue
+            for rows in log.rows(keys):
+                part = rows.join(places, on="key")
                 block = part["vector"].to_numpy()
                 if matrix is None:
                     shape = (len(keys), block.shape[1])
@@ -119,7 +116,7 @@ class EmbeddingsLog:
 def _keep_one_width(log: KeyedLog) -> None:
     """Set aside the parts whose vectors have another length than most: an encoder changed, and not its name."""
     rows: Counter[int] = Counter()
-    proofs = {path: log.files.proof(path) for path in log.parts()}
+    proofs = {path: log.files.proof(path) for path in log.files.parts(())}
     for proof in proofs.values():
         rows[_width(proof.schema)] += sum(proof.rows)
     for path, proof in proofs.items():

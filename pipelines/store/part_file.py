@@ -124,15 +124,9 @@ class Proof:
 
     @cached_property
     def _metadata(self) -> Any:
+        """The footer, which the name vouches for as well: where it was sealed, its columns were all that lay before it."""
         with opened(self._path) as file:
             return _metadata(_footer(file, file.seek(0, os.SEEK_END)))
-
-    @cached_property
-    def _groups(self) -> list[list[Chunk]]:
-        found = _groups(self._metadata)
-        if not _covers(found, self._keys.start):
-            raise DamagedError("layout", "it was written by another edition of curate")
-        return found
 
     @property
     def schema(self) -> pl.Schema:
@@ -164,8 +158,8 @@ class Proof:
             self.keys()
         todo = [
             (number, place, chunk)
-            for number in (range(len(self._groups)) if groups is None else groups)
-            for place, chunk in enumerate(self._groups[number])
+            for number in (range(len(self.rows)) if groups is None else groups)
+            for place, chunk in enumerate(_chunks(self._metadata.row_group(number)))
             if (columns is None or chunk.column in columns) and (number, place) not in self._proven
         ]
         if not todo:
@@ -223,12 +217,12 @@ def _metadata(footer: bytes) -> Any:
 
 
 def _groups(metadata: Any) -> list[list[Chunk]]:
-    groups = []
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        columns = [group.column(place) for place in range(group.num_columns)]
-        groups.append([Chunk(c.path_in_schema.split(".")[0], _start(c), c.total_compressed_size) for c in columns])
-    return groups
+    return [_chunks(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
+
+
+def _chunks(group: Any) -> list[Chunk]:
+    columns = (group.column(place) for place in range(group.num_columns))
+    return [Chunk(c.path_in_schema.split(".")[0], _start(c), c.total_compressed_size) for c in columns]
 
 
 def _schema(metadata: Any) -> pl.Schema:

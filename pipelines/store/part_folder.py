@@ -10,13 +10,12 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from pipelines.remote.places import copy_of
 from pipelines.store.part_file import DamagedError, Proof, model_name, part_name, seal, size_of
-from pipelines.store.part_keys import Wanted, pack
+from pipelines.store.part_keys import Places, Wanted, pack
 from pipelines.store.row_groups import Groups, TableWriter
 from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import settle, store_errors
@@ -85,7 +84,7 @@ class PartFolder:
         """The parts whose digests are as they were written, without those that another replaces."""
         there = [path for path in self._all() if self.holds(path, None, ())]
         replaced = {name for path in there for name in self._replaces(path)}
-        return [path for path in there if path.name not in replaced]
+        return [path for path in there if path.name not in replaced] if replaced else there
 
     def replaced(self) -> list[Path]:
         """The parts that another replaces, of which every byte is as it was written."""
@@ -102,13 +101,13 @@ class PartFolder:
         wanted, key = Wanted(pl.Series(list(keys), dtype=pl.String)), self._sort[0]
         found = []
         for path in self.parts(()):
-            rows = self.rows_with(path, wanted)
-            if rows is not None and rows.height and self.holds(path, None, (key,)):
+            places = self.rows_with(path, wanted)
+            if places is not None and len(places.rows) and self.holds(path, None, (key,)):
                 found.append(path)
         return found
 
-    def rows_with(self, path: Path, wanted: Wanted, columns: Collection[str] | None = None) -> pl.DataFrame | None:
-        """The rows of a part that have a wanted key, as `key, row`; of their row groups `columns` (None: all) are proven.
+    def rows_with(self, path: Path, wanted: Wanted, columns: Collection[str] | None = None) -> Places | None:
+        """The rows of a part that have a wanted key; of their row groups `columns` (None: all) are proven.
 
         None where these are not as they were written: the part is set aside.
         """
@@ -116,29 +115,27 @@ class PartFolder:
             try:
                 proof = self.proof(path)
                 held = proof.keys()
-                rows, keys = wanted.found(held) if held is not None else self._rows_read(path, proof, wanted)
-                if len(rows):
-                    proof.check(proof.groups_of(rows), columns)
+                places = wanted.found(held) if held is not None else self._rows_read(path, proof, wanted)
+                if len(places.rows):
+                    proof.check(proof.groups_of(places.rows), columns)
             except FileNotFoundError:
                 return None
             except DamagedError as damage:
                 self.set_aside(path, damage)
                 return None
-        return pl.DataFrame({"key": keys, "row": pl.Series(rows, dtype=pl.Int64)})
+        return places
 
-    def _rows_read(self, path: Path, proof: Proof, wanted: Wanted) -> tuple[Any, pl.Series]:
+    def _rows_read(self, path: Path, proof: Proof, wanted: Wanted) -> Places:
         """The same from the column of the keys."""
         key = self._sort[0]
         proof.check(None, (key,))
-        own = scan_table(path).select(key).collect()[key]
-        rows = own.is_in(wanted.keys.implode()).arg_true()
-        return rows.to_numpy(), own.gather(rows)
+        return wanted.found_among(scan_table(path).select(key).collect()[key])
 
     def holds(self, path: Path, groups: Iterable[int] | None = None, columns: Collection[str] | None = None) -> bool:
         """Whether row groups of a part are as they were written; one that is not is set aside."""
         with store_errors(path):
             try:
-                if _seen(path) in _LEFT_OUT:
+                if _LEFT_OUT and _seen(path) in _LEFT_OUT:
                     return False
                 self.proof(path).check(groups, columns)
             except FileNotFoundError:  # set aside by another process, or joined
@@ -174,7 +171,7 @@ class PartFolder:
 
     def _all(self) -> list[Path]:
         here, copy = self.folder.glob("part-*.parquet"), copy_of(self.folder)
-        return sorted(here) if copy is None else copy.both(self.folder, here, _is_part)
+        return sorted(here, key=lambda path: path.name) if copy is None else copy.both(self.folder, here, _is_part)
 
     def _replaces(self, path: Path) -> list[str]:
         try:

@@ -30,10 +30,10 @@ def read_places(parts: Sequence[Path], places: Path, columns: Sequence[str]) -> 
             if number == NOWHERE:
                 yield own.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in types.items())
             else:
-                yield from _read_part(parts[int(str(number))], own, pl.Schema(types))
+                yield from read_rows(parts[int(str(number))], own, pl.Schema(types))
 
 
-def _read_part(part: Path, rows: pl.DataFrame, types: pl.Schema) -> Iterator[pl.DataFrame]:
+def read_rows(part: Path, rows: pl.DataFrame, types: pl.Schema) -> Iterator[pl.DataFrame]:
     """`rows`, sorted by `row`, with the columns of that row; groups of rows that hold none are passed over."""
     import numpy as np
     import pyarrow.parquet as pq

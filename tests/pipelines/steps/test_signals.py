@@ -135,7 +135,7 @@ def test_values_that_go_before_they_are_read_are_a_sentence(
     reduced = pipelines.run.signals._reduced
 
     def removed(signal: Any, log: Any, *paths: Path) -> None:
-        for part in log.parts():
+        for part in log.files.parts():
             part.unlink()
         reduced(signal, log, *paths)
 

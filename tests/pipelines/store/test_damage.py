@@ -133,7 +133,7 @@ def measure_all(root: Path, rows: int) -> None:
 
 def signalled(root: Path) -> Found:
     log = signals(root)
-    return {row["key"]: row for part in log.parts() for row in pl.read_parquet(part).iter_rows(named=True)}
+    return {row["key"]: row for piece in log.rows(KEYS) for row in piece.iter_rows(named=True)}
 
 
 COLOURS = ["red", "blue", "green", "white", "black", "pink", "gray", "gold"]
@@ -144,8 +144,8 @@ def hash_all(root: Path, rows: int) -> None:
 
 
 def hashes(root: Path) -> Found:
-    found = HashLog(root)._scan().collect()
-    assert found.schema == HASHES
+    log, nothing = HashLog(root)._log, pl.DataFrame(schema=HASHES)
+    found = pl.concat([nothing, *log.rows(pl.Series(COLOURS))])
     return {row["sha256"]: row for row in found.iter_rows(named=True)}
 
 
