@@ -4,27 +4,25 @@ Prefect schedules, retries, observes and maps; it carries no data. Steps run in 
 and holds the record; on Dask or Ray the buckets of a step are tasks of their own (`flows.shards`).
 """
 
-import logging
 import uuid
-from collections.abc import Callable
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
-from prefect.task_runners import TaskRunner
 
 from flows import running
+from flows.cluster_place import Cluster
 from flows.funnel import all_warnings, funnel_rows
 from flows.job import job_of
 from flows.progress import Reporter
 from flows.push import pack, push
-from flows.shards import Submitted, one_server
+from flows.shards import Submitted
 from pipelines.compiler.pipeline import Step
 from pipelines.run.runner import Runner
-from schemas.errors import ConfigError, CurateError, MissingDependencyError, StepError
+from schemas.errors import CurateError, StepError
 
 RETRIES = 2
 RETRY_DELAY_S = 5
@@ -72,19 +70,21 @@ def build_flow(
     recipe: dict[str, Any],
     workspace: str,
     replay: bool = False,
-    runner: str = "threads",
     push_to: str | None = None,
     public: bool = False,
     retry_errors: bool = False,
+    buckets: int | None = None,
 ) -> list[dict[str, Any]]:
     """Build a recipe; returns the records of its steps and leaves the funnel, and what they warn of, as a table artifact.
 
     With `push_to` (ORGANISATION/NAME) the release then goes to the Hub; one that is there already does not go again.
     """
     reporter = Reporter()
-    how: dict[str, Any] = {"replay": replay, "retry_errors": retry_errors, "run": uuid.uuid4().hex}
-    sharing = None if runner == "threads" else Submitted(recipe, workspace, how)
-    job = job_of(recipe, workspace, progress=reporter, sharing=sharing, **how)
+    how: dict[str, Any] = {"replay": replay, "retry_errors": retry_errors, "buckets": buckets, "run": uuid.uuid4().hex}
+    cluster = running.CLUSTER.get()
+    if cluster is not None:
+        how["sharing"] = partial(Submitted, slots=cluster.slots)
+    job = job_of(recipe, workspace, progress=reporter, **how)
 
     def run(runner_: Runner, step: Step) -> None:
         if step.number and not runner_.record.stale(step):
@@ -100,8 +100,7 @@ def build_flow(
 
     here = running.CURRENT.set(running.Running(job, reporter))
     try:
-        with nullcontext() if runner == "threads" else one_server():
-            records = job.run(run)
+        records = job.run(run)
     finally:
         running.CURRENT.reset(here)
     create_table_artifact(
@@ -116,25 +115,12 @@ def build_flow(
     return records
 
 
-def with_runner(runner: str) -> Callable[..., list[dict[str, Any]]]:
-    """The flow on a task runner: `threads`, `dask` or `ray`."""
-    if runner == "threads":
-        return build_flow
-    return build_flow.with_options(task_runner=task_runner(runner))
-
-
-def task_runner(name: str) -> TaskRunner[Any]:
-    if name not in {"dask", "ray"}:
-        raise ConfigError(f"--runner: there is no runner '{name}'; there are threads, dask and ray.")
+def build(recipe: dict[str, Any], workspace: str, cluster: Cluster | None, **how: Any) -> list[dict[str, Any]]:
+    """`build_flow`, whose buckets a cluster computes; None: processes of this machine. `how` are more of its parameters."""
+    flow_ = build_flow if cluster is None else build_flow.with_options(task_runner=cluster.task_runner)
+    here = running.CLUSTER.set(cluster)
     try:
-        if name == "dask":
-            from prefect_dask import DaskTaskRunner
-
-            logging.getLogger("distributed").setLevel(logging.ERROR)  # of this process; the next is for the workers'
-            quiet = {"silence_logs": logging.ERROR, "dashboard_address": None}
-            return DaskTaskRunner(cluster_kwargs=quiet)  # type: ignore[no-any-return]
-        from prefect_ray import RayTaskRunner
-
-        return RayTaskRunner()  # type: ignore[no-any-return]
-    except ImportError:
-        raise MissingDependencyError(f"prefect-{name}", name, f"--runner {name}") from None
+        records: list[dict[str, Any]] = flow_(recipe, workspace, **how)
+        return records
+    finally:
+        running.CLUSTER.reset(here)

@@ -96,7 +96,13 @@ def build(
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Ask again, once, about rows that models refused for good.")
     ] = False,
-    runner: Annotated[str, typer.Option(help="threads, dask or ray")] = "threads",
+    runner: Annotated[
+        str, typer.Option(help="What computes steps that ask no model: processes of this machine, dask or ray.")
+    ] = "processes",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a running cluster: tcp://HOST:8786 (dask); auto, HOST:6379 or ray://HOST:10001 (ray)."),
+    ] = None,
     demo: DemoOption = False,
     trust: TrustOption = False,
 ) -> None:
@@ -108,7 +114,8 @@ def build(
         if replay and retry_errors:
             raise ConfigError("--replay asks no model, and --retry-errors asks again; choose one.")
         asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust, "demo": demo}
-        if not commands.build(asked_for, workspace, replay=replay, retry_errors=retry_errors, runner=runner):
+        how = {"replay": replay, "retry_errors": retry_errors, "runner": runner, "address": address}
+        if not commands.build(asked_for, workspace, **how):  # type: ignore[arg-type]
             raise typer.Exit(1)
 
 

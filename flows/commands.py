@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from pipelines.job import Job
 
 
-def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str) -> bool:
+def build(
+    recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors: bool, runner: str, address: str | None
+) -> bool:
     """`curate build`: only what is missing is asked, only what is stale is computed. False: a demo not as expected."""
     from flows.job import job_of
+    from flows.runners import check_runner
 
+    check_runner(runner, address)
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
     name = job.build.recipe.name
     from pipelines.faults import notes
@@ -31,7 +35,8 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
     from flows.prefect_api import check_prefect, lost_server
 
     check_prefect(trust=recipe["trust"])
-    from flows.build import with_runner
+    from flows.build import build as build_with
+    from flows.cluster import connected
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
     from pipelines.remote.places import address_of
@@ -39,8 +44,8 @@ def build(recipe: dict[str, Any], workspace: Path, *, replay: bool, retry_errors
 
     watch_server()
     try:
-        with lost_server():
-            with_runner(runner)(recipe, address_of(workspace), replay, runner, retry_errors=retry_errors)
+        with lost_server(), connected(runner, address, job.build.processes) as cluster:
+            build_with(recipe, address_of(workspace), cluster, replay=replay, retry_errors=retry_errors)
     except StepError:
         warn(all_warnings(job.finished()))
         raise

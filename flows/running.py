@@ -4,6 +4,7 @@ what they name of another module by its name."""
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from flows.cluster_place import Cluster
 from flows.progress import Reporter
 from pipelines.job import Job
 
@@ -17,3 +18,6 @@ class Running(NamedTuple):
 
 CURRENT: ContextVar[Running] = ContextVar("running")
 """Set while steps run, all in the process of the flow: they share its build, and so the processes that it started."""
+
+CLUSTER: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
+"""What computes buckets of the builds of this process; None: processes of this machine."""

@@ -1,65 +1,87 @@
 """Buckets of a step as tasks of Prefect's own task runner, on Dask or Ray: each computes a piece of them where it runs.
 
-A worker opens the build by itself, as the flow does, so it needs the recipe and the workspace under the same paths. A piece
-is tried again where its worker is lost; what a worker cannot compute is computed in the process of the flow.
+A worker opens the build by itself, as another process of this machine does, so it needs the workspace, and code that the
+recipe brings, under the same paths. A task whose worker is lost is done by another one; what a worker cannot compute is
+computed in the process of the flow.
 """
 
-import json
+import pickle
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 from prefect import task
-from prefect.client.orchestration import get_client
-from prefect.futures import PrefectFuture, as_completed
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.futures import PrefectFuture
 
-from flows.job import job_of
 from pipelines.run.bucket import Computed
 from pipelines.run.runner import Runner
 from pipelines.run.shards import T, Task, Work
 from pipelines.store.memory import cores
 from schemas.errors import CurateError, StepError
 
-PIECES = 64
-"""Tasks of a step at most: so many that a lost one costs little, so few that scheduling them does."""
+LEAST_S, MOST_S = 2.0, 60.0
+"""Seconds that a task is to take: so many that scheduling it costs little, so few that a lost one does."""
+AHEAD = 2
+"""Tasks that are sent for each that can run: none waits for the flow."""
 RETRIES = 2
 
 
+class Did(NamedTuple):
+    """What a task came to: `found` for its buckets, in `seconds`; or why it could not."""
+
+    found: list[tuple[int, Any]]
+    seconds: float
+    trouble: str | None = None
+
+
 @task(name="shard", persist_result=False, retries=RETRIES, log_prints=False)
-def shard_task(recipe: str, workspace: str, how: str, job: Task[Any], work: Sequence[Work]) -> list[tuple[int, Any]]:
+def shard_task(opening: bytes, job: Task[Any], work: Sequence[Work]) -> Did:
     """Do a task for some buckets; where that fails for a reason that curate knows, for none of them."""
+    started = time.monotonic()
     try:
-        context = _opened(recipe, workspace, how).context(job.step, job.fingerprint)
-        return [(bucket, job.function(context, bucket, *more, _nobody)) for bucket, more in work]
-    except CurateError:
-        return []
+        context = _opened(opening).context(job.step, job.fingerprint)
+        found = [(bucket, job.function(context, bucket, *more, _nobody)) for bucket, more in work]
+    except CurateError as error:
+        return Did([], 0.0, str(error))
+    return Did(found, time.monotonic() - started)
 
 
 class Submitted:
-    """`pipelines.run.shards.Shards` on the task runner of the flow."""
+    """`pipelines.run.shards.Shards` on the task runner of the flow, which does `slots()` tasks at once."""
 
-    trouble: str | None = None
-
-    def __init__(self, recipe: dict[str, Any], workspace: str, how: dict[str, Any]) -> None:
-        self._build = json.dumps(recipe), workspace, json.dumps(how)
+    def __init__(self, reopen: Callable[..., Runner], slots: Callable[[], int]) -> None:
+        self._opening, self._slots = pickle.dumps(reopen), slots
+        self.trouble: str | None = None
 
     def map(
         self, task: Task[T], work: Sequence[Work], here: Callable[[int], T], done: Callable[[int], None]
     ) -> Iterator[tuple[int, T]]:
         """As `Shards.map`. Raises StepError where the workers of a piece are lost, however often it is tried."""
-        size = -(-len(work) // PIECES)
-        pieces = [work[start : start + size] for start in range(0, len(work), size)]
-        named = shard_task.with_options(task_run_name=f"{task.step}: shard")
-        sent: dict[PrefectFuture[Any], Sequence[Work]] = {named.submit(*self._build, task, one): one for one in pieces}
-        for future in as_completed(list(sent)):
+        left, ended, pace = deque(work), SimpleQueue[PrefectFuture[Any]](), 0.0
+        named, sent = shard_task.with_options(task_run_name=f"{task.step}: shard"), dict[Any, Sequence[Work]]()
+        while left or sent:
+            slots = self._slots()
+            while left and len(sent) < AHEAD * slots:
+                taken = [left.popleft() for _ in range(size_of(len(left), pace, slots))]
+                future = named.submit(self._opening, task, taken)
+                sent[future] = taken
+                future.add_done_callback(ended.put)
+            future = ended.get()
+            piece = sent.pop(future)
             try:
-                found = future.result()
+                did: Did = future.result()
             except Exception as error:
                 raise StepError(f"Step '{task.step}': a piece of it was lost on its workers: {error}") from error
-            for bucket, one in found or [(bucket, here(bucket)) for bucket, _ in sent[future]]:
-                if found and isinstance(one, Computed):
+            if did.trouble is not None:
+                self.trouble = did.trouble
+                yield from ((bucket, here(bucket)) for bucket, _ in piece)
+                continue
+            pace = did.seconds / len(piece)
+            for bucket, one in did.found:
+                if isinstance(one, Computed):
                     done(one.part["in"])
                 yield bucket, one
 
@@ -67,18 +89,20 @@ class Submitted:
         """Nothing was started."""
 
 
-@contextmanager
-def one_server() -> Iterator[None]:
-    """Have workers report to the server of the flow: where that is a temporary one, each would start its own."""
-    with get_client(sync_client=True) as client:
-        address = str(client.api_url)
-    with temporary_settings({PREFECT_API_URL: address}):
-        yield
+def size_of(left: int, pace: float, slots: int) -> int:
+    """How many buckets the next task takes, where one takes `pace` seconds (0: nobody knows). Guided self-scheduling: a
+    share of what is left, so that the last tasks are small and end together (Polychronopoulos and Kuck, IEEE Transactions on
+    Computers 36, 1987), within LEAST_S and MOST_S."""
+    if not pace:
+        return 1
+    share, pace = -(-left // (2 * slots)), max(pace, 1e-6)
+    return min(left, max(1, int(LEAST_S / pace), min(share, int(MOST_S / pace))))
 
 
 @lru_cache(maxsize=4)
-def _opened(recipe: str, workspace: str, how: str) -> Runner:
-    return job_of(json.loads(recipe), workspace, **json.loads(how), beside=cores()).runner  # a task a core
+def _opened(opening: bytes) -> Runner:
+    runner: Runner = pickle.loads(opening)(beside=cores())  # a task a core
+    return runner
 
 
 def _nobody(rows: int) -> None:

@@ -190,7 +190,7 @@ def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
             )
             before = f" Build what it goes on from first: {', '.join(cure)}, in the same workspace." if cure else ""
             raise ConfigError(f"{at}: {error}{before}") from None
-    more.setdefault("reopen", partial(_reopened, compiled.document, address_of(workspace)))
+    more.setdefault("reopen", partial(_reopened, compiled.document, address_of(workspace.absolute())))
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
 
 

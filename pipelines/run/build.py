@@ -62,8 +62,8 @@ class Build:
     reopen: Callable[..., Any] | None = None
     """Gives the runner of the same build in another process, to which it can be sent; it takes `replay, retry_errors,
     buckets, run, beside`. None: all is computed in this one."""
-    sharing: Sharing | None = None
-    """What computes its buckets elsewhere; None: processes of this machine (`shards`)."""
+    sharing: Callable[[Callable[..., Any]], Sharing] | None = None
+    """Makes what computes its buckets elsewhere, of `reopen` with all but `beside`; None: processes of this machine."""
     beside: int = 1
     """How many processes compute this build: each may take its share of memory, and has one process for verdicts."""
 
@@ -115,12 +115,16 @@ class Build:
     @cached_property
     def shards(self) -> Sharing:
         """What computes buckets of its steps beside this process; `close` stops it."""
-        if self.sharing is not None:
-            return self.sharing
         assert self.reopen is not None
-        count = self.recipe.driver.workers or self.memory.processes
         how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
-        return Shards(partial(self.reopen, **how, beside=count), count)
+        if self.sharing is not None:
+            return self.sharing(partial(self.reopen, **how))
+        return Shards(partial(self.reopen, **how, beside=self.processes), self.processes)
+
+    @property
+    def processes(self) -> int:
+        """How many processes of this machine compute its buckets."""
+        return self.recipe.driver.workers or self.memory.processes
 
     @property
     def troubles(self) -> list[str]:

@@ -1,5 +1,6 @@
 """One Prefect server for the tests that run the real command, so that each need not start its own."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -63,3 +64,18 @@ def curate(prefect_api: str, tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def quiet_prefect(prefect_api: str) -> Iterator[None]:
+    """A server for flows of this process, and no logs of Prefect, as `curate` sets it."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+
+    names = ("prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.task_runner")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOGGING_LEVEL: "CRITICAL"}):
+        yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)

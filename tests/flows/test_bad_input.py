@@ -228,7 +228,7 @@ def test_ctrl_c_twice_loses_nothing_that_was_answered(curate: Run, prefect_api: 
 
 
 def test_a_runner_that_is_none(curate: Run, tmp_path: Path) -> None:
-    told(curate("build", recipe(tmp_path), "--runner", "threds"), "'threds'", "threads, dask and ray")
+    told(curate("build", recipe(tmp_path), "--runner", "threds"), "'threds'", "processes, dask, ray")
 
 
 def test_a_schedule_that_could_never_push(curate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,70 +1,92 @@
 """Buckets of a step as tasks of Prefect: the same tables as in one process, whatever fails where they run."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prefect import flow
-from prefect.testing.utilities import prefect_test_harness
 from recipe_build import sums, write_recipe
 
 from flows import shards
 from flows.job import job_of
-from flows.shards import Submitted
+from flows.shards import LEAST_S, MOST_S, Submitted, size_of
 from schemas.errors import StepError
 
+pytestmark = pytest.mark.usefixtures("quiet_prefect")
 STEPS = [{"sql": {"as": "sized", "of": "sample", "gives": {"letters": "length(question)"}}}]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def prefect() -> Any:
-    with prefect_test_harness():
-        yield
-
-
-def built(recipe: Path, workspace: Path, sharing: Submitted | None) -> Any:
-    job = job_of({"name": str(recipe)}, str(workspace), sharing=sharing, buckets=8)
-    job.run()
-    return job.rows("sample").rows()
+def built(recipe: Path, workspace: Path, **how: Any) -> Any:
+    job = job_of({"name": str(recipe)}, str(workspace), buckets=8, **how)
+    records = job.run()
+    return job.rows("sample").rows(), records
 
 
 def submitted(recipe: Path, workspace: Path) -> Any:
     @flow(persist_result=False)
     def build() -> Any:
-        sharing = Submitted({"name": str(recipe)}, str(workspace), {"buckets": 8})
-        return built(recipe, workspace, sharing)
+        return built(recipe, workspace, sharing=partial(Submitted, slots=lambda: 2))
 
     return build()
 
 
 def test_tasks_make_what_one_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "PIECES", 3)
     recipe = write_recipe(tmp_path / "recipe", STEPS, sums(40))
-    expected = built(recipe, tmp_path / "one", None)
-    asked: list[Any] = []
+    expected, _ = built(recipe, tmp_path / "one")
+    asked: list[bytes] = []
     opened = shards._opened
-    monkeypatch.setattr(shards, "_opened", lambda *build: asked.append(build) or opened(*build))
-    assert submitted(recipe, tmp_path / "many") == expected
-    assert len(asked) == 2 * 3, "the self-test and the step, in three pieces each"
+
+    def counted(opening: bytes) -> Any:
+        asked.append(opening)
+        return opened(opening)
+
+    monkeypatch.setattr(shards, "_opened", counted)
+    found, records = submitted(recipe, tmp_path / "many")
+    assert found == expected
+    assert 2 * 5 <= len(asked) < 2 * 8, "the self-test and the step: first pieces of one bucket, then of more"
+    assert not any(record["warnings"] for record in records)
 
 
 def test_what_a_worker_cannot_compute_is_computed_by_the_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = write_recipe(tmp_path / "recipe", STEPS, sums(40))
-    expected = built(recipe, tmp_path / "one", None)
+    expected, _ = built(recipe, tmp_path / "one")
 
-    def another(*build: str) -> Any:
+    def another(*build: bytes) -> Any:
         raise StepError("it is another here")
 
     monkeypatch.setattr(shards, "_opened", another)
-    assert submitted(recipe, tmp_path / "many") == expected
+    found, records = submitted(recipe, tmp_path / "many")
+    assert found == expected
+    assert "it is another here" in records[-1]["warnings"][0]
 
 
 def test_a_lost_worker_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = write_recipe(tmp_path / "recipe", STEPS, sums(40))
 
-    def lost(*build: str) -> Any:
+    def lost(*build: bytes) -> Any:
         raise OSError("the worker is gone")
 
     monkeypatch.setattr(shards, "_opened", lost)
     with pytest.raises(StepError, match="Step 'selftest': a piece of it was lost on its workers: the worker is gone"):
         submitted(recipe, tmp_path / "many")
+
+
+@given(left=st.integers(1, 10_000), pace=st.floats(1e-4, 1e4), slots=st.integers(1, 600))
+def test_a_task_takes_its_share_within_its_seconds(left: int, pace: float, slots: int) -> None:
+    size = size_of(left, pace, slots)
+    assert 1 <= size <= left
+    assert size == 1 or size * pace <= MOST_S * 1.001
+    assert size_of(left, 0.0, slots) == 1
+    assert size * pace >= LEAST_S - pace or size == left
+
+
+def test_tasks_become_smaller_towards_the_end() -> None:
+    left, sizes = 2400, []
+    while left:
+        sizes.append(size_of(left, 1.5, 16))
+        left -= sizes[-1]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-1], len(sizes) < 200) == (40, 1, True)
