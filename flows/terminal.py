@@ -34,9 +34,9 @@ DemoOption = Annotated[
 SeedOption = Annotated[int | None, typer.Option(help="A trial with another seed than the recipe's.")]
 
 
-def _workspace(where: str) -> Path:
+def _workspace(where: str | Path) -> Path:
     """The folder of a workspace, which an address (s3://…) has on this machine too; connects to nothing."""
-    if "://" not in where:
+    if isinstance(where, Path) or "://" not in where:  # the default comes as what it is
         return Path(where)
     from pipelines.remote.places import named
     from schemas.errors import ConfigError
