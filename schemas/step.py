@@ -157,6 +157,10 @@ class Out(NamedTuple):
     notes: Mapping[str, int] = {}
 
 
+class Apart(tuple[Any, ...]):
+    """A survey of which each bucket gets its own part: as many as it got tables, in their order."""
+
+
 class Context(Protocol):
     """What a body may use beside its rows."""
 
@@ -239,9 +243,9 @@ class StepType(Generic[C]):
     of its columns that are a gold. `expand` gives the section that a preset stands for, and `adds` says in a few words
     what it does beside asking that; empty where it is an `ask` and nothing else. A body that `streams` reads the rows
     beside its own, and the answers, by itself, a bucket at a time, through its context. Where it needs little of all
-    rows, it may `survey` them, those of one bucket after the other: what that gives (small, and to be pickled) is the
-    `survey` of its context, its body gets the rows of a bucket at a time, and `gathers` puts together the tables that it
-    keeps beside them, each by its name. `last` says that nothing but
+    rows, it may `survey` them, those of one bucket after the other: what that gives (small, and to be pickled; or `Apart`,
+    the part of each bucket) is the `survey` of its context, its body gets the rows of a bucket at a time, and `gathers`
+    puts together the tables that it keeps beside them, each by its name. `last` says that nothing but
     steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
     makes of each row at most (None: not known before it has run). `published` is, of a step that publishes, the folder
     outside the build that a step of this name wrote; None where it is gone. `cures` says of a cause of its drops, or of

@@ -1,5 +1,7 @@
 """What a row says, freed of spelling: the columns that every level of deduplication compares."""
 
+from collections.abc import Collection
+
 import polars as pl
 
 from filters.dedup.meaning_words import marks
@@ -53,32 +55,33 @@ def _place(letter: pl.Expr) -> pl.Expr:
     return letter.str.to_integer(base=36, strict=False) - 10
 
 
-def content(rows: pl.DataFrame) -> pl.DataFrame:
+def content(rows: pl.DataFrame, only: Collection[str] | None = None) -> pl.DataFrame:
     """`id, question, options, answer, marks, words, kinds, media, images, others`: one row for each row, in its order.
 
     Options are normalised, unlabelled, sorted and joined; `kinds` and `media` are the kinds and hashes of
     all media joined by commas, `images` the list of hashes of images, `others` the hashes of all other media joined.
+    Of these columns, `only` some are computed, beside `id`.
     """
     media = pl.col("media").fill_null([])
     sha = pl.element().struct.field("sha256").fill_null("")
     kind = pl.element().struct.field("kind").fill_null("image")
+    columns = {
+        "question": normalized(pl.col("question")),
+        "options": pl.col("__sorted").list.join("\x1f"),
+        "answer": _answer(),
+        "marks": marks(pl.col("question"))
+        + "\x1e"
+        + pl.col("__sorted").list.eval(marks(pl.element())).list.join("\x1f"),
+        "words": content_words(normalized(pl.col("question"))),
+        "kinds": media.list.eval(kind).list.join(","),
+        "media": media.list.eval(sha).list.join(","),
+        "images": media.list.eval(sha.filter(kind == "image")),
+        "others": media.list.eval(sha.filter(kind != "image")).list.join(","),
+    }
     return (
         rows.select("id", "question", "answer", "media", __options=_options())
         .with_columns(__sorted=pl.col("__options").list.sort())
-        .select(
-            "id",
-            question=normalized(pl.col("question")),
-            options=pl.col("__sorted").list.join("\x1f"),
-            answer=_answer(),
-            marks=marks(pl.col("question"))
-            + "\x1e"
-            + pl.col("__sorted").list.eval(marks(pl.element())).list.join("\x1f"),
-            words=content_words(normalized(pl.col("question"))),
-            kinds=media.list.eval(kind).list.join(","),
-            media=media.list.eval(sha).list.join(","),
-            images=media.list.eval(sha.filter(kind == "image")),
-            others=media.list.eval(sha.filter(kind != "image")).list.join(","),
-        )
+        .select("id", **{name: column for name, column in columns.items() if only is None or name in only})
     )
 
 

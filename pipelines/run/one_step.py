@@ -19,7 +19,7 @@ from pipelines.store.step_tables import ROWS, part
 from pipelines.store.workspace import write_table
 from schemas.errors import ConfigError
 from schemas.ids import content_id
-from schemas.step import Gives, Out, Reads, StepConfig, StepType
+from schemas.step import Apart, Gives, Out, Reads, StepConfig, StepType
 
 _IDS = ("id", "sample_id", "parent_id")
 
@@ -79,7 +79,8 @@ def run_step(
         context = _Context(step.name, pipeline, seed, MediaStore(media or folder / "media"))
         try:
             if type_.survey is not None:
-                context.survey = type_.survey([rows], config, context)
+                survey = type_.survey([rows], config, context)
+                context.survey = survey[0] if isinstance(survey, Apart) else survey
             out = run_body(step, rows, {}, pl.DataFrame(schema=ANSWERS), context)  # type: ignore[arg-type]
         finally:
             for pool in context.started:

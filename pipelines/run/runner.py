@@ -28,6 +28,7 @@ from pipelines.store.scratch import scratch
 from pipelines.store.step_tables import RETIRED, content, table_beside, write_part
 from pipelines.store.workspace import store_errors
 from schemas.errors import MediaError, StepError, StoreError
+from schemas.step import Apart
 
 MENDED = 4
 """How many times a step begins, as long as it meets what is damaged."""
@@ -171,24 +172,26 @@ class Runner:
     ) -> None:
         """Compute buckets, each by itself."""
         progress = RowProgress(self.build, step, self.record, stale)
-        survey = None
-        if step.type.survey is not None:
-            survey = step.type.survey((self.rows(step, bucket)[0] for bucket in stale), step.config, context)
+        surveys = self._surveyed(step, context, stale)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in stale}
         if may_share(step):
             finished = Finished(self.build.folder / step.name, self.record.fingerprint(step))
 
             def took(bucket: int, one: Computed) -> None:
-                if survey is None:  # else all of them are computed together, or none
+                if step.type.survey is None:  # else all of them are computed together, or none
                     finished.add(bucket, one.part)
 
-            found = context.each(compute, {bucket: (inputs[bucket], survey) for bucket in stale}, progress.add, took)
+            found = context.each(
+                compute, {bucket: (inputs[bucket], surveys[bucket]) for bucket in stale}, progress.add, took
+            )
         else:
             found = {}
             for bucket in stale:
                 answers = ends.answers(bucket)
                 inquiry = None if asking is None else partial(_inquiry, asking, bucket)
-                found[bucket] = compute(context, bucket, inputs[bucket], survey, progress.add, answers, inquiry)
+                found[bucket] = compute(
+                    context, bucket, inputs[bucket], surveys[bucket], progress.add, answers, inquiry
+                )
         for bucket, one in found.items():
             done.parts[str(bucket)] = one.part
         if step.type.survey is not None:
@@ -196,6 +199,13 @@ class Runner:
                 name: gather([one.tables[name] for one in found.values()]) for name, gather in step.type.gathers.items()
             }
             done.tables, done.files = self._write_tables(step, tables)
+
+    def _surveyed(self, step: Step, context: StepContext, stale: list[int]) -> dict[int, Any]:
+        """What each bucket gets of a step's survey of all rows; None of a step that has none."""
+        survey = None
+        if step.type.survey is not None:
+            survey = step.type.survey((self.rows(step, bucket)[0] for bucket in stale), step.config, context)
+        return dict(zip(stale, survey, strict=True)) if isinstance(survey, Apart) else dict.fromkeys(stale, survey)
 
     def _whole(self, step: Step, context: StepContext, asking: Asking | None, done: Outcome, ends: Ends) -> None:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""

@@ -1,11 +1,13 @@
 """Dedup: of samples that ask the same about the same images, the best stays; level by level, each with its own reason."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import polars as pl
 from pydantic import Field, model_validator
 
+from filters.dedup.apart import common_keys, ranges
 from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, drop_near
 from filters.dedup.exact import ExactConfig, drop_exact
@@ -23,15 +25,19 @@ from pipelines.steps.set_context import (
     room,
     searches_table,
 )
+from pipelines.steps.spilled import KEY, Spilled
 from pipelines.steps.vectors import Searches, encoder_facts, image_vectors, text_vectors
 from pipelines.store.image_hashes import HashLog, image_shas
 from schemas.sample import SAMPLE
 from schemas.section import refuse_idle
-from schemas.split import Split, named
-from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
+from schemas.split import Split, named, no_drops
+from schemas.step import Apart, Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 COMPARED = ("question", "options", "answer", "media", "source")
 """What is compared, and what quality is computed from."""
+
+_SHARE = 8
+"""Rows that are compared together take an eighth of a build's memory: levels hold what they make of them, too."""
 
 COMPUTED = frozenset({"released", "pixels", "source_priority"})
 """Columns of quality that are computed where no step gives one of that name."""
@@ -58,6 +64,20 @@ class DedupConfig(StepConfig):
         why = "images are compared beside questions, and `text` is not set"
         refuse_idle(self, "image", read=read, why=why, cure=cure)
         return self
+
+    @property
+    def matches_answer(self) -> bool:
+        """Whether rows with unlike answers are duplicates at no level."""
+        return all(level.match_answer for level in (self.exact, self.minhash, self.image_hash, self._near) if level)
+
+    @property
+    def matches_marks(self) -> bool:
+        """Whether rows with other numbers in their questions are: at the other levels, words are the same."""
+        return all(level.match_marks for level in (self.minhash, self._near) if level)
+
+    @property
+    def _near(self) -> NearConfig | None:
+        return None if self.text is None else self.near
 
     @property
     def qualities(self) -> list[QualityConfig]:
@@ -102,15 +122,47 @@ def _reads(config: DedupConfig, known: Known) -> Reads:
     return Reads({name: read(name, SAMPLE[name]) for name in COMPARED} | quality)
 
 
-def _body(tables: Tables, config: DedupConfig, context: Context) -> Out:
-    build, searches = build_of(context), Searches()
+class _Found(NamedTuple):
+    """What a bucket gets: its own drops, and how all rows were searched."""
+
+    drops: pl.DataFrame
+    searches: pl.DataFrame
+
+
+def _survey(tables: Iterable[pl.DataFrame], config: DedupConfig, context: Context) -> Apart:
+    """The drops of each bucket. Rows that have nothing in common are compared apart, as many at a time as memory allows."""
+    build, searches, count = build_of(context), Searches(), 0
     latest = latest_rows(build)
     is_released = pl.lit(False) if latest is None else pl.col("id").is_in(latest["id"].implode())
-    rows = tables.rows.with_columns(released=is_released)
-    fixed = rows.filter("released") if latest is not None and _same_rules(build, config, context.name) else None
+    has_fixed = latest is not None and _same_rules(build, config, context.name)
+    drops = [no_drops().with_columns(bucket=pl.lit(0, pl.Int32))]
     with matrices(build) as (text, image):
-        dropped = drop_by_levels(rows, _levels(build, config, searches, text, image), fixed).dropped
-    return Out(None, named(dropped, context.name), {"searches": searches_table(searches)})
+        held = Spilled(text.parent, build.memory.piece)
+        for rows in tables:
+            keyed = common_keys(rows, config.matches_answer, config.matches_marks).alias(KEY)
+            held.add(rows.with_columns(keyed, bucket=pl.lit(count, pl.Int32), released=is_released))
+            count += 1
+        for part in _parts(held, build.memory.bytes // _SHARE):
+            rows = part.drop("bucket")
+            fixed = rows.filter("released") if has_fixed else None
+            found = drop_by_levels(rows, _levels(build, config, searches, text, image), fixed).dropped
+            drops.append(found.join(part.select("id", "bucket"), on="id", how="left", maintain_order="left"))
+    by_bucket = named(pl.concat(drops), context.name).partition_by("bucket", as_dict=True, include_key=False)
+    how = searches_table(searches)
+    return Apart(_Found(by_bucket.get((bucket,), no_drops()), how) for bucket in range(count))
+
+
+def _parts(held: Spilled, most: int) -> Iterator[pl.DataFrame]:
+    """Rows that may be duplicates of others: all of these in one table, in order of `id`, of about `most` bytes."""
+    rows = max(1, most * sum(map(len, held.keys)) // max(1, held.size))
+    for first, last in ranges(held.keys, rows):
+        part = held.between(first, last)
+        yield part.filter(pl.len().over(KEY) > 1).drop(KEY).sort("id")
+
+
+def _body(tables: Tables, config: DedupConfig, context: Context) -> Out:
+    found: _Found = context.survey
+    return Out(None, found.drops, {"searches": found.searches})
 
 
 STEP = StepType(
@@ -123,6 +175,8 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
+    survey=_survey,
+    gathers={"searches": lambda found: found[0]},
     facts=encoder_facts,
     cures={"": "see whether the rows really repeat each other, with `curate why ID`"},
 )

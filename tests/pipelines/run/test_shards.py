@@ -205,7 +205,7 @@ def test_little_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_steps_that_need_all_rows_are_not_shared(folder: Path, tmp_path: Path) -> None:
-    steps = opened(folder, tmp_path, more="  - dedup\n").compiled.pipeline.steps[1:]
+    steps = opened(folder, tmp_path, more="  - dedup\n  - split: {sft: 0.5, rl: 0.5}\n").compiled.pipeline.steps[1:]
     assert [step.name for step in steps if may_share(step)] == [
         "selftest",
         "given",
@@ -213,6 +213,7 @@ def test_steps_that_need_all_rows_are_not_shared(folder: Path, tmp_path: Path) -
         "hurt",
         "difficulty",
         "drop",
+        "dedup",
     ]
 
 
