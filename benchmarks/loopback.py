@@ -95,6 +95,7 @@ class _Fleet:
         self.asked: Counter[str] = Counter()
         self.facts: Counter[str] = Counter()
         self.held: list[tuple[float, list[int]]] = []
+        self.began = self.ended = 0.0
 
 
 class _Server(asyncio.Protocol):
@@ -102,7 +103,7 @@ class _Server(asyncio.Protocol):
 
     def __init__(self, fleet: _Fleet, number: int) -> None:
         self.fleet, self.number = fleet, number
-        self.held, self.at_work = b"", False
+        self.held, self.at_work, self.last = b"", False, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -118,27 +119,31 @@ class _Server(asyncio.Protocol):
         head, end, body = self.held.partition(b"\r\n\r\n")
         if not end:
             return
-        if head.startswith(b"GET"):
+        head = head.lower()
+        self.last = b"connection: close" in head
+        if head.startswith(b"get"):
             self.held = b""
-            self.transport.write(MODELS)
+            self._send(MODELS)
             return
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
         if len(body) < length:
             return
         self.held = b""
         if not self.fleet.load.median:
-            self.transport.write(REPLY)
+            self._send(REPLY)
             return
-        self._answer(json.loads(body)["messages"][-1]["content"])
+        content = json.loads(body)["messages"][-1]["content"]
+        self._answer(content if isinstance(content, str) else "".join(part["text"] for part in content))
 
     def _answer(self, content: str) -> None:
         fleet = self.fleet
+        fleet.began = fleet.began or time.monotonic()
         fleet.facts["requests"] += 1
         fault = fleet.load.fault(content, fleet.asked[content]) if fleet.load.faults else None
         fleet.asked[content] += 1
         if fault in REFUSED:
             fleet.facts[fault] += 1
-            self.transport.write(REFUSED[fault])
+            self._send(REFUSED[fault])
             return
         fleet.busy[self.number] += 1
         self.at_work = True
@@ -153,7 +158,13 @@ class _Server(asyncio.Protocol):
         if fault == "cut":
             self.transport.abort()
         else:
-            self.transport.write(GARBAGE if fault == "garbage" else REPLY)
+            self._send(GARBAGE if fault == "garbage" else REPLY)
+            self.fleet.ended = time.monotonic()
+
+    def _send(self, reply: bytes) -> None:
+        self.transport.write(reply)
+        if self.last:
+            self.transport.close()
 
     def _end(self) -> None:
         self.fleet.busy[self.number] -= self.at_work
@@ -195,7 +206,7 @@ async def _serve(pipe: Connection, servers: int, load: Load, outages: Mapping[in
 
     loop.add_reader(pipe.fileno(), heard)
     await ended.wait()
-    pipe.send((dict(fleet.facts), fleet.held))
+    pipe.send(({**fleet.facts, "seconds": fleet.ended - fleet.began}, fleet.held))
     loop.remove_reader(pipe.fileno())
 
 
@@ -210,7 +221,8 @@ def fleet(
 ) -> Iterator[tuple[Sequence[str], Connection]]:
     """The base URLs of so many servers, and a pipe. A true value that is sent through it starts the clock of `outages`:
     from when to when a server (by its number) is away, with what it was at. A false one ends the fleet, which then sends how
-    often each thing happened, and at which times how many requests each server held."""
+    often each thing happened and the seconds from the first request to the last answer, and at which times how many requests
+    each server held."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, servers, load or Load(), outages or {}), daemon=True)
