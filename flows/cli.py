@@ -147,14 +147,31 @@ def plan(
     workspace: WorkspaceOption = HERE,
     demo: DemoOption = False,
     trust: TrustOption = False,
+    requests: Annotated[
+        int | None,
+        typer.Option(
+            "--calibrate", help="Ask about so many real requests, and say what limits: models, driver, disk.", min=1
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples", help="With --calibrate: project to so many samples, not to what the sources give.", min=1
+        ),
+    ] = None,
 ) -> None:
-    """Show what a build would do: what is stale, what is to be asked, and what that costs at most. Asks nothing."""
+    """Show what a build would do: what is stale, what is asked and what that costs at most. Asks with --calibrate only."""
     with sentences():
         from flows import commands
+        from schemas.errors import ConfigError
 
-        commands.plan(
-            {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust, "demo": demo}, workspace
-        )
+        asked_for = {"name": recipe, "set": set_, "limit": limit, "seed": seed, "trust": trust, "demo": demo}
+        if samples is not None and requests is None:
+            raise ConfigError("--samples says what --calibrate projects to; add --calibrate 200.")
+        if requests is None:
+            commands.plan(asked_for, workspace)
+        else:
+            commands.calibrate(asked_for, workspace, requests, samples)
 
 
 @app.command()

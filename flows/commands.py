@@ -107,6 +107,38 @@ def plan(recipe: dict[str, Any], workspace: Path) -> None:
     console(width=None if sys.stdout.isatty() else 100).print(plan_table(planned))
 
 
+def calibrate(recipe: dict[str, Any], workspace: Path, requests: int, samples: int | None) -> None:
+    """`curate plan --calibrate`: about so many real requests, and what they say of all of them."""
+    from flows.job import job_of
+    from flows.progress import Reporter
+    from flows.projected import asked_table, hours_table, sentences_of
+    from pipelines.preflight import check
+    from pipelines.projection.hours import project
+    from pipelines.projection.trial import calibrate as try_out
+    from schemas.errors import ConfigError
+
+    reporter = Reporter()
+    try:
+        measured, size = try_out(
+            lambda limit: job_of({**recipe, "limit": limit or recipe["limit"]}, str(workspace), progress=reporter),
+            requests,
+            check,
+        )
+    finally:
+        reporter.close()
+    target = samples or size.samples
+    if target is None:
+        raise ConfigError(
+            "The sources do not say how many samples they give; say for how many to project: --samples 10000000."
+        )
+    found, shown = project(measured, target), console(width=None if sys.stdout.isatty() else 140)
+    shown.print(asked_table(measured))
+    shown.print(hours_table(found))
+    for sentence in sentences_of(measured, found):
+        say(sentence)
+    say("What was answered is in the log, and a build reads it there.")
+
+
 def preview(recipe: dict[str, Any], workspace: Path) -> bool:
     """`curate preview`: a few rows through every step, and what happened to them; whether they came through."""
     from flows.job import job_of

@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PIPELINES = (
     "pipelines", "pipelines/compiler", "pipelines/explain", "pipelines/export", "pipelines/ingest", "pipelines/recipe",
-    "pipelines/release", "pipelines/remote", "pipelines/report", "pipelines/run", "pipelines/sources", "pipelines/steps",
-    "pipelines/store",
+    "pipelines/projection", "pipelines/release", "pipelines/remote", "pipelines/report", "pipelines/run",
+    "pipelines/sources", "pipelines/steps", "pipelines/store",
 )  # fmt: skip
 MIRRORED = (*PIPELINES, "generators/asking", "generators/presets", "filters/sql")
 LONGEST = 300

@@ -102,7 +102,8 @@ class Asking:
     def _session(self, model: str) -> Session:
         from generators.engines.select import make_engine
 
-        return Session(make_engine(self._build.recipe.models[model], self._build.media))
+        engine = make_engine(self._build.recipe.models[model], self._build.media)
+        return Session(self._build.watch(self._step.name, model, engine))
 
     def missing(self) -> dict[str, Missing]:
         """What a build would ask of each model. Asks nothing, and writes only into `folder`.

@@ -18,7 +18,7 @@ from pipelines.store.memory import LEAST, Memory
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.workspace import Workspace
 from schemas.completion import ModelIdentity
-from schemas.engine import ModelConfig
+from schemas.engine import Engine, ModelConfig
 
 Progress = Callable[[str, Receipt], None]
 """Called with a step's name and its receipt while models answer, or rows go through it."""
@@ -64,6 +64,8 @@ class Build:
     buckets, run, beside`. None: all is computed in this one."""
     sharing: Callable[[Callable[..., Any]], Sharing] | None = None
     """Makes what computes its buckets elsewhere, of `reopen` with all but `beside`; None: processes of this machine."""
+    watch: Callable[[str, str, Engine], Engine] = lambda step, model, engine: engine
+    """What a step asks a model through, for whoever measures that: by the names of both, and the engine itself."""
     beside: int = 1
     """How many processes compute this build: each may take its share of memory, and has one process for verdicts."""
 

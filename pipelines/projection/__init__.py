@@ -1,0 +1,1 @@
+"""How long a recipe would take at a size that nobody has run, and which resource sets that."""
