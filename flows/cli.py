@@ -12,6 +12,7 @@ import typer
 from flows.library import library_app
 from flows.mixture import mixture_app
 from flows.releases import releases_app
+from flows.serve import serve_app
 from flows.terminal import (
     HERE,
     NOTHING,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(library_app)
 app.add_typer(releases_app)
 app.add_typer(mixture_app)
+app.add_typer(serve_app)
 
 _DEFAULTS = {
     # Threads that spin while they wait starve each other on a busy machine: 3.5 times slower distillation (measured).

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generators.models import identify
 from schemas.completion import Completion, Request
-from schemas.engine import MediaReader, ModelConfig
+from schemas.engine import CacheUse, MediaReader, ModelConfig
 from schemas.errors import ConfigError, PermanentEngineError, TransientEngineError
 
 
@@ -23,6 +23,7 @@ class ScriptedReplica:
         self.concurrency = config.concurrency
         self._journal = Path(config.args["download_dir"])  # an argument that is no part of the identity
         self._media = media
+        self._cache = CacheUse()
 
     async def start(self) -> None:
         if (self._journal / "broken").exists():
@@ -31,6 +32,9 @@ class ScriptedReplica:
             os._exit(1)
 
     async def close(self) -> None: ...
+
+    def cache_use(self) -> CacheUse:
+        return self._cache
 
     async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
         text = "".join(part for part in request.messages[-1].content if isinstance(part, str))
@@ -47,6 +51,7 @@ class ScriptedReplica:
             raise PermanentEngineError("refused there")
         if "later" in text:
             raise TransientEngineError("not now", retry_after=7.5)
+        self._cache = self._cache.plus(CacheUse(2, 1))
         images = [await asyncio.to_thread(self._media.read, sha256) for sha256 in request.images]
         reply = f"{text} {[len(image) for image in images]}"
         return [Completion(index, f"{reply} {index}", "stop", 1, 1) for index in indexes]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from schemas.completion import Completion, ModelIdentity, Request
-from schemas.engine import Engine, MediaReader, ModelConfig
+from schemas.engine import CacheUse, CountsCacheUse, Engine, MediaReader, ModelConfig
 from schemas.errors import (
     ConfigError,
     CurateError,
@@ -64,6 +64,14 @@ class Started:
 
     identity: ModelIdentity
     concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Completions, and what the engine's caches have held since it started."""
+
+    completions: list[Completion]
+    cache: CacheUse
 
 
 class SentImages:
@@ -126,15 +134,16 @@ class EngineActor:
 
     async def complete(
         self, request: Request, indexes: Sequence[int], images: Sequence[tuple[str, Any]]
-    ) -> list[Completion] | Failure:
+    ) -> Answered | Failure:
         """As `Engine.complete`. `images`: their hashes, and references to their bytes."""
         if self._engine is None:
             return Failure("died", "the engine is not there")
         try:
             with self._images.hold(images):
-                return await self._engine.complete(request, indexes)
+                found = await self._engine.complete(request, indexes)
         except CurateError as error:
             return Failure.of(error)
+        return Answered(found, self._engine.cache_use() if isinstance(self._engine, CountsCacheUse) else CacheUse())
 
     async def live(self) -> None:
         """Never returns: who waits for it notices at once when the replica is gone."""

@@ -10,14 +10,14 @@ import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from generators.engines.ray.actor import EngineActor, Failure, Make
+from generators.engines.ray.actor import Answered, EngineActor, Make
 from generators.engines.ray.cluster import connect, needs, no_room, nodes_of, room
 from generators.engines.ray.keeper import PERIOD_S, Keeper, cause_of
 from generators.engines.ray.pool import Pool
 from generators.engines.ray.sending import ImageSender
 from generators.models import identify, pinned
 from schemas.completion import Completion, ImagePart, Request
-from schemas.engine import MediaReader, ModelConfig
+from schemas.engine import CacheUse, MediaReader, ModelConfig
 from schemas.errors import (
     BUG,
     ConfigError,
@@ -47,6 +47,7 @@ class RayEngine:
         self._make = make
         self._pool = Pool()
         self._keeper: Keeper | None = None
+        self._cache = CacheUse()
 
     @property
     def concurrency(self) -> int:
@@ -133,10 +134,11 @@ class RayEngine:
                 except RayError as error:
                     cause = cause_of(error)
                 else:
-                    if not isinstance(found, Failure):
+                    if isinstance(found, Answered):
                         replica.answers += 1
-                        answers: list[Completion] = found
-                        return answers
+                        self._cache = self._cache.plus(found.cache.since(replica.cache))
+                        replica.cache = found.cache
+                        return found.completions
                     if found.kind != "died":
                         replica.answers += 1
                         raise found.error
@@ -150,6 +152,10 @@ class RayEngine:
                 raise PermanentEngineError(
                     f"{lost} replicas died while they answered this request, the last one with nothing beside it: {cause}"
                 )
+
+    def cache_use(self) -> CacheUse:
+        """What the caches of all replicas held, as they said with their answers."""
+        return self._cache
 
     async def close(self) -> None:
         """End the replicas. This process stays in the cluster, for the next model."""

@@ -4,8 +4,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from schemas.engine import CacheUse
 
 SLACK = 0.25
 """Share of its limit by which a replica may be ahead of the least loaded one and still get what starts as its last."""
@@ -16,13 +18,15 @@ STARTS = 65_536
 
 @dataclass(eq=False, slots=True)
 class Replica:
-    """`limit`: most sequences in flight. `alone`: it takes one request and nothing beside it. `answers` counts calls."""
+    """`limit`: most sequences in flight. `alone`: it takes one request and nothing beside it. `answers` counts calls,
+    `cache` what its caches held of them."""
 
     actor: Any
     limit: int
     load: int = 0
     alone: bool = False
     answers: int = 0
+    cache: CacheUse = field(default_factory=CacheUse)
 
 
 class Pool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from generators.engines.ray.actor import EngineActor, Failure, SentImages, Started
+from generators.engines.ray.actor import Answered, EngineActor, Failure, SentImages, Started
 from schemas.completion import Message, Request
 from schemas.engine import ModelConfig
 from schemas.errors import (
@@ -76,8 +76,9 @@ def test_an_actor_answers_with_its_engine(tmp_path: Path) -> None:
         assert isinstance(started, Started)
         assert started.concurrency == 64
         found = await actor.complete(Request("1", (Message("user", ("hello",)),)), [2], [])
-        assert isinstance(found, list)
-        assert [one.text for one in found] == ["hello [] 2"]
+        assert isinstance(found, Answered)
+        assert [one.text for one in found.completions] == ["hello [] 2"]
+        assert found.cache == (2, 1, 0, 0)
         await actor.close()
 
     asyncio.run(test())

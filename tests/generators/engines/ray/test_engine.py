@@ -68,6 +68,7 @@ def test_replicas_share_the_load_and_get_images_and_errors_come_home(
     found = run(together(engine, [ask(f"slow {i}") for i in range(8)]))
     assert [one[0].text for one in found] == [f"slow {i} [] 0" for i in range(8)]
     assert sorted(Counter(pid for pid, _ in asked(tmp_path)).values()) == [4, 4]
+    assert engine.cache_use() == (16, 8, 0, 0)
     sizes = [len(media.read(sha)) for sha in (media.red, media.broken)]
     for sha, size in zip((media.red, media.broken), sizes, strict=True):
         (one, two) = run(engine.complete(ask("see", sha), [3, 5]))

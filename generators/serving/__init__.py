@@ -1,0 +1,1 @@
+"""A fleet of `vllm serve` on one machine, from the models of a recipe."""
