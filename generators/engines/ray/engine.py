@@ -154,7 +154,7 @@ class RayEngine:
                 )
 
     def cache_use(self) -> CacheUse:
-        """What the caches of all replicas held, as they said with their answers."""
+        """What the caches of all replicas held, as each last reported with an answer."""
         return self._cache
 
     async def close(self) -> None:
