@@ -16,6 +16,7 @@ def build(
     """`curate build`: only what is missing is asked, only what is stale is computed. False: a demo not as expected."""
     from flows.job import job_of
     from flows.runners import check_runner
+    from pipelines.remote.places import address_of, shown
 
     check_runner(runner, address)
     job = job_of(recipe, str(workspace), replay=replay, retry_errors=retry_errors)
@@ -24,7 +25,7 @@ def build(
 
     if job.up_to_date():
         warn(notes(job.compiled))
-        say(f"{name} is up to date: {job.release or job.build.folder}")
+        say(f"{name} is up to date: {shown(job.release or job.build.folder)}")
         _say_digest(job.release)
         say_trial(name)
         return _say_expected(job)
@@ -39,7 +40,6 @@ def build(
     from flows.cluster import connected
     from flows.funnel import all_warnings, funnel_table
     from flows.server import watch_server
-    from pipelines.remote.places import address_of
     from schemas.errors import StepError
 
     watch_server()
@@ -52,7 +52,7 @@ def build(
     records = job.records()
     console(width=None if sys.stdout.isatty() else 140).print(funnel_table(records, job.runner.record.run))
     warn(all_warnings(records))
-    say(f"Release: {job.release}" if job.release else f"Tables: {job.build.folder}")
+    say(f"Release: {shown(job.release)}" if job.release else f"Tables: {shown(job.build.folder)}")
     _say_digest(job.release)
     say_trial(name)
     return _say_expected(job)

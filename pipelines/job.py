@@ -196,7 +196,7 @@ def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
 
 def _reopened(document: Document, workspace: str, **more: Any) -> Runner:
     """The runner of a build that another process opened (`Build.reopen`)."""
-    return Runner(Build(document, Workspace(place(workspace)), **more), _compiled(document).pipeline)
+    return Runner(Build(document, Workspace(place(workspace, beside=True)), **more), _compiled(document).pipeline)
 
 
 def sweep(build: Build, pipeline: Pipeline) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from pipelines.explain.recorded import RecordedBuild
 from pipelines.explain.rows import Found, parents
 from pipelines.release.configs import configs_in
+from pipelines.remote.places import whole
 from pipelines.store.release_seal import check_tables
 from pipelines.store.table_files import read_table, scan_table, tables_in
 from pipelines.store.workspace import Workspace
@@ -49,12 +50,12 @@ def releases(workspace: Workspace, build: RecordedBuild) -> Iterator[Path]:
         if path is not None:
             release = workspace.releases(build.name) / str(read_table(path)["version"][0])
             if release.is_dir():
-                yield release
+                yield whole(release)
 
 
 def config_files(release: Path) -> dict[str, list[Path]]:
     """The files of each config of a release that has any, by its name; those of `rollouts` too."""
-    folders = sorted(path for path in release.iterdir() if path.is_dir())
+    folders = sorted(path for path in whole(release).iterdir() if path.is_dir())
     return {folder.name: files for folder in folders if (files := tables_in(folder))}
 
 

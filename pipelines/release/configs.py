@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.release import rollout_rows
+from pipelines.remote.places import whole
 from pipelines.store.release_damage import EXTRAS
 from pipelines.store.release_names import CONFIG
 
@@ -36,7 +37,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def configs_in(release: Path) -> list[str]:
     """The configs whose rows a release holds, `rollouts` aside."""
-    found = sorted(path.name for path in release.iterdir() if path.is_dir() and any(path.glob("part-*.parquet")))
+    found = sorted(path.name for path in whole(release).iterdir() if path.is_dir() and any(path.glob("part-*.parquet")))
     found = [name for name in found if CONFIG.fullmatch(name)]  # what lies in others was not proven
     return in_order(name for name in found if name not in OTHERS)
 

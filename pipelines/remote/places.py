@@ -41,11 +41,16 @@ def named(where: str) -> Path:
     return root
 
 
-def place(where: str) -> Path:
+def place(where: str, *, beside: bool = False) -> Path:
     """The folder of a workspace, with all that is published there. Raises ConfigError, and StoreError where the store is
-    away."""
+    away.
+
+    A process `beside` the one that builds, on its machine, uses the same folder and looks at nothing for itself.
+    """
     root = named(where)
     copy = _COPIES.get(root)
+    if copy is not None and beside:
+        copy.alone, copy.seen = False, True
     if copy is not None and not copy.seen:
         copy.refresh()
     return root
@@ -72,6 +77,20 @@ def here(path: Path) -> Path:
     if copy is not None:
         copy.fetch(path)
     return path
+
+
+def whole(folder: Path) -> Path:
+    """A release, or a folder of one, of which every file is fetched that lies in an object store and not here yet."""
+    copy = copy_of(folder)
+    if copy is not None:
+        copy.releases.complete(folder)
+    return folder
+
+
+def shown(path: Path) -> str:
+    """What a user calls a file or folder of a workspace: by its address, where it has one."""
+    copy = copy_of(path)
+    return str(path) if copy is None else f"{copy.address}/{copy.name(path)}"
 
 
 def remove(path: Path) -> None:

@@ -7,11 +7,12 @@ builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipelines.remote.head import Head, State
+from pipelines.remote.head import Head
 from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import GoneError
@@ -41,7 +42,7 @@ class PublishedBuilds:
 
     def take(self, recipe: str, owner: str, token: str, is_dead: Callable[[str], bool]) -> None:
         """Hold a build, and have what is published of it here. Raises `pipelines.remote.head.HeldError`."""
-        head = Head(self._copy.objects, f"heads/builds/{recipe}.json", is_dead)
+        head = self._head(recipe, is_dead)
         head.take(owner, token)
         try:
             self._adopt(recipe, head.record)
@@ -53,10 +54,10 @@ class PublishedBuilds:
     def release(self, recipe: str) -> None:
         self._held.pop(recipe).release()
 
-    def states(self) -> dict[str, Head]:
-        """The heads of all builds."""
-        names = self._copy.objects.list("heads/builds")
-        return {name.removesuffix(".json"): self._head(name.removesuffix(".json")) for name in names}
+    def others(self, is_dead: Callable[[str], bool]) -> list[str]:
+        """The builds that somebody holds."""
+        names = [name.removesuffix(".json") for name in self._copy.objects.list("heads/builds")]
+        return [name for name in names if self._head(name, is_dead).is_held()]
 
     def publish(self, recipe: str) -> None:
         """Publish the record of a build that is held, after all that it names. Raises StoreError where another holds it."""
@@ -71,6 +72,22 @@ class PublishedBuilds:
         self._copy.objects.put(f"records/{recipe}/{record}.json", data)
         self._know(recipe, record)
         head.publish(record)
+
+    def is_held(self, recipe: str) -> bool:
+        """Whether this process holds a build, and publishes what is computed of it."""
+        return recipe in self._held
+
+    def bring(self, recipe: str) -> None:
+        """Have every table here that the record names and that is not."""
+        folder = self._copy.root / "builds" / recipe
+        record = json.loads((folder / RECORD).read_bytes())
+        missing = {name: path for name, path in _tables(record, folder).items() if not path.is_file()}
+
+        def fetch(name: str) -> None:
+            with suppress(GoneError):
+                self._copy.objects.fetch(name, missing[name])
+
+        self._copy.each(fetch, missing)
 
     def has(self, path: Path, digest: str) -> bool:
         """Whether a table of a build is published in this edition."""
@@ -105,8 +122,8 @@ class PublishedBuilds:
     def _sent(self, recipe: str) -> set[str]:
         return self._tables.setdefault(recipe, set())
 
-    def _head(self, recipe: str) -> Head:
-        return Head(self._copy.objects, f"heads/builds/{recipe}.json")
+    def _head(self, recipe: str, is_dead: Callable[[str], bool] = lambda owner: False) -> Head:
+        return Head(self._copy.objects, f"heads/builds/{recipe}.json", is_dead)
 
     def _adopt(self, recipe: str, record: str | None) -> None:
         """Know which tables the published record names; take it for ours where it is of another working copy."""
@@ -123,10 +140,11 @@ class PublishedBuilds:
                 return
             if _hash(data) != record:  # damaged: nothing of it counts
                 return
-        prefix = path.parent
-        self._tables[recipe] = set(_tables(json.loads(data), prefix))
+        named = _tables(json.loads(data), path.parent)
+        self._tables[recipe] = set(named)
         if not mine or (data is not mine and record not in self._known(recipe)):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _keep_only({*named.values()}, path.parent)
             fresh = path.with_name(f".{RECORD}.new.tmp")
             fresh.write_bytes(data)
             fresh.replace(path)
@@ -144,10 +162,6 @@ class PublishedBuilds:
             file.write(record + "\n")
 
 
-def state_of(head: Head) -> State:
-    return head.read()
-
-
 def _tables(record: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """The tables that a record names: what each is called in the store, and where it lies here."""
     found = {}
@@ -155,6 +169,13 @@ def _tables(record: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         for name, digest in _files(written):
             found[f"builds/{folder.name}/{step}/{_published(name, digest)}"] = folder / step / name
     return found
+
+
+def _keep_only(named: Set[Path], folder: Path) -> None:
+    """Remove tables of a build that the record of another working copy does not name: they would pass for its own."""
+    for path in folder.glob("*/*"):
+        if path.is_file() and path not in named:
+            path.unlink()
 
 
 def _files(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -106,9 +106,9 @@ class Transfer:
 
         def send(name: str) -> None:
             path = self.root / name
-            if path.is_file():
+            if path.is_file():  # else whoever noted it is about to give it its name
                 self.objects.send(name, path)
-            self.outbox.done(name)
+                self.outbox.done(name)
 
         self.each(send, self.outbox.names())
 

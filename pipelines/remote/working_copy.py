@@ -16,6 +16,7 @@ from pipelines.remote.address import Address
 from pipelines.remote.head import Head
 from pipelines.remote.objects import Found
 from pipelines.remote.published_builds import PublishedBuilds
+from pipelines.remote.published_claims import PublishedClaims
 from pipelines.remote.published_releases import PublishedReleases
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import ChangedError
@@ -38,8 +39,11 @@ class WorkingCopy(Transfer):
         super().__init__(address, root)
         self.builds = PublishedBuilds(self)
         self.releases = PublishedReleases(self)
+        self.claims = PublishedClaims(self)
         self._mark: Found | None = None
         self.seen = False
+        self.alone = True
+        """False for a process beside the one that builds, which uses its files and lets it send them."""
 
     def __repr__(self) -> str:
         return f"{self.address} ({self.root})"
@@ -75,7 +79,12 @@ class WorkingCopy(Transfer):
                         self.outbox.add(self.name(path))
             self.state.mkdir(parents=True, exist_ok=True)
             known.write_text(self._mark.etag)
+        self.outbox.tidy(self.root)
         self.pay()
+
+    def helps(self, recipe: str) -> bool:
+        """Whether this process computes for a build of another machine, which will publish it."""
+        return self.alone and not self.builds.is_held(recipe)
 
     def tidying(self, is_dead: Callable[[str], bool]) -> bool:
         """Whether `curate gc` is at work here."""

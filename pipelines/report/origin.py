@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from filters.select.bands import BandConfig
 from pipelines.release.configs import configs_in
 from pipelines.release.versions import find_release
+from pipelines.remote.places import copy_of
 from pipelines.report.steps import rows_of, same_build, tables_of
 from pipelines.store.media import MediaStore
 from pipelines.store.release_seal import sound
@@ -98,4 +99,7 @@ def find_origin(name: str, workspace: Path) -> Origin:
     beside = release.parents[2] if release.parent.parent.name == "releases" else workspace
     home = Workspace(beside)
     folder = home.build(manifest["name"])
-    return Origin(release, manifest, home, folder if same_build(manifest, folder) else None)
+    same = same_build(manifest, folder)
+    if same and (copy := copy_of(folder)) is not None:
+        copy.builds.bring(folder.name)
+    return Origin(release, manifest, home, folder if same else None)

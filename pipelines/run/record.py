@@ -20,7 +20,7 @@ from pipelines.sources.tasks import TasksSource
 from pipelines.store.build_record import LAYOUT, read_record, write_record
 from pipelines.store.current import Tables
 from pipelines.store.step_tables import table_beside
-from pipelines.store.witness import Witness, is_there
+from pipelines.store.witness import Suspect, Witness, is_there
 from schemas.ids import content_id
 
 
@@ -170,10 +170,7 @@ class Record:
     def distrust(self, step: Step) -> list[Path]:
         """Forget what is recorded of tables that a step is about to read and that are not what was written, so that they are
         computed again; their paths. Whole tables are read only here: `is_fresh` looks at sizes."""
-        before = self._pipeline.before(step)
-        names = {giver for giver, _ in self._tables.addresses(step)}
-        givers = [other for other in before if step.type.last or other.name in names]
-        found = list(self._witness.suspects({g.name: record for g in givers if (record := self.step(g.name))}))
+        found = self._suspects(step)
         for suspect in found:
             record = self._found["steps"][suspect.step]
             gone = [suspect.bucket] if suspect.bucket is not None else list(record["buckets"])
@@ -181,6 +178,17 @@ class Record:
         if found:
             write_record(self._found, self._folder)
         return [suspect.path for suspect in found]
+
+    def bring(self, step: Step) -> None:
+        """Have the tables here that a step reads, where another process publishes them: on a machine that helps with a
+        build."""
+        self._suspects(step)
+
+    def _suspects(self, step: Step) -> list[Suspect]:
+        before = self._pipeline.before(step)
+        names = {giver for giver, _ in self._tables.addresses(step)}
+        givers = [other for other in before if step.type.last or other.name in names]
+        return list(self._witness.suspects({g.name: record for g in givers if (record := self.step(g.name))}))
 
     def check(self, steps: Iterable[Step]) -> None:
         """Raise StoreError where a table of steps is not what was written, for those who read and compute nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.remote.places import copy_of
 from pipelines.run.asking import ANSWERS, Asking, Missing
 from pipelines.run.body import run_body
 from pipelines.run.bucket import Computed, compute, rows_of
@@ -161,7 +162,13 @@ class Runner:
         """The context of a step for a process that helps with a build. Raises StepError where the step is another here."""
         step = self.pipeline.step(name)
         if self._context is None or self._context.step is not step:
+            copy = copy_of(self.build.folder)
+            helps = copy is not None and copy.helps(self.build.folder.name)
+            if copy is not None and helps:
+                copy.refresh()
             self.record.read()
+            if helps:
+                self.record.bring(step)
             self._context = StepContext(self.build, step, self.tables, self.record)
         if self.record.fingerprint(step) != fingerprint:
             raise StepError(f"Step '{name}' is another in this process.")

@@ -6,7 +6,8 @@ kernel lets go of that when the owner dies, however it does; where locks lie, wh
 made one at a time, behind a door: whoever is in it looks at the log, leaves out what others have claimed, and claims the
 rest. Nobody waits for another while holding a claim, so no two can wait for each other. An owner's answers are parts of the
 log before his claim ends; where he dies, they are in his journal, which is waited for and healed before anything of it is
-claimed anew.
+claimed anew. Where the workspace lies in an object store, claims and the door are leases there too
+(`pipelines.remote.published_claims`).
 """
 
 import fcntl
@@ -14,15 +15,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.remote.places import copy_of
 from pipelines.store.holding import holding
 from pipelines.store.key_database import copy_to, key_database
 from pipelines.store.memory import Memory
 from pipelines.store.named_table import is_named, put_named
-from pipelines.store.owner import is_owned, me, owned
+from pipelines.store.owner import is_dead, is_owned, me, owned
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import as_sql, scan_table
 from pipelines.store.workspace import store_errors
@@ -62,6 +64,7 @@ class Claims:
         self._log = log
         self._folder = log / "claims"
         self._memory = memory
+        self._copy = copy_of(log)
 
     def rest(self, missing: Path) -> Path:
         """Where what others ask of the table `missing` is written."""
@@ -77,6 +80,8 @@ class Claims:
         with ExitStack() as held:
             with self._door():
                 dead, living = self._others()
+                if self._copy is not None:
+                    living += self._copy.claims.others(self._folder, is_dead)
                 dying = self._dying(living)
                 total = 0 if dying else find()
                 for path in dead:
@@ -92,7 +97,11 @@ class Claims:
         with store_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with holding(self._folder / ".lock", wait=True):
-                yield
+                if self._copy is None:
+                    yield
+                else:
+                    with self._copy.claims.door(str(me()), is_dead):
+                        yield
 
     def _others(self) -> tuple[list[Path], list[Path]]:
         """The claims whose owners are gone, and those whose owners live."""
@@ -136,7 +145,8 @@ class Claims:
         try:
             with store_errors(path):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with owned(path):
+            there = nullcontext() if self._copy is None else self._copy.claims.held(path, str(me()))
+            with owned(path), there:
                 yield
         finally:
             path.unlink(missing_ok=True)
@@ -150,6 +160,9 @@ def dead_claims(log: Path) -> list[Path]:
 
 def _is_held(path: Path) -> bool:
     """Whether a living process holds a file, by its lock or, where locks lie, by its name; one that is gone is nobody's."""
+    copy = copy_of(path)
+    if copy is not None and copy.claims.is_one(path):
+        return copy.claims.is_there(path)
     with store_errors(path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

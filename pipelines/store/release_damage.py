@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pipelines.remote.places import copy_of
+from pipelines.remote.places import whole as whole_here
 from pipelines.store.release_files import content_of, differs, name_in
 from pipelines.store.release_names import leads_out
 
@@ -33,8 +33,7 @@ def damage(release: Path, manifest: Mapping[str, Any], whole: Whole = "whole") -
     What the manifest says of content must also agree with what it says of files. Of a `pushed` release the configs that a
     push leaves out may be gone, its README is another, and the Hub and its clients keep files of their own there.
     """
-    if (copy := copy_of(release)) is not None:
-        copy.releases.complete(release)
+    whole_here(release)
     if content_of(manifest["files"]) != manifest["content"]:
         yield Damage(MANIFEST, "says a `content` that is not that of its files")
     known = {file["path"]: file for file in (*manifest["files"], *manifest["beside"])}

@@ -11,16 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from filters.sql.engine import literal
-from pipelines.remote.places import copy_of
+from pipelines.remote.places import whole
 
 _PATTERN = re.compile(r"[*?\[]")
 
 
 def tables_in(folder: Path) -> list[Path]:
     """The parquet files of a folder, in the order of their names; none where there is no folder."""
-    if (copy := copy_of(folder)) is not None:
-        copy.releases.complete(folder)
-    return sorted(folder.glob("*.parquet"))
+    return sorted(whole(folder).glob("*.parquet"))
 
 
 def scan_table(files: Path | Sequence[Path]) -> pl.LazyFrame:

@@ -11,6 +11,7 @@ from served_build import Server, built, job
 from pipelines.explain.query import run_query
 from pipelines.release.versions import find_release, list_releases
 from pipelines.remote.places import place
+from pipelines.run.bucket import compute
 from pipelines.store.release_seal import digest_of, sound
 from schemas.errors import ConfigError, StoreError
 
@@ -130,3 +131,29 @@ def test_a_damaged_object_is_found_by_its_hash(tmp_path: Path, address: str, sto
             assert pl.read_parquet(sorted(again.release.glob("rl/*.parquet"))).height == 3
         assert any("/aside-part-" in key for key in store.keys(bucket))
         assert not [key for key in store.keys(bucket) if key == part] or store.read(bucket, part) != bytes(data)
+
+
+def test_another_machine_helps_with_a_build_and_the_first_publishes_what_it_computed(
+    tmp_path: Path, address: str, store: ObjectStore
+) -> None:
+    bucket = address.split("/")[2]
+    with Server() as server:
+        first = built(tmp_path, server, steps=STEPS, out=place(address))
+        [table] = store.keys(bucket, "work/builds/r/verify/rows-")
+        step = first.compiled.pipeline.step("verify")
+        with first.build.workspace.lock("r"):
+            runner = first.runner
+            runner.record.begin(step, [0])
+            shutil.rmtree(first.build.folder / "verify")
+            fingerprint, inputs = runner.record.fingerprint(step), runner.record.inputs(step, 0)
+            with machine(tmp_path / "other"):
+                helper = job(tmp_path, server, steps=STEPS, out=place(address)).runner.context("verify", fingerprint)
+                assert helper.build.folder != first.build.folder
+                found = compute(helper, 0, inputs, None, lambda rows: None)
+            record = {**first.records()[3], "buckets": {"0": found.part}}
+            assert record["step"] == "verify"
+            runner.record.put(step, record)
+            assert not list(first.build.folder.glob("verify/*"))
+            assert not runner.record.stale(step)
+        assert [table] == store.keys(bucket, "work/builds/r/verify/rows-")
+        assert first.rows("rollout", ["correct"]).height == 6
