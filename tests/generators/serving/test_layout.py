@@ -13,7 +13,9 @@ def model(tensor: int = 1) -> ModelConfig:
 
 
 def placed(models: dict[str, ModelConfig], gpus: int) -> list[tuple[str, tuple[str, ...], int]]:
-    return [(s.name, s.gpus, s.port) for s in lay_out(models, [str(n) for n in range(gpus)], "vllm", port=9000)]
+    return [
+        (s.name, s.gpus, s.port) for s in lay_out(models, [str(n) for n in range(gpus)], ["vllm", "serve"], port=9000)
+    ]
 
 
 def test_each_gpu_or_group_of_them_has_a_server() -> None:
@@ -35,13 +37,13 @@ def test_models_share_the_gpus() -> None:
 
 
 def test_without_gpus_a_model_has_one_server_on_the_cpu() -> None:
-    (one, two) = lay_out({"a": model(), "b": model(2)}, [], "vllm")
+    (one, two) = lay_out({"a": model(), "b": model(2)}, [], ["vllm", "serve"])
     assert (one.gpus, two.gpus) == ((), ())
     assert "CUDA_VISIBLE_DEVICES" not in one.environment
 
 
 def test_a_server_sees_its_gpus_alone() -> None:
-    (one,) = lay_out({"a": model(2)}, ["4", "GPU-8f3a"], "/opt/vllm")
+    (one,) = lay_out({"a": model(2)}, ["4", "GPU-8f3a"], ["/opt/vllm", "serve"])
     assert one.environment["CUDA_VISIBLE_DEVICES"] == "4,GPU-8f3a"
     assert one.command[:2] == ("/opt/vllm", "serve")
 
