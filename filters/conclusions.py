@@ -46,7 +46,7 @@ def conclusions(reasoning: str | None) -> list[str]:
     """
     whole = reasoning or ""
     small = whole.lower()
-    if not any(hint in small for hint in _HINTS) and not _FOLDED.search(whole):
+    if not any(hint in small for hint in _HINTS) and (whole.isascii() or not _FOLDED.search(whole)):
         return []
     matches = list(_SAYS.finditer(whole))
     found = []

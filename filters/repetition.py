@@ -31,17 +31,18 @@ def repeated_ngrams(text: pl.Expr, n: int) -> pl.Expr:
     """The share of n-grams of words that came before: 0 where every one is another."""
     words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
     # Known by hashes of 64 bits: put together as texts, n-grams are n times the text.
-    word = pl.element().hash()
+    word = pl.element()
     gram = reduce(lambda found, i: (found * pl.lit(_PRIME, pl.UInt64)) ^ word.shift(-i), range(1, n), word)
-    return _repeated(words.list.eval(gram.drop_nulls()))
+    return _repeated(words.list.eval(pl.element().hash()).list.eval(gram.drop_nulls()))
 
 
 def repeated_sentences(text: pl.Expr) -> pl.Expr:
     """The share of sentences that came before; what has fewer than five letters and digits is none."""
     # A point inside a number or an abbreviation ends nothing.
     parts = text.str.to_lowercase().str.replace_all(r"[.!?;]+(?:\s+|$)|[。！？；\n]+", "\n").str.split("\n")
-    long_enough = pl.element().str.count_matches(r"[\p{L}\p{N}]") >= _LETTERS
-    return _repeated(parts.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(long_enough)))
+    sentence = pl.element().str.strip_chars()
+    long_enough = sentence.str.contains(rf"(?:[\p{{L}}\p{{N}}][^\p{{L}}\p{{N}}]*){{{_LETTERS}}}")
+    return _repeated(parts.list.eval(sentence.filter(long_enough).hash()))
 
 
 def stutters(text: str | None) -> int:
@@ -57,7 +58,7 @@ def stutters(text: str | None) -> int:
 def _may_stutter(text: str) -> bool:
     """Whether any two to eight words, one of them without content, are followed by the same ones, whatever is between: where
     none are, `_STUTTER`, which takes seven tries at every word, finds nothing that counts."""
-    if _FOLDED.search(text):
+    if not text.isascii() and _FOLDED.search(text):
         return True
     spoken = _WORD.findall(text.lower())
     words = np.fromiter(map(hash, spoken), np.int64, len(spoken))
@@ -75,5 +76,7 @@ def _is_stutter(words: list[str]) -> bool:
 
 
 def _repeated(items: pl.Expr) -> pl.Expr:
-    total = items.list.len()
-    return pl.when(total > 0).then(1 - items.list.n_unique() / total).otherwise(0.0)
+    total = pl.element().len()
+    share = (1 - pl.element().n_unique() / total.clip(1)) * (total > 0)
+    # In one `eval`: polars makes the items again wherever an expression names them.
+    return items.list.eval(share).list.first().fill_null(0.0)

@@ -182,7 +182,8 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
 
 def _foreign(text: pl.Expr) -> pl.Expr:
     others = "".join(rf"\p{{{script}}}" for script in _SCRIPTS if script != "Latin")
-    mixed = pl.when(text.str.contains(f"[{others}{_EAST}]")).then(text)  # in Latin letters alone none is foreign
+    beyond = pl.when(text.str.len_bytes() > text.str.len_chars()).then(text)  # in Latin letters alone none is foreign
+    mixed = pl.when(beyond.str.contains(f"[{others}{_EAST}]")).then(beyond)
     counts = [
         *(mixed.str.count_matches(rf"\p{{{script}}}") for script in _SCRIPTS),
         mixed.str.count_matches(f"[{_EAST}]"),
