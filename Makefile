@@ -90,7 +90,7 @@ $(VLLM_STAMP): $(STAMP)
 test-browser: $(STAMP)
 	$(BIN)/pytest -m browser
 
-# Beside the bare libraries on a GPU, eight minutes at most: `pip install 'curate-multimodal[gpu]' psutil` first, in an environment
+# Beside the bare libraries on a GPU, eight minutes at most: `pip install -e '.[gpu]' psutil` first, in an environment
 # with CUDA builds. BENCH_GPU="--small" tries the same code on a CPU; BENCH_GPU="--model HUB_ID --only vllm" chooses.
 BENCH_PYTHON ?= $(PYTHON)
 

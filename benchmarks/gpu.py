@@ -7,8 +7,8 @@ Each part runs in a process of its own and is stopped after its time:
 
 - `vllm`: tokens/s through driver, log and engine over bare `vllm.LLM.generate`, text and images at 8 samples each, rounds
   taken in turn (`vllm_sides.py`); limit 0.97;
-- `exact`, `ivf`: near duplicates of 1,000,000 and 10,000,000 vectors of 1,024 by `filters.dedup`, beside a matrix product
-  and beside FAISS's own index (`gpu_vectors.py`);
+- `exact`, `ivf`: near duplicates of 1,000,000 and 10,000,000 vectors of 1,024 by `filters.dedup`, beside bare FAISS
+  (`gpu_vectors.py`);
 - `encoders`: texts and images a second beside bare sentence-transformers and bare transformers (`gpu_encoders.py`);
 - `attention`: replies a second whose attentions RAP reads, beside the same passes that read none (`gpu_attention.py`).
 

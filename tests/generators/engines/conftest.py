@@ -134,7 +134,7 @@ def vllm_server() -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(reference_folder())]
     command += ["--served-model-name", "reference-vlm", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64"]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "64", "--enable-prompt-tokens-details"]
     # Left to guess, vLLM joins the parts of a message by a line break that the template does not have.
     command += ["--chat-template-content-format", "openai"]
     # Without these, JSON may hold blanks, in which a small model gets lost.

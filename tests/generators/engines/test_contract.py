@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from vllm_args import vllm_args
 from generators.embedded import reference_folder
 from generators.engines.select import make_engine
 from schemas.completion import Completion, Constraint, Request
-from schemas.engine import Engine, ModelConfig
+from schemas.engine import CountsCacheUse, Engine, ModelConfig
 from schemas.errors import EngineDiedError, MediaError, PermanentEngineError
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
@@ -236,6 +237,21 @@ def test_a_hundred_at_once_keep_their_answers_apart(engine: Engine, run: Any, as
     assert [done[0].prompt_tokens for done in together[:6]] == [prompt_length(r) for r in requests[:6]]
     alone = [run(engine.complete(requests[i], [0]))[0].text for i in range(0, 100, 9)]
     assert [together[i][0].text for i in range(0, 100, 9)] == alone
+
+
+def test_what_is_found_in_a_prefix_cache_is_counted(engine: Engine, run: Any, ask: Ask, media: Any) -> None:
+    if not isinstance(engine, CountsCacheUse):
+        pytest.skip("it counts nothing")
+    request = ask(f"{'Look at all the shapes closely. ' * 30}{COLOR}", media.blue, max_tokens=4, seed=0)
+    counts = [engine.cache_use()]
+    for _ in range(2):
+        (one,) = run(engine.complete(request, [0]))
+        counts.append(engine.cache_use())
+    first, again = (later.since(earlier) for earlier, later in pairwise(counts))
+    assert first.prompt_tokens == again.prompt_tokens == one.prompt_tokens
+    assert again.prompt_tokens / 2 < again.cached_tokens < again.prompt_tokens
+    assert first.cached_tokens < again.cached_tokens
+    assert again.images == again.cached_images  # of an engine that does not count images, none
 
 
 def test_an_engine_can_be_closed_and_started_again(engine: Engine, run: Any, ask: Ask, media: Any) -> None:
