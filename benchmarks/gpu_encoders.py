@@ -19,13 +19,13 @@ BATCH = 64
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Medians of rounds taken in turn."""
-    texts = _texts(256 if given.small else 8192)
+    texts = _texts(64 if given.small else 8192)
     found: dict[str, Any] = {}
     sides = {"curate": _ours(given), "sentence-transformers": _library(given), "transformers": _bare(given)}
     found["texts"] = _rounds({name: lambda side=side: side(texts) for name, side in sides.items()}, len(texts))
     with tempfile.TemporaryDirectory() as scratch:
         media = Images(Path(scratch), 64 if given.small else 448)
-        names = [media.draw(number) for number in range(64 if given.small else 1024)]
+        names = [media.draw(number) for number in range(16 if given.small else 1024)]
         encoder = make_image_encoder(EncoderConfig(model=given.image_encoder, batch_size=BATCH), media)
         images: dict[str, Callable[[], Any]] = {"curate": lambda: encoder.encode(names)}
         if given.image_encoder != "reference-vlm":  # whose tower nobody else takes by itself

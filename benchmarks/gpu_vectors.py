@@ -5,6 +5,7 @@ the line says where it ran.
 """
 
 import argparse
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -38,7 +39,8 @@ def measure(given: argparse.Namespace, kind: str) -> dict[str, Any]:
         path = Path(scratch) / "vectors.npy"
         (write_vectors if rows <= WRITTEN else write_on_gpu)(path, rows, dim)
         ours = run(Path(scratch), parse_size(memory), config)
-        bare = faiss_alone(np.load(path, mmap_mode="r"), kind)
+        probed = re.search(r"(\d+) probed", ours["said"])
+        bare = faiss_alone(np.load(path, mmap_mode="r"), int(probed[1]) if probed else None)
     lines = [
         f"{ours['said']}: {ours['wall_s']:.1f} s, {ours['planted_gone']:.3f} of planted copies gone, "
         f"{ours['resolved']:.4f} of true pairs resolved",
@@ -73,12 +75,13 @@ def write_on_gpu(path: Path, rows: int, dim: int) -> None:
     matrix.flush()
 
 
-def faiss_alone(matrix: Any, kind: str) -> dict[str, Any]:
-    """As FAISS's own pages do it: build the index, on a GPU where this FAISS has one, add all, search all."""
+def faiss_alone(matrix: Any, probes: int | None) -> dict[str, Any]:
+    """As FAISS's own pages do it: build the index, on a GPU where this FAISS has one, add all, search all. An IVF
+    with so many `probes`, or a flat one."""
     faiss = load_faiss()
     rows, dim = matrix.shape
     started = time.perf_counter()
-    if kind == "exact":
+    if probes is None:
         index, name = faiss.IndexFlatIP(dim), "IndexFlatIP"
     else:
         lists = int(4 * np.sqrt(rows))
@@ -86,13 +89,13 @@ def faiss_alone(matrix: Any, kind: str) -> dict[str, Any]:
         index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dim), dim, lists, half, faiss.METRIC_INNER_PRODUCT, False
         )
-        index.nprobe, name = 16, f"IndexIVFScalarQuantizer, {lists} lists, 16 probed"
+        index.nprobe, name = probes, f"IndexIVFScalarQuantizer, {lists} lists, {probes} probed"
     if hasattr(faiss, "StandardGpuResources"):
         options = faiss.GpuClonerOptions()
         options.useFloat16 = True
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index, options)
         name += " on GPU"
-    if kind == "ivf":
+    if probes is not None:
         places = np.linspace(0, rows - 1, min(rows, 40 * lists), dtype=np.int64)
         index.train(np.asarray(matrix[places], dtype=np.float32))
     for start in range(0, rows, BLOCK):

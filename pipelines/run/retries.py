@@ -64,8 +64,11 @@ class Retries:
             if generation != self._generation:
                 return
             if self._restarts >= self._config.max_restarts:
+                deaths = "once" if not self._restarts else f"{self._restarts + 1} times, the last time"
                 raise StepError(
-                    f"The engine died {self._restarts + 1} times, the last time with: {error}", transient=True
+                    f"The engine died {deaths} with: {str(error).rstrip('.')}. What was answered is in the log: run the "
+                    f"same command again to go on. (driver.max_restarts is {self._config.max_restarts}.)",
+                    transient=True,
                 ) from error
             self._restarts += 1
             await self._engine.close()
