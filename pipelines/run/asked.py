@@ -16,6 +16,32 @@ REQUESTS = pl.Schema({"id": pl.String(), "row": pl.String(), "turn": pl.Int32(),
 """A request: its name within the bucket, the row that it is about, and the turn."""
 
 
+ANSWERS = pl.Schema(
+    {
+        "id": pl.String(),
+        "model": pl.String(),
+        "turn": pl.Int32(),
+        "of": pl.Int32(),
+        "index": pl.Int32(),
+        "text": pl.String(),
+        "reasoning": pl.String(),
+        "finish_reason": pl.String(),
+        "tokens": pl.Int32(),
+        "error": pl.String(),
+    }
+)
+"""What a body knows of an answer (`schemas.step.Tables`)."""
+
+ASKED = pl.Schema(
+    {
+        **{name: ANSWERS[name] for name in ("id", "model", "turn", "of", "index")},
+        "key": pl.String(),
+        "prompt_key": pl.String(),
+    }
+)
+"""A sample that was wanted: of which row (`id`) and model, and the keys under which the logs hold prompt and reply."""
+
+
 class Asked:
     """What one bucket wants of one model: its requests, and the keys of their samples.
 

@@ -5,9 +5,9 @@ answers that are in the log, and is walked again at replay. Prompts are rendered
 send those that are missing, because ten million rendered prompts do not fit in memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ import polars as pl
 
 from generators.engines.capability import constrains, held_to
 from pipelines.compiler.pipeline import Step
-from pipelines.run.asked import Asked
+from pipelines.run.asked import ANSWERS, ASKED, Asked
 from pipelines.run.body import declared
 from pipelines.run.build import Build
 from pipelines.run.context import StepContext
-from pipelines.run.driver import Call, Session
+from pipelines.run.driver import Call, Report, Session
 from pipelines.run.prefix_order import alike_together
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
@@ -31,33 +31,12 @@ from pipelines.store.workspace import write_pieces, write_table
 from schemas.completion import Request, prompt_key
 from schemas.errors import StepError
 
-ANSWERS = pl.Schema(
-    {
-        "id": pl.String(),
-        "model": pl.String(),
-        "turn": pl.Int32(),
-        "of": pl.Int32(),
-        "index": pl.Int32(),
-        "text": pl.String(),
-        "reasoning": pl.String(),
-        "finish_reason": pl.String(),
-        "tokens": pl.Int32(),
-        "error": pl.String(),
-    }
-)
-"""What a body knows of an answer (`schemas.step.Tables`)."""
-
-ASKED = pl.Schema(
-    {
-        **{name: ANSWERS[name] for name in ("id", "model", "turn", "of", "index")},
-        "key": pl.String(),
-        "prompt_key": pl.String(),
-    }
-)
-"""A sample that was wanted: of which row (`id`) and model, and the keys under which the logs hold prompt and reply."""
-
 RowsOf = Callable[[int], pl.DataFrame]
 """The rows of a bucket that a step asks about."""
+
+
+Several = Callable[[StepContext, str, int, Mapping[int, Asked], Path, int], Receipt | None]
+"""Has several processes ask a model what is missing of a turn, where that is worth it (`asking_shares.by_processes`)."""
 
 
 class Missing(NamedTuple):
@@ -71,11 +50,21 @@ class Asking:
     """One step asking about some buckets. `folder` is for its keys, and whoever made it removes it."""
 
     def __init__(
-        self, build: Build, step: Step, context: StepContext, rows: RowsOf, buckets: list[int], folder: Path
+        self,
+        build: Build,
+        step: Step,
+        context: StepContext,
+        rows: RowsOf,
+        buckets: list[int],
+        folder: Path,
+        several: Several = lambda context, model, turn, asked, missing, total: None,
+        report: Report | None = None,
     ) -> None:
         assert step.type.asks is not None
         self._build, self._step, self._asks, self._context = build, step, step.type.asks, context
         self._rows, self._buckets, self._folder = rows, buckets, folder
+        self._several = several
+        self._report = report or partial(build.progress, step.name)
         self._asked: dict[tuple[str, int], Asked] = {}
         self.receipts: dict[str, Receipt] = {}
         self._refused: dict[int, dict[str, str]] = {}
@@ -99,11 +88,27 @@ class Asking:
             turn += 1
         return total
 
-    def _session(self, model: str) -> Session:
+    def _session(self, model: str, concurrency: int | None = None) -> Session:
         from generators.engines.select import make_engine
 
-        engine = make_engine(self._build.recipe.models[model], self._build.media)
+        config = self._build.recipe.models[model]
+        if concurrency is not None:
+            config = config.model_copy(update={"concurrency": concurrency})
+        engine = make_engine(config, self._build.media)
         return Session(self._build.watch(self._step.name, model, engine))
+
+    def ask_wanted(self, model: str, turn: int, asked: Mapping[int, Asked], wanted: Path, concurrency: int) -> Receipt:
+        """Ask what the log does not hold of the table `wanted`, which another process has claimed, of what it `asked`."""
+        build, missing = self._build, self._folder / "missing.parquet"
+        self._asked = {(model, bucket): one for bucket, one in asked.items()}
+        build.log.heal()
+        build.prompts.heal()
+        refusals = Refusals(build, model, wanted)
+        total = refusals.leave_out(missing, build.log.missing(wanted, missing))
+        if not total:
+            return Receipt()
+        with self._session(model, concurrency) as running:
+            return self._ask(model, list(asked), turn, missing, total, refusals, lambda: running)
 
     def missing(self) -> dict[str, Missing]:
         """What a build would ask of each model. Asks nothing, and writes only into `folder`.
@@ -181,14 +186,28 @@ class Asking:
         """Ask one model what is missing of a turn."""
 
         def ask(total: int, refusals: Refusals) -> Receipt:
-            left = dict(read_table(missing, columns=["prompt_key", "indexes"]).iter_rows())
-            with self._build.prompts.writer() as prompts:
-                known = self._build.prompts.known(left)
-                calls = alike_together(self._calls(model, buckets, turn, left))
-                return self._send(total, written(calls, prompts, known), refusals, session)
+            asked = {bucket: self._asked[model, bucket] for bucket in buckets}
+            found = None if self._build.replay else self._several(self._context, model, turn, asked, missing, total)
+            return found or self._ask(model, buckets, turn, missing, total, refusals, session)
 
         with self._keys(model, buckets) as (wanted, missing):
             return ask_once(self._build, self._step.name, model, wanted, missing, ask)
+
+    def _ask(
+        self,
+        model: str,
+        buckets: list[int],
+        turn: int,
+        missing: Path,
+        total: int,
+        refusals: Refusals,
+        session: Callable[[], Session],
+    ) -> Receipt:
+        left = dict(read_table(missing, columns=["prompt_key", "indexes"]).iter_rows())
+        with self._build.prompts.writer() as prompts:
+            known = self._build.prompts.known(left)
+            calls = alike_together(self._calls(model, buckets, turn, left))
+            return self._send(total, written(calls, prompts, known), refusals, session)
 
     @contextmanager
     def _keys(self, model: str, buckets: list[int]) -> Iterator[tuple[Path, Path]]:
@@ -226,7 +245,7 @@ class Asking:
                 log,
                 build.recipe.driver,
                 total=total,
-                report=lambda receipt: build.progress(name, receipt),
+                report=self._report,
                 before=refusals.before(),
             )
 

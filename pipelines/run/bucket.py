@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from pipelines.compiler.pipeline import Step
-from pipelines.run.asking import ANSWERS
+from pipelines.run.asked import ANSWERS
 from pipelines.run.body import run_body
 from pipelines.run.bucket_tables import Counted, Inquiry, write
 from pipelines.run.context import Done, StepContext

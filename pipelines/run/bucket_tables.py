@@ -27,7 +27,7 @@ class Counted(NamedTuple):
 
 
 class Inquiry(NamedTuple):
-    """What was asked about the rows of a bucket (columns of `asking.ASKED`), and which models refused, by their terms."""
+    """What was asked about the rows of a bucket (columns of `asked.ASKED`), and which models refused, by their terms."""
 
     asked: pl.DataFrame
     refused: Mapping[str, str]

@@ -123,6 +123,14 @@ class Build:
             return self.sharing(partial(self.reopen, **how))
         return Shards(partial(self.reopen, **how, beside=self.processes), self.processes)
 
+    @cached_property
+    def askers(self) -> Shards:
+        """Processes that ask models beside this one; `close` stops them."""
+        assert self.reopen is not None
+        how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
+        count = self.recipe.driver.processes
+        return Shards(partial(self.reopen, **how, beside=count), count, patience_s=0.0)
+
     @property
     def processes(self) -> int:
         """How many processes of this machine compute its buckets."""
@@ -136,6 +144,6 @@ class Build:
 
     def close(self) -> None:
         """Stop what was started. A build that goes on starts it again."""
-        for started in ("_pool", "shards"):
+        for started in ("_pool", "shards", "askers"):
             if started in self.__dict__:
                 self.__dict__.pop(started).close()

@@ -32,6 +32,12 @@ class DriverConfig(Section):
         ge=1,
         description="processes for verdicts and pure steps; null: one a core, and for pure steps as memory allows",
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="processes that ask one model behind a server, where many answers are missing: a core asks some "
+        "2,800 times a second; they share the model's concurrency",
+    )
     verify_seconds: float = Field(default=2.0, gt=0, description="CPU time that one answer may take before it is wrong")
     memory: Size | None = Field(
         default=None,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from pipelines.compiler.pipeline import Step
-from pipelines.run.asking import ANSWERS, Asking
+from pipelines.run.asked import ANSWERS
+from pipelines.run.asking import Asking
 
 
 class Ends:

@@ -10,7 +10,7 @@ import polars as pl
 from filters.verify.pool import VerifierPool
 from pipelines.compiler.compile import Entry, compile_steps
 from pipelines.compiler.pipeline import Pipeline
-from pipelines.run.asking import ANSWERS
+from pipelines.run.asked import ANSWERS
 from pipelines.run.body import run_body
 from pipelines.run.contracts import checked
 from pipelines.store.current import Tables

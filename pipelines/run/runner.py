@@ -10,7 +10,9 @@ import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.remote.places import copy_of
-from pipelines.run.asking import ANSWERS, Asking, Missing
+from pipelines.run.asked import ANSWERS
+from pipelines.run.asking import Asking, Missing
+from pipelines.run.asking_shares import by_processes
 from pipelines.run.body import run_body
 from pipelines.run.bucket import Computed, compute, rows_of
 from pipelines.run.bucket_tables import Counted, Inquiry, write
@@ -148,7 +150,8 @@ class Runner:
 
     def asking(self, step: Step, context: StepContext, buckets: list[int], folder: Path) -> Asking:
         """A step that asks models about the rows of some buckets; `folder` is for its keys."""
-        return Asking(self.build, step, context, lambda bucket: self.rows(step, bucket)[0], buckets, folder)
+        rows = lambda bucket: self.rows(step, bucket)[0]  # noqa: E731
+        return Asking(self.build, step, context, rows, buckets, folder, by_processes)
 
     def missing(self, step: Step, buckets: list[int], folder: Path) -> dict[str, Missing]:
         """How many completions a build would ask of each of a step's models. All steps before it have to be fresh."""

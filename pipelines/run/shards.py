@@ -67,12 +67,12 @@ class Sharing(Protocol):
 
 class Shards:
     """`count` processes, each with the build that `reopen` gives. None starts before there is work for it: the first buckets
-    are computed here, until it is known that the others take longer than `PATIENCE_S`.
+    are computed here, until it is known that the others take longer than `PATIENCE_S`, or `patience_s`.
     """
 
-    def __init__(self, reopen: Callable[[], Any], count: int) -> None:
+    def __init__(self, reopen: Callable[[], Any], count: int, patience_s: float | None = None) -> None:
         self._reopen = reopen
-        self._count = count
+        self._count, self._patience = count, PATIENCE_S if patience_s is None else patience_s
         self._processes: list[ShardProcess] = []
         self._opening: bytes | None = None
         self._lost = False
@@ -120,9 +120,9 @@ class Shards:
         """Whether what is left is worth the start of processes, by how long the others took."""
         if self._count < 2 or left < 2:
             return False
-        if self._processes or not PATIENCE_S:
+        if self._processes or not self._patience:
             return True
-        return total > left and seconds / (total - left) * left > PATIENCE_S
+        return total > left and seconds / (total - left) * left > self._patience
 
     def _hand_out(self, task: Task[Any], todo: deque[Work]) -> None:
         while todo:

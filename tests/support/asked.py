@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.run.asking import ANSWERS
+from pipelines.run.asked import ANSWERS
 from schemas.completion import Request
 from schemas.sample import MEDIA
 from schemas.step import Out, StepType, Tables

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.run.asking import ANSWERS
+from pipelines.run.asked import ANSWERS
 from pipelines.run.ends import Ends
 
 

@@ -1,0 +1,230 @@
+"""What a second worker adds to a build of row steps: of processes of this machine, of Dask, of Ray.
+
+    python benchmarks/runners.py [--samples 6000] [--chars 2000] [--rounds 3] [--runners processes dask ray] [--out FILE]
+
+No model is asked: questions come with eight rollouts each, and steps of scope row and sample work on them (verdicts, counts,
+SQL, quality, cuts, pairs). Each round builds them with one worker and with two, on every runner in turn; Dask and Ray are
+clusters of this machine with a worker a core, reached by their addresses. Starting a cluster, and its workers' first build
+of a few rows, which loads what they need, is printed apart, as is the rows' way in (`ingest`).
+
+For every runner it prints the medians: seconds with one worker and with two, the speed-up (limit: 1.8), and seconds of
+processor time: of the workers, of the build's own process (with Dask's scheduler), of the services beside them (Ray's, and
+Prefect's server). `bound` is what two workers could add at most where the build's own process works alone (Amdahl). On a
+machine that is busy with something else, read the processor time. The hashes of all tables have to be equal over all builds.
+"""
+
+import argparse
+import json
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from step_scale import family, write_source
+
+LIMIT, BUCKETS = 1.8, 32
+RESULT = Path(__file__).parent / "results" / "runners.json"
+RECIPE = """\
+name: runners
+sources:
+  - {type: parquet, name: figures, path: ROWS, kind: number,
+     select: "SELECT question, answer, hint, tried FROM raw", columns: {hint: str, tried: [{text: str, model: str}]}}
+driver: {workers: WORKERS}
+steps:
+  - unfold: {as: given, column: tried, makes: rollout}
+  - verify: {as: scored, of: rollout}
+  - difficulty
+  - tally: {as: counted, of: rollout, to: sample, gives: {rights: "count(*) FILTER (correct)"}}
+  - sql: {as: sized, of: sample, gives: {letters: "length(question)"}}
+  - quality: {of: rollout}
+  - trim: {as: short, of: rollout, words: 0.9}
+  - pair: {of: given, chosen: "correct", rejected: "correct = false", cap: 1}
+"""
+
+
+def recipe(folder: Path, rows: Path, workers: int) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "runners.yaml"
+    path.write_text(RECIPE.replace("ROWS", str(rows)).replace("WORKERS", str(workers)))
+    return {"name": str(path)}
+
+
+def spent() -> dict[str, float]:
+    """Seconds of processor time so far: of this process, of workers, and of the other processes below this one."""
+    found = {"own": 0.0, "workers": 0.0, "services": 0.0}
+    for pid in family():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        works = any(word in command for word in ("ray::", "spawn_main", "shard_program"))
+        kind = "own" if pid == os.getpid() else "workers" if works else "services"
+        found[kind] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+def timed(job: Any, run: Callable[[Any, Any], Any]) -> dict[str, float]:
+    """Run a job; seconds of its row steps, and what they took of the processor."""
+    took: dict[str, float] = {"wall": 0.0, "own": 0.0, "workers": 0.0, "services": 0.0, "in": 0.0}
+
+    def one(runner: Any, step: Any) -> None:
+        before, started = spent(), time.perf_counter()
+        run(runner, step)
+        seconds, after = time.perf_counter() - started, spent()
+        if step.name == "ingest":
+            took["in"] += seconds
+            return
+        took["wall"] += seconds
+        for kind, value in after.items():
+            took[kind] += value - before[kind]
+
+    job.run(one)
+    return took
+
+
+@contextmanager
+def cluster(runner: str, workers: int) -> Iterator[str]:
+    """The address of a cluster of so many workers."""
+    if runner == "dask":
+        from distributed import LocalCluster
+
+        with LocalCluster(
+            workers, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=50
+        ) as local:
+            yield local.scheduler_address
+        return
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        yield nodes.address
+    finally:
+        nodes.shutdown()
+
+
+def contents(job: Any) -> str:
+    """The hashes of all tables of a build."""
+    records = job.records()
+    return json.dumps([{b: part["contents"] for b, part in record["buckets"].items()} for record in records])
+
+
+def on_cluster(runner: str, workers: int, folder: Path, rows: Path, few: Path) -> tuple[dict[str, float], str]:
+    from prefect import flow
+
+    from flows.cluster import connected
+    from flows.job import job_of
+    from flows.shards import Submitted
+
+    started = time.perf_counter()
+    with cluster(runner, workers) as address, connected(runner, address, workers) as found:
+        assert found is not None
+
+        @flow(persist_result=False, task_runner=found.task_runner)
+        def build(source: Path, name: str) -> tuple[dict[str, float], str]:
+            assert found is not None
+            asked = recipe(folder / name, source, workers)
+            sharing = partial(Submitted, slots=found.slots)
+            job = job_of(asked, str(folder / name / "workspace"), buckets=BUCKETS, sharing=sharing)
+            return timed(job, lambda runner_, step: runner_.run(step)), contents(job)
+
+        build(few, "first")
+        started = time.perf_counter() - started
+        took, hashes = build(rows, "whole")
+    return {**took, "start": started}, hashes
+
+
+def by_processes(workers: int, folder: Path, rows: Path) -> tuple[dict[str, float], str]:
+    from flows.job import job_of
+    from pipelines.run.shards import Shards
+
+    beginning = 0.0
+
+    def opened(reopen: Callable[..., Any]) -> Shards:
+        nonlocal beginning
+        began = time.perf_counter()
+        found = Shards(partial(reopen, beside=workers), workers)
+        if workers > 1:
+            for process in [found._start() for _ in range(workers)]:
+                assert process is not None
+                process.receive()  # it has opened the build
+        beginning = time.perf_counter() - began
+        return found
+
+    asked = recipe(folder, rows, workers)
+    job = job_of(asked, str(folder / "workspace"), buckets=BUCKETS, sharing=opened)
+    began = time.perf_counter()
+    job.build.workspace.prepare(job.build.recipe.name)
+    assert job.build.shards is not None
+    took = timed(job, lambda runner, step: runner.run(step))
+    return {**took, "start": beginning, "whole": time.perf_counter() - began}, contents(job)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=6000)
+    parser.add_argument("--chars", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runners", nargs="+", default=["processes", "dask", "ray"])
+    parser.add_argument("--out", type=Path, default=RESULT)
+    given = parser.parse_args()
+    os.environ.update(PREFECT_LOGGING_LEVEL="CRITICAL", PREFECT_SERVER_ANALYTICS_ENABLED="false")
+    os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
+    logging.disable(logging.WARNING)
+    found: dict[str, dict[int, list[dict[str, float]]]] = {r: {1: [], 2: []} for r in given.runners}
+    hashes: set[str] = set()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        sources = {"rows": given.samples, "few": 64}
+        for name, samples in sources.items():
+            (root / name).mkdir()
+            write_source(root / name, samples, given.chars)
+        rows, few = (root / name / "rows.parquet" for name in sources)
+        for number in range(given.rounds):
+            for runner in given.runners:
+                for workers in (1, 2):
+                    folder = root / f"{number}-{runner}-{workers}"
+                    if runner == "processes":
+                        took, made = by_processes(workers, folder, rows)
+                    else:
+                        took, made = on_cluster(runner, workers, folder, rows, few)
+                    found[runner][workers].append(took)
+                    hashes.add(made)
+                    sys.stderr.write(f"{runner} {workers}: {json.dumps({k: round(v, 2) for k, v in took.items()})}\n")
+    report(found, given)
+    same = len(hashes) == 1
+    sys.stdout.write(f"tables: {'equal over all builds' if same else f'{len(hashes)} DIFFERENT ones'}\n")
+    if not same:
+        raise SystemExit(1)
+
+
+def report(found: dict[str, dict[int, list[dict[str, float]]]], given: argparse.Namespace) -> None:
+    lines, result = [], {}
+    for runner, rounds in found.items():
+        one, two = ({key: statistics.median(t[key] for t in took) for key in took[0]} for took in rounds.values())
+        speed = statistics.median(a["wall"] / b["wall"] for a, b in zip(*rounds.values(), strict=True))
+        busy = two["own"] + two["workers"]
+        bound = busy / (two["own"] + two["workers"] / 2) if two["workers"] else 1.0
+        result[runner] = {"one": one, "two": two, "speed_up": speed, "bound": bound}
+        mark = "ok" if speed >= LIMIT else "BELOW"
+        lines.append(
+            f"{runner:10} {one['wall']:6.1f} s with one, {two['wall']:6.1f} s with two: {speed:.2f} (limit {LIMIT}) {mark}\n"
+            f"           processor time with two: workers {two['workers']:.1f} s, own process {two['own']:.1f} s, "
+            f"services {two['services']:.1f} s; bound {bound:.2f}\n"
+            f"           apart: start {two['start']:.1f} s, ingest {two['in']:.1f} s"
+        )
+    sys.stdout.write("\n".join(lines) + "\n")
+    given.out.parent.mkdir(exist_ok=True)
+    given.out.write_text(json.dumps({"samples": given.samples, "chars": given.chars, **result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
