@@ -83,7 +83,7 @@ def write_hashes(log: HashLog, rows: int) -> None:
         shas = pl.Series([hash_text(f"image {n}") for n in range(start, start + count)])
         thumbs = pl.Series([bits.bytes(192) for _ in range(count)])
         table = {"sha256": shas, "phash": pl.Series(bits.integers(0, 1 << 63, count, dtype=np.uint64)), "thumb": thumbs}
-        log._files.write(pl.DataFrame(table, schema=HASHES))
+        log._log.append(pl.DataFrame(table, schema=HASHES))
 
 
 def run(rows: int, memory: int, folder: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class NearConfig(NearRule):
 
 def drop_near(
     rows: pl.DataFrame,
-    vectors_text: Vectors,
+    vectors_text: Vectors | None,
     vectors_image: Vectors | None,
     config: NearConfig,
     former: pl.DataFrame | None = None,
@@ -47,15 +47,16 @@ def drop_near(
     an earlier build kept, which win over new ones and are never dropped (their vectors are needed too). Rows without
     images have no condition on images; several images are compared one by one, in order; media other than images
     must be the same bytes. `report` is called with each search through an index; `room` bounds the memory of an index and
-    decides nothing of what is found. Evidence: `kept`, `similarity` (the
-    lower of the two), `text`, `image`.
+    decides nothing of what is found. Without `vectors_text` images alone decide. Evidence: `kept`, `similarity` (the
+    lower of the two), `text`, `image`, as far as they are compared.
 
     Raises StepError where a vector is missing or an approximate search stays below `index.min_recall`.
     """
     ids, parts = spaces(rows, vectors_text, vectors_image, config, config.quality, former)
     gone = _named(ids, [_duplicates(space, config.index, report, room) for space in parts])
     similarity = pl.min_horizontal("text", "image")
-    return dropped_pairs(rows, gone.select("id", "text", "image", kept="other", similarity=similarity), "dedup:near")
+    compared = ["image"] if vectors_text is None else ["text", "image"]
+    return dropped_pairs(rows, gone.select("id", *compared, kept="other", similarity=similarity), "dedup:near")
 
 
 def near_pairs(

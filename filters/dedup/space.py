@@ -44,7 +44,7 @@ class Space:
     texts: Ints
     words: Ints
     images: Ints
-    text: Vectors
+    text: Vectors | None
     image: Vectors | None
     rule: NearRule
 
@@ -55,13 +55,15 @@ class Space:
     @property
     def dim(self) -> int:
         """Length of a search vector."""
-        return self.text.dim + (self.image.dim if self.image is not None else 0)
+        return sum(vectors.dim for vectors in (self.text, self.image) if vectors is not None)
 
     @property
     def radius(self) -> float:
         """The inner product of search vectors above which a pair is worth an exact look."""
         if self.image is None:
             return self.rule.text_only_threshold - MARGIN
+        if self.text is None:
+            return self.rule.image_threshold - MARGIN
         share = self._text_share
         return share * self._least_text + (1 - share) * self.rule.image_threshold - MARGIN
 
@@ -77,17 +79,21 @@ class Space:
 
     def take(self, places: Ints) -> Floats:
         """Search vectors: question and first image side by side. Duplicates have an inner product above `radius`."""
-        text = self.text.take(self.texts[places])
         if self.image is None:
-            return text
-        share = self._text_share
+            assert self.text is not None, "a space has vectors"
+            return self.text.take(self.texts[places])
         image = self.image.take(self.images[places, 0])
+        if self.text is None:
+            return image
+        text, share = self.text.take(self.texts[places]), self._text_share
         return np.concatenate([text * np.float32(np.sqrt(share)), image * np.float32(np.sqrt(1 - share))], axis=1)
 
     def confirm(self, left: Ints, right: Ints) -> Pairs:
-        text = cosine(self.text, self.texts[left], self.text, self.texts[right])
-        near = text >= self._least(left, right)
-        left, right, text = left[near], right[near], text[near]
+        text = np.ones(len(left))
+        if self.text is not None:
+            text = cosine(self.text, self.texts[left], self.text, self.texts[right])
+            near = text >= self._least(left, right)
+            left, right, text = left[near], right[near], text[near]
         image = np.ones(len(left))
         if self.image is not None:
             for column in self.images.T:
@@ -104,20 +110,22 @@ class Space:
 
 def spaces(
     rows: pl.DataFrame,
-    text: Vectors,
+    text: Vectors | None,
     image: Vectors | None,
     rule: NearRule,
     quality: QualityConfig,
     former: pl.DataFrame | None = None,
 ) -> tuple[pl.Series, Iterator[Space]]:
-    """The ids in the numbering that spaces use, and the spaces of two rows and more.
+    """The ids in the numbering that spaces use, and the spaces of two rows and more; without `text` of rows with images.
 
     Raises StepError for a missing vector.
     """
     table = contestants(rows, former, rule.same, quality)
-    keys = text_keys(table)
-    places = pl.Series("text_place", text.find(keys))
-    _demand(places, keys, "text")
+    places = pl.repeat(0, len(table), dtype=pl.Int64, eager=True).alias("text_place")
+    if text is not None:
+        keys = text_keys(table)
+        places = pl.Series("text_place", text.find(keys))
+        _demand(places, keys, "text")
     if image is None and table["images"].list.len().sum():
         raise StepError(
             "Some rows have images, so duplicates by meaning need an encoder of images beside that of questions: set "
@@ -133,7 +141,7 @@ def _demand(places: pl.Series, keys: pl.Series, what: str) -> None:
         raise StepError(f"dedup:near has no {what} vector for {len(missing):,} of {len(keys):,}, first {missing[0]}")
 
 
-def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: NearRule) -> Iterator[Space]:
+def _classes(table: pl.DataFrame, text: Vectors | None, image: Vectors | None, rule: NearRule) -> Iterator[Space]:
     """The classes of two rows and more, one after the other."""
     lengths = table["class"].rle().struct.field("len").to_numpy()
     ends = np.cumsum(lengths)
@@ -149,5 +157,7 @@ def _classes(table: pl.DataFrame, text: Vectors, image: Vectors | None, rule: Ne
     for end, length in zip(ends[lengths > 1].tolist(), lengths[lengths > 1].tolist(), strict=True):
         rows = np.arange(end - length, end, dtype=np.int64)
         each = int(sizes[rows[0]])
+        if text is None and not each:
+            continue
         images = places[offsets[rows[0]] : offsets[end]].reshape(length, each)
         yield Space(rows, fixed[rows], texts[rows], about[rows], images, text, image if each else None, rule)

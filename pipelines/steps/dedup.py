@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -11,7 +11,7 @@ from filters.dedup.apart import common_keys, ranges
 from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, drop_near
 from filters.dedup.exact import ExactConfig, drop_exact
-from filters.dedup.image_hash import ImageHashConfig, drop_image_hash
+from filters.dedup.image_hash import PLAIN, ImageHashConfig, drop_image_hash
 from filters.dedup.levels import Level, drop_by_levels
 from filters.dedup.minhash import MinHashConfig, drop_similar_text
 from filters.dedup.quality import QualityConfig
@@ -46,6 +46,10 @@ COMPUTED = frozenset({"released", "pixels", "source_priority"})
 class DedupConfig(StepConfig):
     """What counts as a duplicate, level by level; null leaves a level out."""
 
+    compare: Literal["questions", "images"] = Field(
+        default="questions",
+        description="what is the same in duplicates: question and images, or the images, whatever is asked about them",
+    )
     exact: ExactConfig = ExactConfig()
     minhash: MinHashConfig | None = Field(default=MinHashConfig(), description="nearly the same words, the same media")
     image_hash: ImageHashConfig | None = Field(
@@ -57,6 +61,13 @@ class DedupConfig(StepConfig):
 
     @model_validator(mode="after")
     def _compares(self) -> Self:
+        if self.compare == "images":
+            why, cure = "images are compared, whatever is asked about them", "set `compare: questions`"
+            refuse_idle(self, "text", read=False, why=why, cure=cure)
+            refuse_idle(self, "minhash", read=False, why=why, cure=cure)
+            why, cure = "images are compared by an encoder, and `image` is not set", "set `image`"
+            refuse_idle(self, "near", read=self.image is not None, why=why, cure=cure)
+            return self
         # A `text: null` that is written down leaves meanings out on purpose, whatever else is set for them.
         read = self.text is not None or "text" in self.model_fields_set
         why, cure = "meanings are compared by an encoder of questions, and `text` is not set", "set `text`"
@@ -68,12 +79,14 @@ class DedupConfig(StepConfig):
     @property
     def matches_answer(self) -> bool:
         """Whether rows with unlike answers are duplicates at no level."""
+        if self.compare == "images":
+            return False
         return all(level.match_answer for level in (self.exact, self.minhash, self.image_hash, self._near) if level)
 
     @property
     def matches_marks(self) -> bool:
         """Whether rows with other numbers in their questions are: at the other levels, words are the same."""
-        return all(level.match_marks for level in (self.minhash, self._near) if level)
+        return self.compare == "questions" and all(level.match_marks for level in (self.minhash, self._near) if level)
 
     @property
     def _near(self) -> NearConfig | None:
@@ -88,17 +101,17 @@ class DedupConfig(StepConfig):
 
 def _levels(build: SetBuild, config: DedupConfig, searches: Searches, text: Path, image: Path) -> list[Level]:
     levels: list[Level] = [lambda rows, fixed: drop_exact(rows, config.exact, fixed)]
-    if (minhash := config.minhash) is not None:
+    if (minhash := config.minhash) is not None and config.compare == "questions":
         levels.append(lambda rows, fixed: drop_similar_text(rows, minhash, fixed))
     if (by_hash := config.image_hash) is not None:
         log = HashLog(build.workspace.hashes)
         levels.append(
             lambda rows, fixed: drop_image_hash(rows, log.hashes(image_shas(rows), build.media), by_hash, fixed)
         )
-    if (encoder := config.text) is not None:
+    if config.text is not None or (config.compare == "images" and config.image is not None):
 
         def near(rows: pl.DataFrame, fixed: pl.DataFrame | None) -> Split:
-            texts = text_vectors(build, encoder, question_texts(rows), text)
+            texts = text_vectors(build, config.text, question_texts(rows), text) if config.text else None
             shown = image_vectors(build, config.image, image_shas(rows), image) if config.image else None
             return drop_near(rows, texts, shown, config.near, fixed, searches.report, room(build, text.parent))
 
@@ -138,7 +151,8 @@ def _survey(tables: Iterable[pl.DataFrame], config: DedupConfig, context: Contex
     drops = [no_drops().with_columns(bucket=pl.lit(0, pl.Int32))]
     with matrices(build) as (text, image):
         held = Spilled(text.parent, build.memory.piece)
-        for rows in tables:
+        for every in tables:
+            rows = every if config.compare == "questions" else _images_alone(every, build)
             keyed = common_keys(rows, config.matches_answer, config.matches_marks).alias(KEY)
             held.add(rows.with_columns(keyed, bucket=pl.lit(count, pl.Int32), released=is_released))
             count += 1
@@ -150,6 +164,17 @@ def _survey(tables: Iterable[pl.DataFrame], config: DedupConfig, context: Contex
     by_bucket = named(pl.concat(drops), context.name).partition_by("bucket", as_dict=True, include_key=False)
     how = searches_table(searches)
     return Apart(_Found(by_bucket.get((bucket,), no_drops()), how) for bucket in range(count))
+
+
+def _images_alone(rows: pl.DataFrame, build: SetBuild) -> pl.DataFrame:
+    """The rows that show an image, as if all asked the same. One whose images are of a single colour is like no other."""
+    asked = pl.lit(None, SAMPLE["options"]).alias("options"), pl.lit(None, SAMPLE["answer"]).alias("answer")
+    shown = rows.with_columns(*asked, question=pl.lit("")).filter(pl.col("media").list.len() > 0)
+    hashes = HashLog(build.workspace.hashes).hashes(image_shas(shown), build.media)
+    plain = hashes.filter(pl.col("phash").is_in(PLAIN))["sha256"]
+    sha = pl.element().struct.field("sha256").filter(pl.element().struct.field("kind").fill_null("image") == "image")
+    says = pl.col("media").list.eval(~sha.is_in(plain.implode())).list.any()
+    return shown.filter(says)
 
 
 def _parts(held: Spilled, most: int) -> Iterator[pl.DataFrame]:

@@ -1,5 +1,6 @@
 """Dedup as a step: one row of each group stays, its own name in front of each cause, and releases go first."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 import recipe_build
 import tiny
+from PIL import Image
 from pydantic import ValidationError
 from sealing import sealed
 
@@ -176,3 +178,39 @@ def test_it_finds_the_same_in_whatever_memory_and_buckets(planted: Any) -> None:
         out = deduplicated(planted.tables(), config, planted.context("dedup", build), buckets)
         found.append(out.drops.sort("id"))
     assert found[0].equals(found[1]) and found[0].height == 16
+
+
+def test_images_alone_are_compared_whatever_is_asked_about_them(planted: Any) -> None:
+    """Of the rows of a scene one stays, also where they ask something else; rows without an image stay all."""
+    others = pl.Series("question", [f"question {n}" for n in range(28)])
+    blind = planted.rows.head(2).with_columns(media=pl.lit([]), id=pl.col("id") + "x")
+    rows = pl.concat([planted.rows.with_columns(others), blind.select(planted.rows.columns)], how="vertical_relaxed")
+    for section, level in (({}, "image_hash"), ({"image_hash": None, "image": ENCODERS["image"]}, "near")):
+        config = DedupConfig.model_validate({"compare": "images", **section})
+        dropped = deduplicated(planted.tables(rows=rows), config, planted.context("seen")).drops
+        told = {"same_bytes": "seen:exact", "other_bytes": f"seen:{level}"}
+        assert reasons(dropped) == expected(planted, planted.rows, **told)
+    assert {"kept", "image", "similarity"} == set(json.loads(dropped.filter(reason="seen:near")["evidence"][0]))
+
+
+def test_images_of_a_single_colour_are_like_no_other(planted: Any) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(file, "PNG")
+    sha = planted.build.media.put(file.getvalue(), "png")
+    media = planted.rows["media"].dtype
+    shown = pl.Series("media", [[{"kind": "image", "sha256": sha, "width": 64, "height": 64}]] * 28, dtype=media)
+    tables = planted.tables(rows=planted.rows.with_columns(shown))
+    assert deduplicated(tables, DedupConfig(compare="images"), planted.context("seen")).drops.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ({"text": ENCODERS["text"]}, "text"),
+        ({"minhash": {"threshold": 0.9}}, "minhash"),
+        ({"near": {"image_threshold": 0.9}}, "near"),
+    ],
+)
+def test_what_images_alone_do_not_read_is_refused(section: Any, key: str) -> None:
+    with pytest.raises(ValidationError, match=f"{key}: images are compared"):
+        DedupConfig.model_validate({"compare": "images", **section})
