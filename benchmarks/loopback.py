@@ -49,11 +49,23 @@ class Load:
     median: float = 0.0
     stragglers: float = 0.0
     faults: float = 0.0
+    texts: tuple[str, ...] = ()
+    """Of replies, in place of one short one; those of a prompt are some of them."""
+    n: int = 1
 
     def seconds(self, content: str) -> float:
         """What a server takes for a prompt: the same whenever it is asked."""
         slow = self.stragglers and seeded(4, content).random() < self.stragglers
         return min(latency(content, self.median) * (SLOWER if slow else 1.0), LONGEST * self.median)
+
+    def reply(self, content: str) -> bytes:
+        """`n` replies to a prompt."""
+        if not self.texts:
+            return REPLY
+        first = seeded(5, content).randrange(len(self.texts))
+        texts = [self.texts[(first + place) % len(self.texts)] for place in range(self.n)]
+        choices = [{**_CHOICE, "index": i, "message": {"role": "assistant", "content": t}} for i, t in enumerate(texts)]
+        return _http({**_REPLY, "choices": choices})
 
     def fault(self, content: str, attempt: int) -> Fault | None:
         """How a prompt fails at its so manieth time."""
@@ -130,7 +142,7 @@ class _Server(asyncio.Protocol):
             return
         self.held = b""
         if not self.fleet.load.median:
-            self._send(REPLY)
+            self._send(self.fleet.load.reply(body.decode()))
             return
         content = json.loads(body)["messages"][-1]["content"]
         self._answer(content if isinstance(content, str) else "".join(part["text"] for part in content))
@@ -148,9 +160,9 @@ class _Server(asyncio.Protocol):
         fleet.busy[self.number] += 1
         self.at_work = True
         seconds = fleet.load.seconds(content) * (0.5 if fault == "cut" else 1.0)
-        asyncio.get_running_loop().call_later(seconds, self._finish, fault)
+        asyncio.get_running_loop().call_later(seconds, self._finish, content, fault)
 
-    def _finish(self, fault: Fault | None) -> None:
+    def _finish(self, content: str, fault: Fault | None) -> None:
         if not self.at_work:  # it died meanwhile
             return
         self._end()
@@ -158,7 +170,7 @@ class _Server(asyncio.Protocol):
         if fault == "cut":
             self.transport.abort()
         else:
-            self._send(GARBAGE if fault == "garbage" else REPLY)
+            self._send(GARBAGE if fault == "garbage" else self.fleet.load.reply(content))
             self.fleet.ended = time.monotonic()
 
     def _send(self, reply: bytes) -> None:

@@ -9,7 +9,7 @@ _WHAT = {
     "models": "answers at the rate of a full window, one step after the other",
     "driver": "one core: rendering, keys, HTTP, log",
     "disk": "journal, log, tables, release",
-    "pure steps": "what asks nothing, on one core",
+    "pure steps": "what asks nothing, on all cores (driver.workers)",
 }
 
 
@@ -84,7 +84,8 @@ def sentences_of(measured: Measured, found: Hours) -> list[str]:
 _CURE = {
     "models": "the models. More replicas (base_urls, engine: ray), a larger concurrency while answers/s still grow with it, "
     "shorter replies.",
-    "driver": f"the driver, whose core is full ({FULL:.0%} or more) or would be. More processes, or more samples a call.",
+    "driver": f"the driver, whose core is full ({FULL:.0%} or more) or would be. More samples a call, "
+    "or more than one process that asks.",
     "disk": "the disk. A faster one for the workspace.",
-    "pure steps": "the steps that ask nothing. More cores (driver.workers), or --runner dask or ray.",
+    "pure steps": "the steps that ask nothing. More cores, or --runner dask or ray.",
 }

@@ -16,7 +16,7 @@ JOURNALLED = 2
 
 
 class Spent(NamedTuple):
-    """What the steps that ask nothing took for some samples, in seconds."""
+    """What the steps took for some samples where all was answered, in seconds of processor time."""
 
     samples: int
     seconds: float
@@ -26,8 +26,8 @@ class Spent(NamedTuple):
 class Measured:
     """A trial of `samples` samples. `wanted` are the answers that it needed by (step, model), also those that the log held.
 
-    `log_bytes` are what the logs grew by for `answers` answers, `table_bytes` those of tables and release. `pure` are the
-    steps that ask nothing, for all its samples, and `least` for as few as can be: what is left is what a sample costs.
+    `log_bytes` are what the logs grew by for `answers` answers, `table_bytes` those of tables and release. `pure` is what
+    its steps computed for all samples, and `least` for as few as can be: what is left is what a sample costs.
     `priced` are dollars a million prompt and reply tokens by model; None where nobody knows.
     """
 
@@ -40,6 +40,8 @@ class Measured:
     table_bytes: int
     disk_rate: float
     priced: Mapping[str, tuple[float, float] | None]
+    processes: int = 1
+    """That compute the steps of a build, where it is large enough for more than one."""
 
     @property
     def answers(self) -> int:
@@ -48,8 +50,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Hours:
-    """A projection to `samples` samples: hours by resource, for `driver` and `pure steps` of one core. `models` is an upper
-    bound where `at_most`."""
+    """A projection to `samples` samples: hours by resource, for `driver` of one core, and for `pure steps` of all processes
+    of a build. `models` is an upper bound where `at_most`."""
 
     samples: int
     answers: int
@@ -83,9 +85,9 @@ def project(measured: Measured, samples: int) -> Hours:
         "models": models,
         "driver": driver,
         "disk": (JOURNALLED * log + tables) / measured.disk_rate,
-        "pure steps": each * samples,
+        "pure steps": each * samples / measured.processes,
     }
-    busy = sum(one.cpu_s for one in known) / max(sum(one.wall_s for one in known), 1e-9)
+    busy = sum(one.busy * one.wall_s for one in known) / max(sum(one.wall_s for one in known), 1e-9)
     hours: dict[Resource, float] = {name: found / 3600 for name, found in seconds.items()}
     return Hours(samples, round(answers), hours, busy >= FULL, log + tables, _dollars(measured, counts))
 

@@ -66,6 +66,7 @@ def calibrate(open_job: OpenJob, requests: int, check: Callable[[Job], None]) ->
             log_bytes=log_bytes,
             table_bytes=table_bytes,
             disk_rate=disk_rate(root),
+            processes=whole.build.recipe.driver.workers or whole.build.memory.processes,
             priced={name: _price(job, name) for name in job.build.recipe.models},
         )
     if not measured.answers:
@@ -99,8 +100,8 @@ def _size(job: Job) -> Size:
 
 
 def _run(job: Job) -> float:
-    """Run all steps; seconds, without those of asking."""
-    workspace, name, build, started = job.build.workspace, job.build.recipe.name, job.build, time.perf_counter()
+    """Run all steps; seconds of processor time, with those of the processes that it started."""
+    workspace, name, build, before = job.build.workspace, job.build.recipe.name, job.build, os.times()
     workspace.prepare(name)
     with workspace.lock(name):
         try:
@@ -108,8 +109,7 @@ def _run(job: Job) -> float:
                 job.runner.run(step)
         finally:
             build.close()
-    asked = [one for record in job.runner.record.steps() for one in (record.get("asked") or {}).values()]
-    return max(0.0, time.perf_counter() - started - sum(float(one["seconds"]) for one in asked))
+    return sum(os.times()[:4]) - sum(before[:4])
 
 
 def _wanted(job: Job) -> dict[tuple[str, str], int]:

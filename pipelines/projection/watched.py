@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipelines.run.receipt import plus
@@ -15,7 +16,8 @@ class Asked:
     """What a step asked a model. `calls` are (seconds, sequences, answers) of each call, one that failed included.
 
     `wall_s` and `cpu_s` are those of the driver's thread, from the moment that the engine was up until the last call came
-    back: processor time of rendering, keys, HTTP and the log. `window` is how many sequences the engine takes at once.
+    back: processor time of rendering, keys, HTTP and the log; `starved_s` is how long other work of the machine kept it from
+    a core. `window` is how many sequences the engine takes at once.
     """
 
     step: str
@@ -26,6 +28,7 @@ class Asked:
     completion_tokens: int | None = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    starved_s: float = 0.0
 
     @property
     def answers(self) -> int:
@@ -39,13 +42,21 @@ class Asked:
 
     @property
     def busy(self) -> float:
-        """Which share of a core the driver took."""
-        return self.cpu_s / max(self.wall_s, 1e-9)
+        """Which share of the time that it had a core the driver computed; the rest it waited for models."""
+        return min(1.0, self.cpu_s / max(self.wall_s - self.starved_s, 1e-9))
 
     def seconds_at(self, share: float) -> float:
         """What so large a share of the calls took at most."""
         found = sorted(seconds for seconds, _, _ in self.calls)
         return found[min(len(found) - 1, int(share * len(found)))]
+
+
+def _starved() -> float:
+    """Seconds for which this thread could run and got no core, so far; 0 where the system does not count that."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class Watched:
@@ -55,7 +66,7 @@ class Watched:
         self.identity: ModelIdentity = engine.identity
         self._engine = engine
         self._asked = asked
-        self._began = self._worked = 0.0
+        self._began = self._worked = self._starved = 0.0
 
     @property
     def concurrency(self) -> int:
@@ -65,7 +76,7 @@ class Watched:
         await self._engine.start()
         self._asked.window = self._engine.concurrency
         if not self._began:  # else it died and is started again
-            self._began, self._worked = time.perf_counter(), time.thread_time()
+            self._began, self._worked, self._starved = time.perf_counter(), time.thread_time(), _starved()
 
     async def complete(self, request: Request, indexes: Sequence[int]) -> list[Completion]:
         asked, before, found = self._asked, time.perf_counter(), list[Completion]()
@@ -77,6 +88,7 @@ class Watched:
             asked.prompt_tokens = plus(asked.prompt_tokens, [answer.prompt_tokens for answer in found[:1]])
             asked.completion_tokens = plus(asked.completion_tokens, [answer.completion_tokens for answer in found])
             asked.wall_s, asked.cpu_s = now - self._began, time.thread_time() - self._worked
+            asked.starved_s = _starved() - self._starved
         return found
 
     async def close(self) -> None:

@@ -46,6 +46,14 @@ def test_each_resource_by_what_it_took_and_a_sample_without_what_a_step_costs_by
     assert (found.limit, found.at_most) == ("models", False)
 
 
+def test_steps_that_ask_nothing_divide_by_the_processes_of_a_build() -> None:
+    assert project(measured(asked(), processes=4), 3_600_000).hours["pure steps"] == approx(0.02 * 1000 / 4)
+
+
+def test_a_driver_that_other_work_of_the_machine_starves_is_as_full_as_without() -> None:
+    assert asked(cpu_s=0.9, wall_s=10.0, starved_s=9.0).busy == approx(0.9)
+
+
 def test_a_driver_whose_core_is_full_is_the_limit_however_slow_the_models_seem() -> None:
     found = project(measured(asked(cpu_s=1.8)), 1_000_000)
     assert found.at_most
