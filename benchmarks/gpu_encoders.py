@@ -31,12 +31,14 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         if given.image_encoder != "reference-vlm":  # whose tower nobody else takes by itself
             images["transformers"] = _bare_images(given, media, names)
         found["images"] = _rounds(images, len(names))
-    lines = [
-        f"{kind} a second: " + ", ".join(f"{value:,.0f} {name}" for name, value in row["a_second"].items())
-        + "; curate over " + ", ".join(f"{name} {value:.2f}" for name, value in row["over"].items())
-        for kind, row in found.items()
-    ]  # fmt: skip
+    lines = [_line(kind, row) for kind, row in found.items()]
     return {"text_encoder": given.text_encoder, "image_encoder": given.image_encoder, **found, "lines": lines}
+
+
+def _line(kind: str, row: dict[str, Any]) -> str:
+    speeds = ", ".join(f"{value:,.0f} {name}" for name, value in row["a_second"].items())
+    over = "".join(f"; curate over {name} {value:.2f}" for name, value in row["over"].items())
+    return f"{kind} a second: {speeds}{over}"
 
 
 def _texts(number: int) -> list[str]:

@@ -33,7 +33,11 @@ TOKENIZATION = {"add_special_tokens": False}
 """The chat template has written them already."""
 
 AHEAD = 0.25
-"""Share of `concurrency` kept waiting inside vLLM, so that a free place is taken in the same step."""
+"""Requests that wait inside vLLM, as a share of `concurrency`, so that a free place is taken in the same step."""
+
+WINDOW = 4
+"""Sequences in flight for each of `concurrency`. A request of several samples is in flight until the longest is done, while
+fewer and fewer of them are computed: `python benchmarks/samples_window.py` prints how busy a window keeps vLLM."""
 
 OWN_ARGS = frozenset({"chat_template", "chat_template_kwargs"})
 
@@ -49,7 +53,8 @@ class VllmEngine:
 
     def __init__(self, config: ModelConfig, media: MediaReader) -> None:
         self.identity = identify(config)
-        self.concurrency = config.concurrency + int(AHEAD * config.concurrency)
+        self.concurrency = WINDOW * config.concurrency
+        self._room = asyncio.Semaphore(config.concurrency + int(AHEAD * config.concurrency))
         self._config = config
         self._images = ImageCache(media)
         self._engine: Any = None
@@ -102,9 +107,10 @@ class VllmEngine:
         """
         if self._engine is None:
             raise EngineDiedError("the engine is closed")
-        prompt = await asyncio.to_thread(self._prompt, request)
-        runs = seeded_runs(indexes, request.sampling)
-        done = await answered(self._generate(prompt, request, run, seed) for run, seed in runs)
+        async with self._room:
+            prompt = await asyncio.to_thread(self._prompt, request)
+            runs = seeded_runs(indexes, request.sampling)
+            done = await answered(self._generate(prompt, request, run, seed) for run, seed in runs)
         return for_all(done, indexes, request.sampling)
 
     def cache_use(self) -> CacheUse:
