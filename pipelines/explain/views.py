@@ -28,11 +28,12 @@ from pipelines.store.completions import CompletionsLog
 from pipelines.store.prompts import PromptsLog
 from pipelines.store.read_only_sql import connect
 from pipelines.store.release_seal import check_tables
-from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS
+from pipelines.store.step_tables import DROPS, REQUESTED, RETIRED, ROWS, STEP_DROPS
 from pipelines.store.table_files import as_sql
 from pipelines.store.workspace import Workspace
 
 _TRUTH = "truth"
+_NO_DROPS = f"SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in STEP_DROPS)} WHERE false"
 _OWN = ("completions", "failures", "prompts", "dropped", "asked", _TRUTH)
 """Views whose names no view of a step has."""
 
@@ -72,14 +73,12 @@ def views(workspace: Workspace, build: RecordedBuild, sql: str | None = None) ->
     taken = {*units.values(), *_OWN}
     for step in ran:
         found[f"{step.name}_rows" if step.name in taken else step.name] = _files(build.parts(step.name, ROWS))
-        if drops := build.parts(step.name, DROPS):
-            found.setdefault(f"{step.name}_dropped", _files(drops))
+        drops = build.parts(step.name, DROPS)
+        found.setdefault(f"{step.name}_dropped", _files(drops) if drops else _NO_DROPS)
         for table, path in build.tables(step.name).items():
             found.setdefault(f"{step.name}_{table}", _files([path]))
-    found["dropped"] = _union(_drops(build, ran)) or (
-        'SELECT NULL::VARCHAR AS step, NULL::VARCHAR AS unit, NULL::VARCHAR AS "id", NULL::VARCHAR AS parent_id, '
-        "NULL::VARCHAR AS reason, NULL::VARCHAR AS evidence WHERE false"
-    )
+    nothing = f"SELECT NULL::VARCHAR AS step, NULL::VARCHAR AS unit, * FROM ({_NO_DROPS})"
+    found["dropped"] = _union(_drops(build, ran)) or nothing
     asked = ((s, build.parts(s.name, REQUESTED)) for s in ran)
     if query := _union(f"SELECT {literal(s.name)} AS step, * FROM ({_files(paths)})" for s, paths in asked if paths):
         found["asked"] = query

@@ -1,7 +1,9 @@
-"""What of builds is published: a record, which names tables by their hashes, and a head, which names the record.
+"""What of builds is published: a record, which names those of its steps, which name tables by their hashes, and a head,
+which names the record.
 
 heads/builds/<recipe>.json                        who builds it, and the hash of the record (`pipelines.remote.head`)
 records/<recipe>/<hash>.json                      the record, `build.json` of the working copy
+builds/<recipe>/<step>/record-<hash>.json         the record of a step, `record.json` there
 builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
 """
 
@@ -17,7 +19,7 @@ from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import GoneError
 
-RECORD = "build.json"
+RECORD, STEP_RECORD = "build.json", "record.json"
 _BLOCK = 32
 """Digits of the hashes in records."""
 
@@ -66,7 +68,8 @@ class PublishedBuilds:
             raise RuntimeError(f"the build of '{recipe}' is recorded by a process that does not hold it")
         self._copy.pay()
         data = (folder / RECORD).read_bytes()
-        missing = {n: path for n, path in _tables(json.loads(data), folder).items() if n not in self._sent(recipe)}
+        named = self._named(folder, self._steps(folder, json.loads(data)))
+        missing = {n: path for n, path in named.items() if n not in self._sent(recipe)}
         self._copy.each(lambda name: self._send(recipe, name, missing[name]), missing)
         record = _hash(data)
         self._copy.objects.put(f"records/{recipe}/{record}.json", data)
@@ -81,7 +84,8 @@ class PublishedBuilds:
         """Have every table here that the record names and that is not."""
         folder = self._copy.root / "builds" / recipe
         record = json.loads((folder / RECORD).read_bytes())
-        missing = {name: path for name, path in _tables(record, folder).items() if not path.is_file()}
+        named = self._named(folder, self._steps(folder, record))
+        missing = {name: path for name, path in named.items() if not path.is_file()}
 
         def fetch(name: str) -> None:
             with suppress(GoneError):
@@ -140,15 +144,38 @@ class PublishedBuilds:
                 return
             if _hash(data) != record:  # damaged: nothing of it counts
                 return
-        named = _tables(json.loads(data), path.parent)
+        steps = self._steps(path.parent, json.loads(data))
+        named = self._named(path.parent, steps)
         self._tables[recipe] = set(named)
         if not mine or (data is not mine and record not in self._known(recipe)):
-            path.parent.mkdir(parents=True, exist_ok=True)
             _keep_only({*named.values()}, path.parent)
-            fresh = path.with_name(f".{RECORD}.new.tmp")
-            fresh.write_bytes(data)
-            fresh.replace(path)
+            for step, written in steps.items():
+                _replace(path.parent / step / STEP_RECORD, written)
+            _replace(path, data)
             self._know(recipe, record)
+
+    def _steps(self, folder: Path, record: Mapping[str, Any]) -> dict[str, bytes]:
+        """The records of the steps of a build, from here or from the store; those that are damaged there count no more."""
+        found = {}
+        for step, digest in record.get("records", {}).items():
+            path = folder / step / STEP_RECORD
+            data = path.read_bytes() if path.is_file() else b""
+            if _hash(data)[:_BLOCK] != digest:
+                try:
+                    data, _ = self._copy.objects.get(self._name(path, digest))
+                except GoneError:
+                    continue
+            if _hash(data)[:_BLOCK] == digest:
+                found[step] = data
+        return found
+
+    def _named(self, folder: Path, steps: Mapping[str, bytes]) -> dict[str, Path]:
+        """What the records of steps name, and they themselves: what each is called in the store, and where it lies here."""
+        found: dict[str, Path] = {}
+        for step, data in steps.items():
+            files = [(STEP_RECORD, _hash(data)[:_BLOCK]), *_files(json.loads(data))]
+            found |= {self._name(folder / step / name, digest): folder / step / name for name, digest in files}
+        return found
 
     def _known(self, recipe: str) -> list[str]:
         """The records that were written or adopted here: what is here is as new as any of these."""
@@ -162,13 +189,11 @@ class PublishedBuilds:
             file.write(record + "\n")
 
 
-def _tables(record: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """The tables that a record names: what each is called in the store, and where it lies here."""
-    found = {}
-    for step, written in record.get("steps", {}).items():
-        for name, digest in _files(written):
-            found[f"builds/{folder.name}/{step}/{_published(name, digest)}"] = folder / step / name
-    return found
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new.tmp")
+    fresh.write_bytes(data)
+    fresh.replace(path)
 
 
 def _keep_only(named: Set[Path], folder: Path) -> None:

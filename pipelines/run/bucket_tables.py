@@ -52,18 +52,17 @@ def write(
     if step.makes:
         written = written.select("id", "sample_id", "parent_id", *step.gives)
         contents["#id"] = column_contents(written.select(key=pl.struct("id", "parent_id")))["key"]
-    tables = {ROWS: written, DROPS: drops}
+    tables = {ROWS: written, **({DROPS: drops} if drops.height else {})}
     ids = column_contents(written.select("id"))["id"]
     contents |= {name: f"{column_contents(written.select(name))[name]}:{ids}" for name in step.gives}
     if inquiry is not None:
         tables[REQUESTED] = inquiry.asked
-    if retired is not None:
+    if retired is not None and retired.height:
         tables[RETIRED] = retired
-        if retired.height:
-            contents["#retired"] = content(retired)
+        contents["#retired"] = content(retired)
     files = {(path := part(folder, table, bucket)).name: write_part(rows, path) for table, rows in tables.items()}
     for other in {DROPS, RETIRED, REQUESTED} - set(tables):
-        part(folder, other, bucket).unlink(missing_ok=True)  # of a step of this name that gave such a table
+        part(folder, other, bucket).unlink(missing_ok=True)  # what it gave before
     reasons = drops.group_by("reason").len().sort("reason")
     asked = {}
     if inquiry is not None:

@@ -79,14 +79,17 @@ def read_sources(build: Build, step: Step, record: Record) -> None:
         for name, table in tables.items():
             placed = table.with_columns(bucket=bucket_of(pl.col("id"), record.buckets))
             empty = pl.DataFrame(schema=table.collect_schema())
-            found = set()
+            found = set[int]()
             for piece in whole_rows(sorted_pieces(placed, ("bucket", "id"), room, build.memory), "bucket"):
                 for mine in piece.partition_by("bucket", maintain_order=True):
                     number = int(mine["bucket"][0])
                     _put(folder, name, number, mine.drop("bucket"), parts, step)
                     found.add(number)
             for number in set(range(record.buckets)) - found:
-                _put(folder, name, number, empty, parts, step)
+                if name == ROWS:
+                    _put(folder, name, number, empty, parts, step)
+                else:
+                    part(folder, name, number).unlink(missing_ok=True)  # what it gave before
     total = sum(found["kept"] for found in parts.values())
     record.put(step, _summary(build, step, record, parts, dropped, total, time.monotonic() - started))
 

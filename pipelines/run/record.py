@@ -1,9 +1,9 @@
-"""The record of a build: what each step wrote, a bucket at a time, and all that decided it; `build.json`.
+"""The record of a build: what each step wrote, a bucket at a time, and all that decided it (`store.build_record`).
 
 A bucket of a step is fresh while its fingerprint (its section, version and models) and its inputs (the contents of the
 columns that it read) are what they were. So a column that comes out the same wakes nobody, and one that does not wakes
-exactly its readers, whenever the build was stopped. The record is written after each step, last, so that what it names is
-there.
+exactly its readers, whenever the build was stopped. A step's record is written after its tables, so that what it names is
+there, and read when it is first asked for.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.run.build import Build
 from pipelines.run.refusals import asks_again
 from pipelines.sources.tasks import TasksSource
-from pipelines.store.build_record import LAYOUT, read_record, write_record
+from pipelines.store.build_record import LAYOUT, read_build, read_step, write_build, write_step
 from pipelines.store.current import Tables
 from pipelines.store.step_tables import table_beside
 from pipelines.store.witness import Suspect, Witness, is_there
@@ -25,7 +25,7 @@ from schemas.ids import content_id
 
 
 class Record:
-    """`build.json` of one build, and what follows from it."""
+    """The record of one build, and what follows from it."""
 
     def __init__(self, build: Build, pipeline: Pipeline, tables: Tables) -> None:
         self._build = build
@@ -33,26 +33,30 @@ class Record:
         self._tables = tables
         self._folder = build.folder
         self._fingerprints: dict[str, str] = {}
-        self._found: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
+        self._steps: dict[str, dict[str, Any] | None] = {}
         self._witness = Witness(self._folder)
         self.read()
 
     def read(self) -> None:
         """Read the record again, as another process may have written it."""
-        self._found = read_record(self._folder) or {"layout": LAYOUT, "buckets": None, "steps": {}}
+        self._facts = read_build(self._folder) or {"buckets": None, "records": {}}
+        self._steps = {}
 
     @property
     def buckets(self) -> int:
-        return int(self._found["buckets"] or 0)
+        return int(self._facts["buckets"] or 0)
 
     def start(self, buckets: int) -> None:
         """Begin anew with so many buckets; nothing that was recorded counts any more."""
-        self._found = {"layout": LAYOUT, "buckets": buckets, **self._facts(), "steps": {}}
+        self._facts, self._steps = {"buckets": buckets, **self._now(), "records": {}}, {}
+        write_build(self._facts, self._folder)
 
     def step(self, name: str) -> dict[str, Any] | None:
         """What is recorded of a step, or None where it never finished a bucket."""
-        found = self._found["steps"].get(name)
-        return found if isinstance(found, dict) else None
+        if name not in self._steps:
+            self._steps[name] = read_step(self._folder, name, self._facts)
+        return self._steps[name]
 
     def tables(self, name: str) -> set[str]:
         """The tables that a step keeps beside its rows."""
@@ -64,8 +68,9 @@ class Record:
 
     def forget(self, step: Step) -> None:
         """Have a step computed again, by whoever reads the record."""
-        if self._found["steps"].pop(step.name, None) is not None:
-            write_record(self._found, self._folder)
+        self._steps[step.name] = None
+        if self._facts["records"].pop(step.name, None) is not None:
+            write_build(self._facts, self._folder)
 
     def begin(self, step: Step, buckets: Iterable[int]) -> dict[str, Any]:
         """Forget what is about to be written anew, so that what a kill leaves half done is not taken for what it was.
@@ -78,30 +83,37 @@ class Record:
         same = found["fingerprint"] == self.fingerprint(step)
         gone = {str(bucket) for bucket in buckets}
         found["buckets"] = {name: part for name, part in found["buckets"].items() if same and name not in gone}
-        write_record(self._found, self._folder)
+        self._write(step.name)
         return dict(found["buckets"])
 
     def put(self, step: Step, record: Mapping[str, Any]) -> None:
-        self._found["steps"][step.name] = dict(record)
-        known = {s.name for s in self._pipeline.steps}
-        self._found["steps"] = {name: found for name, found in self._found["steps"].items() if name in known}
-        write_record(self._found, self._folder)
+        """Record a step."""
+        self._steps[step.name] = dict(record)
+        known = {known.name for known in self._pipeline.steps}
+        self._facts["records"] = {name: found for name, found in self._facts["records"].items() if name in known}
+        self._write(step.name)
+
+    def _write(self, *names: str) -> None:
+        """Write the records of some steps as they are now."""
+        for name in names:
+            self._facts["records"][name] = write_step(self._steps[name] or {}, self._folder)
+        write_build(self._facts, self._folder)
 
     @property
     def run(self) -> str | None:
         """The latest build that began; parts and records of steps name the one that computed them."""
-        found = self._found.get("run")
+        found = self._facts.get("run")
         return found if isinstance(found, str) else None
 
     def open(self) -> None:
         """Note that this build has begun, what its pipeline is, and which procedural tasks it reads: those who look at it
         later have no recipe."""
-        facts = self._facts()
-        if self._found | facts != self._found:
-            self._found |= facts
-            write_record(self._found, self._folder)
+        now = self._now()
+        if self._facts | now != self._facts:
+            self._facts |= now
+            write_build(self._facts, self._folder)
 
-    def _facts(self) -> dict[str, Any]:
+    def _now(self) -> dict[str, Any]:
         fed = [source for source in self._build.recipe.sources if isinstance(source, TasksSource)]
         tasks = [source.model_dump(mode="json", by_alias=True) for source in fed]
         return {"run": self._build.run, "pipeline": describe(self._pipeline), "tasks": tasks}
@@ -172,11 +184,11 @@ class Record:
         computed again; their paths. Whole tables are read only here: `is_fresh` looks at sizes."""
         found = self._suspects(step)
         for suspect in found:
-            record = self._found["steps"][suspect.step]
+            record = self._steps[suspect.step] or {}
             gone = [suspect.bucket] if suspect.bucket is not None else list(record["buckets"])
             record["buckets"] = {name: part for name, part in record["buckets"].items() if name not in gone}
         if found:
-            write_record(self._found, self._folder)
+            self._write(*sorted({suspect.step for suspect in found}))
         return [suspect.path for suspect in found]
 
     def bring(self, step: Step) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 SHORT = 32
-"""How many of the 64 digits are kept where many hashes are: in names of parts, and in `build.json`."""
+"""How many of the 64 digits are kept where many hashes are: in names of parts, and in records of steps."""
 
 _BLOCK = 1 << 20
 

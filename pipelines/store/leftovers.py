@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from pipelines.store.build_record import NAME, read_record
+from pipelines.store.build_record import NAME, STEP_NAME, read_record
 from pipelines.store.claims import dead_claims
 from pipelines.store.owner import start_of
 from pipelines.store.scratch import SCRATCH, abandoned, is_locked
@@ -55,6 +55,7 @@ def recorded(build: Path) -> set[Path]:
         return set()
     named = set[Path]()
     for step, written in found["steps"].items():
+        named.add(build / step / STEP_NAME)
         for one in (written, *written["buckets"].values()):
             named.update(build / step / name for name in one.get("files", {}))
     return named

@@ -8,6 +8,7 @@
 
 A bucket holds all rows that were made, through however many steps, from the samples whose ids fall into it. How many there
 are is decided once, when the sources are read, by how many samples there are; workers take buckets, they never make them.
+A part of no rows is written of `rows` alone.
 """
 
 import hashlib

@@ -15,6 +15,7 @@ SLOW = {
     "table of a step": 1_000,
     "image": 1_000,
     "build.json": 1_000,
+    "record of a step": 1_000,
     "file of a release": 2_000,
     "file of an export": 160,
     "evaluation set": 300,

@@ -13,7 +13,7 @@ from flows.funnel import funnel_rows
 from generators.scenes import iter_scenes, questions, render
 from pipelines.job import Job, compile_recipe, open_job
 from pipelines.store.completions import CompletionsLog
-from pipelines.store.step_tables import DROPS, ROWS, part
+from pipelines.store.step_tables import DROPS, ROWS, STEP_DROPS, part
 
 RECIPE = r"""
 name: tiny
@@ -120,7 +120,8 @@ def asked(job: Job) -> dict[str, int]:
 def rows(job: Job, step: str, table: str = ROWS) -> pl.DataFrame:
     """What a step wrote: its rows, its drops or a table of its own."""
     found = (part(job.build.folder / step, table, bucket) for bucket in range(job.runner.record.buckets))
-    return pl.concat([pl.read_parquet(path) for path in found if path.is_file()])
+    none = [pl.DataFrame(schema=STEP_DROPS)] if table == DROPS else []  # where nothing dropped there is no file
+    return pl.concat([*none, *(pl.read_parquet(path) for path in found if path.is_file())])
 
 
 def dropped(job: Job, step: str) -> pl.DataFrame:

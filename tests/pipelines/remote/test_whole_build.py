@@ -36,7 +36,7 @@ def test_a_build_there_is_the_build_here_and_no_other_machine_asks_again(tmp_pat
         with machine(tmp_path / "other"):
             again = job(tmp_path, server, steps=STEPS, out=place(address))
             assert again.up_to_date()
-            assert not list(again.build.folder.glob("rollout/*"))  # a build with nothing to do fetches no table
+            assert not list(again.build.folder.glob("rollout/*.parquet"))  # a build with nothing to do fetches no table
             assert again.release is not None
             assert digest_of(again.release) == digest
             assert "3" in run_query(place(address), "SELECT count(*) FROM samples")

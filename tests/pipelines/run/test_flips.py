@@ -16,7 +16,7 @@ from tiny import write_source
 
 from pipelines.explain.query import open_tables
 from pipelines.job import Job
-from pipelines.store.build_record import NAME, read_record
+from pipelines.store.build_record import NAME, STEP_NAME, read_record
 from pipelines.store.media import MediaStore
 from pipelines.store.witness import Witness
 from schemas.errors import MediaError, StoreError
@@ -57,13 +57,18 @@ def check_flips(job: Job, number: int, seed: int) -> None:
             media.read(path.stem)
     for _ in in_turn([folder / NAME], number, seed, "build.json"):
         assert read_record(folder) in (None, record), "blanks say nothing"
+    for path in in_turn(sorted(folder.glob(f"*/{STEP_NAME}")), number, seed, "record of a step"):
+        found = read_record(folder)
+        assert found is not None
+        assert set(record["steps"]) - set(found["steps"]) <= {path.parent.name}
+        assert all(found["steps"][name] == record["steps"][name] for name in found["steps"])
 
 
 def check_builds(job: Job, recipe: Path, number: int, seed: int) -> None:
     """A build that reads what was flipped comes to the same release."""
     expected = tiny.digests(tiny.release(recipe_build.built(recipe, recipe.parent / "other", OTHER)))
     folder, media = job.build.folder, job.build.workspace.media
-    names = [*folder.glob("*/*.parquet"), *media.glob("??/??/*"), folder / NAME]
+    names = [*folder.glob("*/*.parquet"), *media.glob("??/??/*"), *folder.glob(f"*/{STEP_NAME}"), folder / NAME]
     chance = random.Random(seed)
     for path in chance.sample(sorted(names), min(number, len(names))):
         recipe_build.built(recipe, job.build.workspace.root)

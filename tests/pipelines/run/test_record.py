@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from recipe_build import built, sums, write_recipe
 from tiny import dropped
 
 from pipelines.job import Job, compile_recipe, open_job
+from pipelines.store.build_record import read_record
 from schemas.errors import StoreError
 
 STEPS: list[Any] = [
@@ -56,19 +58,50 @@ _DAMAGE: dict[str, Callable[[str], str]] = {
     "steps of another shape": lambda text: json.dumps({**json.loads(text), "steps": {"a": 3, "b": {"buckets": []}}}),
     "a huge number of buckets": lambda text: json.dumps({**json.loads(text), "buckets": 10**12}),
     "buckets that are no number": lambda text: json.dumps({**json.loads(text), "buckets": "many"}),
-    "a number that is none": lambda text: text.replace('"kept": 12', '"kept": NaN'),
+    "a number that is none": lambda text: re.sub(r'"(kept|buckets)": [0-9]+', r'"\1": NaN', text),
     "another seal": lambda text: json.dumps({**json.loads(text), "seal": None}),
 }
 
 
 @pytest.mark.parametrize("how", _DAMAGE)
-def test_a_damaged_record_says_nothing_and_all_is_computed_again(tmp_path: Path, recipe: Path, how: str) -> None:
+@pytest.mark.parametrize("file", ["build.json", "ingest/record.json", "a/record.json"])
+def test_a_damaged_record_says_nothing_and_what_it_spoke_of_is_computed_again(
+    tmp_path: Path, recipe: Path, how: str, file: str
+) -> None:
     job = built(recipe, tmp_path / "ws")
-    expected, path = values(job, "question", "y"), tmp_path / "ws" / "builds" / "tiny" / "build.json"
+    expected, path = values(job, "question", "y"), tmp_path / "ws" / "builds" / "tiny" / file
     path.write_text(_DAMAGE[how](path.read_text()))
     again = open_job(compile_recipe(str(recipe)), tmp_path / "ws")
     assert not again.up_to_date()
     assert values(built(recipe, tmp_path / "ws"), "question", "y") == expected
+
+
+def test_a_record_that_is_anothers_is_none(tmp_path: Path, recipe: Path) -> None:
+    folder = built(recipe, tmp_path / "ws").build.folder
+    before = read_record(folder)
+    assert before is not None
+    assert list(before["steps"]) == ["ingest", "selftest", "a", "b"]
+    (folder / "b" / "record.json").write_bytes((folder / "a" / "record.json").read_bytes())
+    after = read_record(folder)
+    assert after is not None
+    assert after["steps"] == {name: found for name, found in before["steps"].items() if name != "b"}
+
+
+def test_a_step_that_ends_writes_its_own_record_alone(tmp_path: Path, recipe: Path) -> None:
+    """At ten million samples a record is megabytes: what did not change is not written again."""
+    folder = built(recipe, tmp_path / "ws").build.folder
+    before = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/record.json")}
+    assert set(before) == {"ingest", "selftest", "a", "b"}
+    built(recipe, tmp_path / "ws", OTHER)
+    after = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/record.json")}
+    assert {name for name in after if after[name] != before[name]} == {"b"}
+
+
+def test_only_rows_are_written_where_there_are_none(tmp_path: Path) -> None:
+    """Of eight thousand buckets most steps drop nothing in most, so a file for that each time would be half of a build's."""
+    recipe = write_recipe(tmp_path, [{"drop": {"of": "sample", "if": {"never": "false"}}}], sums(8))
+    folder = built(recipe, tmp_path / "ws").build.folder
+    assert sorted(path.name for path in folder.glob("*/*-*.parquet")) == ["rows-0000.parquet"] * 3
 
 
 def test_a_part_that_is_anothers_of_the_same_size_is_found_before_it_is_read(tmp_path: Path, recipe: Path) -> None:

@@ -1,7 +1,6 @@
 """A whole recipe with the real reference model: what is asked, what a change asks again, and what comes out."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import tiny
 from tiny import asked, built, config, digests, logged, manifest, records, release, without
 
+from pipelines.store.build_record import read_record
 from schemas.errors import StepError
 
 Copy = Callable[[Path], Path]
@@ -180,4 +180,4 @@ def test_two_processes_cannot_build_one_recipe_at_once(finished: Path, copy_of: 
     job = tiny.job(finished, out=copy_of(finished))
     with job.build.workspace.lock("tiny"), pytest.raises(ConfigError, match="Another build of 'tiny' is running"):
         job.run()
-    assert json.loads((job.build.folder / "build.json").read_text())["steps"]
+    assert (read_record(job.build.folder) or {})["steps"]
