@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,21 @@ import polars as pl
 from pipelines.compiler.pipeline import Step
 from pipelines.ingest.ingest import ingest
 from pipelines.run.build import Build
+from pipelines.run.context import StepContext
+from pipelines.run.dealing import Dealer, hand
 from pipelines.run.losses import losses
 from pipelines.run.record import Record
-from pipelines.store.ordering import sorted_pieces
-from pipelines.store.row_groups import TableWriter, whole_rows
 from pipelines.store.scratch import scratch
 from pipelines.store.step_tables import (
     DROPS,
     ROWS,
     STEP_DROPS,
-    bucket_of,
     buckets_for,
     column_contents,
     content,
     part,
     write_part,
 )
-from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import store_errors
 from schemas.sample import SAMPLE
 from schemas.split import DROPPED
@@ -36,62 +35,64 @@ SAMPLE_COLUMNS = {name: dtype for name, dtype in SAMPLE.items() if name not in (
 """The columns that samples of sources have beside their ids."""
 
 
-def read_sources(build: Build, step: Step, record: Record) -> None:
+def read_sources(context: StepContext) -> None:
     """Read the sources, write their samples and record them.
 
     The number of buckets stays what it was while the samples fit; where it has to change, all steps are computed again.
     """
+    build, step, record = context.build, context.step, context.record
     recipe, folder, started = build.recipe, build.folder / step.name, time.monotonic()
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     dropped: Counter[str] = Counter()
     with scratch(folder) as room:
-        kept, gone = room / "kept.parquet", room / "gone.parquet"
+        taken, gone = (Dealer(room / name, build.memory) for name in (ROWS, DROPS))
         samples = 0
-        with (
-            TableWriter(kept, pl.Schema({"id": pl.String(), **step.gives, "parent_id": pl.String()})) as taken,
-            TableWriter(gone, DROPPED) as drops,
+        for batch in ingest(
+            recipe.sources,
+            build.media,
+            recipe.ingest,
+            limit=recipe.limit,
+            seed=recipe.seed,
+            parse=build.verifiers().parse_gold,
         ):
-            for batch in ingest(
-                recipe.sources,
-                build.media,
-                recipe.ingest,
-                limit=recipe.limit,
-                seed=recipe.seed,
-                parse=build.verifiers().parse_gold,
-            ):
-                taken.add(batch.kept.select("id", *step.gives, "parent_id"))
-                drops.add(batch.dropped)
-                samples += batch.kept.height
-                dropped.update(batch.dropped["reason"])
+            taken.add(batch.kept.select(_columns(step).names()))
+            gone.add(batch.dropped)
+            samples += batch.kept.height
+            dropped.update(batch.dropped["reason"])
         needed = build.buckets or buckets_for(samples)
         if record.buckets < needed or build.buckets not in (None, record.buckets):
             record.start(needed)
             _clear(build.folder, but=step.name)
         record.begin(step, range(record.buckets))
-        parts: dict[str, dict[str, Any]] = {}
-        tables = {
-            ROWS: scan_table(kept).with_columns(sample_id="id", parent_id=pl.lit(None, pl.String)),
-            DROPS: scan_table(gone).with_columns(parent_id=pl.lit(None, pl.String)).select(list(STEP_DROPS)),
-        }
-        for bucket in range(record.buckets):
-            parts[str(bucket)] = {"files": {}, "contents": {}, "kept": 0, "dropped": {}}
-        for name, table in tables.items():
-            placed = table.with_columns(bucket=bucket_of(pl.col("id"), record.buckets))
-            empty = pl.DataFrame(schema=table.collect_schema())
-            found = set[int]()
-            for piece in whole_rows(sorted_pieces(placed, ("bucket", "id"), room, build.memory), "bucket"):
-                for mine in piece.partition_by("bucket", maintain_order=True):
-                    number = int(mine["bucket"][0])
-                    _put(folder, name, number, mine.drop("bucket"), parts, step)
-                    found.add(number)
-            for number in set(range(record.buckets)) - found:
-                if name == ROWS:
-                    _put(folder, name, number, empty, parts, step)
-                else:
-                    part(folder, name, number).unlink(missing_ok=True)  # what it gave before
-    total = sum(found["kept"] for found in parts.values())
+        hands = zip(taken.end(record.buckets), gone.end(record.buckets), strict=True)
+        found = context.each(write_hand, {number: (str(room), *files) for number, files in enumerate(hands)})
+        parts = {name: part for one in found.values() for name, part in one.items()}
+        parts = {name: parts[name] for name in sorted(parts, key=int)}
+    total = sum(one["kept"] for one in parts.values())
     record.put(step, _summary(build, step, record, parts, dropped, total, time.monotonic() - started))
+
+
+def write_hand(
+    context: StepContext, number: int, room: str, kept: list[int], gone: list[int], done: Callable[[int], None]
+) -> dict[str, dict[str, Any]]:
+    """Write the buckets of a hand (`pipelines.run.dealing`) from its files; their records, by their numbers as texts."""
+    step, folder, buckets = context.step, context.build.folder / context.name, len(context.buckets)
+    taken = hand(Path(room) / ROWS, number, kept, buckets, _columns(step))
+    dropped = hand(Path(room) / DROPS, number, gone, buckets, DROPPED)
+    found = {}
+    for (bucket, rows), (_, drops) in zip(taken, dropped, strict=True):
+        without = pl.lit(None, pl.String)  # samples of sources were made from no row
+        samples = rows.with_columns(sample_id="id", parent_id=without)
+        found[str(bucket)] = _put(
+            folder, bucket, samples, drops.with_columns(parent_id=without).select(list(STEP_DROPS)), step
+        )
+        done(rows.height)
+    return found
+
+
+def _columns(step: Step) -> pl.Schema:
+    return pl.Schema({"id": pl.String(), **step.gives, "parent_id": pl.String()})
 
 
 def _clear(folder: Path, but: str) -> None:
@@ -104,20 +105,20 @@ def _clear(folder: Path, but: str) -> None:
                 old.unlink()
 
 
-def _put(
-    folder: Path, table: str, bucket: int, rows: pl.DataFrame, parts: dict[str, dict[str, Any]], step: Step
-) -> None:
-    path, found = part(folder, table, bucket), parts[str(bucket)]
-    found["files"][path.name] = write_part(rows, path)
-    if table == DROPS:
-        found["contents"]["#drops"] = content(rows)
-        found["dropped"] = dict(rows.group_by("reason").len().sort("reason").iter_rows())
-        return
-    found["kept"] = rows.height
+def _put(folder: Path, bucket: int, rows: pl.DataFrame, drops: pl.DataFrame, step: Step) -> dict[str, Any]:
+    """Write the tables of a bucket, and return what is recorded of them."""
     ids = column_contents(rows.select("id"))["id"]
-    found["contents"] |= {
-        "#id": ids,
-        **{n: f"{c}:{ids}" for n, c in column_contents(rows.select(list(step.gives))).items()},
+    contents = {n: f"{c}:{ids}" for n, c in column_contents(rows.select(list(step.gives))).items()}
+    tables = {ROWS: rows}
+    if drops.height:
+        tables[DROPS], contents["#drops"] = drops, content(drops)
+    else:
+        part(folder, DROPS, bucket).unlink(missing_ok=True)  # what it gave before
+    return {
+        "files": {(path := part(folder, name, bucket)).name: write_part(one, path) for name, one in tables.items()},
+        "contents": {"#id": ids, **contents},
+        "kept": rows.height,
+        "dropped": dict(drops.group_by("reason").len().sort("reason").iter_rows()),
     }
 
 

@@ -58,7 +58,7 @@ class Runner:
         if step.number == 0:
             self.record.open()
             if not self.record.buckets or self.record.stale(step):
-                read_sources(self.build, step, self.record)
+                read_sources(StepContext(self.build, step, self.tables, self.record))
             return self.record.step(step.name)
         self._recover(step)
         if self.record.stale(step):

@@ -16,7 +16,8 @@ from typing import Any
 from pipelines.remote.places import copy_of
 from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.sealed_json import read_sealed, write_sealed
-from pipelines.store.workspace import read_json, reading, write_json
+from pipelines.store.witness import Witness
+from pipelines.store.workspace import read_json, write_json
 
 LAYOUT = 7
 """Raised when the layout of step folders or of the record changes; every step is then computed again from the log."""
@@ -53,11 +54,7 @@ def write_build(build: Mapping[str, Any], folder: Path) -> None:
 def read_step(folder: Path, step: str, build: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record of a step of a build; None where there is none, or its file is not as it was written."""
     digest, path = build.get("records", {}).get(step), folder / step / STEP_NAME
-    try:
-        with reading(path):
-            if digest is None or file_hash(path)[:SHORT] != digest:
-                return None
-    except OSError:
+    if digest is None or not Witness(folder).holds(path, digest):
         return None
     found: dict[str, Any] = read_json(path)
     return found
