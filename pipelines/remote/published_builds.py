@@ -9,12 +9,13 @@ builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipelines.remote.head import Head
+from pipelines.remote.head import Head, HeldError
 from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import GoneError
@@ -56,10 +57,29 @@ class PublishedBuilds:
     def release(self, recipe: str) -> None:
         self._held.pop(recipe).release()
 
-    def others(self, is_dead: Callable[[str], bool]) -> list[str]:
-        """The builds that somebody holds."""
-        names = [name.removesuffix(".json") for name in self._copy.objects.list("heads/builds")]
-        return [name for name in names if self._head(name, is_dead).is_held()]
+    @contextmanager
+    def alone(self, head: Head, owner: str, is_dead: Callable[[str], bool]) -> Iterator[None]:
+        """Hold `head` while nobody builds. Raises HeldError where somebody does."""
+        head.take(owner, uuid.uuid4().hex)
+        try:
+            for name in self._copy.objects.list("heads/builds"):
+                other = self._head(name.removesuffix(".json"), is_dead)
+                if other.is_held():
+                    raise HeldError(str(other.read().owner))
+            yield
+        finally:
+            head.release()
+
+    def unnamed(self) -> Iterator[tuple[str, int]]:
+        """The objects of tables and records that no published record names, and their bytes."""
+        named = {name for tables in self._tables.values() for name in tables}
+        for recipe in list(self._tables):
+            record = self._head(recipe).read().record
+            named.add(f"records/{recipe}/{record}.json")
+        for folder in ("builds", "records"):
+            for name, found in self._copy.objects.list(folder, deep=True).items():
+                if f"{folder}/{name}" not in named:
+                    yield f"{folder}/{name}", found.size
 
     def publish(self, recipe: str) -> None:
         """Publish the record of a build that is held, after all that it names. Raises StoreError where another holds it."""

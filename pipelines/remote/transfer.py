@@ -35,9 +35,11 @@ class Transfer:
         """What a file of the working copy is called in the store."""
         return path.relative_to(self.root).as_posix()
 
-    def there(self, folder: Path) -> dict[str, Found]:
-        """What lies in a folder of the store, as far as this process has seen (`forget`)."""
+    def there(self, folder: Path, *, deep: bool = False) -> dict[str, Found]:
+        """What lies in a folder of the store, as far as this process has seen (`forget`); with `deep` what lies below it."""
         name = self.name(folder)
+        if deep:
+            return self.objects.list(name, deep=True)
         with self._guard:
             if name not in self._listed:
                 self._listed[name] = self.objects.list(name)

@@ -8,14 +8,14 @@ before or after a step, never in between.
 
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 
 from pipelines.remote.address import Address
 from pipelines.remote.head import Head
 from pipelines.remote.objects import Found
-from pipelines.remote.published_builds import PublishedBuilds
+from pipelines.remote.published_builds import RECORD, PublishedBuilds
 from pipelines.remote.published_claims import PublishedClaims
 from pipelines.remote.published_releases import PublishedReleases
 from pipelines.remote.transfer import Transfer
@@ -85,6 +85,17 @@ class WorkingCopy(Transfer):
     def helps(self, recipe: str) -> bool:
         """Whether this process computes for a build of another machine, which will publish it."""
         return self.alone and not self.builds.is_held(recipe)
+
+    def bring(self) -> None:
+        """Have all tables of all builds and releases here that are published."""
+        for record in self.root.glob(f"builds/*/{RECORD}"):
+            self.builds.bring(record.parent.name)
+        for release in self.root.glob("releases/*/v*"):
+            self.releases.complete(release)
+
+    def tidy(self, owner: str, is_dead: Callable[[str], bool]) -> AbstractContextManager[None]:
+        """Be the only one who works here. Raises HeldError."""
+        return self.builds.alone(Head(self.objects, TIDYING, is_dead), owner, is_dead)
 
     def tidying(self, is_dead: Callable[[str], bool]) -> bool:
         """Whether `curate gc` is at work here."""

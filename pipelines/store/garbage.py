@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.remote.places import copy_of
 from pipelines.store.build_record import read_record
 from pipelines.store.completions import CompletionsLog
 from pipelines.store.joining import SMALL
@@ -45,13 +46,18 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
     if not any((workspace.root / part).is_dir() for part in ("builds", "log")):
         raise ConfigError(f"There is no workspace {workspace.root}. Name the one that builds wrote with --workspace.")
     with workspace.alone(), store_errors(workspace.root):
-        found = [*_garbage(workspace), *_unnamed_media(workspace)]
+        copy = copy_of(workspace.root)
+        if copy is not None:
+            copy.bring()
+        found = [*_garbage(workspace), *_unnamed_media(workspace), *_unpublished(workspace)]
         if not dry_run:
             for garbage in found:
                 if garbage.path.is_dir():
                     shutil.rmtree(garbage.path)
                 else:
                     garbage.path.unlink(missing_ok=True)
+            if copy is not None:
+                copy.objects.delete(copy.name(garbage.path) for garbage in found)
             log = CompletionsLog(workspace.completions)
             log.join_parts(SMALL)
             log.failures.join_parts(SMALL)
@@ -73,9 +79,22 @@ def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
     except (StoreError, ConfigError) as error:
         logger.warning("No image is removed: %s", error)
         return
+    copy, why = copy_of(workspace.root), "no build and no release names it"
+    there = (
+        {} if copy is None else {workspace.media / n: f.size for n, f in copy.there(workspace.media, deep=True).items()}
+    )
     for path in MediaStore(workspace.media).files():
+        size = there.pop(path, path.stat().st_size)
         if not path.name.startswith(".") and path.name.split(".")[0] not in named:
-            yield Garbage(path, path.stat().st_size, "no build and no release names it")
+            yield Garbage(path, size, why)
+    yield from (Garbage(path, size, why) for path, size in there.items() if path.name.split(".")[0] not in named)
+
+
+def _unpublished(workspace: Workspace) -> Iterator[Garbage]:
+    """Tables and records in the object store that no published record names."""
+    copy = copy_of(workspace.root)
+    for name, size in () if copy is None else copy.builds.unnamed():
+        yield Garbage(workspace.root / name, size, "of a build before the one that is published")
 
 
 def _named(workspace: Workspace) -> set[str]:

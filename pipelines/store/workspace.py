@@ -152,8 +152,14 @@ class Workspace:
         Raises ConfigError where one is running, and for a link that leads out of it.
         """
         check_links(self.root, self.root)
-        running = f"A build is running in {self.root}. Wait for it or stop it."
-        with _held(self.root / _LOCK, running):
+        running, copy = f"A build is running in {self.root}. Wait for it or stop it.", copy_of(self.root)
+        with _held(self.root / _LOCK, running), ExitStack() as stack:
+            if copy is not None:
+                copy.refresh()
+                try:
+                    stack.enter_context(copy.tidy(str(me()), is_dead))
+                except HeldElsewhereError as error:
+                    raise ConfigError(f"{running} It is {error}, by the lease in {copy.address}.") from None
             yield
 
 
