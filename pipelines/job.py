@@ -21,12 +21,13 @@ from pipelines.recipe.document import Demonstration, Document, load_document
 from pipelines.recipe.extensions import load_uses
 from pipelines.recipe.library import find_recipe
 from pipelines.recipe.typed import typed_steps
-from pipelines.remote.places import address_of, place
+from pipelines.remote.places import address_of, named, place
 from pipelines.run.build import Build
 from pipelines.run.runner import Runner
 from pipelines.steps.catalogue import TYPES, step_types
 from pipelines.steps.ingest import INGEST, SELFTEST, ingest_config
 from pipelines.store.causes import shortages
+from pipelines.store.owner import this_host
 from pipelines.store.workspace import Workspace, is_trial, recipe_of
 from schemas.errors import ConfigError
 from schemas.step import StepConfig
@@ -190,13 +191,21 @@ def open_job(compiled: Compiled, workspace: Path, **more: Any) -> Job:
             )
             before = f" Build what it goes on from first: {', '.join(cure)}, in the same workspace." if cure else ""
             raise ConfigError(f"{at}: {error}{before}") from None
-    more.setdefault("reopen", partial(_reopened, compiled.document, address_of(workspace.absolute())))
+    folder = workspace.absolute()
+    more.setdefault("reopen", partial(_reopened, compiled.document, address_of(folder), _home(folder)))
     return Job(compiled, Build(compiled.document, Workspace(workspace), **more))
 
 
-def _reopened(document: Document, workspace: str, **more: Any) -> Runner:
-    """The runner of a build that another process opened (`Build.reopen`)."""
-    return Runner(Build(document, Workspace(place(workspace, beside=True)), **more), _compiled(document).pipeline)
+def _home(workspace: Path) -> tuple[str, str]:
+    """Which folder of which machine a workspace is."""
+    return str(workspace), this_host()
+
+
+def _reopened(document: Document, address: str, home: tuple[str, str], **more: Any) -> Runner:
+    """The runner of a build that another process opened (`Build.reopen`) in a workspace whose folder there is `home`; on
+    another machine an address has a folder of its own."""
+    folder = place(address, beside=_home(named(address)) == home)
+    return Runner(Build(document, Workspace(folder), **more), _compiled(document).pipeline)
 
 
 def sweep(build: Build, pipeline: Pipeline) -> None:

@@ -78,7 +78,7 @@ def write_recipe(folder: Path) -> dict[str, Any]:
     return {"name": str(folder / "many.yaml"), "trust": True}
 
 
-def released(recipe: dict[str, Any], workspace: Path, cluster: Cluster | None) -> dict[str, bytes]:
+def released(recipe: dict[str, Any], workspace: Path | str, cluster: Cluster | None) -> dict[str, bytes]:
     """Build with a cluster, or without; the tables of the release."""
     build(recipe, str(workspace), cluster, replay=False, retry_errors=False, buckets=BUCKETS)
     folder = job_of(recipe, str(workspace)).release

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from object_store import ObjectStore, machine, working_copy
+from object_store import ObjectStore, machine
 from recipe_build import built, opened, sums, write_recipe
 
 from pipelines.remote.places import place
@@ -51,10 +51,9 @@ def test_what_nobody_names_goes(tmp_path: Path, address: str, store: ObjectStore
 
 def test_nothing_is_removed_while_another_machine_builds(tmp_path: Path, address: str) -> None:
     job = built(write_recipe(tmp_path, STEPS, sums(4)), place(address))
-    with machine(tmp_path / "other"):
-        other = Workspace(place(address))
-        with job.build.workspace.lock("tiny"), pytest.raises(ConfigError, match=r"A build is running.*lease"):
-            collect_garbage(other)
-        working_copy(address).refresh()
-        with other.alone(), machine(tmp_path / "third"), pytest.raises(ConfigError, match="gc` is running"):
-            built(write_recipe(tmp_path, OTHERS, sums(4)), place(address))
+    refused = pytest.raises(ConfigError, match=r"A build is running.*lease")
+    with job.build.workspace.lock("tiny"), machine(tmp_path / "other"), refused:
+        collect_garbage(Workspace(place(address)))
+    refused = pytest.raises(ConfigError, match="gc` is running")
+    with Workspace(place(address)).alone(), machine(tmp_path / "other"), refused:
+        built(write_recipe(tmp_path, OTHERS, sums(4)), place(address))
