@@ -301,8 +301,8 @@ Time = samples × rollouts × tokens ÷ (GPUs × tokens/s of a GPU), with the fl
 
 {driver()}
 
-A process opens a connection for each call in flight: `ulimit -n` must allow that, and a build that needs more says so
-before it asks.
+Where that is more than a core, several processes ask (`driver.processes`). A process opens a connection for each call in
+flight: `ulimit -n` must allow that, and a build that needs more says so before it asks.
 
 ## How full the fleet is
 

@@ -7,7 +7,7 @@ from pipelines.projection.watched import Asked
 
 _WHAT = {
     "models": "answers at the rate of a full window, one step after the other",
-    "driver": "one core: rendering, keys, HTTP, log",
+    "driver": "rendering, keys, HTTP and log, a core each (driver.processes)",
     "disk": "journal, log, tables, release",
     "pure steps": "what asks nothing, on all cores (driver.workers)",
 }
@@ -85,7 +85,7 @@ _CURE = {
     "models": "the models. More replicas (base_urls, engine: ray), a larger concurrency while answers/s still grow with it, "
     "shorter replies.",
     "driver": f"the driver, whose core is full ({FULL:.0%} or more) or would be. More samples a call, "
-    "or more than one process that asks.",
+    "or more processes that ask (driver.processes).",
     "disk": "the disk. A faster one for the workspace.",
     "pure steps": "the steps that ask nothing. More cores, or --runner dask or ray.",
 }

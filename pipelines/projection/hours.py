@@ -42,6 +42,8 @@ class Measured:
     priced: Mapping[str, tuple[float, float] | None]
     processes: int = 1
     """That compute the steps of a build, where it is large enough for more than one."""
+    askers: int = 1
+    """Processes that ask, in a build of that size."""
 
     @property
     def answers(self) -> int:
@@ -50,8 +52,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Hours:
-    """A projection to `samples` samples: hours by resource, for `driver` of one core, and for `pure steps` of all processes
-    of a build. `models` is an upper bound where `at_most`."""
+    """A projection to `samples` samples: hours by resource, for `driver` and `pure steps` of all processes of a build.
+    `models` is an upper bound where `at_most`."""
 
     samples: int
     answers: int
@@ -83,7 +85,7 @@ def project(measured: Measured, samples: int) -> Hours:
     log, tables = measured.log_bytes / measured.answers * answers, measured.table_bytes * share
     seconds: dict[Resource, float] = {
         "models": models,
-        "driver": driver,
+        "driver": driver / measured.askers,
         "disk": (JOURNALLED * log + tables) / measured.disk_rate,
         "pure steps": each * samples / measured.processes,
     }

@@ -66,7 +66,8 @@ def calibrate(open_job: OpenJob, requests: int, check: Callable[[Job], None]) ->
             log_bytes=log_bytes,
             table_bytes=table_bytes,
             disk_rate=disk_rate(root),
-            processes=whole.build.recipe.driver.workers or whole.build.memory.processes,
+            processes=whole.build.processes,
+            askers=whole.build.recipe.driver.processes,
             priced={name: _price(job, name) for name in job.build.recipe.models},
         )
     if not measured.answers:

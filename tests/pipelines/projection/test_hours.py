@@ -50,6 +50,10 @@ def test_steps_that_ask_nothing_divide_by_the_processes_of_a_build() -> None:
     assert project(measured(asked(), processes=4), 3_600_000).hours["pure steps"] == approx(0.02 * 1000 / 4)
 
 
+def test_the_driver_divides_by_the_processes_that_ask() -> None:
+    assert project(measured(asked(), askers=4), 450_000).hours["driver"] == approx(0.25)
+
+
 def test_a_driver_that_other_work_of_the_machine_starves_is_as_full_as_without() -> None:
     assert asked(cpu_s=0.9, wall_s=10.0, starved_s=9.0).busy == approx(0.9)
 
