@@ -245,12 +245,13 @@ class StepType(Generic[C]):
     beside its own, and the answers, by itself, a bucket at a time, through its context. Where it needs little of all
     rows, it may `survey` them, those of one bucket after the other: what that gives (small, and to be pickled; or `Apart`,
     the part of each bucket) is the `survey` of its context, its body gets the rows of a bucket at a time, and `gathers`
-    puts together the tables that it keeps beside them, each by its name. `last` says that nothing but
-    steps like it may follow; `closes` names a unit of which no rows may be made after it. `fan` is how many rows it
-    makes of each row at most (None: not known before it has run). `published` is, of a step that publishes, the folder
-    outside the build that a step of this name wrote; None where it is gone. `cures` says of a cause of its drops, or of
-    one of its `notes`, what to do where almost all rows come to it; None where most are meant to. `summary` is one line
-    for `curate show`.
+    puts together the tables that it keeps beside them, each by its name. A body over all rows may say what it needs of
+    them: `narrow` gets the rows of a bucket and gives them with fewer or smaller columns, such as hashes of texts, and no
+    more of all rows is held. `last` says that nothing but steps like it may follow; `closes` names a unit of which no rows
+    may be made after it. `fan` is how many rows it makes of each row at most (None: not known before it has run).
+    `published` is, of a step that publishes, the folder outside the build that a step of this name wrote; None where it is
+    gone. `cures` says of a cause of its drops, or of one of its `notes`, what to do where almost all rows come to it; None
+    where most are meant to. `summary` is one line for `curate show`.
     """
 
     name: str
@@ -277,6 +278,7 @@ class StepType(Generic[C]):
     streams: bool = False
     survey: Callable[[Iterable[pl.DataFrame], C, Context], Any] | None = None
     gathers: Mapping[str, Callable[[Sequence[pl.DataFrame]], pl.DataFrame]] = field(default_factory=dict)
+    narrow: Callable[[pl.DataFrame, C], pl.DataFrame] | None = None
     last: bool = False
     closes: str | None = None
     published: Callable[[str, Any], Path | None] | None = None

@@ -90,8 +90,8 @@ def question_texts(rows: pl.DataFrame) -> pl.DataFrame:
 
     The text is the question followed by its sorted options; equal texts share one key, so each is embedded once.
     """
-    contents = content(rows)
-    texts = contents.select("id", text=_TEXT)
+    asked = rows.select("id", question=normalized(pl.col("question")), options=_options().list.sort().list.join("\x1f"))
+    texts = asked.select("id", text=_TEXT)
     unique = texts.select(pl.col("text").unique())
     keys = unique.with_columns(key=pl.col("text").map_elements(hash_text, return_dtype=pl.String))
     return texts.join(keys, on="text", how="left", maintain_order="left").select("id", "key", "text")

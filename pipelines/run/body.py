@@ -44,6 +44,14 @@ def run_body(
     return outs[0] if len(outs) == 1 else _together(outs)
 
 
+def narrowed(step: Step, rows: pl.DataFrame, context: StepContext) -> pl.DataFrame:
+    """What a body over all rows needs of the rows of a bucket. Raises StepError as `declared` does."""
+    if step.type.narrow is None:
+        return rows
+    with declared(step, context, rows.columns):
+        return step.type.narrow(rows, step.config)
+
+
 @contextmanager
 def declared(step: Step, context: StepContext, columns: Collection[str]) -> Iterator[None]:
     """Run code of a step that gets rows with `columns`.

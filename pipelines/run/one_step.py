@@ -11,7 +11,7 @@ from filters.verify.pool import VerifierPool
 from pipelines.compiler.compile import Entry, compile_steps
 from pipelines.compiler.pipeline import Pipeline
 from pipelines.run.asked import ANSWERS
-from pipelines.run.body import run_body
+from pipelines.run.body import narrowed, run_body
 from pipelines.run.contracts import checked
 from pipelines.store.current import Tables
 from pipelines.store.media import MediaStore
@@ -81,7 +81,7 @@ def run_step(
             if type_.survey is not None:
                 survey = type_.survey([rows], config, context)
                 context.survey = survey[0] if isinstance(survey, Apart) else survey
-            out = run_body(step, rows, {}, pl.DataFrame(schema=ANSWERS), context)  # type: ignore[arg-type]
+            out = run_body(step, narrowed(step, rows, context), {}, pl.DataFrame(schema=ANSWERS), context)  # type: ignore[arg-type]
         finally:
             for pool in context.started:
                 pool.close()

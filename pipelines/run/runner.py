@@ -13,7 +13,7 @@ from pipelines.remote.places import copy_of
 from pipelines.run.asked import ANSWERS
 from pipelines.run.asking import Asking, Missing
 from pipelines.run.asking_shares import by_processes
-from pipelines.run.body import run_body
+from pipelines.run.body import narrowed, run_body
 from pipelines.run.bucket import Computed, compute, rows_of
 from pipelines.run.bucket_tables import Counted, Inquiry, write
 from pipelines.run.build import Build
@@ -221,10 +221,13 @@ class Runner:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
         buckets = range(self.record.buckets)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in buckets}
-        found = [self.rows(step, bucket) for bucket in buckets]
-        counts = [counted for _, counted in found]
-        home = pl.concat([mine.select("id", bucket=pl.lit(b, pl.Int32)) for b, (mine, _) in enumerate(found)])
-        rows = pl.concat([mine for mine, _ in found]).sort("id")
+        found, counts = [], []
+        for bucket in buckets:
+            mine, counted = self.rows(step, bucket)
+            found.append(narrowed(step, mine, context))
+            counts.append(counted)
+        home = pl.concat([mine.select("id", bucket=pl.lit(bucket, pl.Int32)) for bucket, mine in enumerate(found)])
+        rows = pl.concat(found).sort("id")
         found.clear()  # lest all rows are in memory twice
         answers, beside = pl.DataFrame(schema=ANSWERS), {}
         if step.type.streams:
@@ -236,16 +239,17 @@ class Runner:
         out = run_body(step, rows, beside, answers, context)
         written, drops = checked(step, rows, out)
         on = "id" if step.makes is None else "parent_id"
-        written = written.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
-        drops = drops.join(home.rename({"id": on}), on=on, how="left", maintain_order="left")
+        kept, gone = (_by_bucket(table, home.rename({"id": on})) for table in (written, drops))
+        nothing = written.head(0), drops.head(0)
+        del rows, written, drops
         retired = out.tables.get(RETIRED)
         for bucket in buckets:
-            mine = None
+            replaced = None
             if retired is not None:
-                mine = retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")
-            kept, gone = (t.filter(pl.col("bucket") == bucket).drop("bucket") for t in (written, drops))
+                replaced = retired.join(self._samples(bucket), on="id", how="semi", maintain_order="left")
+            own, lost = (t.get((bucket,), none) for t, none in zip((kept, gone), nothing, strict=True))
             inquiry = None if asking is None else _inquiry(asking, bucket)
-            one = write(context, bucket, kept, gone, mine, inputs[bucket], counts[bucket], {}, inquiry)
+            one = write(context, bucket, own, lost, replaced, inputs[bucket], counts[bucket], {}, inquiry)
             done.parts[str(bucket)] = one
         done.tables, done.files = self._write_tables(step, out.tables)
         done.notes.update(out.notes)
@@ -264,6 +268,12 @@ class Runner:
         paths = {name: table_beside(folder, name) for name in tables}
         files = {path.name: write_part(tables[name], path) for name, path in paths.items()}
         return {name: content(table) for name, table in tables.items()}, files
+
+
+def _by_bucket(table: pl.DataFrame, home: pl.DataFrame) -> dict[tuple[object, ...], pl.DataFrame]:
+    """The rows of a table by the buckets in which they are at `home`, which has a key of the table and `bucket`."""
+    found = table.join(home, on=home.columns[0], how="left", maintain_order="left")
+    return found.partition_by("bucket", maintain_order=True, include_key=False, as_dict=True)
 
 
 def _inquiry(asking: Asking, bucket: int) -> Inquiry:

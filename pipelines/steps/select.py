@@ -79,9 +79,17 @@ def _reads(config: SelectConfig, known: Known) -> Reads:
     return Reads(columns | ({name: read(name) for name in SHOWN} if config.compares else {}))
 
 
+def _narrow(rows: pl.DataFrame, config: SelectConfig) -> pl.DataFrame:
+    """What rows are chosen by and compared in; questions and images only where vectors of them are compared."""
+    found = with_columns(rows, config.bands)
+    of_use = {*columns_read(config), *COMPARED, "side", *(("flags",) if config.without else ())}
+    of_use |= {*SHOWN} if config.compares else set()
+    return found.select("id", "sample_id", "parent_id", "made_by", *(n for n in found.columns if n in of_use))
+
+
 def _body(tables: Tables, config: SelectConfig, context: Context) -> Out:
     build, seed, searches = build_of(context), context.seed, Searches()
-    rows = with_columns(tables.rows, config.bands)
+    rows = tables.rows
     is_candidate = pl.col("side").is_in(config.sides).fill_null(False) if "side" in rows.columns else pl.lit(True)
     eligible, flagged = _unflagged(rows.filter(is_candidate), config.without)
     vectors = row_vectors(build, eligible.select("id", *SHOWN), config.vectors) if config.compares else None
@@ -139,6 +147,7 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
+    narrow=_narrow,
     facts=_facts,
     verdict=True,
     cures={

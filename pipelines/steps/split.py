@@ -7,8 +7,9 @@ Thinking (arXiv 2504.11468) sends what holds an "aha" to RL and the rest to SFT.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ from filters.dedup.content import question_texts
 from filters.dedup.embedding import NearConfig, near_pairs
 from filters.dedup.image_hash import ImageHashConfig, same_image_pairs
 from filters.sql.expression import Condition
+from pipelines.run.context import StepContext
 from pipelines.steps.earlier import released_sides
 from pipelines.steps.set_context import (
     ImageEncoder,
@@ -40,6 +42,8 @@ COMPARED = ("question", "options", "answer", "media", "source", "group_id")
 
 SHARES = ("sft", "rl", "holdout")
 ELSE = "else"
+_MET = "met:"
+"""Before the name of a side: whether a row meets its condition."""
 _SIDE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -116,8 +120,29 @@ class SplitConfig(StepConfig):
 def _deal(rows: pl.DataFrame, config: SplitConfig) -> Deal:
     if config.sides is None:
         return by_shares(config.shares)
-    met = {side: when.evaluate(rows) if when else None for side, when in config.conditions.items()}
+    met = {side: rows[_MET + side] if when else None for side, when in config.conditions.items()}
     return by_conditions(met, rows["id"])
+
+
+def _narrow(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    """What a group is known by, and which conditions a row meets; texts only where their meanings are compared."""
+    met = {_MET + side: when.evaluate(rows) for side, when in config.conditions.items() if when}
+    return _tied(rows, config).with_columns(**met)
+
+
+def _tied(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    rows = rows.select("id", "sample_id", "parent_id", "made_by", *COMPARED)
+    if config.near_questions is not None and config.text is not None:
+        return rows
+    fields = (field.name for field in rows.schema["media"].inner.fields)  # type: ignore[attr-defined]
+    media = pl.struct(pl.element().struct.field(n) for n in fields if n in ("kind", "sha256", "derived_from"))
+    asked = question_texts(rows).select("id", question=pl.when(pl.col("text") == "").then(pl.lit("")).otherwise("key"))
+    return rows.select(
+        *("id", "sample_id", "parent_id", "made_by", "group_id"),
+        question=asked["question"],
+        options=pl.lit(None, SAMPLE["options"]),
+        media=pl.col("media").list.eval(media),
+    )
 
 
 def _ties(
@@ -149,11 +174,10 @@ def _body(tables: Tables, config: SplitConfig, context: Context) -> Out:
     build, searches = build_of(context), Searches()
     sides = [*config.sides] if config.sides else [*SHARES]
     released = released_sides(build, sides)
-    rows = tables.rows.select("id", "parent_id", *COMPARED)
+    rows = tables.rows.select(name for name in tables.rows.columns if not name.startswith(_MET))
     if released is not None:
         released = released.rename({"side": "split"})
-        gone = tables.beside["samples"].join(rows, on="id", how="anti").join(released, on="id", how="semi")
-        rows = pl.concat([rows, gone.select(rows.columns)])
+        rows = pl.concat([rows, *_gone(cast(StepContext, context), released, rows, config)])
     with matrices(build) as files:
         deal = _deal(tables.rows, config)
         found = split_by_group(rows, lambda left: _ties(build, left, config, searches, files), deal, released)
@@ -163,6 +187,15 @@ def _body(tables: Tables, config: SplitConfig, context: Context) -> Out:
     dropped = pl.concat([found.dropped, stray.cast(dict(DROPPED))])  # type: ignore[arg-type]
     made = kept.drop_nulls("split").select("id", side="split", split_group="group")
     return Out(made, named(dropped, context.name), {"searches": searches_table(searches)})
+
+
+def _gone(
+    context: StepContext, released: pl.DataFrame, rows: pl.DataFrame, config: SplitConfig
+) -> Iterator[pl.DataFrame]:
+    """The rows that a release gave away, and that a step has dropped since."""
+    for bucket in context.buckets:
+        samples = context.beside("samples", bucket).join(released, on="id", how="semi")
+        yield _tied(samples.join(rows, on="id", how="anti"), config)
 
 
 STEP = StepType(
@@ -175,6 +208,8 @@ STEP = StepType(
     body=_body,
     of="sample",
     scope=lambda config: "all",
+    streams=True,
+    narrow=_narrow,
     facts=encoder_facts,
     closes="sample",
     verdict=True,

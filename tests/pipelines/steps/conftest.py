@@ -23,7 +23,7 @@ from pipelines.ingest.ingest import ingest
 from pipelines.run.build import Build
 from pipelines.sources.source import Source
 from pipelines.store.image_hashes import image_shas
-from schemas.step import Tables
+from schemas.step import Out, StepConfig, StepType, Tables
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ class Samples:
             .with_columns(*columns, sample_id="id", made_by=pl.lit("ingest"))
         )
         return Tables(table, {"samples": table}, pl.DataFrame())
+
+    def whole(self, step: StepType[Any], tables: Tables, config: StepConfig, context: Any) -> Out:
+        """What a step makes of all rows at once, which are those of one bucket, as the runner gives them to it."""
+        context.buckets, context.beside = range(1), lambda name, bucket: tables.beside[name]
+        rows = tables.rows if step.narrow is None else step.narrow(tables.rows, config)
+        return step.body(tables._replace(rows=rows), config, context)
 
     @property
     def scenes(self) -> dict[str, int]:

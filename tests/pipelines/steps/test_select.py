@@ -27,7 +27,7 @@ def known(*columns: str) -> Any:
 
 def run(planted: Any, tables: Tables, section: dict[str, Any], name: str = "best") -> Out:
     config = SelectConfig.model_validate(section)
-    out = STEP.body(tables, config, planted.context(name))
+    out = planted.whole(STEP, tables, config, planted.context(name))
     assert out.rows is not None
     assert dict(out.rows.schema) == {"id": pl.String(), **GIVEN}
     assert sorted([*out.rows["id"], *out.drops["id"]]) == tables.rows["id"].to_list()

@@ -27,7 +27,7 @@ def nothing_known() -> Any:
 
 
 def run(planted: Any, tables: Tables, section: dict[str, Any], build: Any = None) -> Out:
-    out = STEP.body(tables, SplitConfig.model_validate(section), planted.context("sides", build))
+    out = planted.whole(STEP, tables, SplitConfig.model_validate(section), planted.context("sides", build))
     assert out.rows is not None
     assert out.rows.columns == ["id", *STEP.gives(SplitConfig(), nothing_known()).columns]
     assert sorted([*out.rows["id"], *out.drops["id"]]) == tables.rows["id"].to_list()
