@@ -22,7 +22,6 @@ from schemas.engine import Encoder
 from schemas.errors import StepError
 from schemas.ids import content_id
 
-BATCH = 256
 PART_ROWS = 8192
 
 
@@ -76,10 +75,9 @@ class EmbeddingsLog:
     ) -> None:
         for start in range(0, len(keys), PART_ROWS):
             part = keys[start : start + PART_ROWS].to_list()
-            found = [
-                encoder.encode(items(part[at : at + BATCH])).astype(np.float16) for at in range(0, len(part), BATCH)
-            ]
-            vectors = np.concatenate(found)
+            vectors = encoder.encode(items(part)).astype(
+                np.float16
+            )  # all at once, so that texts of a length are together
             if len(bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
                 raise StepError(
                     f"The encoder's vectors of {len(bad)} of {len(part)} items are no numbers, first {part[bad[0]]}."

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.store.embeddings import EmbeddingsLog
+from pipelines.store.embeddings import PART_ROWS, EmbeddingsLog
 from schemas.completion import ModelIdentity
 from schemas.errors import StepError, StoreError
 from schemas.ids import content_id
@@ -122,3 +122,16 @@ def test_vectors_of_another_length_cost_themselves_only(tmp_path: Path, caplog: 
     assert log.missing(who, keys).to_list() == ["a", "b"]
     assert "its vectors have 32 numbers, and most have 64" in caplog.text
     assert log.vectors(who, keys, list, Zeros, tmp_path / "matrix.npy").take(np.arange(5)).shape == (5, 64)
+
+
+def test_an_encoder_gets_a_whole_part_at_once_so_that_it_can_order_texts_by_length(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Calls(Zeros):
+        def encode(self, items: Sequence[Any]) -> np.ndarray[Any, Any]:
+            calls.append(len(items))
+            return super().encode(items)
+
+    keys, who = pl.Series("key", [str(i) for i in range(PART_ROWS + 9)]), ModelIdentity("zeros", "1", "")
+    EmbeddingsLog(tmp_path / "embeddings").vectors(who, keys, list, Calls, tmp_path / "matrix.npy")
+    assert calls == [PART_ROWS, 9]
