@@ -11,6 +11,7 @@ _REFUSED = {
     "AccessDenied", "AllAccessDisabled", "Forbidden", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
     "InvalidToken",
 }  # fmt: skip
+_GONE = {"NoSuchKey", "404", "NotFound"}
 
 
 class ChangedError(Exception):
@@ -29,29 +30,44 @@ def sentences(address: Address) -> Iterator[None]:
     except CurateError:
         raise
     except Exception as error:
-        code = _code(error)
-        where = f"{address.scheme}://{address.bucket}"
+        code, where = _code(error), f"{address.scheme}://{address.bucket}"
         if code in ("PreconditionFailed", "412", "ConditionalRequestConflict", "409"):
             raise ChangedError from error
-        if code == "NoSuchBucket":
-            raise ConfigError(f"There is no bucket {where}{_endpoint()}. Make it first, or name another.") from error
-        if code in ("NoSuchKey", "404", "NotFound") or (code is None and isinstance(error, FileNotFoundError)):
+        if code in _GONE or (code is None and isinstance(error, FileNotFoundError)):
             raise GoneError from error
-        if code in _REFUSED or isinstance(error, PermissionError):
-            raise ConfigError(
-                f"{where}{_endpoint()} refuses these credentials ({code or 'permission denied'}); see AWS_ACCESS_KEY_ID, "
-                "AWS_SECRET_ACCESS_KEY and AWS_PROFILE."
-            ) from error
-        if "Credential" in type(error).__name__ or type(error).__name__ == "ProfileNotFound":
-            raise ConfigError(
-                f"There are no credentials for {where}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-            ) from error
-        if code is None and not _is_of_the_net(error):
+        what = reason(error)
+        if what is None:
             raise
-        raise StoreError(
-            f"{where}{_endpoint()} cannot be reached ({code or type(error).__name__}). Nothing is lost: what was answered "
-            "lies in the working copy, and the same command goes on from there once the store is back."
-        ) from error
+        if is_away(error):
+            raise StoreError(
+                f"{where} {what}. Nothing is lost: what was answered lies in the working copy, and the same command goes on "
+                "from there once the store is back."
+            ) from error
+        raise ConfigError(f"{where} {what}.") from error
+
+
+def reason(error: BaseException) -> str | None:
+    """Why a store gives nothing, as the end of a sentence about it; None for what is no answer of a store."""
+    code, kind = _code(error), type(error).__name__
+    if code == "NoSuchBucket":
+        return f"is no bucket{_endpoint()}; make it first, or name another"
+    if code in _GONE or (code is None and isinstance(error, FileNotFoundError)):
+        return f"is not there{_endpoint()}"
+    if code in _REFUSED or isinstance(error, PermissionError):
+        return (
+            f"is not given to these credentials{_endpoint()} ({code or 'permission denied'}); see AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY and AWS_PROFILE"
+        )
+    if "Credential" in kind or kind == "ProfileNotFound":
+        return "needs credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+    return f"cannot be reached{_endpoint()} ({code or kind})" if is_away(error) else None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a store did not answer, or has a trouble of its own: later it may."""
+    code = _code(error)
+    refused = code == "NoSuchBucket" or code in _GONE or code in _REFUSED or "Credential" in type(error).__name__
+    return not refused and (code is not None or _is_of_the_net(error))
 
 
 def _code(error: BaseException | None) -> str | None:

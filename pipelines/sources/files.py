@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from filters.sql.engine import literal
 from pipelines.sources.section import SMALL, SourceSection
-from pipelines.sources.stored import filesystem, is_gzip, is_remote, stored_bytes
+from pipelines.sources.stored import facts, filesystem, found, is_gzip, is_remote, stored_bytes
 from pipelines.sources.texts import as_utf8, by_plain_name, known_encoding, layout, read_head, unzipped
 from pipelines.sources.unpacking import Allowance, weigh
 from pipelines.store.allowed_paths import found_inside
@@ -43,7 +43,7 @@ class FileSource(SourceSection):
         stamps: list[JsonValue] = []
         for file in self.files():
             if is_remote(file):
-                info = filesystem(file).info(file)
+                info = facts(file)
                 stamps.append([file, *(str(info.get(key)) for key in ("size", "mtime", "LastModified", "ETag"))])
             else:
                 stat = Path(file).stat()
@@ -88,10 +88,8 @@ class FileSource(SourceSection):
     def _files(self, pattern: str) -> list[str]:
         """The files of a pattern in the order of their names. ConfigError when there is none, or one cannot be read."""
         if is_remote(pattern):
-            found = filesystem(pattern).glob(pattern) if glob.has_magic(pattern) else [pattern]
-            files = [
-                f if is_remote(f) else f"{pattern.split('://', maxsplit=1)[0]}://{f}" for f in sorted(map(str, found))
-            ]
+            names = found(pattern) if glob.has_magic(pattern) else [pattern]
+            files = [name if is_remote(name) else f"{pattern.split('://', maxsplit=1)[0]}://{name}" for name in names]
         else:
             files = self._local_files(str(Path(pattern).expanduser()))
         if not files and Path(pattern).expanduser().is_dir():

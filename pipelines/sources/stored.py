@@ -1,10 +1,13 @@
 """Files of sources as they are stored: on this machine, or behind an fsspec address."""
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from schemas.errors import ConfigError
+from pipelines.remote.trouble import reason
+from schemas.errors import ConfigError, CurateError, MissingDependencyError
 
 
 def is_remote(path: str) -> bool:
@@ -20,9 +23,37 @@ def filesystem(address: str) -> Any:
     try:
         return fsspec.filesystem(protocol)
     except ImportError as error:
+        if protocol in ("s3", "s3a"):
+            raise MissingDependencyError("s3fs", "s3", f"Reading {protocol}://") from error
         raise ConfigError(f"Reading {protocol}:// needs another package: {error}.") from error
     except ValueError as error:
         raise ConfigError(f"'{address}' has an unknown protocol: {error}.") from error
+
+
+@contextmanager
+def _reading(address: str) -> Iterator[None]:
+    """Raise ConfigError, one sentence, for what a store does not give."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except Exception as error:
+        why = reason(error)
+        if why is None:
+            raise
+        raise ConfigError(f"'{address}' {why}.") from error
+
+
+def facts(address: str) -> dict[str, Any]:
+    """What a store says of a file: its size, and what tells it from a later edition. Raises ConfigError."""
+    with _reading(address):
+        return dict(filesystem(address).info(address))
+
+
+def found(pattern: str) -> list[str]:
+    """The files in a store that fit a pattern, in the order of their names. Raises ConfigError."""
+    with _reading(pattern):
+        return sorted(map(str, filesystem(pattern).glob(pattern)))
 
 
 def is_gzip(file: str) -> bool:
@@ -35,11 +66,12 @@ def opened(file: str) -> IO[bytes]:
     if is_remote(file):
         import fsspec
 
-        stream: Any = fsspec.open(file, "rb").open()
+        with _reading(file):
+            stream: Any = fsspec.open(file, "rb").open()
         return gzip.open(stream) if is_gzip(file) else stream  # type: ignore[return-value]
     return gzip.open(file) if is_gzip(file) else Path(file).open("rb")  # type: ignore[return-value]
 
 
 def stored_bytes(file: str) -> int:
     """The size of a local file, or of what an fsspec address names. ConfigError where its driver is not installed."""
-    return int(filesystem(file).size(file) or 0) if is_remote(file) else Path(file).stat().st_size
+    return int(facts(file).get("size") or 0) if is_remote(file) else Path(file).stat().st_size

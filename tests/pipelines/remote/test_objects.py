@@ -69,14 +69,14 @@ def test_a_piece_of_an_object_is_read_alone(address: str, monkeypatch: pytest.Mo
 
 
 def test_what_is_not_there_or_not_allowed_is_a_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="There is no bucket s3://nowhere at http"):
+    with pytest.raises(ConfigError, match="s3://nowhere is no bucket at http"):
         Objects(parsed("s3://nowhere/x")).list("heads")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(StoreError, match=r"s3://somewhere at http://127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(StoreError, match=r"s3://somewhere cannot be reached at http://127\.0\.0\.1:9"):
         Objects(parsed("s3://somewhere/x")).list("heads")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    with pytest.raises(ConfigError, match="There are no credentials for s3://somewhere; set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(ConfigError, match="s3://somewhere needs credentials; set AWS_ACCESS_KEY_ID"):
         Objects(parsed("s3://somewhere/x")).put("a", b"")
