@@ -111,7 +111,6 @@ ELSEWHERE = {
     "pipelines/sources/scenes.py": "sources/test_sources.py",
     "pipelines/sources/section.py": "sources/test_sources.py",
     "pipelines/sources/source.py": "sources/test_sources.py",
-    "pipelines/sources/stored.py": "sources/test_unpacking.py and test_sources.py",
     "pipelines/sources/texts.py": "sources/test_sources.py",
     "pipelines/sources/values.py": "pipelines/test_conventions.py: what people publish, and what is read in it",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
