@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from pipelines.explain.recorded import plural
+from pipelines.release.card_text import recall
 from schemas.engine import CacheUse
 
 
@@ -46,6 +47,7 @@ def words(record: Mapping[str, Any]) -> Iterable[str]:
     yield from (f"{count:,} {reason}" for reason, count in record["dropped"].items())
     if retired := record["notes"].get("retired"):
         yield f"{retired:,} retired for what was made of them"
+    yield from recall(record["notes"])
     for fact, label in (("passed", "passed by `where`"), ("undecided", "undecided, of these")):
         if record[fact]:
             yield f"{record[fact]:,} {label}"

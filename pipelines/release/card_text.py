@@ -108,7 +108,16 @@ def outcome(step: Mapping[str, Any]) -> str:
     made, retired = step.get("makes") and step["type"] != "ingest", step["notes"].get("retired")
     words = [f"{step['kept']:,} {step['unit']} rows made of {step['in']:,} {step['of']} rows"] if made else []
     words += [reasons(step["dropped"])] if step["dropped"] else []
-    return ", ".join(words + ([f"{retired:,} retired for what was made of them"] if retired else []))
+    words += [f"{retired:,} retired for what was made of them"] if retired else []
+    return ", ".join([*words, *recall(step["notes"])])
+
+
+def recall(notes: Mapping[str, int]) -> list[str]:
+    """`recall of near duplicates 0.9912 [0.9870, 0.9950]`, where a step searched an index that misses some."""
+    if "recall" not in notes:
+        return []
+    share, low, high = (f"{notes[name] / 10_000:.4f}" for name in ("recall", "recall_low", "recall_high"))
+    return [f"recall of near duplicates {share} [{low}, {high}]"]
 
 
 def percent(share: float | None) -> str:

@@ -18,6 +18,7 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
+    recall_notes,
     searches_table,
 )
 from pipelines.steps.vectors import Searches, image_identity, image_vectors, text_identity, text_vectors
@@ -91,8 +92,9 @@ def _body(tables: Tables, config: DecontaminateConfig, context: Context) -> Out:
     searches = Searches()
     found = _found(build_of(context), tables.rows, config, searches)
     dropped = drop_hits(tables.rows, found.hits, config.rule).dropped
-    beside = {"hits": found.hits, "evaluation_sets": _counts(found), "searches": searches_table(searches)}
-    return Out(None, named(dropped, context.name), beside)
+    how = searches_table(searches)
+    beside = {"hits": found.hits, "evaluation_sets": _counts(found), "searches": how}
+    return Out(None, named(dropped, context.name), beside, recall_notes(how))
 
 
 def _reads(config: DecontaminateConfig, known: Known) -> Reads:

@@ -22,6 +22,7 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
+    recall_notes,
     room,
     searches_table,
 )
@@ -140,6 +141,8 @@ class _Found(NamedTuple):
 
     drops: pl.DataFrame
     searches: pl.DataFrame
+    notes: dict[str, int]
+    """Of the first bucket: those of all buckets are added up."""
 
 
 def _survey(tables: Iterable[pl.DataFrame], config: DedupConfig, context: Context) -> Apart:
@@ -163,7 +166,8 @@ def _survey(tables: Iterable[pl.DataFrame], config: DedupConfig, context: Contex
             drops.append(found.join(part.select("id", "bucket"), on="id", how="left", maintain_order="left"))
     by_bucket = named(pl.concat(drops), context.name).partition_by("bucket", as_dict=True, include_key=False)
     how = searches_table(searches)
-    return Apart(_Found(by_bucket.get((bucket,), no_drops()), how) for bucket in range(count))
+    notes = [recall_notes(how)] + [{}] * count
+    return Apart(_Found(by_bucket.get((bucket,), no_drops()), how, notes[bucket]) for bucket in range(count))
 
 
 def _images_alone(rows: pl.DataFrame, build: SetBuild) -> pl.DataFrame:
@@ -187,7 +191,7 @@ def _parts(held: Spilled, most: int) -> Iterator[pl.DataFrame]:
 
 def _body(tables: Tables, config: DedupConfig, context: Context) -> Out:
     found: _Found = context.survey
-    return Out(None, found.drops, {"searches": found.searches})
+    return Out(None, found.drops, {"searches": found.searches}, found.notes)
 
 
 STEP = StepType(

@@ -81,6 +81,13 @@ def searches_table(searches: Searches) -> pl.DataFrame:
     return pl.DataFrame(searches.notes(), schema=SEARCHES)
 
 
+def recall_notes(table: pl.DataFrame) -> dict[str, int]:
+    """The lowest recall of searches (`SEARCHES`) and its interval, in ten-thousandths; nothing where all were exact."""
+    measured = table.drop_nulls("recall").sort("recall").head(1)
+    names = ("recall", "recall_low", "recall_high")
+    return {name: round(10_000 * measured[name].item()) for name in names} if measured.height else {}
+
+
 def _known(kind: Kind) -> AfterValidator:
     def check(config: EncoderConfig) -> EncoderConfig:
         try:

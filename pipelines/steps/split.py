@@ -27,6 +27,7 @@ from pipelines.steps.set_context import (
     TextEncoder,
     build_of,
     matrices,
+    recall_notes,
     room,
     searches_table,
 )
@@ -186,7 +187,8 @@ def _body(tables: Tables, config: SplitConfig, context: Context) -> Out:
     stray = none.select("id", reason=pl.lit("split:no_side"), evidence=pl.struct("group").struct.json_encode())
     dropped = pl.concat([found.dropped, stray.cast(dict(DROPPED))])  # type: ignore[arg-type]
     made = kept.drop_nulls("split").select("id", side="split", split_group="group")
-    return Out(made, named(dropped, context.name), {"searches": searches_table(searches)})
+    how = searches_table(searches)
+    return Out(made, named(dropped, context.name), {"searches": how}, recall_notes(how))
 
 
 def _gone(

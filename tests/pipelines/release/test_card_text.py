@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.release.card_text import CardError, apart, names_of, render
+from pipelines.release.card_text import CardError, apart, names_of, outcome, recall, render
 
 NAMES = {"name": "tiny", "statistics": {"rows": 1_000}}
 
@@ -44,3 +44,12 @@ def test_a_loop_without_end_is_ended() -> None:
     loops = "".join(f"{{% for {name} in range(99999) %}}" for name in "abc") + "{% endfor %}" * 3
     with pytest.raises(CardError, match="it needs more than 2 seconds"):
         apart("render", loops, NAMES)
+
+
+def test_a_search_that_misses_some_says_how_many() -> None:
+    notes = {"recall": 9912, "recall_low": 9870, "recall_high": 9950}
+    assert recall(notes) == ["recall of near duplicates 0.9912 [0.9870, 0.9950]"]
+    assert (
+        outcome({"type": "dedup", "dropped": {"dedup:near": 3}, "notes": notes}) == f"3 dedup:near, {recall(notes)[0]}"
+    )
+    assert recall({}) == []

@@ -9,7 +9,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from filters.dedup.index import Choice
 from filters.dedup.search import Search
-from pipelines.steps.set_context import SEARCHES, ImageEncoder, TextEncoder, build_of, matrices, searches_table
+from pipelines.steps.set_context import (
+    SEARCHES,
+    ImageEncoder,
+    TextEncoder,
+    build_of,
+    matrices,
+    recall_notes,
+    searches_table,
+)
 from pipelines.steps.vectors import Searches
 from pipelines.store.workspace import Workspace
 
@@ -44,12 +52,15 @@ def test_searches_are_a_table_also_where_there_was_none() -> None:
     assert searches_table(searches).schema == SEARCHES
     for search in (
         Search(Choice("exact", 10, 4)),
-        Search(Choice("ivf", 500, 4), 0.99, 20),
+        Search(Choice("ivf", 500, 4), 0.99, 20, 400),
         Search(Choice("exact", 7, 4)),
     ):
         searches.report(search)
     found = searches_table(searches)
     assert found.schema == SEARCHES
+    assert recall_notes(found) == {"recall": 9900, "recall_low": 9746, "recall_high": 9961} and not recall_notes(
+        found[:1]
+    )
     assert found.select("index", "searches", "rows", "recall").rows() == [("exact", 2, 17, None), ("ivf", 1, 500, 0.99)]
 
 
