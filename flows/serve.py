@@ -168,19 +168,18 @@ def _run(servers: "Sequence[Server]", logs: Path, text: str, host: str) -> None:
     """Until Ctrl-C, or a server that cannot be kept up."""
     from generators.serving.fleet import Fleet
 
-    fleet = Fleet(servers, logs, say, host)
+    def shown(words: str) -> None:
+        say(words)
+        sys.stdout.flush()  # also where it is a file
+
+    fleet = Fleet(servers, logs, shown, host)
     for server in servers:
         where = f"GPU {', '.join(server.gpus)}" if server.gpus else "the CPU"
-        say(f"{server.name} on {where}, port {server.port}; log: {fleet.log(server)}")
+        shown(f"{server.name} on {where}, port {server.port}; log: {fleet.log(server)}")
 
-    def ready() -> None:
-        say(f"All {len(servers)} answer. Ctrl-C ends them.\n\n{text}")
-        sys.stdout.flush()
-
-    say("Loading; this takes minutes.")
-    sys.stdout.flush()
+    shown("Loading; this takes minutes.")
     try:
-        asyncio.run(fleet.run(ready))
+        asyncio.run(fleet.run(lambda: shown(f"All {len(servers)} answer. Ctrl-C ends them.\n\n{text}")))
     except KeyboardInterrupt:
         say("All servers are ended.")
     finally:

@@ -11,7 +11,8 @@
 # The environment (with curate-multimodal[gpu,ray]) and the workspace lie on a shared disk.
 set -euo pipefail
 source "${CURATE_VENV:-$HOME/curate/.venv}/bin/activate"
-export RAY_USAGE_STATS_ENABLED=0 PORT=6379
+export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token PORT=6379
+[ -f "$HOME/.ray/auth_token" ] || ray get-auth-token --generate > /dev/null  # other users of the nodes must not join
 HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export RAY_ADDRESS="$HEAD:$PORT"
 

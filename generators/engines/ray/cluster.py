@@ -65,7 +65,10 @@ def _refused(address: str | None, error: Exception) -> str:
             "engine: ray: no Ray cluster runs on this machine. Start one (`ray start --head`), name another "
             "(`address: HOST:6379`), or leave address out, and one is started for the build."
         )
-    return f"engine: ray: the Ray cluster at {address or 'this machine'} cannot be used: {_first_line(error)}"
+    return (
+        f"engine: ray: the Ray cluster at {address or 'this machine'} cannot be used: {_first_line(error)} (Where it asks "
+        "for a token, as clusters of Ray 2.60 do where there is one, set RAY_AUTH_MODE=token.)"
+    )
 
 
 def _first_line(error: Exception) -> str:

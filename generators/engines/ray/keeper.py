@@ -185,5 +185,7 @@ class Keeper:
 def cause_of(error: BaseException) -> str:
     """What Ray says of a lost replica, in one line."""
     lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any("all references to the actor were removed" in line for line in lines):
+        return "Ray cancelled it before it ran: the cluster and this process must have the same RAY_AUTH_MODE"
     dead = next((line for line in lines if line.startswith("The actor is dead because")), lines[-1] if lines else "")
     return dead.partition(" Some common causes include")[0][:300] or type(error).__name__

@@ -181,4 +181,6 @@ def test_a_cause_is_one_line() -> None:
     assert cause_of(RuntimeError("Traceback\n  File\nModuleNotFoundError: No module named 'x'")).startswith(
         "ModuleNotFound"
     )
+    cancelled = "The actor is dead because all references to the actor were removed including lineage ref count."
+    assert "must have the same RAY_AUTH_MODE" in cause_of(RuntimeError(cancelled))
     assert cause_of(RuntimeError()) == "RuntimeError"
