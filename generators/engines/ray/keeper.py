@@ -14,7 +14,7 @@ from typing import Any
 from generators.engines.ray.actor import Failure, Started
 from generators.engines.ray.pool import Pool, Replica
 from schemas.completion import ModelIdentity
-from schemas.errors import ConfigError, CurateError, FatalEngineError
+from schemas.errors import BUG, ConfigError, CurateError, FatalEngineError
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +115,9 @@ class Keeper:
             except CurateError as error:
                 self._pool.fail(error)
                 return
+            except Exception as error:
+                self._pool.fail(FatalEngineError(f"a replica failed: {cause_of(error)}. {BUG}"))
+                raise
             early = 0 if replica is not None and replica.answers else early + 1
             logger.warning("a replica of %s is lost: %s", self._identity.model, cause)
             if early >= EARLY:
@@ -131,7 +134,10 @@ class Keeper:
 
         task, replica = asyncio.current_task(), None
         assert task is not None
-        actor = self._create()
+        try:
+            actor = self._create()
+        except Exception as error:  # from a client, a package that the cluster lacks shows here already
+            raise ConfigError(f"Ray does not take a replica: {type(error).__name__}: {cause_of(error)}") from error
         self._actors.add(actor)
         self._waiting.add(task)
         try:

@@ -162,6 +162,24 @@ def test_what_no_replica_does_better_ends_it(monkeypatch: pytest.MonkeyPatch, st
     run(test())
 
 
+def test_an_actor_that_ray_refuses_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        cluster = Cluster(1)
+
+        def refuse() -> Actor:
+            raise ModuleNotFoundError("No module named 'generators'")
+
+        monkeypatch.setattr(cluster, "create", refuse)
+        _, keeper = keep(cluster, monkeypatch)
+        with pytest.raises(
+            ConfigError, match="Ray does not take a replica: ModuleNotFoundError: No module named 'generators'"
+        ):
+            await keeper.start()
+        await keeper.close()
+
+    run(test())
+
+
 def test_a_cluster_that_never_has_room_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         monkeypatch.setattr(keeper_module, "PATIENCE_S", 0.05)
