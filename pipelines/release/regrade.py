@@ -3,7 +3,7 @@ rows, must give the logged rollouts the verdicts that curation gave, and k of n 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,22 @@ from filters.verify.reward import reward
 from filters.verify.verifier import is_right, right_from
 from pipelines.release.configs import configs_in
 from pipelines.release.rollout_rows import NAME
-from pipelines.store.row_groups import batches
+from pipelines.store.row_groups import group_count, row_group
 from pipelines.store.table_files import scan_table, tables_in
 from schemas.errors import BUG, StepError
 from schemas.ids import chance
 
 MOST = 100_000
 """Rollouts that are graded again; of more, those of samples drawn by chance, as many whole samples as fit."""
-BATCH = 1024
 _GOLD = ("answer", "verifier", "verifier_params", "options", "tags")
 _UNTRUE = f"so nothing was released. {BUG}"
 Report = Callable[[int, int], None]
 """Called with how many rollouts were graded, of how many."""
+
+Piece = tuple[Path, int]
+"""A file of rollouts, and one of its row groups."""
+Grade = Callable[[Sequence[Piece], pl.DataFrame, DifficultyConfig, Callable[[int], None]], Iterable[Mapping[str, int]]]
+"""What `grade_piece` gives for each of some pieces, in whatever order; called with how many rollouts more are graded."""
 
 _OTHERWISE = ("completion", "chosen")
 """Columns of configs whose rows may state the tag schema of what they train on instead of the measured one."""
@@ -42,26 +46,43 @@ class RegradeError(StepError):
         self.finding = finding
 
 
+def grade_here(
+    pieces: Sequence[Piece], known: pl.DataFrame, config: DifficultyConfig, done: Callable[[int], None]
+) -> Iterator[Mapping[str, int]]:
+    """Grade pieces one after the other."""
+    return (grade_piece(*piece, known, config, done) for piece in pieces)
+
+
 def regrade(
-    release: Path, by: Mapping[str, Any], most: int = MOST, report: Report = lambda done, of: None
+    release: Path,
+    by: Mapping[str, Any],
+    most: int = MOST,
+    report: Report = lambda done, of: None,
+    grade: Grade = grade_here,
 ) -> dict[str, Any]:
     """Grade the rollouts of the release's folder again and return the counts of what was found, all in agreement.
 
     Reads the release's own parquet; `by` is what they were counted by: `seed`, `difficulty`, and the `tags` in which
-    they were scored. Raises RegradeError for the first row on which reward and curation, or rollouts and k of n, part.
+    they were scored. Raises RegradeError for the first row on which reward and curation, or rollouts and k of n, part;
+    where `grade` takes pieces in another order than they have, for one such row.
     """
     logged = scan_table(tables_in(release / NAME))
     config = DifficultyConfig.model_validate(by["difficulty"])
     _check_counts(release, logged, config)
     drawn, total, wanted = _drawn(logged, by["seed"], most)
-    rows = _golds(release, drawn, by["tags"])
+    known = drawn.join(_golds(release, drawn, by["tags"]), on="sample_id", how="left", maintain_order="left")
     found = dict.fromkeys(("graded", "without_row", "cut_off", "cut_off_paid", "judged", "undecided"), 0)
-    for path in tables_in(release / NAME):
-        for piece in batches(path, BATCH):
-            mine = piece.join(drawn, on="sample_id", how="semi", maintain_order="left")
-            for fact, number in _grade(mine, rows, config).items():
-                found[fact] += number
-            report(found["graded"] + found["without_row"], wanted)
+    graded = 0
+
+    def done(rollouts: int) -> None:
+        nonlocal graded
+        graded += rollouts
+        report(graded, wanted)
+
+    pieces = [(path, group) for path in tables_in(release / NAME) for group in range(group_count(path))]
+    for counts in grade(pieces, known, config, done):
+        for fact, number in counts.items():
+            found[fact] += number
     return {"rollouts": total, **found}
 
 
@@ -90,6 +111,17 @@ def _golds(release: Path, drawn: pl.DataFrame, measured: str) -> pl.DataFrame:
 def _configs(release: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
     for name in configs_in(release):
         yield name, scan_table(tables_in(release / name))
+
+
+def grade_piece(
+    path: Path, group: int, known: pl.DataFrame, config: DifficultyConfig, done: Callable[[int], None]
+) -> dict[str, int]:
+    """Put the rollouts of a piece to the reward; what they were, counted. `known` are the samples that are graded, with what
+    their rows tell a reward, null where they have none. RegradeError for the first that it grades otherwise."""
+    logged = row_group(path, group).join(known, on="sample_id", how="semi", maintain_order="left")
+    counts = _grade(logged, known, config)
+    done(logged.height)
+    return counts
 
 
 def _grade(logged: pl.DataFrame, rows: pl.DataFrame, config: DifficultyConfig) -> dict[str, int]:

@@ -34,7 +34,7 @@ from pipelines.release.configs import Shape, in_order
 from pipelines.release.croissant import describe
 from pipelines.release.examples import write_examples
 from pipelines.release.parquet_shards import Shards
-from pipelines.release.regrade import Report, needs_judge, regrade
+from pipelines.release.regrade import Grade, Report, grade_here, needs_judge, regrade
 from pipelines.release.statistics import statistics
 from pipelines.remote.places import copy_of
 from pipelines.store.barrier import Barrier
@@ -85,9 +85,15 @@ class Look:
 
 
 def write_release(
-    content: Content, look: Look, media: MediaReader, folder: Path, report: Report = lambda done, of: None
+    content: Content,
+    look: Look,
+    media: MediaReader,
+    folder: Path,
+    report: Report = lambda done, of: None,
+    grade: Grade = grade_here,
 ) -> Path:
-    """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is.
+    """Write a release below `folder` (`releases/<recipe>`) and return its path; an equal one is returned as it is. `report`
+    and `grade` are for its rollouts, which are graded again.
 
     Raises StepError where its own reward says of the rollouts what curation did not (`pipelines.release.regrade`).
     """
@@ -100,7 +106,8 @@ def write_release(
         barrier = Barrier(scratch)
         try:
             files = _write_files(content, look, media, scratch)
-            graded = None if content.rollouts is None else regrade(scratch, content.counted_by, report=report)
+            counted_by = content.counted_by
+            graded = None if content.rollouts is None else regrade(scratch, counted_by, report=report, grade=grade)
             content_hash = content_of(files)
             same = next((p for p in released(folder) if _content(p) == content_hash), None)
             if same is not None and _is_sound(same):

@@ -12,8 +12,8 @@ from pipelines.compiler.pipeline import Step
 from pipelines.release.card import check_template
 from pipelines.release.regrade import Report
 from pipelines.release.write import Content, Look, write_release
-from pipelines.run.body import PIECE
 from pipelines.run.context import StepContext
+from pipelines.run.progress import Progress
 from pipelines.run.receipt import Receipt
 from pipelines.steps.release_buckets import Written, write_rows
 from pipelines.steps.release_config import ReleaseConfig
@@ -22,6 +22,7 @@ from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_manifest import manifest_of
 from pipelines.steps.release_measured import measured_by
 from pipelines.steps.release_plan import Planned, children_beside, plan
+from pipelines.steps.release_regrade import regraded_by
 from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
 from pipelines.steps.release_rows import order_of, shape_of
 from pipelines.steps.release_shares import scored_beside, shares
@@ -72,7 +73,8 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
             counted_by={} if measured is None else counted_by(running, measured, before),
         )
         look = Look(config.images, config.card)
-        path = write_release(content, look, build.media, build.workspace.releases(build.recipe.name), _report(running))
+        home = build.workspace.releases(build.recipe.name)
+        path = write_release(content, look, build.media, home, _report(running), regraded_by(running, room))
     return Out(None, drops, {"version": pl.DataFrame({"version": [path.name]})})
 
 
@@ -124,14 +126,7 @@ def _own_drops(context: StepContext, gate: Gate, drops: pl.DataFrame) -> pl.Data
 def _written(context: StepContext, planned: tuple[Planned, ...]) -> Callable[[int], None]:
     """Tells the build's progress how many rows were written, of those that may be; nothing where they are few."""
     records = [context.record.step(maker) or {} for one in planned for maker in one.node.makers]
-    started, receipt = time.monotonic(), Receipt(total=sum(record.get("kept", 0) for record in records))
-
-    def report(rows: int) -> None:
-        receipt.samples, receipt.seconds = receipt.samples + rows, time.monotonic() - started
-        if receipt.total > PIECE:
-            context.build.progress(context.name, receipt)
-
-    return report
+    return Progress(context.build, context.name, sum(record.get("kept", 0) for record in records)).add
 
 
 def _report(context: StepContext) -> Report:

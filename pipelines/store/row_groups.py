@@ -93,6 +93,21 @@ def batches(path: Path, size: int = BATCH) -> Iterator[pl.DataFrame]:
             yield from from_arrow(file.read_row_group(group), schema).iter_slices(size)
 
 
+def group_count(path: Path) -> int:
+    """How many row groups a parquet table has."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_row_groups)
+
+
+def row_group(path: Path, number: int) -> pl.DataFrame:
+    """One row group of a parquet table."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        return from_arrow(file.read_row_group(number), table_schema(path))
+
+
 def whole_rows(pieces: Iterator[pl.DataFrame], key: str = "id") -> Iterator[pl.DataFrame]:
     """The same pieces, cut so that all rows of a key (which are adjacent) are in one."""
     rest: pl.DataFrame | None = None
