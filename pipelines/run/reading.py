@@ -15,6 +15,7 @@ from pipelines.run.build import Build
 from pipelines.run.context import StepContext
 from pipelines.run.dealing import Dealer, hand
 from pipelines.run.losses import losses
+from pipelines.run.progress import of_sources
 from pipelines.run.record import Record
 from pipelines.store.scratch import scratch
 from pipelines.store.step_tables import (
@@ -47,7 +48,8 @@ def read_sources(context: StepContext) -> None:
     dropped: Counter[str] = Counter()
     with scratch(folder) as room:
         taken, gone = (Dealer(room / name, build.memory) for name in (ROWS, DROPS))
-        samples = 0
+        samples, progress = 0, of_sources(build, step, recipe.sources, recipe.limit)
+        progress.add(0)
         for batch in ingest(
             recipe.sources,
             build.media,
@@ -60,6 +62,7 @@ def read_sources(context: StepContext) -> None:
             gone.add(batch.dropped)
             samples += batch.kept.height
             dropped.update(batch.dropped["reason"])
+            progress.add(batch.kept.height + batch.dropped.height)
         needed = build.buckets or buckets_for(samples)
         if record.buckets < needed or build.buckets not in (None, record.buckets):
             record.start(needed)

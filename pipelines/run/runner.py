@@ -22,7 +22,7 @@ from pipelines.run.contracts import checked
 from pipelines.run.ends import Ends
 from pipelines.run.finished import Finished
 from pipelines.run.outcome import Outcome
-from pipelines.run.progress import RowProgress
+from pipelines.run.progress import of_rows
 from pipelines.run.reading import read_sources
 from pipelines.run.record import Record
 from pipelines.run.shards import may_share
@@ -181,7 +181,7 @@ class Runner:
         self, step: Step, context: StepContext, asking: Asking | None, stale: list[int], done: Outcome, ends: Ends
     ) -> None:
         """Compute buckets, each by itself."""
-        progress = RowProgress(self.build, step, self.record, stale)
+        progress = of_rows(self.build, step, self.record, stale)
         surveys = self._surveyed(step, context, stale)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in stale}
         if may_share(step):
@@ -221,6 +221,8 @@ class Runner:
         """A step that can only be computed on all rows at once; what it gives goes back to the buckets of its rows."""
         buckets = range(self.record.buckets)
         inputs = {bucket: self.record.inputs(step, bucket) for bucket in buckets}
+        progress = of_rows(self.build, step, self.record, buckets)
+        progress.add(0)
         found, counts = [], []
         for bucket in buckets:
             mine, counted = self.rows(step, bucket)
@@ -251,6 +253,7 @@ class Runner:
             inquiry = None if asking is None else _inquiry(asking, bucket)
             one = write(context, bucket, own, lost, replaced, inputs[bucket], counts[bucket], {}, inquiry)
             done.parts[str(bucket)] = one
+            progress.add(counts[bucket].rows)
         done.tables, done.files = self._write_tables(step, out.tables)
         done.notes.update(out.notes)
 

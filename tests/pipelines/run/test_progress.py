@@ -13,7 +13,9 @@ from pipelines.run.receipt import Receipt
 from pipelines.run.runner import Runner
 
 
-def reported(root: Path, *steps: tuple[str, dict[str, Any]], rows: int = 10) -> list[tuple[str, int, int]]:
+def reported(
+    root: Path, *steps: tuple[str, dict[str, Any]], rows: int = 10, of: str | None = "give"
+) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
 
     def note(step: str, receipt: Receipt) -> None:
@@ -21,7 +23,7 @@ def reported(root: Path, *steps: tuple[str, dict[str, Any]], rows: int = 10) -> 
 
     build = tiny_build(root / "out", questions(root / "sums.jsonl", rows), buckets=1)
     Runner(replace(build, progress=note), pipeline(*steps)).run_all()
-    return found
+    return [one for one in found if of is None or one[0] == of]
 
 
 @pytest.fixture(autouse=True)
@@ -41,4 +43,14 @@ def test_rows_that_were_dropped_count_as_there_at_most(tmp_path: Path) -> None:
 
 
 def test_a_step_of_few_rows_reports_nothing(tmp_path: Path) -> None:
-    assert reported(tmp_path, ("give", {"columns": {"x": "question"}}), rows=4) == []
+    assert reported(tmp_path, ("give", {"columns": {"x": "question"}}), rows=4, of=None) == []
+
+
+def test_sources_are_reported_batch_by_batch(tmp_path: Path) -> None:
+    found = reported(tmp_path, ("give", {"columns": {"x": "question"}}), of="ingest")
+    assert found[-1] == ("ingest", 10, 10)
+
+
+def test_a_step_of_all_rows_says_that_it_began_and_what_is_written(tmp_path: Path) -> None:
+    found = reported(tmp_path, ("beside", {"tables": {"first": 2}}), of="beside")
+    assert found == [("beside", 0, 10), ("beside", 10, 10)]
