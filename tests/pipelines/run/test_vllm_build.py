@@ -62,7 +62,7 @@ def test_a_build_loses_nothing_to_a_dead_engine_nor_to_a_prompt_that_is_too_long
     assert asked["asked"]["m"]["cache"]["prompt_tokens"] > 0
     assert len(asked["dropped"]) == 1, asked["dropped"]
     (reason,) = asked["dropped"]
-    assert (reason.split(":")[0], asked["dropped"][reason]) == ("ask", 1)
+    assert (reason.split(":")[0], asked["dropped"][reason]) == ("ask", SAMPLES)
     replies = job.rows("reply", ["text", "reasoning", "finish_reason"])
     assert replies.height == ROWS * SAMPLES
     assert replies.filter(finish_reason="stop").height > ROWS * SAMPLES * 0.8
