@@ -1,5 +1,7 @@
 """`curate plan --calibrate` on a terminal."""
 
+import math
+
 from rich.table import Table
 
 from pipelines.projection.hours import FULL, Hours, Measured
@@ -71,14 +73,18 @@ def sentences_of(measured: Measured, found: Hours) -> list[str]:
     """What the tables come to, and what would make them surer."""
     dollars = "unknown: a model has no price_in and price_out" if found.dollars is None else f"${found.dollars:,.2f}"
     sentences = [f"Limit: {_CURE[found.limit]}", f"Cost of what is asked: {dollars}."]
-    few = [one for one in measured.asked if one.answers and sum(n for _, n, _ in one.calls) < 2 * one.window]
+    few = [one for one in measured.asked if one.answers and _sequences(one) < 2 * one.window]
     if few:
-        most = max(2 * one.window for one in few)
+        most = math.ceil(measured.answers * max(2 * one.window / _sequences(one) for one in few))
         names = ", ".join(f"{one.step} ({one.window:,} at once)" for one in few)
         sentences.append(
             f"Fewer than two windows were asked by {names}: --calibrate {most} or more says what a full one gives."
         )
     return sentences
+
+
+def _sequences(one: Asked) -> int:
+    return sum(sequences for _, sequences, _ in one.calls)
 
 
 _CURE = {
