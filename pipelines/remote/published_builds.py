@@ -33,6 +33,7 @@ class PublishedBuilds:
         self._held: dict[str, Head] = {}
         self._tables: dict[str, set[str]] = {}
         self._etags: dict[str, str] = {}
+        self._former: dict[str, str] = {}
 
     def refresh(self, heads: Mapping[str, Found]) -> None:
         """See which records are published. One that this working copy did not write takes the place of the one here."""
@@ -91,10 +92,14 @@ class PublishedBuilds:
         named = self._named(folder, self._steps(folder, json.loads(data)))
         missing = {n: path for n, path in named.items() if n not in self._sent(recipe)}
         self._copy.each(lambda name: self._send(recipe, name, missing[name]), missing)
-        record = _hash(data)
+        record, former = _hash(data), head.record
         self._copy.objects.put(f"records/{recipe}/{record}.json", data)
         self._know(recipe, record)
         head.publish(record)
+        if former not in (None, record):  # whoever has just read of the one before still finds it
+            gone, self._former[recipe] = self._former.get(recipe), str(former)
+            if gone not in (None, record, former):
+                self._copy.objects.delete([f"records/{recipe}/{gone}.json"])
 
     def is_held(self, recipe: str) -> bool:
         """Whether this process holds a build, and publishes what is computed of it."""
