@@ -86,14 +86,21 @@ def _sent(runner: Runner, step: Step, model: str) -> list[_Sent]:
     build, folder = runner.build, runner.build.folder / step.name
     runner.record.check([step])
     paths = [path for bucket in range(runner.record.buckets) if (path := part(folder, REQUESTED, bucket)).is_file()]
-    asked = pl.concat([read_table(path) for path in paths]).filter(pl.col("model") == model)
-    prompts = build.prompts.messages(asked["prompt_key"]).filter(
-        pl.col("messages").str.contains('"image": ', literal=True)
-    )
-    answers = build.log.scan(asked["key"]).filter(pl.col("finish_reason") != "error")
-    known = asked.join(answers.select("key", "prompt_tokens").collect(), on="key").unique("prompt_key", keep="first")
-    found = prompts.join(known, on="prompt_key").head(PROMPTS)
-    return [_Sent(_request(row), row["prompt_tokens"]) for row in found.iter_rows(named=True)]
+    found: list[_Sent] = []
+    for path in paths:
+        asked = read_table(path).filter(pl.col("model") == model)
+        prompts = build.prompts.messages(asked["prompt_key"]).filter(
+            pl.col("messages").str.contains('"image": ', literal=True)
+        )
+        answers = build.log.scan(asked["key"]).filter(pl.col("finish_reason") != "error")
+        known = asked.join(answers.select("key", "prompt_tokens").collect(), on="key").unique(
+            "prompt_key", keep="first"
+        )
+        rows = prompts.join(known, on="prompt_key").head(PROMPTS - len(found))
+        found += [_Sent(_request(row), row["prompt_tokens"]) for row in rows.iter_rows(named=True)]
+        if len(found) == PROMPTS:
+            break
+    return found
 
 
 def _request(row: Mapping[str, Any]) -> Request:

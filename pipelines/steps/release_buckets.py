@@ -10,6 +10,7 @@ from pipelines.run.context import StepContext
 from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_plan import Planned, plan
 from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, unwritten, with_texts
+from pipelines.store.ordering import write_sorted
 from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import write_table
 
@@ -32,10 +33,13 @@ def write_rows(
     paths = {one.name: [_path(room, one, bucket) for bucket in context.buckets] for one in planned}
     for one in planned:
         if one.section.limit is not None:
-            rows = scan_table(paths[one.name]).collect().sort(order_of(one), nulls_last=True)
-            write_table(rows.head(one.section.limit), room / f"{one.name}.parquet")
+            # Which rows these are is decided by their ids and what they are ordered by; texts are read of them alone.
+            rows, order = scan_table(paths[one.name]), order_of(one)
+            places = rows.select(sorted({"id", "sample_id", *order})).collect().sort(order, nulls_last=True)
+            first = rows.join(places.head(one.section.limit).lazy().select("id"), on="id", how="semi")
+            write_sorted(first, order, room / f"{one.name}.parquet", context.build.memory)
             paths[one.name] = [room / f"{one.name}.parquet"]
-            gate.beyond(rows.slice(one.section.limit), one.name, one.section.limit, one.node.unit)
+            gate.beyond(places.slice(one.section.limit), one.name, one.section.limit, one.node.unit)
     if UNFILTERED in paths:
         _mark_released(paths[UNFILTERED], [paths[one.name] for one in planned if one.selected_by is None])
     return paths
