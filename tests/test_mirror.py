@@ -115,6 +115,7 @@ ELSEWHERE = {
     "pipelines/sources/values.py": "pipelines/test_conventions.py: what people publish, and what is read in it",
     "pipelines/steps/ingest.py": "run/test_runner.py: every build begins with it",
     "pipelines/steps/release_buckets.py": "steps/test_release.py, and run/test_shards.py with several processes",
+    "pipelines/steps/release_control.py": "run/test_whole_build.py: the control goes out",
     "pipelines/steps/release_config.py": "recipes/ and steps/test_restate.py",
     "pipelines/steps/release_plan.py": "steps/test_release.py",
     "pipelines/steps/selection_places.py": "pipelines/test_unused.py: it refuses what a recipe names in vain",

@@ -16,9 +16,9 @@ from generators.template import asked
 from pipelines.release.configs import Shape
 from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from pipelines.run.context import StepContext
+from pipelines.steps.release_control import control_of
 from pipelines.steps.release_plan import SELECTED, Planned
-from pipelines.store.step_tables import DROPS, ROWS, table_beside
-from pipelines.store.table_files import read_table
+from pipelines.store.step_tables import DROPS, ROWS
 from schemas.completion import Message
 from schemas.engine import MediaReader
 from schemas.ids import canonical_json
@@ -34,7 +34,7 @@ def rows_of(planned: Planned, context: StepContext, bucket: int) -> pl.DataFrame
     """The rows of a config in one bucket, with lists of their children."""
     rows = _chosen(_beside(planned, context, bucket), planned, context, bucket)
     if planned.controlled_by is not None:
-        taken = _control(planned.controlled_by, context)["id"]
+        taken = control_of(planned.controlled_by, context)["id"]
         rows = rows.with_columns(control=pl.col("id").is_in(taken.implode()))
     if planned.holds == "completions":
         seen = _shown_gold(planned, context, bucket)
@@ -100,16 +100,9 @@ def _candidates(planned: Planned, context: StepContext, bucket: int) -> pl.DataF
     name = planned.selected_by
     assert name is not None
     if planned.name == "control":
-        return _control(name, context)
+        return control_of(name, context)
     found = [context.tables.scan(name, table, bucket) for table in (ROWS, DROPS)]
     return pl.concat([table.select("id").collect() for table in found if table is not None])
-
-
-def _control(step: str, context: StepContext) -> pl.DataFrame:
-    """The ids that the random control of a selection took."""
-    if "control" not in context.record.tables(step):
-        return pl.DataFrame(schema={"id": pl.String})
-    return read_table(table_beside(context.build.folder / step, "control"), columns=["id"])
 
 
 def with_texts(planned: Planned, rows: pl.DataFrame) -> pl.DataFrame:
