@@ -5,10 +5,11 @@
 
 No model is asked: questions with images (a tenth of them planted duplicates of another question) come with eight rollouts
 each, and every step type that needs no model works on them. Each size is built twice, by one process and by two, each in a
-Python of its own. For every step it prints rows a second of the wall and of processor time, the speed-up of the second
-process, the peak memory of all processes together, the exponent by which processor time grows from the smaller size to
-the larger, and what that comes to for ten million samples. The tables of both builds are compared by the hashes in their
-records. Results go to benchmarks/results/step_scale.json.
+Python of its own. For every step it prints rows a second of the wall and of the processor time of one process, where a row
+is one of the unit that the step works on (a sample holds eight rollouts, so it has eight times their letters), and their
+letters in megabytes; the speed-up of the second process, the peak memory of all processes together, the exponent by which
+processor time grows from the smaller size to the larger, and what that comes to for ten million samples. The tables of
+both builds are compared by the hashes in their records. Results go to benchmarks/results/step_scale.json.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -187,6 +189,7 @@ def build(folder: Path, workers: int) -> dict[str, Any]:
         rows = record["in"]
         found[step.name] = {
             "rows": rows,
+            "of": record["of"],
             "scope": step.type.scope(step.config) if step.number else "source",
             "wall_s": wall,
             "cpu_s": cpu,
@@ -211,7 +214,7 @@ def measured(folder: Path, workers: int) -> dict[str, Any]:
     return found
 
 
-def line(name: str, sizes: list[int], found: dict[tuple[int, int], Any]) -> dict[str, Any]:
+def line(name: str, sizes: list[int], found: dict[tuple[int, int], Any], chars: int) -> dict[str, Any]:
     small, large = sizes
     one, two, less = (found[key][name] for key in ((large, 1), (large, 2), (small, 1)))
     grown = math.log(max(one["cpu_s"], 0.01) / max(less["cpu_s"], 0.01)) / math.log(large / small)
@@ -219,8 +222,13 @@ def line(name: str, sizes: list[int], found: dict[tuple[int, int], Any]) -> dict
         "step": name,
         "scope": one["scope"],
         "rows": one["rows"],
+        "of": one["of"],
         "rows_per_s_1": round(one["rows"] / one["wall_s"]),
         "rows_per_s_2": round(one["rows"] / two["wall_s"]),
+        "rows_per_cpu_s": round(one["rows"] / max(one["cpu_s"], 0.01)),
+        "mb_per_cpu_s": round(
+            one["rows"] * chars * (8 if one["of"] == "sample" else 1) / 1e6 / max(one["cpu_s"], 0.01)
+        ),
         "cpu_s": round(one["cpu_s"], 2),
         "speed_up": round(one["wall_s"] / two["wall_s"], 2),
         "cpu_ratio": round(two["cpu_s"] / max(one["cpu_s"], 0.01), 2),
@@ -239,11 +247,12 @@ def main() -> None:
     asked = parser.parse_args()
     found: dict[tuple[int, int], Any] = {}
     for samples in asked.samples:
-        for workers in (1, 2):
-            with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
-                write_source(Path(scratch), samples, asked.chars)
+        with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
+            write_source(Path(scratch), samples, asked.chars)  # once: every sample names the file that it comes from
+            for workers in (1, 2):
                 found[samples, workers] = measured(Path(scratch), workers)
-    lines = [line(name, asked.samples, found) for name in found[asked.samples[1], 1]]
+                shutil.rmtree(Path(scratch) / f"workspace-{workers}")
+    lines = [line(name, asked.samples, found, asked.chars) for name in found[asked.samples[1], 1]]
     head = list(lines[0])
     widths = {name: max(len(name), *(len(str(one[name])) for one in lines)) for name in head}
     for one in [dict(zip(head, head, strict=True)), *lines]:
