@@ -6,9 +6,9 @@ The log is as builds leave it: parts of 4,096 replies of 200 bytes of eight mode
 own sees which of the wanted answers are missing and reads the texts of all, as a build does. What is wanted:
 
     1,000 together        of 125 prompts that one build asked; at most 2 s and 500 MB
-    1,000 anywhere        of as many prompts of all builds: nearly as many row groups, each of which is read and proven
+    1,000 anywhere        of as many prompts of all builds: nearly as many row groups, each read and proven; as much
     1,000,000 together    of 125,000 prompts of one build; at most 60 s and 2 GB
-    1,000,000 anywhere    of as many prompts
+    1,000,000 anywhere    of as many prompts; as much
 
 The limits are those of processor time, which other work on the machine changes less than it does seconds; both are printed.
 `polars` is the peer in the same run: it scans the parts for the wanted keys and proves nothing. Prints a table, with the
@@ -39,7 +39,10 @@ PART = 4096
 SAMPLES = 8
 MODELS = 8
 WORDS = 20
-LIMITS = {"1000 together": (2.0, 0.5), "1000000 together": (60.0, 2.0)}
+PLACES = ("together", "anywhere")
+LIMITS = {
+    f"{number} {where}": limit for number, limit in ((1000, (2.0, 0.5)), (1_000_000, (60.0, 2.0))) for where in PLACES
+}
 """Seconds and GB."""
 RESULTS = Path(__file__).parent / "results" / "log_rows.json"
 
@@ -78,7 +81,7 @@ def wanted(folder: Path, rows: int) -> Iterator[str]:
         start = (prompts - few) // 2
         together = [(p, i) for p in range(start, start + few) for i in range(SAMPLES)]
         anywhere = [(p, chance.randrange(SAMPLES)) for p in chance.sample(range(prompts), min(number, prompts))]
-        for name, places in (("together", together), ("anywhere", anywhere)):
+        for name, places in zip(PLACES, (together, anywhere), strict=True):
             asked = [(prompt(p), prompt(p), i, completion_key(prompt(p), i)) for p, i in places]
             table = pl.DataFrame(asked, schema=WANTED, orient="row").sort("id", "index")
             table.write_parquet(folder / f"{number} {name}.wanted.parquet")
@@ -126,17 +129,16 @@ def compare(folder: Path, rows: int, times: int) -> bool:
     within, results = True, {}
     for name in wanted(folder, rows):
         both = {who: run(folder, name, who, times) for who in ("ours", "polars")}
-        seconds, gb = LIMITS.get(name, (None, None))
+        seconds, gb = LIMITS[name]
         ours = both["ours"]
         whole = ours["answers"] == both["polars"]["answers"]
         for who, one in both.items():
             took = f"{one['busy']:6.2f} s of processor time, {one['seconds']:6.2f} s, {one['peak_gb']:5.2f} GB"
             sys.stdout.write(f"{name:18} {who:7} {one['answers']:>9,} answers {took}\n")
         words = f"ours / polars {ours['busy'] / both['polars']['busy']:.2f}"
-        if seconds is not None and gb is not None:
-            words += f", ours / limit of {seconds:.0f} s {ours['busy'] / seconds:.2f}"
-            words += f", ours / limit of {gb} GB {ours['peak_gb'] / gb:.2f}"
-            within = within and ours["busy"] <= seconds and ours["peak_gb"] <= gb
+        words += f", ours / limit of {seconds:.0f} s {ours['busy'] / seconds:.2f}"
+        words += f", ours / limit of {gb} GB {ours['peak_gb'] / gb:.2f}"
+        within = within and ours["busy"] <= seconds and ours["peak_gb"] <= gb
         sys.stdout.write(f"{name:18} {words}\n")
         sys.stdout.flush()
         within, results[name] = within and whole, both
