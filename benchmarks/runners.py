@@ -117,28 +117,36 @@ def contents(job: Any) -> str:
     return json.dumps([{b: part["contents"] for b, part in record["buckets"].items()} for record in records])
 
 
+def one_build(folder: str, rows: str, workers: int) -> tuple[dict[str, float], str]:
+    """Build on the cluster that runs. A flow: Prefect sends it to workers, so all that it names is imported within."""
+    from flows import running
+    from flows.job import job_of
+    from flows.shards import Submitted
+
+    cluster = running.CLUSTER.get()
+    assert cluster is not None
+    sharing = partial(Submitted, slots=cluster.slots)
+    asked = recipe(Path(folder), Path(rows), workers)
+    job = job_of(asked, str(Path(folder) / "workspace"), buckets=BUCKETS, sharing=sharing)
+    return timed(job, lambda runner, step: runner.run(step)), contents(job)
+
+
 def on_cluster(runner: str, workers: int, folder: Path, rows: Path, few: Path) -> tuple[dict[str, float], str]:
     from prefect import flow
 
+    from flows import running
     from flows.cluster import connected
-    from flows.job import job_of
-    from flows.shards import Submitted
 
     started = time.perf_counter()
     with cluster(runner, workers) as address, connected(runner, address, workers) as found:
         assert found is not None
 
-        @flow(persist_result=False, task_runner=found.task_runner)
-        def build(source: Path, name: str) -> tuple[dict[str, float], str]:
-            assert found is not None
-            asked = recipe(folder / name, source, workers)
-            sharing = partial(Submitted, slots=found.slots)
-            job = job_of(asked, str(folder / name / "workspace"), buckets=BUCKETS, sharing=sharing)
-            return timed(job, lambda runner_, step: runner_.run(step)), contents(job)
-
-        build(few, "first")
+        here = running.CLUSTER.set(found)
+        build = flow(persist_result=False, task_runner=found.task_runner)(one_build)
+        build(str(folder / "first"), str(few), workers)
         started = time.perf_counter() - started
-        took, hashes = build(rows, "whole")
+        took, hashes = build(str(folder / "whole"), str(rows), workers)
+        running.CLUSTER.reset(here)
     return {**took, "start": started}, hashes
 
 

@@ -116,20 +116,28 @@ class Build:
 
     @cached_property
     def shards(self) -> Sharing:
-        """What computes buckets of its steps beside this process; `close` stops it."""
+        """What computes buckets of its steps beside this process, on any machine; `close` stops it."""
+        if self.sharing is None:
+            return self.near
         assert self.reopen is not None
-        how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
-        if self.sharing is not None:
-            return self.sharing(partial(self.reopen, **how))
-        return Shards(partial(self.reopen, **how, beside=self.processes), self.processes)
+        return self.sharing(partial(self.reopen, **self._how))
+
+    @cached_property
+    def near(self) -> Shards:
+        """Processes of this machine, which see its scratch; `close` stops them."""
+        assert self.reopen is not None
+        return Shards(partial(self.reopen, **self._how, beside=self.processes), self.processes)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
 
     @cached_property
     def askers(self) -> Shards:
         """Processes that ask models beside this one; `close` stops them."""
         assert self.reopen is not None
-        how = {"replay": self.replay, "retry_errors": self.retry_errors, "buckets": self.buckets, "run": self.run}
         count = self.recipe.driver.processes
-        return Shards(partial(self.reopen, **how, beside=count), count, patience_s=0.0)
+        return Shards(partial(self.reopen, **self._how, beside=count), count, patience_s=0.0)
 
     @property
     def processes(self) -> int:
@@ -144,6 +152,6 @@ class Build:
 
     def close(self) -> None:
         """Stop what was started. A build that goes on starts it again."""
-        for started in ("_pool", "shards", "askers"):
+        for started in ("_pool", "shards", "near", "askers"):
             if started in self.__dict__:
                 self.__dict__.pop(started).close()

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from pipelines.compiler.pipeline import Pipeline, Step
+from pipelines.remote.places import copy_of
 from pipelines.run.build import Build
 from pipelines.run.record import Record
 from pipelines.run.shards import Task
@@ -60,10 +61,13 @@ class StepContext:
         work: Mapping[int, tuple[Any, ...]],
         done: Done = lambda rows: None,
         took: Callable[[int, T], None] = lambda bucket, found: None,
+        *,
+        near: bool = False,
     ) -> dict[int, T]:
         """`function(self, bucket, *more, done)` of each bucket of `work`, in that order, on all cores: a function of a
         module, to and from which goes only what can be pickled. `done` is called with the number of rows of each piece,
-        and `took` with each bucket and what came of it, as soon as it is there."""
+        and `took` with each bucket and what came of it, as soon as it is there. `near`: for what needs files of
+        this machine's scratch, which no other sees where the workspace lies in an object store."""
 
         def here(bucket: int) -> T:
             return function(self, bucket, *work[bucket], done)
@@ -72,7 +76,8 @@ class StepContext:
         pairs: Iterable[tuple[int, T]] = ((bucket, here(bucket)) for bucket in work)
         if self.build.reopen is not None:
             task = Task(self.name, self.record.fingerprint(self.step), function)
-            pairs = self.build.shards.map(task, list(work.items()), here, done)
+            alone = near and copy_of(self.build.folder) is not None
+            pairs = (self.build.near if alone else self.build.shards).map(task, list(work.items()), here, done)
         for bucket, one in pairs:
             found[bucket] = one
             took(bucket, one)

@@ -69,7 +69,7 @@ def read_sources(context: StepContext) -> None:
             _clear(build.folder, but=step.name)
         record.begin(step, range(record.buckets))
         hands = zip(taken.end(record.buckets), gone.end(record.buckets), strict=True)
-        found = context.each(write_hand, {number: (str(room), *files) for number, files in enumerate(hands)})
+        found = context.each(write_hand, {number: (str(room), *files) for number, files in enumerate(hands)}, near=True)
         parts = {name: part for one in found.values() for name, part in one.items()}
         parts = {name: parts[name] for name in sorted(parts, key=int)}
     total = sum(one["kept"] for one in parts.values())

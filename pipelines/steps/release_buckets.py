@@ -28,7 +28,7 @@ def write_rows(
         for seen in context.each(seen_in, dict.fromkeys(context.buckets, ())).values():
             gate.take(seen)
     work = {bucket: (gate.seen, str(room)) for bucket in context.buckets}
-    for drops in context.each(write_bucket, work, done).values():
+    for drops in context.each(write_bucket, work, done, near=True).values():
         gate.drops += drops
     paths = {one.name: [_path(room, one, bucket) for bucket in context.buckets] for one in planned}
     for one in planned:

@@ -26,7 +26,7 @@ def regraded_by(context: StepContext, room: Path) -> Grade:
         named = [(str(file), group) for file, group in pieces]
         several = [named[at : at + TOGETHER] for at in range(0, len(named), TOGETHER)]
         work = {number: (some, str(path), settings) for number, some in enumerate(several)}
-        return [counts for found in context.each(grade_pieces, work, done).values() for counts in found]
+        return [counts for found in context.each(grade_pieces, work, done, near=True).values() for counts in found]
 
     return grade
 

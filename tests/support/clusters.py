@@ -80,7 +80,8 @@ def write_recipe(folder: Path) -> dict[str, Any]:
 
 def released(recipe: dict[str, Any], workspace: Path | str, cluster: Cluster | None) -> dict[str, bytes]:
     """Build with a cluster, or without; the tables of the release."""
-    build(recipe, str(workspace), cluster, replay=False, retry_errors=False, buckets=BUCKETS)
+    records = build(recipe, str(workspace), cluster, replay=False, retry_errors=False, buckets=BUCKETS)
+    assert not [warning for record in records for warning in record["warnings"] if "no other opens" in warning]
     folder = job_of(recipe, str(workspace)).release
     assert folder is not None
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
