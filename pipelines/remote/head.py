@@ -150,21 +150,21 @@ class Head:
                     return
 
     def _write(self, **change: str | None) -> None:
+        """Replace it while it is ours. Where it is not what was written last, it may still be: the answer to our own write
+        was lost on its way."""
         with self._guard:
-            if not self._lost:
-                state = replace(self._state, **change, beat=self._state.beat + 1)  # type: ignore[arg-type]
+            state = replace(self._state, **change, beat=self._state.beat + 1)  # type: ignore[arg-type]
+            while not self._lost:
                 try:
                     self._etag = self._objects.swap(self._name, state.packed(), self._etag)
                 except ChangedError:
                     found, etag, _ = self._read()
-                    self._lost = found.token != state.token
-                    if not self._lost:  # it was our own write, whose answer was lost on its way
-                        self._etag = etag or ""
-                        if found != state:
-                            self._etag = self._objects.swap(self._name, state.packed(), self._etag)
-                if not self._lost:
-                    self._state = state
-                    return
+                    self._lost = found.token != state.token or etag is None
+                    self._etag = etag or ""
+                    if self._lost or found != state:
+                        continue
+                self._state = state
+                return
         raise StoreError(
             f"{self._name} in {self._objects.address} was taken over by another process, as this one was not heard of for "
             f"{LEASE:.0f} s. Nothing is lost; run the same command again."
