@@ -175,3 +175,32 @@ def test_a_share_that_is_not_given_is_none_where_another_is(section: Any, shares
 def test_a_mistake_is_one_sentence(section: Any, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SplitConfig.model_validate(section)
+
+
+def test_of_a_row_are_held_hashes_unless_meanings_are_compared(planted: Any) -> None:
+    """All rows are held at once: what they ask is known by its hash, of images by which they are the same or derived."""
+    rows = planted.tables().rows
+    assert STEP.narrow is not None
+    held = STEP.narrow(rows, SplitConfig.model_validate({"sides": {"long": "length(question) > 30", "short": "else"}}))
+    assert set(held["question"].str.len_chars()) == {32}
+    assert held["met:long"].to_list() == (rows["question"].str.len_chars() > 30).to_list()
+    assert set(held.columns) == {
+        "id",
+        "sample_id",
+        "parent_id",
+        "made_by",
+        "group_id",
+        "question",
+        "options",
+        "media",
+        "met:long",
+    }
+    assert group_ids(held).sort("id").equals(group_ids(rows).sort("id"))
+    asked = pl.Series("question", ["How many?", "HOW  MANY", "", ""])
+    plain = texts(a=None, b=None, c=None, d=None).with_columns(asked, group_id=pl.lit(None, pl.String))
+    plain = plain.with_columns(sample_id="id", parent_id=pl.lit(None, pl.String), made_by=pl.lit("ingest"))
+    alike = group_ids(STEP.narrow(plain, SplitConfig()))
+    assert alike.equals(group_ids(plain))
+    assert alike["group"].n_unique() == 3, "asked the same, and twice nothing"
+    compared = STEP.narrow(rows, SplitConfig.model_validate({"text": {"model": "all-minilm-l6-v2"}}))
+    assert compared["question"].equals(rows["question"])
