@@ -30,6 +30,9 @@ PATIENCE_S = 60.0
 CLOSE_S = 10.0
 """Seconds that a replica has to end by itself."""
 
+NOTICE_S = 3.0
+"""Seconds in which the end of a replica shows."""
+
 
 class Keeper:
     """`create` asks Ray for an actor, `capacity` says how many there is room for; `most` None: so many are wanted."""
@@ -50,6 +53,7 @@ class Keeper:
         self._waiting: set[asyncio.Task[None]] = set()  # those whose replica Ray has not placed yet
         self._actors: set[Any] = set()
         self._given_up = 0
+        self._closing = False
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -59,17 +63,21 @@ class Keeper:
 
     async def close(self) -> None:
         """End all replicas."""
-        tasks = [task for task in (self._watching, *self._places) if task is not None]
-        actors = list(self._actors)
+        self._closing = True
+        tasks = list(self._places)
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_S):
                 ready = [replica.actor for replica in self._pool.replicas]
                 await asyncio.gather(*(actor.close.remote() for actor in ready), return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+        for actor in list(self._actors):
+            self.end(actor)
+        if tasks:  # they notice that; a call of Ray's client that is cancelled is a traceback on the terminal
+            await asyncio.wait(tasks, timeout=NOTICE_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for actor in actors:
-            self.end(actor)
 
     def end(self, actor: Any) -> None:
         """Kill a replica, where it is not gone already; a new one then takes its place, unless this is closing."""
@@ -108,7 +116,7 @@ class Keeper:
     async def _place(self) -> None:
         """Keep one replica up."""
         early = 0
-        while True:
+        while not self._closing:
             replica, cause = None, ""
             try:
                 replica, cause = await self._one()
@@ -118,6 +126,8 @@ class Keeper:
             except Exception as error:
                 self._pool.fail(FatalEngineError(f"a replica failed: {cause_of(error)}. {BUG}"))
                 raise
+            if self._closing:
+                return
             early = 0 if replica is not None and replica.answers else early + 1
             logger.warning("a replica of %s is lost: %s", self._identity.model, cause)
             if early >= EARLY:

@@ -31,8 +31,10 @@ class Actor:
         self.live, self.close = Method(self._live), Method(self._close)
 
     async def _node(self) -> str:
-        while len(self.cluster.placed) >= self.cluster.room:  # noqa: ASYNC110
+        while len(self.cluster.placed) >= self.cluster.room:
             await asyncio.sleep(0.001)
+            if self.dead.is_set():
+                raise ActorDiedError()
         self.cluster.placed.append(self)
         return "10.0.0.1"
 
