@@ -1,6 +1,6 @@
 """What a second worker adds to a build of row steps: of processes of this machine, of Dask, of Ray.
 
-    python benchmarks/runners.py [--samples 6000] [--chars 2000] [--rounds 3] [--runners processes dask ray] [--out FILE]
+    python benchmarks/runners.py [--samples 4000] [--chars 2000] [--rounds 1] [--runners processes dask ray] [--out FILE]
 
 No model is asked: questions come with eight rollouts each, and steps of scope row and sample work on them (verdicts, counts,
 SQL, quality, cuts, pairs). Each round builds them with one worker and with two, on every runner in turn; Dask and Ray are
@@ -178,9 +178,9 @@ def by_processes(workers: int, folder: Path, rows: Path) -> tuple[dict[str, floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=6000)
+    parser.add_argument("--samples", type=int, default=4000)
     parser.add_argument("--chars", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--runners", nargs="+", default=["processes", "dask", "ray"])
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()

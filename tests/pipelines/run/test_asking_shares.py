@@ -102,6 +102,7 @@ def test_shares_are_of_all_buckets_and_of_each_prompt_once(tmp_path: Path) -> No
     assert keys == [list("abcf"), ["d"]]
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_what_was_in_flight(server: ChatServer, tmp_path: Path) -> None:
     """Of its share, what had been answered is in its journal, and is not asked again."""
     killed = threading.Event()
