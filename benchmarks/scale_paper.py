@@ -150,7 +150,7 @@ def _simulated() -> tuple[str, str]:
     if found is None:
         return "", ""
     places = found["servers"] * found["places"]
-    return f"{max(one['peak_gb'] for one in found['cases'])} GB at {places:,} places", "`fleet_simulation.py`"
+    return f"{max(one['peak_gb'] for one in found['cases']):.2f} GB at {places:,} places", "`fleet_simulation.py`"
 
 
 def pure_rows() -> list[tuple[str, str, float, str]]:
@@ -201,8 +201,8 @@ def limits() -> str:
     what = "the GPUs limit" if fastest >= others[longest] else f"{longest} may limit where GPUs are fastest"
     return (
         f"The GPUs take {hours(fastest)} ({GPUS[-1]} at {SPEEDS[-1]:,} tokens/s) to {hours(slowest)} ({GPUS[0]} at "
-        f"{SPEEDS[0]:,}); of one core each, {words}. So {what}, and what asks nothing divides by cores. Where replies are "
-        "short (labels, judges with a choice) that turns around, and the driver limits first: calibrate."
+        f"{SPEEDS[0]:,}); the rest, on the cores named above: {words}. So {what}, and what asks nothing divides by cores. "
+        "Where replies are short (labels, judges with a choice) that turns around, and the driver limits first: calibrate."
     )
 
 
