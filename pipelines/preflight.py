@@ -18,6 +18,12 @@ def check(job: Job) -> None:
     for name, config in build.recipe.models.items():
         if name in asked:
             check_engine(config)
+    clusters = {
+        name: config.ray.address for name, config in build.recipe.models.items() if name in asked and config.ray
+    }
+    if len(set(clusters.values())) > 1:
+        named = ", ".join(f"{name}: {address}" for name, address in clusters.items())
+        raise ConfigError(f"the models have replicas on different Ray clusters ({named}), and a build joins one")
     _ = build.identities
     for step in pipeline.steps:
         try:

@@ -72,3 +72,14 @@ def test_what_a_step_published_is_published_again_where_it_is_gone(recipe: Path)
     assert not opened(recipe).up_to_date()
     opened(recipe).run()
     assert opened(recipe).up_to_date()
+
+
+def test_a_build_joins_one_ray_cluster(tmp_path: Path) -> None:
+    models = {
+        name: {"model": "reference-vlm", "engine": "ray", "ray": {"address": address}}
+        for name, address in (("a", "auto"), ("b", "local"))
+    }
+    path = write_recipe(tmp_path, [{"rollout": {"model": ["a", "b"], "n": 2}}], sums(3), models=models)
+    with pytest.raises(ConfigError, match=r"different Ray clusters \(a: auto, b: local\), and a build joins one"):
+        check(open_job(compile_recipe(str(path)), tmp_path / "out"))
+    check(open_job(compile_recipe(str(path), ["models.b.ray.address=auto"]), tmp_path / "out"))

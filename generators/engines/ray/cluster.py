@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterable, Mapping
 from math import floor
 from typing import Any
@@ -43,6 +45,12 @@ def connect(config: RayConfig) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except Exception as error:  # whatever Ray finds on its way
         raise ConfigError(_refused(address, error)) from error
+
+
+def own_signals() -> None:
+    """Have SIGTERM go to Python's handler again: Ray's prints a stack trace and aborts the process in the end."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _reach(address: str | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from generators.engines.ray.actor import Answered, EngineActor, Make
-from generators.engines.ray.cluster import connect, needs, no_room, nodes_of, room
+from generators.engines.ray.cluster import connect, needs, no_room, nodes_of, own_signals, room
 from generators.engines.ray.keeper import PERIOD_S, Keeper, cause_of
 from generators.engines.ray.pool import Pool
 from generators.engines.ray.sending import ImageSender
@@ -64,6 +64,7 @@ class RayEngine:
         """
         await self.close()
         await asyncio.to_thread(connect, self._ray)
+        own_signals()
         need = await self._fits()
         self._pool, self._images = Pool(), ImageSender(self._media)
 
