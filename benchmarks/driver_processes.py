@@ -36,7 +36,7 @@ sources:
   - {{type: jsonl, name: rows, path: {rows}, kind: number}}
 driver: {{workers: 1, processes: {processes}}}
 steps:
-  - rollout: {{model: m, sampling: {{temperature: 1.0, max_tokens: 64}}, tags: plain}}
+  - rollout: {{model: m, n: 1, sampling: {{temperature: 1.0, max_tokens: 64}}, tags: plain}}
 """
 
 
