@@ -8,6 +8,8 @@ from schemas.errors import ConfigError, nearest
 SCHEMES = ("s3", "file")
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_PATTERN = re.compile(r"[*?\[\]{}#\x00-\x1f\x7f]")
+"""What the client of a store would take for a pattern or a version, and so for the objects of others."""
 
 _REFUSED = {
     "gs": "there is no conditional write for it here, by which two builds are kept apart; keep the workspace at s3:// or "
@@ -51,12 +53,14 @@ def parsed(where: str) -> Address:
             f"--workspace: '{scheme}://' is not supported; there are paths, {known}.{nearest(scheme, SCHEMES)}"
         )
     bucket, _, prefix = rest.partition("/")
-    if "@" in bucket:
+    if "@" in rest or ":" in bucket:  # a secret may have a slash in it
         raise ConfigError(
             f"--workspace: {scheme}:// has credentials in its address; put them in AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or a profile."
         )
     parts = prefix.strip("/").split("/") if prefix.strip("/") else []
+    if (found := _PATTERN.search(prefix)) is not None:
+        raise ConfigError(f"--workspace: a folder in a bucket has no {found[0]!r} in its name; name one place.")
     if not _BUCKET.fullmatch(bucket) or any(part in ("", ".", "..") for part in parts):
         raise ConfigError(f"--workspace: '{where}' names no place; write {scheme}://BUCKET/FOLDER.")
     return Address(scheme, bucket, "/".join(parts))
