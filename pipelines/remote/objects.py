@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.remote.address import Address
-from pipelines.remote.trouble import GoneError, sentences
+from pipelines.remote.trouble import ChangedError, GoneError, sentences
 from schemas.errors import MissingDependencyError
 
 AT_ONCE = 1000
@@ -73,13 +73,17 @@ class Objects:
             self._call("put_object", Key=self.address.key(name), Body=data)
 
     def swap(self, name: str, data: bytes, etag: str | None) -> str:
-        """Write an object over the one of that etag, or where there is none; the new etag. Raises ChangedError."""
+        """Write an object over the one of that etag, or where there is none; the new etag. Raises ChangedError, also where
+        that one was deleted."""
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        with sentences(self.address):
-            try:
-                return str(self._call("put_object", Key=self.address.key(name), Body=data, **condition)["ETag"])
-            except FileExistsError as error:
-                raise error.__cause__ or error from None
+        try:
+            with sentences(self.address):
+                try:
+                    return str(self._call("put_object", Key=self.address.key(name), Body=data, **condition)["ETag"])
+                except FileExistsError as error:
+                    raise error.__cause__ or error from None
+        except GoneError as error:
+            raise ChangedError from error
 
     def span(self, name: str, start: int, end: int) -> bytes:
         """Some bytes of an object. Raises GoneError."""

@@ -105,3 +105,14 @@ def test_a_write_whose_answer_was_lost_is_known_as_ones_own(objects: Objects, mo
     head.publish("two")
     assert head.read().record == "two"
     head.release()
+
+
+def test_a_holder_whose_head_is_deleted_has_lost_it(objects: Objects) -> None:
+    head = Head(objects, NAME)
+    head.take("a-1-x", "first")
+    head._ended.set()
+    objects.delete([NAME])
+    with pytest.raises(StoreError, match="taken over"):
+        head.publish("one")
+    head.release()
+    assert head.read().record is None
