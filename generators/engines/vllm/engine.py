@@ -91,7 +91,7 @@ class VllmEngine:
             options["structured_outputs_config"] = _structured_config(options.get("structured_outputs_config"))
             engine_args = AsyncEngineArgs(model=where.path_or_id, revision=where.revision, **options)
             counted = None if args.get("disable_log_stats") else self._counter.loggers()
-            self._engine = AsyncLLM.from_engine_args(engine_args, stat_loggers=counted)
+            self._engine = self._counter.engine(AsyncLLM).from_engine_args(engine_args, stat_loggers=counted)
         except ConfigError:
             raise
         except Exception as error:
