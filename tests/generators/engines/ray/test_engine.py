@@ -18,6 +18,7 @@ from schemas.errors import (
     ConfigError,
     EngineDiedError,
     FatalEngineError,
+    MediaError,
     PermanentEngineError,
     TransientEngineError,
 )
@@ -78,7 +79,7 @@ def test_replicas_share_the_load_and_get_images_and_errors_come_home(
     with pytest.raises(TransientEngineError, match="not now") as caught:
         run(engine.complete(ask("later"), [0]))
     assert caught.value.retry_after == 7.5
-    with pytest.raises(PermanentEngineError, match="cannot be read"):
+    with pytest.raises(MediaError):
         run(engine.complete(ask("see", "0" * 32), [0]))
 
 
