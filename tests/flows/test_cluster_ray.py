@@ -56,6 +56,7 @@ def removing(cluster: Any, node: Any, own: Path) -> Iterator[None]:
     assert len(cluster.worker_nodes) == 0
 
 
+@pytest.mark.slow
 def test_a_node_removed_in_mid_step_costs_its_tasks(tmp_path: Path, capfd: Any) -> None:
     own = tmp_path / "recipe"
     recipe = write_recipe(own)
