@@ -34,7 +34,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     lines = []
     for case, row in found.items():
         wall, best = row["wall"], {side: max(speeds) for side, speeds in row["tokens_per_s"].items()}
-        verdict = "ok" if wall["ratio"] >= LIMIT else "BELOW"
+        verdict = "too small to tell" if given.small else "ok" if wall["ratio"] >= LIMIT else "BELOW"
         lines.append(
             f"{case}: {wall['ratio']:.3f} {wall['interval']} of bare vLLM (limit {LIMIT}) {verdict}; best {best}"
         )
