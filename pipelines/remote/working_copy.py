@@ -69,6 +69,7 @@ class WorkingCopy(Transfer):
         """
         known = self.state / "workspace"
         if self._mark is None:
+            self._prove_conditions()
             with suppress(ChangedError):  # another was first
                 self.objects.swap(f"heads/{self._mark_name}", uuid.uuid4().hex.encode(), None)
             self._mark = self.objects.list("heads")[self._mark_name]
@@ -81,6 +82,22 @@ class WorkingCopy(Transfer):
             known.write_text(self._mark.etag)
         self.outbox.tidy(self.root)
         self.pay()
+
+    def _prove_conditions(self) -> None:
+        """Raise ConfigError where the store writes whatever the condition says: nothing would keep two builds apart."""
+        name = f"heads/trial-{uuid.uuid4().hex}.json"
+        try:
+            known = self.objects.swap(name, b"1", None)
+            self.objects.swap(name, b"2", known)
+            for etag in (None, known):
+                with suppress(ChangedError):
+                    self.objects.swap(name, b"3", etag)
+                    raise ConfigError(
+                        f"{self.address}: this store writes over objects whatever the condition (If-Match, If-None-Match), "
+                        "so nothing would keep two builds apart; keep the workspace at another store or on a disk."
+                    )
+        finally:
+            self.objects.delete([name])
 
     def helps(self, recipe: str) -> bool:
         """Whether this process computes for a build of another machine, which will publish it."""

@@ -1,9 +1,10 @@
 """Objects of a store: conditional writes, pieces, lists of more than a page, and a sentence for each failure."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from object_store import ObjectStore
+from object_store import ObjectStore, working_copy
 
 from pipelines.remote.address import parsed
 from pipelines.remote.objects import Objects
@@ -80,3 +81,19 @@ def test_what_is_not_there_or_not_allowed_is_a_sentence(address: str, monkeypatc
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(ConfigError, match="s3://somewhere needs credentials; set AWS_ACCESS_KEY_ID"):
         Objects(parsed("s3://somewhere/x")).put("a", b"")
+
+
+@pytest.mark.parametrize("ignored", ["IfMatch", "IfNoneMatch"])
+def test_a_store_that_ignores_conditions_is_refused_before_anything_is_written(
+    address: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, ignored: str
+) -> None:
+    call = Objects._call
+
+    def deaf(self: Objects, method: str, **options: Any) -> Any:
+        options.pop(ignored, None)
+        return call(self, method, **options)
+
+    monkeypatch.setattr(Objects, "_call", deaf)
+    with pytest.raises(ConfigError, match="nothing would keep two builds apart"):
+        working_copy(address).begin()
+    assert not store.keys(parsed(address).bucket)
