@@ -24,6 +24,7 @@ from pipelines.run.prefix_order import alike_together
 from pipelines.run.receipt import Receipt
 from pipelines.run.refusals import Refusals
 from pipelines.run.sharing import ask_once
+from pipelines.store.claims import Claims
 from pipelines.store.completions import WANTED
 from pipelines.store.prompts import PromptWriter
 from pipelines.store.table_files import read_table, scan_table
@@ -107,7 +108,8 @@ class Asking:
         total = refusals.leave_out(missing, build.log.missing(wanted, missing))
         if not total:
             return Receipt()
-        with self._session(model, concurrency) as running:
+        claims = Claims(build.workspace.completions, build.memory)
+        with claims.held(missing), self._session(model, concurrency) as running:
             return self._ask(model, list(asked), turn, missing, total, refusals, lambda: running)
 
     def missing(self) -> dict[str, Missing]:

@@ -89,7 +89,7 @@ class Claims:
                 rest = self.rest(missing)
                 elsewhere = self._leave_out(missing, living, rest) if total and living else 0
                 if total > elsewhere:
-                    held.enter_context(self._held(missing))
+                    held.enter_context(self.held(missing))
             yield Claimed(total - elsewhere, elsewhere, rest, (*dying, *living) if elsewhere or dying else ())
 
     @contextmanager
@@ -137,8 +137,9 @@ class Claims:
         return int(found[0])
 
     @contextmanager
-    def _held(self, missing: Path) -> Iterator[None]:
-        """A claim on the prompts of the table `missing`."""
+    def held(self, missing: Path) -> Iterator[None]:
+        """A claim on the prompts of the table `missing`, which nobody else has claimed but whom this process asks for: its
+        journal is the one of a living owner then, for which nobody waits who wants something else."""
         with store_errors(self._folder):
             path = put_named(scan_table(missing).select("prompt_key"), self._folder, f"claim-{me()}", keep=False)
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -20,6 +20,8 @@ from pipelines.run import asking_shares
 from pipelines.run.asked import Asked as Wanted
 from pipelines.run.asking_shares import shares
 from pipelines.run.receipt import Receipt
+from pipelines.store.claims import Claims
+from pipelines.store.memory import Memory
 from pipelines.store.workspace import write_table
 from schemas.completion import Message, Request, Sampling
 from schemas.engine import ModelConfig
@@ -130,3 +132,27 @@ def test_an_error_of_a_process_is_that_of_the_build(server: ChatServer, tmp_path
     server.answer = lambda body: (401, {}, {"error": {"message": "no such key"}})
     with pytest.raises(FatalEngineError, match="no such key"):
         job(tmp_path, server, 2, "two").run()
+
+
+@pytest.mark.slow
+def test_another_build_asks_meanwhile_what_is_not_claimed(server: ChatServer, tmp_path: Path) -> None:
+    """The journals of processes that ask are not taken for those of dying ones, which all would wait for."""
+    found: list[tuple[int, int]] = []
+    log, other = tmp_path / "both" / "log" / "completions", tmp_path / "other.parquet"
+    guard = threading.Lock()
+
+    def find() -> int:
+        keys = pl.DataFrame({"id": ["z"], "prompt_key": ["z"], "indexes": [[0]]})
+        keys.with_columns(pl.col("indexes").cast(pl.List(pl.Int32))).write_parquet(other)
+        return 1
+
+    def answer(body: Asked) -> Answer:
+        with guard:
+            if not found:
+                with Claims(log, Memory()).claim(other, find) as claimed:
+                    found.append((claimed.ours, len(claimed.owners)))
+        return completion(body)
+
+    server.answer = answer
+    job(tmp_path, server, 2, "both").run()
+    assert found == [(1, 0)]
