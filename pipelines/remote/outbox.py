@@ -1,10 +1,10 @@
-"""Which files of a working copy the store does not have yet: an empty file each, so that a kill loses none of it."""
+"""Which files of a working copy the store does not have yet: an empty file each, so that a kill loses none of it.
 
-import time
+A note whose file never came, as who noted it died, stays: it costs nothing, and no clock can tell it from one that is early.
+"""
+
 from pathlib import Path
 from urllib.parse import quote, unquote
-
-FORGOTTEN_SECONDS = 600.0
 
 
 class Outbox:
@@ -20,13 +20,6 @@ class Outbox:
 
     def done(self, name: str) -> None:
         self._marker(name).unlink(missing_ok=True)
-
-    def tidy(self, root: Path) -> None:
-        """Forget files that never got their names: whoever noted them died."""
-        for name in self.names():
-            marker = self._marker(name)
-            if not (root / name).is_file() and time.time() - marker.stat().st_mtime > FORGOTTEN_SECONDS:
-                marker.unlink(missing_ok=True)
 
     def names(self) -> list[str]:
         """What has to be sent."""

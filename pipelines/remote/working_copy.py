@@ -80,7 +80,6 @@ class WorkingCopy(Transfer):
                         self.outbox.add(self.name(path))
             self.state.mkdir(parents=True, exist_ok=True)
             known.write_text(self._mark.etag)
-        self.outbox.tidy(self.root)
         self.pay()
 
     def _prove_conditions(self) -> None:

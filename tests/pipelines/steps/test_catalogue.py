@@ -88,7 +88,8 @@ def again(job: Job, name: str, body: Callable[..., Out]) -> None:
     """Run one step of the build with another body, by the real runner."""
     pipeline = job.compiled.pipeline
     old = pipeline.step(name)
-    changed = replace(old, type=replace(old.type, version=old.type.version + 1, body=body))
+    # What is held of all rows (`narrow`) is taken of what is declared.
+    changed = replace(old, type=replace(old.type, version=old.type.version + 1, body=body, narrow=None))
     steps = tuple(changed if step is old else step for step in pipeline.steps)
     Runner(job.build, Pipeline(steps, pipeline.names)).run(changed)
 

@@ -20,9 +20,15 @@ class Elsewhere:
     """Does all work as other processes would: by what can be sent."""
 
     def each(
-        self, function: Callable[..., Any], work: dict[int, tuple[Any, ...]], done: Callable[[int], None]
+        self,
+        function: Callable[..., Any],
+        work: dict[int, tuple[Any, ...]],
+        done: Callable[[int], None],
+        *,
+        near: bool,
     ) -> dict[int, Any]:
         assert function is grade_pieces
+        assert near, "the tables that are graded lie in the scratch of this machine"
         sent = pickle.loads(pickle.dumps(work))
         assert all(len(pieces) <= TOGETHER for pieces, *_ in sent.values())
         return {number: function(cast(StepContext, self), number, *more, done) for number, more in sent.items()}
