@@ -70,7 +70,6 @@ ELSEWHERE = {
     "pipelines/release/write.py": "release/test_kill.py and test_versions.py",
     "pipelines/remote/outbox.py": "remote/test_whole_build.py: a store that goes away, and a bucket that was emptied",
     "pipelines/remote/published_builds.py": "remote/test_whole_build.py, from several machines",
-    "pipelines/remote/published_releases.py": "remote/test_whole_build.py, from several machines",
     "pipelines/remote/ranged.py": "remote/test_objects.py: a piece of an object is read alone",
     "pipelines/remote/transfer.py": "remote/test_whole_build.py",
     "pipelines/remote/trouble.py": "remote/test_objects.py: what is not there or not allowed is a sentence",

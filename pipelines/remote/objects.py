@@ -100,6 +100,8 @@ class Objects:
                 page = self._call("list_objects_v2", Prefix=prefix, **flat, **more)
             for one in page.get("Contents", ()):
                 name = one["Key"].removeprefix(prefix)
+                if not _is_plain(name):  # nobody's here, and a path that leads elsewhere
+                    continue
                 found[name] = Found(one["Size"], one["ETag"], _age(page, one["LastModified"]))
             if not page.get("IsTruncated"):
                 return found
@@ -110,7 +112,7 @@ class Objects:
         with sentences(self.address):
             page = self._call("list_objects_v2", Prefix=self.address.key(start), MaxKeys=1)
         keys = [one["Key"] for one in page.get("Contents", ())]
-        return keys[0].removeprefix(self.address.key("")) if keys else None
+        return keys[0].removeprefix(self.address.key("")) if keys and _is_plain(keys[0]) else None
 
     def move(self, name: str, to: str) -> None:
         """Give an object another name; nothing happens where it is gone."""
@@ -138,6 +140,10 @@ class Objects:
         found = await self.files._call_s3(method, Bucket=self.address.bucket, **options)
         async with found["Body"] as body:
             return {**found, "Body": await body.read()}
+
+
+def _is_plain(name: str) -> bool:
+    return not {"", ".", ".."} & set(name.split("/"))
 
 
 def _age(response: Any, written: Any) -> float:

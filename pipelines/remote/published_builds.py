@@ -146,7 +146,7 @@ class PublishedBuilds:
         self._sent(recipe).add(name)
 
     def _name(self, path: Path, digest: str) -> str:
-        return f"{self._copy.name(path.parent)}/{_published(path.name, digest)}"
+        return self._copy.name(path).removesuffix(path.name) + _published(path.name, digest)
 
     def _sent(self, recipe: str) -> set[str]:
         return self._tables.setdefault(recipe, set())

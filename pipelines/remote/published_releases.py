@@ -12,6 +12,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
@@ -68,7 +69,7 @@ class PublishedReleases:
         except GoneError:
             etag = None
         else:
-            known, etag = json.loads(data), found.etag
+            known, etag = self._read(name, data), found.etag
             if known["whole"]:
                 if known["digest"] == digest:
                     return None
@@ -77,6 +78,16 @@ class PublishedReleases:
             return self._copy.objects.swap(_head(name), _says(digest, whole=False), etag)
         except ChangedError:
             raise self._taken(name) from None
+
+    def _read(self, name: str, data: bytes) -> dict[str, Any]:
+        try:
+            known = json.loads(data)
+            return {"digest": str(known["digest"]), "whole": bool(known["whole"])}
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(
+                f"{_head(name)} in {self._copy.address} is damaged: it does not say which release {name} is. "
+                "Delete that object and run the same command again, which makes the release anew."
+            ) from None
 
     def _taken(self, name: str) -> StoreError:
         return StoreError(
@@ -101,7 +112,7 @@ class PublishedReleases:
         release, seen = self._copy.root / "releases" / name, self._copy.state / "releases" / name
         here = (release / _MANIFEST[1]).is_file()
         if not (here and seen.is_file() and seen.read_text() == etag):
-            known = json.loads(self._copy.objects.get(_head(name))[0])
+            known = self._read(name, self._copy.objects.get(_head(name))[0])
             if not known["whole"]:
                 return
             if here and _digest(release) != known["digest"]:

@@ -13,6 +13,7 @@ from pipelines.remote.objects import Found, Objects
 from pipelines.remote.outbox import Outbox
 from pipelines.remote.ranged import Ranged
 from pipelines.remote.trouble import GoneError
+from schemas.errors import StoreError
 
 AT_ONCE = 16
 """Objects that are fetched or sent at once."""
@@ -32,7 +33,15 @@ class Transfer:
         self._listed: dict[str, dict[str, Found]] = {}
 
     def name(self, path: Path) -> str:
-        """What a file of the working copy is called in the store."""
+        """What a file of the working copy is called in the store.
+
+        Raises StoreError for one that lies elsewhere, as a record or a manifest that others wrote may say.
+        """
+        if ".." in path.parts or not path.is_relative_to(self.root):
+            raise StoreError(
+                f"{self.address} names a file outside of the workspace, {path}: nothing is fetched there. Whoever can write "
+                "to the bucket may have changed it."
+            )
         return path.relative_to(self.root).as_posix()
 
     def there(self, folder: Path, *, deep: bool = False) -> dict[str, Found]:

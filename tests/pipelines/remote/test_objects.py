@@ -97,3 +97,17 @@ def test_a_store_that_ignores_conditions_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match="nothing would keep two builds apart"):
         working_copy(address).begin()
     assert not store.keys(parsed(address).bucket)
+
+
+def test_names_that_lead_elsewhere_are_nobodys(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, real = Objects(parsed(address)), Objects._call
+    objects.put("heads/builds/fine.json", b"{}")
+
+    def hostile(self: Objects, method: str, **options: Any) -> Any:
+        found = real(self, method, **options)
+        [known] = found["Contents"]
+        names = ("heads/builds/../../../x.json", "heads/builds//x.json", "heads/./x.json")
+        return {**found, "Contents": [known, *({**known, "Key": self.address.key(name)} for name in names)]}
+
+    monkeypatch.setattr(Objects, "_call", hostile)
+    assert objects.list("heads", deep=True).keys() == {"builds/fine.json"}
