@@ -94,11 +94,20 @@ def timed(job: Any, run: Callable[[Any, Any], Any]) -> dict[str, float]:
 def cluster(runner: str, workers: int) -> Iterator[str]:
     """The address of a cluster of so many workers."""
     if runner == "dask":
+        import dask
         from distributed import LocalCluster
 
-        with LocalCluster(
-            workers, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=50
-        ) as local:
+        alone = {"distributed.nanny.pre-spawn-environ.POLARS_MAX_THREADS": "1"}  # as docs/cluster.md says
+        with (
+            dask.config.set(alone),
+            LocalCluster(
+                workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=":0",
+                silence_logs=50,
+            ) as local,
+        ):
             yield local.scheduler_address
         return
     from ray.cluster_utils import Cluster

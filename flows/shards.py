@@ -65,7 +65,7 @@ class Submitted:
         while left or sent:
             slots = self._slots()
             while left and len(sent) < AHEAD * slots:
-                taken = [left.popleft() for _ in range(size_of(len(left), pace, slots))]
+                taken = [left.popleft() for _ in range(size_of(len(left), sum(map(len, sent.values())), pace, slots))]
                 future = named.submit(self._opening, task, taken)
                 sent[future] = taken
                 future.add_done_callback(ended.put)
@@ -89,14 +89,17 @@ class Submitted:
         """Nothing was started."""
 
 
-def size_of(left: int, pace: float, slots: int) -> int:
-    """How many buckets the next task takes, where one takes `pace` seconds (0: nobody knows). Guided self-scheduling: a
-    share of what is left, so that the last tasks are small and end together (Polychronopoulos and Kuck, IEEE Transactions on
-    Computers 36, 1987), within LEAST_S and MOST_S."""
+def size_of(left: int, sent: int, pace: float, slots: int) -> int:
+    """How many of the buckets that are left the next task takes, where one takes `pace` seconds (0: nobody knows).
+
+    Guided self-scheduling: a share of what is left, so that the last tasks are small and end together (Polychronopoulos and
+    Kuck, IEEE Transactions on Computers 36, 1987), within LEAST_S and MOST_S; never more than an even share of what is left
+    or sent, so that a short step is shared too.
+    """
     if not pace:
         return 1
-    share, pace = -(-left // (2 * slots)), max(pace, 1e-6)
-    return min(left, max(1, int(LEAST_S / pace), min(share, int(MOST_S / pace))))
+    share, even, pace = -(-left // (2 * slots)), -(-(left + sent) // slots), max(pace, 1e-6)
+    return min(left, even, max(1, int(LEAST_S / pace), min(share, int(MOST_S / pace))))
 
 
 @lru_cache(maxsize=4)
