@@ -4,8 +4,9 @@
 
 No model is asked: questions come with eight rollouts each, and steps of scope row and sample work on them (verdicts, counts,
 SQL, quality, cuts, pairs). Each round builds them with one worker and with two, on every runner in turn; Dask and Ray are
-clusters of this machine with a worker a core, reached by their addresses. Starting a cluster, and its workers' first build
-of a few rows, which loads what they need, is printed apart, as is the rows' way in (`ingest`).
+clusters of this machine, reached by their addresses. A worker of Dask keeps to one core, with the processes that it starts.
+Starting a cluster, and its workers' first build of a few rows, which loads what they need, is printed apart, as is the rows'
+way in (`ingest`).
 
 For every runner it prints the medians: seconds with one worker and with two, the speed-up (limit: 1.8), and seconds of
 processor time: of the workers, of the build's own process (with Dask's scheduler), of the services beside them (Ray's, and
@@ -90,24 +91,34 @@ def timed(job: Any, run: Callable[[Any, Any], Any]) -> dict[str, float]:
     return took
 
 
+def keep_to(core: int) -> None:
+    """Have this process work on one core, with the processes that it starts."""
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+
+
 @contextmanager
 def cluster(runner: str, workers: int) -> Iterator[str]:
     """The address of a cluster of so many workers."""
     if runner == "dask":
         import dask
-        from distributed import LocalCluster
+        from distributed import Client, LocalCluster
 
         alone = {"distributed.nanny.pre-spawn-environ.POLARS_MAX_THREADS": "1"}  # as docs/cluster.md says
         with (
             dask.config.set(alone),
             LocalCluster(
-                workers,
+                n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,
                 dashboard_address=":0",
                 silence_logs=50,
             ) as local,
         ):
+            with Client(local) as client:
+                addresses = sorted(client.scheduler_info()["workers"])
+                for core, worker in enumerate(addresses):  # a worker is a core, and what it starts stays there
+                    client.run(keep_to, core, workers=[worker])
             yield local.scheduler_address
         return
     from ray.cluster_utils import Cluster
