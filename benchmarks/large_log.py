@@ -189,7 +189,7 @@ def time_hashing() -> list[float]:
     """
     import pyarrow.parquet  # noqa: F401, which a build loads with or without hashes
 
-    from pipelines.store import digests, part_file, part_folder
+    from schemas import digests, part_file, part_folder
 
     found: list[float] = []
     inside = threading.local()

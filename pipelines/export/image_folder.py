@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pipelines.export.rows import HASHED, Image
-from pipelines.store.digests import bytes_hash
+from schemas.digests import bytes_hash
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from pipelines.release.versions import find_release
-from pipelines.store.digests import bytes_hash
 from pipelines.store.release_names import CONFIG, IMAGE
 from pipelines.store.release_seal import sound
 from pipelines.store.table_files import tables_in
+from schemas.digests import bytes_hash
 from schemas.errors import ConfigError
 from schemas.marks import cut
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from pipelines.release.configs import configs_in
 from pipelines.release.recount import FaultError
-from pipelines.store.digests import bytes_hash
 from pipelines.store.table_files import tables_in
+from schemas.digests import bytes_hash
 
 ROWS = 64
 """Rows whose images are in memory at a time."""

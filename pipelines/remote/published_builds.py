@@ -7,7 +7,6 @@ builds/<recipe>/<step>/record-<hash>.json         the record of a step, `record.
 builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -19,10 +18,9 @@ from pipelines.remote.head import Head, HeldError
 from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import GoneError
+from schemas.digests import SHORT, bytes_hash, file_hash
 
 RECORD, STEP_RECORD = "build.json", "record.json"
-_BLOCK = 32
-"""Digits of the hashes in records."""
 
 
 class PublishedBuilds:
@@ -92,7 +90,7 @@ class PublishedBuilds:
         named = self._named(folder, self._steps(folder, json.loads(data)))
         missing = {n: path for n, path in named.items() if n not in self._sent(recipe)}
         self._copy.each(lambda name: self._send(recipe, name, missing[name]), missing)
-        record, former = _hash(data), head.record
+        record, former = bytes_hash(data), head.record
         self._copy.objects.put(f"records/{recipe}/{record}.json", data)
         self._know(recipe, record)
         head.publish(record)
@@ -130,7 +128,7 @@ class PublishedBuilds:
         except GoneError:
             self._sent(recipe).discard(name)
             return False
-        if _file_hash(path) != digest:
+        if file_hash(path)[:SHORT] != digest:
             self._sent(recipe).discard(name)
         return True
 
@@ -139,7 +137,7 @@ class PublishedBuilds:
         self._send(path.parents[1].name, self._name(path, digest), path)
 
     def _send(self, recipe: str, name: str, path: Path) -> None:
-        if path.is_file() and _file_hash(path) == name.removesuffix(path.suffix).rpartition("-")[2]:
+        if path.is_file() and file_hash(path)[:SHORT] == name.removesuffix(path.suffix).rpartition("-")[2]:
             self._copy.objects.send(name, path)
         elif self._copy.objects.beginning(name) != name:  # nor was it sent by another
             return
@@ -162,12 +160,12 @@ class PublishedBuilds:
         path = self._copy.root / "builds" / recipe / RECORD
         mine = path.read_bytes() if path.is_file() else b""
         data = mine
-        if _hash(mine) != record:
+        if bytes_hash(mine) != record:
             try:
                 data, _ = self._copy.objects.get(f"records/{recipe}/{record}.json")
             except GoneError:
                 return
-            if _hash(data) != record:  # damaged: nothing of it counts
+            if bytes_hash(data) != record:  # damaged: nothing of it counts
                 return
         steps = self._steps(path.parent, json.loads(data))
         named = self._named(path.parent, steps)
@@ -185,12 +183,12 @@ class PublishedBuilds:
         for step, digest in record.get("records", {}).items():
             path = folder / step / STEP_RECORD
             data = path.read_bytes() if path.is_file() else b""
-            if _hash(data)[:_BLOCK] != digest:
+            if bytes_hash(data)[:SHORT] != digest:
                 try:
                     data, _ = self._copy.objects.get(self._name(path, digest))
                 except GoneError:
                     continue
-            if _hash(data)[:_BLOCK] == digest:
+            if bytes_hash(data)[:SHORT] == digest:
                 found[step] = data
         return found
 
@@ -198,7 +196,7 @@ class PublishedBuilds:
         """What the records of steps name, and they themselves: what each is called in the store, and where it lies here."""
         found: dict[str, Path] = {}
         for step, data in steps.items():
-            files = [(STEP_RECORD, _hash(data)[:_BLOCK]), *_files(json.loads(data))]
+            files = [(STEP_RECORD, bytes_hash(data)[:SHORT]), *_files(json.loads(data))]
             found |= {self._name(folder / step / name, digest): folder / step / name for name, digest in files}
         return found
 
@@ -237,12 +235,3 @@ def _files(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _published(name: str, digest: str) -> str:
     stem, _, suffix = name.rpartition(".")
     return f"{stem}-{digest}.{suffix}"
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:_BLOCK]

@@ -6,7 +6,6 @@
 Who writes the head first has the version; only a release that its builder never finished gives way to another.
 """
 
-import hashlib
 import json
 import logging
 import uuid
@@ -17,6 +16,7 @@ from typing import Any
 from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import ChangedError, GoneError
+from schemas.digests import file_hash
 from schemas.errors import StoreError
 
 _MANIFEST = ("manifest.sha256", "manifest.json")
@@ -139,4 +139,4 @@ def _says(digest: str, *, whole: bool) -> bytes:
 
 
 def _digest(release: Path) -> str:
-    return hashlib.sha256((release / "manifest.json").read_bytes()).hexdigest()
+    return file_hash(release / "manifest.json")

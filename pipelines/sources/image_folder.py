@@ -81,8 +81,7 @@ class ImageFolderSource(SourceSection):
         return metadata is None or metadata.stat().st_size <= SMALL
 
     def _metadata(self) -> Path | None:
-        candidates = (self.root / f"metadata.{suffix}" for suffix in _READERS)
-        found = next((path for path in candidates if path.is_file()), None)
+        found = next((path for end in _READERS if (path := self.root / f"metadata.{end}").is_file()), None)
         if found is not None:
             found_inside(found, self.root, f"Source '{self.name}'")
         return found

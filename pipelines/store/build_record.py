@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.remote.places import copy_of
-from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.sealed_json import read_sealed, write_sealed
 from pipelines.store.witness import Witness
 from pipelines.store.workspace import read_json, write_json
+from schemas.digests import SHORT, file_hash
 
 LAYOUT = 7
 """Raised when the layout of step folders or of the record changes; every step is then computed again from the log."""

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from pipelines.remote.places import copy_of
 from pipelines.store.barrier import Barrier
-from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.links import check_links
 from pipelines.store.workspace import reading, store_errors
+from schemas.digests import bytes_hash, file_hash
 from schemas.errors import MediaError
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.remote.places import copy_of
-from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.workspace import reading, settle, store_errors, write_table
+from schemas.digests import SHORT, file_hash
 
 
 def put_named(table: pl.DataFrame | pl.LazyFrame, folder: Path, name: str, *, keep: bool = True) -> Path:

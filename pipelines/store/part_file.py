@@ -24,8 +24,8 @@ from typing import Any, BinaryIO, NamedTuple
 import polars as pl
 
 from pipelines.remote.places import copy_of
-from pipelines.store.digests import SHORT, bytes_hash, span_hash
 from pipelines.store.part_keys import Keys
+from schemas.digests import SHORT, bytes_hash, span_hash
 from schemas.ids import content_id
 
 LAYOUT = 3

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.store.digests import bytes_hash
 from pipelines.store.row_groups import batches, from_arrow
 from schemas.completion import COMPLETION
+from schemas.digests import bytes_hash
 
 _BYTES = 8 << 20
 """Bytes of a part that are decoded at once, if no group of rows has more."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.workspace import reading
+from schemas.digests import bytes_hash, file_hash
 
 
 def table_entry(path: Path, release: Path, rows: int) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.remote.places import copy_of
-from pipelines.store.digests import bytes_hash, file_hash
 from pipelines.store.release_damage import DIGEST, MANIFEST, Whole, damage
 from pipelines.store.release_facts import unlike
 from pipelines.store.release_files import differs, file_entry, is_file_entry, name_in, size_of
 from pipelines.store.release_names import CONFIG, well_named
 from pipelines.store.workspace import BUILD_NAME, read_json, reading, replacing, write_json
+from schemas.digests import bytes_hash, file_hash
 from schemas.errors import ConfigError
 
 FORMAT = 3

@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 
 from pipelines.remote.places import copy_of
-from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.workspace import write_table
+from schemas.digests import SHORT, file_hash
 from schemas.ids import content_id
 from schemas.split import DROPPED
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.remote.places import copy_of
-from pipelines.store.digests import SHORT, file_hash
 from pipelines.store.workspace import reading
+from schemas.digests import SHORT, file_hash
 from schemas.errors import StoreError
 
 

@@ -17,7 +17,7 @@ from pipelines.job import compile_recipe
 from pipelines.preflight import check
 from pipelines.release.card import TEMPLATE, check_template, publish_card, render_card
 from pipelines.release.card_text import histogram, number
-from pipelines.store.digests import file_hash
+from schemas.digests import file_hash
 from schemas.errors import ConfigError
 
 CARDS = TEMPLATE.parent

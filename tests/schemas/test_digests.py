@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.store.digests import bytes_hash, file_hash, span_hash
+from schemas.digests import bytes_hash, file_hash, span_hash
 
 BLOCK = 1 << 20
 
