@@ -189,7 +189,8 @@ def time_hashing() -> list[float]:
     """
     import pyarrow.parquet  # noqa: F401, which a build loads with or without hashes
 
-    from schemas import digests, part_file, part_folder
+    from pipelines.store import part_file, part_folder
+    from schemas import digests
 
     found: list[float] = []
     inside = threading.local()
