@@ -51,6 +51,7 @@ ELSEWHERE = {
     "pipelines/export/reward_code.py": "export/test_without_package.py: rewards run where curate is not installed",
     "pipelines/export/rows.py": "export/test_export.py",
     "pipelines/export/sheet.py": "export/test_export.py",
+    "pipelines/export/shipped_code.py": "export/test_without_package.py and test_shipped_verdicts.py",
     "pipelines/export/verl.py": "export/test_trainers.py and test_without_package.py",
     "pipelines/export/write.py": "export/test_export.py",
     "pipelines/ingest/draft.py": "ingest/test_ingest.py",

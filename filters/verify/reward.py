@@ -24,7 +24,10 @@ ms-swift (`--external_plugins plugin.py --reward_funcs curate`)::
     from filters.verify.reward import SwiftReward
     orms["curate"] = SwiftReward
 
-OpenRLHF-M and LMM-R1 (`--remote_rm_url reward_func.py`): `openrlhf(queries, labels)`, put into a tensor.
+OpenRLHF (`--remote_rm_url reward_func.py`): `openrlhf(queries, labels)`, whose lists become tensors.
+
+Any other trainer: `graded(responses, truths)` has `score`, `accuracy` and `format` of each. `score` is `accuracy` alone,
+as in curation, unless a `format_weight` gives the layout a share of it.
 
 `curate export` writes these files for a release, with a copy of this code beside them.
 """
@@ -34,12 +37,13 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from filters.verify.allowance import Allowance
+from filters.verify.decoded import reply_in
 from filters.verify.pool import VerifierPool
-from filters.verify.reward_row import item_of_row
+from filters.verify.reward_row import at, item_of_row, layout_of, row_at
 from filters.verify.verifier import VerifyItem
 from schemas.answer import Answer, load_answer
 from schemas.ids import canonical_json
@@ -78,103 +82,120 @@ def ground_truth(
 
 def reward(
     completions: Sequence[Any],
-    answer: Sequence[str],
+    answer: Sequence[Any] | None = None,
     verifier: Sequence[str | None] | None = None,
     verifier_params: Sequence[str | Mapping[str, Any] | None] | None = None,
     options: Sequence[Sequence[str] | None] | None = None,
     tags: Sequence[str | None] | None = None,
+    format_weight: float = 0.0,
+    log_metric: Callable[[str, float], object] | None = None,
     **kwargs: Any,
 ) -> list[float | None]:
     """TRL: one score in [0, 1] a completion, None (the trainer skips it) where nobody can tell.
 
     `completions` are strings or conversations; every other argument is the release's column of that name. A row without
     a readable answer, with parameters that do not fit, or with a completion that is neither is None, and costs no other its
-    verdict; a completion that says nothing (`None`, a turn that only calls a tool) is 0.
+    verdict; a completion that says nothing (`None`, a turn that only calls a tool) is 0. With `log_metric`, TRL's own, the
+    parts are logged as `curate/accuracy` and `curate/format`, means of the batch.
     """
-    columns = {"verifier": verifier, "params": verifier_params, "options": options, "tags": tags}
-    given = {name: column for name, column in columns.items() if column}
-    items = [
-        _item(completion, {"answer": answer[i], **{name: column[i] for name, column in given.items()}})
-        for i, completion in enumerate(completions)
-    ]
-    return [verdict.score for verdict in _judge(items)]
+    columns = {"answer": answer, "verifier": verifier, "params": verifier_params, "options": options, "tags": tags}
+    grades = _grades([_item(completion, row_at(columns, i)) for i, completion in enumerate(completions)])
+    scored = [grade for grade in grades if grade.accuracy is not None]
+    if log_metric is not None and scored:
+        log_metric("curate/accuracy", sum(grade.accuracy or 0.0 for grade in scored) / len(scored))
+        log_metric("curate/format", sum(grade.format for grade in scored) / len(scored))
+    return [None if grade.accuracy is None else grade.score(format_weight) for grade in grades]
+
+
+def accuracy_part(
+    completions: Sequence[Any], answer: Sequence[Any] | None = None, **columns: Any
+) -> list[float | None]:
+    """TRL: whether the answers are right, whatever their layout: `reward` without a weight of the format, and no logs."""
+    return reward(completions, answer, **{**columns, "format_weight": 0.0, "log_metric": None})
+
+
+def format_part(
+    completions: Sequence[Any], answer: Sequence[Any] | None = None, tags: Sequence[str | None] | None = None, **_: Any
+) -> list[float]:
+    """TRL: 1 for a completion that is laid out as its row's tag schema says, to the letter, else 0, right or wrong."""
+    rows = (row_at({"tags": tags}, i) for i in range(len(completions)))
+    return [layout_of(text, row.get("tags") or DEFAULT_TAGS) for text, row in zip(completions, rows, strict=True)]
 
 
 def compute_score(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: Mapping[str, Any] | None = None, **kwargs: Any
+    data_source: Any = None,
+    solution_str: Any = None,
+    ground_truth: Any = None,
+    extra_info: Any = None,
+    format_weight: float = 0.0,
+    **kwargs: Any,
 ) -> dict[str, float]:
-    """verl: `score` and `acc`; a response nobody can score gets 0 and `unscored` 1, because verl cannot skip it."""
-    verdict = next(_judge([item_of(solution_str, ground_truth)]))
-    return {
-        "score": verdict.score or 0.0,
-        "acc": float(bool(verdict.correct)),
-        "unscored": float(verdict.score is None),
-    }
+    """verl: `score`, `acc` (right or not), and the parts `accuracy` and `format`; a response nobody can score gets 0 and
+    `unscored` 1, because verl cannot skip it. Its reward loop calls this from threads, one response a call."""
+    return graded([solution_str], [ground_truth], format_weight)[0]
 
 
-def easyr1_batch(reward_inputs: Sequence[Mapping[str, Any]], format_weight: float = 0.0) -> list[dict[str, float]]:
+def easyr1_batch(reward_inputs: Sequence[Any], format_weight: float = 0.0) -> list[dict[str, float]]:
     """EasyR1, `REWARD_TYPE = "batch"`: `overall`, `accuracy` and `format` for each `{response, ground_truth, …}`."""
-    items = [item_of(row.get("response"), row.get("ground_truth")) for row in reward_inputs]
-    return [_easyr1(item, verdict, format_weight) for item, verdict in zip(items, _judge(items), strict=True)]
+    rows = [row if isinstance(row, Mapping) else {} for row in reward_inputs]
+    grades = graded([row.get("response") for row in rows], [row.get("ground_truth") for row in rows], format_weight)
+    return [{"overall": grade["score"], **{k: grade[k] for k in ("accuracy", "format")}} for grade in grades]
 
 
-def easyr1_sequential(reward_input: Mapping[str, Any], format_weight: float = 0.0) -> dict[str, float]:
+def easyr1_sequential(reward_input: Any, format_weight: float = 0.0) -> dict[str, float]:
     """EasyR1, `REWARD_TYPE = "sequential"`: the same for one."""
     return easyr1_batch([reward_input], format_weight)[0]
 
 
 class SwiftReward:
-    """ms-swift ORM: called with the completions and the dataset's columns as keyword arguments."""
+    """ms-swift ORM: called with the completions and the dataset's columns as keyword arguments.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
+    `part` is `score`, `accuracy` or `format`.
+    """
+
+    def __init__(self, *args: Any, part: str = "score", format_weight: float = 0.0, **kwargs: Any) -> None:
+        self.part, self.format_weight = part, format_weight
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float]:
         """One score a completion; unscored ones count 0, because ms-swift cannot skip them.
 
         Reads a column `ground_truth`, or the release's own columns.
         """
-        if "ground_truth" in columns:
-            return packed(completions, columns["ground_truth"])
-        if "answer" not in columns and "solution" in columns:
-            columns = {**columns, "answer": columns["solution"]}
-        names = ("answer", "verifier", "verifier_params", "options", "tags")
-        return [score or 0.0 for score in reward(completions, **{n: columns[n] for n in names if n in columns})]
+        truths = columns.get("ground_truth")
+        if truths is not None:
+            items = [item_of(completion, at(truths, i)) for i, completion in enumerate(completions)]
+        else:
+            names = {name: columns.get(name) for name in ("answer", "verifier", "options", "tags")}
+            names["answer"] = columns.get("solution") if names["answer"] is None else names["answer"]
+            names["params"] = columns.get("verifier_params")
+            items = [_item(completion, row_at(names, i)) for i, completion in enumerate(completions)]
+        return [grade.parts(self.format_weight)[self.part] for grade in _grades(items)]
 
 
-def openrlhf(queries: Sequence[Any], labels: Sequence[Any]) -> list[float]:
-    """OpenRLHF-M and LMM-R1: a score for each `query`, the decoded prompt with its reply, and `label`, a `ground_truth`."""
-    return packed([reply_in(query) if isinstance(query, str) else query for query in queries], labels)
+def openrlhf(queries: Sequence[Any], labels: Sequence[Any], format_weight: float = 0.0) -> dict[str, Any]:
+    """OpenRLHF: `rewards`, `scores` and `extra_logs` (`accuracy`, `format`, `unscored`), a value for each query.
+
+    A `query` is the decoded prompt with its reply, its `label` a `ground_truth`. `scores`, by which it filters prompts, are
+    the accuracy alone.
+    """
+    replies = [reply_in(query) if isinstance(query, str) else query for query in queries]
+    grades = graded(replies, labels, format_weight)
+    logs = {part: [grade[part] for grade in grades] for part in ("accuracy", "format", "unscored")}
+    return {"rewards": [grade["score"] for grade in grades], "scores": logs["accuracy"], "extra_logs": logs}
 
 
 def packed(responses: Sequence[Any], truths: Sequence[Any]) -> list[float]:
     """One score a response, judged by its `ground_truth`; 0 where nobody can tell."""
-    items = [item_of(response, truth) for response, truth in zip(responses, truths, strict=True)]
-    return [verdict.score or 0.0 for verdict in _judge(items)]
+    return [grade["score"] for grade in graded(responses, truths)]
 
 
-def reply_in(query: str) -> str:
-    """What the model answered in a decoded conversation: from the first mark of its turn, without the marks of its end.
+def graded(responses: Sequence[Any], truths: Sequence[Any], format_weight: float = 0.0) -> list[dict[str, float]]:
+    """`score`, `accuracy`, `format`, `acc` (right or not) and `unscored` of each response, judged by its `ground_truth`.
 
-    The marks are those of TideDra/lmm-r1, openrlhf/models/remote_rm/math_verifier.py, and Llama 3's.
+    Where nobody can tell, `unscored` is 1 and `accuracy` 0. Never raises, and never takes longer than `BATCH_S` for all.
     """
-    starts = [(query.find(mark), mark) for mark in _TURNS if mark in query]
-    if starts:
-        at, mark = min(starts)
-        query = query[at + len(mark) :]
-    for mark in _ENDS:
-        query = query.replace(mark, "")
-    return query.strip()
-
-
-_TURNS = (
-    "<|im_start|>assistant\n",
-    "<｜Assistant｜>",
-    "<|assistant|>\n",
-    "<start_of_turn>model\n",
-    "<|start_header_id|>assistant<|end_header_id|>\n\n",
-)
-_ENDS = ("<|im_end|>", "<｜end▁of▁sentence｜>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<pad>")
+    items = [item_of(response, at(truths, i)) for i, response in enumerate(responses)]
+    return [grade.parts(format_weight) for grade in _grades(items)]
 
 
 def item_of(response: Any, truth: Any) -> VerifyItem:
@@ -219,17 +240,27 @@ def _judge_one(item: VerifyItem) -> Verdict:
     return verdict if turn_s >= BUDGET_S else unscored("the answers before it have used up its time", verdict.tier)
 
 
-def _easyr1(item: VerifyItem, verdict: Verdict, format_weight: float) -> dict[str, float]:
-    from schemas.tags import TAG_SCHEMAS, parse_tags
+class _Grade(NamedTuple):
+    accuracy: float | None
+    format: float
+    correct: bool
 
-    known = item.tags in TAG_SCHEMAS
-    layout = float(known and parse_tags(item.response, TAG_SCHEMAS[item.tags]).violation is None)
-    accuracy = verdict.score or 0.0
-    return {
-        "overall": (1 - format_weight) * accuracy + format_weight * layout,
-        "accuracy": accuracy,
-        "format": layout,
-    }
+    def score(self, format_weight: float) -> float:
+        return (1 - format_weight) * (self.accuracy or 0.0) + format_weight * self.format
+
+    def parts(self, format_weight: float) -> dict[str, float]:
+        return {
+            "score": self.score(format_weight),
+            "acc": float(self.correct),
+            "accuracy": self.accuracy or 0.0,
+            "format": self.format,
+            "unscored": float(self.accuracy is None),
+        }
+
+
+def _grades(items: list[VerifyItem]) -> list[_Grade]:
+    verdicts = zip(items, _judge(items), strict=True)
+    return [_Grade(v.score, layout_of(item.response, item.tags), bool(v.correct)) for item, v in verdicts]
 
 
 def _pool() -> VerifierPool:

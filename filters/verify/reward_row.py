@@ -8,6 +8,7 @@ from filters.verify.offered import ALPHABET, listed_in
 from filters.verify.verifier import VerifyItem
 from schemas.answer import Answer, OpenAnswer
 from schemas.ids import canonical_json
+from schemas.tags import TAG_SCHEMAS, parse_tags
 
 Gold = Callable[[str], Answer]
 """Reads a gold from its text. Raises ValueError where nobody can."""
@@ -39,6 +40,30 @@ def item_of_row(completion: Any, row: Mapping[str, Any], gold: Gold, default_tag
         RecursionError,
     ) as error:  # never a point and never a zero: no verifier has this name
         return VerifyItem("", OpenAnswer(raw="", reference=""), verifier=f"of an unreadable row: {str(error)[:200]}")
+
+
+def at(column: Any, place: int) -> Any:
+    """The value of a column at a place; None where the column is missing, shorter, or no column."""
+    if column is None or isinstance(column, str | bytes | Mapping):
+        return None
+    try:
+        return column[place]
+    except (IndexError, KeyError, TypeError):
+        return None
+
+
+def row_at(columns: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """The values of all columns at a place."""
+    return {name: at(column, place) for name, column in columns.items()}
+
+
+def layout_of(completion: Any, tags: Any) -> float:
+    """1.0 where a completion is laid out as its tag schema says, to the letter; 0.0 where it is not, or nobody can tell."""
+    try:
+        known = isinstance(tags, str) and tags in TAG_SCHEMAS
+        return float(known and parse_tags(_text(completion), TAG_SCHEMAS[tags]).violation is None)
+    except (ValueError, TypeError, RecursionError):
+        return 0.0
 
 
 def _text(completion: Any) -> str:

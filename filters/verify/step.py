@@ -12,6 +12,7 @@ from filters.reads import gold_reads
 from filters.verify.form import well_formed
 from filters.verify.pool import VerifierPool
 from filters.verify.verdicts import verdict_columns
+from filters.verify.verifiers import VERSION
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 from schemas.tags import known_tags
 from schemas.verdict import VERDICT
@@ -91,7 +92,7 @@ def judged(rows: pl.DataFrame, pool: VerifierPool, tags: str) -> pl.DataFrame:
 STEP = StepType(
     name="verify",
     summary="judges responses by their samples' gold answers",
-    version=10,
+    version=VERSION,
     config=VerifyConfig,
     reads=reads,
     gives=lambda config, known: Gives({**COLUMNS, **FORM}),

@@ -14,6 +14,8 @@ from schemas.errors import MissingDependencyError
 from schemas.tags import TAG_SCHEMAS
 from schemas.verdict import Verdict, unscored
 
+VERSION = 10
+"""Raised whenever any verdict changes: the step `verify` runs again, and exports say which verifier they carry."""
 CHEAP_CHARS = 2000
 """Spans up to this length are judged at once by kinds whose work is small; longer ones where they can be stopped."""
 LONGEST_RESPONSE = 1 << 24

@@ -26,7 +26,7 @@ REWARD_NAME = "curate"
 REWARD_TYPE = "batch"
 
 
-def compute_score(reward_inputs, format_weight=0.0):
+def compute_score(reward_inputs, format_weight=FORMAT_WEIGHT):
     """`overall`, `accuracy` and `format` for each response."""
     return _verifier().easyr1_batch(reward_inputs, format_weight)
 '''

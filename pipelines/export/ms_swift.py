@@ -29,14 +29,18 @@ from swift.rewards import orms
 class CurateReward:
     """An outcome reward: one score in [0, 1] a completion."""
 
+    part = "score"
+
     def __init__(self, args=None, **kwargs):
         self.args = args
 
-    def __call__(self, completions, ground_truth, **columns):
-        return _verifier().SwiftReward()(completions, ground_truth=ground_truth)
+    def __call__(self, completions, ground_truth=None, **columns):
+        return [grade[self.part] for grade in _verifier().graded(completions, ground_truth, FORMAT_WEIGHT)]
 
 
 orms["curate"] = CurateReward
+for _part in ("accuracy", "format"):  # --reward_funcs curate_accuracy curate_format --reward_weights 0.9 0.1
+    orms["curate_" + _part] = type("Curate" + _part.title(), (CurateReward,), {"part": _part})
 '''
 
 

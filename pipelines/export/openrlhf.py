@@ -20,22 +20,22 @@ from pipelines.export.sheet import Draft, Exported, Sheet, gradable
 
 REWARD = '''
 
-def reward_func(queries, prompts, labels):
+def reward_func(queries, prompts, labels, **kwargs):
     """LMM-R1: a tensor of one score in [0, 1] a query; `labels` are the column `ground_truth`."""
     import torch
 
-    return torch.tensor(_verifier().openrlhf(queries, labels), dtype=torch.float32)
+    return torch.tensor(_verifier().openrlhf(queries, labels, FORMAT_WEIGHT)["rewards"], dtype=torch.float32)
 
 
 def serve(port):
-    """OpenRLHF-M: answers POST /get_reward of {query, prompts, labels} with {rewards}, until it is stopped."""
+    """OpenRLHF-M: answers POST /get_reward of {query, prompts, labels} with {rewards, …}, until it is stopped."""
     import json
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            reply = json.dumps({"rewards": _verifier().openrlhf(asked["query"], asked["labels"])}).encode()
+            reply = json.dumps(_verifier().openrlhf(asked["query"], asked["labels"], FORMAT_WEIGHT)).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(reply)))

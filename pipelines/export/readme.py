@@ -19,6 +19,7 @@ licences, and what was dropped on the way.
 {absent}{kept_back}
 Rows are in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
+{verifier}
 
 | dataset | rows | rows that {trainer} cannot express (`dropped.parquet` names them) |
 |---|---|---|
@@ -30,6 +31,9 @@ _ABSENT = """
 This release has no rows for {}, so there are no such files here: leave out what names them above, or put the name of
 another dataset of the table below in their place.
 """
+
+
+_VERIFIER = "The reward is version {version} of curate's verifier, in `{code}` ({engines}).\n"
 
 
 _KEPT_BACK = """
@@ -52,11 +56,19 @@ def render_readme(exporter: Exporter, sheets: Sequence[Sheet], summary: Mapping[
         if summary["kept_back"]
         else "",
         usage=exporter.usage.replace("{home}", str(home)).strip(),
+        verifier=_verifier(summary["verifier"]),
         rows="\n".join(
             f"| {sheet.name} | {summary['rows'][sheet.name]} | {_reasons(summary['dropped'].get(sheet.name, {}))} |"
             for sheet in sheets
         ),
     )
+
+
+def _verifier(facts: Mapping[str, Any] | None) -> str:
+    if facts is None:
+        return ""
+    engines = ", ".join(f"{name} {version}" for name, version in facts["engines"].items())
+    return _VERIFIER.format(version=facts["version"], code=facts["code"], engines=engines)
 
 
 def _files(sheet: Sheet) -> str:

@@ -21,8 +21,18 @@ from pipelines.release.parquet_shards import IMAGES, PARTS, TURNS
 REWARD = '''
 
 def reward(completions, **columns):
-    """One score in [0, 1] a completion; None, which TRL skips, where nobody can tell."""
-    return _verifier().reward(completions, **columns)
+    """One score in [0, 1] a completion; None, which TRL skips, where nobody can tell. Logs the parts."""
+    return _verifier().reward(completions, **{"format_weight": FORMAT_WEIGHT, **columns})
+
+
+def curate_accuracy(completions, **columns):
+    """The part of the answer: for `reward_funcs=[curate_accuracy, curate_format], reward_weights=[0.9, 0.1]`."""
+    return _verifier().accuracy_part(completions, **columns)
+
+
+def curate_format(completions, **columns):
+    """The part of the layout: 1 where a completion is laid out as its row's tag schema says."""
+    return _verifier().format_part(completions, **columns)
 '''
 
 

@@ -21,9 +21,14 @@ from pipelines.release.parquet_shards import IMAGES, TURNS
 
 REWARD = '''
 
-def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
-    """`score`, `acc`, and `unscored`, which is 1 where nobody can tell."""
-    return _verifier().compute_score(data_source, solution_str, ground_truth, extra_info)
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, format_weight=FORMAT_WEIGHT, **kwargs):
+    """`score`, `acc`, its parts `accuracy` and `format`, and `unscored`, which is 1 where nobody can tell."""
+    return _verifier().compute_score(data_source, solution_str, ground_truth, extra_info, format_weight)
+
+
+def compute_scores(data_sources, solution_strs, ground_truths, extra_infos=None, format_weight=FORMAT_WEIGHT, **kwargs):
+    """The same for a batch, as verl's reward manager `batch` asks."""
+    return _verifier().graded(solution_strs, ground_truths, format_weight)
 '''
 _ID = {"id": pa.string()}
 _RL: dict[str, pa.DataType] = {

@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 
 from pipelines.export.image_folder import ImageFolder
 from pipelines.export.readme import render_readme
-from pipelines.export.reward_code import reward_package
+from pipelines.export.reward_code import verifier_facts
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
 from pipelines.export.sheets import kept_back, sheets_of
+from pipelines.export.shipped_code import reward_package
 from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.links import check_place
 from pipelines.store.release_files import differs, file_entry, is_file_entry
@@ -34,7 +35,7 @@ from pipelines.store.workspace import read_json, store_errors
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 6
+FORMAT = 7
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -75,6 +76,8 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
         }
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
         summary["kept_back"] = kept_back(release)
+        carried = (scratch / reward_package()).is_dir()
+        summary["verifier"] = verifier_facts(exported.verifiers) if carried else None
         (scratch / "README.md").write_text(render_readme(exporter, sheets, summary, target), encoding="utf-8")
         summary["files"] = [file_entry(path, scratch) for path in sorted(scratch.rglob("*")) if path.is_file()]
         write_sealed(summary, scratch / "export.json")

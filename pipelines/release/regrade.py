@@ -163,7 +163,8 @@ def needs_judge(counted: Mapping[str, Any], graded: Mapping[str, Any] | None) ->
 def pay(rows: pl.DataFrame) -> list[float | None]:
     """What the release's reward gives for the texts of `rows`, called as TRL calls it on the columns of a dataset."""
     completions = [[{"role": "assistant", "content": text}] for text in rows["text"]]
-    return reward(completions, **{name: rows[name].to_list() for name in _GOLD})
+    columns: dict[str, Any] = {name: rows[name].to_list() for name in _GOLD}
+    return reward(completions, **columns)
 
 
 def _thresholds(rows: pl.DataFrame) -> list[float]:

@@ -1,6 +1,6 @@
 import ast
 
-from pipelines.export.reward_code import _sources
+from pipelines.export.shipped_code import _sources
 from schemas.remembered import remembered
 
 

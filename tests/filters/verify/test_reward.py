@@ -26,6 +26,7 @@ from schemas.answer import dump_answer
 SEVEN = dump_answer(parse_gold("number", "7"))
 DOG = dump_answer(parse_gold("choice", "B", options=("cat", "dog")))
 BOX = dump_answer(parse_gold("boxes", "[0,0,10,10]"))
+UNSCORED = {"score": 0.0, "acc": 0.0, "accuracy": 0.0, "format": 0.0, "unscored": 1.0}
 OPEN = dump_answer(parse_gold("open", "because"))
 
 
@@ -78,7 +79,7 @@ def test_an_unusable_gold_is_skipped_and_never_pays() -> None:
     golds = ["\\frac{", "{}", '{"kind":"number"}', SEVEN]
     assert reward([say("7")] * 4, golds) == [None, None, None, 1.0]
     assert reward([say("")] * 4, golds) == [None, None, None, 0.0]
-    assert compute_score("d", "<answer>7</answer>", "\\frac{") == {"score": 0.0, "acc": 0.0, "unscored": 1.0}
+    assert compute_score("d", "<answer>7</answer>", "\\frac{") == UNSCORED
 
 
 def test_a_wrong_answer_is_worth_nothing_at_any_length() -> None:
@@ -102,9 +103,9 @@ def test_ground_truth_holds_all_that_is_needed() -> None:
 def test_verl() -> None:
     truth = ground_truth(DOG, "choice", None, ["cat", "dog"])
     right = compute_score("d", "<think>t</think><answer>dog</answer>", truth, {"index": 1})
-    assert right == {"score": 1.0, "acc": 1.0, "unscored": 0.0}
+    assert right == {"score": 1.0, "acc": 1.0, "accuracy": 1.0, "format": 1.0, "unscored": 0.0}
     assert compute_score("d", "<answer>cat</answer>", truth)["score"] == 0.0
-    assert compute_score("d", "<answer>x</answer>", ground_truth(OPEN)) == {"score": 0.0, "acc": 0.0, "unscored": 1.0}
+    assert compute_score("d", "<answer>x</answer>", ground_truth(OPEN)) == UNSCORED
     assert compute_score("d", "<answer>\\boxed{7}</answer>", "$7$")["score"] == 1.0
 
 
@@ -194,7 +195,7 @@ def test_every_convention_survives_a_broken_row(truth: Any, said: Any) -> None:
     good = ground_truth(SEVEN)
     assert compute_score("d", said, truth)["score"] == 0.0
     assert packed([say("7")[0]["content"], said, "<answer>7</answer>"], [good, truth, good]) == [1.0, 0.0, 1.0]
-    assert openrlhf(["<|im_start|>assistant\n<answer>7</answer>", said], [good, truth]) == [1.0, 0.0]
+    assert openrlhf(["<|im_start|>assistant\n<answer>7</answer>", said], [good, truth])["rewards"] == [1.0, 0.0]
     assert SwiftReward()([say("7"), said], ground_truth=[good, truth]) == [1.0, 0.0]
     rows = [
         {"response": "<think>t</think><answer>7</answer>", "ground_truth": good},

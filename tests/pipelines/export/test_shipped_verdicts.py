@@ -1,6 +1,8 @@
 """The reward that an export carries gives the verdicts of the verifier that curated it."""
 
+import ast
 import importlib
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -10,7 +12,12 @@ import pytest
 
 from filters.verify.gold import parse_gold
 from filters.verify.reward import reward
-from pipelines.export.reward_code import reward_package, ship_reward
+from filters.verify.verifiers import VERSION
+from pipelines.export.catalogue import EXPORTERS, exporter_of
+from pipelines.export.reward_code import ship_reward
+from pipelines.export.rows import open_release
+from pipelines.export.shipped_code import reward_package
+from pipelines.export.write import export
 
 TABLE = Path(__file__).parents[2] / "filters" / "verify" / "cases" / "from_docs" / "second.jsonl"
 UNLIKE = ("mask", "composite", "open")
@@ -50,3 +57,25 @@ def columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
         "options": [row.get("options", []) for row in rows],
         "tags": [row.get("tags", "think_answer") for row in rows],
     }
+
+
+@pytest.mark.parametrize("trainer", EXPORTERS)
+def test_an_export_says_which_verifier_it_carries(shapes: Path, trainer: str, tmp_path: Path) -> None:
+    made = export(open_release(str(shapes), Path()), exporter_of(trainer), tmp_path / "out")
+    files = [path for path in (tmp_path / "out").glob("*.py") if "_verifier()" in path.read_text("utf-8")]
+    if not (tmp_path / "out" / reward_package()).is_dir():
+        assert made["verifier"] is None and not files
+        return
+    engines = {name: importlib.metadata.version(name) for name in ("math-verify", "latex2sympy2_extended")}
+    kinds = ["boolean", "choice", "expression", "number", "text"]
+    assert made["verifier"] == {"version": VERSION, "code": reward_package(), "rows": kinds, "engines": engines}
+    for file in files:
+        tree = ast.parse(file.read_text("utf-8"))
+        constants = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}  # type: ignore[attr-defined]
+        assert ast.literal_eval(constants["VERIFIER"]) == made["verifier"]
+        assert ast.literal_eval(constants["FORMAT_WEIGHT"]) == 0.0
+    readme = " ".join((tmp_path / "out" / "README.md").read_text("utf-8").split())
+    assert (
+        f"version {VERSION} of curate's verifier, in `{reward_package()}` (math-verify {engines['math-verify']},"
+        in readme
+    )

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from sealing import resealed
 
-from filters.verify.reward import reply_in
+from filters.verify.decoded import reply_in
 from generators.embedded import reference_folder
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.easyr1 import format_prompt
@@ -214,7 +214,9 @@ def test_openrlhf_reward_serves_what_their_client_asks(shapes: Path, tmp_path: P
             data = {"query": [query % 42, query % 17], "prompts": ["", ""], "labels": [label, label]}
             request = urllib.request.Request(url, json.dumps(data).encode(), {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=60) as answer:
-                assert json.load(answer) == {"rewards": [1.0, 0.0]}
+                found = json.load(answer)
+            assert found["rewards"] == found["scores"] == [1.0, 0.0]
+            assert found["extra_logs"]["format"] == [1.0, 1.0]
         finally:
             server.terminate()
 
