@@ -70,8 +70,8 @@ def test_an_export_says_which_verifier_it_carries(shapes: Path, trainer: str, tm
     kinds = ["boolean", "choice", "expression", "number", "text"]
     assert made["verifier"] == {"version": VERSION, "code": reward_package(), "rows": kinds, "engines": engines}
     for file in files:
-        tree = ast.parse(file.read_text("utf-8"))
-        constants = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}  # type: ignore[attr-defined]
+        body = [node for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.Assign)]
+        constants = {ast.unparse(node.targets[0]): node.value for node in body}
         assert ast.literal_eval(constants["VERIFIER"]) == made["verifier"]
         assert ast.literal_eval(constants["FORMAT_WEIGHT"]) == 0.0
     readme = " ".join((tmp_path / "out" / "README.md").read_text("utf-8").split())
