@@ -1,23 +1,23 @@
 """Every exporter by the name of its trainer."""
 
-from pipelines.export.easyr1 import EasyR1
-from pipelines.export.hugging_face import HuggingFace
-from pipelines.export.llama_factory import LlamaFactory
-from pipelines.export.ms_swift import MsSwift
-from pipelines.export.openrlhf import OpenRLHF
+from pipelines.export.easyr1 import EASYR1
+from pipelines.export.hugging_face import HUGGING_FACE
+from pipelines.export.llama_factory import LLAMA_FACTORY
+from pipelines.export.ms_swift import MS_SWIFT
+from pipelines.export.openrlhf import OPENRLHF
 from pipelines.export.sheet import Exporter
 from pipelines.export.trl import TRL
-from pipelines.export.verl import Verl
-from schemas.errors import ConfigError
+from pipelines.export.verl import VERL
+from schemas.errors import ConfigError, nearest
 
 _ALL: tuple[Exporter, ...] = (
-    TRL(),
-    LlamaFactory(),
-    Verl(),
-    EasyR1(),
-    MsSwift(),
-    OpenRLHF(),
-    HuggingFace(),
+    TRL,
+    LLAMA_FACTORY,
+    VERL,
+    EASYR1,
+    MS_SWIFT,
+    OPENRLHF,
+    HUGGING_FACE,
 )
 EXPORTERS: dict[str, Exporter] = {exporter.name: exporter for exporter in _ALL}
 
@@ -26,5 +26,7 @@ def exporter_of(trainer: str) -> Exporter:
     """The exporter for a trainer. Raises ConfigError where there is none."""
     name = trainer.replace("-", "_").lower()
     if name not in EXPORTERS:
-        raise ConfigError(f"There is no exporter for '{trainer}'; there are {', '.join(EXPORTERS)}.")
+        raise ConfigError(
+            f"There is no exporter for '{trainer}'; there are {', '.join(EXPORTERS)}.{nearest(name, EXPORTERS)}"
+        )
     return EXPORTERS[name]

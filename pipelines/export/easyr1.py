@@ -8,16 +8,16 @@ for, goes into the format prompt; a row with another one than the first is dropp
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipelines.export.conversation import marked
 from pipelines.export.hugging_face import packed
-from pipelines.export.image_tokens import check_marks, escape, marked_question
-from pipelines.export.reward_code import ship_reward
+from pipelines.export.image_tokens import escape
 from pipelines.export.rows import Row, UnfitError
-from pipelines.export.sheet import Draft, Exported, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.starting import as_yaml
 from pipelines.release.parquet_shards import IMAGES
 
 REWARD = '''
@@ -31,7 +31,6 @@ def compute_score(reward_inputs, format_weight=FORMAT_WEIGHT):
     return _verifier().easyr1_batch(reward_inputs, format_weight)
 '''
 _FIELDS: dict[str, pa.DataType] = {
-    "id": pa.string(),
     "problem": pa.string(),
     "answer": pa.string(),
     "ground_truth": pa.string(),
@@ -44,10 +43,8 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
     gradable(row)
     if row.system != draft.system:
         raise UnfitError("other_system", system=row.system)
-    problem = marked_question(row)
-    check_marks(len(row.images), problem)
     gold = {"answer": row.columns["solution"], "ground_truth": packed(row)}
-    return {"id": row.columns["id"], "problem": problem, **gold, "images": embedded(row)}
+    return {"problem": marked(row)[-1]["content"], **gold, "images": embedded(row)}
 
 
 def format_prompt(system: str | None) -> str:
@@ -56,26 +53,47 @@ def format_prompt(system: str | None) -> str:
     return head + "{{ content }}\n"
 
 
-class EasyR1:
-    """https://github.com/hiyouga/EasyR1"""
+def _prompt(exported: Exported) -> dict[str, str]:
+    return {"format_prompt.jinja": format_prompt(next(iter(exported.systems), None))}
 
-    name = "easyr1"
-    sheets = (Sheet("train", "rl", rl, _FIELDS), Sheet("val", "holdout", rl, _FIELDS))
-    keeps_order = "EasyR1 keeps it with `data.shuffle=false`."
-    usage = """
-```
-python3 -m verl.trainer.main config=examples/config.yaml \\
-  data.train_files={home}/train data.val_files={home}/val \\
-  data.prompt_key=problem data.answer_key=ground_truth data.image_key=images \\
-  data.format_prompt={home}/format_prompt.jinja worker.reward.reward_function={home}/reward.py:compute_score
-```
 
-EasyR1 takes an `@` in a path for the name of a split. `pip install -r {home}/requirements.txt` installs what the reward
-needs.
-"""
+def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    here = "${oc.env:PWD}"  # its runner is a process of Ray, with a folder of its own
+    held = "val" in exported.sheets
+    data = {
+        "train_files": f"{here}/{sheet}",
+        "val_files": f"{here}/{'val' if held else sheet}",
+        "prompt_key": "problem",
+        "answer_key": "ground_truth",
+        "image_key": "images",
+        "format_prompt": "./format_prompt.jinja",
+        "max_prompt_length": 2048,
+        "max_response_length": 1024,
+        "rollout_batch_size": 128,
+    }
+    actor = {"global_batch_size": 64, "model": {"model_path": exported.model}, "optim": {"lr": 1e-6}}
+    worker = {
+        "actor": actor,
+        "rollout": {"n": 8, "tensor_parallel_size": 1},
+        "reward": {"reward_function": "./reward.py:compute_score"},
+    }
+    trainer = {"total_epochs": 1, "logger": ["console"], "experiment_name": sheet, "n_gpus_per_node": 1}
+    never = {} if held else {"val_before_train": False, "val_freq": -1}
+    return {
+        "data": data,
+        "algorithm": {"adv_estimator": "grpo", "use_kl_loss": True},
+        "worker": worker,
+        "trainer": trainer | never,
+    }
 
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """The format prompt and the reward."""
-        system = next(iter(exported.systems), None)
-        (folder / "format_prompt.jinja").write_text(format_prompt(system), encoding="utf-8")
-        ship_reward(folder, "reward.py", REWARD, exported.release.label, exported.verifiers)
+
+EASYR1 = Exporter(
+    name="easyr1",
+    project="https://github.com/hiyouga/EasyR1",
+    sheets=(Sheet("train", "rl", rl, _FIELDS), Sheet("val", "holdout", rl, _FIELDS)),
+    reward=Reward("reward.py", REWARD),
+    files=_prompt,
+    starts=(as_yaml("train", "python3 -m verl.trainer.main config={file}", _settings),),
+    keeps_order="EasyR1 keeps it with `data.shuffle=false`.",
+    usage="EasyR1 takes an `@` in a path for the name of a split: have none in that of this folder.",
+)

@@ -1,17 +1,15 @@
 """Plain Hugging Face: flat columns that any script reads with `datasets.load_dataset`, no trainer in mind."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from filters.verify.reward import ground_truth
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Sheet, embedded, reply
+from pipelines.export.sheet import Draft, Exporter, Sheet, embedded, reply
 from pipelines.release.parquet_shards import IMAGES
 
 _TEXT = (
-    "id",
     "system",
     "question",
     "answer",
@@ -61,24 +59,17 @@ def with_pair(row: Row, draft: Draft) -> dict[str, Any]:
     return plain(row, draft) | {"chosen": reply(row, "chosen"), "rejected": reply(row, "rejected")}
 
 
-class HuggingFace:
-    """https://github.com/huggingface/datasets"""
-
-    name = "hugging_face"
-    sheets = (
+HUGGING_FACE = Exporter(
+    name="hugging_face",
+    project="https://github.com/huggingface/datasets",
+    sheets=(
         Sheet("sft", "sft", with_response, {**_FIELDS, "response": pa.string()}),
         Sheet("rl", "rl", plain, _FIELDS),
         Sheet("holdout", "holdout", plain, _FIELDS),
         Sheet("preference", "preference", with_pair, {**_FIELDS, "chosen": pa.string(), "rejected": pa.string()}),
-    )
-    keeps_order = "`load_dataset` keeps it."
-    usage = """
-```python
-from datasets import load_dataset
-
-rl = load_dataset("{home}", "rl", split="train")   # id, question, images, options, answer, ...
-```
-"""
-
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """Nothing: the README holds the configs."""
+    ),
+    keeps_order="`load_dataset` keeps it.",
+    usage="""
+`datasets.load_dataset(FOLDER, NAME, split="train")` reads a dataset of the table below. The folder can be moved.
+""",
+)

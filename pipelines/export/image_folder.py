@@ -12,16 +12,11 @@ _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 class ImageFolder:
     """`images/ab/<sha256>.png` below an export that is being written: 256 folders, so a million images stay 4,000 each.
 
-    `home` is where the export will lie once it is whole. Files are made by the first row that shows them.
+    Files are made by the first row that shows them.
     """
 
-    def __init__(self, root: Path, home: Path) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._home = home
-
-    @property
-    def home(self) -> Path:
-        return self._home
 
     def place(self, image: Image) -> str:
         """Write the image, unless an earlier row did, and return its path relative to the export."""

@@ -8,14 +8,14 @@ trains on replies and on pairs.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipelines.export.image_tokens import check_marks, escape, marked_question
+from pipelines.export.conversation import marked, spoken
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exported, Sheet, Turns, reply, turns
+from pipelines.export.sheet import Draft, Exported, Exporter, Sheet
+from pipelines.export.starting import EPOCH, as_yaml
 from pipelines.release.parquet_shards import TURNS
 
 _TURN = pa.struct({"role": pa.string(), "content": pa.string()})
@@ -33,60 +33,51 @@ _COLUMNS = {
 }
 
 
-def _assistant(row: Row, name: str) -> dict[str, str]:
-    return {"role": "assistant", "content": escape(reply(row, name))}
-
-
-def _asked(row: Row) -> Turns:
-    return turns(row.system and escape(row.system), marked_question(row))
-
-
-def _checked(row: Row, messages: Turns, draft: Draft, **more: Any) -> dict[str, Any]:
-    check_marks(len(row.images), *(turn["content"] for turn in messages))
-    paths = [draft.place(image) for image in row.images]
-    return {"id": row.columns["id"], "messages": messages, **more, "images": paths}
-
-
 def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with its reply."""
-    return _checked(row, [*_asked(row), _assistant(row, "response")], draft)
+    return {"messages": marked(row, "response"), "images": [draft.place(image) for image in row.images]}
 
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """A question with a better and a worse reply."""
-    pair = {name: _assistant(row, name) for name in ("chosen", "rejected")}
-    return _checked(row, _asked(row), draft, **pair)
+    pair = {name: spoken(row, name) for name in ("chosen", "rejected")}
+    return {"messages": marked(row), **pair, "images": [draft.place(image) for image in row.images]}
 
 
-class LlamaFactory:
-    """https://github.com/hiyouga/LLaMA-Factory"""
+def _index(exported: Exported) -> dict[str, str]:
+    """`dataset_info.json`."""
+    info: dict[str, Any] = {}
+    for name, sheet in exported.sheets.items():
+        columns = {k: v for k, v in _COLUMNS[sheet.base].items() if exported.release.has_images or k != "images"}
+        info[name] = {"file_name": name, "formatting": "sharegpt", "columns": columns, "tags": _TAGS}
+        if sheet.base == "dpo":
+            info[name]["ranking"] = True
+    return {"dataset_info.json": json.dumps(info, indent=2) + "\n"}
 
-    name = "llama_factory"
-    sheets = (
-        Sheet("sft", "sft", sft, {"id": pa.string(), "messages": TURNS, "images": _PATHS}),
-        Sheet(
-            "dpo",
-            "preference",
-            dpo,
-            {"id": pa.string(), "messages": TURNS, "chosen": _TURN, "rejected": _TURN, "images": _PATHS},
-        ),
-    )
-    keeps_order = "LLaMA-Factory keeps it with `disable_shuffling: true`."
-    usage = """
-```yaml
-dataset_dir: {home}
-dataset: sft      # stage: sft
-# dataset: dpo    # stage: dpo
-```
-"""
 
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """`dataset_info.json`."""
-        info: dict[str, Any] = {}
-        for name in exported.rows:
-            kind = name.split("_", 1)[0]  # `sft_cold` is laid out as `sft` is
-            columns = {k: v for k, v in _COLUMNS[kind].items() if exported.release.has_images or k != "images"}
-            info[name] = {"file_name": name, "formatting": "sharegpt", "columns": columns, "tags": _TAGS}
-            if kind == "dpo":
-                info[name]["ranking"] = True
-        (folder / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    kind = exported.sheets[sheet].base
+    model = {
+        "model_name_or_path": exported.model,
+        "template": "qwen2_vl" if exported.release.has_images else "qwen",
+        "finetuning_type": "lora",
+        "lora_target": "all",
+    }
+    data = {"stage": kind, "do_train": True, "dataset_dir": ".", "dataset": sheet, "cutoff_len": 8192}
+    beta = {"pref_beta": 0.1, "pref_loss": "sigmoid"} if kind == "dpo" else {}
+    training = {"output_dir": f"runs/{sheet}", "learning_rate": 5e-6 if kind == "dpo" else 1e-4, **EPOCH}
+    return model | data | beta | training | {"lr_scheduler_type": "cosine", "report_to": "none"}
+
+
+LLAMA_FACTORY = Exporter(
+    name="llama_factory",
+    project="https://github.com/hiyouga/LLaMA-Factory",
+    sheets=(
+        Sheet("sft", "sft", sft, {"messages": TURNS, "images": _PATHS}),
+        Sheet("dpo", "preference", dpo, {"messages": TURNS, "chosen": _TURN, "rejected": _TURN, "images": _PATHS}),
+    ),
+    files=_index,
+    starts=tuple(as_yaml(sheet, "llamafactory-cli train {file}", _settings) for sheet in ("sft", "dpo")),
+    keeps_order="LLaMA-Factory keeps it with `disable_shuffling: true`.",
+    usage="`template` is that of the model. From another folder: `dataset_dir: FOLDER`.",
+)

@@ -5,20 +5,21 @@ Checked against ms-swift 4.6.0. SFT rows end with the reply, GRPO rows do not; e
 `<img>path</img>` in a text for an image (`swift/template/base.py`). `MathAccuracy` reads `solution`; it and all other
 rewards here score 0 where nobody can tell, so rows that only a judge can grade are dropped. The rows are parquet, which
 swift reads as it reads JSONL: of a JSON file `datasets` infers the types from its first ten megabytes, and fails where
-`images` is `[]` there and holds paths later. Paths are absolute: export again where the folder is moved.
+`images` is `[]` there and holds something later. Images are inside, as `{bytes, path}`
+(`swift/dataset/preprocessor/core.py`): a path would be relative to the folder that swift runs in.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipelines.export.conversation import marked, spoken
 from pipelines.export.hugging_face import packed
-from pipelines.export.image_tokens import COMMON, check_marks, escape, marked_question
-from pipelines.export.reward_code import ship_reward
+from pipelines.export.image_tokens import COMMON
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exported, Sheet, Turns, gradable, reply, turns
-from pipelines.release.parquet_shards import TURNS
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.starting import EPOCH, as_yaml
+from pipelines.release.parquet_shards import IMAGES, TURNS
 
 MARKS = (*COMMON, "img", "bbox", "ref-object", "cot-process", "start-image")
 REWARD = '''
@@ -44,61 +45,65 @@ for _part in ("accuracy", "format"):  # --reward_funcs curate_accuracy curate_fo
 '''
 
 
-_FIELDS: dict[str, pa.DataType] = {"id": pa.string(), "messages": TURNS, "images": pa.list_(pa.string())}
+_FIELDS: dict[str, pa.DataType] = {"messages": TURNS, "images": IMAGES}
+_GOLD: dict[str, pa.DataType] = {"solution": pa.string(), "ground_truth": pa.string()}
 
 
-def _record(row: Row, draft: Draft, messages: Turns, **more: Any) -> dict[str, Any]:
-    check_marks(len(row.images), *(turn["content"] for turn in messages))
-    paths = [str(draft.home / draft.place(image)) for image in row.images]
-    return {"id": row.columns["id"], "messages": messages, **more, "images": paths}
-
-
-def _messages(row: Row, last: str | None = None) -> Turns:
-    return turns(row.system and escape(row.system, MARKS), marked_question(row, MARKS), last)
-
-
-def _reply(row: Row, name: str) -> str:
-    return escape(reply(row, name), MARKS)
+def _inside(row: Row) -> list[dict[str, Any]]:
+    return [
+        {**image, "path": None} for image in embedded(row)
+    ]  # swift would prefer a file of that name, if there is one
 
 
 def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with its reply."""
-    return _record(row, draft, _messages(row, _reply(row, "response")))
+    return {"messages": marked(row, "response", MARKS), "images": _inside(row)}
 
 
 def grpo(row: Row, draft: Draft) -> dict[str, Any]:
     """A prompt, the gold for swift's own rewards, and all that ours needs."""
     gradable(row)
-    return _record(row, draft, _messages(row), solution=row.columns["solution"], ground_truth=packed(row))
+    gold = {"solution": row.columns["solution"], "ground_truth": packed(row)}
+    return {"messages": marked(row, None, MARKS), **gold, "images": _inside(row)}
 
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with the better reply, and the worse one."""
-    return _record(row, draft, _messages(row, _reply(row, "chosen")), rejected_response=_reply(row, "rejected"))
+    worse = spoken(row, "rejected", MARKS)["content"]
+    return {"messages": marked(row, "chosen", MARKS), "rejected_response": worse, "images": _inside(row)}
 
 
-class MsSwift:
-    """https://github.com/modelscope/ms-swift"""
+def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    named = {"model": exported.model, "dataset": list(exported.parts[sheet])}
+    return named | {"tuner_type": "lora", "output_dir": f"runs/{sheet}", "learning_rate": 1e-4, **EPOCH}
 
-    name = "ms_swift"
-    sheets = (
+
+def _dpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    return {"rlhf_type": "dpo"} | _settings(sheet, exported) | {"beta": 0.1, "learning_rate": 5e-6}
+
+
+def _grpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    held = exported.parts.get("grpo_holdout", ())
+    reward = {"external_plugins": ["plugin.py"], "reward_funcs": ["curate"]}
+    group = {"num_generations": 8, "generation_batch_size": 8, "max_completion_length": 1024, "learning_rate": 1e-6}
+    evaluated = {"val_dataset": list(held)} if held else {}
+    return {"rlhf_type": "grpo"} | _settings(sheet, exported) | evaluated | reward | group
+
+
+MS_SWIFT = Exporter(
+    name="ms_swift",
+    project="https://github.com/modelscope/ms-swift",
+    sheets=(
         Sheet("sft", "sft", sft, _FIELDS),
-        Sheet("grpo", "rl", grpo, {**_FIELDS, "solution": pa.string(), "ground_truth": pa.string()}),
-        Sheet("grpo_holdout", "holdout", grpo, {**_FIELDS, "solution": pa.string(), "ground_truth": pa.string()}),
+        Sheet("grpo", "rl", grpo, {**_FIELDS, **_GOLD}),
+        Sheet("grpo_holdout", "holdout", grpo, {**_FIELDS, **_GOLD}),
         Sheet("dpo", "preference", dpo, {**_FIELDS, "rejected_response": pa.string()}),
-    )
-    keeps_order = "ms-swift keeps it with `--dataset_shuffle false --train_dataloader_shuffle false`."
-    usage = """
-```
-swift sft --dataset {home}/sft/part-00000.parquet ...
-swift rlhf --rlhf_type grpo --dataset {home}/grpo/part-00000.parquet --external_plugins {home}/plugin.py \\
-  --reward_funcs curate ...
-swift rlhf --rlhf_type dpo --dataset {home}/dpo/part-00000.parquet ...
-```
-
-Where a folder holds several parts, name them all. `pip install -r {home}/requirements.txt` installs what the reward needs.
-"""
-
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """The plugin."""
-        ship_reward(folder, "plugin.py", REWARD, exported.release.label, exported.verifiers)
+    ),
+    reward=Reward("plugin.py", REWARD),
+    starts=(
+        as_yaml("sft", "swift sft {file}", _settings),
+        as_yaml("grpo", "swift rlhf {file}", _grpo_settings),
+        as_yaml("dpo", "swift rlhf {file}", _dpo_settings),
+    ),
+    keeps_order="ms-swift keeps it with `--dataset_shuffle false --train_dataloader_shuffle false`.",
+)

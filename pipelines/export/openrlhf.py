@@ -2,21 +2,20 @@
 
 From TideDra/lmm-r1 (f917f18) and OpenRLHF/OpenRLHF-M (2bf6337): `openrlhf/datasets/prompts_dataset.py` takes
 `data[input_key]` as it is, and `models/lmm_kits/base/data_processor.py` parses it and loads images with `qwen_vl_utils`
-from `file://` addresses. `--label_key ground_truth` gives our reward all it needs; `answer` is the gold as `$…$` for their
-own verifier, which pays 1.0 for a gold that it cannot read. Both read `--remote_rm_url`: LMM-R1 a file with `reward_func`,
-which returns a tensor; OpenRLHF-M a server, which the same file is when it is run. Addresses are absolute: export again
-where the folder is moved.
+from addresses: here `data:` with the image in it, as a path would be absolute. `--label_key ground_truth` gives our reward
+all it needs; `answer` is the gold as `$…$` for their own verifier, which pays 1.0 for a gold that it cannot read. Both read
+`--remote_rm_url`: LMM-R1 a file with `reward_func`, which returns a tensor; OpenRLHF-M a server, which the same file is when
+it is run.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
+from pipelines.export.conversation import data_uri, pieces
 from pipelines.export.hugging_face import packed
 from pipelines.export.image_tokens import check_marks, escape
-from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exported, Sheet, gradable
+from pipelines.export.sheet import Draft, Exporter, Reward, Sheet, gradable
 
 REWARD = '''
 
@@ -61,15 +60,12 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
     gradable(row)
     check_marks(0, escape(row.question))  # images are parts here: no text may hold a mark
     parts = [
-        {"type": "text", "text": escape(piece)}
-        if isinstance(piece, str)
-        else {"type": "image", "image": (draft.home / draft.place(piece)).as_uri()}
-        for piece in row.pieces
+        {"type": "text", "text": piece} if isinstance(piece, str) else {"type": "image", "image": data_uri(piece)}
+        for piece in pieces(row)
     ]
     message: list[dict[str, Any]] = [{"role": "system", "content": escape(row.system)}] if row.system else []
     message.append({"role": "user", "content": parts})
     return {
-        "id": row.columns["id"],
         "datasource": row.columns["dataset"],
         "message": json.dumps(message, ensure_ascii=False),
         "answer": row.columns["solution"],
@@ -77,24 +73,20 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
     }
 
 
-class OpenRLHF:
-    """https://github.com/OpenRLHF/OpenRLHF-M and https://github.com/TideDra/lmm-r1"""
-
-    name = "openrlhf"
-    sheets = (Sheet("train", "rl", rl), Sheet("val", "holdout", rl))
-    keeps_order = "Both shuffle prompts and have no switch for it, so the order is lost in training."
-    usage = """
+OPENRLHF = Exporter(
+    name="openrlhf",
+    project="https://github.com/OpenRLHF/OpenRLHF-M and https://github.com/TideDra/lmm-r1",
+    sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
+    reward=Reward("reward_func.py", REWARD),
+    keeps_order="Both shuffle prompts and have no switch for it, so the order is lost in training.",
+    usage="""
 ```
-python -m openrlhf.cli.train_ppo_ray --prompt_data {home}/train.jsonl --input_key message --label_key ground_truth \\
-  --remote_rm_url {home}/reward_func.py ...                        # LMM-R1
-python {home}/reward_func.py 5000 &                                # OpenRLHF-M: the same reward as a server
+python -m openrlhf.cli.train_ppo_ray --prompt_data train.jsonl --input_key message --label_key ground_truth \\
+  --remote_rm_url reward_func.py ...                               # LMM-R1
+python reward_func.py 5000 &                                       # OpenRLHF-M: the same reward as a server
 python -m openrlhf.cli.train_ppo_ray ... --remote_rm_url http://127.0.0.1:5000/get_reward
 ```
 
-Not `--apply_chat_template`: messages with images are processed inside. `pip install -r {home}/requirements.txt` installs
-what the reward needs.
-"""
-
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """The reward."""
-        ship_reward(folder, "reward_func.py", REWARD, exported.release.label, exported.verifiers)
+Not `--apply_chat_template`: messages with images are processed inside.
+""",
+)

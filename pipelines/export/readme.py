@@ -1,10 +1,10 @@
 """The README of an export: configs for `datasets.load_dataset`, how the trainer loads it, rows and drops."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from pipelines.export.sheet import Exporter, Sheet
+from pipelines.export.sheet import Exported, Exporter, Sheet
+from pipelines.export.sheets import starts_of
 
 _TEXT = """---
 configs:
@@ -15,7 +15,7 @@ configs:
 Made from the release `{release}` by `curate export`; the release's own card says where the rows come from, under which
 licences, and what was dropped on the way.
 
-{usage}
+{starts}{usage}
 {absent}{kept_back}
 Rows are in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
@@ -27,9 +27,21 @@ Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the
 """
 
 
+_STARTS = """Paths are relative to this folder, which can be moved. In it, in the trainer's environment:
+
+```
+{}
+```
+
+The files name a model, and settings to begin with: change them.
+
+"""
+_REWARD = "pip install -r requirements.txt"
+_WIDTH = 60
+
+
 _ABSENT = """
-This release has no rows for {}, so there are no such files here: leave out what names them above, or put the name of
-another dataset of the table below in their place.
+This release has no rows for {}, so there are no such files here: leave out what names them above.
 """
 
 
@@ -42,12 +54,12 @@ imitated. The release has them, for a reward model or a critic.
 """
 
 
-def render_readme(exporter: Exporter, sheets: Sequence[Sheet], summary: Mapping[str, Any], home: Path) -> str:
+def render_readme(exporter: Exporter, sheets: Sequence[Sheet], exported: Exported, summary: Mapping[str, Any]) -> str:
     """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
-    written = [sheet for sheet in sheets if summary["rows"][sheet.name]]
-    absent = [f"`{sheet.name}`" for sheet in exporter.sheets if sheet not in written]
+    absent = [f"`{sheet.name}`" for sheet in exporter.sheets if sheet.name not in exported.sheets]
     return _TEXT.format(
-        configs="\n".join(f"- config_name: {s.name}\n  data_files: {_files(s)}" for s in written) or "[]",
+        configs="\n".join(f"- config_name: {s.name}\n  data_files: {s.files}" for s in exported.sheets.values())
+        or "[]",
         release=summary["release"],
         trainer=exporter.name,
         order=exporter.keeps_order,
@@ -55,7 +67,8 @@ def render_readme(exporter: Exporter, sheets: Sequence[Sheet], summary: Mapping[
         kept_back=_KEPT_BACK.format(", ".join(f"`{name}`" for name in summary["kept_back"]))
         if summary["kept_back"]
         else "",
-        usage=exporter.usage.replace("{home}", str(home)).strip(),
+        starts=_starts(exporter, exported),
+        usage=exporter.usage.strip(),
         verifier=_verifier(summary["verifier"]),
         rows="\n".join(
             f"| {sheet.name} | {summary['rows'][sheet.name]} | {_reasons(summary['dropped'].get(sheet.name, {}))} |"
@@ -71,8 +84,11 @@ def _verifier(facts: Mapping[str, Any] | None) -> str:
     return _VERIFIER.format(version=facts["version"], code=facts["code"], engines=engines)
 
 
-def _files(sheet: Sheet) -> str:
-    return f"{sheet.name}.jsonl" if sheet.fields is None else f"{sheet.name}/*.parquet"
+def _starts(exporter: Exporter, exported: Exported) -> str:
+    lines = [start.command.format(file=file) for start, _, file in starts_of(exporter, exported)]
+    if lines and exporter.reward is not None:
+        lines.insert(0, f"{_REWARD:{_WIDTH}}  # for the reward")
+    return _STARTS.format("\n".join(lines)) if lines else ""
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:

@@ -1,17 +1,14 @@
 """What an exporter is: a list of datasets, each a function from a row to a trainer's record, and the files beside them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from filters.verify.catalogue import KINDS
 from pipelines.export.rows import Image, Release, Row, UnfitError
-
-Turns = list[dict[str, str]]
 
 
 class Draft(Protocol):
@@ -34,11 +31,8 @@ class Draft(Protocol):
         """Whether any of its rows shows an image among its words."""
 
     def place(self, image: Image) -> str:
-        """Write the image as a file, once, and return its path relative to the export."""
-
-    @property
-    def home(self) -> Path:
-        """Where the export will lie when it is whole."""
+        """Write the image as a file, once, and return its path relative to the export: a folder that can be moved has no
+        other paths."""
 
 
 Record = Callable[[Row, Draft], dict[str, Any]]
@@ -48,9 +42,11 @@ Record = Callable[[Row, Draft], dict[str, Any]]
 class Sheet:
     """One dataset of an export, made of one split of the release.
 
-    With `fields` it is a folder of parquet files, without them `<name>.jsonl`. The columns `ABOUT_IMAGES` are left out where
-    the whole release has no image, because trainers take them for the sign of a vision model. `in_parts` are the types of
-    columns that are stored otherwise where any row shows an image among its words: a column has one type.
+    With `fields` it is a folder of parquet files, without them `<name>.jsonl`; the writer adds `id` and `CURRICULUM` to
+    every row. The columns `ABOUT_IMAGES` are left out where the whole release has no image, because trainers take them for
+    the sign of a vision model. `in_parts` are the types of columns that are stored otherwise where any row shows an image
+    among its words: a column has one type. `like` is the sheet of the exporter that this one, of another config, is laid out
+    as.
     """
 
     name: str
@@ -58,42 +54,76 @@ class Sheet:
     record: Record
     fields: Mapping[str, pa.DataType] | None = None
     in_parts: Mapping[str, pa.DataType] = field(default_factory=dict)
+    like: str = ""
+
+    @property
+    def base(self) -> str:
+        """The exporter's own sheet that it is, or is like: `sft` for `sft_cold`."""
+        return self.like or self.name
+
+    @property
+    def files(self) -> str:
+        """Its files, relative to the export, as `datasets` takes them."""
+        return f"{self.name}.jsonl" if self.fields is None else f"{self.name}/*.parquet"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, for the files beside the data: rows by sheet, verifiers and system turns seen."""
+    """What was written, for the files beside the data: the sheets that have rows, verifiers and system turns seen.
+
+    `parts` are the files of each sheet, in order, relative to the export.
+    """
 
     release: Release
-    rows: Mapping[str, int]
+    sheets: Mapping[str, Sheet]
     verifiers: frozenset[str]
     systems: frozenset[str | None]
-
-
-class Exporter(Protocol):
-    """One trainer. `usage` is Markdown that says how it loads the export, `{home}` standing for the export's folder."""
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def name(self) -> str: ...
-
-    @property
-    def sheets(self) -> Sequence[Sheet]: ...
-
-    @property
-    def usage(self) -> str: ...
-
-    @property
-    def keeps_order(self) -> str:
-        """Markdown: the switch by which this trainer takes rows in the order of the file, where it has one."""
-
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """Write the files beside the data: the trainer's index, the reward."""
+    def model(self) -> str:
+        """A model that a config names until its user names another: one that sees, where there are images."""
+        return "Qwen/Qwen2.5-VL-3B-Instruct" if self.release.has_images else "Qwen/Qwen2.5-3B-Instruct"
 
 
-def turns(system: str | None, user: str, assistant: str | None = None) -> Turns:
-    """A conversation of strings."""
-    contents = (("system", system), ("user", user), ("assistant", assistant))
-    return [{"role": role, "content": content} for role, content in contents if content is not None]
+@dataclass(frozen=True)
+class Start:
+    """How training on a sheet starts: a file and the command that runs it, both relative to the export.
+
+    There is one for each sheet that has rows and is, or is like, `sheet`; it is named `<name of that sheet>.<suffix>`.
+    `text` gets that name and what was written. `command` has `{file}` for the file.
+    """
+
+    sheet: str
+    suffix: str
+    command: str
+    text: Callable[[str, Exported], str]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The file in which a trainer looks for a reward, and its code below the head that finds our verifier."""
+
+    file: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One trainer: its sheets, its reward if it takes one, the files by which it is started, and others beside the data.
+
+    `usage` is Markdown: what to know beside the commands of `starts`, which the README has above it. All paths in it are
+    relative to the export. `keeps_order` is Markdown too: the switch by which this trainer takes rows in the file's order.
+    """
+
+    name: str
+    project: str
+    sheets: tuple[Sheet, ...]
+    keeps_order: str
+    usage: str = ""
+    reward: Reward | None = None
+    starts: tuple[Start, ...] = ()
+    files: Callable[[Exported], Mapping[str, str]] = lambda exported: {}
 
 
 def embedded(row: Row) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.export.rows import Release
-from pipelines.export.sheet import Exporter, Sheet
+from pipelines.export.sheet import Exported, Exporter, Sheet, Start
 from pipelines.release.configs import BESIDE, configs_in, schema_in
 
 KNOWN = ("sft", "rl", "preference", "holdout")
@@ -28,8 +28,18 @@ def _others(sheets: Sequence[Sheet], release: Release) -> Iterator[Sheet]:
         if config not in (*KNOWN, *BESIDE):
             alike = shape_of(release, config)
             yield from (
-                replace(sheet, name=f"{sheet.name}_{config}", split=config) for sheet in sheets if sheet.split == alike
+                replace(sheet, name=f"{sheet.name}_{config}", split=config, like=sheet.name)
+                for sheet in sheets
+                if sheet.split == alike
             )
+
+
+def starts_of(exporter: Exporter, exported: Exported) -> Iterator[tuple[Start, str, str]]:
+    """Each way to start, the sheet it is for, and its file: of sheets that have rows alone."""
+    for start in exporter.starts:
+        for name, sheet in exported.sheets.items():
+            if sheet.base == start.sheet:
+                yield start, name, f"{name}.{start.suffix}"
 
 
 def kept_back(release: Release) -> list[str]:

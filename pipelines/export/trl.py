@@ -7,15 +7,15 @@ null; GRPO hands every other column to the reward by name. `completion_only_loss
 on all turns.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipelines.export.conversation import texts, turns
 from pipelines.export.image_tokens import escape
-from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row
-from pipelines.export.sheet import GOLD, Draft, Exported, Sheet, embedded, gold, reply, turns
+from pipelines.export.sheet import GOLD, Draft, Exported, Exporter, Reward, Sheet, embedded, gold, reply
+from pipelines.export.starting import EPOCH, as_yaml
 from pipelines.release.parquet_shards import IMAGES, PARTS, TURNS
 
 REWARD = '''
@@ -40,16 +40,12 @@ def _prompt(row: Row, draft: Draft) -> list[dict[str, Any]]:
     spoken: list[dict[str, Any]] = [*turns(row.system and escape(row.system), escape(row.question))]
     if not draft.interleaved:
         return spoken
-    pieces = [_part(escape(piece)) if isinstance(piece, str) else _part(None) for piece in row.pieces]
+    pieces = texts(escape(piece) if isinstance(piece, str) else None for piece in row.pieces)
     return [*_in_parts(spoken[:-1]), {"role": "user", "content": pieces}]
 
 
 def _in_parts(spoken: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**turn, "content": [_part(turn["content"])]} for turn in spoken]
-
-
-def _part(text: str | None) -> dict[str, str | None]:
-    return {"type": "image" if text is None else "text", "text": text}
+    return [{**turn, "content": texts([turn["content"]])} for turn in spoken]
 
 
 def _spoken(row: Row, name: str) -> list[dict[str, Any]]:
@@ -59,7 +55,6 @@ def _spoken(row: Row, name: str) -> list[dict[str, Any]]:
 def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, completion, images."""
     return {
-        "id": row.columns["id"],
         "prompt": _prompt(row, draft),
         "completion": _spoken(row, "response"),
         "images": embedded(row),
@@ -70,68 +65,59 @@ def sft_messages(row: Row, draft: Draft) -> dict[str, Any]:
     """The same as one conversation."""
     spoken = _spoken(row, "response")
     messages = _prompt(row, draft) + (_in_parts(spoken) if draft.interleaved else spoken)
-    return {"id": row.columns["id"], "messages": messages, "images": embedded(row)}
+    return {"messages": messages, "images": embedded(row)}
 
 
 def grpo(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, images and the columns that our reward, or TRL's own `accuracy_reward`, reads."""
-    return {"id": row.columns["id"], "prompt": _prompt(row, draft), "images": embedded(row), **gold(row)}
+    return {"prompt": _prompt(row, draft), "images": embedded(row), **gold(row)}
 
 
 def dpo(row: Row, draft: Draft) -> dict[str, Any]:
     """Prompt, chosen, rejected, images."""
     spoken = {name: _spoken(row, name) for name in ("chosen", "rejected")}
-    return {"id": row.columns["id"], "prompt": _prompt(row, draft), **spoken, "images": embedded(row)}
+    return {"prompt": _prompt(row, draft), **spoken, "images": embedded(row)}
 
 
 _PROMPTS: dict[str, pa.DataType] = {"prompt": PARTS}
+_ASKED: dict[str, pa.DataType] = {"prompt": TURNS, "images": IMAGES}
 
 
-class TRL:
-    """https://github.com/huggingface/trl"""
+def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    named = {"model_name_or_path": exported.model, "dataset_name": ".", "dataset_config": sheet}
+    # A cut prompt loses image tokens.
+    return named | {"output_dir": f"runs/{sheet}", "max_length": None, "learning_rate": 1e-5, **EPOCH}
 
-    name = "trl"
-    sheets = (
-        Sheet("sft", "sft", sft, {"id": pa.string(), "prompt": TURNS, "completion": TURNS, "images": IMAGES}, _PROMPTS),
-        Sheet(
-            "sft_messages",
-            "sft",
-            sft_messages,
-            {"id": pa.string(), "messages": TURNS, "images": IMAGES},
-            {"messages": PARTS},
-        ),
-        Sheet("grpo", "rl", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}, _PROMPTS),
-        Sheet(
-            "grpo_holdout", "holdout", grpo, {"id": pa.string(), "prompt": TURNS, "images": IMAGES, **GOLD}, _PROMPTS
-        ),
-        Sheet(
-            "dpo",
-            "preference",
-            dpo,
-            {"id": pa.string(), "prompt": TURNS, "chosen": TURNS, "rejected": TURNS, "images": IMAGES},
-            _PROMPTS,
-        ),
-    )
-    keeps_order = (
+
+def _grpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    settings = _settings(sheet, exported) | {"reward_funcs": ["reward.reward"], "learning_rate": 1e-6}
+    del settings["max_length"]
+    return settings | {"num_generations": 8, "max_completion_length": 1024}
+
+
+TRL = Exporter(
+    name="trl",
+    project="https://github.com/huggingface/trl",
+    sheets=(
+        Sheet("sft", "sft", sft, {**_ASKED, "completion": TURNS}, _PROMPTS),
+        Sheet("sft_messages", "sft", sft_messages, {"messages": TURNS, "images": IMAGES}, {"messages": PARTS}),
+        Sheet("grpo", "rl", grpo, {**_ASKED, **GOLD}, _PROMPTS),
+        Sheet("grpo_holdout", "holdout", grpo, {**_ASKED, **GOLD}, _PROMPTS),
+        Sheet("dpo", "preference", dpo, {**_ASKED, "chosen": TURNS, "rejected": TURNS}, _PROMPTS),
+    ),
+    reward=Reward("reward.py", REWARD),
+    starts=(
+        as_yaml("sft", "trl sft --config {file}", _settings),
+        as_yaml("grpo", "trl grpo --config {file}", _grpo_settings),
+        as_yaml("dpo", "trl dpo --config {file}", _settings),
+    ),
+    keeps_order=(
         "TRL keeps it with `shuffle_dataset=False` in GRPO, "
         "and with `train_sampling_strategy='sequential'` in SFT and DPO."
-    )
-    usage = """
-```python
-import sys
-from datasets import load_dataset
-
-sys.path.append("{home}")
-from reward import reward
-
-SFTTrainer(model, train_dataset=load_dataset("{home}", "sft", split="train"))
-GRPOTrainer(model, reward_funcs=reward, train_dataset=load_dataset("{home}", "grpo", split="train"))
-DPOTrainer(model, train_dataset=load_dataset("{home}", "dpo", split="train"))
-```
-
-`pip install -r {home}/requirements.txt` installs what the reward needs.
-"""
-
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """The reward."""
-        ship_reward(folder, "reward.py", REWARD, exported.release.label, exported.verifiers)
+    ),
+    usage="""
+In a program of your own, `load_dataset(FOLDER, NAME, split="train")` is what `SFTTrainer`, `GRPOTrainer` and `DPOTrainer`
+take as `train_dataset`, and `from reward import reward`, with this folder in `sys.path`, is what GRPO takes as
+`reward_funcs`.
+""",
+)

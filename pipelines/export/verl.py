@@ -7,16 +7,15 @@ one raises, so the reward file is needed; it gets `reward_model.ground_truth`, i
 row that only a judge can grade is dropped: verl cannot skip it, it would score 0 for ever.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipelines.export.conversation import marked
 from pipelines.export.hugging_face import packed
-from pipelines.export.image_tokens import check_marks, escape, marked_question
-from pipelines.export.reward_code import ship_reward
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Sheet, embedded, gradable, reply, turns
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
 REWARD = '''
@@ -32,7 +31,6 @@ def compute_scores(data_sources, solution_strs, ground_truths, extra_infos=None,
 '''
 _ID = {"id": pa.string()}
 _RL: dict[str, pa.DataType] = {
-    **_ID,
     "data_source": pa.string(),
     "prompt": TURNS,
     "images": IMAGES,
@@ -47,13 +45,10 @@ _RL: dict[str, pa.DataType] = {
 def rl(row: Row, draft: Draft) -> dict[str, Any]:
     """A prompt and all that its reward needs."""
     gradable(row)
-    prompt = turns(row.system and escape(row.system), marked_question(row))
-    check_marks(len(row.images), *(turn["content"] for turn in prompt))
     facts = {"index": draft.number, "id": row.columns["id"], "question": row.question, "answer": gold_of(row)}
     return {
-        "id": row.columns["id"],
         "data_source": f"curate/{row.columns['dataset']}",
-        "prompt": prompt,
+        "prompt": marked(row),
         "images": embedded(row),
         "ability": row.columns["verifier"],
         "reward_model": {"style": "rule", "ground_truth": packed(row)},
@@ -63,35 +58,70 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
 
 def sft(row: Row, draft: Draft) -> dict[str, Any]:
     """A conversation with its reply."""
-    messages = turns(row.system and escape(row.system), marked_question(row), escape(reply(row)))
-    check_marks(len(row.images), *(turn["content"] for turn in messages))
-    return {"id": row.columns["id"], "messages": messages, "images": embedded(row)}
+    return {"messages": marked(row, "response"), "images": embedded(row)}
 
 
-class Verl:
-    """https://github.com/volcengine/verl"""
+def _files(key: str, parts: tuple[str, ...]) -> str:
+    return f'data.{key}="[{",".join(f"$HERE/{part}" for part in parts)}]"'
 
-    name = "verl"
-    sheets = (
+
+def _rl_lines(sheet: str, exported: Exported) -> list[str]:
+    held = exported.parts.get("val", ())
+    # verl wants a file there; where nothing is held out, nothing is evaluated.
+    never = [] if held else ["trainer.val_before_train=False", "trainer.test_freq=-1"]
+    return [
+        "python3 -m verl.trainer.main_ppo",
+        "algorithm.adv_estimator=grpo",
+        _files("train_files", exported.parts[sheet]),
+        _files("val_files", held or exported.parts[sheet]),
+        "data.train_batch_size=128",
+        "data.max_prompt_length=2048",
+        "data.max_response_length=1024",
+        "data.filter_overlong_prompts=True",
+        'actor_rollout_ref.model.path="$MODEL"',
+        "actor_rollout_ref.actor.ppo_mini_batch_size=64",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=2",
+        "actor_rollout_ref.actor.use_kl_loss=True",
+        "actor_rollout_ref.rollout.name=vllm",
+        "actor_rollout_ref.rollout.n=8",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=2",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=2",
+        'reward.custom_reward_function.path="$HERE/reward.py"',
+        "reward.custom_reward_function.name=compute_score",
+        "trainer.logger=[console]",
+        "trainer.total_epochs=1",
+        *never,
+    ]
+
+
+def _sft_lines(sheet: str, exported: Exported) -> list[str]:
+    return [
+        'torchrun --standalone --nproc_per_node="${GPUS:-1}" -m verl.trainer.sft_trainer',
+        _files("train_files", exported.parts[sheet]),
+        "data.max_length=8192",
+        "data.train_batch_size=16",
+        "data.micro_batch_size_per_gpu=1",
+        'model.path="$MODEL"',
+        "trainer.logger=[console]",
+        "trainer.total_epochs=1",
+        f"trainer.default_local_dir=runs/{sheet}",
+    ]
+
+
+VERL = Exporter(
+    name="verl",
+    project="https://github.com/volcengine/verl",
+    sheets=(
         Sheet("train", "rl", rl, _RL),
         Sheet("val", "holdout", rl, _RL),
-        Sheet("sft", "sft", sft, {**_ID, "messages": TURNS, "images": IMAGES}),
-    )
-    keeps_order = "verl's RL trainer keeps it with `data.shuffle=False`; its SFT trainer always shuffles."
-    usage = """
-```
-python -m verl.trainer.main_ppo \\
-  data.train_files={home}/train/part-00000.parquet data.val_files={home}/val/part-00000.parquet \\
-  reward.custom_reward_function.path={home}/reward.py reward.custom_reward_function.name=compute_score ...
-torchrun ... -m verl.trainer.sft_trainer data.train_files={home}/sft/part-00000.parquet data.max_length=4096 ...
-```
-
-Where a folder holds several parts, name them all: `data.train_files=[a.parquet,b.parquet]`. Prompts longer than
+        Sheet("sft", "sft", sft, {"messages": TURNS, "images": IMAGES}),
+    ),
+    reward=Reward("reward.py", REWARD),
+    starts=(as_script("train", _rl_lines), as_script("sft", _sft_lines)),
+    keeps_order="verl's RL trainer keeps it with `data.shuffle=False`; its SFT trainer always shuffles.",
+    usage="""
+What follows a script's name overrides its settings: `bash train.sh trainer.n_gpus_per_node=2`. Prompts longer than
 `data.max_prompt_length` (images count) are left out by verl when it loads; its SFT trainer stops at a conversation longer
-than `data.max_length`. `pip install qwen-vl-utils` opens images, `pip install -r {home}/requirements.txt` installs what
-the reward needs.
-"""
-
-    def finish(self, folder: Path, exported: Exported) -> None:
-        """The reward."""
-        ship_reward(folder, "reward.py", REWARD, exported.release.label, exported.verifiers)
+than `data.max_length`. `pip install qwen-vl-utils` opens images.
+""",
+)

@@ -3,14 +3,17 @@
 <workspace>/exports/<recipe>/v<N>/<trainer>/
     <sheet>/part-00000.parquet or <sheet>.jsonl      what the trainer reads
     dropped.parquet                                  rows it cannot express: id, sheet, reason, evidence
+    <sheet>.yaml, .sh or .py; the reward             by which training starts
     export.json  README.md                           counts; how to load it, with configs for `load_dataset`
+
+Nothing in it is an absolute path: the folder can be moved.
 """
 
 import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
@@ -22,10 +25,10 @@ import pyarrow.parquet as pq
 
 from pipelines.export.image_folder import ImageFolder
 from pipelines.export.readme import render_readme
-from pipelines.export.reward_code import verifier_facts
+from pipelines.export.reward_code import ship_reward, verifier_facts
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
-from pipelines.export.sheets import kept_back, sheets_of
+from pipelines.export.sheets import kept_back, sheets_of, starts_of
 from pipelines.export.shipped_code import reward_package
 from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.links import check_place
@@ -35,7 +38,7 @@ from pipelines.store.workspace import read_json, store_errors
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 7
+FORMAT = 8
 """Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
@@ -54,20 +57,18 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     ConfigError where `target` holds something else, StoreError where it cannot be written.
     """
     target = target.absolute()
-    key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package(), str(target)])
+    key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package()])
     there = read_sealed(target / "export.json")
     if there is not None and there.get("key") == key and _is_whole(target, there):
         return there
     _refuse_strangers(release, exporter, target, read_json(target / "export.json"))
     with store_errors(target), _becoming(target) as scratch:
         with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
-            job = _Job(release, ImageFolder(scratch, target), dropped)
+            job = _Job(release, ImageFolder(scratch), dropped)
             sheets = sheets_of(exporter, release)
             rows = {sheet.name: job.write(sheet, scratch) for sheet in sheets}
-        exported = Exported(
-            release, {k: v for k, v in rows.items() if v}, frozenset(job.verifiers), frozenset(job.systems)
-        )
-        exporter.finish(scratch, exported)
+        exported = job.exported([sheet for sheet in sheets if rows[sheet.name]], scratch)
+        _write_beside(scratch, exporter, exported)
         summary = {
             "key": key,
             "trainer": exporter.name,
@@ -76,12 +77,21 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
         }
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
         summary["kept_back"] = kept_back(release)
-        carried = (scratch / reward_package()).is_dir()
-        summary["verifier"] = verifier_facts(exported.verifiers) if carried else None
-        (scratch / "README.md").write_text(render_readme(exporter, sheets, summary, target), encoding="utf-8")
+        summary["verifier"] = verifier_facts(exported.verifiers) if exporter.reward else None
+        (scratch / "README.md").write_text(render_readme(exporter, sheets, exported, summary), encoding="utf-8")
         summary["files"] = [file_entry(path, scratch) for path in sorted(scratch.rglob("*")) if path.is_file()]
         write_sealed(summary, scratch / "export.json")
     return summary
+
+
+def _write_beside(folder: Path, exporter: Exporter, exported: Exported) -> None:
+    """The reward, the files by which training on each sheet starts, and what else the trainer wants."""
+    if exporter.reward is not None:
+        reward = exporter.reward
+        ship_reward(folder, reward.file, reward.body, exported.release.label, exported.verifiers)
+    texts = {file: start.text(sheet, exported) for start, sheet, file in starts_of(exporter, exported)}
+    for name, text in {**texts, **exporter.files(exported)}.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _is_whole(target: Path, summary: dict[str, Any]) -> bool:
@@ -102,6 +112,15 @@ class _Job:
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     verifiers: set[str] = field(default_factory=set)
     systems: set[str | None] = field(default_factory=set)
+
+    def exported(self, sheets: Sequence[Sheet], root: Path) -> Exported:
+        """What was written, once all is."""
+        parts = {
+            sheet.name: tuple(path.relative_to(root).as_posix() for path in sorted(root.glob(sheet.files)))
+            for sheet in sheets
+        }
+        named = {sheet.name: sheet for sheet in sheets}
+        return Exported(self.release, named, frozenset(self.verifiers), frozenset(self.systems), parts)
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
@@ -125,7 +144,7 @@ class _Job:
                 row = read_row(stored, self.release.path)
                 if not draft.number:
                     draft.system = row.system
-                record = sheet.record(row, draft) | curriculum(stored)
+                record = {"id": stored["id"]} | sheet.record(row, draft) | curriculum(stored)
             except UnfitError as error:
                 self._drop(stored["id"], sheet.name, error)
                 continue
@@ -151,10 +170,6 @@ class _Draft:
     number: int = 0
     system: str | None = None
 
-    @property
-    def home(self) -> Path:
-        return self.images.home
-
     def place(self, image: Image) -> str:
         return self.images.place(image)
 
@@ -166,7 +181,7 @@ class _Write(Protocol):
 @contextmanager
 def _writer(sheet: Sheet, root: Path, has_images: bool, interleaved: bool) -> Iterator[_Write]:
     if sheet.fields is not None:
-        typed = {**sheet.fields, **(sheet.in_parts if interleaved else {})}
+        typed = {"id": pa.string(), **sheet.fields, **(sheet.in_parts if interleaved else {})}
         fields = {name: kind for name, kind in typed.items() if has_images or name not in ABOUT_IMAGES} | CURRICULUM
         with Shards(root / sheet.name, hub_schema(fields)) as shards:
             yield shards.write

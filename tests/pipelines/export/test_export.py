@@ -164,8 +164,10 @@ def test_order_and_worth_arrive_and_the_readme_names_the_switch(
 def test_every_file_that_the_readme_names_is_there(shapes: Path, trainer: str, tmp_path: Path) -> None:
     home = tmp_path / "out"
     made(shapes, trainer, home)
-    named = re.findall(rf"{re.escape(str(home))}/?([\w./-]*)", (home / "README.md").read_text("utf-8"))
-    assert named and all((home / path.rstrip(".")).exists() for path in named)
+    readme = (home / "README.md").read_text("utf-8")
+    named = re.findall(r"[\w./-]+\.(?:yaml|sh|py|txt|parquet|jsonl|jinja)\b", readme)
+    assert all((home / path).exists() for path in named)
+    assert str(tmp_path) not in readme
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)

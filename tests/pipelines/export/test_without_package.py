@@ -1,5 +1,6 @@
 """Exports for EasyR1 and for OpenRLHF-M and LMM-R1, which are no packages: their loaders' steps and checks, restated."""
 
+import base64
 import importlib.util
 import io
 import json
@@ -138,7 +139,8 @@ def test_openrlhf_reads_question_images_and_gold(
     shapes: Path, stored: Stored, processor: Any, sheet: str, split: str, tmp_path: Path
 ) -> None:
     """TideDra/lmm-r1 f917f18, openrlhf/utils/utils.py `blending_datasets`, datasets/prompts_dataset.py `preprocess_data`,
-    models/lmm_kits/base/data_processor.py `_format_messages`; `qwen_vl_utils` opens what stands behind `file://`.
+    models/lmm_kits/base/data_processor.py `_format_messages`; `qwen_vl_utils` decodes what follows
+    `base64,` in an address that begins with `data:image`.
     """
     from datasets import load_dataset
     from PIL import Image
@@ -152,8 +154,9 @@ def test_openrlhf_reads_question_images_and_gold(
         messages = json.loads(prompt)
         parts = messages[-1]["content"]
         shown = [part["image"] for part in parts if part["type"] == "image"]
-        assert all(address.startswith("file://") for address in shown)
-        images = [Image.open(address[7:]).convert("RGB") for address in shown]
+        assert all(address.startswith("data:image") for address in shown)
+        coded = [base64.b64decode(address.split("base64,", 1)[1]) for address in shown]
+        images = [Image.open(io.BytesIO(data)).convert("RGB") for data in coded]
         assert [bytes_of(i) for i in images] == [
             bytes_of(Image.open(io.BytesIO(i["bytes"])).convert("RGB")) for i in source["images"]
         ]

@@ -1,0 +1,85 @@
+"""The files by which training on an export starts: read by the trainers' own parsers, or by what those would do."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from sealing import resealed
+
+from pipelines.export.catalogue import EXPORTERS, exporter_of
+from pipelines.export.rows import open_release
+from pipelines.export.write import export
+
+STARTING = [name for name, exporter in EXPORTERS.items() if exporter.starts]
+
+
+def made(release: Path, trainer: str, target: Path) -> Path:
+    export(open_release(str(release), Path()), exporter_of(trainer), target)
+    return target
+
+
+def started(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".sh")}
+
+
+def words_of(script: Path, tools: Path) -> list[str]:
+    """What a script hands to the program that it starts, run from a folder that is not its own."""
+    tools.mkdir(exist_ok=True)
+    for program in ("python", "python3", "torchrun"):
+        (tools / program).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        (tools / program).chmod(stat.S_IRWXU)
+    environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", str(script), "last=1"], check=True, capture_output=True, text=True, env=environment, cwd=tools
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("trainer", STARTING)
+def test_what_a_start_names_is_there_wherever_the_export_is_moved(shapes: Path, trainer: str, tmp_path: Path) -> None:
+    first = made(shapes, trainer, tmp_path / "first")
+    home = tmp_path / "some where else"
+    first.rename(home)
+    exporter = EXPORTERS[trainer]
+    assert started(home) == {f"{start.sheet}.{start.suffix}" for start in exporter.starts}
+    for name in started(home):
+        text = (home / name).read_text("utf-8")
+        assert str(tmp_path) not in text
+        if name.endswith(".sh"):
+            words = words_of(home / name, tmp_path / "tools")
+            assert words[-1] == "last=1"
+            named = re.findall(rf"{re.escape(str(home))}/([\w./-]+)", "\n".join(words))
+        else:
+            assert isinstance(yaml.safe_load(text), dict)
+            named = re.findall(r"(?<![\w/])(?:\./)?([\w-]+/part-\d+\.parquet|[\w-]+\.(?:py|jinja|jsonl))\b", text)
+        assert all((home / path).exists() for path in named)
+        assert named or trainer in ("trl", "llama_factory"), "those name datasets, which tests/trainers load"
+
+
+@pytest.mark.parametrize("trainer", STARTING)
+def test_a_set_that_is_not_there_is_in_no_start(
+    make_release: Callable[..., Path], trainer: str, tmp_path: Path
+) -> None:
+    release = make_release()
+    for config in ("preference", "holdout"):
+        shutil.rmtree(release / config)
+    (release / "sft").rename(release / "cold")
+    resealed(release)
+    home = made(release, trainer, tmp_path / "out")
+    absent = {sheet.name for sheet in EXPORTERS[trainer].sheets if sheet.split in ("preference", "holdout", "sft")}
+    readme = (home / "README.md").read_text("utf-8")
+    for start in EXPORTERS[trainer].starts:
+        file = f"{start.sheet}.{start.suffix}"
+        assert (home / file).exists() == (start.sheet not in absent) == (file in re.split(r"[ =\n]", readme))
+        split = next(sheet.split for sheet in EXPORTERS[trainer].sheets if sheet.name == start.sheet)
+        if split == "sft":
+            assert f"{start.sheet}_cold" in (home / f"{start.sheet}_cold.{start.suffix}").read_text("utf-8")
+    for name in started(home):
+        words = re.findall(r"[\w-]+", (home / name).read_text("utf-8"))
+        assert not (absent - {"sft"}) & set(words)
