@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import tiny
 import yaml
+from export_readers import READERS
 
 from generators.embedded import reference_folder
 from generators.scenes import iter_scenes, questions, render
@@ -89,19 +90,8 @@ def test_a_release_says_where_each_image_is(built: Job) -> None:
                 assert row["image_positions"] == []
 
 
-def in_parts(parts: list[dict[str, Any]]) -> str:
-    return "".join(part["text"] if part["type"] == "text" else "<image>" for part in parts)
-
-
-MARKED = {
-    "llama_factory": None,  # trains on replies only, of which there are none here
-    "verl": lambda row: row["prompt"][-1]["content"],
-    "easyr1": lambda row: row["problem"],
-    "ms_swift": lambda row: row["messages"][-1]["content"],
-    "openrlhf": lambda row: in_parts(json.loads(row["message"])[-1]["content"]),
-    "hugging_face": lambda row: put_marks(row["question"], row["image_positions"] or [0] * len(row["images"])),
-    "trl": lambda row: in_parts(row["prompt"][-1]["content"]),
-}
+WITH_PROMPTS = [name for name, exporter in EXPORTERS.items() if any(s.split == "rl" for s in exporter.sheets)]
+"""Trainers of prompts; others train on replies alone, of which there are none here."""
 
 
 def wanted(row: Mapping[str, Any]) -> str:
@@ -109,7 +99,7 @@ def wanted(row: Mapping[str, Any]) -> str:
     return put_marks(row["prompt"][-1]["content"], row["image_positions"] or [0] * len(row["images"]))
 
 
-@pytest.mark.parametrize("trainer", [name for name, read in MARKED.items() if read])
+@pytest.mark.parametrize("trainer", WITH_PROMPTS)
 def test_trainers_read_each_image_where_it_is(built: Job, trainer: str, tmp_path: Path) -> None:
     from datasets import load_dataset
 
@@ -119,11 +109,7 @@ def test_trainers_read_each_image_where_it_is(built: Job, trainer: str, tmp_path
     data = load_dataset(str(tmp_path / "out"), sheet, split="train", cache_dir=str(tmp_path / "cache"))
     stored = {row["id"]: row for rows in released(built).values() for row in rows}
     for row in data:
-        assert MARKED[trainer](row) == wanted(stored[row["id"]])  # type: ignore[misc]
-
-
-def test_every_trainer_is_asked() -> None:
-    assert set(MARKED) == set(EXPORTERS)
+        assert READERS[trainer](row, tmp_path / "out").question == wanted(stored[row["id"]])
 
 
 @pytest.mark.filterwarnings("ignore")  # of the libraries
