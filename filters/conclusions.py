@@ -1,13 +1,15 @@
 """What a reasoning says that the answer is, each time it says so, and whether it takes that back."""
 
 import re
+from collections.abc import Iterator
 from itertools import zip_longest
 
 CUES = (
     r"\bwait\b",
     r"\bhmm+\b",
     r"\balternatively\b",
-    r"\b(?:double|re)-?check\b",
+    r"\bdouble-?check\b",
+    r"\bre-?check\b",
     r"\blet me (?:re)?think\b",
     r"\baha\b",
 )
@@ -21,7 +23,9 @@ _SAYS = re.compile(
     rf"|\bI (?:choose|pick|select|go with)(?: option)? (?P<chosen>{_LETTER})"
 )
 _HINTS = ("answer is", "\\boxed{", "option ", "choice ", "correct ", "i choose", "i pick", "i select", "i go with")
-"""One of these is in whatever `_SAYS` finds, in small letters."""
+"""One of these begins whatever `_SAYS` finds, in small letters."""
+MAY_CONCLUDE = "(?i)" + "|".join([*map(re.escape, _HINTS), "[\u0130\u0131]"])
+"""Whether a text may give an answer, as a regular expression of Rust, for which the last two are no i."""
 _FOLDED = re.compile("[\u0130\u0131\u017f\u212a]")
 """Letters beyond ASCII that are an i, s or k where case does not count."""
 _TAKEN_BACK = re.compile(rf"(?i){'|'.join(CUES)}|\bno\b[,:.!]|\b(?:actually|instead|but|however|not|wrong)\b")
@@ -45,14 +49,12 @@ def conclusions(reasoning: str | None) -> list[str]:
     follows. Before the last, only a short one counts, because "the answer is 3 times the width" gives none.
     """
     whole = reasoning or ""
-    small = whole.lower()
-    if not any(hint in small for hint in _HINTS) and (whole.isascii() or not _FOLDED.search(whole)):
-        return []
-    matches = list(_SAYS.finditer(whole))
+    matches = _said(whole) if whole else []
     found = []
     for match, after in zip_longest(matches, matches[1:]):
         text = next((g for g in match.groups() if g), "").strip(" .:,;*$")
-        supposed = whole[match.end() :].startswith("?") or _SUPPOSED.search(whole, 0, match.start())
+        sentence = max(whole.rfind(end, 0, match.start()) for end in ".!?\n") + 1
+        supposed = whole.startswith("?", match.end()) or _SUPPOSED.search(whole, sentence, match.start())
         if not text or supposed or _NO_ANSWER.match(text):
             continue
         if after is not None:
@@ -61,3 +63,24 @@ def conclusions(reasoning: str | None) -> list[str]:
                 continue
         found.append(text)
     return found
+
+
+def _said(text: str) -> list[re.Match[str]]:
+    """What `_SAYS` finds. It takes a try at every letter, so it is only tried where one of the hints is."""
+    if not text.isascii() and _FOLDED.search(text):
+        return list(_SAYS.finditer(text))
+    small = text.lower()
+    matches, end = list[re.Match[str]](), 0
+    for place in sorted(place for hint in _HINTS for place in _places(small, hint)):
+        match = _SAYS.match(text, place) if place >= end else None
+        if match is not None:
+            matches.append(match)
+            end = match.end()
+    return matches
+
+
+def _places(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + 1)

@@ -16,8 +16,8 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from filters.caption_denial import denied, unvouched
-from filters.conclusions import CUES, conclusions
-from filters.repetition import repeated_ngrams, repeated_sentences, stutters
+from filters.conclusions import CUES, MAY_CONCLUDE, conclusions
+from filters.repetition import circling, repeated_sentences
 from schemas.expressions import expression
 from schemas.section import Section
 from schemas.split import Split, split
@@ -105,17 +105,15 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     question, stated`: what a trace was shown, asked and answers, and are null without a caption.
     """
     text = pl.col("reasoning").fill_null("")
-    reasonings = traces["reasoning"].to_list()
+    concluding = traces.select(pl.when(text.str.contains(MAY_CONCLUDE)).then(text)).to_series()
     return traces.with_columns(
-        words=text.str.count_matches(r"[\p{L}\p{N}]+"),
-        repeated_ngrams=repeated_ngrams(text, config.ngram),
+        *circling(traces["reasoning"], config.ngram),
         repeated_sentences=repeated_sentences(text),
-        stutters=pl.Series([stutters(t) for t in reasonings], dtype=pl.UInt32),
-        foreign=_foreign(text.str.replace_all(r"\\[A-Za-z]+", " ")),
+        foreign=_foreign(text),
         leaks=mentions(text, config.leaks),
         cues=mentions(text, config.cues),
         truncated=pl.col("finish_reason") == "length",
-        conclusions=pl.Series([conclusions(t) for t in reasonings], dtype=pl.List(pl.String)),
+        conclusions=pl.Series([conclusions(t) for t in concluding], dtype=pl.List(pl.String)),
         denied=pl.Series(_denied(traces), dtype=pl.List(pl.String)),
         unvouched=pl.Series(_unvouched(traces), dtype=pl.List(pl.String)),
     )
@@ -183,7 +181,8 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
 def _foreign(text: pl.Expr) -> pl.Expr:
     others = "".join(rf"\p{{{script}}}" for script in _SCRIPTS if script != "Latin")
     beyond = pl.when(text.str.len_bytes() > text.str.len_chars()).then(text)  # in Latin letters alone none is foreign
-    mixed = pl.when(beyond.str.contains(f"[{others}{_EAST}]")).then(beyond)
+    written = beyond.str.replace_all(r"\\[A-Za-z]+", " ")
+    mixed = pl.when(written.str.contains(f"[{others}{_EAST}]")).then(written)
     counts = [
         *(mixed.str.count_matches(rf"\p{{{script}}}") for script in _SCRIPTS),
         mixed.str.count_matches(f"[{_EAST}]"),

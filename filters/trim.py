@@ -68,19 +68,24 @@ class TrimConfig(StepConfig):
         return next(iter(self.gives or ()), None) or self.as_ or "trim"
 
 
-def first_words(text: str, share: float) -> str:
-    """The first `share` of the words of a text, rounded down to whole words, with the blanks between them as they were."""
-    ends = [word.end() for word in re.finditer(r"\S+", text)]
-    kept = int(len(ends) * Fraction(str(share)))
-    return text[: ends[kept - 1]] if kept else ""
+def first_words(text: str, share: float, words: int | None = None) -> str:
+    """The first `share` of the words of a text, rounded down to whole words, with the blanks between them as they were.
+
+    `words` is how many it has, where that is known.
+    """
+    words = len(text.split()) if words is None else words
+    kept = int(words * Fraction(str(share)))
+    return text.rsplit(None, words - kept)[0] if kept else ""
 
 
-def opening(text: str, config: TrimConfig, answer: str | None = None) -> tuple[str | None, str | None]:
+def opening(
+    text: str, config: TrimConfig, answer: str | None = None, words: int | None = None
+) -> tuple[str | None, str | None]:
     """What is left of a text from its start, and the cause where it cannot be cut: one of the two is None."""
     if not text.strip():
         return None, "no_text"
     if config.words is not None:
-        kept = first_words(text, config.words)
+        kept = first_words(text, config.words, words)
     elif config.answer:
         kept = without_answer(text, answer)
     else:
@@ -102,7 +107,9 @@ def trim(rows: pl.DataFrame, config: TrimConfig) -> pl.DataFrame:
     names = [name for name in _TEXTS if name in rows.columns]
     texts = [next((text for text in row if text and text.strip()), "") for row in rows.select(names).iter_rows()]
     answers = rows["final"] if "final" in rows.columns else [None] * rows.height
-    found = [(*opening(text, config, given), len(text.split())) for text, given in zip(texts, answers, strict=True)]
+    words = [len(text.split()) for text in texts]
+    each = zip(texts, answers, words, strict=True)
+    found = [(*opening(text, config, given, count), count) for text, given, count in each]
     schema = {"opening": pl.String, "cause": pl.String, "words": pl.Int32}
     return pl.DataFrame(found, schema=schema, orient="row").insert_column(0, rows["id"])
 

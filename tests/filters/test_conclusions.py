@@ -1,7 +1,11 @@
 """The answers that a reasoning gives and lets stand."""
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from filters import conclusions as module
 from filters.conclusions import conclusions
 
 
@@ -35,3 +39,19 @@ from filters.conclusions import conclusions
 )
 def test_conclusions(reasoning: str | None, answers: list[str]) -> None:
     assert conclusions(reasoning) == answers
+
+
+PIECES = ["The answer is", "answer is", "ANSWER İS", "\\boxed{", "}", "option", "Choice", "B", "is", "the", "right",
+          "correct", "I choose", "I go with", "if", "2", ".", "?", "\n", "K", "é", "3.5"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join))
+def test_where_it_is_looked_at_hides_no_conclusion(text: str) -> None:
+    found = [match.span() for match in module._SAYS.finditer(text)]
+    assert [match.span() for match in module._said(text)] == found
+    may = pl.select(pl.lit(text).str.contains(module.MAY_CONCLUDE)).item()
+    assert may or not found
+    for start, _ in found:
+        sentence = max(text.rfind(end, 0, start) for end in ".!?\n") + 1
+        whole = module._SUPPOSED.search(text, 0, start)
+        assert bool(module._SUPPOSED.search(text, sentence, start)) == bool(whole)

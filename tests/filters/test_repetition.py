@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters import repetition
-from filters.repetition import repeated_ngrams, repeated_sentences, stutters
+from filters.repetition import circling, repeated_sentences
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,16 @@ def test_stutters(text: str | None, count: int) -> None:
     assert stutters(text) == count
 
 
+def stutters(text: str | None) -> int:
+    return int(circling(pl.Series([text], dtype=pl.String), 6)["stutters"][0])
+
+
 def share(expression: pl.Expr, text: str) -> float:
     return float(pl.DataFrame({"t": [text]}).select(expression).item())
+
+
+def ngrams(n: int, text: str) -> float:
+    return float(circling(pl.Series([text]), n)["repeated_ngrams"][0])
 
 
 def test_lines_of_marks_and_single_words_are_no_repeated_sentences() -> None:
@@ -45,8 +53,8 @@ def test_lines_of_marks_and_single_words_are_no_repeated_sentences() -> None:
 
 
 def test_a_loop_of_words_without_a_full_stop_is_repeated_ngrams() -> None:
-    assert share(repeated_ngrams(pl.col("t"), 6), "the red star and the blue star " * 20) > 0.9
-    assert share(repeated_ngrams(pl.col("t"), 6), "a b c d e f g h i j k l m") == 0.0
+    assert ngrams(6, "the red star and the blue star " * 20) > 0.9
+    assert ngrams(6, "a b c d e f g h i j k l m") == 0.0
 
 
 TEXTS = st.lists(
@@ -67,4 +75,12 @@ def test_repeated_ngrams_are_those_that_came_before(words: list[str], n: int) ->
     known = re.findall(r"[^\W_]+", text.lower())
     grams = [tuple(known[i : i + n]) for i in range(len(known) - n + 1)]
     expected = 1 - len(set(grams)) / len(grams) if grams else 0.0
-    assert share(repeated_ngrams(pl.col("t"), n), text) == pytest.approx(expected)
+    assert ngrams(n, text) == pytest.approx(expected)
+
+
+@given(st.lists(TEXTS.map(" ".join), max_size=3))
+def test_texts_are_measured_one_by_one_and_their_words_counted(texts: list[str]) -> None:
+    found = circling(pl.Series(texts, dtype=pl.String), 2)
+    assert found["words"].to_list() == [len(re.findall(r"[^\W_]+", text)) for text in texts]
+    for place, text in enumerate(texts):
+        assert found.row(place) == circling(pl.Series([text]), 2).row(0)
