@@ -49,7 +49,7 @@ def conclusions(reasoning: str | None) -> list[str]:
     follows. Before the last, only a short one counts, because "the answer is 3 times the width" gives none.
     """
     whole = reasoning or ""
-    matches = _said(whole) if whole else []
+    matches = _statements(whole) if whole else []
     found = []
     for match, after in zip_longest(matches, matches[1:]):
         text = next((g for g in match.groups() if g), "").strip(" .:,;*$")
@@ -65,7 +65,7 @@ def conclusions(reasoning: str | None) -> list[str]:
     return found
 
 
-def _said(text: str) -> list[re.Match[str]]:
+def _statements(text: str) -> list[re.Match[str]]:
     """What `_SAYS` finds. It takes a try at every letter, so it is only tried where one of the hints is."""
     if not text.isascii() and _FOLDED.search(text):
         return list(_SAYS.finditer(text))

@@ -48,7 +48,7 @@ PIECES = ["The answer is", "answer is", "ANSWER İS", "\\boxed{", "}", "option",
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join))
 def test_where_it_is_looked_at_hides_no_conclusion(text: str) -> None:
     found = [match.span() for match in module._SAYS.finditer(text)]
-    assert [match.span() for match in module._said(text)] == found
+    assert [match.span() for match in module._statements(text)] == found
     may = pl.select(pl.lit(text).str.contains(module.MAY_CONCLUDE)).item()
     assert may or not found
     for start, _ in found:
