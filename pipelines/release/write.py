@@ -21,6 +21,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -135,7 +136,8 @@ def write_release(
             seal(manifest, scratch)
             barrier.sync()
             if same is not None:  # damaged: written anew in its place, and kept for whoever wants to look at it
-                same.rename(folder / f"{DAMAGED}{same.name}-{uuid.uuid4().hex[:8]}")
+                with suppress(FileNotFoundError):  # put there already
+                    same.rename(folder / f"{DAMAGED}{same.name}-{uuid.uuid4().hex[:8]}")
             scratch.rename(target)
             sync_folder(folder)
             _publish(target)
@@ -174,9 +176,17 @@ def _content(release: Path) -> str | None:
 
 
 def _is_sound(release: Path) -> bool:
+    """Whether a release is what it was; where it is published, a damaged one is fetched anew first."""
+    copy = copy_of(release)
     try:
         return bool(sound(release, whole="whole"))
     except ConfigError:
+        if copy is None or not copy.releases.fetch_anew(release):
+            return False
+    try:
+        return bool(sound(release, whole="whole"))
+    except ConfigError:
+        copy.releases.distrust(release)
         return False
 
 

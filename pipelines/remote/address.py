@@ -1,6 +1,7 @@
 """Addresses of workspaces: which are understood, and a sentence for each that is not, before anything runs."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from schemas.errors import ConfigError, nearest
@@ -40,6 +41,19 @@ class Address(NamedTuple):
 def is_address(where: str) -> bool:
     """Whether a workspace is named by an address, and not by a path."""
     return "://" in where
+
+
+def local_path(where: str) -> Path:
+    """The folder that a file:// address names. Raises ConfigError where it names another machine's, or none."""
+    host, slash, path = where.removeprefix("file://").partition("/")
+    if host not in ("", "localhost"):
+        raise ConfigError(
+            f"--workspace: '{where}' names the machine '{host}', and file:// is a folder of this one; write "
+            f"file:///{host}{slash}{path} for the path /{host}{slash}{path}, or mount that machine's folder here."
+        )
+    if not slash:
+        raise ConfigError(f"--workspace: '{where}' names no folder; write file:///FOLDER.")
+    return Path(f"/{path}")
 
 
 def parsed(where: str) -> Address:

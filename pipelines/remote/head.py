@@ -40,13 +40,15 @@ class State:
         return json.dumps({**asdict(self), "lease_seconds": LEASE}).encode()
 
     @classmethod
-    def read(cls, data: bytes) -> "State":
-        """Raises StoreError for what no curate wrote."""
+    def read(cls, data: bytes) -> "State | None":
+        """None for what no curate wrote."""
         try:
             found = json.loads(data)
-            return cls(found["owner"], found["token"], found["beat"], found["record"])
-        except (ValueError, KeyError, TypeError):
-            raise StoreError("A head in the object store is damaged; delete it and build again.") from None
+            read = cls(found["owner"], found["token"], found["beat"], found["record"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        texts = (read.owner or "", read.token, read.record or "")
+        return read if all(isinstance(text, str) for text in texts) and type(read.beat) is int else None
 
 
 class HeldError(Exception):
@@ -118,7 +120,13 @@ class Head:
             data, found = self._objects.get(self._name)
         except GoneError:
             return State(), None, 0.0
-        return State.read(data), found.etag, found.age
+        state = State.read(data)
+        if state is None:
+            raise StoreError(
+                f"{self._name} in {self._objects.address} is damaged: it does not say who holds it. Delete that object and "
+                "run the same command again: what was answered lies in the log."
+            )
+        return state, found.etag, found.age
 
     def _lives(self, found: State, etag: str | None, age: float) -> bool:
         """Whether a beat comes before the lease is over; the store's clock says how much of it is, and two beats are
@@ -150,8 +158,8 @@ class Head:
                     return
 
     def _write(self, **change: str | None) -> None:
-        """Replace it while it is ours. Where it is not what was written last, it may still be: the answer to our own write
-        was lost on its way."""
+        """Replace it while it is ours. Where it is not what was written last, it may still be: a write of which nothing was
+        heard, as the store went away, has arrived."""
         with self._guard:
             state = replace(self._state, **change, beat=self._state.beat + 1)  # type: ignore[arg-type]
             while not self._lost:
@@ -161,8 +169,7 @@ class Head:
                     found, etag, _ = self._read()
                     self._lost = found.token != state.token or etag is None
                     self._etag = etag or ""
-                    if self._lost or found != state:
-                        continue
+                    continue
                 self._state = state
                 return
         raise StoreError(

@@ -6,7 +6,7 @@ read before (If-Match) or where nothing is (If-None-Match), which is all that le
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -74,7 +74,11 @@ class Objects:
 
     def swap(self, name: str, data: bytes, etag: str | None) -> str:
         """Write an object over the one of that etag, or where there is none; the new etag. Raises ChangedError, also where
-        that one was deleted."""
+        that one was deleted.
+
+        Where the answer was lost on its way, the client asked again and met what it had written itself: `data`, which
+        nobody else writes.
+        """
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
         try:
             with sentences(self.address):
@@ -82,7 +86,11 @@ class Objects:
                     return str(self._call("put_object", Key=self.address.key(name), Body=data, **condition)["ETag"])
                 except FileExistsError as error:
                     raise error.__cause__ or error from None
-        except GoneError as error:
+        except (ChangedError, GoneError) as error:
+            with suppress(GoneError):
+                written, found = self.get(name)
+                if written == data:
+                    return found.etag
             raise ChangedError from error
 
     def span(self, name: str, start: int, end: int) -> bytes:
@@ -119,10 +127,11 @@ class Objects:
         with suppress(GoneError), sentences(self.address):
             self.files.mv(self._path(name), self._path(to))
 
-    def delete(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str], check: Callable[[], None] = lambda: None) -> None:
         """Delete objects; those that are gone already do not matter."""
         keys = [{"Key": self.address.key(name)} for name in names]
         for start in range(0, len(keys), AT_ONCE):
+            check()
             with sentences(self.address):
                 self._call("delete_objects", Delete={"Objects": keys[start : start + AT_ONCE], "Quiet": True})
 

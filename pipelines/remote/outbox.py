@@ -1,6 +1,8 @@
 """Which files of a working copy the store does not have yet: an empty file each, so that a kill loses none of it.
 
 A note whose file never came, as who noted it died, stays: it costs nothing, and no clock can tell it from one that is early.
+Notes are not flushed to the disk, of which there may be thousands a second: after a crash of the machine all files are
+compared with those in the store instead (`pipelines.remote.working_copy`).
 """
 
 from pathlib import Path

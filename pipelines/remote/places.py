@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from pipelines.remote.address import is_address, parsed
+from pipelines.remote.address import is_address, local_path, parsed
 from pipelines.remote.working_copy import WorkingCopy
 
 _COPIES: dict[Path, WorkingCopy] = {}
@@ -30,7 +30,7 @@ def named(where: str) -> Path:
     if not is_address(where):
         return Path(where)
     if where.startswith("file://"):
-        return Path(where.removeprefix("file://"))
+        return local_path(where)
     address = parsed(where)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", str(address).partition("://")[2])[:60]
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
@@ -90,7 +90,7 @@ def whole(folder: Path) -> Path:
 def shown(path: Path) -> str:
     """What a user calls a file or folder of a workspace: by its address, where it has one."""
     copy = copy_of(path)
-    return str(path) if copy is None else f"{copy.address}/{copy.name(path)}"
+    return str(path) if copy is None else f"{copy.address}/{copy.releases.name(path) or copy.name(path)}"
 
 
 def remove(path: Path) -> None:

@@ -8,19 +8,23 @@ builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipelines.remote.head import Head, HeldError
+from pipelines.remote.head import Head
 from pipelines.remote.objects import Found
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import GoneError
 from schemas.digests import SHORT, bytes_hash, file_hash
 
 RECORD, STEP_RECORD = "build.json", "record.json"
+_LOOKS = 3
+
+logger = logging.getLogger(__name__)
 
 
 class PublishedBuilds:
@@ -32,6 +36,7 @@ class PublishedBuilds:
         self._tables: dict[str, set[str]] = {}
         self._etags: dict[str, str] = {}
         self._former: dict[str, str] = {}
+        self._lost: set[Path] = set()
 
     def refresh(self, heads: Mapping[str, Found]) -> None:
         """See which records are published. One that this working copy did not write takes the place of the one here."""
@@ -39,7 +44,7 @@ class PublishedBuilds:
             n.removeprefix("builds/").removesuffix(".json"): f for n, f in heads.items() if n.startswith("builds/")
         }
         changed = [n for n, found in builds.items() if self._etags.get(n) != found.etag and n not in self._held]
-        self._copy.each(lambda recipe: self._adopt(recipe, self._head(recipe).read().record), changed)
+        self._copy.each(self._see, changed)
         self._etags.update({name: builds[name].etag for name in changed})
 
     def take(self, recipe: str, owner: str, token: str, is_dead: Callable[[str], bool]) -> None:
@@ -56,15 +61,24 @@ class PublishedBuilds:
     def release(self, recipe: str) -> None:
         self._held.pop(recipe).release()
 
+    def check(self, recipe: str) -> None:
+        """Raise StoreError where a build that this process holds was taken over by another."""
+        if recipe in self._held:
+            self._held[recipe].check()
+
     @contextmanager
     def alone(self, head: Head, owner: str, is_dead: Callable[[str], bool]) -> Iterator[None]:
-        """Hold `head` while nobody builds. Raises HeldError where somebody does."""
+        """Hold `head` while nobody builds. Raises HeldError where somebody does.
+
+        Builds of owners that are taken for dead are taken from them: one who comes back cannot publish what is gone by then.
+        """
         head.take(owner, uuid.uuid4().hex)
         try:
             for name in self._copy.objects.list("heads/builds"):
                 other = self._head(name.removesuffix(".json"), is_dead)
-                if other.is_held():
-                    raise HeldError(str(other.read().owner))
+                if other.read().owner is not None:
+                    other.take(owner, uuid.uuid4().hex)
+                    other.release()
             yield
         finally:
             head.release()
@@ -137,10 +151,17 @@ class PublishedBuilds:
         self._send(path.parents[1].name, self._name(path, digest), path)
 
     def _send(self, recipe: str, name: str, path: Path) -> None:
-        if path.is_file() and file_hash(path)[:SHORT] == name.removesuffix(path.suffix).rpartition("-")[2]:
+        here = path.is_file()
+        if here and file_hash(path)[:SHORT] == name.removesuffix(path.suffix).rpartition("-")[2]:
             self._copy.objects.send(name, path)
         elif self._copy.objects.beginning(name) != name:  # nor was it sent by another
+            if here:
+                path.rename(path.with_name(f".damaged-{path.name}"))
+            if path not in self._lost:
+                self._lost.add(path)
+                logger.error("%s is %s, and is computed anew.", path, "damaged" if here else "gone")
             return
+        self._lost.discard(path)
         self._sent(recipe).add(name)
 
     def _name(self, path: Path, digest: str) -> str:
@@ -152,11 +173,18 @@ class PublishedBuilds:
     def _head(self, recipe: str, is_dead: Callable[[str], bool] = lambda owner: False) -> Head:
         return Head(self._copy.objects, f"heads/builds/{recipe}.json", is_dead)
 
-    def _adopt(self, recipe: str, record: str | None) -> None:
-        """Know which tables the published record names; take it for ours where it is of another working copy."""
+    def _see(self, recipe: str) -> None:
+        """Have what is published of a build here. Where its record went meanwhile, another one is published by now."""
+        for _ in range(_LOOKS):
+            if self._adopt(recipe, self._head(recipe).read().record):
+                return
+
+    def _adopt(self, recipe: str, record: str | None) -> bool:
+        """Know which tables the published record names; take it for ours where it is of another working copy. False where
+        there is no such record."""
         self._tables[recipe] = set()
         if record is None:
-            return
+            return True
         path = self._copy.root / "builds" / recipe / RECORD
         mine = path.read_bytes() if path.is_file() else b""
         data = mine
@@ -164,11 +192,15 @@ class PublishedBuilds:
             try:
                 data, _ = self._copy.objects.get(f"records/{recipe}/{record}.json")
             except GoneError:
-                return
+                return False
             if bytes_hash(data) != record:  # damaged: nothing of it counts
-                return
-        steps = self._steps(path.parent, json.loads(data))
-        named = self._named(path.parent, steps)
+                return True
+        try:
+            steps = self._steps(path.parent, json.loads(data))
+            named = self._named(path.parent, steps)
+        except (ValueError, TypeError, AttributeError, RecursionError):  # no curate wrote it
+            logger.warning("The record of '%s' in %s is damaged, and counts no more.", recipe, self._copy.address)
+            return True
         self._tables[recipe] = set(named)
         if not mine or (data is not mine and record not in self._known(recipe)):
             _keep_only({*named.values()}, path.parent)
@@ -176,6 +208,7 @@ class PublishedBuilds:
                 _replace(path.parent / step / STEP_RECORD, written)
             _replace(path, data)
             self._know(recipe, record)
+        return True
 
     def _steps(self, folder: Path, record: Mapping[str, Any]) -> dict[str, bytes]:
         """The records of the steps of a build, from here or from the store; those that are damaged there count no more."""

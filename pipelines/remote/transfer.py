@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from pipelines.remote.address import Address
 from pipelines.remote.objects import Found, Objects
@@ -17,6 +17,8 @@ from schemas.errors import StoreError
 
 AT_ONCE = 16
 """Objects that are fetched or sent at once."""
+
+Item = TypeVar("Item")
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,8 @@ class Transfer:
     def fetch_like(self, start: Path) -> Path | None:
         """Bring the file here whose name begins so."""
         found = self.objects.beginning(self.name(start))
-        return start.parent / Path(found).name if found and self.fetch(self.root / found) else None
+        path = None if found is None else self.root / found
+        return path if path is not None and path.parent == start.parent and self.fetch(path) else None
 
     def opened(self, path: Path) -> BinaryIO:
         """A file that lies in the store, to read pieces of it. Raises FileNotFoundError."""
@@ -117,22 +120,28 @@ class Transfer:
 
         def send(name: str) -> None:
             path = self.root / name
-            if path.is_file():  # else whoever noted it is about to give it its name
+            if not path.is_file():  # whoever noted it is about to give it its name
+                return
+            try:
                 self.objects.send(name, path)
-                self.outbox.done(name)
+            except GoneError:
+                if path.is_file():
+                    raise
+                return  # set aside meanwhile
+            self.outbox.done(name)
 
         self.each(send, self.outbox.names())
 
-    def each(self, do: Callable[[str], object], names: Iterable[str]) -> None:
+    def each(self, do: Callable[[Item], object], items: Iterable[Item]) -> None:
         """Do something for many objects at once. Raises what the first of them raises."""
-        names = list(names)
-        if len(names) < 2:
-            for name in names:
-                do(name)
+        items = list(items)
+        if len(items) < 2:
+            for item in items:
+                do(item)
             return
         pool = ThreadPoolExecutor(AT_ONCE, "objects")
         try:
-            for _ in pool.map(do, names):
+            for _ in pool.map(do, items):
                 pass
         finally:
             pool.shutdown(cancel_futures=True)

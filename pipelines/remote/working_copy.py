@@ -7,9 +7,10 @@ before or after a step, never in between.
 """
 
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from pipelines.remote.address import Address
@@ -20,13 +21,16 @@ from pipelines.remote.published_claims import PublishedClaims
 from pipelines.remote.published_releases import PublishedReleases
 from pipelines.remote.transfer import Transfer
 from pipelines.remote.trouble import ChangedError
+from schemas.digests import file_hash
 from schemas.errors import ConfigError
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when what lies where in an object store changes; a workspace of another layout is refused."""
 
 TIDYING = "heads/gc.json"
 """The head that `curate gc` holds."""
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _KEPT = ("media", "log", "evaluation_sets")
 """Folders whose files never change, and are sent as they are."""
@@ -38,7 +42,7 @@ class WorkingCopy(Transfer):
     def __init__(self, address: Address, root: Path) -> None:
         super().__init__(address, root)
         self.builds = PublishedBuilds(self)
-        self.releases = PublishedReleases(self)
+        self.releases = PublishedReleases(self, self.builds.check)
         self.claims = PublishedClaims(self)
         self._mark: Found | None = None
         self.seen = False
@@ -65,7 +69,8 @@ class WorkingCopy(Transfer):
     def begin(self) -> None:
         """Prepare for writing: mark the workspace as one, and send what an earlier process left to be sent.
 
-        Where the mark is another than the one that was sent to (somebody emptied the bucket), all is sent again.
+        Where the mark is another than the one that was sent to (somebody emptied the bucket), or the machine has started
+        since, which may have lost what was noted, all is sent that is not there.
         """
         known = self.state / "workspace"
         if self._mark is None:
@@ -73,14 +78,22 @@ class WorkingCopy(Transfer):
             with suppress(ChangedError):  # another was first
                 self.objects.swap(f"heads/{self._mark_name}", uuid.uuid4().hex.encode(), None)
             self._mark = self.objects.list("heads")[self._mark_name]
-        if not known.is_file() or known.read_text() != self._mark.etag:
-            for folder in _KEPT:
-                for path in (self.root / folder).rglob("*"):
-                    if path.is_file() and _is_sent(path):
-                        self.outbox.add(self.name(path))
+        mark = f"{self._mark.etag} {start_of_machine()}"
+        if not known.is_file() or known.read_text() != mark:
+            self.each(self._owe_missing, [folder for kept in _KEPT for folder in (self.root / kept).glob("*")])
             self.state.mkdir(parents=True, exist_ok=True)
-            known.write_text(self._mark.etag)
+            known.write_text(mark)
         self.pay()
+
+    def _owe_missing(self, folder: Path) -> None:
+        """Note of the files of a folder what the store does not have. An image that is not what its name says is not."""
+        there = self.objects.list(self.name(folder), deep=True)
+        for path in folder.rglob("*"):
+            found = there.get(path.relative_to(folder).as_posix())
+            if not path.is_file() or not _is_sent(path) or (found is not None and found.size == path.stat().st_size):
+                continue
+            if not path.is_relative_to(self.root / "media") or file_hash(path) == path.stem:
+                self.outbox.add(self.name(path))
 
     def _prove_conditions(self) -> None:
         """Raise ConfigError where the store writes whatever the condition says: nothing would keep two builds apart."""
@@ -109,9 +122,23 @@ class WorkingCopy(Transfer):
         for release in self.root.glob("releases/*/v*"):
             self.releases.complete(release)
 
-    def tidy(self, owner: str, is_dead: Callable[[str], bool]) -> AbstractContextManager[None]:
-        """Be the only one who works here. Raises HeldError."""
-        return self.builds.alone(Head(self.objects, TIDYING, is_dead), owner, is_dead)
+    @contextmanager
+    def tidy(self, owner: str, is_dead: Callable[[str], bool]) -> Iterator[None]:
+        """Be the only one who works here, and know what is published. Raises HeldError."""
+        self._tidying = Head(self.objects, TIDYING, is_dead)
+        with self.builds.alone(self._tidying, owner, is_dead):
+            self.refresh()
+            yield
+
+    def discard(self, paths: Iterable[Path]) -> None:
+        """Delete objects, by where they lie or would lie here, within `tidy`. Raises StoreError where another process works
+        here by now."""
+        self.objects.delete(map(self.name, paths), self._tidying.check)
+
+    def unnamed(self) -> Iterator[tuple[Path, int]]:
+        """Objects that nothing names which is published, by where they would lie here, and their bytes."""
+        for name, size in chain(self.builds.unnamed(), self.releases.unnamed()):
+            yield self.root / name, size
 
     def tidying(self, is_dead: Callable[[str], bool]) -> bool:
         """Whether `curate gc` is at work here."""
@@ -120,6 +147,14 @@ class WorkingCopy(Transfer):
     @cached_property
     def _mark_name(self) -> str:
         return f"workspace-{LAYOUT}.json"
+
+
+def start_of_machine() -> str:
+    """What tells this run of the machine from those before it; another one at each call where the system does not say."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return uuid.uuid4().hex
 
 
 def _is_sent(path: Path) -> bool:

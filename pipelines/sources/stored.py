@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pipelines.remote.trouble import reason
+from pipelines.remote.answers import reason
 from schemas.errors import ConfigError, CurateError, MissingDependencyError
 
 

@@ -57,7 +57,7 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Garb
                 else:
                     garbage.path.unlink(missing_ok=True)
             if copy is not None:
-                copy.objects.delete(copy.name(garbage.path) for garbage in found)
+                copy.discard(garbage.path for garbage in found)
             log = CompletionsLog(workspace.completions)
             log.join_parts(SMALL)
             log.failures.join_parts(SMALL)
@@ -91,10 +91,10 @@ def _unnamed_media(workspace: Workspace) -> Iterator[Garbage]:
 
 
 def _unpublished(workspace: Workspace) -> Iterator[Garbage]:
-    """Tables and records in the object store that no published record names."""
+    """Tables, records and releases in the object store that nothing names which is published."""
     copy = copy_of(workspace.root)
-    for name, size in () if copy is None else copy.builds.unnamed():
-        yield Garbage(workspace.root / name, size, "of a build before the one that is published")
+    for path, size in () if copy is None else copy.unnamed():
+        yield Garbage(path, size, "of a build or release before the one that is published")
 
 
 def _named(workspace: Workspace) -> set[str]:

@@ -1,8 +1,10 @@
 """Which addresses can hold a workspace, and one sentence for each that cannot."""
 
+from pathlib import Path
+
 import pytest
 
-from pipelines.remote.address import Address, is_address, parsed
+from pipelines.remote.address import Address, is_address, local_path, parsed
 from schemas.errors import ConfigError
 
 
@@ -13,6 +15,17 @@ def test_addresses() -> None:
     assert parsed("s3://bucket/a").key("heads/x") == "a/heads/x"
     assert is_address("s3://bucket")
     assert not is_address("curate_out")
+
+
+def test_a_file_address_is_the_path_that_it_names() -> None:
+    assert local_path("file:///data/x") == Path("/data/x")
+    assert local_path("file://localhost/data/x") == Path("/data/x")
+    with pytest.raises(ConfigError, match=r"'file://host/x' names the machine 'host'.*write file:///host/x"):
+        local_path("file://host/x")
+    with pytest.raises(ConfigError, match="names the machine 'curate_out'"):
+        local_path("file://curate_out")
+    with pytest.raises(ConfigError, match="names no folder"):
+        local_path("file://localhost")
 
 
 @pytest.mark.parametrize(

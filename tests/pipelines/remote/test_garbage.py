@@ -29,6 +29,9 @@ def test_what_nobody_names_goes(tmp_path: Path, address: str, store: ObjectStore
     media = MediaStore(job.build.workspace.media)
     media.put(b"unnamed", "png")
     media.flush()
+    [release] = {key.split("/")[3] for key in store.keys(bucket, "work/releases/tiny/")}
+    for unfinished in (f"{release[:-1]}x/rl/part.parquet", "v7-0123456789ab/README.md", "x"):
+        store.write(bucket, f"work/releases/tiny/{unfinished}", b"1")
     before = set(store.keys(bucket))
     with machine(tmp_path / "other"):
         workspace = Workspace(place(address))
@@ -41,7 +44,8 @@ def test_what_nobody_names_goes(tmp_path: Path, address: str, store: ObjectStore
     assert len([key for key in gone if "/more/rows-" in key]) == 1
     assert not [key for key in store.keys(bucket) if "/media/" in key]
     assert len([key for key in store.keys(bucket) if "/records/" in key]) == 1
-    assert not [key for key in gone if "/releases/" in key or "/heads/" in key or "/log/" in key]
+    assert len([key for key in gone if "/releases/" in key]) == 3
+    assert not [key for key in gone if f"/{release}/" in key or "/heads/" in key or "/log/" in key]
     with machine(tmp_path / "third"):
         again = opened(tmp_path / "recipe.yaml", place(address))
         assert again.up_to_date()

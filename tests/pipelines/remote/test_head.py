@@ -1,6 +1,7 @@
 """Leases: one holds, the others hear of it; who was away for too long cannot publish."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,37 @@ def test_a_write_whose_answer_was_lost_is_known_as_ones_own(objects: Objects, mo
     head.publish("two")
     assert head.read().record == "two"
     head.release()
+
+
+def test_whoever_takes_it_and_hears_nothing_knows_at_once_that_it_is_his(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Objects._call
+
+    def lost(self: Objects, method: str, **options: Any) -> Any:
+        if method == "put_object":  # it arrives, and the client, which heard nothing, tries again
+            call(self, method, **options)
+        return call(self, method, **options)
+
+    monkeypatch.setattr(Objects, "_call", lost)
+    monkeypatch.setattr(head_module.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    head = Head(objects, NAME)
+    head.take("a-1-x", "first")
+    head.publish("one")
+    head.release()
+    assert head.read().owner is None
+    assert head.read().record == "one"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b'{"owner": 1, "token": "", "beat": 0, "record": null}', b'{"owner": null, "token": "", "beat": "1"}',
+     b'{"owner": null, "token": "", "beat": "1", "record": null}'],
+)  # fmt: skip
+def test_a_damaged_head_is_a_sentence_that_names_it(objects: Objects, data: bytes) -> None:
+    objects.put(NAME, data)
+    with pytest.raises(StoreError, match=rf"{NAME} in s3://.* is damaged: .* Delete that object"):
+        Head(objects, NAME).take("a-1-x", "first")
 
 
 def test_a_holder_whose_head_is_deleted_has_lost_it(objects: Objects) -> None:

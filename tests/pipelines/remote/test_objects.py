@@ -1,9 +1,11 @@
 """Objects of a store: conditional writes, pieces, lists of more than a page, and a sentence for each failure."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from object_store import ObjectStore, working_copy
 
 from pipelines.remote.address import parsed
@@ -81,6 +83,53 @@ def test_what_is_not_there_or_not_allowed_is_a_sentence(address: str, monkeypatc
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(ConfigError, match="s3://somewhere needs credentials; set AWS_ACCESS_KEY_ID"):
         Objects(parsed("s3://somewhere/x")).put("a", b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "sentence"),
+    [
+        ("SlowDown", 503, StoreError, r"cannot be reached .*\(SlowDown\). Nothing is lost"),
+        ("Odd", 500, StoreError, r"cannot be reached .*\(Odd\). Nothing is lost"),
+        ("TooManyRequests", 429, StoreError, r"cannot be reached .*\(TooManyRequests\)"),
+        ("InvalidArgument", 400, ConfigError, r"refuses this request .*\(InvalidArgument\)\.$"),
+        ("EntityTooLarge", 400, ConfigError, r"refuses this request .*\(EntityTooLarge\)"),
+        ("NotImplemented", 501, StoreError, r"\(NotImplemented\)"),
+        ("RequestTimeTooSkewed", 403, ConfigError, r"of another time .*set this machine's clock"),
+        ("PermanentRedirect", 301, ConfigError, r"lies in another region .*set AWS_DEFAULT_REGION"),
+        ("AccessDenied", 403, ConfigError, r"is not given to these credentials .*\(AccessDenied\)"),
+        ("KMS.DisabledException", 403, ConfigError, r"is not given to these credentials .*\(KMS.DisabledException\)"),
+    ],
+)
+def test_what_a_store_refuses_is_told_as_what_it_is(
+    address: str, monkeypatch: pytest.MonkeyPatch, code: str, status: int, kind: type[Exception], sentence: str
+) -> None:
+    answer = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def refuse(self: Objects, method: str, **options: Any) -> Any:
+        try:
+            raise ClientError(answer, "PutObject")
+        except ClientError as error:
+            raise OSError(errno.EIO, "as its client says it") from error
+
+    monkeypatch.setattr(Objects, "_call", refuse)
+    with pytest.raises(kind, match=sentence):
+        Objects(parsed(address)).put("a", b"")
+
+
+def test_what_this_machine_refuses_is_not_told_of_the_store(address: str, tmp_path: Path) -> None:
+    objects = Objects(parsed(address))
+    objects.put("a", b"1")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file") as error:
+        objects.fetch("a", tmp_path / "file" / "a")
+    assert not isinstance(error.value, ConfigError)
+
+
+def test_an_object_below_the_name_of_an_image_is_no_image(address: str) -> None:
+    copy = working_copy(address)
+    copy.objects.put("media/ab/cd/x.png/y", b"1")
+    assert copy.fetch_like(copy.root / "media" / "ab" / "cd" / "x.") is None
+    assert not (copy.root / "media").exists()
 
 
 @pytest.mark.parametrize("ignored", ["IfMatch", "IfNoneMatch"])
