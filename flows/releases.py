@@ -54,15 +54,21 @@ def export_release(
     release: Annotated[str, typer.Argument(help="A release's folder, or its name: quickstart, quickstart/v1.")],
     trainer: Annotated[str, typer.Argument(help="trl, llama_factory, verl, easyr1, ms_swift, openrlhf, hugging_face")],
     out: Annotated[Path | None, typer.Option(help="The folder to make; by default one in the workspace.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only rows that meet this SQL condition over their columns: 'k < n'.")
+    ] = None,
+    config: Annotated[list[str] | None, typer.Option(help="Only this config of the release; may be repeated.")] = None,
     workspace: WorkspaceOption = HERE,
 ) -> None:
     """Write a release as a trainer reads it, with our reward beside it. What it cannot express is dropped and counted."""
     with sentences():
         from pipelines.export.catalogue import exporter_of
         from pipelines.export.rows import open_release
+        from pipelines.export.sheets import choose
         from pipelines.export.write import default_target, export
 
-        exporter, found = exporter_of(trainer), open_release(release, workspace)
+        exporter = exporter_of(trainer)
+        found = choose(open_release(release, workspace), exporter, where, config or ())
         target = out or default_target(found, exporter.name, workspace)
         written = export(found, exporter, target)
         for sheet, rows in written["rows"].items():

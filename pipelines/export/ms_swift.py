@@ -74,20 +74,22 @@ def dpo(row: Row, draft: Draft) -> dict[str, Any]:
 
 
 def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
-    named = {"model": exported.model, "dataset": list(exported.parts[sheet])}
-    return named | {"tuner_type": "lora", "output_dir": f"runs/{sheet}", "learning_rate": 1e-4, **EPOCH}
-
-
-def _dpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
-    return {"rlhf_type": "dpo"} | _settings(sheet, exported) | {"beta": 0.1, "learning_rate": 5e-6}
+    pairs = exported.sheets[sheet].base == "dpo"
+    named = {"rlhf_type": "dpo", "beta": 0.1} if pairs else {}
+    named |= {"model": exported.model, "dataset": list(exported.parts[sheet])}
+    return named | {
+        "tuner_type": "lora",
+        "output_dir": f"runs/{sheet}",
+        "learning_rate": 5e-6 if pairs else 1e-4,
+        **EPOCH,
+    }
 
 
 def _grpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
-    held = exported.parts.get("grpo_holdout", ())
     reward = {"external_plugins": ["plugin.py"], "reward_funcs": ["curate"]}
     group = {"num_generations": 8, "generation_batch_size": 8, "max_completion_length": 1024, "learning_rate": 1e-6}
-    evaluated = {"val_dataset": list(held)} if held else {}
-    return {"rlhf_type": "grpo"} | _settings(sheet, exported) | evaluated | reward | group
+    held = {"val_dataset": list(exported.parts["grpo_holdout"])} if "grpo_holdout" in exported.parts else {}
+    return {"rlhf_type": "grpo"} | _settings(sheet, exported) | held | reward | group
 
 
 MS_SWIFT = Exporter(
@@ -103,7 +105,7 @@ MS_SWIFT = Exporter(
     starts=(
         as_yaml("sft", "swift sft {file}", _settings),
         as_yaml("grpo", "swift rlhf {file}", _grpo_settings),
-        as_yaml("dpo", "swift rlhf {file}", _dpo_settings),
+        as_yaml("dpo", "swift rlhf {file}", _settings),
     ),
     keeps_order="ms-swift keeps it with `--dataset_shuffle false --train_dataloader_shuffle false`.",
 )

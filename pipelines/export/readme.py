@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.export.readme_parts import selection_lines, starts_lines, verifier_lines
 from pipelines.export.sheet import Exported, Exporter, Sheet
-from pipelines.export.sheets import starts_of
 
 _TEXT = """---
 configs:
@@ -15,7 +15,7 @@ configs:
 Made from the release `{release}` by `curate export`; the release's own card says where the rows come from, under which
 licences, and what was dropped on the way.
 
-{starts}{usage}
+{selection}{starts}{usage}
 {absent}{kept_back}
 Rows are in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
@@ -27,25 +27,9 @@ Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the
 """
 
 
-_STARTS = """Paths are relative to this folder, which can be moved. In it, in the trainer's environment:
-
-```
-{}
-```
-
-The files name a model, and settings to begin with: change them.
-
-"""
-_REWARD = "pip install -r requirements.txt"
-_WIDTH = 60
-
-
 _ABSENT = """
-This release has no rows for {}, so there are no such files here: leave out what names them above.
+There are no rows for {}, so there are no such files here.
 """
-
-
-_VERIFIER = "The reward is version {version} of curate's verifier, in `{code}` ({engines}).\n"
 
 
 _KEPT_BACK = """
@@ -67,28 +51,15 @@ def render_readme(exporter: Exporter, sheets: Sequence[Sheet], exported: Exporte
         kept_back=_KEPT_BACK.format(", ".join(f"`{name}`" for name in summary["kept_back"]))
         if summary["kept_back"]
         else "",
-        starts=_starts(exporter, exported),
+        selection=selection_lines(summary.get("selection", {})),
+        starts=starts_lines(exporter, exported),
         usage=exporter.usage.strip(),
-        verifier=_verifier(summary["verifier"]),
+        verifier=verifier_lines(summary["verifier"]),
         rows="\n".join(
             f"| {sheet.name} | {summary['rows'][sheet.name]} | {_reasons(summary['dropped'].get(sheet.name, {}))} |"
             for sheet in sheets
         ),
     )
-
-
-def _verifier(facts: Mapping[str, Any] | None) -> str:
-    if facts is None:
-        return ""
-    engines = ", ".join(f"{name} {version}" for name, version in facts["engines"].items())
-    return _VERIFIER.format(version=facts["version"], code=facts["code"], engines=engines)
-
-
-def _starts(exporter: Exporter, exported: Exported) -> str:
-    lines = [start.command.format(file=file) for start, _, file in starts_of(exporter, exported)]
-    if lines and exporter.reward is not None:
-        lines.insert(0, f"{_REWARD:{_WIDTH}}  # for the reward")
-    return _STARTS.format("\n".join(lines)) if lines else ""
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:

@@ -4,13 +4,16 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.export.selection import Selection
 from pipelines.release.versions import find_release
 from pipelines.store.release_names import CONFIG, IMAGE
 from pipelines.store.release_seal import sound
@@ -70,10 +73,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Release:
-    """An immutable release folder and its manifest."""
+    """An immutable release folder, its manifest, and which of its rows are looked at."""
 
     path: Path
     manifest: Mapping[str, Any]
+    selection: Selection = field(default_factory=Selection)
+    _verdicts: dict[Path, pl.Series | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -87,24 +92,50 @@ class Release:
     @cached_property
     def has_images(self) -> bool:
         """Whether any row of any split shows an image. Reads the images' names only."""
-        shards = [
-            path for split in self.path.iterdir() if CONFIG.fullmatch(split.name) for path in self.files(split.name)
-        ]
-        return any(_shows(path) for path in shards)
+        splits = self.selection.configs or [path.name for path in self.path.iterdir() if CONFIG.fullmatch(path.name)]
+        return any(
+            self._holds(path, "images", "images.list.element.path") for split in splits for path in self.files(split)
+        )
 
     def interleaved(self, split: str) -> bool:
         """Whether any row of a split shows an image among its words. Reads one small column."""
-        return any(_places(path) for path in self.files(split))
+        return any(self._holds(path, "image_positions", "image_positions") for path in self.files(split))
+
+    def left_out(self, split: str) -> dict[str, int]:
+        """How many rows of a split the selection leaves out, and how many of them it could not decide."""
+        verdicts = [self._verdict(path) for path in self.files(split)]
+        undecided = sum(verdict.null_count() for verdict in verdicts if verdict is not None)
+        out = sum(len(verdict) - int(verdict.sum()) for verdict in verdicts if verdict is not None)
+        return {"not_chosen": out - undecided, "undecided": undecided}
 
     def records(self, split: str) -> Iterator[dict[str, Any]]:
         """The rows of a split as the release stores them, a few in memory. ConfigError for a table that lacks a column."""
         for path in self.files(split):
-            file = pq.ParquetFile(path, pre_buffer=False)
-            lacking = next((name for name in _NEEDED if name not in file.schema_arrow.names), None)
+            names = pq.read_schema(path).names
+            lacking = next((name for name in _NEEDED if name not in names), None)
             if lacking is not None:
                 raise ConfigError(f"{path} has no column '{lacking}', which every row of a release has.")
-            for batch in file.iter_batches(batch_size=BATCH):
+            for batch in self._batches(path, BATCH):
                 yield from batch.to_pylist()
+
+    def _holds(self, path: Path, column: str, part: str) -> bool:
+        """Whether any chosen row of a file has a list that is not empty, of which only `part` is read."""
+        if column not in pq.read_schema(path).names:
+            return False
+        return any(len(batch.column(0).flatten()) > 0 for batch in self._batches(path, 65_536, [part]))
+
+    def _batches(self, path: Path, size: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The chosen rows of a file."""
+        file, verdict, start = pq.ParquetFile(path, pre_buffer=False), self._verdict(path), 0
+        for batch in file.iter_batches(batch_size=size, columns=columns):
+            wanted = None if verdict is None else verdict.slice(start, len(batch)).fill_null(False)
+            start += len(batch)
+            yield batch if wanted is None else batch.filter(wanted.to_arrow())
+
+    def _verdict(self, path: Path) -> pl.Series | None:
+        if path not in self._verdicts:
+            self._verdicts[path] = self.selection.verdicts(path)
+        return self._verdicts[path]
 
 
 def open_release(name: str, workspace: Path) -> Release:
@@ -171,23 +202,6 @@ def _reply(value: str | Sequence[Mapping[str, str]] | None) -> str | None:
     if [turn["role"] for turn in value] != ["assistant"]:
         raise UnfitError("conversation", roles=[turn["role"] for turn in value])
     return value[0]["content"]
-
-
-def _shows(path: Path) -> bool:
-    file = pq.ParquetFile(path)
-    names = [c for c in file.schema_arrow.names if c == "images"]
-    if not names:
-        return False
-    batches = file.iter_batches(batch_size=65_536, columns=["images.list.element.path"])
-    return any(len(batch.column(0).flatten()) > 0 for batch in batches)
-
-
-def _places(path: Path) -> bool:
-    file = pq.ParquetFile(path)
-    if "image_positions" not in file.schema_arrow.names:
-        return False
-    batches = file.iter_batches(batch_size=65_536, columns=["image_positions"])
-    return any(len(batch.column(0).flatten()) > 0 for batch in batches)
 
 
 def gold_of(row: Row) -> str:

@@ -8,8 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.export.rows import Release
+from pipelines.export.selection import Selection
 from pipelines.export.sheet import Exported, Exporter, Sheet, Start
 from pipelines.release.configs import BESIDE, configs_in, schema_in
+from schemas.errors import ConfigError, nearest
 
 KNOWN = ("sft", "rl", "preference", "holdout")
 """Configs whose datasets a trainer names itself."""
@@ -18,14 +20,43 @@ KNOWN = ("sft", "rl", "preference", "holdout")
 def sheets_of(exporter: Exporter, release: Release) -> list[Sheet]:
     """The trainer's own, then for each config of another name those that its shape fits: `sft_cold` of a config `cold`.
 
-    What fits none of them stays in the release (`kept_back`).
+    What fits none of them stays in the release (`kept_back`), and so do configs that are not chosen.
     """
-    return [*exporter.sheets, *_others(exporter.sheets, release)]
+    chosen = release.selection.configs
+    return [
+        sheet for sheet in [*exporter.sheets, *_others(exporter.sheets, release)] if not chosen or sheet.split in chosen
+    ]
+
+
+def choose(release: Release, exporter: Exporter, where: str | None, configs: Sequence[str]) -> Release:
+    """The release with only such of its rows in view as an export is to hold.
+
+    Raises ConfigError, with the nearest name, for a config that is not there or of which the trainer has no use, for what
+    is no condition or reads a column that the rows of a chosen config do not have, and where no row is left.
+    """
+    there = configs_in(release.path)
+    for name in configs:
+        if name not in there:
+            raise ConfigError(
+                f"{release.label} has no config '{name}'; it has {', '.join(there)}.{nearest(name, there)}"
+            )
+    chosen = replace(release, selection=Selection(where, tuple(dict.fromkeys(configs))))
+    sheets = sheets_of(exporter, chosen)
+    for name in configs:
+        if name not in {sheet.split for sheet in sheets}:
+            raise ConfigError(f"The exporter {exporter.name} has no use for rows such as those of config '{name}'.")
+    files = {sheet.split: chosen.files(sheet.split) for sheet in sheets}
+    for split, tables in files.items():
+        for table in tables[:1]:
+            chosen.selection.check(split, table)
+    if where is not None and all(next(chosen.records(split), None) is None for split in files):
+        raise ConfigError(f"--where: no row of {release.label} meets `{where}`.")
+    return chosen
 
 
 def _others(sheets: Sequence[Sheet], release: Release) -> Iterator[Sheet]:
     for config in configs_in(release.path):
-        if config not in (*KNOWN, *BESIDE):
+        if config not in KNOWN and (config not in BESIDE or config in release.selection.configs):
             alike = shape_of(release, config)
             yield from (
                 replace(sheet, name=f"{sheet.name}_{config}", split=config, like=sheet.name)
@@ -45,7 +76,9 @@ def starts_of(exporter: Exporter, exported: Exported) -> Iterator[tuple[Start, s
 def kept_back(release: Release) -> list[str]:
     """The configs of a release that are no dataset of any trainer."""
     return [
-        name for name in configs_in(release.path) if name not in (*KNOWN, *BESIDE) and shape_of(release, name) is None
+        name
+        for name in release.selection.configs or configs_in(release.path)
+        if name not in (*KNOWN, *BESIDE) and shape_of(release, name) is None
     ]
 
 

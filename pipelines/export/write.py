@@ -9,9 +9,7 @@
 Nothing in it is an absolute path: the folder can be moved.
 """
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.export.becoming import becoming
 from pipelines.export.image_folder import ImageFolder
 from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import ship_reward, verifier_facts
@@ -44,8 +43,8 @@ _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.str
 
 
 def default_target(release: Release, trainer: str, workspace: Path) -> Path:
-    """`<workspace>/exports/<recipe>/v<N>/<trainer>`."""
-    target = workspace / "exports" / release.label / trainer
+    """`<workspace>/exports/<recipe>/v<N>/<trainer>`, and a folder of its own for each selection of rows."""
+    target = workspace / "exports" / release.label / f"{trainer}{release.selection.suffix}"
     check_place(workspace, target)
     return target
 
@@ -57,12 +56,12 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     ConfigError where `target` holds something else, StoreError where it cannot be written.
     """
     target = target.absolute()
-    key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package()])
+    key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package(), release.selection.key])
     there = read_sealed(target / "export.json")
     if there is not None and there.get("key") == key and _is_whole(target, there):
         return there
     _refuse_strangers(release, exporter, target, read_json(target / "export.json"))
-    with store_errors(target), _becoming(target) as scratch:
+    with store_errors(target), becoming(target) as scratch:
         with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
             job = _Job(release, ImageFolder(scratch), dropped)
             sheets = sheets_of(exporter, release)
@@ -77,6 +76,9 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
         }
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
         summary["kept_back"] = kept_back(release)
+        if release.selection.key:
+            left = {sheet.name: release.left_out(sheet.split) for sheet in sheets}
+            summary["selection"] = {**release.selection.key, "left_out": left}
         summary["verifier"] = verifier_facts(exported.verifiers) if exporter.reward else None
         (scratch / "README.md").write_text(render_readme(exporter, sheets, exported, summary), encoding="utf-8")
         summary["files"] = [file_entry(path, scratch) for path in sorted(scratch.rglob("*")) if path.is_file()]
@@ -205,55 +207,18 @@ def _remove(sheet: Sheet, root: Path) -> None:
 
 def _refuse_strangers(release: Release, exporter: Exporter, target: Path, there: Any) -> None:
     """An export is made of a release and may be made again; anything else in its place is not ours to remove."""
-    if isinstance(there, dict) and (there.get("trainer"), there.get("release")) == (exporter.name, release.label):
-        return
     if isinstance(there, dict) and "trainer" in there:
+        same = (there.get("trainer"), there.get("release")) == (exporter.name, release.label)
+        if same and _key_of(there) == release.selection.key:
+            return
+        rows = ", of other rows" if same else ""
         raise ConfigError(
-            f"{target} holds the export of {there['release']} for {there['trainer']}. Name another folder with --out."
+            f"{target} holds the export of {there['release']} for {there['trainer']}{rows}. Name another folder with --out."
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} exists and is no export. Name another folder with --out, or empty it.")
 
 
-@contextmanager
-def _becoming(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place when the block ends well, and is gone when it does not.
-
-    A killed process leaves its hidden folder; the next export removes it, or puts back the old export that it had moved.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    scratch = target.with_name(f".{target.name}.new-{os.getpid()}")
-    old = target.with_name(f".{target.name}.old-{os.getpid()}")
-    scratch.mkdir()
-    claim = os.open(scratch, os.O_RDONLY)
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX)  # lets others know that this one is alive; the kernel lets go when it is not
-        yield scratch
-        if target.exists():
-            target.rename(old)
-        scratch.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        os.close(claim)
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _sweep(target: Path) -> None:
-    """Clear up after exports to `target` that were killed; one that is at work is left alone."""
-    for left in target.parent.glob(f".{target.name}.old-*"):
-        if target.exists():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.rename(target)
-    for left in target.parent.glob(f".{target.name}.new-*"):
-        claim = os.open(left, os.O_RDONLY)
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(claim)
+def _key_of(summary: dict[str, Any]) -> dict[str, Any]:
+    chosen = summary.get("selection")
+    return {k: v for k, v in chosen.items() if k in ("where", "configs")} if isinstance(chosen, dict) else {}

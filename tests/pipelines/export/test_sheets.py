@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.rows import Release
+from pipelines.export.selection import Selection
 from pipelines.export.sheets import kept_back, shape_of, sheets_of
 
 SAID = {"completion": ["one", "two"]}
@@ -38,7 +39,7 @@ def test_completions_with_verdicts_that_are_not_all_right_are_no_sft_set(
     (tmp_path / "scores").mkdir()
     for number, part in enumerate(pl.DataFrame(columns).iter_slices(1)):
         part.write_parquet(tmp_path / "scores" / f"part-{number:05}.parquet")
-    release = cast(Release, SimpleNamespace(path=tmp_path))
+    release = cast(Release, SimpleNamespace(path=tmp_path, selection=Selection()))
     assert shape_of(release, "scores") == shape
     made = [sheet.name for sheet in sheets_of(exporter_of("trl"), release) if sheet.split == "scores"]
     assert kept_back(release) == ([] if shape else ["scores"])
