@@ -52,7 +52,12 @@ def diff(
 @releases_app.command("export")
 def export_release(
     release: Annotated[str, typer.Argument(help="A release's folder, or its name: quickstart, quickstart/v1.")],
-    trainer: Annotated[str, typer.Argument(help="trl, llama_factory, verl, easyr1, ms_swift, openrlhf, hugging_face")],
+    trainer: Annotated[
+        str,
+        typer.Argument(
+            help="trl, llama_factory, verl, easyr1, ms_swift, openrlhf, axolotl, unsloth, … (docs/trainers.md)"
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="The folder to make; by default one in the workspace.")] = None,
     where: Annotated[
         str | None, typer.Option(help="Only rows that meet this SQL condition over their columns: 'k < n'.")

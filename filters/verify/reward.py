@@ -41,7 +41,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from filters.verify.allowance import Allowance
-from filters.verify.decoded import reply_in
+from filters.verify.decoded import reply_after, without_ends
 from filters.verify.pool import VerifierPool
 from filters.verify.reward_row import at, item_of_row, layout_of, row_at
 from filters.verify.verifier import VerifyItem
@@ -172,13 +172,15 @@ class SwiftReward:
         return [grade.parts(self.format_weight)[self.part] for grade in _grades(items)]
 
 
-def openrlhf(queries: Sequence[Any], labels: Sequence[Any], format_weight: float = 0.0) -> dict[str, Any]:
+def openrlhf(
+    queries: Sequence[Any], labels: Sequence[Any], format_weight: float = 0.0, prompts: Sequence[Any] | None = None
+) -> dict[str, Any]:
     """OpenRLHF: `rewards`, `scores` and `extra_logs` (`accuracy`, `format`, `unscored`), a value for each query.
 
     A `query` is the decoded prompt with its reply, its `label` a `ground_truth`. `scores`, by which it filters prompts, are
     the accuracy alone.
     """
-    replies = [reply_in(query) if isinstance(query, str) else query for query in queries]
+    replies = [reply_after(query, at(prompts, i)) for i, query in enumerate(queries)]
     grades = graded(replies, labels, format_weight)
     logs = {part: [grade[part] for grade in grades] for part in ("accuracy", "format", "unscored")}
     return {"rewards": [grade["score"] for grade in grades], "scores": logs["accuracy"], "extra_logs": logs}
@@ -192,9 +194,10 @@ def packed(responses: Sequence[Any], truths: Sequence[Any]) -> list[float]:
 def graded(responses: Sequence[Any], truths: Sequence[Any], format_weight: float = 0.0) -> list[dict[str, float]]:
     """`score`, `accuracy`, `format`, `acc` (right or not) and `unscored` of each response, judged by its `ground_truth`.
 
-    Where nobody can tell, `unscored` is 1 and `accuracy` 0. Never raises, and never takes longer than `BATCH_S` for all.
+    Where nobody can tell, `unscored` is 1 and `accuracy` 0. Never raises, and never takes longer than `BATCH_S` for all. The
+    marks with which templates end a turn, which some trainers leave at the end of a reply, are no part of it.
     """
-    items = [item_of(response, at(truths, i)) for i, response in enumerate(responses)]
+    items = [item_of(without_ends(response), at(truths, i)) for i, response in enumerate(responses)]
     return [grade.parts(format_weight) for grade in _grades(items)]
 
 

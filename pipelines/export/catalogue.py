@@ -1,12 +1,15 @@
 """Every exporter by the name of its trainer."""
 
+from pipelines.export.axolotl import AXOLOTL
 from pipelines.export.easyr1 import EASYR1
 from pipelines.export.hugging_face import HUGGING_FACE
 from pipelines.export.llama_factory import LLAMA_FACTORY
 from pipelines.export.ms_swift import MS_SWIFT
 from pipelines.export.openrlhf import OPENRLHF
+from pipelines.export.openrlhf_m import OPENRLHF_M
 from pipelines.export.sheet import Exporter
 from pipelines.export.trl import TRL
+from pipelines.export.unsloth import UNSLOTH
 from pipelines.export.verl import VERL
 from schemas.errors import ConfigError, nearest
 
@@ -17,6 +20,9 @@ _ALL: tuple[Exporter, ...] = (
     EASYR1,
     MS_SWIFT,
     OPENRLHF,
+    OPENRLHF_M,
+    AXOLOTL,
+    UNSLOTH,
     HUGGING_FACE,
 )
 EXPORTERS: dict[str, Exporter] = {exporter.name: exporter for exporter in _ALL}

@@ -1,92 +1,107 @@
-"""OpenRLHF-M and LMM-R1: JSONL whose `message` is a conversation as a JSON string, and our reward as file or server.
+"""OpenRLHF: turns with images as parts, the images' bytes beside them, and our reward as a file.
 
-From TideDra/lmm-r1 (f917f18) and OpenRLHF/OpenRLHF-M (2bf6337): `openrlhf/datasets/prompts_dataset.py` takes
-`data[input_key]` as it is, and `models/lmm_kits/base/data_processor.py` parses it and loads images with `qwen_vl_utils`
-from addresses: here `data:` with the image in it, as a path would be absolute. `--label_key ground_truth` gives our reward
-all it needs; `answer` is the gold as `$…$` for their own verifier, which pays 1.0 for a gold that it cannot read. Both read
-`--remote_rm_url`: LMM-R1 a file with `reward_func`, which returns a tensor; OpenRLHF-M a server, which the same file is when
-it is run.
+From OpenRLHF/OpenRLHF 3c3be62 (August 2026): `openrlhf/datasets/prompts_dataset.py` renders the turns of `data.input_key`
+with the processor's chat template (it cuts strings at `<image>` and strips the pieces; parts it takes as they are) and
+reads images from `data.image_key`; `openrlhf/utils/vlm_utils.py` opens paths, addresses and bytes, here bytes, because its
+workers run in folders of their own. `openrlhf/utils/agent.py` calls `reward_func(queries, prompts, labels)` of
+`reward.remote_url` with one query at a time, in threads, takes `rewards`, `scores` and `extra_logs` of the dict it returns,
+and logs what it raises as a missing reward: without one a row is 0 for ever, so rows that only a judge can grade are
+dropped.
 """
 
-import json
 from typing import Any
 
-from pipelines.export.conversation import data_uri, pieces
+import pyarrow as pa
+
+from pipelines.export.conversation import marked
 from pipelines.export.hugging_face import packed
-from pipelines.export.image_tokens import check_marks, escape
-from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exporter, Reward, Sheet, gradable
+from pipelines.export.parts import in_parts, part_turns
+from pipelines.export.rows import Row, gold_of
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable
+from pipelines.export.starting import as_script
+from pipelines.release.parquet_shards import TURNS
 
 REWARD = '''
 
 def reward_func(queries, prompts, labels, **kwargs):
-    """LMM-R1: a tensor of one score in [0, 1] a query; `labels` are the column `ground_truth`."""
+    """`rewards` and `scores`, tensors of one score in [0, 1] a query, and the parts as `extra_logs`.
+
+    `labels` are the column `ground_truth`; a query is its prompt, as the tokenizer decodes it, with the reply.
+    """
     import torch
 
-    return torch.tensor(_verifier().openrlhf(queries, labels, FORMAT_WEIGHT)["rewards"], dtype=torch.float32)
-
-
-def serve(port):
-    """OpenRLHF-M: answers POST /get_reward of {query, prompts, labels} with {rewards, …}, until it is stopped."""
-    import json
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            reply = json.dumps(_verifier().openrlhf(asked["query"], asked["labels"], FORMAT_WEIGHT)).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *what):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        sys.stdout.write(f"http://127.0.0.1:{server.server_port}/get_reward\\n")
-        sys.stdout.flush()
-        server.serve_forever()
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+    found = _verifier().openrlhf(queries, labels, FORMAT_WEIGHT, prompts)
+    logs = {name: torch.tensor(values) for name, values in found["extra_logs"].items()}
+    return {**{name: torch.tensor(found[name]) for name in ("rewards", "scores")}, "extra_logs": logs}
 '''
+_FIELDS: dict[str, pa.DataType] = {
+    "prompt": TURNS,
+    "images": pa.list_(pa.binary()),
+    "label": pa.string(),
+    "ground_truth": pa.string(),
+    "datasource": pa.string(),
+}
 
 
 def rl(row: Row, draft: Draft) -> dict[str, Any]:
-    """A conversation in a string, and its gold."""
+    """A prompt, its images, and its gold: as it was published, and with all that our reward needs."""
     gradable(row)
-    check_marks(0, escape(row.question))  # images are parts here: no text may hold a mark
-    parts = [
-        {"type": "text", "text": piece} if isinstance(piece, str) else {"type": "image", "image": data_uri(piece)}
-        for piece in pieces(row)
-    ]
-    message: list[dict[str, Any]] = [{"role": "system", "content": escape(row.system)}] if row.system else []
-    message.append({"role": "user", "content": parts})
     return {
-        "datasource": row.columns["dataset"],
-        "message": json.dumps(message, ensure_ascii=False),
-        "answer": row.columns["solution"],
+        "prompt": in_parts(row, lambda _: {"type": "image"}) if draft.has_images else marked(row),
+        "images": [image.data for image in row.images],
+        "label": gold_of(row),
         "ground_truth": packed(row),
+        "datasource": row.columns["dataset"],
     }
+
+
+def _lines(sheet: str, exported: Exported) -> list[str]:
+    most = max(exported.release.most_images(one.split) for one in exported.sheets.values())
+    seen = [f"--data.max_images_per_prompt {most}", "--actor.freeze_visual_encoder"] if most else []
+    held = ['--eval.dataset "$HERE/val/*.parquet"', "--eval.steps 20"] if "val" in exported.sheets else []
+    return [
+        "python3 -m openrlhf.cli.train_ppo_ray",
+        '--actor.model_name_or_path "$MODEL"',
+        f'--data.prompt_dataset "$HERE/{sheet}/*.parquet"',
+        "--data.input_key prompt",
+        "--data.label_key ground_truth",
+        "--data.image_key images",
+        "--data.apply_chat_template",
+        '--reward.remote_url "$HERE/reward_func.py"',
+        *held,
+        *seen,
+        "--algo.advantage.estimator group_norm",
+        "--rollout.n_samples_per_prompt 8",
+        "--rollout.batch_size 128",
+        "--rollout.max_new_tokens 1024",
+        "--data.max_len 4096",
+        "--train.batch_size 1024",
+        "--train.num_episodes 1",
+        "--train.colocate_all",
+        '--actor.num_gpus_per_node "${GPUS:-1}"',
+        '--ref.num_gpus_per_node "${GPUS:-1}"',
+        '--vllm.num_engines "${GPUS:-1}"',
+        "--vllm.gpu_memory_utilization 0.6",
+        "--vllm.enable_sleep",
+        "--ds.enable_sleep",
+        "--ds.zero_stage 3",
+        "--actor.gradient_checkpointing_enable",
+        f"--ckpt.output_dir runs/{sheet}",
+    ]
 
 
 OPENRLHF = Exporter(
     name="openrlhf",
-    project="https://github.com/OpenRLHF/OpenRLHF-M and https://github.com/TideDra/lmm-r1",
-    sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
+    project="https://github.com/OpenRLHF/OpenRLHF",
+    sheets=tuple(
+        Sheet(name, split, rl, _FIELDS, with_images={"prompt": part_turns()})
+        for name, split in (("train", "rl"), ("val", "holdout"))
+    ),
     reward=Reward("reward_func.py", REWARD),
-    keeps_order="Both shuffle prompts and have no switch for it, so the order is lost in training.",
+    starts=(as_script("train", _lines),),
+    keeps_order="OpenRLHF shuffles prompts and has no switch for it, so the order is lost in training.",
     usage="""
-```
-python -m openrlhf.cli.train_ppo_ray --prompt_data train.jsonl --input_key message --label_key ground_truth \\
-  --remote_rm_url reward_func.py ...                               # LMM-R1
-python reward_func.py 5000 &                                       # OpenRLHF-M: the same reward as a server
-python -m openrlhf.cli.train_ppo_ray ... --remote_rm_url http://127.0.0.1:5000/get_reward
-```
-
-Not `--apply_chat_template`: messages with images are processed inside.
+Its own math reward reads `--data.label_key label`, the bare gold. A prompt with images that is longer than `data.max_len`
+less `rollout.max_new_tokens` is an error, not cut.
 """,
 )

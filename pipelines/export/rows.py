@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.export.selection import Selection
@@ -107,6 +108,12 @@ class Release:
         undecided = sum(verdict.null_count() for verdict in verdicts if verdict is not None)
         out = sum(len(verdict) - int(verdict.sum()) for verdict in verdicts if verdict is not None)
         return {"not_chosen": out - undecided, "undecided": undecided}
+
+    def most_images(self, split: str) -> int:
+        """The most images that one row of a split shows. Reads the images' names only."""
+        files = [path for path in self.files(split) if "images" in pq.read_schema(path).names]
+        batches = (batch for path in files for batch in self._batches(path, 65_536, ["images.list.element.path"]))
+        return max((pc.max(batch.column(0).value_lengths()).as_py() or 0 for batch in batches), default=0)
 
     def records(self, split: str) -> Iterator[dict[str, Any]]:
         """The rows of a split as the release stores them, a few in memory. ConfigError for a table that lacks a column."""

@@ -27,6 +27,10 @@ class Draft(Protocol):
         """The system turn of its first row, for trainers that take one for all."""
 
     @property
+    def has_images(self) -> bool:
+        """Whether any row of the release shows an image: its trainer is one of models that see."""
+
+    @property
     def interleaved(self) -> bool:
         """Whether any of its rows shows an image among its words."""
 
@@ -44,9 +48,9 @@ class Sheet:
 
     With `fields` it is a folder of parquet files, without them `<name>.jsonl`; the writer adds `id` and `CURRICULUM` to
     every row. The columns `ABOUT_IMAGES` are left out where the whole release has no image, because trainers take them for
-    the sign of a vision model. `in_parts` are the types of columns that are stored otherwise where any row shows an image
-    among its words: a column has one type. `like` is the sheet of the exporter that this one, of another config, is laid out
-    as.
+    the sign of a vision model. `with_images` are the types of columns that are stored otherwise where the release has any
+    image, and `in_parts` of those where any row of the sheet shows one among its words: a column has one type. `like` is the
+    sheet of the exporter that this one, of another config, is laid out as.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Sheet:
     record: Record
     fields: Mapping[str, pa.DataType] | None = None
     in_parts: Mapping[str, pa.DataType] = field(default_factory=dict)
+    with_images: Mapping[str, pa.DataType] = field(default_factory=dict)
     like: str = ""
 
     @property

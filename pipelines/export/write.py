@@ -26,7 +26,7 @@ from pipelines.export.image_folder import ImageFolder
 from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import ship_reward, verifier_facts
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
-from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Exported, Exporter, Sheet, curriculum
+from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Draft, Exported, Exporter, Sheet, curriculum
 from pipelines.export.sheets import kept_back, sheets_of, starts_of
 from pipelines.export.shipped_code import reward_package
 from pipelines.release.parquet_shards import Shards, hub_schema
@@ -126,8 +126,8 @@ class _Job:
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
-        draft = _Draft(self.images, sheet.split, self.release.interleaved(sheet.split))
-        with _writer(sheet, root, self.release.has_images, draft.interleaved) as write:
+        draft = _Draft(self.images, sheet.split, self.release.has_images, self.release.interleaved(sheet.split))
+        with _writer(sheet, root, draft) as write:
             batch: list[dict[str, Any]] = []
             for record in self._records(sheet, draft):
                 batch.append(record)
@@ -168,6 +168,7 @@ class _Job:
 class _Draft:
     images: ImageFolder
     split: str
+    has_images: bool
     interleaved: bool
     number: int = 0
     system: str | None = None
@@ -181,9 +182,11 @@ class _Write(Protocol):
 
 
 @contextmanager
-def _writer(sheet: Sheet, root: Path, has_images: bool, interleaved: bool) -> Iterator[_Write]:
+def _writer(sheet: Sheet, root: Path, draft: Draft) -> Iterator[_Write]:
+    has_images = draft.has_images
     if sheet.fields is not None:
-        typed = {"id": pa.string(), **sheet.fields, **(sheet.in_parts if interleaved else {})}
+        typed = {"id": pa.string(), **sheet.fields, **(sheet.with_images if has_images else {})}
+        typed |= sheet.in_parts if draft.interleaved else {}
         fields = {name: kind for name, kind in typed.items() if has_images or name not in ABOUT_IMAGES} | CURRICULUM
         with Shards(root / sheet.name, hub_schema(fields)) as shards:
             yield shards.write

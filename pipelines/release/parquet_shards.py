@@ -69,7 +69,11 @@ def _compression(schema: pa.Schema) -> dict[str, str]:
     pq.write_table(schema.empty_table(), empty)
     columns = pq.ParquetFile(pa.BufferReader(empty.getvalue())).schema
     leaves = (columns.column(i) for i in range(len(columns)))
-    return {leaf.path: "none" if leaf.path.endswith(".bytes") else "zstd" for leaf in leaves}
+    return {leaf.path: "none" if _is_bytes(leaf) else "zstd" for leaf in leaves}
+
+
+def _is_bytes(leaf: pq.ColumnSchema) -> bool:
+    return bool(leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "NONE")
 
 
 def hub_schema(fields: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -90,6 +94,7 @@ def _feature(kind: pa.DataType) -> Any:
         return {kind.field(i).name: _feature(kind.field(i).type) for i in range(kind.num_fields)}
     names = {
         pa.string(): "string",
+        pa.binary(): "binary",
         pa.int32(): "int32",
         pa.int64(): "int64",
         pa.float64(): "float64",

@@ -46,7 +46,7 @@ steps:
   - difficulty
   - release: {{rl: {{of: sample}}, allow_empty: [rl]}}
 """
-EXPORTERS = ("trl", "llama_factory", "verl", "easyr1", "ms_swift", "openrlhf", "hugging_face")
+EXPORTERS = ("trl", "llama_factory", "verl", "easyr1", "ms_swift", "openrlhf", "axolotl", "hugging_face")
 CHILD = """
 import json, sys
 from pathlib import Path

@@ -164,6 +164,6 @@ def test_there_is_one_door() -> None:
         for path in (ROOT / room).rglob("*.py")
         if outlets.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {"flows/terminal.py", "pipelines/export/openrlhf.py"}, (
+    assert found == {"flows/terminal.py", "pipelines/export/openrlhf_m.py"}, (
         "the second is the text of a server's program"
     )

@@ -96,10 +96,30 @@ def ms_swift(row: Record, home: Path) -> Seen:
 
 
 def openrlhf(row: Record, home: Path) -> Seen:
+    shown = [pixels(image) for image in row.get("images") or []]
+    return Seen(joined(user(row["prompt"]), len(shown)), shown, [])
+
+
+def openrlhf_m(row: Record, home: Path) -> Seen:
     parts = user(json.loads(row["message"]))
     addresses = [part["image"] for part in parts if part["type"] == "image"]
     shown = [pixels(base64.b64decode(address.split("base64,", 1)[1])) for address in addresses]
     return Seen(joined(parts, len(shown)), shown, [])
+
+
+def _files_in_parts(row: Record, home: Path, key: str) -> Seen:
+    asked = user(row["messages"])
+    named = [part[key] for part in asked if part["type"] == "image"] if isinstance(asked, list) else []
+    said = [_parts_text(turn) for turn in row["messages"] if turn["role"] == "assistant"]
+    return Seen(joined(asked, 0), [pixels(home / path) for path in named], said)
+
+
+def axolotl(row: Record, home: Path) -> Seen:
+    return _files_in_parts(row, home, "path")
+
+
+def unsloth(row: Record, home: Path) -> Seen:
+    return _files_in_parts(row, home, "image")
 
 
 def hugging_face(row: Record, home: Path) -> Seen:
@@ -110,6 +130,10 @@ def hugging_face(row: Record, home: Path) -> Seen:
 
 
 READERS: dict[str, Reader] = {
-    reader.__name__: reader for reader in (trl, llama_factory, verl, easyr1, ms_swift, openrlhf, hugging_face)
+    reader.__name__: reader
+    for reader in (
+        *(trl, llama_factory, verl, easyr1, ms_swift, openrlhf, openrlhf_m),
+        *(axolotl, unsloth, hugging_face),
+    )
 }
 """Every exporter's reader, by its name."""

@@ -54,7 +54,7 @@ def make_release(folder: Path, rows: list[Any] | None = None, images: str = "emb
     """The splits of a release and as much of a manifest as exporters read, below `folder`, of rows such as `ROWS`."""
     store = MediaStore(folder / "media")
     media = []
-    for scene in iter_scenes("curate", 8, seed=5, levels=(1,)):
+    for scene in iter_scenes("curate", 10, seed=5, levels=(1,)):
         file = io.BytesIO()
         render(scene).save(file, "PNG")
         media.append(store.put(file.getvalue(), "png"))

@@ -9,6 +9,32 @@ import pyarrow.parquet as pq
 import pytest
 import shaped_release
 
+TEXTS = [
+    ("What is six times seven?", 0, "number", "42", [], "6 · 7 = 42."),
+    ("A half <image>?", 0, "number", "0.5", [], "½"),
+]
+AMONG = [
+    ("Is  the same as ?", 2, "boolean", "no", [], "One is red.", 3, 16),
+    ("What is here: ", 1, "text", "a circle", [], "It is round.", 14),
+    ("Of  and  the <image> tag says", 2, "choice", "B", ["a", "b"], "The second.", 3, 8),
+]
+"""Rows that show their images among their words, at the places that stand last."""
+KINDS = {
+    "text-only": TEXTS,
+    "one image": [shaped_release.ROWS[0], shaped_release.ROWS[3]],
+    "many images": [shaped_release.ROWS[2], shaped_release.ROWS[5]],
+    "images among words": AMONG,
+    "mixed": [*shaped_release.ROWS[:4], *AMONG],
+}
+"""The kinds of releases that a trainer may be given."""
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def kinds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of each kind of rows, one after the other."""
+    folder = tmp_path_factory.mktemp("kinds")
+    return shaped_release.make_release(folder, KINDS[request.param], system="Think <image>, then answer.")
+
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -255,8 +255,8 @@ def test_the_command(shapes: Path, tmp_path: Path) -> None:
     workspace = str(shapes.parent.parent.parent)
     said = CliRunner().invoke(app, ["export", "shapes", "trl", "--out", str(tmp_path / "out"), "-w", workspace])
     assert said.exit_code == 0 and "grpo: 6 rows" in said.output and (tmp_path / "out" / "README.md").is_file()
-    said = CliRunner().invoke(app, ["export", "shapes", "unsloth", "-w", workspace])
-    assert said.exit_code == 2 and "There is no exporter for 'unsloth'" in said.output
+    said = CliRunner().invoke(app, ["export", "shapes", "torchtune", "-w", workspace])
+    assert said.exit_code == 2 and "There is no exporter for 'torchtune'" in said.output
 
 
 def test_a_built_release_loads_as_it_is_and_as_an_export(tmp_path: Path) -> None:

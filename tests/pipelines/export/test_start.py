@@ -1,5 +1,6 @@
 """The files by which training on an export starts: read by the trainers' own parsers, or by what those would do."""
 
+import ast
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 
+NAMED = ("trl", "llama_factory", "axolotl", "unsloth")
 STARTING = [name for name, exporter in EXPORTERS.items() if exporter.starts]
 
 
@@ -25,13 +27,16 @@ def made(release: Path, trainer: str, target: Path) -> Path:
 
 
 def started(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".sh")}
+    """The files that start something: configs, scripts, and programs that a line of the README runs."""
+    readme = (folder / "README.md").read_text("utf-8")
+    programs = {path.name for path in folder.glob("*.py") if f"\npython {path.name}" in readme}
+    return programs | {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".sh")}
 
 
 def words_of(script: Path, tools: Path) -> list[str]:
     """What a script hands to the program that it starts, run from a folder that is not its own."""
     tools.mkdir(exist_ok=True)
-    for program in ("python", "python3", "torchrun"):
+    for program in ("python", "python3", "torchrun", "ray", "uv", "rllm"):
         (tools / program).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
         (tools / program).chmod(stat.S_IRWXU)
     environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
@@ -56,10 +61,10 @@ def test_what_a_start_names_is_there_wherever_the_export_is_moved(shapes: Path, 
             assert words[-1] == "last=1"
             named = re.findall(rf"{re.escape(str(home))}/([\w./-]+)", "\n".join(words))
         else:
-            assert isinstance(yaml.safe_load(text), dict)
+            assert ast.parse(text) if name.endswith(".py") else isinstance(yaml.safe_load(text), dict)
             named = re.findall(r"(?<![\w/])(?:\./)?([\w-]+/part-\d+\.parquet|[\w-]+\.(?:py|jinja|jsonl))\b", text)
         assert all((home / path).exists() for path in named)
-        assert named or trainer in ("trl", "llama_factory"), "those name datasets, which tests/trainers load"
+        assert named or trainer in NAMED, "those name datasets, which their own tests load"
 
 
 @pytest.mark.parametrize("trainer", STARTING)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from sealing import resealed
 
-from filters.verify.decoded import reply_in
+from filters.verify.decoded import reply_after, reply_in, without_ends
 from generators.embedded import reference_folder
 from pipelines.export.catalogue import exporter_of
 from pipelines.export.easyr1 import format_prompt
@@ -121,7 +121,7 @@ def test_a_second_system_turn_is_dropped_for_easyr1_alone(make_release: Callable
     assert not pq.read_table(made(release, "verl", tmp_path / "verl") / "dropped.parquet").num_rows
 
 
-@pytest.mark.parametrize("trainer", ["easyr1", "verl", "ms_swift", "openrlhf"])
+@pytest.mark.parametrize("trainer", ["easyr1", "verl", "ms_swift", "openrlhf", "openrlhf_m"])
 def test_a_row_for_a_judge_is_dropped_where_it_would_score_zero_for_ever(
     make_release: Callable[..., Path], trainer: str, tmp_path: Path
 ) -> None:
@@ -145,7 +145,7 @@ def test_openrlhf_reads_question_images_and_gold(
     from datasets import load_dataset
     from PIL import Image
 
-    target = made(shapes, "openrlhf", tmp_path / "out")
+    target = made(shapes, "openrlhf_m", tmp_path / "out")
     data = load_dataset("json", data_files=str(target / f"{sheet}.jsonl"), cache_dir=str(tmp_path / "cache"))["train"]
     reward = module(target / "reward_func.py")
     for row, source in zip(data, stored(shapes, split), strict=True):
@@ -179,7 +179,7 @@ def bytes_of(image: Any) -> bytes:
 
 def test_openrlhf_reward_works_where_ray_sends_it(shapes: Path, tmp_path: Path) -> None:
     """Ray pickles `reward_func` by value, as its module is in no `sys.modules`; the worker does not know its folder."""
-    target = made(shapes, "openrlhf", tmp_path / "out")
+    target = made(shapes, "openrlhf_m", tmp_path / "out")
     send = (
         "import sys, cloudpickle, importlib.util\n"
         "spec = importlib.util.spec_from_file_location('reward_func', sys.argv[1])\n"
@@ -206,7 +206,7 @@ def test_openrlhf_reward_works_where_ray_sends_it(shapes: Path, tmp_path: Path) 
 
 def test_openrlhf_reward_serves_what_their_client_asks(shapes: Path, tmp_path: Path) -> None:
     """OpenRLHF/OpenRLHF-M 2bf6337, openrlhf/utils/remote_rm_utils.py `request_api_wrapper` and `remote_rm_fn`."""
-    target = made(shapes, "openrlhf", tmp_path / "out")
+    target = made(shapes, "openrlhf_m", tmp_path / "out")
     label = json.loads((target / "train.jsonl").read_text().splitlines()[1])["ground_truth"]
     command = [sys.executable, str(target / "reward_func.py"), "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -231,3 +231,12 @@ def test_a_reply_is_found_in_a_decoded_conversation() -> None:
     assert reply_in("<|assistant|>\nA<|end|>") == "A"
     assert reply_in("no marks") == "no marks"
     assert reply_in("<|im_start|>assistant\nA <|im_start|>assistant\nB") == "A <|im_start|>assistant\nB"
+
+
+def test_a_reply_is_what_follows_its_prompt_whatever_its_template() -> None:
+    prompt = "<|system|>Think.</s>\n<|user|><image>What?</s>\n<|assistant|>"
+    query = prompt.replace("<image>", "<patch>" * 9) + "It is <|im_start|>assistant\nB.</s></s>"
+    assert reply_after(query, prompt) == "It is <|im_start|>assistant\nB."
+    assert reply_after("<|im_start|>assistant\nA<|im_end|>", "no such prompt at all") == "A"
+    assert [reply_after(x, y) for x, y in ((None, prompt), ("A", None), ("A", ""))] == [None, "A", "A"]
+    assert without_ends("<s>A</s> B </s><pad> ") == "<s>A</s> B" and without_ends(3) == 3
