@@ -9,8 +9,9 @@ from pipelines.compiler.compile import Before
 from pipelines.run.context import StepContext
 from pipelines.steps.release_gate import Gate
 from pipelines.steps.release_plan import Planned, plan
-from pipelines.steps.release_rows import golds_of, marked, order_of, rows_of, unwritten, with_texts
+from pipelines.steps.release_rows import golds_of, marked, order_of, read_before, rows_of, unwritten, with_texts
 from pipelines.store.ordering import write_sorted
+from pipelines.store.row_groups import PASSING
 from pipelines.store.table_files import scan_table
 from pipelines.store.workspace import write_table
 
@@ -65,7 +66,7 @@ def write_bucket(
             rows = gate.unmarked(rows, marked(one, rows), one.node.unit)
             rows = gate.completions(with_texts(one, rows), one.tags, one.node.unit)
         rows = gate.whole(rows, unwritten(one, rows), one.node.unit)
-        write_table(rows, _path(Path(room), one, bucket))
+        write_table(rows.drop(read_before(rows)), _path(Path(room), one, bucket), PASSING)
         done(rows.height)
     return gate.drops
 
@@ -90,4 +91,4 @@ def _mark_released(paths: Iterable[Path], trained: Iterable[Sequence[Path]]) -> 
     """Add `released` to the rows at `paths`: whether any of the configs to train on holds their sample, limits counted."""
     held = pl.concat([scan_table(one).select(id="sample_id") for one in trained]).unique().collect()["id"]
     for path in paths:
-        write_table(scan_table(path).with_columns(released=pl.col("sample_id").is_in(held.implode())), path)
+        write_table(scan_table(path).with_columns(released=pl.col("sample_id").is_in(held.implode())), path, PASSING)

@@ -4,6 +4,7 @@ The reward of a release is the verifier that scored them, so what that verifier 
 could not tell, a later step may have: the row says so (`tier` is `judge`), because there the reward gives None.
 """
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from pipelines.compiler.pipeline import Step
 from pipelines.release import rollout_rows
 from pipelines.run.context import StepContext
 from pipelines.steps.release_measured import decided_by, measured_tags, rollouts_of, scored_by
-from pipelines.store.ordering import write_sorted
-from pipelines.store.row_groups import TableWriter
+from pipelines.store.ordering import in_order
+from pipelines.store.row_groups import PASSING
+from pipelines.store.scratch import scratch
 from pipelines.store.table_files import scan_table
+from pipelines.store.workspace import write_pieces
 from schemas.errors import StepError
 from schemas.step import Beside, Read, read, reads_of
 
@@ -56,23 +59,21 @@ def logged(context: StepContext, measured: Step, before: Before, samples: pl.Dat
 
     Raises StepError for a reply that counts otherwise than its verifier says.
     """
-    path, writer = room / "logged.parquet", None
     scored = scored_by(measured, before)
     assert scored is not None  # or `rollouts_beside` had refused the recipe
-    try:
-        for bucket in context.buckets:
-            rows = with_outcomes(context.beside(ROLLOUTS, bucket), measured, scored)
-            rows = rows.join(samples.select(sample_id="id"), on="sample_id", how="semi")
-            rows = rows.select("id", *rollout_rows.SCHEMA.names)
-            if writer is None:
-                writer = TableWriter(path, rows.schema).__enter__()
-            writer.add(rows)
-    finally:
-        if writer is not None:
-            writer.__exit__(None, None, None)
-    ordered = room / "ordered.parquet"
-    write_sorted(scan_table(path), ("sample_id", "model", "index", "id"), ordered, context.build.memory)
-    return scan_table(ordered).drop("id")
+    wanted, path = samples.select(sample_id="id"), room / "rollouts.parquet"
+
+    def counted(bucket: int) -> pl.DataFrame:
+        rows = with_outcomes(context.beside(ROLLOUTS, bucket), measured, scored)
+        return rows.join(wanted, on="sample_id", how="semi").select("id", *rollout_rows.SCHEMA.names)
+
+    found = map(counted, context.buckets)
+    first = next(found)
+    with scratch(room) as runs:
+        by = ("sample_id", "model", "index", "id")
+        ordered = in_order(chain([first], found), by, runs, context.build.memory)
+        write_pieces(ordered, first.schema, path, PASSING)
+    return scan_table(path).drop("id")
 
 
 def with_outcomes(rows: pl.DataFrame, measured: Step, scored: Step) -> pl.DataFrame:

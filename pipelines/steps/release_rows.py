@@ -17,7 +17,7 @@ from pipelines.release.configs import Shape
 from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from pipelines.run.context import StepContext
 from pipelines.steps.release_control import control_of
-from pipelines.steps.release_plan import SELECTED, Planned
+from pipelines.steps.release_plan import COMPLETION, SELECTED, Planned
 from pipelines.store.step_tables import DROPS, ROWS
 from schemas.completion import Message
 from schemas.engine import MediaReader
@@ -131,6 +131,14 @@ def marked(planned: Planned, rows: pl.DataFrame) -> pl.Series:
         return pl.Series([False] * rows.height, dtype=pl.Boolean)
     inside = pl.col("reply_reasoning").str.contains_any(marks) & pl.col("reply_final").is_not_null()
     return rows.select(inside.fill_null(False)).to_series()
+
+
+def read_before(rows: pl.DataFrame) -> list[str]:
+    """The columns of a config's rows that are not in its records: texts of replies as they were given, and what
+    its condition reads."""
+    kept = {f"reply_{name}" for name in ("model", "index", "gold_visible")}
+    replies = [name for name in COMPLETION if name in rows.columns and name not in kept]
+    return [*replies, *(name for name in rows.columns if name.startswith("where:") or name == "reply_correct")]
 
 
 def order_of(planned: Planned) -> tuple[str, ...]:

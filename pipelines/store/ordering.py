@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.store.memory import Memory
-from pipelines.store.row_groups import from_arrow, to_arrow
+from pipelines.store.row_groups import PASSING, from_arrow, to_arrow
 from pipelines.store.scratch import scratch
 from pipelines.store.workspace import store_errors, write_pieces
 
@@ -75,8 +75,8 @@ def sorted_pieces(table: pl.LazyFrame, by: Sequence[str], parent: Path, memory: 
 
 
 def write_sorted(table: pl.LazyFrame, by: Sequence[str], path: Path, memory: Memory) -> None:
-    """Write a lazy table sorted by columns that tell its rows apart."""
-    write_pieces(sorted_pieces(table, by, path.parent, memory), table.collect_schema(), path)
+    """Write a lazy table sorted by columns that tell its rows apart, to be read once."""
+    write_pieces(sorted_pieces(table, by, path.parent, memory), table.collect_schema(), path, PASSING)
 
 
 class _Run:

@@ -16,6 +16,10 @@ from pipelines.store.table_files import table_schema
 GROUP_BYTES = 32 << 20
 GROUP_ROWS = 65_536
 BATCH = 8192
+PACKED = "zstd"
+PASSING = "lz4"
+"""How tables are packed: those that stay, and those that are read once and removed, of which it takes half the time to write
+and to read the texts."""
 
 
 class Groups(NamedTuple):
@@ -28,7 +32,8 @@ class Groups(NamedTuple):
 class TableWriter:
     """A context manager that writes one parquet file, piece by piece. All pieces have the columns of `schema`."""
 
-    def __init__(self, path: Path, schema: pl.Schema, groups: Groups | None = None) -> None:
+    def __init__(self, path: Path, schema: pl.Schema, groups: Groups | None = None, packing: str = PACKED) -> None:
+        self._packing = packing
         self._most = groups or Groups(GROUP_ROWS, GROUP_BYTES)
         self._path = path
         self._schema = schema
@@ -40,7 +45,7 @@ class TableWriter:
         import pyarrow.parquet as pq
 
         self._arrow = to_arrow(pl.DataFrame(schema=self._schema)).schema
-        self._writer = pq.ParquetWriter(self._path, self._arrow, compression="zstd")
+        self._writer = pq.ParquetWriter(self._path, self._arrow, compression=self._packing)
         return self
 
     def __exit__(

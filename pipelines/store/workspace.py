@@ -33,7 +33,7 @@ from pipelines.store.causes import cause_of
 from pipelines.store.holding import HeldError, holding
 from pipelines.store.links import check_links, check_place
 from pipelines.store.owner import is_dead, me
-from pipelines.store.row_groups import TableWriter
+from pipelines.store.row_groups import PACKED, TableWriter
 from pipelines.store.table_files import is_pattern
 from schemas.errors import ConfigError, StoreError
 
@@ -266,17 +266,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_table(table: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
+def write_table(table: pl.DataFrame | pl.LazyFrame, path: Path, packing: str = PACKED) -> None:
     """Write a table atomically. A lazy one is streamed: its rows are never all in memory."""
     if isinstance(table, pl.DataFrame):
-        write_pieces((table,), table.schema, path)
+        write_pieces((table,), table.schema, path, packing)
     else:
-        write_pieces(table.collect_batches(maintain_order=True), table.collect_schema(), path)
+        write_pieces(table.collect_batches(maintain_order=True), table.collect_schema(), path, packing)
 
 
-def write_pieces(pieces: Iterable[pl.DataFrame], schema: pl.Schema, path: Path) -> int:
+def write_pieces(pieces: Iterable[pl.DataFrame], schema: pl.Schema, path: Path, packing: str = PACKED) -> int:
     """Write the pieces of a table atomically, one at a time, and return how many rows they have."""
-    with replacing(path) as temporary, TableWriter(temporary, schema) as writer:
+    with replacing(path) as temporary, TableWriter(temporary, schema, packing=packing) as writer:
         for piece in pieces:
             writer.add(piece)
     return writer.rows
