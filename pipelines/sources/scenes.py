@@ -8,18 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from generators import scenes
+from generators import puzzles, scenes, thoughts
 from pipelines.sources.arrow import batches, declare, stream, text_schema
 from pipelines.sources.section import SourceSection
 from schemas.ids import canonical_json, hash_files, hash_text
 
-Task = Literal["color", "shape", "exist", "count", "compare", "relation", "digit", "odd"]
-_TEXTS = ("question", "answer", "kind", "group", "domain", "task", "caption", "meta", "row")
+Task = Literal[
+    "color", "shape", "exist", "count", "compare", "relation", "digit", "odd",
+    "either", "gap", "most", "alike", "extreme",
+]  # fmt: skip
+_TEXTS = ("question", "answer", "kind", "group", "domain", "task", "caption", "thought", "meta", "row")
 
 
 class ScenesSource(SourceSection):
     """Scenes of graded difficulty (see `generators.scenes`). Raw columns: question, answer, kind, options, image (PNG
-    bytes), group (the scene), domain, task, level, caption, meta, row."""
+    bytes), group (the scene), domain, task, level, caption, thought (how the answer follows from what the image shows, by
+    `generators.thoughts`), meta, row."""
 
     all_images = True
     type: Literal["scenes"] = "scenes"
@@ -30,7 +34,11 @@ class ScenesSource(SourceSection):
     levels: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field(
         default=(1, 2, 3, 4, 5), min_length=1, description="difficulties, 1 to 5, in turn"
     )
-    tasks: tuple[Task, ...] | None = Field(default=None, min_length=1, description="only questions of these tasks")
+    tasks: tuple[Task, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="only questions of these tasks; either, gap, most, alike and extreme are asked if named",
+    )
     seed: int = Field(default=0, description="another seed, other scenes")
     license: str | None = "CC0-1.0"
 
@@ -42,7 +50,8 @@ class ScenesSource(SourceSection):
         stream(connection, schema, batches(self._rows(), schema))
 
     def stamp(self) -> JsonValue:
-        return [hash_files([Path(scenes.__file__)]), version("pillow")]
+        files = [Path(module.__file__) for module in (scenes, puzzles, thoughts) if module.__file__]
+        return [hash_files(files), version("pillow")]
 
     def is_small(self) -> bool:
         return self.n <= 5000
@@ -57,7 +66,9 @@ class ScenesSource(SourceSection):
     def _asked(self) -> Iterator[tuple[scenes.Scene, list[tuple[int, scenes.SceneQuestion]]]]:
         """The scenes, with what is asked about each."""
         for scene in scenes.iter_scenes(self.split, self.n, self.seed, self.levels):
-            asked = [q for q in enumerate(scenes.questions(scene)) if self.tasks is None or q[1].task in self.tasks]
+            more = puzzles.puzzles(scene) if set(self.tasks or ()) & set(puzzles.PUZZLES) else []
+            every = enumerate([*scenes.questions(scene), *more])
+            asked = [q for q in every if self.tasks is None or q[1].task in self.tasks]
             if self.per_scene is not None:
                 drawn = sorted(asked, key=lambda q: hash_text(f"{self.seed}:{scene.id}:{q[0]}"))[: self.per_scene]
                 asked = sorted(drawn, key=lambda q: q[0])
@@ -68,7 +79,7 @@ class ScenesSource(SourceSection):
 def _rows_of(scene: scenes.Scene, asked: list[tuple[int, scenes.SceneQuestion]]) -> Iterator[dict[str, Any]]:
     file = BytesIO()
     scenes.render(scene).save(file, "PNG")
-    image, caption = file.getvalue(), scenes.caption(scene)
+    image, caption, facts = file.getvalue(), scenes.caption(scene), thoughts.facts_of(scene)
     for number, question in asked:
         yield {
             "question": question.stem,
@@ -81,6 +92,7 @@ def _rows_of(scene: scenes.Scene, asked: list[tuple[int, scenes.SceneQuestion]])
             "task": question.task,
             "level": scene.level,
             "caption": caption,
+            "thought": (thoughts.think(facts, question.question) or (None,))[0],
             "meta": canonical_json({"task": question.task, "level": scene.level}),
             "row": f"{scene.id}-q{number}",
         }
