@@ -55,6 +55,7 @@ from filters.verify.gold import parse_gold
 from filters.verify.reward import reward
 from generators.reference.evaluate import WEIGHTS
 from generators.reference.grpo import GrpoConfig, Prompt, grpo, reply
+from generators.reference.grpo import asked as put
 from generators.reference.replies import Reader
 from generators.scenes import SceneQuestion, SceneSplit, iter_scenes, questions, render
 from schemas.answer import dump_answer
@@ -108,7 +109,7 @@ class Asked:
             if (asked := questions(scene)) and len(self.questions) < number:
                 question = seeded(name, scene.id).choice(asked)
                 self.questions.append(question)
-                self.prompts.append((render(scene), question.question + INSTRUCTION))
+                self.prompts.append(put(render(scene), question.question + INSTRUCTION))
         self.ids = [hash_text(f"{q.scene}\n{q.question}") for q in self.questions]
         self._golds = [dump_answer(parse_gold(q.kind, q.answer, options=q.options)) for q in self.questions]
 

@@ -11,6 +11,7 @@ import typer
 
 from flows.library import library_app
 from flows.mixture import mixture_app
+from flows.prove import prove_app
 from flows.releases import releases_app
 from flows.serve import serve_app
 from flows.terminal import (
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(library_app)
 app.add_typer(releases_app)
 app.add_typer(mixture_app)
+app.add_typer(prove_app)
 app.add_typer(serve_app)
 
 _DEFAULTS = {

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PIPELINES = (
     "pipelines", "pipelines/compiler", "pipelines/explain", "pipelines/export", "pipelines/ingest", "pipelines/recipe",
-    "pipelines/projection", "pipelines/release", "pipelines/remote", "pipelines/report", "pipelines/run",
+    "pipelines/projection", "pipelines/proof", "pipelines/release", "pipelines/remote", "pipelines/report", "pipelines/run",
     "pipelines/sources", "pipelines/steps", "pipelines/store",
 )  # fmt: skip
 MIRRORED = (*PIPELINES, "generators/asking", "generators/presets", "filters/sql")
@@ -64,6 +64,18 @@ ELSEWHERE = {
     "pipelines/ingest/image_loader.py": "ingest/test_ingest.py: an image of many rows is decoded once",
     "pipelines/ingest/row_checks.py": "ingest/test_ingest.py: every bad row has its reason; test_image_marks.py",
     "pipelines/ingest/sample_rows.py": "ingest/test_ingest.py: a sample is complete",
+    "pipelines/proof/arms.py": "proof/test_config.py: the arms are what a config chooses from",
+    "pipelines/proof/estimate.py": "proof/test_prove.py: a dry run prints it",
+    "pipelines/proof/grading.py": "proof/test_prove.py grades every arm",
+    "pipelines/proof/manifest.py": "proof/test_prove.py",
+    "pipelines/proof/material.py": "proof/test_prove.py: every arm takes its rows from there",
+    "pipelines/proof/plan.py": "proof/test_prove.py: it is there before the first run, and other sizes are another",
+    "pipelines/proof/plot.py": "proof/test_prove.py",
+    "pipelines/proof/random_traces.py": "proof/test_prove.py: with the build, and without",
+    "pipelines/proof/rows.py": "proof/test_traces.py and test_prove.py",
+    "pipelines/proof/run.py": "proof/test_prove.py",
+    "pipelines/proof/schedule.py": "proof/test_prove.py: by one process and by two, whole and killed",
+    "pipelines/proof/table.py": "proof/test_prove.py",
     "pipelines/recipe/draft.py": "recipe/test_document.py: a draft is a document's first half",
     "pipelines/recipe/mixture_trials.py": "flows/test_mixture.py runs the trials",
     "pipelines/release/configs.py": "release/test_versions.py, and run/test_whole_build.py: a release loads as it is",

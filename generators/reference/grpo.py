@@ -12,7 +12,7 @@ is nearly all of the work.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -21,7 +21,15 @@ from generators.reference.architecture import AROUND, ASSISTANT, END, GLOBAL, IM
 from generators.reference.examples import Batch, to_pixels
 from generators.reference.train import image_tokens, token_losses
 
-Prompt = tuple[Image.Image, str]
+
+class Prompt(NamedTuple):
+    """What a reply follows: a conversation as the chat template writes it, with `<image>` where an image is, and its images,
+    each (3, 64, 64)."""
+
+    text: str
+    images: tuple[torch.Tensor, ...] = ()
+
+
 Reward = Callable[[Sequence[int], Sequence[str]], Sequence[float | None]]
 """Scores of replies: the prompt's place in the list of prompts, and the reply, one by one; None is unscored."""
 
@@ -46,10 +54,16 @@ class GrpoConfig:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one update saw: mean reward, and the share of groups whose rewards all agree."""
+    """What one update saw: mean reward, the share of groups whose rewards all agree, and the tokens that were drawn."""
 
     reward: float
     silent: float
+    tokens: int
+
+
+def asked(image: Image.Image, question: str) -> Prompt:
+    """A question about one RGB image of 64 by 64 pixels, which comes first."""
+    return Prompt(USER + IMAGE + question + END + ASSISTANT, (to_pixels([image])[0],))
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -58,14 +72,15 @@ def sample(
 ) -> list[list[tuple[int, ...]]]:
     """Token ids of `number` replies to each prompt, with the end token where it was drawn; temperature 0 is greedy.
 
-    Images are 64 by 64 pixels; replies never hold the mark of one. Chance is torch's. Prompts are filled up on the left, and
-    the cache of each is copied for its replies.
+    Replies never hold the mark of an image. Chance is torch's. Prompts are filled up on the left, and the cache of each is
+    copied for its replies.
     """
-    ids, mask = _left_padded([_prompt_ids(tokenizer, text) for _, text in prompts])
-    inner = model.model
-    image = inner.connector(inner.vision_model(to_pixels([image for image, _ in prompts])).last_hidden_state)
+    ids, mask = _left_padded([_prompt_ids(tokenizer, prompt.text) for prompt in prompts])
+    inner, pixels = model.model, _pixels(prompts)
     embedded = inner.text_model.embed_tokens(ids)
-    embedded = embedded.masked_scatter((ids == model.config.image_token_id).unsqueeze(-1), image)
+    if len(pixels):
+        image = inner.connector(inner.vision_model(pixels).last_hidden_state)
+        embedded = embedded.masked_scatter((ids == model.config.image_token_id).unsqueeze(-1), image)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     out = inner.text_model(inputs_embeds=embedded, attention_mask=mask, position_ids=positions, use_cache=True)
     cache = out.past_key_values
@@ -101,7 +116,7 @@ def reply(
     batch: int = 256,
 ) -> list[list[str]]:
     """Texts of `number` replies to each prompt, about `batch` replies at a time, prompts of like length together."""
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i][1]))
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].text))
     size, texts = max(1, batch // number), dict[int, list[str]]()
     for start in range(0, len(order), size):
         chunk = order[start : start + size]
@@ -133,7 +148,7 @@ def policy_loss(
     weights: Sequence[Sequence[float]],
 ) -> torch.Tensor:
     """Mean over all reply tokens of weight times negative log-likelihood; with advantages for weights, GRPO's loss."""
-    batch = _pack(tokenizer, prompts, replies, weights)
+    batch = packed(tokenizer, prompts, replies, weights)
     each, weight = token_losses(model, image_tokens(model, batch), batch)
     return (each * weight).sum() / len(each)
 
@@ -143,9 +158,9 @@ def grpo(model: Any, tokenizer: Any, prompts: Sequence[Prompt], reward: Reward, 
     torch.manual_seed(config.seed)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=config.rate, betas=(0.9, 0.95), weight_decay=0.0)
-    turns, records = _turns(len(prompts), config.seed), []
+    order, records = turns(len(prompts), config.seed), []
     for step in range(config.steps):
-        chosen = [next(turns) for _ in range(config.prompts)]
+        chosen = [next(order) for _ in range(config.prompts)]
         asked = [prompts[i] for i in chosen]
         model.eval()
         drawn = sample(
@@ -160,17 +175,17 @@ def grpo(model: Any, tokenizer: Any, prompts: Sequence[Prompt], reward: Reward, 
         policy_loss(model, tokenizer, asked, drawn, advantages(scores)).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
-        records.append(_record(scores))
+        records.append(_record(scores, sum(len(ids) for group in drawn for ids in group)))
     return records
 
 
-def _record(scores: Sequence[Sequence[float | None]]) -> StepRecord:
+def _record(scores: Sequence[Sequence[float | None]], tokens: int) -> StepRecord:
     flat = [score for group in scores for score in group if score is not None]
     silent = [len({score for score in group if score is not None}) < 2 for group in scores]
-    return StepRecord(sum(flat) / max(1, len(flat)), sum(silent) / len(silent))
+    return StepRecord(sum(flat) / max(1, len(flat)), sum(silent) / len(silent), tokens)
 
 
-def _turns(number: int, seed: int) -> Iterator[int]:
+def turns(number: int, seed: int) -> Iterator[int]:
     """Places of the prompts, in a new random order each time round."""
     rng, order = Random(f"{seed}:turns"), list(range(number))
     while True:
@@ -195,8 +210,14 @@ def _decoded(tokenizer: Any, replies: Sequence[tuple[int, ...]]) -> list[str]:
 
 
 def _prompt_ids(tokenizer: Any, text: str) -> list[int]:
-    image = AROUND + GLOBAL + IMAGE * IMAGE_TOKENS + AROUND
-    return list(tokenizer(USER + image + text + END + ASSISTANT, add_special_tokens=False)["input_ids"])
+    whole = text.replace(IMAGE, AROUND + GLOBAL + IMAGE * IMAGE_TOKENS + AROUND)
+    return list(tokenizer(whole, add_special_tokens=False)["input_ids"])
+
+
+def _pixels(prompts: Sequence[Prompt]) -> torch.Tensor:
+    """All images in the order in which their marks come: (images, 3, 64, 64)."""
+    images = [image for prompt in prompts for image in prompt.images]
+    return torch.stack(images) if images else torch.empty(0, 3, 64, 64)
 
 
 def _left_padded(rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -206,7 +227,7 @@ def _left_padded(rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]
     return ids, mask
 
 
-def _pack(
+def packed(
     tokenizer: Any,
     prompts: Sequence[Prompt],
     replies: Sequence[Sequence[tuple[int, ...]]],
@@ -214,8 +235,8 @@ def _pack(
 ) -> Batch:
     """Lay all replies behind their prompt, hidden from each other; each repeats the token that opens the reply."""
     rows = []
-    for (_, text), group, heavy in zip(prompts, replies, weights, strict=True):
-        *prefix, opening = _prompt_ids(tokenizer, text)
+    for prompt, group, heavy in zip(prompts, replies, weights, strict=True):
+        *prefix, opening = _prompt_ids(tokenizer, prompt.text)
         start = len(prefix)
         row: tuple[list[Any], ...] = (list(prefix), list(range(start)), [0] * start, [-100] * start, [0.0] * start)
         for number, (reply_ids, w) in enumerate(zip(group, heavy, strict=True), start=1):
@@ -235,6 +256,7 @@ def _pack(
         torch.tensor([[*row[k], *[fill] * (longest - len(row[k]))] for row in rows])
         for k, fill in enumerate((0, 0, -1, -100, 0.0))
     )
-    pixels, seen = to_pixels([image for image, _ in prompts]), torch.ones(len(prompts), dtype=torch.bool)
+    pixels = _pixels(prompts)
+    seen = torch.ones(len(pixels), dtype=torch.bool)
     unknown = torch.empty(len(prompts), 0, 0)
     return Batch(pixels, seen, ids, positions, segments, labels, weight, unknown)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from generators.reference.evaluate import WEIGHTS
-from generators.reference.grpo import GrpoConfig, Prompt, advantages, grpo, policy_loss, reply, sample
+from generators.reference.grpo import GrpoConfig, Prompt, advantages, asked, grpo, policy_loss, reply, sample
 from generators.reference.replies import Reader
 from generators.scenes import iter_scenes, questions, render
 
@@ -25,9 +26,12 @@ def reader() -> Reader:
     return Reader(WEIGHTS)
 
 
+def _queries(number: int) -> list[tuple[Image.Image, str]]:
+    return [(render(s), q.question) for s in iter_scenes("curate", 3, "grpo") for q in questions(s)][:number]
+
+
 def _prompts(number: int) -> list[Prompt]:
-    asked = [(render(s), q.question) for s in iter_scenes("curate", 3, "grpo") for q in questions(s)]
-    return asked[:number]
+    return [asked(image, question) for image, question in _queries(number)]
 
 
 def test_advantages_are_standard_deviations_from_the_mean_of_the_group() -> None:
@@ -39,9 +43,8 @@ def test_advantages_are_standard_deviations_from_the_mean_of_the_group() -> None
 
 
 def test_greedy_replies_are_those_of_the_plain_reader(reader: Reader) -> None:
-    prompts = _prompts(20)
-    ours = reply(reader.model, reader.processor.tokenizer, prompts, number=1, temperature=0, tokens=6, batch=7)
-    assert ours == reader.reply(prompts)
+    ours = reply(reader.model, reader.processor.tokenizer, _prompts(20), number=1, temperature=0, tokens=6, batch=7)
+    assert ours == reader.reply(_queries(20))
 
 
 def test_samples_differ_follow_the_seed_and_stop_at_the_end(reader: Reader) -> None:
@@ -71,23 +74,23 @@ def test_a_reply_never_holds_an_image_token(reader: Reader, temperature: float) 
 
 
 def test_packed_loss_is_that_of_separate_conversations(reader: Reader) -> None:
-    tokenizer, prompts = reader.processor.tokenizer, _prompts(3)
+    tokenizer, queries, prompts = reader.processor.tokenizer, _queries(3), _prompts(3)
     texts = [["yes", "two"], ["red", "blue"], ["A", "7"]]
     weights = [[1.0, -2.0], [0.5, 0.0], [3.0, 1.0]]
     ids = [[(*tokenizer(t)["input_ids"], tokenizer.eos_token_id) for t in group] for group in texts]
     with torch.no_grad():
         packed = policy_loss(reader.model, tokenizer, prompts, ids, weights)
         total, tokens = 0.0, 0
-        for prompt, group, heavy in zip(prompts, ids, weights, strict=True):
+        for query, group, heavy in zip(queries, ids, weights, strict=True):
             for said, weight in zip(group, heavy, strict=True):
-                total += weight * _alone(reader, prompt, said)
+                total += weight * _alone(reader, query, said)
                 tokens += len(said)
     assert float(packed) == pytest.approx(total / tokens, abs=1e-4)
 
 
-def _alone(reader: Reader, prompt: Prompt, said: Sequence[int]) -> float:
+def _alone(reader: Reader, query: tuple[Image.Image, str], said: Sequence[int]) -> float:
     """Negative log-likelihood of one reply, through the processor and the model's own forward pass."""
-    image, text = prompt
+    image, text = query
     inputs: Any = reader.processor(text=[reader._prompt(text, True)], images=[[image]], return_tensors="pt")
     opening = inputs["input_ids"].shape[1]
     inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([said])], 1)
@@ -105,7 +108,7 @@ def test_groups_that_agree_change_nothing(reader: Reader) -> None:
 
 
 def test_rewarded_replies_become_likelier_and_a_seed_repeats(reader: Reader) -> None:
-    prompts, tokenizer = [p for p in _prompts(60) if p[1].startswith("How many")][:4], reader.processor.tokenizer
+    prompts, tokenizer = [p for p in _prompts(60) if "How many" in p.text][:4], reader.processor.tokenizer
     config = GrpoConfig(steps=12, prompts=4, completions=8, rate=3e-4, temperature=1.5)
 
     def longing_for_two(at: Sequence[int], texts: Sequence[str]) -> list[float]:

@@ -1,0 +1,1 @@
+"""Students that a release is tried on: what a proof trains, samples and grades, behind one Protocol."""
