@@ -158,7 +158,7 @@ def _published(name: str, build: Any) -> Path | None:
 STEP = StepType(
     name="release",
     summary="writes an immutable version: a config for each kind of row that goes out",
-    version=3,
+    version=4,
     config=ReleaseConfig,
     reads=_reads,
     gives=lambda config, known: Gives(),

@@ -1,8 +1,9 @@
 """The trainer's own grader, asked about the golds and the right completions of a release before they go out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -15,7 +16,8 @@ from schemas.split import DROPPED
 class Gate:
     """The trainer's own grader, asked about golds and completions; without one every row passes.
 
-    `solution` is the gold in the spelling that the grader reads. It judges the rows of a config, never a sample.
+    `solution` is the gold in the spelling that the grader reads, and of kinds that none reads the gold itself. It judges the
+    rows of a config, never a sample.
     """
 
     trainer: str | None
@@ -45,7 +47,8 @@ class Gate:
     def solutions(self, golds: pl.DataFrame) -> pl.DataFrame:
         """`sample_id, solution` of the golds (`sample_id, answer, verifier`) that the grader reads, or that none would."""
         stated = _stated(golds).with_columns(id="sample_id")
-        plain = stated.select("sample_id", solution=pl.format("${}$", "stated"))
+        spelled = pl.when(_graded()).then(pl.format("${}$", "stated")).otherwise("stated")
+        plain = stated.select("sample_id", solution=spelled)
         if self._grader is None:
             return plain
         tried = stated.filter(_graded()).select("id", "stated", answer=pl.col("answer").struct.field("parsed"))
@@ -103,3 +106,9 @@ def _stated(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _graded() -> pl.Expr:
     return pl.col("answer").struct.field("kind").is_in(list(GRADED_KINDS))
+
+
+def solution_of(answer: Mapping[str, Any]) -> str:
+    """The gold of an answer as it was published: as maths where graders read maths, else bare."""
+    raw: str = answer["raw"]
+    return f"${raw}$" if answer["kind"] in GRADED_KINDS else raw

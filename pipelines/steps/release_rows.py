@@ -17,6 +17,7 @@ from pipelines.release.configs import Shape
 from pipelines.release.parquet_shards import IMAGES, TURNS, hub_schema
 from pipelines.run.context import StepContext
 from pipelines.steps.release_control import control_of
+from pipelines.steps.release_gate import solution_of
 from pipelines.steps.release_plan import COMPLETION, SELECTED, Planned
 from pipelines.store.step_tables import DROPS, ROWS
 from schemas.completion import Message
@@ -255,26 +256,23 @@ def record(
 
     `<image>` in a text would be taken for an image, so it is written `[image]`.
     """
-    answer = row["answer"]
+    answer, source = row["answer"], row["source"]
     found = {
         "id": row["sample_id"],
         "prompt": [{**turn, "content": plain(turn["content"])} for turn in turns(messages)],
         "images": images,
         "image_positions": places(messages),
-        "solution": row["solution"] or f"${answer['raw']}$",
+        "solution": row["solution"] or solution_of(answer),
         "answer": answer["parsed"],
-        "verifier": row["verifier"]["id"],
-        "verifier_params": row["verifier"]["params"],
+        "verifier": row["verifier"]["id"], "verifier_params": row["verifier"]["params"],
         "options": row["options"] or [],
         "tags": row["written"] if planned.holds == "completions" else planned.tags,
-        "dataset": row["source"]["dataset"],
-        "source_row": row["source"]["row"],
-        "license": row["source"]["license"],
+        "dataset": source["dataset"], "source_row": source["row"], "license": source["license"],
         "group": row["split_group"] or row["group_id"],
         **{name: row.get(name) for name in _NUMBERS},
         "band": row["band"],
         **{out: row[name] for name, out in _SELECTED.items()},
-    }
+    }  # fmt: skip
     if planned.holds != "prompts":
         found["row"] = row["id"]
     if planned.holds == "completions":

@@ -126,3 +126,16 @@ def test_a_trace_that_the_grader_misreads_is_lost_alone(tmp_path: Path, monkeypa
     assert [chapter.reason for chapter in story.chapters if chapter.what == "unreleased"] == [
         "release:round_trip_trace"
     ]
+
+
+@pytest.mark.parametrize("trainer", ["trainer: trl", "trainer: null"])
+def test_a_solution_is_the_gold_itself_but_for_kinds_that_graders_of_maths_read(tmp_path: Path, trainer: str) -> None:
+    """A string match, or a grader of words, compares `blue` with `blue`; of `$blue$` it knows nothing."""
+    golds = [*GOLDS, {"question": "Is it so?", "answer": "no", "kind": "boolean"}]
+    rows = tiny.config(built(tmp_path, BARE, golds, trainer), "rl")
+    spelled = dict(rows.select("verifier", "solution").iter_rows())
+    assert {name: text for name, text in spelled.items() if not text.startswith("$")} == {
+        "text": "blue",
+        "boolean": "no",
+    }
+    assert spelled["number"] == "$4$"

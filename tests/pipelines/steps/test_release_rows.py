@@ -143,7 +143,7 @@ def test_lists_are_never_null_and_a_text_that_speaks_of_an_image_mark_holds_none
     row = shape.record(release_shapes.row("a", "What does <image> mean?", **gold, **texts) | {"options": None})
     assert set(row) == set(shape.schema.names)
     assert (row["images"], row["options"], row["image_positions"]) == ([], [], [])
-    assert row["solution"] == "$a mark$" and "<image>" not in str(row)
+    assert row["solution"] == "a mark" and "<image>" not in str(row)
     assert row["prompt"] == [{"role": "user", "content": "What does [image] mean?"}]
     for column in {"sft": ["completion"], "preference": ["chosen", "rejected"]}.get(config, []):
         assert row[column] == [{"role": "assistant", "content": "It says [image] twice: [image]."}]
