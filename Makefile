@@ -32,12 +32,17 @@ test-vllm: $(VLLM_STAMP)
 TORCH := torch==2.13.0
 REWARD := pydantic rapidfuzz scipy math-verify==0.9.0
 
-test-trainers: $(STAMP) $(TRAINERS)/llama_factory/.installed $(TRAINERS)/verl/.installed $(TRAINERS)/ms_swift/.installed
+test-trainers: $(STAMP) $(TRAINERS)/llama_factory/.installed $(TRAINERS)/verl/.installed $(TRAINERS)/ms_swift/.installed \
+  $(TRAINERS)/inspect/.installed $(TRAINERS)/verifiers/.installed
 	$(BIN)/pytest -m trainers
 
 $(TRAINERS)/llama_factory/.installed: SPEC := llamafactory==0.9.5
 $(TRAINERS)/verl/.installed: SPEC := verl==0.9.1 qwen-vl-utils==0.0.14 $(REWARD)
 $(TRAINERS)/ms_swift/.installed: SPEC := ms-swift==4.6.0 $(REWARD)
+$(TRAINERS)/inspect/.installed: SPEC := inspect_ai==0.3.285 openai $(REWARD)
+$(TRAINERS)/verifiers/.installed: SPEC := verifiers==0.4.0 $(REWARD)
+# Environments ask models through an address.
+$(TRAINERS)/inspect/.installed $(TRAINERS)/verifiers/.installed: TORCH :=
 
 # The registry's torchvision is a CUDA build that breaks transformers beside a CPU torch. So is its torchaudio, which
 # LLaMA-Factory imports; without its native part it imports all the same.

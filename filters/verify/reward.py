@@ -201,6 +201,12 @@ def graded(responses: Sequence[Any], truths: Sequence[Any], format_weight: float
     return [grade.parts(format_weight) for grade in _grades(items)]
 
 
+def format_of(response: Any, truth: Any) -> float:
+    """`format` alone: 1 where a response is laid out as the tag schema of its `ground_truth` says, else 0."""
+    row = _truth(truth) if isinstance(truth, str) else truth if isinstance(truth, Mapping) else {}
+    return layout_of(response, row.get("tags") or DEFAULT_TAGS)
+
+
 def item_of(response: Any, truth: Any) -> VerifyItem:
     """What `ground_truth` packed, beside a response: a text, or turns as for `reward`."""
     if isinstance(truth, str):

@@ -3,6 +3,7 @@
 from pipelines.export.axolotl import AXOLOTL
 from pipelines.export.easyr1 import EASYR1
 from pipelines.export.hugging_face import HUGGING_FACE
+from pipelines.export.inspect_task import INSPECT
 from pipelines.export.llama_factory import LLAMA_FACTORY
 from pipelines.export.ms_swift import MS_SWIFT
 from pipelines.export.openrlhf import OPENRLHF
@@ -10,6 +11,7 @@ from pipelines.export.openrlhf_m import OPENRLHF_M
 from pipelines.export.sheet import Exporter
 from pipelines.export.trl import TRL
 from pipelines.export.unsloth import UNSLOTH
+from pipelines.export.verifiers_package import VERIFIERS
 from pipelines.export.verl import VERL
 from schemas.errors import ConfigError, nearest
 
@@ -23,6 +25,8 @@ _ALL: tuple[Exporter, ...] = (
     OPENRLHF_M,
     AXOLOTL,
     UNSLOTH,
+    INSPECT,
+    VERIFIERS,
     HUGGING_FACE,
 )
 EXPORTERS: dict[str, Exporter] = {exporter.name: exporter for exporter in _ALL}

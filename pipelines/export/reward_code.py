@@ -30,6 +30,7 @@ import sys
 from pathlib import Path
 
 HERE = str(Path(__file__).resolve().parent)
+RELEASE = {release!r}
 VERIFIER = {verifier}
 FORMAT_WEIGHT = 0.0  # the layout's share of a score; at 0 a score is the verdict of curation, to the last digit
 
@@ -58,7 +59,7 @@ def ship_reward(folder: Path, file: str, body: str, release: str, verifiers: fro
     needs = _needs(verifiers)
     facts = {"release": release, "package": package, "needs": tuple(needs), "verifier": verifier_facts(verifiers)}
     (folder / file).write_text(_HEAD.format(**facts) + body, "utf-8")
-    (folder / "requirements.txt").write_text("\n".join(needs.values()) + "\n", "utf-8")
+    (folder / "requirements.txt").write_text("\n".join(requirements(verifiers)) + "\n", "utf-8")
     write_package(folder)
 
 
@@ -67,6 +68,11 @@ def verifier_facts(verifiers: frozenset[str]) -> dict[str, Any]:
     verifiers of the rows, and the versions of the engines that they ask."""
     engines = {name: importlib.metadata.version(name) for name in _ENGINES.values()}
     return {"version": VERSION, "code": reward_package(), "rows": sorted(verifiers), "engines": engines}
+
+
+def requirements(verifiers: frozenset[str]) -> list[str]:
+    """The lines of an export's `requirements.txt`."""
+    return list(_needs(verifiers).values())
 
 
 def _needs(verifiers: frozenset[str]) -> dict[str, str]:

@@ -19,11 +19,14 @@ Record = dict[str, Any]
 
 
 class Seen(NamedTuple):
-    """The question with a mark where each image is, the images' pixels, and the replies: one, or better and worse."""
+    """The question with a mark where each image is, the images' pixels, and the replies: one, or better and worse.
+
+    None for replies where prompts alone are read.
+    """
 
     question: str
     images: list[bytes]
-    replies: list[str]
+    replies: list[str] | None
 
 
 Reader = Callable[[Record, Path], Seen]
@@ -129,6 +132,14 @@ def hugging_face(row: Record, home: Path) -> Seen:
     return Seen(MARK.join(map(escape, cut(row["question"], places))), shown, list(map(escape, replies)))
 
 
+def environment(row: Record, home: Path) -> Seen:
+    shown = [pixels(home / part["image"]) for part in row["content"] if part["type"] == "image"]
+    parts = [
+        part | {"text": escape(part["text"])} for part in row["content"]
+    ]  # to the letter there, with marks in words
+    return Seen(joined(parts, 0), shown, None)
+
+
 READERS: dict[str, Reader] = {
     reader.__name__: reader
     for reader in (
@@ -136,4 +147,5 @@ READERS: dict[str, Reader] = {
         *(axolotl, unsloth, hugging_face),
     )
 }
+READERS |= {"inspect": environment, "verifiers": environment}
 """Every exporter's reader, by its name."""

@@ -6,6 +6,7 @@ import re
 import shutil
 import stat
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
 from pipelines.export.write import export
 
-NAMED = ("trl", "llama_factory", "axolotl", "unsloth")
+NAMED = ("trl", "llama_factory", "axolotl", "unsloth", "inspect", "verifiers")
+READS: dict[str, Callable[[str], object]] = {".py": ast.parse, ".yaml": yaml.safe_load, ".toml": tomllib.loads}
 STARTING = [name for name, exporter in EXPORTERS.items() if exporter.starts]
 
 
@@ -30,13 +32,15 @@ def started(folder: Path) -> set[str]:
     """The files that start something: configs, scripts, and programs that a line of the README runs."""
     readme = (folder / "README.md").read_text("utf-8")
     programs = {path.name for path in folder.glob("*.py") if f"\npython {path.name}" in readme}
-    return programs | {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".sh")}
+    return programs | {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".sh", ".toml")} - {
+        "pyproject.toml"
+    }
 
 
 def words_of(script: Path, tools: Path) -> list[str]:
     """What a script hands to the program that it starts, run from a folder that is not its own."""
     tools.mkdir(exist_ok=True)
-    for program in ("python", "python3", "torchrun", "ray", "uv", "rllm"):
+    for program in ("python", "python3", "torchrun", "ray", "uv", "rllm", "inspect"):
         (tools / program).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
         (tools / program).chmod(stat.S_IRWXU)
     environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
@@ -61,7 +65,7 @@ def test_what_a_start_names_is_there_wherever_the_export_is_moved(shapes: Path, 
             assert words[-1] == "last=1"
             named = re.findall(rf"{re.escape(str(home))}/([\w./-]+)", "\n".join(words))
         else:
-            assert ast.parse(text) if name.endswith(".py") else isinstance(yaml.safe_load(text), dict)
+            assert READS[Path(name).suffix](text)
             named = re.findall(r"(?<![\w/])(?:\./)?([\w-]+/part-\d+\.parquet|[\w-]+\.(?:py|jinja|jsonl))\b", text)
         assert all((home / path).exists() for path in named)
         assert named or trainer in NAMED, "those name datasets, which their own tests load"

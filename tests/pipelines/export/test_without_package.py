@@ -121,7 +121,7 @@ def test_a_second_system_turn_is_dropped_for_easyr1_alone(make_release: Callable
     assert not pq.read_table(made(release, "verl", tmp_path / "verl") / "dropped.parquet").num_rows
 
 
-@pytest.mark.parametrize("trainer", ["easyr1", "verl", "ms_swift", "openrlhf", "openrlhf_m"])
+@pytest.mark.parametrize("trainer", ["easyr1", "verl", "ms_swift", "openrlhf", "openrlhf_m", "inspect", "verifiers"])
 def test_a_row_for_a_judge_is_dropped_where_it_would_score_zero_for_ever(
     make_release: Callable[..., Path], trainer: str, tmp_path: Path
 ) -> None:
@@ -129,7 +129,7 @@ def test_a_row_for_a_judge_is_dropped_where_it_would_score_zero_for_ever(
         [("Describe it.", 1, "open", "A shape.", [], "A shape."), ("1 + 1?", 0, "number", "2", [], "2")]
     )
     dropped = pq.read_table(made(release, trainer, tmp_path / "out") / "dropped.parquet").to_pylist()
-    assert [row["reason"] for row in dropped] == ["export:needs_judge"] * 2
+    assert len(dropped) >= 2 and {row["reason"] for row in dropped} == {"export:needs_judge"}
     assert json.loads(dropped[0]["evidence"]) == {"verifier": "open"}
     assert not pq.read_table(made(release, "trl", tmp_path / "trl") / "dropped.parquet").num_rows
 
