@@ -80,6 +80,18 @@ Objects named with the right colour and shape, and with the right place as well.
 
 {captions}
 
+By how many objects there are, levels 1 to 3: the share of captions that name every object with size, colour, shape and
+place and no other, and the share of objects with each fact right.
+
+{captions_by_objects}
+
+## Thoughts
+
+Asked to think under the tag schema `think_answer`, on {thoughts_n} questions of levels 1 to 3: replies laid out so, thoughts
+without a sentence that is false of the image, and right answers.
+
+{thoughts}
+
 ## Without the image, and with instructions
 
 | asked | accuracy | n |
@@ -123,6 +135,8 @@ def render_card(metrics: dict[str, Any]) -> str:
             for level, row in spread["by_level"].items()
         ),
         captions=_captions(metrics["captions"], metrics["easy_vqa"]["captions"]), variants=_variants(metrics),
+        captions_by_objects=_captions_by_objects(metrics["captions_by_objects"]), thoughts=_thoughts(metrics["thoughts"]),
+        thoughts_n=metrics["thoughts"]["n"],
     )  # fmt: skip
 
 
@@ -160,6 +174,27 @@ def _captions(levels: dict[str, Any], easy: dict[str, Any]) -> str:
         lines.append(f"| {level} | {row['n']} | {' | '.join(cells)} |")
     summary = f"On easy-VQA test images {easy['accuracy']:.1%} of {easy['n']:,} captions name colour and shape rightly"
     return "\n".join(lines) + f"\n\n{summary} (as far as the image's questions tell them)."
+
+
+def _captions_by_objects(groups: dict[str, Any]) -> str:
+    keys = ("whole", "size", "colour", "shape", "place")
+    lines = [f"| objects | scenes | {' | '.join(keys)} |", "|---" * (len(keys) + 2) + "|"]
+    lines += [
+        f"| {name} | {row['n']} | {' | '.join(f'{row[key]:.0%}' for key in keys)} |" for name, row in groups.items()
+    ]
+    return "\n".join(lines)
+
+
+def _thoughts(scores: dict[str, Any]) -> str:
+    lines = ["| asked | laid out | true | right answer |", "|---|---|---|---|"]
+    for name, label in (
+        ("system", "in a system turn"),
+        ("suffix", "behind the question"),
+        ("bare", "the question alone"),
+    ):
+        cells = (f"{scores[name][key]:.1%}" if key in scores[name] else "" for key in ("formed", "true", "accuracy"))
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _variants(metrics: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from PIL import Image
 from generators.reference.architecture import CAPTION_PROMPT
 from generators.reference.card import render_card
 from generators.reference.examples import SUFFIXES
+from generators.reference.faithful import captions_by_objects, thoughts
 from generators.reference.replies import Query, Reader
 from generators.scenes import LEVELS, Scene, SceneQuestion, caption, iter_scenes, questions, render
 
@@ -69,6 +70,8 @@ def measure(folder: Path, *, seed: int, scenes: int, limit: int | None) -> Metri
         "blind": lambda: blind_accuracy(reader, asked, seed),
         "spread": lambda: pass_rates(reader, asked, seed),
         "captions": lambda: caption_faithfulness(reader, shown),
+        "captions_by_objects": lambda: captions_by_objects(reader, seed, 5 * scenes),
+        "thoughts": lambda: thoughts(reader, asked, seed),
     }
     for name, part in parts.items():
         metrics[name] = part()
