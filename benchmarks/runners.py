@@ -1,24 +1,27 @@
 """What a second worker adds to a build of row steps: of processes of this machine, of Dask, of Ray.
 
-    python benchmarks/runners.py [--samples 4000] [--chars 2000] [--rounds 1] [--runners processes dask ray] [--out FILE]
+    python benchmarks/runners.py [--samples 12000] [--chars 2000] [--rounds 5] [--runners processes dask ray] [--out FILE]
 
 No model is asked: questions come with eight rollouts each, and steps of scope row and sample work on them (verdicts, counts,
-SQL, quality, cuts, pairs). Each round builds them with one worker and with two, on every runner in turn; Dask and Ray are
-clusters of this machine, reached by their addresses. A worker of Dask keeps to one core, with the processes that it starts.
+SQL, quality, cuts, pairs). Each round builds them with one worker and with two, on every runner in turn, each in a Python of
+its own. Dask and Ray are clusters of this machine; a worker of Dask keeps to one core, with the processes that it starts.
 Starting a cluster, and its workers' first build of a few rows, which loads what they need, is printed apart, as is the rows'
 way in (`ingest`).
 
 For every runner it prints the medians: seconds with one worker and with two, the speed-up (limit: 1.8), and seconds of
 processor time: of the workers, of the build's own process (with Dask's scheduler), of the services beside them (Ray's, and
-Prefect's server). `bound` is what two workers could add at most where the build's own process works alone (Amdahl). On a
-machine that is busy with something else, read the processor time. The hashes of all tables have to be equal over all builds.
+Prefect's server). On a machine that is busy with something else, read what follows from processor time: `workers` is by how
+much two of them are faster as long as nothing else takes their cores; `all` has everything else share the same two cores
+with them, and is what two cores allow. The hashes of all tables have to be equal over all builds.
 """
 
 import argparse
 import json
 import logging
 import os
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -57,18 +60,18 @@ def recipe(folder: Path, rows: Path, workers: int) -> dict[str, Any]:
     return {"name": str(path)}
 
 
-def spent() -> dict[str, float]:
-    """Seconds of processor time so far: of this process, of workers, and of the other processes below this one."""
-    found = {"own": 0.0, "workers": 0.0, "services": 0.0}
+def spent() -> dict[tuple[str, int], float]:
+    """Seconds of processor time so far of each process: this one (`own`), `workers`, and the others below it."""
+    found = {}
     for pid in family():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        works = any(word in command for word in ("ray::", "spawn_main", "shard_program"))
+        works = any(word in command for word in ("ray::", "spawn_main", "shard_program")) and "Agent" not in command
         kind = "own" if pid == os.getpid() else "workers" if works else "services"
-        found[kind] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        found[kind, pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return found
 
 
@@ -84,8 +87,8 @@ def timed(job: Any, run: Callable[[Any, Any], Any]) -> dict[str, float]:
             took["in"] += seconds
             return
         took["wall"] += seconds
-        for kind, value in after.items():
-            took[kind] += value - before[kind]
+        for (kind, pid), value in after.items():
+            took[kind] += value - before.get((kind, pid), 0.0)
 
     job.run(one)
     return took
@@ -98,37 +101,21 @@ def keep_to(core: int) -> None:
 
 
 @contextmanager
-def cluster(runner: str, workers: int) -> Iterator[str]:
-    """The address of a cluster of so many workers."""
-    if runner == "dask":
-        import dask
-        from distributed import Client, LocalCluster
+def cluster(runner: str, workers: int) -> Iterator[Any]:
+    """A cluster of so many workers, as builds use it."""
+    from flows.cluster import connected
 
-        alone = {"distributed.nanny.pre-spawn-environ.POLARS_MAX_THREADS": "1"}  # as docs/cluster.md says
-        with (
-            dask.config.set(alone),
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address=":0",
-                silence_logs=50,
-            ) as local,
-        ):
-            with Client(local) as client:
-                addresses = sorted(client.scheduler_info()["workers"])
+    with connected(runner, None, workers) as found:
+        assert found is not None
+        if runner == "dask":
+            from distributed import Client
+
+            with Client(found.task_runner.address) as client:  # type: ignore[attr-defined]
+                addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
+                assert len(addresses) == workers
                 for core, worker in enumerate(addresses):  # a worker is a core, and what it starts stays there
                     client.run(keep_to, core, workers=[worker])
-            yield local.scheduler_address
-        return
-    from ray.cluster_utils import Cluster
-
-    head = {"num_cpus": workers, "object_store_memory": 128 << 20, "include_dashboard": False}
-    nodes = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        yield nodes.address
-    finally:
-        nodes.shutdown()
+        yield found
 
 
 def contents(job: Any) -> str:
@@ -155,12 +142,9 @@ def on_cluster(runner: str, workers: int, folder: Path, rows: Path, few: Path) -
     from prefect import flow
 
     from flows import running
-    from flows.cluster import connected
 
     started = time.perf_counter()
-    with cluster(runner, workers) as address, connected(runner, address, workers) as found:
-        assert found is not None
-
+    with cluster(runner, workers) as found:
         here = running.CLUSTER.set(found)
         build = flow(persist_result=False, task_runner=found.task_runner)(one_build)
         build(str(folder / "first"), str(few), workers)
@@ -196,34 +180,50 @@ def by_processes(workers: int, folder: Path, rows: Path) -> tuple[dict[str, floa
     return {**took, "start": beginning, "whole": time.perf_counter() - began}, contents(job)
 
 
+def apart(runner: str, workers: int, root: Path, number: int) -> tuple[dict[str, float], str]:
+    """One build in a Python of its own: what a cluster leaves in a process is in no other's way."""
+    command = [sys.executable, __file__, "--one", runner, str(workers), str(root), str(number)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    took, hashes = json.loads(done.stdout)
+    return took, hashes
+
+
+def alone(runner: str, workers: int, root: Path, number: int) -> None:
+    """What `apart` starts. Whatever else writes to its output, a library or a cluster, ends the benchmark."""
+    rows, few = (root / name / "rows.parquet" for name in ("rows", "few"))
+    folder = root / f"{number}-{runner}-{workers}"
+    own = runner == "processes"
+    found = by_processes(workers, folder, rows) if own else on_cluster(runner, workers, folder, rows, few)
+    sys.stdout.write(json.dumps(found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=4000)
+    parser.add_argument("--samples", type=int, default=12000)
     parser.add_argument("--chars", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--runners", nargs="+", default=["processes", "dask", "ray"])
     parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     os.environ.update(PREFECT_LOGGING_LEVEL="CRITICAL", PREFECT_SERVER_ANALYTICS_ENABLED="false")
     os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
     logging.disable(logging.WARNING)
+    if given.one:
+        alone(given.one[0], int(given.one[1]), Path(given.one[2]), int(given.one[3]))
+        return
     found: dict[str, dict[int, list[dict[str, float]]]] = {r: {1: [], 2: []} for r in given.runners}
     hashes: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        sources = {"rows": given.samples, "few": 64}
-        for name, samples in sources.items():
+        for name, samples in {"rows": given.samples, "few": 64}.items():
             (root / name).mkdir()
             write_source(root / name, samples, given.chars)
-        rows, few = (root / name / "rows.parquet" for name in sources)
         for number in range(given.rounds):
             for runner in given.runners:
                 for workers in (1, 2):
-                    folder = root / f"{number}-{runner}-{workers}"
-                    if runner == "processes":
-                        took, made = by_processes(workers, folder, rows)
-                    else:
-                        took, made = on_cluster(runner, workers, folder, rows, few)
+                    took, made = apart(runner, workers, root, number)
+                    shutil.rmtree(root / f"{number}-{runner}-{workers}")
                     found[runner][workers].append(took)
                     hashes.add(made)
                     sys.stderr.write(f"{runner} {workers}: {json.dumps({k: round(v, 2) for k, v in took.items()})}\n")
@@ -239,19 +239,32 @@ def report(found: dict[str, dict[int, list[dict[str, float]]]], given: argparse.
     for runner, rounds in found.items():
         one, two = ({key: statistics.median(t[key] for t in took) for key in took[0]} for took in rounds.values())
         speed = statistics.median(a["wall"] / b["wall"] for a, b in zip(*rounds.values(), strict=True))
-        busy = two["own"] + two["workers"]
-        bound = busy / (two["own"] + two["workers"] / 2) if two["workers"] else 1.0
-        result[runner] = {"one": one, "two": two, "speed_up": speed, "bound": bound}
+        by_workers, by_all = (statistics.median(ratios) for ratios in zip(*map(bounds, *rounds.values()), strict=True))
+        result[runner] = {"one": one, "two": two, "speed_up": speed, "workers": by_workers, "all": by_all}
         mark = "ok" if speed >= LIMIT else "BELOW"
         lines.append(
             f"{runner:10} {one['wall']:6.1f} s with one, {two['wall']:6.1f} s with two: {speed:.2f} (limit {LIMIT}) {mark}\n"
-            f"           processor time with two: workers {two['workers']:.1f} s, own process {two['own']:.1f} s, "
-            f"services {two['services']:.1f} s; bound {bound:.2f}\n"
+            f"           processor time with one: {times(one)}\n"
+            f"           processor time with two: {times(two)}\n"
+            f"           from processor time: workers {by_workers:.2f}, all {by_all:.2f}\n"
             f"           apart: start {two['start']:.1f} s, ingest {two['in']:.1f} s"
         )
     sys.stdout.write("\n".join(lines) + "\n")
     given.out.parent.mkdir(exist_ok=True)
     given.out.write_text(json.dumps({"samples": given.samples, "chars": given.chars, **result}, indent=1) + "\n")
+
+
+def times(took: dict[str, float]) -> str:
+    return f"workers {took['workers']:.1f} s, own process {took['own']:.1f} s, services {took['services']:.1f} s"
+
+
+def bounds(one: dict[str, float], two: dict[str, float]) -> tuple[float, float]:
+    """By how much two workers are faster than one, by processor time: of workers alone, and of all that two cores do.
+
+    One worker and the build's own process wait for each other, so theirs is the sum; with two, all of it is shared evenly.
+    """
+    single, several = one["workers"] or one["own"], two["workers"]
+    return single / (several / 2), (one["workers"] + one["own"]) / ((several + two["own"] + two["services"]) / 2)
 
 
 if __name__ == "__main__":

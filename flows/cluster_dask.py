@@ -8,6 +8,7 @@ from typing import Any
 from flows.cluster_place import REACH_S, WORKER_S, Cluster, reach
 from flows.worker_facts import facts, fault
 from schemas.errors import ConfigError, MissingDependencyError
+from schemas.secrets import plain_address
 
 CURE = "It is that of the scheduler, as `dask scheduler` prints it: tcp://HOST:8786."
 
@@ -42,7 +43,7 @@ def dask_cluster(address: str | None, workers: int, api: str) -> Iterator[Cluste
         client = distributed.Client(address, timeout=REACH_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ConfigError(
-            f"--address: no Dask scheduler answers at {address} ({type(error).__name__}). {CURE}"
+            f"--address: no Dask scheduler answers at {plain_address(address)} ({type(error).__name__}). {CURE}"
         ) from None
     with client:
         _check(client, address, api)
@@ -57,13 +58,14 @@ def _check(client: Any, address: str, api: str) -> None:
     """Raises ConfigError where the workers are not of one kind with this process."""
     import distributed
 
+    shown = plain_address(address)
     if not client.nthreads():  # one that grows with its tasks grows for this one
         try:
             client.submit(int, pure=False).result(timeout=WORKER_S)
         except (TimeoutError, distributed.TimeoutError):
             raise ConfigError(
-                f"The Dask cluster at {address} has no workers, and got none in {WORKER_S:g} s. Start some: "
-                f"`dask worker {address}`."
+                f"The Dask cluster at {shown} has no workers, and got none in {WORKER_S:g} s. Start some: "
+                f"`dask worker {shown}`."
             ) from None
     own, found = facts(), []
     for worker, one in client.run(facts, api, on_error="return").items():
@@ -74,4 +76,4 @@ def _check(client: Any, address: str, api: str) -> None:
             )
         found.append(one)
     if (why := fault(own, found, api)) is not None:
-        raise ConfigError(f"--address {address}: {why}")
+        raise ConfigError(f"--address {shown}: {why}")

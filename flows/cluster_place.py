@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from prefect.task_runners import TaskRunner
 
 from schemas.errors import ConfigError
-from schemas.secrets import without_user
+from schemas.secrets import plain_address
 
 REACH_S = 10.0
 """Seconds that a cluster has to answer."""
@@ -28,13 +28,13 @@ class Cluster:
 def reach(address: str, port: int, runner: str, cure: str) -> None:
     """Raises ConfigError where nobody listens at `scheme://host:port` or `host:port`. Ray's own try takes minutes, and then
     ends the process."""
-    parts = urlsplit(address if "://" in address else f"//{address}")
     try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
         host, number = parts.hostname, parts.port or port
         if not host:
             raise ValueError
     except ValueError:
-        raise ConfigError(f"--address '{without_user(address)}' is no address of a {runner} cluster: {cure}") from None
+        raise ConfigError(f"--address '{plain_address(address)}' is no address of a {runner} cluster: {cure}") from None
     try:
         socket.create_connection((host, number), REACH_S).close()
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any
 from flows.cluster_place import WORKER_S, Cluster, reach
 from flows.worker_facts import facts, fault
 from schemas.errors import ConfigError, MissingDependencyError
+from schemas.secrets import hidden, plain_address
 
 CURE = "It is `auto` on a node of the cluster, HOST:6379 of its head, or ray://HOST:10001 from elsewhere."
 STORE = 128 << 20
@@ -57,27 +58,28 @@ def _join(ray: Any, address: str, quiet: dict[str, Any]) -> None:
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        why = " ".join(str(error).split())
-        raise ConfigError(f"--address {address}: {why[:400]} {CURE}") from None
+        shown = plain_address(address)
+        why = hidden(" ".join(str(error).replace(address, shown).split()))
+        raise ConfigError(f"--address {shown}: {why[:400]} {CURE}") from None
 
 
 def _check(ray: Any, address: str, api: str) -> None:
     """Raises ConfigError where the workers are not of one kind with this process."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    asked = ray.remote(max_retries=0)(facts)
+    shown, asked = plain_address(address), ray.remote(max_retries=0)(facts)
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     places: list[Any] = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes] or [None]
     sent = [asked.options(scheduling_strategy=place).remote(api) for place in places]
     try:
         found = ray.get(sent, timeout=WORKER_S)
     except ray.exceptions.GetTimeoutError:
-        raise ConfigError(f"The Ray cluster at {address} has no free CPU, and got none in {WORKER_S:g} s.") from None
+        raise ConfigError(f"The Ray cluster at {shown} has no free CPU, and got none in {WORKER_S:g} s.") from None
     except ray.exceptions.RayError as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise ConfigError(
-            f"A node of the Ray cluster at {address} cannot run curate ({lines[-1].strip()}). Install there what is "
+            f"A node of the Ray cluster at {shown} cannot run curate ({lines[-1].strip()}). Install there what is "
             "installed here, with the same Python."
         ) from None
     if (why := fault(facts(), found, api)) is not None:
-        raise ConfigError(f"--address {address}: {why}")
+        raise ConfigError(f"--address {shown}: {why}")

@@ -1,6 +1,7 @@
 """What `--runner` and `--address` may say; loads neither Prefect nor a cluster's library."""
 
 from schemas.errors import ConfigError
+from schemas.secrets import plain_address
 
 RUNNERS = ("processes", "dask", "ray")
 
@@ -14,4 +15,4 @@ def check_runner(runner: str, address: str | None) -> None:
     if runner == "processes":
         raise ConfigError("--address names a cluster, and --runner processes has none; add --runner dask or ray.")
     if runner == "dask" and (address == "auto" or address.startswith("ray://")):
-        raise ConfigError(f"--address {address} is one of Ray's; add --runner ray.")
+        raise ConfigError(f"--address {plain_address(address)} is one of Ray's; add --runner ray.")

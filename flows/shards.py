@@ -22,15 +22,16 @@ from pipelines.run.shards import T, Task, Work
 from pipelines.store.memory import cores
 from schemas.errors import CurateError, StepError
 
-LEAST_S, MOST_S = 2.0, 60.0
-"""Seconds that a task is to take: so many that scheduling it costs little, so few that a lost one does."""
+FIRST_S, LEAST_S, MOST_S = 4.0, 1.0, 60.0
+"""Seconds that a task is to take: at most, before it is known what a bucket takes and after; and at least. Each costs some
+0.2 s of the processor, which Prefect takes on the worker, in the flow and in its server; a lost one, what it has done."""
 AHEAD = 2
 """Tasks that are sent for each that can run: none waits for the flow."""
 RETRIES = 2
 
 
 class Did(NamedTuple):
-    """What a task came to: `found` for its buckets, in `seconds`; or why it could not."""
+    """What a task came to: `found` for the first of its buckets, in `seconds`; or why it could not."""
 
     found: list[tuple[int, Any]]
     seconds: float
@@ -38,12 +39,17 @@ class Did(NamedTuple):
 
 
 @task(name="shard", persist_result=False, retries=RETRIES, log_prints=False)
-def shard_task(opening: bytes, job: Task[Any], work: Sequence[Work]) -> Did:
-    """Do a task for some buckets; where that fails for a reason that curate knows, for none of them."""
-    started = time.monotonic()
+def shard_task(opening: bytes, job: Task[Any], work: Sequence[Work], seconds: float) -> Did:
+    """Do a task for some buckets, one after the other, until `seconds` are over; where that fails for a reason that curate
+    knows, for none of them."""
+    found: list[tuple[int, Any]] = []
     try:
         context = _opened(opening).context(job.step, job.fingerprint)
-        found = [(bucket, job.function(context, bucket, *more, _nobody)) for bucket, more in work]
+        started = time.monotonic()
+        for bucket, more in work:
+            found.append((bucket, job.function(context, bucket, *more, _nobody)))
+            if time.monotonic() - started > seconds:
+                break
     except CurateError as error:
         return Did([], 0.0, str(error))
     return Did(found, time.monotonic() - started)
@@ -66,7 +72,7 @@ class Submitted:
             slots = self._slots()
             while left and len(sent) < AHEAD * slots:
                 taken = [left.popleft() for _ in range(size_of(len(left), sum(map(len, sent.values())), pace, slots))]
-                future = named.submit(self._opening, task, taken)
+                future = named.submit(self._opening, task, taken, MOST_S if pace else FIRST_S)
                 sent[future] = taken
                 future.add_done_callback(ended.put)
             future = ended.get()
@@ -79,7 +85,8 @@ class Submitted:
                 self.trouble = did.trouble
                 yield from ((bucket, here(bucket)) for bucket, _ in piece)
                 continue
-            pace = did.seconds / len(piece)
+            left.extendleft(reversed(piece[len(did.found) :]))
+            pace = max(did.seconds / len(did.found), 1e-6)
             for bucket, one in did.found:
                 if isinstance(one, Computed):
                     done(one.part["in"])
@@ -92,14 +99,15 @@ class Submitted:
 def size_of(left: int, sent: int, pace: float, slots: int) -> int:
     """How many of the buckets that are left the next task takes, where one takes `pace` seconds (0: nobody knows).
 
-    Guided self-scheduling: a share of what is left, so that the last tasks are small and end together (Polychronopoulos and
-    Kuck, IEEE Transactions on Computers 36, 1987), within LEAST_S and MOST_S; never more than an even share of what is left
-    or sent, so that a short step is shared too.
+    Guided self-scheduling: an even share of what is left, so that the last tasks are small and end together
+    (Polychronopoulos and Kuck, IEEE Transactions on Computers 36, 1987), within LEAST_S and MOST_S. As long as nobody knows,
+    an even share of all: a short step is one task a worker, and the tasks of a long one end after FIRST_S.
     """
     if not pace:
-        return 1
-    share, even, pace = -(-left // (2 * slots)), -(-(left + sent) // slots), max(pace, 1e-6)
-    return min(left, even, max(1, int(LEAST_S / pace), min(share, int(MOST_S / pace))))
+        return min(left, -(-(left + sent) // slots))
+    if left * pace <= LEAST_S:
+        return left
+    return max(1, int(LEAST_S / pace), min(-(-left // slots), int(MOST_S / pace)))
 
 
 @lru_cache(maxsize=4)

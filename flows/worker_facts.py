@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.secrets import plain_address
+
 Facts = Mapping[str, Any]
 """`python`, `code` (a hash of curate's own source), `host`, and `api`: why Prefect's server is not reached, if so."""
 
@@ -43,10 +45,11 @@ def fault(own: Facts, workers: Sequence[Facts], api: str | None = None) -> str |
         for found in workers:
             if found[name] != own[name]:
                 return f"the worker on {found['host']} has {what.format(found[name], own[name])}. {cure}."
+    shown = plain_address(api or "")
     for found in workers:
         if found["api"] is not None:
             return (
-                f"the worker on {found['host']} does not reach Prefect's server at {api} ({found['api']}). Start one that "
+                f"the worker on {found['host']} does not reach Prefect's server at {shown} ({found['api']}). Start one that "
                 "all machines reach (`prefect server start --host 0.0.0.0`), and put its address into PREFECT_API_URL."
             )
     return None

@@ -40,6 +40,16 @@ def hidden(text: str) -> str:
     return _PAIR.sub(r"\1***", text)
 
 
+def plain_address(address: str) -> str:
+    """Where a server is, without all that may be a secret: `tcp://me:pass@host:8786/a?token=x` is `tcp://host:8786/a`.
+
+    An address need not be a well-formed one, nor have a scheme; what comes before an `@` is left out whatever it is.
+    """
+    scheme, mark, rest = address.partition("://")
+    place = re.split(r"[?#;\s]", (rest if mark else address).rpartition("@")[2], maxsplit=1)[0]
+    return hidden(f"{scheme}{mark}{place}" if mark and re.fullmatch(r"[\w+.-]+", scheme) else place)
+
+
 def without_user(url: str) -> str:
     """An address without the name and the password in it."""
     parts = urlsplit(url)

@@ -10,6 +10,7 @@ from clusters import released, write_recipe
 
 from flows import cluster_dask, worker_facts
 from flows.cluster import connected
+from flows.runners import check_runner
 from schemas.errors import ConfigError
 
 distributed = pytest.importorskip("distributed")
@@ -45,6 +46,21 @@ def test_who_is_no_scheduler_is_a_sentence() -> None:
         connected("dask", "tcp://127.0.0.1:9", 1),
     ):
         pass
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://me:s3cret@127.0.0.1:9", "me:s3cret@127.0.0.1:9", "127.0.0.1:9?t=s3cret", "tcp://me:s3cret@[::", "s3cret@"],
+)
+def test_a_secret_in_an_address_is_not_shown(runner: str, address: str) -> None:
+    pytest.importorskip(f"prefect_{runner}")
+    with pytest.raises(ConfigError) as raised, connected(runner, address, 1):
+        pass
+    assert "s3cret" not in str(raised.value)
+    with pytest.raises(ConfigError) as raised:
+        check_runner("dask", f"ray://{address}")
+    assert "s3cret" not in str(raised.value)
 
 
 def test_workers_of_another_kind_are_a_sentence(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,9 +46,7 @@ def test_tasks_make_what_one_process_does(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(shards, "_opened", counted)
     found, records = submitted(recipe, tmp_path / "many")
     assert found == expected
-    assert 2 * 5 <= len(asked) < 3 * 6, (
-        "the way in, the self-test and the step: first pieces of one bucket, then of more"
-    )
+    assert len(asked) == 3 * 2, "the way in, the self-test and the step are short: a task a worker"
     assert not any(record["warnings"] for record in records)
 
 
@@ -76,14 +74,34 @@ def test_a_lost_worker_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         submitted(recipe, tmp_path / "many")
 
 
+def test_a_long_task_ends_in_time_and_others_take_what_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path / "recipe", STEPS, sums(40))
+    expected, _ = built(recipe, tmp_path / "one")
+    took: list[int] = []
+    did = shards.Did
+
+    def noted(found: Any, *more: Any) -> Any:
+        took.append(len(found))
+        return did(found, *more)
+
+    monkeypatch.setattr(shards, "Did", noted)
+    for name in ("FIRST_S", "LEAST_S", "MOST_S"):
+        monkeypatch.setattr(shards, name, 0.0)
+    found, _ = submitted(recipe, tmp_path / "many")
+    assert found == expected
+    assert took == [1] * 8 * 3, "each ends after the bucket at which its time is over"
+
+
 @given(left=st.integers(1, 10_000), sent=st.integers(0, 5_000), pace=st.floats(1e-4, 1e4), slots=st.integers(1, 600))
 def test_a_task_takes_its_share_within_its_seconds(left: int, sent: int, pace: float, slots: int) -> None:
     size = size_of(left, sent, pace, slots)
     assert 1 <= size <= left
     assert size == 1 or size * pace <= MOST_S * 1.001
-    assert size_of(left, sent, 0.0, slots) == 1
-    assert (size - 1) * slots < left + sent, "the others have work as well"
-    assert size * pace >= LEAST_S - pace or size * slots >= left + sent or size == left
+    assert size_of(left, sent, 0.0, slots) == min(left, -(-(left + sent) // slots)), "nobody knows: all at once, evenly"
+    assert (size - 1) * slots < left or size * pace <= LEAST_S * 1.001, "the others have work as well"
+    assert size * pace >= LEAST_S - pace or size in (left, -(-left // slots))
 
 
 def test_tasks_become_smaller_towards_the_end() -> None:

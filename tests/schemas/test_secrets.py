@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.secrets import hidden, is_secret_name, secret_in
+from schemas.secrets import hidden, is_secret_name, plain_address, secret_in
 
 KEY = "S3cretPlanted0123456789"
 
@@ -57,3 +57,16 @@ def test_hiding_is_done_once(text: str) -> None:
 )
 def test_what_goes_by_the_name_of_a_secret_is_hidden(text: str) -> None:
     assert KEY not in hidden(text) and "***" in hidden(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("tcp://head:8786", "tcp://head:8786"), ("head:6379", "head:6379"), ("auto", "auto"), ("ray://[::1]:10001", "ray://[::1]:10001"),
+        (f"tcp://me:{KEY}@head:8786", "tcp://head:8786"), (f"{KEY}@head", "head"), (f"me:{KEY}@head:8786", "head:8786"),
+        (f"ray://me:{KEY[:9]}/{KEY}@head:1", "ray://head:1"), (f"tcp://head:1/a?t={KEY}", "tcp://head:1/a"),
+        (f"tls://head:1#{KEY}", "tls://head:1"), (f"me:{KEY} x://{KEY}@head", "head"), (f"http://head/sk-{KEY}", "http://head/***"),
+    ],
+)  # fmt: skip
+def test_an_address_is_shown_without_what_may_be_secret(address: str, plain: str) -> None:
+    assert plain_address(address) == plain

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.engine import ModelConfig
 from schemas.errors import ConfigError, MissingDependencyError
 from schemas.replicas import RayConfig
+from schemas.secrets import hidden, plain_address
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +62,9 @@ def _reach(address: str | None) -> None:
     try:
         socket.create_connection((host, int(port)), REACH_S).close()
     except (OSError, ValueError) as error:
+        why = _first_line(error) if isinstance(error, OSError) else "it names no port"
         raise ConfigError(
-            f"engine: ray: nobody answers at {address} ({_first_line(error)}). Is the head running (`ray start "
+            f"engine: ray: nobody answers at {plain_address(str(address))} ({why}). Is the head running (`ray start "
             "--head`), and is it HOST:6379 of the head, or ray://HOST:10001 from outside the cluster?"
         ) from None
 
@@ -73,8 +75,10 @@ def _refused(address: str | None, error: Exception) -> str:
             "engine: ray: no Ray cluster runs on this machine. Start one (`ray start --head`), name another "
             "(`address: HOST:6379`), or leave address out, and one is started for the build."
         )
+    shown = plain_address(address) if address else "this machine"
+    why = hidden(_first_line(error).replace(address or shown, shown))
     return (
-        f"engine: ray: the Ray cluster at {address or 'this machine'} cannot be used: {_first_line(error)} (Where it asks "
+        f"engine: ray: the Ray cluster at {shown} cannot be used: {why} (Where it asks "
         "for a token, as clusters of Ray 2.60 do where there is one, set RAY_AUTH_MODE=token.)"
     )
 
