@@ -6,8 +6,8 @@
 
 No model is asked: questions with images (a tenth of them planted duplicates of another question) come with eight rollouts
 each, and every step type that needs no model works on them. Each size is built twice, by one process and by two, each in a
-Python of its own. A row is one of the unit that a step works on; of a step that makes rows, one that it makes; of `release`,
-one that lies in its tables. A sample of `ingest` holds eight rollouts, so it has eight times their letters.
+Python of its own. A row is one of the unit that a step works on; of a step that makes more of them, one that it makes; of
+`release`, one that lies in its tables. A sample of `ingest` holds eight rollouts, so it has eight times their letters.
 
 `rows/s` is by the clock, of two processes; it says something on a machine that does nothing else. `rows/cpu` is by processor
 time, of two cores: twice the rows that the larger size has more than the smaller, over the seconds that one process takes
@@ -191,8 +191,9 @@ def build(folder: Path, workers: int) -> dict[str, Any]:
 
     recipe = folder / "scale.yaml"
     recipe.write_text(RECIPE.replace("WORKERS", str(workers)).replace("rows.parquet", str(folder / "rows.parquet")))
-    buckets = max(SHARDS, buckets_for(row_count(folder / "rows.parquet")))
-    job = open_job(compile_recipe(str(recipe)), folder / f"workspace-{workers}", buckets=buckets)
+    samples = row_count(folder / "rows.parquet")
+    more = {"buckets": SHARDS} if buckets_for(samples) < SHARDS else {}
+    job = open_job(compile_recipe(str(recipe)), folder / f"workspace-{workers}", **more)
     watch, found = Watch(), dict[str, Any]()
 
     def run(runner: Any, step: Any) -> None:
@@ -201,10 +202,11 @@ def build(folder: Path, workers: int) -> dict[str, Any]:
         record = runner.run(step)
         wall = time.perf_counter() - wall
         cpu = watch.look() - cpu
+        makes = step.number and step.makes and record["kept"] > record["in"]
         contents = {b: part["contents"] for b, part in record["buckets"].items()}
         found[step.name] = {
-            "rows": record["kept"] if step.makes and step.number else record["in"],
-            "of": step.makes if step.makes and step.number else record["of"],
+            "rows": record["kept"] if makes else record["in"],
+            "of": step.makes if makes else record["of"],
             "scope": step.type.scope(step.config) if step.number else "source",
             "wall_s": wall,
             "cpu_s": cpu,

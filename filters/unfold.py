@@ -5,18 +5,15 @@ as a column (`columns: {responses: [str]}`), and this makes traces of them that 
 recipe had just written them. Lists that a model wrote (`reply: {fields: {questions: [str]}}`) unfold too.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from filters.sql.expression import ColumnName
 from schemas.ids import content_id
-from schemas.reading import answer_pattern, read_reply
+from schemas.reading import Reading, answer_pattern, read_reply
 from schemas.reply_row import REPLY
-from schemas.split import DROPPED
 from schemas.step import Context, Gives, Known, Out, Reads, StepConfig, StepType, Tables, read
 
 TEXT, MODEL, SEEN = "text", "model", "gold_visible"
@@ -94,32 +91,61 @@ def body(tables: Tables, config: UnfoldConfig, context: Context) -> Out:
     """A row for each item, in their order. Null and blank items are dropped (`name:empty`); a row without any makes none."""
     items = tables.rows["items"]
     declared = columns(item_type(items.dtype), config, context.name)
-    made, gone = list[dict[str, Any]](), list[dict[str, Any]]()
-    for id_, held in zip(tables.rows["id"], items.to_list(), strict=True):
-        for place, item in enumerate(held if isinstance(held, list) else [] if held is None else [held]):
-            ids = {"id": content_id([context.name, id_, place]), "parent_id": id_}
-            if _is_empty(item, replies=config.replies):
-                gone.append({**ids, "reason": f"{context.name}:empty", "evidence": f'{{"place":{place}}}'})
-            elif config.replies:
-                made.append(ids | _reply(item, place, config, context))
-            else:
-                made.append(ids | (item if isinstance(item, dict) else {context.name: item}))
-    schema = {"id": pl.String(), "parent_id": pl.String(), **declared}
-    return Out(pl.DataFrame(made, schema=schema), pl.DataFrame(gone, schema={**DROPPED, "parent_id": pl.String()}))
+    every = _items(tables.rows)
+    ids = [content_id([context.name, *row]) for row in every.select("parent_id", "place").iter_rows()]
+    every = every.with_columns(pl.Series("id", ids, dtype=pl.String))
+    empty = _empty(_texts(every["item"]) if config.replies else every["item"])
+    made, gone = every.filter(~empty), every.filter(empty)
+    item = made["item"]
+    if config.replies:
+        given = _replies(item, config, context).with_columns(index=made["place"].cast(REPLY["index"]))
+    else:
+        given = item.struct.unnest() if isinstance(item.dtype, pl.Struct) else item.to_frame(context.name)
+    rows = made.select("id", "parent_id").hstack(given.select(list(declared)))
+    reason, evidence = pl.lit(f"{context.name}:empty"), pl.format('{{"place":{}}}', "place")
+    return Out(rows, gone.select("id", reason=reason, evidence=evidence, parent_id="parent_id"))
 
 
-def _is_empty(item: Any, *, replies: bool) -> bool:
-    value = item.get(TEXT) if replies and isinstance(item, dict) else item
-    return value is None or (isinstance(value, str) and not value.strip())
+def _items(rows: pl.DataFrame) -> pl.DataFrame:
+    """Every item of `rows`: `parent_id, place, item`."""
+    items = rows.select("items", parent_id="id")
+    if not isinstance(items.schema["items"], pl.List):
+        return items.filter(pl.col("items").is_not_null()).select("parent_id", place=pl.lit(0, pl.Int64), item="items")
+    count = pl.col("items").list.len()
+    some = items.filter(count > 0).with_columns(place=pl.int_ranges(count))
+    return some.explode("items", "place").select("parent_id", "place", item="items")
 
 
-def _reply(item: Any, place: int, config: UnfoldConfig, context: Context) -> dict[str, Any]:
-    """A text as what all replies are read as. How many tokens it has is not known."""
-    fields: Mapping[str, Any] = item if isinstance(item, dict) else {TEXT: item}
-    text = fields[TEXT]
-    read_as = read_reply(text, None, config.answer_pattern)._asdict()
-    known = {MODEL: None, **fields, **read_as, "index": place, "finish_reason": "stop", "tokens": None}
-    return known | {SEEN: context.gold_visible or bool(fields.get(SEEN))}
+def _texts(items: pl.Series) -> pl.Series:
+    return items.struct.field(TEXT) if isinstance(items.dtype, pl.Struct) else items
+
+
+def _empty(values: pl.Series) -> pl.Series:
+    """Whether values are null or blank."""
+    if values.dtype != pl.String:
+        return values.is_null()
+    return pl.Series([value is None or not value.strip() for value in values], dtype=pl.Boolean)
+
+
+def _replies(items: pl.Series, config: UnfoldConfig, context: Context) -> pl.DataFrame:
+    """Texts as what all replies are read as, and other fields of their objects. How many tokens they have is not known."""
+    texts = _texts(items)
+    fields = items.struct.unnest() if isinstance(items.dtype, pl.Struct) else pl.DataFrame()
+    read_as = [read_reply(text, None, config.answer_pattern) for text in texts]
+    own = {name: fields[name] for name in fields.columns if name not in REPLY}
+    seen = fields[SEEN].fill_null(False) if SEEN in fields.columns else pl.lit(False)
+    return pl.DataFrame(
+        {
+            **{name: pl.Series([getattr(one, name) for one in read_as], dtype=REPLY[name]) for name in Reading._fields},
+            **own,
+            TEXT: texts,
+        }
+    ).with_columns(
+        (fields[MODEL] if MODEL in fields.columns else pl.lit(None, pl.String)).alias(MODEL),
+        (seen | context.gold_visible).alias(SEEN),
+        finish_reason=pl.lit("stop"),
+        tokens=pl.lit(None, REPLY["tokens"]),
+    )
 
 
 STEP = StepType(

@@ -17,7 +17,8 @@ from schemas.errors import StepError
 from schemas.step import Out, Tables
 
 PIECE = 4096
-"""How many rows a body of scope `row` gets at a time."""
+PIECE_BYTES = 32 << 20
+"""How many rows a body of scope `row` gets at a time, and about how many bytes: of long texts it holds copies."""
 
 _QUOTED = re.compile(r'"([^"]+)"')
 
@@ -35,13 +36,18 @@ def run_body(
     Raises StepError as `declared` does.
     """
     whole = step.type.scope(step.config) != "row" or bool(beside) or step.asks
-    pieces = [rows] if whole or rows.height <= PIECE else list(rows.iter_slices(PIECE))
+    pieces = [rows] if whole else list(rows.iter_slices(_fit(rows))) or [rows]
     with declared(step, context, rows.columns):
         outs = []
         for piece in pieces:
             outs.append(step.type.body(Tables(piece, beside, answers), step.config, context))
             done(piece.height)
     return outs[0] if len(outs) == 1 else _together(outs)
+
+
+def _fit(rows: pl.DataFrame) -> int:
+    """How many of the rows make a piece."""
+    return min(PIECE, max(1, PIECE_BYTES * rows.height // max(1, int(rows.estimated_size()))))
 
 
 def narrowed(step: Step, rows: pl.DataFrame, context: StepContext) -> pl.DataFrame:

@@ -53,6 +53,7 @@ def compute(
     rows, counted = rows_of(context.tables, step, bucket)
     beside = {name: context.beside(name, bucket) for name in step.beside}
     out = run_body(step, rows, beside, pl.DataFrame(schema=ANSWERS) if answers is None else answers, context, done)
+    rows = rows.select("id", "sample_id", "parent_id")  # the rest is not held while what came of it is written
     written, drops = checked(step, rows, out)
     asked = None if inquiry is None else inquiry()
     part = write(context, bucket, written, drops, out.tables.get(RETIRED), inputs, counted, out.notes, asked)

@@ -27,6 +27,8 @@ class Dealer:
         self._most = memory.piece // 2  # it is held twice while it is dealt
         self._held: list[pl.DataFrame] = []
         self._bytes = 0
+        self.size = 0
+        """Bytes of all rows, about."""
         self._spilled = False
         self._written: set[int] = set()
         folder.mkdir()
@@ -35,7 +37,9 @@ class Dealer:
         """Deal some rows."""
         if rows.height:
             self._held.append(rows)
-            self._bytes += int(rows.estimated_size())
+            size = int(rows.estimated_size())
+            self._bytes += size
+            self.size += size
         if self._bytes >= self._most:
             self._spilled = True
             self._write(GROUPS)
@@ -53,7 +57,8 @@ class Dealer:
 
         rows = pl.concat(self._held).with_columns(group=bucket_of(pl.col("id"), groups))
         self._held, self._bytes = [], 0
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        # What memory holds once is not worth packing on its way to another process.
+        options = pa.ipc.IpcWriteOptions(compression="lz4" if self._spilled else None)
         for (group,), mine in rows.partition_by("group", as_dict=True, include_key=False).items():
             self._written.add(int(group))
             path = _path(self._folder, int(group))
@@ -87,7 +92,7 @@ def _read(paths: Iterable[Path], schema: pl.Schema) -> pl.DataFrame:
     found = [to_arrow(pl.DataFrame(schema=schema))]
     for path in paths:
         size = path.stat().st_size
-        with pa.OSFile(str(path), "rb") as file:
+        with pa.memory_map(str(path)) as file:
             while file.tell() < size:
                 with pa.ipc.open_stream(file) as stream:
                     found.append(stream.read_all())

@@ -63,7 +63,7 @@ def read_sources(context: StepContext) -> None:
             samples += batch.kept.height
             dropped.update(batch.dropped["reason"])
             progress.add(batch.kept.height + batch.dropped.height)
-        needed = build.buckets or buckets_for(samples)
+        needed = build.buckets or buckets_for(samples, taken.size)
         if record.buckets < needed or build.buckets not in (None, record.buckets):
             record.start(needed)
             _clear(build.folder, but=step.name)

@@ -7,7 +7,8 @@
     builds/<recipe>/<step>/comparison.parquet     a table that it keeps beside its rows, of all buckets
 
 A bucket holds all rows that were made, through however many steps, from the samples whose ids fall into it. How many there
-are is decided once, when the sources are read, by how many samples there are; workers take buckets, they never make them.
+are is decided once, when the sources are read, by how many samples there are, and of what size; workers take buckets,
+they never make them.
 A part of no rows is written of `rows` alone.
 """
 
@@ -25,15 +26,17 @@ from schemas.split import DROPPED
 
 ROWS, DROPS, RETIRED, REQUESTED = "rows", "dropped", "retired", "asked"
 SAMPLES_A_BUCKET = 2048
-"""How many samples a bucket holds at most, about: with all that is made from them they fit into a worker's memory."""
+BYTES_A_BUCKET = 128 << 20
+"""How many samples a bucket holds at most, about, and how many bytes of what their sources give: with all that is made from
+them they fit into a worker's memory."""
 
 STEP_DROPS = pl.Schema({**DROPPED, "parent_id": pl.String()})
 
 
-def buckets_for(samples: int) -> int:
-    """The number of buckets for so many samples, a power of two."""
+def buckets_for(samples: int, size: int = 0) -> int:
+    """The number of buckets for so many samples of so many bytes, a power of two."""
     count = 1
-    while count * SAMPLES_A_BUCKET < samples:
+    while count * SAMPLES_A_BUCKET < samples or count * BYTES_A_BUCKET < size:
         count *= 2
     return count
 

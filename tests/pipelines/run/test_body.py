@@ -83,8 +83,11 @@ def test_other_errors_of_a_body_stay_what_they_are(tmp_path: Path) -> None:
         run(tmp_path, probe(own_table))
 
 
-def test_pieces_of_rows_come_together_as_one_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "PIECE", 2)
+@pytest.mark.parametrize(("limit", "most"), [("PIECE", 2), ("PIECE_BYTES", 1)])
+def test_pieces_of_rows_come_together_as_one_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(bodies, limit, most)
     sizes: list[int] = []
 
     def count(tables: Tables, config: Any, context: Any) -> Out:
@@ -93,7 +96,7 @@ def test_pieces_of_rows_come_together_as_one_outcome(tmp_path: Path, monkeypatch
 
     record = run(tmp_path, probe(count)).record.step("mine")
     assert record is not None
-    assert max(sizes) == 2
+    assert max(sizes) == most
     assert record["kept"] == sum(sizes) == record["notes"]["seen"] == 12
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines.run import dealing
 from pipelines.run.dealing import Dealer, hand
 from pipelines.store.memory import Memory
-from pipelines.store.step_tables import bucket_of
+from pipelines.store.step_tables import BYTES_A_BUCKET, bucket_of, buckets_for
 from schemas.ids import content_id
 
 SCHEMA = pl.Schema({"id": pl.String(), "said": pl.List(pl.Struct({"text": pl.String()}))})
@@ -66,3 +66,11 @@ def test_a_file_that_is_elsewhere_is_no_bucket_without_rows(tmp_path: Path) -> N
     [files] = dealer.end(1)
     with pytest.raises(FileNotFoundError):
         list(hand(tmp_path / "other", 0, files, 1, SCHEMA))
+
+
+def test_there_are_as_many_buckets_as_samples_need_or_as_their_bytes_do(tmp_path: Path) -> None:
+    dealer = Dealer(tmp_path / "rows", Memory())
+    dealer.add(rows([1, 2, 3]))
+    assert dealer.size == rows([1, 2, 3]).estimated_size()
+    assert [buckets_for(samples) for samples in (0, 2048, 2049, 400_000)] == [1, 1, 2, 256]
+    assert [buckets_for(3, size) for size in (0, BYTES_A_BUCKET, BYTES_A_BUCKET + 1)] == [1, 1, 2]
