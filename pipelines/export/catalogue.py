@@ -1,5 +1,6 @@
 """Every exporter by the name of its trainer."""
 
+from pipelines.export.areal import AREAL
 from pipelines.export.axolotl import AXOLOTL
 from pipelines.export.easyr1 import EASYR1
 from pipelines.export.hugging_face import HUGGING_FACE
@@ -8,7 +9,11 @@ from pipelines.export.llama_factory import LLAMA_FACTORY
 from pipelines.export.ms_swift import MS_SWIFT
 from pipelines.export.openrlhf import OPENRLHF
 from pipelines.export.openrlhf_m import OPENRLHF_M
+from pipelines.export.rllm import RLLM
+from pipelines.export.roll import ROLL
 from pipelines.export.sheet import Exporter
+from pipelines.export.skyrl import SKYRL
+from pipelines.export.slime import SLIME
 from pipelines.export.trl import TRL
 from pipelines.export.unsloth import UNSLOTH
 from pipelines.export.verifiers_package import VERIFIERS
@@ -25,6 +30,11 @@ _ALL: tuple[Exporter, ...] = (
     OPENRLHF_M,
     AXOLOTL,
     UNSLOTH,
+    SLIME,
+    ROLL,
+    SKYRL,
+    AREAL,
+    RLLM,
     INSPECT,
     VERIFIERS,
     HUGGING_FACE,

@@ -93,6 +93,7 @@ def _write_beside(folder: Path, exporter: Exporter, exported: Exported) -> None:
         ship_reward(folder, reward.file, reward.body, exported.release.label, exported.verifiers)
     texts = {file: start.text(sheet, exported) for start, sheet, file in starts_of(exporter, exported)}
     for name, text in {**texts, **exporter.files(exported)}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 

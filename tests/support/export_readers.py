@@ -125,6 +125,27 @@ def unsloth(row: Record, home: Path) -> Seen:
     return _files_in_parts(row, home, "image")
 
 
+def address(uri: str) -> bytes:
+    """The bytes in a `data:` address."""
+    return base64.b64decode(uri.split("base64,", 1)[1])
+
+
+def slime(row: Record, home: Path) -> Seen:
+    return Seen(user(row["messages"]), [pixels(address(uri)) for uri in row.get("images") or []], [])
+
+
+def skyrl(row: Record, home: Path) -> Seen:
+    asked = user(row["prompt"])
+    parts = [part for part in asked if part["type"] == "image_url"] if isinstance(asked, list) else []
+    return Seen(joined(asked, 0), [pixels(address(part["image_url"]["url"])) for part in parts], [])
+
+
+def rllm(row: Record, home: Path) -> Seen:
+    asked = user(row["messages"])
+    parts = [part for part in asked if part["type"] == "image_url"] if isinstance(asked, list) else []
+    return Seen(joined(asked, 0), [pixels(home / part["image_url"]["url"]) for part in parts], [])
+
+
 def hugging_face(row: Record, home: Path) -> Seen:
     shown = [pixels(image) for image in row.get("images") or []]
     places = row.get("image_positions") or [0] * len(shown)
@@ -140,12 +161,17 @@ def environment(row: Record, home: Path) -> Seen:
     return Seen(joined(parts, 0), shown, None)
 
 
+def areal(row: Record, home: Path) -> Seen:
+    shown = [pixels(image) for image in row.get("images") or []]
+    return Seen(joined(user(row["messages"]), len(shown)), shown, [])
+
+
 READERS: dict[str, Reader] = {
     reader.__name__: reader
     for reader in (
         *(trl, llama_factory, verl, easyr1, ms_swift, openrlhf, openrlhf_m),
-        *(axolotl, unsloth, hugging_face),
+        *(axolotl, unsloth, slime, skyrl, areal, rllm, hugging_face),
     )
 }
-READERS |= {"inspect": environment, "verifiers": environment}
+READERS |= {"roll": verl, "inspect": environment, "verifiers": environment}
 """Every exporter's reader, by its name."""

@@ -68,6 +68,8 @@ def test_an_export_says_which_verifier_it_carries(shapes: Path, trainer: str, tm
         return
     engines = {name: importlib.metadata.version(name) for name in ("math-verify", "latex2sympy2_extended")}
     kinds = ["boolean", "choice", "expression", "number", "text"]
+    if trainer == "areal":
+        kinds.remove("expression")  # of a row without images, which is dropped
     assert made["verifier"] == {"version": VERSION, "code": reward_package(), "rows": kinds, "engines": engines}
     for file in files:
         body = [node for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.Assign)]

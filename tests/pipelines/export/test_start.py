@@ -43,7 +43,9 @@ def words_of(script: Path, tools: Path) -> list[str]:
     for program in ("python", "python3", "torchrun", "ray", "uv", "rllm", "inspect"):
         (tools / program).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
         (tools / program).chmod(stat.S_IRWXU)
-    environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    (tools / "scripts" / "models").mkdir(parents=True, exist_ok=True)
+    (tools / "scripts" / "models" / "qwen3-4B.sh").write_text("MODEL_ARGS=(--num-layers 36)\n")  # as slime has it
+    environment = {"SLIME": str(tools), "HOME": str(tools), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", str(script), "last=1"], check=True, capture_output=True, text=True, env=environment, cwd=tools
     )
