@@ -1,16 +1,22 @@
-"""The locked DuckDB that runs a recipe's SQL: in memory, one thread, no file, no network, no extension, no setting."""
+"""The locked DuckDB that runs a recipe's SQL: one thread, no file, no network, no extension, no setting; in memory, but for
+what a step of all rows sorts, joins or groups (`spilling`)."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 MEMORY = 2 << 30
-"""Bytes that DuckDB may take for sorts, joins and groups. Rows lie outside of it, and so do texts and lists while a
-function makes them, which is why `sizes` refuses the functions that make a large one from a small number."""
+"""Bytes that DuckDB may take for sorts, joins and groups of a bucket. Rows lie outside of it, and so do texts and lists
+while a function makes them, which is why `sizes` refuses the functions that make a large one from a small number."""
+
+_SPILLING: ContextVar[Callable[[], Any] | None] = ContextVar("spilling", default=None)
 
 _ODD = re.compile(r"\b(INTERVAL|BIT|UNION|VARIANT|BIGNUM|GEOMETRY|TIME WITH TIME ZONE|TIMETZ)\b")
 _KINDS: Mapping[pl.DataType, str] = {
@@ -23,6 +29,19 @@ _KINDS: Mapping[pl.DataType, str] = {
 _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
+@contextmanager
+def spilling(folder: Path, memory: int) -> Iterator[None]:
+    """Give the SQL of the block so many bytes, instead of `MEMORY`, and a folder for sorts, joins and groups of more."""
+    opened = cache(lambda: _locked(str(folder), memory))
+    token = _SPILLING.set(opened)
+    try:
+        yield
+    finally:
+        _SPILLING.reset(token)
+        if opened.cache_info().currsize:
+            opened().close()
+
+
 def run(sql: str, tables: Mapping[str, pl.DataFrame], *, strict: bool = False) -> pl.DataFrame:
     """The rows of a SELECT over `tables`, which go by their names.
 
@@ -30,7 +49,7 @@ def run(sql: str, tables: Mapping[str, pl.DataFrame], *, strict: bool = False) -
     Float64 (a literal such as `0.5` is a DECIMAL in DuckDB, and a sum of integers a HUGEINT). A whole number of more than 64
     bits comes as null or, where `strict`, raises ValueError. Raises `duckdb.Error`.
     """
-    with _database(os.getpid()).cursor() as cursor:
+    with _current().cursor() as cursor:
         written = dict[str, str]()
         for name, table in tables.items():
             if sql.startswith("SELECT") and _is_null(table) and (columns := _columns(table)):
@@ -73,6 +92,12 @@ def words(error: Exception) -> str:
     return (rest if rest and head.replace(" ", "").isalpha() else line).rstrip(".!")
 
 
+def too_much(error: Exception) -> str:
+    """What SQL lacks, as the end of a sentence about it."""
+    full = "temp_directory_size" in str(error) or "No space left" in str(error)
+    return "needs more space than the disk of the build has" if full else "needs more memory than SQL of a recipe gets"
+
+
 def quoted(name: str) -> str:
     """A name as SQL quotes it."""
     return '"' + name.replace('"', '""') + '"'
@@ -110,13 +135,23 @@ def _check_descriptors() -> None:
             os.close(descriptor)
 
 
+def _current() -> Any:
+    """The database of the process, or that of `spilling`."""
+    opened = _SPILLING.get()
+    return _database(os.getpid()) if opened is None else opened()
+
+
 @cache
 def _database(process: int) -> Any:
     """One database a process: opening one takes longer than typing a condition, and a fork must not share it."""
+    return _locked("", MEMORY)
+
+
+def _locked(spill: str, memory: int) -> Any:
     database = open_database(
         enable_external_access=False,
-        temp_directory="",
-        memory_limit=f"{MEMORY}B",
+        temp_directory=spill,
+        memory_limit=f"{memory}B",
         threads=1,
         ieee_floating_point_ops=False,  # nothing divided by nothing is null; as NaN it would exceed any number
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from filters.sql.engine import words
+from filters.sql.engine import too_much, words
 from schemas.errors import nearest
 from schemas.step import Reference
 
@@ -48,8 +48,8 @@ class Parsed:
                     return query(self._write(True))
                 except duckdb.Error:
                     raise error from None
-        except duckdb.OutOfMemoryException:
-            raise self.error("needs more memory than SQL of a recipe gets") from None
+        except duckdb.OutOfMemoryException as error:
+            raise self.error(too_much(error)) from None
         except (duckdb.Error, ValueError) as error:
             raise self.error(words(error)) from None
 

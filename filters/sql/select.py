@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from filters.sql import parse, rules
-from filters.sql.engine import run, words
+from filters.sql.engine import run, too_much, words
 from filters.sql.functions import is_aggregate
 from filters.sql.parse import Node, walk
 from filters.sql.parsed import shown
@@ -71,8 +71,8 @@ class Select:
         held = {table: frame if frame.width else _nameless(tables[table]) for table, frame in needed.items()}
         try:
             return run(self._sql, held)
-        except duckdb.OutOfMemoryException:
-            raise self.error("needs more memory than SQL of a recipe gets") from None
+        except duckdb.OutOfMemoryException as error:
+            raise self.error(too_much(error)) from None
         except duckdb.ConversionException as error:
             raise self.error(f"{words(error)}; TRY_CAST gives null there") from None
         except (duckdb.Error, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from filters.sql.engine import spilling
 from pipelines.compiler.pipeline import Pipeline, Step
 from pipelines.remote.places import copy_of
 from pipelines.run.asked import ANSWERS
@@ -238,7 +239,8 @@ class Runner:
             answers = pl.concat([ends.answers(b) for b in buckets]).sort("id", maintain_order=True)
             besides = [{name: context.beside(name, bucket) for name in step.beside} for bucket in buckets]
             beside = {name: pl.concat([one[name] for one in besides]).sort("id") for name in step.beside}
-        out = run_body(step, rows, beside, answers, context)
+        with scratch(self.build.folder / step.name) as spill, spilling(spill, self.build.memory.engine):
+            out = run_body(step, rows, beside, answers, context)
         written, drops = checked(step, rows, out)
         on = "id" if step.makes is None else "parent_id"
         kept, gone = (_by_bucket(table, home.rename({"id": on})) for table in (written, drops))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -45,6 +46,27 @@ def test_too_many_rows_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
             Select("SELECT DISTINCT a.id AS a, b.id AS b FROM rows a, rows b").run({"rows": rows})
     finally:
         engine._database.cache_clear()
+
+
+def test_what_needs_more_memory_than_it_gets_goes_to_a_folder(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"id": [f"{n * 7919 % 200_003:032}" for n in range(200_000)]})
+    ranked = Select("SELECT id AS parent_id, row_number() OVER (ORDER BY id) AS place FROM rows")
+    expected = ranked.run({"rows": rows}).sort("place")
+    with engine.spilling(tmp_path, 24 << 20):
+        assert ranked.run({"rows": rows}).sort("place").equals(expected)
+        database = engine._current()
+        assert database is not engine._database(os.getpid())
+        with pytest.raises(Exception, match="locked"):
+            database.execute("SET threads = 8")
+    assert not list(tmp_path.iterdir())
+    with engine.spilling(tmp_path / "none", 24 << 20):  # opened only where SQL runs
+        pass
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_full_disk_is_told_as_one() -> None:
+    error = MemoryError("failed to offload data block (3.9 GiB/4 GiB used). max_temp_directory_size")
+    assert engine.too_much(error) == "needs more space than the disk of the build has"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from step_types import TYPES, pipeline
 from tiny_build import questions
 
 from filters import drop, sql_step, tally
+from filters.sql import engine
 from pipelines.run.runner import Runner
 from schemas.errors import ConfigError
 
@@ -49,6 +50,22 @@ def test_rows_without_evidence_are_kept_and_counted(tmp_path: Path, source: Path
     runner = run(tmp_path, source, *steps)
     assert record(runner, "bad")["notes"] == {"undecided": 2}
     assert rows(runner, "trace", "score").height == 24
+
+
+def test_sql_over_all_rows_gets_the_memory_of_the_build_and_a_folder_of_its_scratch(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spills, locked = list[tuple[str, int]](), engine._locked
+    monkeypatch.setattr(
+        engine, "_locked", lambda spill, memory: spills.append((spill, memory)) or locked(spill, memory)
+    )
+    ranked = ("sql", {"of": "sample", "gives": {"place": "row_number() OVER (ORDER BY id)"}, "scope": "all"})
+    runner = run(tmp_path, source, ranked)
+    assert sorted(rows(runner, "sample", "place")["place"]) == list(range(1, 13))
+    [(spill, memory)] = [one for one in spills if one[0]]
+    assert Path(spill).is_relative_to(runner.build.folder / "sql" / ".scratch")
+    assert memory == runner.build.memory.engine
+    assert not list((runner.build.folder / "sql").rglob(".scratch/*"))
 
 
 def test_a_select_over_two_tables_makes_rows(tmp_path: Path, source: Path) -> None:
