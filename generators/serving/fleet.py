@@ -28,6 +28,9 @@ BACKOFF_S, BACKOFF_MAX_S = 1.0, 60.0
 END_S = 30.0
 """Seconds that a server has to end by itself."""
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy of the environment is not asked for what runs here."""
+
 Say = Callable[[str], None]
 
 
@@ -143,7 +146,7 @@ class Fleet:
 
     def _answers(self, server: Server) -> bool:
         try:
-            with urllib.request.urlopen(f"http://{self._host}:{server.port}/health", timeout=5) as reply:
+            with _DIRECT.open(f"http://{self._host}:{server.port}/health", timeout=5) as reply:
                 return bool(reply.status == 200)
         except (OSError, urllib.error.URLError, ValueError):
             return False

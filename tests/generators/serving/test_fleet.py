@@ -57,6 +57,17 @@ def test_all_are_started_on_their_gpus_and_ended(tmp_path: Path, wrong: tuple[st
     assert len(list((tmp_path / "logs").glob("m-*.log"))) == 2
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_servers_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    fleet = Fleet(servers(tmp_path, 1), tmp_path / "logs", lambda words: None)
+    asyncio.run(asyncio.wait_for(served(fleet, 1, tmp_path), 20))
+
+
 def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
     words: list[str] = []
     fleet = Fleet(servers(tmp_path, 2, "once"), tmp_path / "logs", words.append)
