@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.completion import Completion, ConstraintKind, ModelIdentity, Request
 from schemas.replicas import RayConfig
@@ -53,6 +53,15 @@ class ModelConfig(Section):
         if self.ray is not None and self.engine != "ray":
             raise ValueError(f"ray: only engine: ray has replicas, and this is engine: {self.engine}; take it out")
         return self
+
+    @field_validator("args")
+    @classmethod
+    def _whole_gpus(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"):
+            size = given.get(name)
+            if size is not None and (type(size) is not int or size < 1):
+                raise ValueError(f"{name} is how many GPUs work together: a whole number from 1 on, not {size!r:.80}")
+        return given
 
     @property
     def replica(self) -> "ModelConfig":

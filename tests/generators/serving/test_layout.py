@@ -25,6 +25,13 @@ def test_each_gpu_or_group_of_them_has_a_server() -> None:
     assert gpus_of(ModelConfig(model="m", args={"tensor_parallel_size": 2, "pipeline_parallel_size": 3})) == 6
 
 
+@pytest.mark.parametrize("size", ["2", "two", 0, -1, 1.5, True, [2], {}])
+@pytest.mark.parametrize("name", ["tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"])
+def test_what_is_no_number_of_gpus_is_a_sentence(name: str, size: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} is how many GPUs work together: a whole number from 1 on, not "):
+        ModelConfig(model="m", args={name: size})
+
+
 def test_models_share_the_gpus() -> None:
     assert [(name, gpus) for name, gpus, _ in placed({"a": model(), "b": model(2)}, 8)] == [
         *[("a", (str(n),)) for n in range(4)],
