@@ -60,6 +60,10 @@ class Objects:
             with sentences(self.address):
                 self.files.get_file(self._path(name), str(temporary))
             temporary.replace(path)
+        except OSError as error:
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, str(path)) from error  # where the disk is full, say
         finally:
             temporary.unlink(missing_ok=True)
 

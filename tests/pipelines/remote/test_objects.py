@@ -12,6 +12,7 @@ from pipelines.remote.address import parsed
 from pipelines.remote.objects import Objects
 from pipelines.remote.ranged import Ranged
 from pipelines.remote.trouble import ChangedError, GoneError
+from pipelines.store.causes import shortages
 from schemas.errors import ConfigError, StoreError
 
 
@@ -123,6 +124,23 @@ def test_what_this_machine_refuses_is_not_told_of_the_store(address: str, tmp_pa
     with pytest.raises(OSError, match="file") as error:
         objects.fetch("a", tmp_path / "file" / "a")
     assert not isinstance(error.value, ConfigError)
+
+
+def test_a_full_disk_is_told_of_the_file_that_it_has_no_room_for(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = Objects(parsed(address))
+    objects.put("a", b"1")
+
+    def full(*paths: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(objects.files, "get_file", full)
+    with (
+        pytest.raises(StoreError, match=f"Cannot go on in {tmp_path}/a: the disk is full"),
+        shortages(Path("/elsewhere")),
+    ):
+        objects.fetch("a", tmp_path / "a")
 
 
 def test_an_object_below_the_name_of_an_image_is_no_image(address: str) -> None:
