@@ -46,6 +46,7 @@ def _shown(config: str, row: dict[str, Any]) -> dict[str, Any]:
         "k": row["k"],
         "n": row["n"],
         "reply": _cut(reply) if reply else None,
+        "teacher": row.get("teacher"),
         "images": [Path(image["path"]).name for image in row["images"][:_IMAGES]],
     }
 

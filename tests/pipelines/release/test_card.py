@@ -108,6 +108,13 @@ def test_two_releases_of_one_version_are_not_taken_for_each_other(
     assert found == {"mine": 4, "theirs": 6}
 
 
+def test_a_completion_is_not_taken_for_one_of_the_student(manifest: dict[str, Any]) -> None:
+    manifest["examples"] = [{**manifest["examples"][0], "teacher": "reasoner", "reply": "So it is.", "k": 3, "n": 8}]
+    card = render_card(manifest)
+    assert "the student, `vlm`, was right 3 of 8 times, in replies of its own" in card
+    assert "A completion of `reasoner`:\n\n```\nSo it is." in card
+
+
 def test_every_image_of_the_card_is_there(release: Path, manifest: dict[str, Any], tmp_path: Path) -> None:
     shown = [p for example in manifest["examples"] for p in example["images"]]
     assert shown
