@@ -147,7 +147,10 @@ def reply(row: Row, name: str = "response") -> str:
 def gradable(row: Row) -> None:
     """UnfitError for a row that no rule can score, where a trainer would take that for a wrong answer for ever."""
     verifier = row.columns["verifier"] or json.loads(row.columns["answer"])["kind"]
-    if KINDS[verifier.partition(":")[0]].judged:
+    kind = KINDS.get(verifier.partition(":")[0])
+    if kind is None:  # one of the recipe's own, whose code does not go with the export
+        raise UnfitError("unknown_verifier", verifier=verifier)
+    if kind.judged:
         raise UnfitError("needs_judge", verifier=verifier)
 
 

@@ -134,6 +134,22 @@ def test_a_row_for_a_judge_is_dropped_where_it_would_score_zero_for_ever(
     assert not pq.read_table(made(release, "trl", tmp_path / "trl") / "dropped.parquet").num_rows
 
 
+def test_a_kind_of_the_recipes_own_is_dropped_where_a_reward_could_not_judge_it(
+    make_release: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its code is the recipe's, and no part of what an export carries."""
+    release = make_release()
+    path = release / "rl" / "part-00000.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0]["verifier"] = "their_kind:strict"
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    resealed(release)
+    export(open_release(str(release), Path()), exporter_of("verl"), tmp_path / "out")
+    [dropped] = pq.read_table(tmp_path / "out" / "dropped.parquet").to_pylist()
+    assert (dropped["id"], dropped["reason"]) == (rows[0]["id"], "export:unknown_verifier")
+
+
 @pytest.mark.parametrize(("sheet", "split"), [("train", "rl"), ("val", "holdout")])
 def test_openrlhf_reads_question_images_and_gold(
     shapes: Path, stored: Stored, processor: Any, sheet: str, split: str, tmp_path: Path
