@@ -99,11 +99,14 @@ def _images(folder: Path) -> int:
 
 
 def _pass_rates(release: Path, configs: list[str]) -> dict[str, list[dict[str, int]]]:
-    """How many samples had k right of n, by the model that was measured; each sample of any config once."""
+    """How many samples had k right of n, by the model that was measured; each sample of any config once.
+
+    Samples that no model was asked about have none.
+    """
     names = sorted(configs, key=lambda name: name != "unfiltered")  # which holds all that was measured
     found_tables = (scan_table(tables_in(release / name)) for name in names)
     tables = [
-        table.select("id", "model", "n", "k").filter(pl.col("n").is_not_null())
+        table.select("id", "model", "n", "k").filter(pl.col("n").is_not_null() & pl.col("model").is_not_null())
         for table in found_tables
         if {"model", "n", "k"} <= table.collect_schema().keys()
     ]

@@ -17,6 +17,7 @@ from pipelines.job import compile_recipe
 from pipelines.preflight import check
 from pipelines.release.card import TEMPLATE, check_template, publish_card, render_card
 from pipelines.release.card_text import histogram, number
+from pipelines.release.statistics import _pass_rates
 from schemas.digests import file_hash
 from schemas.errors import ConfigError
 
@@ -242,3 +243,10 @@ def test_published_cards_are_current(path: Path) -> None:
     today = compile_recipe(path.stem)
     assert manifest["recipe"] == today.document.to_json(), "run `make cards`"
     assert [step["step"] for step in manifest["steps"]] == [step.name for step in today.pipeline.steps]
+
+
+def test_samples_that_nobody_was_asked_about_have_no_pass_rate(tmp_path: Path) -> None:
+    rows = {"id": ["a", "b", "c"], "model": ["vlm", "vlm", None], "n": [8, 8, 0], "k": [3, 3, 0]}
+    (tmp_path / "rl").mkdir()
+    pl.DataFrame(rows).write_parquet(tmp_path / "rl" / "part-00000.parquet")
+    assert _pass_rates(tmp_path, ["rl"]) == {"vlm": [{"n": 8, "k": 3, "samples": 2}]}
