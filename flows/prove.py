@@ -75,27 +75,41 @@ def _found(name: str, workspace: Path, trust: bool) -> tuple[Path, "Job | None"]
     """The release, and the build that wrote it where its recipe is known and was built here."""
     from flows.job import job_of
     from pipelines.recipe.draft import name_in
-    from pipelines.recipe.library import find_recipe
     from pipelines.release.versions import find_release
+    from pipelines.store.workspace import DEMO, is_trial
     from schemas.errors import ConfigError, CurateError
 
-    path = Path(name)
-    own = path.suffix in (".yaml", ".yml")
-    recipe = name_in(path) if own else name
+    asked = _recipe(name)
     try:
-        found = find_release(recipe, workspace)
+        found = find_release(name, workspace)
     except ConfigError as error:
+        if asked is None:
+            raise
         try:
-            find_recipe(name)
+            found = find_release(name_in(asked), workspace)
         except ConfigError:
-            raise error from None
-        raise ConfigError(f"{error} Build it first: curate build {name}") from None
+            raise ConfigError(f"{error} Build it first: curate build {name}") from None
+    label = found.parent.name
+    recipe = asked or _recipe(label.removesuffix(DEMO))
+    if recipe is None or is_trial(label) != label.endswith(DEMO):
+        return found, None
     try:
-        demo = found.parent.name.endswith(".demo")
-        asked_for = {"name": name if own else found.parent.name.removesuffix(".demo"), "trust": trust, "demo": demo}
-        return found, job_of(asked_for, str(workspace))
+        return found, job_of({"name": str(recipe), "trust": trust, "demo": label.endswith(DEMO)}, str(workspace))
     except CurateError:  # a release of elsewhere: its own rows do without
         return found, None
+
+
+def _recipe(name: str) -> Path | None:
+    """The file of a recipe, by its path, its file's name or its own."""
+    from pipelines.recipe.library import find_recipe
+    from schemas.errors import ConfigError
+
+    for one in (name, name.replace("-", "_")):
+        try:
+            return find_recipe(one)
+        except ConfigError:
+            continue
+    return None
 
 
 def _processes() -> int:

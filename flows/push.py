@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipelines.proof.publish import proof_of
 from pipelines.release.card import loadable, render_card
 from pipelines.release.configs import BESIDE
 from pipelines.store.release_damage import DIGEST, MANIFEST, README
@@ -112,7 +113,7 @@ def pack(release: Path, repo: str, *, extras: bool = False) -> Parcel:
     ]
     paths += [release / "dropped.parquet"]
     files: dict[str, Path | bytes] = {str(path.relative_to(release)): path for path in paths}
-    files[README] = render_card(shown, place=repo, digest=digest).encode()
+    files[README] = render_card(shown, place=repo, digest=digest, proof=proof_of(release.resolve())).encode()
     files |= {name: release / name for name in (MANIFEST, DIGEST, "croissant.json")}
     return Parcel(repo, manifest["version"], manifest["content"], digest, files, rows)
 

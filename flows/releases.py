@@ -116,6 +116,7 @@ def card(
 ) -> None:
     """Render the data card of a release again, from its manifest alone."""
     with sentences():
+        from pipelines.proof.publish import publish_proof
         from pipelines.release.card import check_template, publish_card
         from pipelines.release.versions import find_release
         from pipelines.store.release_seal import digest_of
@@ -123,7 +124,7 @@ def card(
         if template is not None:
             check_template(template)
         folder = find_release(release, workspace)
-        say(f"Wrote {publish_card(folder, out, template)}.")
+        say(f"Wrote {publish_card(folder, out, template, publish_proof(folder, out))}.")
         say(f"Digest: {digest_of(folder)}")
 
 

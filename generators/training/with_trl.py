@@ -41,25 +41,40 @@ class TrlStudent:
         return found | {"trainer": "trl", **{name: version(name) for name in ("trl", "transformers", "torch")}}
 
     def sft(self, questions: Sequence[Question], replies: Sequence[str], budget: SftBudget, seed: int) -> Trained:
-        trl = _trl()
-        given = [{"completion": [{"role": "assistant", "content": reply}]} for reply in replies]
         with tempfile.TemporaryDirectory() as folder:
-            own: dict[str, Any] = {"per_device_train_batch_size": budget.batch, "max_length": None, "adam_beta2": 0.95}
-            config = trl.SFTConfig(**_common(folder, budget, seed), **own)
-            data = self._dataset(questions, given)
-            trainer = trl.SFTTrainer(self.model, args=config, train_dataset=data, processing_class=self._processor)
+            trainer = self.sft_trainer(questions, replies, budget, seed, folder)
             trainer.train()
         mean = sum(len(self._tokenizer(text)["input_ids"]) + 1 for text in replies) / len(replies)
         return Trained(_logged(trainer, "loss"), round(mean * budget.batch * budget.steps))
 
     def rl(self, questions: Sequence[Question], reward: Reward, budget: RlBudget, tokens: int, seed: int) -> Trained:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = self.rl_trainer(questions, reward, budget, tokens, seed, folder)
+            trainer.train()
+        lengths, silent = _logged(trainer, "completions/mean_length"), _logged(trainer, "frac_reward_zero_std")
+        drawn = round(sum(lengths) * budget.prompts * budget.completions)
+        return Trained(_logged(trainer, "reward"), drawn, sum(silent) / max(1, len(silent)))
+
+    def sft_trainer(
+        self, questions: Sequence[Question], replies: Sequence[str], budget: SftBudget, seed: int, folder: str
+    ) -> Any:
+        """TRL's trainer, which learns the tokens of the replies alone."""
+        trl = _trl()
+        given = [{"completion": [{"role": "assistant", "content": reply}]} for reply in replies]
+        own: dict[str, Any] = {"per_device_train_batch_size": budget.batch, "max_length": None, "adam_beta2": 0.95}
+        config, data = trl.SFTConfig(**_common(folder, budget, seed), **own), self._dataset(questions, given)
+        return _silent(trl.SFTTrainer(self.model, args=config, train_dataset=data, processing_class=self._processor))
+
+    def rl_trainer(
+        self, questions: Sequence[Question], reward: Reward, budget: RlBudget, tokens: int, seed: int, folder: str
+    ) -> Any:
+        """TRL's trainer with `reward`: every token of a batch weighs the same, and there is no KL term."""
         trl = _trl()
 
         def scored(completions: list[Any], place: list[int], **columns: Any) -> list[float | None]:
             texts = [turns if isinstance(turns, str) else turns[-1]["content"] or "" for turns in completions]
             return list(reward(place, texts))
 
-        given = [{"place": place} for place in range(len(questions))]
         own: dict[str, Any] = {
             "per_device_train_batch_size": budget.prompts * budget.completions, "num_generations": budget.completions,
             "max_completion_length": tokens, "temperature": budget.temperature, "beta": 0.0, "loss_type": "dapo",
@@ -68,16 +83,13 @@ class TrlStudent:
         mark = getattr(self.model.config, "image_token_id", None)
         if mark is not None:  # a reply that holds it has no image for it
             own["generation_kwargs"] = {"suppress_tokens": [mark]}
-        with tempfile.TemporaryDirectory() as folder:
-            config = trl.GRPOConfig(**(_common(folder, budget, seed) | own))
-            trainer = trl.GRPOTrainer(
-                self.model, reward_funcs=scored, args=config, train_dataset=self._dataset(questions, given),
-                processing_class=self._processor,
-            )  # fmt: skip
-            trainer.train()
-        lengths, silent = _logged(trainer, "completions/mean_length"), _logged(trainer, "frac_reward_zero_std")
-        drawn = round(sum(lengths) * budget.prompts * budget.completions)
-        return Trained(_logged(trainer, "reward"), drawn, sum(silent) / max(1, len(silent)))
+        config = trl.GRPOConfig(**(_common(folder, budget, seed) | own))
+        data = self._dataset(questions, [{"place": place} for place in range(len(questions))])
+        return _silent(
+            trl.GRPOTrainer(
+                self.model, reward_funcs=scored, args=config, train_dataset=data, processing_class=self._processor
+            )
+        )
 
     def reply(
         self, questions: Sequence[Question], *, number: int, temperature: float, tokens: int, seed: int
@@ -154,6 +166,14 @@ def _trl() -> Any:
     import trl
 
     return trl
+
+
+def _silent(trainer: Any) -> Any:
+    """The trainer without the callback that prints what it logs."""
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _common(folder: str, budget: SftBudget | RlBudget, seed: int) -> dict[str, Any]:

@@ -36,7 +36,7 @@ _MANIFEST = (
     "selection", "checks_of_answers", "verified_shares", "examples", "measured", "regraded", "needs_judge", "sources",
     "encoders", "commit", "code_hash", "libraries", "steps", "facts", "counting", "configs", "images",
 )  # fmt: skip
-NAMES = (*_MANIFEST, "purposes", "place", "digest", "loadable", "card_images", "unlicensed", "non_commercial")
+NAMES = (*_MANIFEST, "purposes", "place", "digest", "loadable", "card_images", "unlicensed", "non_commercial", "proof")
 """What a template may use."""
 
 
@@ -46,10 +46,11 @@ def render_card(
     card_images: str = CARD_IMAGES,
     place: str | None = None,
     digest: str | None = None,
+    proof: Mapping[str, Any] | None = None,
 ) -> str:
     """The README.md of a release: front matter with its configs, then `template`, or else the one that the manifest
     keeps, or else ours. `card_images` is the folder of the examples' images, `place` what `load_dataset` is given, `digest`
-    that of the release, which only a card that is no file of it can name.
+    that of the release, which only a card that is no file of it can name, and `proof` the manifest of a proof of it.
 
     Raises ConfigError where the template cannot be read or rendered.
     """
@@ -85,6 +86,7 @@ def render_card(
         "card_images": card_images,
         "unlicensed": terms["unstated"],
         "non_commercial": terms["non_commercial"],
+        "proof": proof,
     }
     kept = manifest.get("card") if template is None else None
     text, label = (kept, "of the release") if isinstance(kept, str) else (None, str(template or TEMPLATE))
@@ -106,8 +108,11 @@ def loadable(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {name: number for name, number in rows.items() if number}
 
 
-def publish_card(release: Path, folder: Path, template: Path | None = None) -> Path:
-    """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its images beside it."""
+def publish_card(
+    release: Path, folder: Path, template: Path | None = None, proof: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a release's card to `folder/<name>.md`, with the manifest that it comes from and its images beside it, and what
+    a `proof` of it says."""
     manifest = sound(release, "recipe", "statistics", "examples")
     name = manifest["name"]
     shown = [image for example in manifest["examples"] for image in example["images"]]
@@ -123,7 +128,7 @@ def publish_card(release: Path, folder: Path, template: Path | None = None) -> P
     with replacing(folder / f"{name}.json") as path:  # to the byte, for its hash is the digest
         shutil.copyfile(release / MANIFEST, path)
     with replacing(folder / f"{name}.md") as path:
-        path.write_text(render_card(manifest, template, name, digest=digest_of(release)), encoding="utf-8")
+        path.write_text(render_card(manifest, template, name, digest=digest_of(release), proof=proof), encoding="utf-8")
     return folder / f"{name}.md"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,9 @@ from pipelines.proof.arms import ARMS
 from pipelines.proof.config import read_config
 from pipelines.proof.manifest import proofs
 from pipelines.proof.prove import Proving, open_proof
+from pipelines.proof.publish import publish_proof
 from pipelines.proof.state import State
+from pipelines.release.card import publish_card
 from pipelines.release.verify import verify_release
 from schemas.errors import ConfigError
 
@@ -68,11 +71,18 @@ def test_every_arm_is_run_once_a_seed_and_what_came_out_lies_beside_the_release(
     assert folder == mine.folder and found["whole"] and found["plan"] == mine.plan.hash
     assert not (folder / "weights").exists()
     assert verify_release(job.release).holds, "the release is as it was"
+    card = tmp_path / "cards" / "start.md"
+    shutil.copytree(job.release, tmp_path / "releases" / "start" / "v1")
+    publish_card(job.release, card.parent, proof=publish_proof(tmp_path / "releases" / "start" / "v1", card.parent))
+    assert "[The whole table, and what was fixed](start/proof/table.md)" in card.read_text()
+    assert (card.parent / "start" / "proof" / "table.md").read_text() == table
+    assert all(sentence in card.read_text() for sentence in found["found"]) and len(found["found"]) == 8
     before = {path.name: path.read_bytes() for path in mine.folder.glob("*.*")}
     again = proving(job, tmp_path)
     again.run(report=lambda run, done, of: pytest.fail("a run was made twice"))
     assert {path.name: path.read_bytes() for path in mine.folder.glob("*.*")} == before
     (folder / "table.md").write_text("better\n")
+    assert publish_proof(tmp_path / "releases" / "start" / "v1", card.parent) is None
     assert list(proofs(manifest["content"], "start", tmp_path)) == [], "a proof that was changed is none"
 
 
@@ -171,6 +181,7 @@ def test_the_command_says_what_it_would_run_and_how_long_that_takes(job: Any) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_proof_that_was_killed_goes_on_and_says_the_same(job: Any, tmp_path: Path) -> None:
     """kill -9 in the middle, then the same command by two processes, against a proof that nobody stopped."""
     options = [part for option in TINY for part in ("--set", option)]

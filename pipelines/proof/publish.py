@@ -1,0 +1,38 @@
+"""A proof beside the card of its release: what the card says of it, and copies of its table and plots."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pipelines.proof.manifest import FILE, proofs
+from pipelines.store.release_seal import read_manifest
+from pipelines.store.workspace import replacing, store_errors
+
+SHOWN = ("table.md", "accuracy.svg", "differences.svg", "plan.json", FILE)
+
+
+def proof_of(release: Path) -> dict[str, Any] | None:
+    """The manifest of the proof of a release of a workspace, with its `folder`; of several that with the most seeds."""
+    if release.parent.parent.name != "releases":
+        return None
+    manifest = read_manifest(release)
+    found = list(proofs(manifest["content"], manifest["name"], release.parents[2]))
+    if not found:
+        return None
+    folder, best = max(found, key=lambda one: (one[1]["seeds"], one[1]["runs"], one[1]["plan"]))
+    return {**best, "folder": folder}
+
+
+def publish_proof(release: Path, folder: Path) -> dict[str, Any] | None:
+    """Copy the proof of a release to `folder/<recipe>/proof`, and return its manifest with the `place` of its table."""
+    found = proof_of(release.resolve())
+    if found is None:
+        return None
+    place = Path(str(found["release"]).split("/", maxsplit=1)[0]) / "proof"
+    with store_errors(folder):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for name in SHOWN:
+            if (found["folder"] / name).is_file():
+                with replacing(folder / place / name) as path:
+                    shutil.copyfile(found["folder"] / name, path)
+    return {**found, "place": f"{place}/table.md"}
