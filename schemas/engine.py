@@ -32,6 +32,11 @@ class ModelConfig(Section):
         description="openai: further headers, each by the environment variable that holds it: {X-Key: CURATE_LAB_KEY}",
     )
     concurrency: int = Field(default=64, ge=1, description="sequences in flight (openai: a server; ray: a replica)")
+    requests_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        description="openai: requests a second at most, to all its servers together, evenly spaced; null: no limit",
+    )
     timeout_s: float = Field(default=600.0, gt=0, description="openai: seconds for one request, all of it")
     price_in: float = Field(default=0.0, ge=0, description="US dollars a million prompt tokens")
     price_out: float = Field(default=0.0, ge=0, description="US dollars a million completion tokens")
@@ -49,9 +54,13 @@ class ModelConfig(Section):
     ray: RayConfig | None = Field(default=None, description="ray: replicas, where they run and what each of them takes")
 
     @model_validator(mode="after")
-    def _replicas(self) -> Self:
+    def _of_engine(self) -> Self:
         if self.ray is not None and self.engine != "ray":
             raise ValueError(f"ray: only engine: ray has replicas, and this is engine: {self.engine}; take it out")
+        if self.requests_per_second is not None and self.engine not in ("openai", "auto"):
+            raise ValueError(
+                f"requests_per_second: only servers get requests, and this is engine: {self.engine}; take it out"
+            )
         return self
 
     @field_validator("args")

@@ -102,7 +102,7 @@ class Document(Section):
         found = self.model_dump(mode="json", by_alias=True, exclude={"steps", "uses", "driver"})
         for name, model in found["models"].items():
             model["engine"] = self.models[name].replica.engine  # not on how many machines
-            for fact in ("base_urls", "headers_env", "concurrency", "timeout_s", "ray"):
+            for fact in ("base_urls", "headers_env", "concurrency", "requests_per_second", "timeout_s", "ray"):
                 model.pop(fact, None)
         found["uses"] = [use.name for use in self.uses]
         found["steps"] = [{entry.type: dict(entry.section)} for entry in self.steps]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -89,17 +89,20 @@ class Asking:
             turn += 1
         return total
 
-    def _session(self, model: str, concurrency: int | None = None) -> Session:
+    def _session(self, model: str, limits: Mapping[str, Any] | None = None) -> Session:
         from generators.engines.select import make_engine
 
         config = self._build.recipe.models[model]
-        if concurrency is not None:
-            config = config.model_copy(update={"concurrency": concurrency})
+        if limits is not None:
+            config = config.model_copy(update=limits)
         engine = make_engine(config, self._build.media)
         return Session(self._build.watch(self._step.name, model, engine))
 
-    def ask_wanted(self, model: str, turn: int, asked: Mapping[int, Asked], wanted: Path, concurrency: int) -> Receipt:
-        """Ask what the log does not hold of the table `wanted`, which another process has claimed, of what it `asked`."""
+    def ask_wanted(
+        self, model: str, turn: int, asked: Mapping[int, Asked], wanted: Path, limits: Mapping[str, Any]
+    ) -> Receipt:
+        """Ask what the log does not hold of the table `wanted`, which another process has claimed, of what it `asked`;
+        `limits` replace some of the model's."""
         build, missing = self._build, self._folder / "missing.parquet"
         self._asked = {(model, bucket): one for bucket, one in asked.items()}
         build.log.heal()
@@ -109,7 +112,7 @@ class Asking:
         if not total:
             return Receipt()
         claims = Claims(build.workspace.completions, build.memory)
-        with claims.held(missing), self._session(model, concurrency) as running:
+        with claims.held(missing), self._session(model, limits) as running:
             return self._ask(model, list(asked), turn, missing, total, refusals, lambda: running)
 
     def missing(self) -> dict[str, Missing]:

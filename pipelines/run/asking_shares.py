@@ -2,8 +2,9 @@
 
 One process asks a server some 2,800 times a second and core (`benchmarks/driver_rate.py`). Above that `driver.processes`
 of them share a turn: every bucket goes to one, so that what starts alike is asked in a row, and so does every prompt that
-several want. Each has a part of the model's `concurrency`, an engine, a breaker and a journal of its own; which asks what
-changes no row. What a process could not do is asked by the build's own, whose error is the one that is shown.
+several want. Each has a part of the model's `concurrency` and `requests_per_second`, an engine, a breaker and a journal of
+its own; which asks what changes no row. What a process could not do is asked by the build's own, whose error is the one
+that is shown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +30,14 @@ ENOUGH = 8192
 
 
 class Share(NamedTuple):
-    """What one process asks in a turn: the buckets that it renders, the files of what each wants, and the keys to
-    ask for."""
+    """What one process asks in a turn: the buckets that it renders, the files of what each wants, the keys to ask for, and
+    its part of the model's limits."""
 
     model: str
     turn: int
     asked: Mapping[int, Asked]
     wanted: Path
-    concurrency: int
+    limits: Mapping[str, Any]
 
 
 def by_processes(
@@ -81,9 +82,17 @@ def shares(
         keys = pl.concat([one.tables()[1].join(left, on="prompt_key", how="semi") for one in own.values()])
         left = left.join(keys, on="prompt_key", how="anti")
         write_table(keys, wanted := folder / f"wanted-{number}.parquet")
-        part = config.concurrency // count + (number < config.concurrency % count)
-        found.append(Share(model, turn, own, wanted, part))
+        found.append(Share(model, turn, own, wanted, limits(config, number, count)))
     return found
+
+
+def limits(config: ModelConfig, number: int, count: int) -> dict[str, Any]:
+    """The part of a model's limits that one of `count` processes keeps to: all of them together keep to the model's."""
+    rate = config.requests_per_second
+    return {
+        "concurrency": config.concurrency // count + (number < config.concurrency % count),
+        "requests_per_second": None if rate is None else rate / count,
+    }
 
 
 def ask_share(context: StepContext, number: int, share: Share, heard: Callable[[int], Any]) -> Receipt:
@@ -102,4 +111,4 @@ def ask_share(context: StepContext, number: int, share: Share, heard: Callable[[
     with scratch(build.folder / step.name) as folder:
         buckets: Sequence[int] = sorted(share.asked)
         asking = Asking(build, step, context, rows, list(buckets), folder, report=report)
-        return asking.ask_wanted(share.model, share.turn, share.asked, share.wanted, share.concurrency)
+        return asking.ask_wanted(share.model, share.turn, share.asked, share.wanted, share.limits)

@@ -13,6 +13,7 @@ from generators.engines.openai.arguments import check_arguments
 from generators.engines.openai.chat import DataUrls, chat_body, chat_messages, chat_parameters
 from generators.engines.openai.errors import Asked, lost, no_choices, refusal, scrub
 from generators.engines.openai.fleet import Fleet, Server
+from generators.engines.openai.pace import Pace
 from generators.engines.openai.reply import cache_use, choices_of, completions
 from generators.engines.openai.size import BASE, ReplyTooLargeError, reply_bytes
 from generators.engines.openai.transport import Reply, Transport, content_of
@@ -83,6 +84,7 @@ class OpenAIEngine:
         self._key = api_key(config)
         self._headers = headers(config)
         self._urls = DataUrls(media)
+        self._pace = Pace(config.requests_per_second)
         self._transport: Transport | None = None
         self._cache = CacheUse()
 
@@ -195,12 +197,14 @@ class OpenAIEngine:
 
     async def _post(self, server: Server, messages: list[bytes], parameters: dict[str, Any]) -> Reply:
         """The time limit is that of the whole request: a server that sends a byte now and then does not stretch it."""
-        if self._transport is None:
-            raise EngineDiedError("the engine is closed")
         try:
             body = chat_body(self._config.model, messages, parameters)
         except (TypeError, ValueError) as error:
             raise FatalEngineError(f"args of the model '{self._config.model}': {error}") from error
+        if wait := self._pace.wait(asyncio.get_running_loop().time()):
+            await asyncio.sleep(wait)
+        if self._transport is None:
+            raise EngineDiedError("the engine is closed")
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 return await self._transport.post(server.url, "chat/completions", body, reply_bytes(parameters))

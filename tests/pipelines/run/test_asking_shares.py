@@ -40,6 +40,9 @@ STEPS = [
 ]
 
 
+RATE = 40.0
+
+
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking_shares, "ENOUGH", 8)
@@ -51,9 +54,11 @@ def server() -> Iterator[ChatServer]:
         yield found
 
 
-def job(folder: Path, server: ChatServer, processes: int, workspace: str, **how: Any) -> Job:
+def job(
+    folder: Path, server: ChatServer, processes: int, workspace: str, limits: dict[str, Any] | None = None, **how: Any
+) -> Job:
     rows = sums(24) + sums(4)  # the second time they are the same question, and so one sample
-    models = {"m": {"model": "m", "engine": "openai", "base_urls": [server.url], "concurrency": 5}}
+    models = {"m": {"model": "m", "engine": "openai", "base_urls": [server.url], "concurrency": 5, **(limits or {})}}
     driver = {"processes": processes, "workers": 1, "max_retries": 0, "backoff_s": 0.0}
     recipe = write_recipe(folder / f"recipe-{workspace}", STEPS, rows, models=models, driver=driver)
     return opened(recipe, folder / workspace, buckets=4, **how)
@@ -75,12 +80,16 @@ def test_two_processes_ask_what_one_does_once(
     expected, asked = rows(alone), prompts(server)
     server.calls.clear()
     noted: dict[str, Receipt] = {}
-    both = job(tmp_path, server, 2, "two", progress=noted.__setitem__)
+    came: list[float] = []
+    server.answer = lambda body: (came.append(time.monotonic()), completion(body))[1]
+    both = job(tmp_path, server, 2, "two", {"requests_per_second": RATE}, progress=noted.__setitem__)
     with monkeypatch.context() as patch:
         patch.setattr(select, "make_engine", None)  # of this process
         both.run()
     assert rows(both) == expected
     assert prompts(server) == asked
+    asked_first = sorted(came)[: len(came) // 2]  # of one step
+    assert asked_first[-1] - asked_first[0] >= 0.8 * (len(asked_first) - 2) / RATE, "the limit is that of both together"
     assert len({call["authorization"] for call in server.calls}) == 1
     assert noted["rollout"].samples == 48
     server.calls.clear()
@@ -96,10 +105,15 @@ def test_shares_are_of_all_buckets_and_of_each_prompt_once(tmp_path: Path) -> No
 
     asked = {0: wanted("abc"), 1: wanted("bcd"), 2: wanted("aef")}
     write_table(pl.DataFrame({"prompt_key": list("abcdf")}), missing := tmp_path / "missing.parquet")
-    config = ModelConfig(model="m", engine="openai", base_urls=("http://127.0.0.1:1/v1",), concurrency=5)
+    config = ModelConfig(
+        model="m", engine="openai", base_urls=("http://127.0.0.1:1/v1",), concurrency=5, requests_per_second=10
+    )
     first, second = shares("m", 0, asked, missing, tmp_path, config, 2)
     assert (list(first.asked), list(second.asked)) == ([0, 2], [1])
-    assert (first.concurrency, second.concurrency) == (3, 2)
+    assert (first.limits, second.limits) == (
+        {"concurrency": 3, "requests_per_second": 5},
+        {"concurrency": 2, "requests_per_second": 5},
+    )
     keys = [sorted(set(pl.read_parquet(one.wanted)["prompt_key"])) for one in (first, second)]
     assert keys == [list("abcf"), ["d"]]
 
