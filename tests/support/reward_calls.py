@@ -134,6 +134,46 @@ def _verifiers(module: Any, row: Record, replies: Sequence[str]) -> Sequence[flo
     return found
 
 
+def _slime(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    samples = [types.SimpleNamespace(response=reply, label=row["ground_truth"]) for reply in replies]
+    alone: float = asyncio.run(module.reward(None, samples[0], evaluation=True))
+    return [alone, *asyncio.run(module.reward(None, samples))[1:]]
+
+
+class _Tokens:
+    """A tokenizer whose tokens are the replies themselves."""
+
+    def __init__(self, replies: Sequence[str]) -> None:
+        self.replies = list(replies)
+
+    def batch_decode(self, tokens: Any, skip_special_tokens: bool) -> list[str]:
+        return self.replies
+
+
+def _roll(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    import torch
+
+    worker = object.__new__(module.CurateRewardWorker)
+    worker.tokenizer = _Tokens(replies)
+    columns = {"ground_truth": [row["ground_truth"]] * len(replies)}
+    tokens = torch.zeros(len(replies), 3, dtype=torch.long)
+    found = worker.compute_rewards(types.SimpleNamespace(batch={"responses": tokens}, non_tensor_batch=columns))
+    scores: list[float] = found["response_level_rewards"].tolist()
+    return scores
+
+
+def _skyrl(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    return [module.CurateEnv(None, extras=dict(row)).step(reply).reward for reply in replies]
+
+
+def _areal(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    return [module.reward_fn("prompt", reply, [0], [0], **row) for reply in replies]
+
+
+def _rllm(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    return [module.evaluate(row, {"output": reply})["reward"] for reply in replies]
+
+
 def by_hand(export: Path, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
     """The verifier that an export carries, asked with the gold that lies somewhere in a row."""
     code = next(export.rglob("curate_reward_*"))
@@ -160,6 +200,11 @@ CALLS: dict[str, Call] = {
     "ms_swift": _ms_swift,
     "openrlhf": _openrlhf,
     "openrlhf_m": _openrlhf_m,
+    "slime": _slime,
+    "roll": _roll,
+    "skyrl": _skyrl,
+    "areal": _areal,
+    "rllm": _rllm,
     "inspect": _inspect,
     "verifiers": _verifiers,
 }
@@ -178,8 +223,26 @@ def _decorator(*args: Any, **facts: Any) -> Any:
     return args[0] if args and callable(args[0]) else lambda function: function
 
 
+class _Names:
+    def __getattr__(self, name: str) -> str:
+        return name
+
+
+class _Protocol:
+    @staticmethod
+    def from_dict(tensors: Any) -> Any:
+        return tensors
+
+
 NEEDED: dict[str, Callable[[], Any]] = {
     "ms_swift": lambda: stand_ins("swift.rewards", swift__rewards={"orms": {}}),
+    "roll": lambda: stand_ins(
+        *("roll.distributed.executor.worker", "roll.models.model_providers"),
+        *("roll.distributed.scheduler.decorator", "roll.distributed.scheduler.protocol"),
+        roll__distributed__scheduler__decorator={"Dispatch": _Names(), "register": _decorator},
+        roll__distributed__scheduler__protocol={"DataProto": _Protocol},
+    ),
+    "skyrl": lambda: stand_ins("skyrl_gym.envs.base_text_env"),
     "inspect": lambda: stand_ins(
         *(f"inspect_ai.{name}" for name in ("dataset", "model", "scorer", "solver")),
         inspect_ai={"task": _decorator},
