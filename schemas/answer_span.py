@@ -3,10 +3,14 @@
 import re
 from functools import lru_cache
 
+from schemas.remembered import remembered
 from schemas.reply import boxed_answer, content_of, marked_answer, thinks
 from schemas.tags import TAG_SCHEMAS, TagSchema, canonical
 
 
+@remembered(
+    size=lambda response, *tags: len(response)
+)  # whoever judges asks whether a span was judged, then for the span
 def answer_span(response: str, tags: str = "think_answer") -> str | None:
     """The answer's text, or None.
 

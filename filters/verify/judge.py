@@ -5,6 +5,7 @@ What a judge is shown, and which of its replies mean what, is a step of the reci
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,15 +24,17 @@ def calibration_rows(samples: pl.DataFrame, seed: int) -> pl.DataFrame:
     same source and kind and differ from the row's own.
     """
     rows = list(_golds(samples))
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        groups.setdefault((row["source"], row["kind"]), []).append(row["gold"])
+        groups.setdefault((row["source"], row["kind"]), set()).add(row["gold"])
+    every = {group: sorted(golds) for group, golds in groups.items()}
     out = []
     for row in rows:
         out.append(_asked(row, row["gold"], True))
-        others = sorted({g for g in groups[row["source"], row["kind"]] if g != row["gold"]})
-        if others:
-            out.append(_asked(row, seeded(seed, row["id"]).choice(others), False))
+        golds = every[row["source"], row["kind"]]
+        if len(golds) > 1:
+            place = seeded(seed, row["id"]).choice(range(len(golds) - 1))
+            out.append(_asked(row, golds[place + (place >= bisect_left(golds, row["gold"]))], False))
     names = ("id", "sample_id", "question", "gold", "answer", "rubric")
     return pl.DataFrame(out, schema={**dict.fromkeys(names, pl.String), "known": pl.Boolean})
 

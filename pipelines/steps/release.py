@@ -1,7 +1,7 @@
 """The step `release`: the configs of the recipe are written as an immutable version that trainers load as it is."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +26,9 @@ from pipelines.steps.release_regrade import regraded_by
 from pipelines.steps.release_rollouts import ROLLOUTS, counted_by, logged, rollouts_beside
 from pipelines.steps.release_rows import order_of, shape_of
 from pipelines.steps.release_shares import scored_beside, shares
+from pipelines.store.ordering import in_order
 from pipelines.store.release_seal import is_whole
+from pipelines.store.row_groups import PASSING, TableWriter
 from pipelines.store.scratch import scratch
 from pipelines.store.table_files import read_table, row_count, scan_table
 from schemas.step import Beside, Context, Gives, Known, Out, Reads, StepType, Tables
@@ -57,13 +59,13 @@ def _body(tables: Tables, config: ReleaseConfig, context: Context) -> Out:
         kept = _sampled({one.name: written[one.name] for one in planned if one.selected_by is None})
         bare = tables.rows.join(kept, on="id", how="anti", maintain_order="left")
         drops = bare.select("id", reason=pl.lit(f"{running.name}:{NO_ROW}"), evidence=pl.lit("{}"))
-        everything = pl.concat([_all_drops(running), _own_drops(running, gate, drops)])
+        everything = pl.concat([_all_drops(running, room), _own_drops(running, gate, drops).lazy()])
         counts = {name: sum(map(row_count, paths)) for name, paths in written.items()}
         check_not_empty(planned, config, running, counts, everything)
         rollouts = None if measured is None else logged(running, measured, before, _sampled(written), room)
         content = Content(
             tables={name: scan_table(paths) for name, paths in written.items()},
-            dropped=everything.lazy(),
+            dropped=everything,
             manifest=manifest_of(running, config, planned, measured, tables.rows.height, drops)
             | {"verified_shares": shares(planned, running, written)},
             rollouts=rollouts,
@@ -86,19 +88,24 @@ def _sampled(written: Written) -> pl.DataFrame:
 _DROPS = ("step", "unit", "id", "sample_id", "reason", "evidence")
 
 
-def _all_drops(context: StepContext) -> pl.DataFrame:
-    """Every drop of the build, in the order of the steps, then of the ids: the same for any number of buckets."""
-    nothing = pl.DataFrame(schema=dict.fromkeys(_DROPS, pl.String()))
-    found = [nothing]
-    for step in context.pipeline.before(context.step):
-        mine = [nothing]
-        for bucket in context.buckets:
-            for table in ("dropped", "retired"):
-                drops = context.tables.scan(step.name, table, bucket)
-                if drops is not None:
-                    mine.append(_with_sample(drops.collect(), step, context, bucket))
-        found.append(pl.concat(mine).sort("id", "reason"))
-    return pl.concat(found)
+def _all_drops(context: StepContext, room: Path) -> pl.LazyFrame:
+    """Every drop of the build, in the order of the steps, then of the ids: the same for any number of buckets. Lies below
+    `room`, for memory may not hold it."""
+    path = room / "drops.parquet"
+    schema = pl.Schema(dict.fromkeys(_DROPS, pl.String()))
+    with scratch(room) as runs, TableWriter(path, schema, packing=PASSING) as writer:
+        for step in context.pipeline.before(context.step):
+            for piece in in_order(_drops_of(step, context), ("id", "reason"), runs, context.build.memory):
+                writer.add(piece)
+    return scan_table(path)
+
+
+def _drops_of(step: Step, context: StepContext) -> Iterator[pl.DataFrame]:
+    for bucket in context.buckets:
+        for table in ("dropped", "retired"):
+            drops = context.tables.scan(step.name, table, bucket)
+            if drops is not None:
+                yield _with_sample(drops.collect(), step, context, bucket)
 
 
 def _with_sample(drops: pl.DataFrame, step: Step, context: StepContext, bucket: int) -> pl.DataFrame:

@@ -24,7 +24,7 @@ def check_not_empty(
     config: ReleaseConfig,
     context: StepContext,
     counts: Mapping[str, int],
-    drops: pl.DataFrame,
+    drops: pl.LazyFrame,
 ) -> None:
     """Raise StepError for the first config without a row, unless the recipe allows it or this is a trial of a few rows.
 
@@ -41,7 +41,7 @@ def check_not_empty(
         )
 
 
-def _because(planned: Planned, context: StepContext, drops: pl.DataFrame) -> Iterator[str]:
+def _because(planned: Planned, context: StepContext, drops: pl.LazyFrame) -> Iterator[str]:
     dealt = _dealt(planned, context)
     side = None if dealt is None else dealt.filter(side=planned.name)
     if dealt is not None and side is not None and side.is_empty() and dealt.height:
@@ -60,7 +60,7 @@ def _because(planned: Planned, context: StepContext, drops: pl.DataFrame) -> Ite
     lost = (
         drops
         if side is None or side.is_empty()
-        else drops.join(side.select(sample_id="id"), on="sample_id", how="semi")
+        else drops.join(side.lazy().select(sample_id="id"), on="sample_id", how="semi")
     )
     yield from _causes(lost.filter(pl.col("reason") != f"{context.name}:{NO_ROW}"), context)
 
@@ -83,10 +83,10 @@ def _alive(planned: Planned, context: StepContext) -> pl.DataFrame:
     return rows if planned.sides is None else rows.filter(pl.col("side").is_in(list(planned.sides)))
 
 
-def _causes(drops: pl.DataFrame, context: StepContext) -> Iterator[str]:
+def _causes(drops: pl.LazyFrame, context: StepContext) -> Iterator[str]:
     """The most common causes, each with how many samples it cost something, and what to do about the first."""
     counted = drops.group_by("reason", "step").agg(pl.col("sample_id").n_unique().alias("n"))
-    found = counted.sort("n", "reason", descending=[True, False]).head(MOST)
+    found = counted.sort("n", "reason", descending=[True, False]).head(MOST).collect()
     if found.is_empty():
         return
     yield f" Dropped of them: {', '.join(f'{n:,} {reason}' for reason, n in found.select('reason', 'n').iter_rows())}."

@@ -86,7 +86,10 @@ def _sources(context: StepContext) -> list[dict[str, Any]]:
     node = context.pipeline.names.node("ingest")
     source = {"source": context.pipeline.names.find(node, ("source",))}
     first = context.pipeline.steps[0].number + 1
-    rows = [context.tables.current(node, source, bucket, first).select("id", "source") for bucket in context.buckets]
+    dataset = pl.struct(pl.col("source").struct.field("dataset")).alias(
+        "source"
+    )  # of all rows at once, so no more of each
+    rows = [context.tables.current(node, source, bucket, first).select("id", dataset) for bucket in context.buckets]
     content = {row["dataset"]: row for row in source_content(pl.concat(rows).lazy()).iter_rows(named=True)}
     found = []
     for section in context.build.recipe.sources:

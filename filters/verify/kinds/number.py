@@ -21,6 +21,7 @@ from filters.verify.numeral import MAX_CHARS, only_numeral, read_numeral
 from filters.verify.plain_math import latexed
 from filters.verify.units import convert, is_unit, split_unit
 from schemas.answer import NumberAnswer
+from schemas.remembered import remembered
 
 ROUNDING = Fraction(1, 1_000_000)
 """What two decimals may differ by, relative to the gold, when no tolerance is asked for."""
@@ -59,6 +60,7 @@ def read_gold(raw: str, options: Sequence[str], params: NumberParams) -> NumberA
     return NumberAnswer(raw=raw, value=numeral.value, unit=numeral.unit, percent=numeral.percent)
 
 
+@remembered(size=lambda span, *others: len(span))  # few numbers answer many rows
 def read_response(span: str, marks: Marks = "auto", unit: str | None = None) -> Numeral | None:
     """The one number of the span, be it alone, in a sentence, or as a closed form; `unit` is the gold's."""
     span = without_talk(span)
