@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from filters.difficulty_step import DifficultyStepConfig
 from filters.pair import PairConfig
 from generators.asking.config import AskConfig
+from pipelines.bare_pairs import pairs_thoughts
 from pipelines.compiler.compile import Before
 from pipelines.compiler.pipeline import Step
 from pipelines.job import Compiled
@@ -142,5 +143,5 @@ def _shares(compiled: Compiled) -> dict[str, float | None]:
 
 
 Check = Callable[[Compiled, Step], Iterator[str]]
-FAULTS: tuple[Check, ...] = (_unread, _enough_rollouts, _two_sides, _fills_its_configs)
+FAULTS: tuple[Check, ...] = (_unread, _enough_rollouts, _two_sides, pairs_thoughts, _fills_its_configs)
 NOTES: tuple[Check, ...] = (_asked_for_its_own_sake, _keeps_sides_back)

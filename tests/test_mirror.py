@@ -25,6 +25,7 @@ ELSEWHERE = {
     "filters/sql/resolve.py": "sql/test_select.py",
     "filters/sql/rules.py": "sql/test_select.py and test_expression.py: each rule refuses a statement",
     "filters/sql/sources.py": "sql/test_select.py",
+    "pipelines/bare_pairs.py": "test_unused.py",
     "pipelines/calibration.py": "flows/test_selftest.py runs both of its commands",
     "pipelines/compiler/columns.py": "compiler/test_names.py",
     "pipelines/compiler/compile.py": "compiler/test_names.py compiles every pipeline that it asks names of",

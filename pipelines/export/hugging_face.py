@@ -29,6 +29,9 @@ _FIELDS: dict[str, pa.DataType] = {
 }
 
 
+_PAIR: dict[str, pa.DataType] = {"chosen": pa.string(), "rejected": pa.string(), "margin": pa.float64()}
+
+
 def packed(row: Row) -> str:
     """All that our reward needs to judge a response to this row, in one string."""
     c = row.columns
@@ -56,7 +59,8 @@ def with_response(row: Row, draft: Draft) -> dict[str, Any]:
 
 def with_pair(row: Row, draft: Draft) -> dict[str, Any]:
     """The same with a better and a worse reply."""
-    return plain(row, draft) | {"chosen": reply(row, "chosen"), "rejected": reply(row, "rejected")}
+    pair = {"chosen": reply(row, "chosen"), "rejected": reply(row, "rejected"), "margin": row.columns.get("margin")}
+    return plain(row, draft) | pair
 
 
 HUGGING_FACE = Exporter(
@@ -66,7 +70,7 @@ HUGGING_FACE = Exporter(
         Sheet("sft", "sft", with_response, {**_FIELDS, "response": pa.string()}),
         Sheet("rl", "rl", plain, _FIELDS),
         Sheet("holdout", "holdout", plain, _FIELDS),
-        Sheet("preference", "preference", with_pair, {**_FIELDS, "chosen": pa.string(), "rejected": pa.string()}),
+        Sheet("preference", "preference", with_pair, {**_FIELDS, **_PAIR}),
     ),
     keeps_order="`load_dataset` keeps it.",
     usage="""

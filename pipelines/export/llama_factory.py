@@ -66,7 +66,7 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
     data = {"stage": kind, "do_train": True, "dataset_dir": ".", "dataset": sheet, "cutoff_len": 8192}
     beta = {"pref_beta": 0.1, "pref_loss": "sigmoid"} if kind == "dpo" else {}
     training = {"output_dir": f"runs/{sheet}", "learning_rate": 5e-6 if kind == "dpo" else 1e-4, **EPOCH}
-    return model | data | beta | training | {"lr_scheduler_type": "cosine", "report_to": "none"}
+    return model | data | beta | training | {"lr_scheduler_type": "cosine", "bf16": True, "report_to": "none"}
 
 
 LLAMA_FACTORY = Exporter(

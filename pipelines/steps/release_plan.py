@@ -92,7 +92,7 @@ class Planned:
         found |= self._prompt_reads()
         if self.where is not None:
             found |= {self.asked_as(name): wanted for name, wanted in reads_of(self.where.references).items()}
-        found |= {f"column:{name}": Read(tuple(name.split(".")), text=True) for name in self.section.columns}
+        found |= {f"column:{name}": Read(tuple(name.split(".")), text=True) for name in self.columns}
         if self.section.order is not None:
             found[f"order:{self.section.order}"] = read(self.section.order)
         return Beside(
@@ -220,7 +220,7 @@ def _planned(
         tags=schema,
         measured=mine,
         where=None if where is None else _typed(where, types),
-        columns={column: _held(column, _type_of(column, types)) for column in section.columns},
+        columns={column: _held(column, _type_of(column, types)) for column in _columns(section, holds, types)},
         controlled_by=chosen.name
         if chosen is not None and holds == "prompts" and chosen.node.unit == node.unit
         else None,
@@ -232,6 +232,12 @@ def _planned(
         },
         bands=BandConfig() if chosen is None else getattr(chosen.config, "bands", BandConfig()),
     )
+
+
+def _columns(section: ConfigSection, holds: str, types: Mapping[str, Any]) -> tuple[str, ...]:
+    """What goes out beside the contract: what the section names, and of pairs the margin, if they have one."""
+    margin = ("margin",) if holds == "pairs" and "margin" in types and "margin" not in section.columns else ()
+    return (*section.columns, *margin)
 
 
 def _typed(where: str, types: Mapping[str, pl.DataType]) -> Condition:

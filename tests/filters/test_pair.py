@@ -18,6 +18,10 @@ TYPES = {
     "_final": pl.String,
     "_value": pl.Int32,
     "correct": pl.Boolean,
+    "_no_answer": pl.Boolean,
+    "_well_formed": pl.Boolean,
+    "_reasoning": pl.String,
+    "_thinking": pl.Boolean,
 }
 
 
@@ -36,6 +40,7 @@ def pair(rows, context, name="pair", seed=0, **config):
     config = PairConfig(**config)
     if config.margin is None:
         rows = rows.drop("_value")
+    rows = rows.drop(name for name in ("_reasoning", "_thinking") if rows[name].is_null().all())
     out = STEP.body(Tables(rows, {}, pl.DataFrame()), config, context(name, seed))
     given = STEP.gives(config, None)
     assert given.makes == "pair"
@@ -164,3 +169,57 @@ def test_it_reads_what_its_section_names(known) -> None:
         rows(of="trace", margin={"column": "text", "at_least": 1})
     with pytest.raises(ValueError, match="no condition"):
         rows(of="trace", chosen="score", rejected="NOT correct")
+
+
+GARBLED = replies(
+    ("right", True, {"_well_formed": True, "_no_answer": False}),
+    ("wrong", False, {"_well_formed": True, "_no_answer": False}),
+    ("of no schema", False, {"_well_formed": False, "_no_answer": False}),
+    ("bottom leftblack", False, {"_well_formed": True, "_no_answer": True}),
+    ("right, and of no schema", True, {"_well_formed": False, "_no_answer": False}),
+)
+
+
+def test_what_cannot_be_read_or_has_not_the_form_is_on_neither_side(context) -> None:
+    out = pair(GARBLED, context)
+    assert out.rows.select("chosen", "rejected").rows() == [("right", "wrong")]
+    assert out.notes == {"unreadable": 3}
+    assert pair(GARBLED, context, unreadable=True).rows.height == 2 * 3
+
+
+def test_a_thought_that_a_server_gave_apart_is_in_the_pair(context) -> None:
+    thought = {"_reasoning": " It is three and four. ", "_thinking": True}
+    rows = replies(
+        ("Seven.", True, thought),
+        ("<think> It is three and four. </think>Six.", False, thought),
+        ("Five.", False, {"_reasoning": "Read, and not marked.", "_thinking": False}),
+    )
+    found = pair(rows, context).rows.sort("rejected_id")
+    whole = "<think>\nIt is three and four.\n</think>\n\nSeven."
+    assert found["chosen"].to_list() == [whole] * 2
+    assert found["rejected"].to_list() == ["<think> It is three and four. </think>Six.", "Five."]
+
+
+def test_texts_of_a_pair_are_alike_in_length_on_request(context) -> None:
+    rows = replies(
+        ("a" * 10, True, {}), ("b" * 20, False, {}), ("c" * 21, False, {}), ("d" * 5, False, {}), ("e" * 4, False, {})
+    )
+    found = pair(rows, context, lengths={"ratio": 2})
+    assert sorted(map(len, found.rows["rejected"])) == [5, 20] and found.notes == {"left_out": 2}
+
+
+def test_neither_side_is_the_longer_one_on_request(context) -> None:
+    made = [
+        replies(("r" * 9, True, {}), ("w" * length, False, {}), sample_id=s, parent_id=s).with_columns(
+            id=s + pl.col("id")
+        )
+        for s, length in zip("abcdefgh", (5, 5, 5, 5, 5, 12, 12, 9), strict=True)
+    ]
+    rows = pl.concat(made)
+    found = pair(rows, context, lengths={"balance": True})
+    assert sorted(map(len, found.rows["rejected"])) == [5, 5, 9, 12, 12] and found.notes == {"left_out": 3}
+    again = pair(rows.reverse(), context, lengths={"balance": True})
+    assert again.rows.sort("id").equals(found.rows.sort("id"))
+    assert STEP.scope(PairConfig(of="tries", chosen="a", rejected="b", lengths={"balance": True})) == "all"
+    with pytest.raises(ValidationError, match="greater than 1"):
+        PairConfig(of="tries", chosen="a", rejected="b", lengths={"ratio": 1})

@@ -30,7 +30,7 @@ steps:
   - signals: {model: vlm, likelihood: {}}
   - split: {sft: 0.5, rl: 0.5}
   - select
-  - pair: {of: rollout, chosen: correct, rejected: NOT correct}
+  - pair: {of: rollout, chosen: correct, rejected: NOT correct, bare: true}
   - release: {sft: {of: trace}, rl: {of: sample}, preference: {of: pair}}
 """
 """Its steps begin in line 8."""
@@ -176,7 +176,7 @@ def test_a_level_that_is_left_out_by_name_is_no_mistake(tmp_path: Path) -> None:
     ],
 )
 def test_a_rule_that_nothing_can_pass(tmp_path: Path, rule: str, n: int) -> None:
-    text = RECIPE.replace("  - pair: {of: rollout, chosen: correct, rejected: NOT correct}\n", "")
+    text = RECIPE.replace("  - pair: {of: rollout, chosen: correct, rejected: NOT correct, bare: true}\n", "")
     text = text.replace(", preference: {of: pair}", "")
     told = refused(tmp_path, f"steps.select.rule={rule}", f"steps.rollout.n={n}", text=text)
     assert f"lets no number of right replies out of {n} pass, and 'rollout' asks for n: {n}" in told
@@ -246,3 +246,26 @@ def test_a_side_that_no_config_takes_is_noted(tmp_path: Path) -> None:
         compiled(tmp_path, sides, text=RECIPE.replace("sft: {of: trace}, ", "").replace(", preference: {of: pair}", ""))
     )
     assert "the rows of side 'rest'" in note
+
+
+ASKED = "rollout: {model: vlm, n: 4, system: 'Think in <think></think>, then answer in <answer></answer>.', tags: think_answer}"
+
+
+def test_pairs_of_bare_answers_are_made_on_request_only(tmp_path: Path) -> None:
+    plain = RECIPE.replace(", bare: true", "")
+    assert refused(tmp_path, text=plain) == (
+        "r.yaml:18: pair: both sides of its pairs are bare answers, as no prompt of 'rollout' asks for a thought; ask for one "
+        "(`tags: think_answer` and a `system` or `prompt` that wants it), or say `bare: true`."
+    )
+    check_steps(compiled(tmp_path))
+    final = plain.replace("NOT correct}", "NOT correct, column: final}")
+    assert refused(tmp_path, text=final).endswith(
+        "column: `final` is the bare answer of a reply; pair whole replies, or say `bare: true`."
+    )
+    thinking = plain.replace("reference-vlm}", "reference-vlm, thinking: true}")
+    asked = plain.replace("rollout: {model: vlm, n: 4}", ASKED)
+    worded = plain.replace(
+        "rollout: {model: vlm, n: 4}", "rollout: {model: vlm, n: 4, prompt: 'Reason. {{ question }}'}"
+    )
+    for text in (thinking, asked, worded):
+        check_steps(compiled(tmp_path, text=text))

@@ -39,7 +39,7 @@ steps:
   - dedup
   - split: {sft: 0.5, rl: 0.4, holdout: 0.1}
   - select: {budget: 0.8}
-  - pair: {of: rollout, chosen: correct, rejected: NOT correct, cap: 2, once: true}
+  - pair: {of: rollout, chosen: correct, rejected: NOT correct, cap: 2, once: true, bare: true}
   - release:
       sft: {of: trace, columns: [caption]}
       rl: {of: sample}

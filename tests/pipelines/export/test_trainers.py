@@ -25,15 +25,22 @@ Stored = Callable[[Path, str], list[dict[str, Any]]]
 
 def read(release: Path, trainer: str, folder: Path, *more: str) -> Any:
     """What a trainer makes of its export, as the script in `loaders` tells it."""
+    return run(release, trainer, folder, f"in_{trainer}.py", (), more)
+
+
+def run(
+    release: Path, trainer: str, folder: Path, script: str, before: tuple[str, ...] = (), after: tuple[str, ...] = ()
+) -> Any:
+    """What a script in `loaders` prints of an export, in the environment of the trainer."""
     python = ENVIRONMENTS / trainer / "bin" / "python"
     if not python.exists():
         pytest.fail(f"{python} is missing; `make test-trainers` makes it")
     target = folder / trainer
     export(open_release(str(release), Path()), exporter_of(trainer), target)
-    script = Path(__file__).parent / "loaders" / f"in_{trainer}.py"
+    path = Path(__file__).parent / "loaders" / script
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "MODELSCOPE_CACHE": str(folder)}
     environment.pop("PYTHONPATH", None)
-    command = [str(python), str(script), str(target), str(reference_folder()), *more]
+    command = [str(python), str(path), *before, str(target), str(reference_folder()), *after]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=folder)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -109,3 +116,30 @@ def test_ms_swift(release: Path, stored: Stored, tmp_path: Path) -> None:
     for name, split in (("grpo", "rl"), ("grpo_holdout", "holdout")):
         for row, source in zip(found[name], stored(release, split), strict=True):
             check_graded(row, source, MARKS)
+
+
+def test_what_starts_training_is_read_by_the_trainers_own_parsers(shapes: Path, tmp_path: Path) -> None:
+    """Whatever a file says that its trainer does not know is an error there, or is listed as unknown."""
+    factory = run(shapes, "llama_factory", tmp_path, "starts.py", ("llama_factory",))
+    facts = {"steps": 8, "media": True}
+    assert factory == {f"{name}.yaml": {"stage": name, "dataset": [name], **facts} for name in ("sft", "dpo")}
+    swift = run(shapes, "ms_swift", tmp_path, "starts.py", ("ms_swift",))
+    assert all(
+        (found["unknown"], found["dataset"]) == ([], [f"{file.removesuffix('.yaml')}/part-00000.parquet"])
+        for file, found in swift.items()
+    )
+    assert {file: found["rlhf_type"] for file, found in swift.items()} == {
+        "sft.yaml": None, "grpo.yaml": "grpo", "dpo.yaml": "dpo"
+    }  # fmt: skip
+    grpo = swift["grpo.yaml"]
+    assert (grpo["reward_funcs"], grpo["external_plugins"]) == (["curate"], ["plugin.py"])
+    assert grpo["held"] == ["grpo_holdout/part-00000.parquet"]
+    verl, home, model = (
+        run(shapes, "verl", tmp_path, "starts.py", ("verl",)),
+        tmp_path / "verl",
+        str(reference_folder()),
+    )
+    parts = {name: [str(home / name / "part-00000.parquet")] for name in ("train", "val", "sft")}
+    reward = [str(home / "reward.py"), "compute_score"]
+    assert verl["train.sh"] == {"train": parts["train"], "val": parts["val"], "reward": reward, "model": model}
+    assert verl["sft.sh"] == {"train": parts["sft"], "model": model}
