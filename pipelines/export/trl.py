@@ -84,7 +84,11 @@ _ASKED: dict[str, pa.DataType] = {"prompt": TURNS, "images": IMAGES}
 
 
 def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
-    named = {"model_name_or_path": exported.model, "dataset_name": ".", "dataset_config": sheet}
+    rows = {
+        "path": "parquet",
+        "data_files": list(exported.parts[sheet]),
+    }  # a folder without a name, `.`, is none to `datasets`
+    named = {"model_name_or_path": exported.model, "datasets": [rows]}
     # A cut prompt loses image tokens.
     return named | {"output_dir": f"runs/{sheet}", "max_length": None, "learning_rate": 1e-5, **EPOCH}
 

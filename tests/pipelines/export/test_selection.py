@@ -126,7 +126,7 @@ def test_a_set_to_compare_with_is_exported_where_it_is_named(make_release: Any, 
     assert made(release, "trl", tmp_path / "out", None, "control")["rows"] == {
         "grpo_control": len(stored(release, "rl"))
     }
-    assert "dataset_config: grpo_control" in (tmp_path / "out" / "grpo_control.yaml").read_text()
+    assert "grpo_control/part-00000.parquet" in (tmp_path / "out" / "grpo_control.yaml").read_text()
 
 
 def test_the_command_takes_a_condition_and_configs(shapes: Path, tmp_path: Path) -> None:

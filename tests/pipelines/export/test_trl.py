@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import math
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,34 @@ def test_the_switch_that_the_readme_names_keeps_the_order(
     )
     batches = list(sft._get_train_sampler(sft.train_dataset))
     assert (batches == list(range(len(batches)))) is keep
+
+
+@pytest.mark.parametrize("kind", ["sft", "grpo", "dpo"])
+def test_the_configs_train_through_trls_own_scripts(
+    exported: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `trl sft --config sft.yaml` does in the folder, with a model of its own and one step."""
+    from generators.embedded import reference_folder
+
+    script = importlib.import_module(f"trl.scripts.{kind}")
+    home = tmp_path / "moved"
+    shutil.copytree(exported, home)
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    given = {"model_name_or_path": reference_folder(), "output_dir": tmp_path / "run", "max_steps": 1, "use_cpu": True}
+    given |= {"bf16": False, "report_to": "none", "save_strategy": "no"}
+    if kind == "grpo":
+        given |= {"max_completion_length": 4}
+    else:
+        given |= {"gradient_accumulation_steps": 1}
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    *read, unknown = script.make_parser().parse_args_and_config(
+        ["--config", f"{kind}.yaml", *words], return_remaining_strings=True, fail_with_unknown_args=False
+    )
+    assert not unknown
+    script.main(*read)
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    sys.modules.pop("reward", None)
 
 
 def prompts_alone(recipe: dict[str, Any]) -> None:
