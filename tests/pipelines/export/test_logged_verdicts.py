@@ -1,5 +1,6 @@
 """Every export's reward, asked as its trainer asks it, gives each logged rollout the score that curation gave it."""
 
+import ast
 import contextlib
 import json
 from collections.abc import Mapping
@@ -85,3 +86,38 @@ def test_every_known_case_gets_curations_verdict(trainer: str, tmp_path: Path) -
     release, rollouts = logged_release(tmp_path, list(of_kinds(golds=10_000, replies=10_000)))
     asked, found = disagreements(release, rollouts, trainer, tmp_path)
     assert asked > 0.6 * rollouts.height > 600 and found == []
+
+
+WITHIN_TIME = {"reward", "accuracy_part", "compute_score", "easyr1_batch", "graded", "openrlhf"}
+"""What judges within a limit for a batch, or an allowance for one at a time (tests/filters/verify/test_reward_parts.py)."""
+OF_THE_LAYOUT = {"format_part", "format_of"}
+ODD = ["", "\x00", "\ud800 7", "<answer>" * 2000, "7" * 1_000_000, "½" * 1000, "</think>", "\\boxed{" * 500]
+TEXTS_ALONE = ("inspect", "verifiers", "openrlhf", "openrlhf_m")
+"""These hand on texts: messages of their own types, or decoded tokens."""
+ODDER: list[Any] = [None, 7, 0.5, b"7", [], {}, {"content": None}, [{"type": "text", "text": None}], [[["7"]]]]
+
+
+@pytest.mark.parametrize("trainer", REWARDING)
+def test_every_reward_asks_only_what_is_limited_in_time(shapes: Path, trainer: str, tmp_path: Path) -> None:
+    exporter = EXPORTERS[trainer]
+    assert exporter.reward is not None
+    asked = {
+        node.attr
+        for node in ast.walk(ast.parse(exporter.reward.body))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "_verifier()"
+    }
+    assert asked & WITHIN_TIME and asked <= WITHIN_TIME | OF_THE_LAYOUT
+
+
+@pytest.mark.parametrize("trainer", CALLS)
+def test_no_reward_raises_on_what_a_model_may_say(shapes: Path, trainer: str, tmp_path: Path) -> None:
+    replies = ODD if trainer in TEXTS_ALONE else [*ODD, *ODDER]
+    exporter = EXPORTERS[trainer]
+    made = export(open_release(str(shapes), Path()), exporter, tmp_path / "out")
+    assert exporter.reward is not None
+    with NEEDED[trainer]() if trainer in NEEDED else contextlib.nullcontext():
+        module = reward_of(tmp_path / "out", exporter.reward.file)
+        sheet = next(sheet.name for sheet in exporter.sheets if sheet.split == "rl" and made["rows"][sheet.name])
+        row = next(iter(rows_of(tmp_path / "out", sheet, tmp_path / "cache").values()))
+        scores = CALLS[trainer](module, row, replies)
+    assert len(scores) == len(replies) and all(score in (None, 0.0) for score in scores)
