@@ -78,9 +78,11 @@ def write_recipe(folder: Path) -> dict[str, Any]:
     return {"name": str(folder / "many.yaml"), "trust": True}
 
 
-def released(recipe: dict[str, Any], workspace: Path | str, cluster: Cluster | None) -> dict[str, bytes]:
+def released(
+    recipe: dict[str, Any], workspace: Path | str, cluster: Cluster | None, *, replay: bool = False
+) -> dict[str, bytes]:
     """Build with a cluster, or without; the tables of the release."""
-    records = build(recipe, str(workspace), cluster, replay=False, retry_errors=False, buckets=BUCKETS)
+    records = build(recipe, str(workspace), cluster, replay=replay, retry_errors=False, buckets=BUCKETS)
     assert not [warning for record in records for warning in record["warnings"] if "no other opens" in warning]
     folder = job_of(recipe, str(workspace)).release
     assert folder is not None
