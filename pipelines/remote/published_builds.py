@@ -9,6 +9,7 @@ builds/<recipe>/<step>/<table>-<hash>.parquet     its tables
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ from pipelines.remote.trouble import GoneError
 from schemas.digests import SHORT, bytes_hash, file_hash
 
 RECORD, STEP_RECORD = "build.json", "record.json"
+_HEAD = re.compile(r"builds/([a-z0-9][a-z0-9._-]*)\.json")
+"""What a head of a build is called below `heads`; others are nobody's."""
 _LOOKS = 3
 
 logger = logging.getLogger(__name__)
@@ -40,9 +43,7 @@ class PublishedBuilds:
 
     def refresh(self, heads: Mapping[str, Found]) -> None:
         """See which records are published. One that this working copy did not write takes the place of the one here."""
-        builds = {
-            n.removeprefix("builds/").removesuffix(".json"): f for n, f in heads.items() if n.startswith("builds/")
-        }
+        builds = {known[1]: f for n, f in heads.items() if (known := _HEAD.fullmatch(n)) is not None}
         changed = [n for n, found in builds.items() if self._etags.get(n) != found.etag and n not in self._held]
         self._copy.each(self._see, changed)
         self._etags.update({name: builds[name].etag for name in changed})
@@ -74,8 +75,10 @@ class PublishedBuilds:
         """
         head.take(owner, uuid.uuid4().hex)
         try:
-            for name in self._copy.objects.list("heads/builds"):
-                other = self._head(name.removesuffix(".json"), is_dead)
+            for name in self._copy.objects.list("heads", deep=True):
+                if (known := _HEAD.fullmatch(name)) is None:
+                    continue
+                other = self._head(known[1], is_dead)
                 if other.read().owner is not None:
                     other.take(owner, uuid.uuid4().hex)
                     other.release()

@@ -9,6 +9,7 @@ so nobody who sends another release, however late, changes a byte of the one tha
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,9 @@ from schemas.errors import StoreError
 
 _MANIFEST = ("manifest.sha256", "manifest.json")
 """What is fetched of a release before anybody reads it; the manifest last, by which a release is known."""
+
+_HEAD = re.compile(r"releases/([a-z0-9][a-z0-9._-]*/v[0-9]+)\.json")
+"""What a head of a release is called below `heads`; others are nobody's."""
 
 _DIGITS = 12
 """Of the digest in the keys of a release: enough to tell those that were ever meant to be one version."""
@@ -39,7 +43,7 @@ class PublishedReleases:
 
     def refresh(self, heads: Mapping[str, Found]) -> None:
         """Have the manifest of each. A release of the same version that was made here and never published gives way."""
-        found = {n.removeprefix("releases/").removesuffix(".json"): f for n, f in heads.items() if _is_release(n)}
+        found = {known[1]: f for n, f in heads.items() if (known := _HEAD.fullmatch(n)) is not None}
         self._known = {name: digest for name, digest in self._known.items() if name in found}
         self._copy.each(lambda name: self._adopt(name, found[name].etag), sorted(found.keys() - self._known.keys()))
 
@@ -192,10 +196,6 @@ class PublishedReleases:
         """Keep what is here of a release under a hidden name, for `curate gc` to remove."""
         if release.exists():
             release.rename(release.with_name(f".damaged-{release.name}-{uuid.uuid4().hex[:8]}"))
-
-
-def _is_release(name: str) -> bool:
-    return name.startswith("releases/")
 
 
 def _label(release: Path) -> str:

@@ -2,8 +2,9 @@
 (NFS with `local_lock`).
 
 A process is known by its host, its number and its start, so a number that was given again is another process. A host is its
-name and its space of process numbers: whoever sees the same numbers can tell whether the owner lives. Of others, only the
-age of a file tells: a living owner touches what is his every BEAT seconds, and who did not for LEASE seconds is dead.
+name, its machine and its space of process numbers: whoever sees the same numbers can tell whether the owner lives. Of
+others, only the age of a file tells: a living owner touches what is his every BEAT seconds, and who did not for LEASE
+seconds is dead.
 """
 
 import logging
@@ -14,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _HELD: set[str] = set()
 """What this process owns now: it may have died in a thread, or in a test, and left files that are nobody's."""
+_MACHINE = Path("/etc/machine-id")
 _NAME = re.compile(r"\.?\w+-(?P<host>\w+)-(?P<pid>\d+)-(?P<start>\w+)-\w+\.\w+")
 
 
@@ -146,12 +148,12 @@ def _now(folder: Path) -> float:
 
 @lru_cache(maxsize=1)
 def this_host() -> str:
-    name = re.sub(r"[^0-9A-Za-z]+", "_", socket.gethostname())[:40]
-    try:
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        space = ""
-    return f"{name}_{hash_text(space)[:8]}"
+    name, facts = re.sub(r"[^0-9A-Za-z]+", "_", socket.gethostname())[:40], ""
+    with suppress(OSError):
+        facts += str(Path("/proc/self/ns/pid").readlink())
+    with suppress(OSError, ValueError):  # many machines are called localhost, and all begin with one space of numbers
+        facts += _MACHINE.read_text(encoding="ascii").strip()
+    return f"{name}_{hash_text(facts)[:8]}"
 
 
 def start_of(pid: int) -> str | None:

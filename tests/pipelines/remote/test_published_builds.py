@@ -108,6 +108,20 @@ def test_a_record_that_no_curate_wrote_counts_no_more(
         assert not list(working_copy(address).root.glob("builds/r/*"))
 
 
+def test_heads_of_odd_names_are_nobodys(address: str, store: ObjectStore, tmp_path: Path) -> None:
+    bucket = address.split("/")[2]
+    names = ("releases/r.json", "releases/r/x.json", "releases/r/v1/v2.json", "releases/R x/v1.json", "builds/a/b.json",
+             "builds/.x.json", "builds/x", "releases/r/v1", "x.json", "x/y/z")  # fmt: skip
+    for name in names:
+        store.write(bucket, f"work/heads/{name}", b"anything")
+    copy = working_copy(address)
+    assert not list(copy.root.rglob("*"))
+    published(address, {"rows-0000.parquet": b"1"})
+    with machine(tmp_path / "other"):
+        collect_garbage(Workspace(place(address)))
+    assert {f"work/heads/{name}" for name in names} <= set(store.keys(bucket))
+
+
 def test_what_a_crash_of_the_machine_lost_of_the_notes_is_sent_by_the_next_build(
     address: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -184,6 +184,22 @@ def test_a_disk_that_fails_to_take_the_last_lines_is_told_and_they_are_a_part(
     assert not list(tmp_path.glob("journal-*"))
 
 
+def test_two_machines_of_one_name_are_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from pipelines.store import owner
+
+    (tmp_path / "machine-id").write_text("0123456789abcdef\n")
+    here = str(me())
+    gone = here.replace(f"-{os.getpid()}-", f"-{2**22 + 1}-")
+    assert owner.is_dead(gone)
+    monkeypatch.setattr(owner, "_MACHINE", tmp_path / "machine-id")
+    owner.this_host.cache_clear()
+    try:
+        assert me().host != here.partition("-")[0]
+        assert not owner.is_dead(gone)  # it may live there
+    finally:
+        owner.this_host.cache_clear()
+
+
 def test_a_name_of_a_host_with_any_characters_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipelines.store import owner
 
