@@ -30,6 +30,8 @@ LEAKS = (
     r"\b(?:as|is|are|was|were) (?:mentioned|stated) in the (?:caption|description|text)\b",
 )
 """Ways in which a reasoner that never saw the image gives itself away (regular expressions, case does not matter)."""
+_MAY_LEAK = r"(?i)caption|descri|(?:in|to) the text"
+"""What is in each of them, found at the speed of memory; of words with bounds that is so in ASCII alone."""
 
 _SCRIPTS = ("Latin", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai", "Hangul")
 _EAST = r"\p{Han}\p{Hiragana}\p{Katakana}"
@@ -109,7 +111,7 @@ def measure_traces(traces: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
     return traces.with_columns(
         *circling(traces["reasoning"], config.ngram),
         repeated_sentences=repeated_sentences(text),
-        foreign=_foreign(text),
+        foreign=_foreign(traces.select(_mixed(text)).to_series()),
         leaks=mentions(text, config.leaks),
         cues=mentions(text, config.cues),
         truncated=pl.col("finish_reason") == "length",
@@ -178,11 +180,18 @@ def drop_poor(measured: pl.DataFrame, config: QualityConfig) -> Split:
     return split(measured, reason, evidence)
 
 
-def _foreign(text: pl.Expr) -> pl.Expr:
+def _mixed(text: pl.Expr) -> pl.Expr:
+    """Texts that have letters of other scripts than Latin and Greek; null for others."""
     others = "".join(rf"\p{{{script}}}" for script in _SCRIPTS if script != "Latin")
     beyond = pl.when(text.str.len_bytes() > text.str.len_chars()).then(text)  # in Latin letters alone none is foreign
     written = beyond.str.replace_all(r"\\[A-Za-z]+", " ")
-    mixed = pl.when(written.str.contains(f"[{others}{_EAST}]")).then(written)
+    return pl.when(written.str.contains(f"[{others}{_EAST}]")).then(written)
+
+
+def _foreign(texts: pl.Series) -> pl.Expr:
+    """The share of letters outside the main script, of texts as `_mixed` gives them: a series, for of an expression polars
+    makes the texts anew for each script."""
+    mixed = pl.lit(texts)
     counts = [
         *(mixed.str.count_matches(rf"\p{{{script}}}") for script in _SCRIPTS),
         mixed.str.count_matches(f"[{_EAST}]"),
@@ -193,4 +202,6 @@ def _foreign(text: pl.Expr) -> pl.Expr:
 
 def mentions(text: pl.Expr, patterns: tuple[str, ...]) -> pl.Expr:
     """Mentions of any of the patterns; overlapping ones count once."""
+    if patterns == LEAKS:
+        text = pl.when(text.str.contains(_MAY_LEAK)).then(text).otherwise(pl.lit(""))
     return text.str.count_matches("(?i)" + "|".join(f"(?:{p})" for p in patterns)) if patterns else pl.lit(0, pl.UInt32)

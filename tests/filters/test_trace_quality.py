@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.trace_quality import QualityConfig, drop_poor, measure_traces
+from filters.trace_quality import LEAKS, QualityConfig, drop_poor, measure_traces
 
 SCHEMA = {
     "id": pl.String,
@@ -145,3 +145,19 @@ def test_laws(texts: list[str | None], share: float, count: int) -> None:
     assert sorted([*parted.kept["id"], *parted.dropped["id"]]) == sorted(measured["id"])
     again = drop_poor(measure_traces(traces(*texts)[::-1], config), config)
     assert sorted(again.kept["id"]) == sorted(parted.kept["id"])
+
+
+LEAKED = [
+    "the captions",
+    "Description mentions",
+    "described above",
+    "caption says",
+    "ACCORDING TO THE TEXT",
+    "as stated in the text",
+]
+
+
+@given(st.lists(st.sampled_from([*LEAKED, "the text", "é", "a", ". "]), max_size=8).map(" ".join))
+def test_where_leaks_are_looked_for_hides_none(text: str) -> None:
+    every = "(?i)" + "|".join(f"(?:{pattern})" for pattern in LEAKS)
+    assert measure_traces(traces(text), FREE)["leaks"][0] == pl.Series([text]).str.count_matches(every)[0]
