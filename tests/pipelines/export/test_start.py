@@ -9,6 +9,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -94,3 +95,65 @@ def test_a_set_that_is_not_there_is_in_no_start(
     for name in started(home):
         words = re.findall(r"[\w-]+", (home / name).read_text("utf-8"))
         assert not (absent - {"sft"}) & set(words)
+
+
+EASYR1: dict[str, Any] = {
+    "data": dict.fromkeys(
+        (
+            "train_files",
+            "val_files",
+            "prompt_key",
+            "answer_key",
+            "image_key",
+            "video_key",
+            "image_dir",
+            "format_prompt",
+        ),
+        str,
+    )
+    | dict.fromkeys(("max_prompt_length", "max_response_length", "rollout_batch_size", "val_batch_size", "seed"), int),
+    "algorithm": {"adv_estimator": str, "use_kl_loss": bool, "disable_kl": bool, "kl_penalty": str, "kl_coef": float},
+    "worker": {
+        "actor": {
+            "global_batch_size": int,
+            "model": {"model_path": str},
+            "optim": {"lr": float, "weight_decay": float},
+        },
+        "rollout": {"n": int, "temperature": float, "tensor_parallel_size": int},
+        "reward": {"reward_function": str, "num_cpus": int},
+    },
+    "trainer": {
+        "total_epochs": int,
+        "logger": list,
+        "experiment_name": str,
+        "project_name": str,
+        "n_gpus_per_node": int,
+    }
+    | {"val_before_train": bool, "val_freq": int},
+}
+"""What hiyouga/EasyR1 b44b311 takes of these settings: `verl/trainer/config.py`, `verl/workers/*/config.py`. OmegaConf
+merges a file into them and refuses other names and types."""
+
+
+def typed(config: Any) -> Any:
+    return {name: typed(value) for name, value in config.items()} if isinstance(config, dict) else type(config)
+
+
+def check_known(found: Any, known: Any, place: str = "") -> None:
+    for name, kind in found.items():
+        assert name in known, f"EasyR1 knows no {place}{name}"
+        if isinstance(kind, dict):
+            check_known(kind, known[name], f"{place}{name}.")
+        else:
+            assert kind is known[name], f"{place}{name}"
+
+
+def test_easyr1_knows_what_its_config_says(shapes: Path, tmp_path: Path) -> None:
+    home = made(shapes, "easyr1", tmp_path / "out")
+    config = yaml.safe_load((home / "train.yaml").read_text("utf-8"))
+    check_known(typed(config), EASYR1)
+    data, reward = config["data"], config["worker"]["reward"]["reward_function"]
+    # Its runner is a process of Ray: datasets are named from the root, what `get_abs_path` looks up from the folder.
+    assert (data["train_files"], data["val_files"]) == ("${oc.env:PWD}/train", "${oc.env:PWD}/val")
+    assert (home / data["format_prompt"]).is_file() and (home / reward.rsplit(":", 1)[0]).is_file()
+    assert config["data"]["rollout_batch_size"] % config["worker"]["actor"]["global_batch_size"] == 0
