@@ -51,6 +51,7 @@ ELSEWHERE = {
     "pipelines/export/inspect_task.py": "export/test_environments.py",
     "pipelines/export/llama_factory.py": "export/test_trainers.py reads it with the trainer's own code",
     "pipelines/export/ms_swift.py": "export/test_trainers.py",
+    "pipelines/export/nemo_code.py": "export/test_nemo_rl.py runs what an export brings",
     "pipelines/export/openrlhf_m.py": "export/test_without_package.py asks its reward server",
     "pipelines/export/parts.py": "export/test_openrlhf.py and test_axolotl.py: every exporter of parts",
     "pipelines/export/readme.py": "export/test_export.py",

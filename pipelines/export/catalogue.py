@@ -7,6 +7,7 @@ from pipelines.export.hugging_face import HUGGING_FACE
 from pipelines.export.inspect_task import INSPECT
 from pipelines.export.llama_factory import LLAMA_FACTORY
 from pipelines.export.ms_swift import MS_SWIFT
+from pipelines.export.nemo_rl import NEMO_RL
 from pipelines.export.openrlhf import OPENRLHF
 from pipelines.export.openrlhf_m import OPENRLHF_M
 from pipelines.export.rllm import RLLM
@@ -34,6 +35,7 @@ _ALL: tuple[Exporter, ...] = (
     ROLL,
     SKYRL,
     AREAL,
+    NEMO_RL,
     RLLM,
     INSPECT,
     VERIFIERS,

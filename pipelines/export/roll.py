@@ -47,9 +47,9 @@ class CurateRewardWorker(Worker):
         tokens = data.batch["responses"]
         said = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         graded = _verifier().graded(said, list(data.non_tensor_batch["ground_truth"]), FORMAT_WEIGHT)
-        rewards = torch.tensor([one["score"] for one in graded], dtype=torch.float16)
-        correct = torch.tensor([one["accuracy"] for one in graded], dtype=torch.float16)
-        of_tokens = torch.zeros_like(tokens, dtype=torch.float16)
+        rewards = torch.tensor([one["score"] for one in graded], dtype=torch.float32)
+        correct = torch.tensor([one["accuracy"] for one in graded], dtype=torch.float32)
+        of_tokens = torch.zeros_like(tokens, dtype=torch.float32)
         return DataProto.from_dict(
             tensors={"token_level_rewards": of_tokens, "response_level_rewards": rewards, "scores": correct}
         )

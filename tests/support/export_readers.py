@@ -163,7 +163,8 @@ def environment(row: Record, home: Path) -> Seen:
 
 def areal(row: Record, home: Path) -> Seen:
     shown = [pixels(image) for image in row.get("images") or []]
-    return Seen(joined(user(row["messages"]), len(shown)), shown, [])
+    said = [_parts_text(turn) for turn in row["messages"] if turn["role"] == "assistant"]
+    return Seen(joined(user(row["messages"]), len(shown)), shown, said)
 
 
 READERS: dict[str, Reader] = {
@@ -173,5 +174,5 @@ READERS: dict[str, Reader] = {
         *(axolotl, unsloth, slime, skyrl, areal, rllm, hugging_face),
     )
 }
-READERS |= {"roll": verl, "inspect": environment, "verifiers": environment}
+READERS |= {"roll": verl, "nemo_rl": areal, "inspect": environment, "verifiers": environment}
 """Every exporter's reader, by its name."""

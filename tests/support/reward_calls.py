@@ -112,6 +112,12 @@ def _openrlhf_m(module: Any, row: Record, replies: Sequence[str]) -> Sequence[fl
     return module.reward_func(queries, [row["message"]] * len(queries), truths).tolist()  # type: ignore[no-any-return]
 
 
+def _nemo_rl(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    logs = [[{"role": "user", "content": "Q"}, {"role": "assistant", "content": reply}] for reply in replies]
+    gold = {"ground_truth": row["ground_truth"]}
+    return module.CurateEnvironment({}).step(logs, [gold] * len(logs))[3].tolist()  # type: ignore[no-any-return]
+
+
 def _inspect(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
     sample = module._sample(row)
     found = []
@@ -204,6 +210,7 @@ CALLS: dict[str, Call] = {
     "roll": _roll,
     "skyrl": _skyrl,
     "areal": _areal,
+    "nemo_rl": _nemo_rl,
     "rllm": _rllm,
     "inspect": _inspect,
     "verifiers": _verifiers,
@@ -247,6 +254,11 @@ NEEDED: dict[str, Callable[[], Any]] = {
         *(f"inspect_ai.{name}" for name in ("dataset", "model", "scorer", "solver")),
         inspect_ai={"task": _decorator},
         inspect_ai__scorer={"Score": _Score, "scorer": _decorator, "mean": _decorator, "stderr": _decorator},
+    ),
+    "nemo_rl": lambda: stand_ins(
+        "nemo_rl.environments.interfaces",
+        "ray",
+        nemo_rl__environments__interfaces={"EnvironmentReturn": lambda *parts: parts},
     ),
     "verifiers": lambda: stand_ins("verifiers.v1", verifiers__v1={"reward": _decorator}),
 }
