@@ -55,7 +55,7 @@ def export_release(
     trainer: Annotated[
         str,
         typer.Argument(
-            help="trl, llama_factory, verl, easyr1, ms_swift, openrlhf, axolotl, unsloth, … (docs/trainers.md)"
+            help="trl, llama_factory, verl, easyr1, ms_swift, openrlhf, inspect, verifiers, … (docs/trainers.md)"
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The folder to make; by default one in the workspace.")] = None,

@@ -17,7 +17,9 @@ The files name a model, and settings to begin with: change them.
 """
 _REWARD = "pip install -r requirements.txt"
 _WIDTH = 60
-_VERIFIER = "The reward is version {version} of curate's verifier, in `{code}` ({engines}).\n"
+_VERIFIER = """The reward is version {version} of curate's verifier, in `{code}` ({engines}). A score is the verdict of
+curation, whatever the layout; `FORMAT_WEIGHT` in the reward's file gives the layout a share of it.
+"""
 
 
 def verifier_lines(facts: Mapping[str, Any] | None) -> str:
