@@ -348,6 +348,16 @@ def test_scenes_are_the_same_each_time_and_obey_their_parameters() -> None:
     assert not rows.equals(_read(source.model_copy(update={"seed": 1})))
 
 
+def test_scenes_come_with_thoughts_that_lead_to_the_answer_and_puzzles_where_they_are_named() -> None:
+    plain = list(ScenesSource(n=12)._rows())
+    assert not {"either", "gap", "most", "alike", "extreme"} & {row["task"] for row in plain}
+    source = ScenesSource(n=12, tasks=("count", "either", "gap"), levels=(2,))
+    puzzles = list(source._rows())
+    assert {row["task"] for row in puzzles} == {"count", "either", "gap"}
+    assert source.length() == len(puzzles) == len(_read(source))
+    assert all(row["thought"].endswith(f"So the answer is {row['answer']}.") for row in (*plain, *puzzles))
+
+
 def test_scenes_leave_their_options_to_the_prompt() -> None:
     rows = _read(ScenesSource(n=12, tasks=("odd", "shape"))).filter(pl.col("kind") == "choice")
     assert rows.height
