@@ -1,10 +1,8 @@
 """How each trainer asks the reward of its export: with a row of the export as `load_dataset` gives it, and replies to it."""
 
 import asyncio
-import contextlib
 import importlib
 import importlib.util
-import json
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -180,25 +178,6 @@ def _rllm(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | 
     return [module.evaluate(row, {"output": reply})["reward"] for reply in replies]
 
 
-def by_hand(export: Path, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
-    """The verifier that an export carries, asked with the gold that lies somewhere in a row."""
-    code = next(export.rglob("curate_reward_*"))
-    if str(code.parent) not in sys.path:
-        sys.path.append(str(code.parent))  # for its processes too, as a reward file does
-    verifier = importlib.import_module(f"{code.name}.filters.verify.reward")
-    return [found["score"] for found in verifier.graded(list(replies), [_truth(row)] * len(replies))]
-
-
-def _truth(value: Any) -> str | None:
-    if isinstance(value, str) and value.startswith("{"):
-        with contextlib.suppress(ValueError):
-            value = value if "answer" in (held := json.loads(value)) else held
-    if isinstance(value, str):
-        return value if value.startswith('{"answer"') else None
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return next((truth for part in parts if (truth := _truth(part)) is not None), None)
-
-
 CALLS: dict[str, Call] = {
     "trl": _trl,
     "verl": _verl,
@@ -215,7 +194,7 @@ CALLS: dict[str, Call] = {
     "inspect": _inspect,
     "verifiers": _verifiers,
 }
-"""By the name of the exporter. What is not here is asked `by_hand`."""
+"""By the name of the exporter."""
 
 
 class _Score(_Anything):

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from logged_release import logged_release, of_kinds, of_tags
-from reward_calls import CALLS, NEEDED, by_hand, reward_of
+from reward_calls import CALLS, NEEDED, reward_of
 
 from filters.verify.catalogue import KINDS
 from pipelines.export.catalogue import EXPORTERS, exporter_of
@@ -36,8 +36,7 @@ def disagreements(release: Path, rollouts: pl.DataFrame, trainer: str, folder: P
     exporter, asked, found = EXPORTERS[trainer], 0, []
     assert exporter.reward is not None
     with NEEDED[trainer]() if trainer in NEEDED else contextlib.nullcontext():
-        module = reward_of(folder / "out", exporter.reward.file) if trainer in CALLS else folder / "out"
-        call = CALLS.get(trainer, by_hand)
+        module = reward_of(folder / "out", exporter.reward.file)
         rows: dict[str, Mapping[str, Any]] = {}
         for sheet in (sheet.name for sheet in exporter.sheets if sheet.split == "rl" and made["rows"][sheet.name]):
             found_there = rows_of(folder / "out", sheet, folder / "cache")
@@ -45,7 +44,7 @@ def disagreements(release: Path, rollouts: pl.DataFrame, trainer: str, folder: P
             rows |= found_there
         for id_, row in rows.items():
             logged = rollouts.filter(sample_id=id_)
-            scores = call(module, row, logged["text"].to_list())
+            scores = CALLS[trainer](module, row, logged["text"].to_list())
             wanted = [score if score is not None or trainer in SKIPS else 0.0 for score in logged["score"]]
             asked += len(wanted)
             texts = zip(logged["text"], wanted, scores, strict=True)
@@ -68,8 +67,7 @@ def test_the_release_has_every_kind_and_every_tag_schema(logged: tuple[Path, pl.
 
 
 def test_every_reward_is_asked_as_its_trainer_does() -> None:
-    missing = set(REWARDING) - set(CALLS)
-    assert set(CALLS) <= set(REWARDING) and missing <= {"nemo_rl"}, "name in reward_calls.py how the trainer calls it"
+    assert set(CALLS) == set(REWARDING), "name in tests/support/reward_calls.py how the trainer calls it"
 
 
 @pytest.mark.parametrize("trainer", REWARDING)
