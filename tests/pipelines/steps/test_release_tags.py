@@ -29,3 +29,16 @@ def test_pairs_have_the_tags_that_their_texts_were_scored_in(tmp_path: Path, ver
     release = pipeline.step("release")
     [one] = plan(release.config, Before(pipeline.names, pipeline.before(release)))
     assert one.tags == tags
+
+
+@pytest.mark.parametrize(
+    ("by", "columns"),
+    [("margin: {column: tokens, at_least: 1}", ["margin"]), ("chosen: correct, rejected: NOT correct", [])],
+)
+def test_pairs_that_were_made_by_a_margin_carry_it(tmp_path: Path, by: str, columns: list[str]) -> None:
+    (tmp_path / "r.yaml").write_text(RECIPE.replace("chosen: correct, rejected: NOT correct", by))
+    pipeline = compile_recipe(str(tmp_path / "r.yaml")).pipeline
+    release = pipeline.step("release")
+    [one] = plan(release.config, Before(pipeline.names, pipeline.before(release)))
+    assert list(one.columns) == columns
+    assert [name for name in one.beside.reads if name.startswith("column:")] == [f"column:{name}" for name in columns]
