@@ -24,7 +24,7 @@ ms-swift (`--external_plugins plugin.py --reward_funcs curate`)::
     from filters.verify.reward import SwiftReward
     orms["curate"] = SwiftReward
 
-OpenRLHF (`--remote_rm_url reward_func.py`): `openrlhf(queries, labels)`, whose lists become tensors.
+OpenRLHF (`--reward.remote_url reward_func.py`): `openrlhf(queries, labels, 0.0, prompts)`, whose lists become tensors.
 
 Any other trainer: `graded(responses, truths)` has `score`, `accuracy` and `format` of each. `score` is `accuracy` alone,
 as in curation, unless a `format_weight` gives the layout a share of it.

@@ -49,7 +49,8 @@ def _swift(answers: list[str], golds: list[str]) -> Scores:
 
 def _openrlhf(answers: list[str], golds: list[str]) -> Scores:
     queries = [f"<|im_start|>user\n?<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>" for answer in answers]
-    return openrlhf(queries, [ground_truth(gold) for gold in golds])
+    scores: Scores = openrlhf(queries, [ground_truth(gold) for gold in golds])["rewards"]
+    return scores
 
 
 def _verl(answers: list[str], golds: list[str]) -> Scores:
