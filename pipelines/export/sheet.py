@@ -148,7 +148,7 @@ def gradable(row: Row) -> None:
     """UnfitError for a row that no rule can score, where a trainer would take that for a wrong answer for ever."""
     verifier = row.columns["verifier"] or json.loads(row.columns["answer"])["kind"]
     kind = KINDS.get(verifier.partition(":")[0])
-    if kind is None:  # one of the recipe's own, whose code does not go with the export
+    if kind is None:  # of a release that another version of curate made
         raise UnfitError("unknown_verifier", verifier=verifier)
     if kind.judged:
         raise UnfitError("needs_judge", verifier=verifier)

@@ -134,10 +134,10 @@ def test_a_row_for_a_judge_is_dropped_where_it_would_score_zero_for_ever(
     assert not pq.read_table(made(release, "trl", tmp_path / "trl") / "dropped.parquet").num_rows
 
 
-def test_a_kind_of_the_recipes_own_is_dropped_where_a_reward_could_not_judge_it(
+def test_a_verifier_that_there_is_not_is_dropped_where_a_reward_could_not_judge_by_it(
     make_release: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Its code is the recipe's, and no part of what an export carries."""
+    """A release that another version made may name one."""
     release = make_release()
     path = release / "rl" / "part-00000.parquet"
     table = pq.read_table(path)
