@@ -203,7 +203,7 @@ def test_a_proof_that_was_killed_goes_on_and_says_the_same(job: Any, tmp_path: P
         assert process.poll() is None
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()  # which closes the pipe too
     assert 2 <= len(runs(killed)) < 6
     for workspace, more in ((killed, "2"), (whole, "1")):
         out, _ = start(workspace, "--processes", more).communicate()
