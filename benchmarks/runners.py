@@ -208,6 +208,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.update(PREFECT_LOGGING_LEVEL="CRITICAL", PREFECT_SERVER_ANALYTICS_ENABLED="false")
     os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
+    os.environ |= {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}  # it takes a minute to start where much else runs
     logging.disable(logging.WARNING)
     if given.one:
         alone(given.one[0], int(given.one[1]), Path(given.one[2]), int(given.one[3]))
