@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.terminal import HERE, NOTHING, TrustOption, WorkspaceOption, say, sentences, warn
+from pipelines.proof.arms import ARMS
 
 if TYPE_CHECKING:
     from pipelines.job import Job
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 prove_app = typer.Typer()
 
-_HELP = """Train a student on a release and on what it is to beat, and say with intervals what came out, whatever that is.
+_HELP = f"""Train a student on a release and on what it is to beat, and say with intervals what came out, whatever that is.
 
-Arms: base, base_best, sft, sft_answers, sft_shuffled, sft_random, rl, sft_rl, sft_rl_control. Seeds, sizes and steps are
-written to a plan before the first run. The proof lies under the hash of that plan; the same command goes on after a kill.
+Arms: {", ".join(ARMS)}. Seeds, sizes and steps are written to a plan before the first run. The proof lies under the hash of
+that plan; the same command goes on after a kill.
 
     curate prove cold_start --dry-run               what would be run, and how long that takes
 

@@ -70,7 +70,6 @@ ELSEWHERE = {
     "pipelines/ingest/image_loader.py": "ingest/test_ingest.py: an image of many rows is decoded once",
     "pipelines/ingest/row_checks.py": "ingest/test_ingest.py: every bad row has its reason; test_image_marks.py",
     "pipelines/ingest/sample_rows.py": "ingest/test_ingest.py: a sample is complete",
-    "pipelines/proof/arms.py": "proof/test_config.py: the arms are what a config chooses from",
     "pipelines/proof/estimate.py": "proof/test_prove.py: a dry run prints it",
     "pipelines/proof/grading.py": "proof/test_prove.py grades every arm",
     "pipelines/proof/manifest.py": "proof/test_prove.py",

@@ -46,7 +46,7 @@ def estimate(proving: Proving) -> Cost:
         student.load(None)
     graded = one * sum(has[name]["rows"] for name in ("holdout", "fresh"))
     band = one * config.graded.band * config.graded.replies * 0.5 if "rl" in has else 0.0
-    arms = {name: ARMS[name] for name in plan.arms if not name.startswith("base")}
+    arms = {name: ARMS[name] for name in plan.arms if ARMS[name].trains}
     cold = any(arm.traces == "sft" for arm in arms.values())
     trainings = sft * (cold + sum(arm.traces not in (None, "sft") for arm in arms.values()))
     seed = trainings + rl * sum(arm.prompts is not None for arm in arms.values()) + (graded + band) * len(arms)

@@ -4,14 +4,14 @@ It is a file whose hash names the folder of the proof, so that a proof of other 
 nobody can choose among runs by what came out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from generators.training.student import Student
 from pipelines.export.shipped_code import reward_package
-from pipelines.proof.arms import WHOLE, runnable
+from pipelines.proof.arms import ARMS, runnable
 from pipelines.proof.material import Material, gone
 from pipelines.proof.traces import has_thoughts
 from pipelines.store.links import check_place
@@ -54,9 +54,9 @@ class Plan:
 
     def runs(self) -> list[tuple[str, int]]:
         """Every run by arm and seed: those that train nothing once, those that begin from another's end after it."""
-        once = [(name, 0) for name in self.arms if name.startswith("base")]
-        trained = [(name, seed) for seed in self.seeds for name in self.arms if not name.startswith("base")]
-        return [*once, *sorted(trained, key=lambda run: run[0].startswith(WHOLE))]
+        once = [(name, 0) for name in self.arms if not ARMS[name].trains]
+        trained = [(name, seed) for seed in self.seeds for name in self.arms if ARMS[name].trains]
+        return [*once, *sorted(trained, key=lambda run: ARMS[run[0]].goes_on)]
 
     def folder(self, workspace: Path) -> Path:
         """`<workspace>/proofs/<recipe>/<content>/<plan>`: beside the releases, under the content of this one."""
@@ -117,10 +117,10 @@ def _check(label: str, manifest: Mapping[str, Any], material: Material, left: Ma
         there = ", ".join(f"{name} ({count:,})" for name, count in rows.items() if count) or "none"
         raise ConfigError(
             f"{label} has no rows in {' and '.join(f'`{name}`' for name in missing)}, and a proof trains on `sft` and `rl` "
-            f"and grades on `holdout`. Configs with rows: {there}. Add what is missing to the recipe's `release` step, or "
-            "name the arms that need less: --arms base rl."
+            f"and grades on `holdout`. Configs with rows: {there}. Add what is missing to the recipe's `release` "
+            f"step{_fewer(material.config.arms, missing)}."
         )
-    if len(left) == len([arm for arm in material.config.arms if not arm.startswith("base")]):
+    if len(left) == sum(ARMS[name].trains for name in material.config.arms):
         raise ConfigError(f"No arm of this proof can be run: {'; '.join(f'{n}: {why}' for n, why in left.items())}.")
 
 
@@ -133,5 +133,18 @@ def _code() -> str:
 
 def _wants(material: Material, name: str) -> bool:
     """Whether an arm that was asked for trains on a config."""
-    arms = [arm for arm in material.config.arms if not arm.startswith("base")]
-    return any(arm.startswith("sft") if name == "sft" else "rl" in arm.split("_") for arm in arms)
+    return any(name in _needs(arm) for arm in material.config.arms)
+
+
+def _needs(name: str) -> set[str]:
+    """The configs without which an arm trains on nothing."""
+    arm = ARMS[name]
+    return ({"sft"} if arm.traces else set()) | ({"rl"} if arm.prompts else set())
+
+
+def _fewer(arms: Sequence[str], missing: Collection[str]) -> str:
+    """The options that leave out the arms that need what is missing; nothing where none that trains is left."""
+    left = [name for name in arms if not _needs(name) & set(missing)]
+    if "holdout" in missing or not any(ARMS[name].trains for name in left):
+        return ""
+    return f", or run the arms that need less: {' '.join(f'--arms {name}' for name in left)}"

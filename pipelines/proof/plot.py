@@ -1,10 +1,10 @@
-"""The plots of a proof: what each arm has right, and what the whole has over each, both with their intervals."""
+"""The plots of a proof: what each arm has right, and what one has over another, both with their intervals."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.proof.arms import WHOLE
+from pipelines.proof.arms import Pair
 from pipelines.proof.plan import Plan
 from pipelines.proof.state import Run
 from pipelines.proof.statistics import SETS, Estimate, accuracy, by_arm, differences
@@ -20,8 +20,8 @@ def draw(plan: Plan, runs: Mapping[tuple[str, int], Run], folder: Path) -> list[
     load()
     arms = in_order(by_arm(runs))
     right = [_point(name, which, accuracy(own, which)) for name, own in arms.items() for which in SETS]
-    over = [_point(name, which, found.over_seeds) for which in SETS for name, found in differences(arms, which).items()]
-    titles = (f"Right answers of {plan.label}, %", f"{WHOLE} less each other arm, points")
+    over = [_point(_less(pair), which, d.over_seeds) for which in SETS for pair, d in differences(arms, which).items()]
+    titles = (f"Right answers of {plan.label}, %", "One arm less another, points")
     written = []
     for file, points, title in zip(FILES, (right, over), titles, strict=True):
         shown = [point for point in points if point is not None]
@@ -29,6 +29,10 @@ def draw(plan: Plan, runs: Mapping[tuple[str, int], Run], folder: Path) -> list[
             _chart(shown, title).save(str(folder / file))
             written.append(file)
     return written
+
+
+def _less(pair: Pair) -> str:
+    return f"{pair.first} – {pair.second}"
 
 
 def _point(name: str, which: str, value: Estimate | None) -> dict[str, Any] | None:

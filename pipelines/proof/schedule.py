@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.training.choose import open_student
-from pipelines.proof.arms import WHOLE
+from pipelines.proof.arms import ARMS
 from pipelines.proof.config import ProofConfig
 from pipelines.proof.material import Material
 from pipelines.proof.plan import Plan
@@ -49,7 +49,7 @@ def _runs(plan: Plan, release: Path, folder: Path, todo: Sequence[tuple[str, int
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, spawn, _begin, (dict(plan.facts), str(release), str(folder))) as pool:
         for later in (False, True):
-            wave = [pool.submit(_run, *run) for run in todo if run[0].startswith(WHOLE) == later]
+            wave = [pool.submit(_run, *run) for run in todo if ARMS[run[0]].goes_on == later]
             for finished in as_completed(wave):
                 yield finished.result()
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.proof.arms import MEANS, WHOLE
+from pipelines.proof.arms import PAIRS, Pair
 from pipelines.proof.grading import RIGHT, share
 from pipelines.proof.state import Run
 
@@ -81,13 +81,14 @@ def difference(ours: Runs, theirs: Runs, which: str) -> Difference | None:
     return Difference(estimate(seeds), estimate(questions))
 
 
-def differences(arms: Mapping[str, Runs], which: str, whole: str = WHOLE) -> dict[str, Difference]:
-    """The arm that a release is for, less each of the others."""
-    if whole not in arms:
-        return {}
-    found = {name: difference(arms[whole], runs, which) for name, runs in arms.items() if name != whole}
-    order = [*(name for name in MEANS if name in found), *(name for name in found if name not in MEANS)]
-    return {name: one for name in order if (one := found[name]) is not None}
+def differences(arms: Mapping[str, Runs], which: str) -> dict[Pair, Difference]:
+    """Of each pair of arms that were both run and graded in a set, the first less the second."""
+    there = [pair for pair in PAIRS if pair.first in arms and pair.second in arms]
+    found = {pair: difference(arms[pair.first], arms[pair.second], which) for pair in there}
+    return {pair: one for pair, one in found.items() if one is not None}
+
+
+BETTER = "better"
 
 
 def verdict(found: Difference) -> str:
@@ -97,7 +98,7 @@ def verdict(found: Difference) -> str:
         return "one seed shows nothing"
     if not all(one.sure for one in over):
         return "no difference shown"
-    return "better" if found.over_seeds.mean > 0 else "worse"
+    return BETTER if found.over_seeds.mean > 0 else "worse"
 
 
 def mean_of(runs: Runs, *keys: str) -> Estimate | None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.proof.arms import ARMS, MEANS, WHOLE
+from pipelines.proof.arms import ARMS
 from pipelines.proof.plan import Plan
 from pipelines.proof.state import Run
 from pipelines.proof.statistics import (
+    BETTER,
     SETS,
     Estimate,
     Runs,
@@ -28,7 +29,7 @@ def render_table(plan: Plan, runs: Mapping[tuple[str, int], Run]) -> str:
         f"# Does training on {plan.label} help?\n{state}",
         _about(plan),
         "\n".join(["## Right answers, greedy, in percent\n", *_accuracies(plan, arms, graded)]),
-        *(_differences(arms, which) for which in graded if WHOLE in arms),
+        *(_differences(arms, which) for which in graded),
         _staleness(arms),
         _cost(arms),
         _left(plan),
@@ -53,10 +54,11 @@ def summary(plan: Plan, runs: Mapping[tuple[str, int], Run]) -> list[str]:
     """What came out, a sentence a comparison: for the terminal and for cards."""
     arms, which = in_order(by_arm(runs)), "holdout"
     found = []
-    for name, one in differences(arms, which).items():
-        means = accuracy(arms[WHOLE], which), accuracy(arms[name], which)
-        words = f"{WHOLE} {cell(means[0])} %, {name} {cell(means[1])} %: {cell(one.over_seeds, '+')} points"
-        found.append(f"{words}, {verdict(one)} ({MEANS.get(name, 'compared')})")
+    for pair, one in differences(arms, which).items():
+        rights = (f"{name} {cell(accuracy(arms[name], which))} %" for name in (pair.first, pair.second))
+        shown = verdict(one)
+        so = pair.means if shown == BETTER else f"better would mean: {pair.means}"
+        found.append(f"{', '.join(rights)}: {cell(one.over_seeds, '+')} points, {shown} ({so})")
     return found
 
 
@@ -97,14 +99,14 @@ def _accuracies(plan: Plan, arms: Mapping[str, Runs], graded: list[str]) -> list
 
 def _differences(arms: Mapping[str, Runs], which: str) -> str:
     lines = [
-        f"## `{WHOLE}` less each other arm, on {which}, in points\n",
-        "| less | over seeds | over questions | shown | if better, then |",
-        "|---|---|---|---|---|",
+        f"## One arm less another, on {which}, in points\n",
+        "| arm | less | over seeds | over questions | shown | if better, then |",
+        "|---|---|---|---|---|---|",
     ]
-    for name, one in differences(arms, which).items():
+    for pair, one in differences(arms, which).items():
         numbers = f"{cell(one.over_seeds, '+')} | {cell(one.over_questions, '+')}"
-        lines.append(f"| `{name}` | {numbers} | {verdict(one)} | {MEANS.get(name, '')} |")
-    return "\n".join(lines)
+        lines.append(f"| `{pair.first}` | `{pair.second}` | {numbers} | {verdict(one)} | {pair.means} |")
+    return "\n".join(lines) if len(lines) > 3 else ""
 
 
 def _staleness(arms: Mapping[str, Runs]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.proof.arms import ARMS, MEANS, WHOLE
+from pipelines.proof.arms import ARMS
 from pipelines.proof.config import QUICK, ProofConfig, read_config
 from schemas.errors import ConfigError
 
@@ -29,7 +29,3 @@ def test_a_mistake_is_a_sentence(options: list[str], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(options)
     assert words in str(caught.value)
-
-
-def test_the_whole_is_compared_with_every_other_arm() -> None:
-    assert set(MEANS) == set(ARMS) - {WHOLE}

@@ -52,10 +52,11 @@ def test_what_was_not_trained_is_compared_with_every_seed() -> None:
     found = arms(
         run("sft_rl", 0, "11"), run("sft_rl", 1, "10"), run("base", 0, "00", trained=False), run("sft", 0, "10")
     )
-    both = differences(found, "holdout")
-    assert list(both) == ["base", "sft"]
-    assert both["base"].over_seeds.mean == pytest.approx(0.75)
-    assert both["sft"].over_seeds == Estimate(0.5, None)  # of the one seed that both have
+    each = {(pair.first, pair.second): one for pair, one in differences(found, "holdout").items()}
+    assert list(each) == [("sft_rl", "base"), ("sft", "base"), ("sft_rl", "sft")]
+    assert each["sft_rl", "base"].over_seeds.mean == pytest.approx(0.75)
+    assert each["sft_rl", "sft"].over_seeds == Estimate(0.5, None)  # of the one seed that both have
+    assert differences(found, "fresh") == {}
 
 
 def test_what_nobody_can_score_is_not_right() -> None:
