@@ -27,18 +27,16 @@ def reward_fn(prompt=None, completions=None, prompt_ids=None, completion_ids=Non
     """A score in [0, 1]."""
     return _verifier().graded([completions], [ground_truth], FORMAT_WEIGHT)[0]["score"]
 '''
-_DATASET = '''"""The rows of this folder as AReaL's workflows want them: see train.sh."""
+_DATASET = '''"""The rows of this folder as AReaL's workflows want them; the scripts beside it start training."""
 
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 
-
-def rows(name, processor=None):
-    """A dataset by the name of its folder; with a processor for models that see, without for those that do not."""
+def rows(folder, processor=None):
+    """A dataset from its folder; with a processor for models that see, without for those that do not."""
     from datasets import load_dataset
 
-    data = load_dataset("parquet", data_files=str(HERE / name / "*.parquet"), split="train")
+    data = load_dataset("parquet", data_files=str(Path(folder) / "*.parquet"), split="train")
     return data.with_transform(lambda batch: _made(batch, processor)) if processor is not None else data
 
 
@@ -60,7 +58,7 @@ def _address(part):
     """A place that AReaL's client of vLLM fills with the next image."""
     return {"type": "image_url", "image_url": {"url": ""}} if part["type"] == "image" else part
 '''
-_MAIN = '''"""AReaL's own trainer on the rows of this folder: see train.sh."""
+_MAIN = '''"""AReaL's own trainer on the datasets that its config names; the scripts beside it start it."""
 
 import sys
 
@@ -79,8 +77,9 @@ if __name__ == "__main__":
     asked = dict(reward_fn="curate_reward.reward_fn", tokenizer=config.tokenizer_path, enable_thinking=False)
     if SEES:
         asked["processor"] = config.tokenizer_path
-    data = {{name: rows(name, processor if SEES else None) for name in ("train", {held!r})}}
-    with PPOTrainer(config, train_dataset=data["train"], valid_dataset=data[{held!r}]) as trainer:
+    named = (config.train_dataset.path, config.valid_dataset.path)
+    train, valid = (rows(path, processor if SEES else None) for path in named)
+    with PPOTrainer(config, train_dataset=train, valid_dataset=valid) as trainer:
         trainer.train(
             workflow=workflow,
             workflow_kwargs=dict(gconfig=config.gconfig, **asked),
@@ -111,6 +110,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
 
 def _lines(sheet: str, exported: Exported) -> list[str]:
     sees = exported.release.has_images
+    held = "val" if "val" in exported.sheets else sheet
     config = "examples/vlm/geometry3k_grpo.yaml" if sees else "examples/math/gsm8k_grpo.yaml"
     return [
         'PYTHONPATH="$HERE:${AREAL:-$HOME/AReaL}${PYTHONPATH:+:$PYTHONPATH}"',
@@ -119,7 +119,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
         f"trial_name={sheet}",
         'actor.path="$MODEL"',
         f'train_dataset.path="$HERE/{sheet}"',
-        f'valid_dataset.path="$HERE/{sheet}"',
+        f'valid_dataset.path="$HERE/{held}"',
         "gconfig.n_samples=8",
         "gconfig.max_new_tokens=1024",
         "total_train_epochs=1",
@@ -127,10 +127,9 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
 
 
 def _files(exported: Exported) -> dict[str, str]:
-    held = "val" if "val" in exported.sheets else "train"
     return {
         "curate_dataset.py": _DATASET,
-        "curate_main.py": _MAIN.format(sees=exported.release.has_images, held=held),
+        "curate_main.py": _MAIN.format(sees=exported.release.has_images),
     }
 
 

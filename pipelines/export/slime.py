@@ -46,7 +46,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
     seen = ["""--multimodal-keys '{"image": "images"}'"""] if exported.release.has_images else []
     held = ['--eval-prompt-data holdout "$HERE/val.jsonl"', "--eval-interval 20"] if "val" in exported.sheets else []
     return [
-        'source "${SLIME:=/root/slime}/scripts/models/${ARCH:-qwen3-4B}.sh"; ray job submit --address="http://127.0.0.1:8265"',
+        'source "${SLIME:=/root/slime}/scripts/models/${ARCH:?name the file of its scripts/models that is of MODEL}.sh"; ray job submit --address="http://127.0.0.1:8265"',
         '--runtime-env-json="{\\"env_vars\\": {\\"PYTHONPATH\\": \\"$HERE:${PYTHONPATH:-/root/Megatron-LM}\\"}}"',
         '-- python3 "$SLIME/train.py"',
         '"${MODEL_ARGS[@]}"',
@@ -75,10 +75,10 @@ SLIME = Exporter(
     project="https://github.com/THUDM/slime",
     sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
     reward=Reward("curate_reward.py", REWARD),
-    starts=(as_script("train", _lines),),
+    starts=(as_script("train", _lines, "MODEL=FOLDER ARCH=NAME bash {file}"),),
     keeps_order="slime keeps it unless `--rollout-shuffle` is given.",
     usage="""
-`SLIME` is the folder of slime, `ARCH` one of its `scripts/models` (`qwen3.5-35B-A3B-vl`), `MODEL` a folder that holds that
+`SLIME` is the folder of slime, `ARCH` one of its `scripts/models` (`qwen3.5-4B`), `MODEL` a folder that holds that very
 model, and `ray start --head` has begun a cluster. slime's own `--rm-type` read `--label-key label`, the bare gold. It opens
 all images of a file when it loads it.
 """,

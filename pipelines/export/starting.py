@@ -27,7 +27,7 @@ def as_yaml(sheet: str, command: str, settings: Callable[[str, Exported], Mappin
     return Start(sheet, "yaml", command, text)
 
 
-def as_script(sheet: str, lines: Callable[[str, Exported], list[str]]) -> Start:
+def as_script(sheet: str, lines: Callable[[str, Exported], list[str]], command: str = "bash {file}") -> Start:
     """A shell script of one command, `lines` on lines, in which `$HERE` is the folder it lies in and `$MODEL` the model.
 
     It may be run from anywhere, and hands out absolute paths, for trainers whose workers run in folders of their own.
@@ -37,4 +37,4 @@ def as_script(sheet: str, lines: Callable[[str, Exported], list[str]]) -> Start:
         head = _HEAD.format(model=exported.model, file=f"{name}.sh")
         return head + " \\\n  ".join([*lines(name, exported), '"$@"']) + "\n"
 
-    return Start(sheet, "sh", "bash {file}", text)
+    return Start(sheet, "sh", command, text)

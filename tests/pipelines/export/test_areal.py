@@ -1,16 +1,22 @@
 """AReaL as of May 2026: what its workflows make of our dataset's rows, restated, and its way of asking for rewards."""
 
 import ast
+import contextlib
 import json
+import re
+import runpy
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from reward_calls import stand_ins
+from sealing import resealed
 from trainer_reading import answers, exported, gold_in, imported, rendered, rows_of, seen, shown, split_marks
 
 from generators.embedded import reference_folder
@@ -42,7 +48,7 @@ def test_its_workflows_show_the_question_the_images_and_the_gold(kinds: Path, pr
     home = exported(kinds, "areal", tmp_path / "out")
     sees = any(row["images"] for row in rows_of(kinds, "rl"))
     reward_fn = imported(home / "curate_reward.py").reward_fn
-    data = imported(home / "curate_dataset.py").rows("train", processor if sees else None)
+    data = imported(home / "curate_dataset.py").rows(str(home / "train"), processor if sees else None)
     source = {row["id"]: row for row in rows_of(kinds, "rl")}
     for i in range(len(data)):
         row, stored = data[i], source.pop(data[i]["id"])
@@ -93,3 +99,37 @@ def test_what_starts_it_says_what_kind_of_model_it_is_for(make_release: Callable
     [row] = rows_of(home, "train")
     assert row["messages"] == [{"role": "user", "content": "1 + 1?"}]
     assert json.loads(row["ground_truth"])["answer"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_it_trains_on_the_rows_that_its_script_names(
+    make_release: Callable[..., Path], held: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """areal/api/cli_args.py `load_expr_config` puts `name.name=value` of the command line into the config."""
+    release = make_release([("1 + 1?", 0, "number", "2", [], "2")])
+    for config in ("rl",) if held else ("rl", "holdout"):
+        (release / config).rename(release / {"rl": "hard", "holdout": "other"}[config])
+    resealed(release)
+    home = exported(release, "areal", tmp_path / "out")
+    script = (home / "train_hard.sh").read_text("utf-8").replace("$HERE", str(home))
+    given = dict(re.findall(r'(train_dataset|valid_dataset)\.path="(.+)"', script))
+    config = SimpleNamespace(tokenizer_path="", gconfig=SimpleNamespace(new=dict))
+    vars(config).update({name: SimpleNamespace(path=path) for name, path in given.items()})
+    trained: dict[str, Any] = {}
+
+    class Trainer(contextlib.nullcontext[Any]):
+        def __init__(self, config: Any, **datasets: Any) -> None:
+            super().__init__(SimpleNamespace(train=lambda **how: trained.update(datasets)))
+
+    monkeypatch.syspath_prepend(str(home))
+    with stand_ins(
+        *("areal.api.cli_args", "areal.utils.hf_utils"),
+        areal={"PPOTrainer": Trainer},
+        areal__api__cli_args={"load_expr_config": lambda argv, kind: (config, None)},
+        areal__utils__hf_utils={"load_hf_processor_and_tokenizer": lambda path: (None, None)},
+    ):
+        runpy.run_path(str(home / "curate_main.py"), run_name="__main__")
+    sys.modules.pop("curate_dataset")
+    found = {name: data["id"][:] for name, data in trained.items()}
+    wanted = {"train_dataset": "hard", "valid_dataset": "holdout" if held else "hard"}
+    assert found == {name: [row["id"] for row in rows_of(release, split)] for name, split in wanted.items()}

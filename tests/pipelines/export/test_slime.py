@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,3 +56,11 @@ def test_its_loader_shows_the_question_the_images_and_the_gold(
         assert read["label"] == gold_in(row) and read["metadata"] == {"source_name": row["dataset"]}
         said = [SimpleNamespace(response=reply, label=read["ground_truth"]) for reply in answers(row)]
         assert [asyncio.run(reward(None, one)) for one in said] == asyncio.run(reward(None, said)) == [1.0, 0.0]
+
+
+def test_its_start_asks_for_the_architecture_of_the_model(shapes: Path, tmp_path: Path) -> None:
+    """A script of settings that are another model's would train noise: there is none to begin with."""
+    home = exported(shapes, "slime", tmp_path / "out")
+    asked = subprocess.run(["bash", str(home / "train.sh")], capture_output=True, text=True, check=False)
+    assert asked.returncode != 0 and "ARCH" in asked.stderr and "scripts/models" in asked.stderr
+    assert "ARCH=" in (home / "README.md").read_text("utf-8")

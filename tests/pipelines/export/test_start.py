@@ -46,7 +46,8 @@ def words_of(script: Path, tools: Path) -> list[str]:
         (tools / program).chmod(stat.S_IRWXU)
     (tools / "scripts" / "models").mkdir(parents=True, exist_ok=True)
     (tools / "scripts" / "models" / "qwen3-4B.sh").write_text("MODEL_ARGS=(--num-layers 36)\n")  # as slime has it
-    environment = {"SLIME": str(tools), "HOME": str(tools), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    environment = {"SLIME": str(tools), "ARCH": "qwen3-4B", "HOME": str(tools), "PATH": path}
     done = subprocess.run(
         ["bash", str(script), "last=1"], check=True, capture_output=True, text=True, env=environment, cwd=tools
     )
@@ -95,6 +96,29 @@ def test_a_set_that_is_not_there_is_in_no_start(
     for name in started(home):
         words = re.findall(r"[\w-]+", (home / name).read_text("utf-8"))
         assert not (absent - {"sft"}) & set(words)
+
+
+@pytest.mark.parametrize("trainer", [name for name, exporter in EXPORTERS.items() if exporter.reward is not None])
+def test_prompts_of_another_name_are_what_is_trained_on(
+    make_release: Callable[..., Path], trainer: str, tmp_path: Path
+) -> None:
+    release = make_release()
+    (release / "rl").rename(release / "hard")
+    resealed(release)
+    home = made(release, trainer, tmp_path / "out")
+    [own] = [sheet.name for sheet in EXPORTERS[trainer].sheets if sheet.split == "rl"]
+    for start in EXPORTERS[trainer].starts:
+        if start.sheet == own:
+            assert not (home / f"{own}.{start.suffix}").exists()
+            assert f"{own}_hard" in (home / f"{own}_hard.{start.suffix}").read_text("utf-8")
+    ours = [
+        path
+        for path in home.rglob("*")
+        if not path.relative_to(home).parts[0].startswith("curate_reward_") or path.parent == home
+    ]
+    texts = [path for path in ours if path.suffix in (".md", ".py", ".sh", ".yaml", ".toml")]
+    gone = re.compile(rf"(?<![\w.-]){own}(?=/|\.jsonl\b)")
+    assert [path.name for path in texts if gone.search(path.read_text("utf-8"))] == []
 
 
 EASYR1: dict[str, Any] = {
