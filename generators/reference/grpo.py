@@ -36,7 +36,7 @@ Reward = Callable[[Sequence[int], Sequence[str]], Sequence[float | None]]
 
 @dataclass(frozen=True)
 class GrpoConfig:
-    """One run. `passes` over the prompts in random order would be `steps * prompts / len(prompts)`."""
+    """One run: `steps` updates, each on the next `prompts` prompts of a random order and `completions` replies to each."""
 
     steps: int = 60
     prompts: int = 16

@@ -52,7 +52,7 @@ def curate_reward():
     """`accuracy` is the verdict by which the release was curated, `format` whether the reply is laid out as it asks."""
 
     async def score(state, target):
-        reply, truth = _reply(state.output), state.metadata["ground_truth"]
+        reply, truth = _reply(state.output), _held(state.metadata, "ground_truth")
         grade = (await anyio.to_thread.run_sync(_verifier().graded, [reply], [truth]))[0]
         if grade["unscored"]:
             return Score.unscored(answer=reply, reason="nobody can tell")

@@ -19,14 +19,14 @@ class CurateEnvironment(EnvironmentInterface):
 
     def step(self, message_log_batch, metadata):
         said = [_reply(log) for log in message_log_batch]
-        found = _verifier().graded(said, [one["ground_truth"] for one in metadata], FORMAT_WEIGHT)
+        found = _verifier().graded(said, [_held(one, "ground_truth") for one in metadata], FORMAT_WEIGHT)
         rewards = torch.tensor([one["score"] for one in found])
         seen = [{"role": "environment", "content": "right" if one["acc"] else "wrong"} for one in found]
         return EnvironmentReturn(seen, metadata, [None] * len(said), rewards, torch.ones_like(rewards), None)
 
     def global_post_process_and_metrics(self, batch):
         batch["rewards"] = batch["rewards"] * batch["is_end"]  # a reply that was cut is no answer
-        return batch, {"accuracy": batch["rewards"].mean().item()}
+        return batch, {"mean_reward": batch["rewards"].mean().item()}
 
 
 def _reply(log):

@@ -2,8 +2,8 @@
 
 `curate` is an application in an environment of its own and is on no index, so a trainer's environment can neither depend
 on it nor have a version of it that differs from the release's. Therefore the export carries the code: the reward and what
-it imports, about fifty small files that need pydantic, and math-verify and rapidfuzz for formulas and text. They lie in a
-package named after their content, so that exports of two versions live side by side in one process.
+it imports, which needs what `requirements.txt` beside it names. It lies in a package named after its content, so that
+exports of two versions live side by side in one process.
 """
 
 import importlib.metadata
@@ -40,6 +40,13 @@ def _verifier():
     if HERE not in sys.path:
         sys.path.append(HERE)
     return importlib.import_module("{package}.filters.verify.reward")
+
+
+def _held(row, *names):
+    """What lies in a row under these names, one in the other; None, which is no gold, where one of them is not there."""
+    for name in names:
+        row = row.get(name) if hasattr(row, "get") else None
+    return row
 
 
 for _name in {needs}:  # without one of these every answer of some kind would go unscored, and nobody would notice

@@ -21,7 +21,8 @@ REWARD = '''
 
 def evaluate(metadata, trajectory):
     """`reward` in [0, 1], `is_correct`, and the parts `accuracy` and `format` as signals."""
-    [found] = _verifier().graded([trajectory.get("output")], [metadata["ground_truth"]], FORMAT_WEIGHT)
+    said, truth = _held(trajectory, "output"), _held(metadata, "ground_truth")
+    [found] = _verifier().graded([said], [truth], FORMAT_WEIGHT)
     signals = {name: found[name] for name in ("accuracy", "format")}
     return {"reward": found["score"], "is_correct": bool(found["acc"]), "signals": signals}
 '''

@@ -46,7 +46,7 @@ class CurateRewardWorker(Worker):
     def compute_rewards(self, data):
         tokens = data.batch["responses"]
         said = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        graded = _verifier().graded(said, list(data.non_tensor_batch["ground_truth"]), FORMAT_WEIGHT)
+        graded = _verifier().graded(said, _held(data.non_tensor_batch, "ground_truth"), FORMAT_WEIGHT)
         rewards = torch.tensor([one["score"] for one in graded], dtype=torch.float32)
         correct = torch.tensor([one["accuracy"] for one in graded], dtype=torch.float32)
         of_tokens = torch.zeros_like(tokens, dtype=torch.float32)

@@ -14,7 +14,7 @@ from pipelines.release.configs import BESIDE, configs_in, schema_in
 from schemas.errors import ConfigError, nearest
 
 KNOWN = ("sft", "rl", "preference", "holdout")
-"""Configs whose datasets a trainer names itself."""
+"""Configs for which exporters have datasets of their own, as far as their trainer has a use for them."""
 
 
 def sheets_of(exporter: Exporter, release: Release) -> list[Sheet]:

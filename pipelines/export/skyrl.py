@@ -30,7 +30,7 @@ class CurateEnv(BaseTextEnv):
 
     def __init__(self, env_config=None, extras=None):
         super().__init__()
-        self.ground_truth = extras["reward_spec"]["ground_truth"]
+        self.ground_truth = _held(extras, "reward_spec", "ground_truth")
         self.parts = {}
 
     def init(self, prompt):

@@ -23,7 +23,7 @@ async def reward(args, sample, **kwargs):
     import asyncio
 
     samples = sample if isinstance(sample, (list, tuple)) else [sample]
-    said, labels = [one.response for one in samples], [one.label for one in samples]
+    said, labels = ([getattr(one, name, None) for one in samples] for name in ("response", "label"))
     found = await asyncio.to_thread(_verifier().graded, said, labels, FORMAT_WEIGHT)
     scores = [one["score"] for one in found]
     return scores if isinstance(sample, (list, tuple)) else scores[0]
@@ -46,7 +46,8 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
     seen = ["""--multimodal-keys '{"image": "images"}'"""] if exported.release.has_images else []
     held = ['--eval-prompt-data holdout "$HERE/val.jsonl"', "--eval-interval 20"] if "val" in exported.sheets else []
     return [
-        'source "${SLIME:=/root/slime}/scripts/models/${ARCH:?name the file of its scripts/models that is of MODEL}.sh"; ray job submit --address="http://127.0.0.1:8265"',
+        'source "${SLIME:=/root/slime}/scripts/models/${ARCH:?is the file of scripts/models for MODEL}.sh"; ray job submit',
+        '--address="http://127.0.0.1:8265"',
         '--runtime-env-json="{\\"env_vars\\": {\\"PYTHONPATH\\": \\"$HERE:${PYTHONPATH:-/root/Megatron-LM}\\"}}"',
         '-- python3 "$SLIME/train.py"',
         '"${MODEL_ARGS[@]}"',

@@ -155,13 +155,17 @@ class _Tokens:
 
 
 def _roll(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float | None]:
+    return roll_scores(module, replies, {"ground_truth": [row["ground_truth"]] * len(replies)})
+
+
+def roll_scores(module: Any, replies: Sequence[str], columns: Mapping[str, Any]) -> list[float]:
+    """What ROLL's worker pays for the replies of a batch with these columns."""
     import torch
 
     worker = object.__new__(module.CurateRewardWorker)
     worker.tokenizer = _Tokens(replies)
-    columns = {"ground_truth": [row["ground_truth"]] * len(replies)}
     tokens = torch.zeros(len(replies), 3, dtype=torch.long)
-    found = worker.compute_rewards(types.SimpleNamespace(batch={"responses": tokens}, non_tensor_batch=columns))
+    found = worker.compute_rewards(types.SimpleNamespace(batch={"responses": tokens}, non_tensor_batch=dict(columns)))
     scores: list[float] = found["response_level_rewards"].tolist()
     return scores
 

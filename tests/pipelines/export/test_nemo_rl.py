@@ -100,3 +100,17 @@ def test_a_prompt_that_is_too_long_counts_for_nothing(shapes: Path, processor: A
     assert set(message) == {"role", "content", "token_ids"} and len(message["token_ids"]) == 4
     assert made["length"] > 10
     assert ast.parse((home / "nemo_main.py").read_text("utf-8"))
+
+
+def test_what_it_logs_is_named_for_what_it_is(shapes: Path, tmp_path: Path) -> None:
+    """A share of the layout in the score, or a reply that was cut, makes the mean no accuracy."""
+    import torch
+
+    environment = imported(exported(shapes, "nemo_rl", tmp_path / "out") / "curate_environment.py").CurateEnvironment(
+        {}
+    )
+    batch = {"rewards": torch.tensor([1.0, 0.9, 1.0, 0.1]), "is_end": torch.tensor([1, 1, 0, 1])}
+    kept, metrics = environment.global_post_process_and_metrics(batch)
+    assert kept["rewards"].tolist() == pytest.approx([1.0, 0.9, 0.0, 0.1]) and metrics == {
+        "mean_reward": pytest.approx(0.5)
+    }
