@@ -49,19 +49,19 @@ def prove(
         int | None,
         typer.Option(help="Runs side by side, a thread each; by default one a core, or one with a GPU.", min=1),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: shows that it runs, and nothing else.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: shows that it runs. Never on a card.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan and how long it would take.")] = False,
     workspace: WorkspaceOption = HERE,
     trust: TrustOption = False,
 ) -> None:
     with sentences():
-        from pipelines.proof.config import QUICK, read_config
+        from pipelines.proof.config import read_config
         from pipelines.proof.prove import open_proof
 
         chosen = [f"arms=[{', '.join(arms)}]"] if arms else []
         chosen += [f"seeds={seeds}"] if seeds is not None else []
         chosen += [f"student={student}"] if student is not None else []
-        config = read_config([*(QUICK if quick else ()), *set_, *chosen])
+        config = read_config([*set_, *chosen], quick)
         found, job = _found(release, workspace, trust)
         proving = open_proof(found, config, workspace, job)
         side_by_side = processes or _processes()
@@ -123,6 +123,8 @@ def _say_plan(proving: "Proving") -> None:
     plan = proving.plan
     rows = ", ".join(f"{name} {facts['rows']:,}" for name, facts in plan.facts["rows"].items() if facts["rows"])
     say(f"Plan {plan.hash[:16]} for {plan.label}: {len(plan.runs())} runs, {len(plan.seeds)} seeds; rows: {rows}.")
+    if plan.facts["trial"]:
+        say("  A trial, which shows that it runs and nothing else: no card will have it.")
     for name, words in plan.arms.items():
         say(f"  {name:<15} {words}")
     for name, why in plan.facts["left"].items():

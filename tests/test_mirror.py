@@ -76,7 +76,6 @@ ELSEWHERE = {
     "pipelines/proof/material.py": "proof/test_prove.py: every arm takes its rows from there",
     "pipelines/proof/plan.py": "proof/test_prove.py: it is there before the first run, and other sizes are another",
     "pipelines/proof/plot.py": "proof/test_prove.py",
-    "pipelines/proof/publish.py": "proof/test_prove.py: the card names the proof",
     "pipelines/proof/random_traces.py": "proof/test_prove.py: with the build, and without",
     "pipelines/proof/rows.py": "proof/test_traces.py and test_prove.py",
     "pipelines/proof/run.py": "proof/test_prove.py",

@@ -186,7 +186,9 @@ def _record(scores: Sequence[Sequence[float | None]], tokens: int) -> StepRecord
 
 
 def turns(number: int, seed: int) -> Iterator[int]:
-    """Places of the prompts, in a new random order each time round."""
+    """Places of the prompts, in a new random order each time round. Raises ValueError where there are none."""
+    if number < 1:
+        raise ValueError("there is no prompt to learn from")
     rng, order = Random(f"{seed}:turns"), list(range(number))
     while True:
         rng.shuffle(order)

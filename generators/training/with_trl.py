@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from generators.fingerprint import model_files, remembered_hash
 from generators.training.reference import parts
 from generators.training.student import Question, Reward, RlBudget, SftBudget, Trained
 from schemas.errors import MissingDependencyError
@@ -37,8 +38,8 @@ class TrlStudent:
     def identity(self) -> dict[str, str]:
         from importlib.metadata import version
 
-        found = {"model": self._name, "revision": str(getattr(self.model.config, "_commit_hash", None) or "")}
-        return found | {"trainer": "trl", **{name: version(name) for name in ("trl", "transformers", "torch")}}
+        versions = {name: version(name) for name in ("trl", "transformers", "torch")}
+        return _model(self._name, self.model) | {"trainer": "trl", **versions}
 
     def sft(self, questions: Sequence[Question], replies: Sequence[str], budget: SftBudget, seed: int) -> Trained:
         with tempfile.TemporaryDirectory() as folder:
@@ -160,6 +161,14 @@ class TrlStudent:
                 prompt[-1]["content"] = parts(question)
             rows.append({"prompt": prompt, **({"images": list(question.images)} if self._sees else {}), **more})
         return Dataset.from_list(rows)
+
+
+def _model(name: str, model: Any) -> dict[str, str]:
+    """A model of the Hub by its revision; one of a folder, which has none, by what lies there, and not by where."""
+    folder = Path(name).resolve()
+    if not folder.is_dir():
+        return {"model": name, "revision": str(getattr(model.config, "_commit_hash", None) or "")}
+    return {"model": folder.name, "files": remembered_hash([*model_files(folder), *folder.glob("*.jinja")])}
 
 
 def _trl() -> Any:

@@ -31,6 +31,7 @@ class ProofConfig(Section):
     sft: SftBudget = SftBudget()
     rl: RlBudget = RlBudget()
     graded: GradedSizes = GradedSizes()
+    trial: bool = Field(default=False, description="shows that it runs and nothing else, so no card has it")
     tokens: int | None = Field(
         default=None, ge=1, description="longest reply; where not given, a quarter more than the longest trace has"
     )
@@ -54,13 +55,14 @@ QUICK = (
     "seeds=1", "sft.steps=30", "sft.batch=16", "rl.steps=3", "rl.prompts=4", "rl.completions=4",
     "graded.holdout=24", "graded.fresh=24", "graded.band=8", "graded.replies=4",
 )  # fmt: skip
-"""What `--quick` sets: enough to see that everything runs, and nothing else."""
+"""What `--quick` sets before all else: enough to see that everything runs, and nothing else."""
 
 
-def read_config(options: Sequence[str]) -> ProofConfig:
-    """The config that `key=value` texts make, each value in YAML. Raises ConfigError."""
+def read_config(options: Sequence[str], quick: bool = False) -> ProofConfig:
+    """The config that `key=value` texts make, each value in YAML; a quick one is a trial whatever they say. Raises
+    ConfigError."""
     found: dict[str, Any] = {}
-    for option in options:
+    for option in (*QUICK, *options, "trial=true") if quick else options:
         origin = f"--set {option[:80]}"
         key, given, text = option.partition("=")
         if not given or not key:

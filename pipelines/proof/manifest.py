@@ -28,7 +28,7 @@ def write_manifest(plan: Plan, runs: Mapping[tuple[str, int], Run], folder: Path
     facts = {
         "format": FORMAT,
         "release": plan.label,
-        **{name: plan.facts[name] for name in ("content", "digest", "student", "reward")},
+        **{name: plan.facts[name] for name in ("trial", "content", "digest", "student", "reward")},
         "plan": plan.hash,
         "seeds": len(plan.seeds),
         "runs": len(runs),

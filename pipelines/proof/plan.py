@@ -20,7 +20,7 @@ from pipelines.store.sealed_json import read_sealed, write_sealed
 from schemas.errors import ConfigError, StoreError
 from schemas.ids import content_id, hash_files
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a proof is made or written differently."""
 FILE = "plan.json"
 
@@ -93,6 +93,7 @@ def plan_of(material: Material, student: Student) -> Plan:
     facts = {
         "format": FORMAT,
         "release": label,
+        "trial": config.trial,
         "content": manifest["content"],
         "digest": digest_of(material.release),
         "config": config.model_dump(mode="json"),
@@ -104,7 +105,7 @@ def plan_of(material: Material, student: Student) -> Plan:
         "tokens": config.tokens or max(16, -(-longest * 5 // 4)),
         "rows": {name: {"rows": len(ids), "ids": content_id(list(ids))} for name, ids in sets.items()},
         "fresh": fresh.why,
-        "random": content_id([list(trace) for trace in material.pool.traces]),
+        "random": material.pool.hash,
     }
     return Plan(facts)
 

@@ -12,11 +12,13 @@ SHOWN = ("table.md", "accuracy.svg", "differences.svg", "plan.json", FILE)
 
 
 def proof_of(release: Path) -> dict[str, Any] | None:
-    """The manifest of the proof of a release of a workspace, with its `folder`; of several that with the most seeds."""
+    """The manifest of the proof of a release of a workspace, with its `folder`. Of several that with the most seeds, of
+    these that with the most runs; never a trial. What came out has no say."""
     if release.parent.parent.name != "releases":
         return None
     manifest = read_manifest(release)
-    found = list(proofs(manifest["content"], manifest["name"], release.parents[2]))
+    there = proofs(manifest["content"], manifest["name"], release.parents[2])
+    found = [one for one in there if not one[1]["trial"]]
     if not found:
         return None
     folder, best = max(found, key=lambda one: (one[1]["seeds"], one[1]["runs"], one[1]["plan"]))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from pipelines.job import Job
 from pipelines.proof.rows import ids_of
 from pipelines.store.sealed_json import read_sealed, write_sealed
+from schemas.errors import StoreError
+from schemas.ids import content_id
 from schemas.tags import TAG_SCHEMAS, render_trace
 
 FILE = "random_traces.json"
@@ -29,17 +31,23 @@ class Pool:
     config: str = "unfiltered"
     why: str | None = "the build of this release is not in the workspace, so the traces that it dropped are not either"
 
+    @property
+    def hash(self) -> str:
+        """What a plan says of it."""
+        return content_id(self._facts())
+
     def write(self, folder: Path) -> None:
-        write_sealed(
-            {"traces": [list(trace) for trace in self.traces], "config": self.config, "why": self.why}, folder / FILE
-        )
+        write_sealed(self._facts(), folder / FILE)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"traces": [list(trace) for trace in self.traces], "config": self.config, "why": self.why}
 
 
-def read_pool(folder: Path) -> Pool:
-    """What `write` wrote; an empty pool where it is gone or damaged."""
+def read_pool(folder: Path, planned: str) -> Pool:
+    """What `write` wrote. Raises StoreError where it is gone, damaged, or not the pool whose hash is in the plan."""
     found = read_sealed(folder / FILE)
-    if found is None:
-        return Pool()
+    if found is None or content_id(found) != planned:
+        raise StoreError(f"{folder / FILE} is damaged. Remove {folder} and run the proof again.")
     return Pool(tuple(Trace(*trace) for trace in found["traces"]), found["config"], found["why"])
 
 

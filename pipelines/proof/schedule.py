@@ -30,6 +30,7 @@ def run_all(
     """Run what has no line yet, in the order of the plan."""
     state = State(folder)
     with state.held():
+        read_pool(folder, plan.facts["random"])  # a process that finds it damaged could not say so
         done = state.runs()
         todo = [run for run in plan.runs() if run not in done]
         of = len(plan.runs())
@@ -58,7 +59,7 @@ def open_runner(plan: Plan, release: Path, folder: Path) -> Runner:
     """The student and the rows of a plan, ready to run."""
     config = ProofConfig.model_validate(plan.facts["config"])
     manifest = read_manifest(release, "statistics", "configs", "recipe")
-    material = Material(release, manifest, config, read_pool(folder))
+    material = Material(release, manifest, config, read_pool(folder, plan.facts["random"]))
     return Runner(plan, material, open_student(config.student), folder)
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from generators.reference.evaluate import WEIGHTS
-from generators.reference.grpo import GrpoConfig, Prompt, advantages, asked, grpo, policy_loss, reply, sample
+from generators.reference.grpo import GrpoConfig, Prompt, advantages, asked, grpo, policy_loss, reply, sample, turns
 from generators.reference.replies import Reader
 from generators.scenes import iter_scenes, questions, render
 
@@ -32,6 +32,12 @@ def _queries(number: int) -> list[tuple[Image.Image, str]]:
 
 def _prompts(number: int) -> list[Prompt]:
     return [asked(image, question) for image, question in _queries(number)]
+
+
+def test_nothing_to_learn_from_is_an_error_and_no_endless_wait() -> None:
+    assert sorted(next(order) for order in [turns(3, 0)] for _ in range(3)) == [0, 1, 2]
+    with pytest.raises(ValueError, match="there is no prompt to learn from"):
+        next(turns(0, 0))
 
 
 def test_advantages_are_standard_deviations_from_the_mean_of_the_group() -> None:

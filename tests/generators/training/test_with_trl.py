@@ -1,5 +1,6 @@
 """TRL and the product's own loops are one training: the same loss and the same gradient on a batch."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,22 @@ def test_trl_trains_saves_and_goes_on(both: Any, tmp_path: Path) -> None:
     assert student.reply(asked, number=2, temperature=1.0, tokens=6, seed=1) == learned
     found = student.rl(asked, lambda places, texts: [float(len(t)) for t in texts], RlBudget(steps=2, prompts=2), 5, 0)
     assert len(found.curve) == 2 and found.silent is not None and found.tokens > 0
+
+
+def test_a_model_of_a_folder_is_known_by_what_lies_there_and_not_by_where(tmp_path: Path) -> None:
+    here, there = tmp_path / "here" / "mine", tmp_path / "there" / "mine"
+    for folder in (here, there):
+        shutil.copytree(reference_folder(), folder)
+    student = TrlStudent(str(here))
+    first = student.identity()
+    assert first["model"] == "mine" and str(tmp_path) not in str(first)
+    assert TrlStudent(str(there)).identity() == first
+    config = here / "config.json"
+    config.write_text(config.read_text() + "\n")
+    assert student.identity()["files"] != first["files"]
+    with (there / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+    assert TrlStudent(str(there)).identity()["files"] != first["files"]

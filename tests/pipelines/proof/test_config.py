@@ -13,6 +13,12 @@ def test_values_are_put_by_dotted_keys_and_later_ones_win() -> None:
     assert ProofConfig().arms == tuple(ARMS)
 
 
+def test_a_quick_proof_is_a_trial_whatever_is_set() -> None:
+    quick = read_config(["seeds=9", "trial=false"], quick=True)
+    assert (quick.trial, quick.seeds, quick.sft.steps) == (True, 9, 30)
+    assert not read_config(["seeds=9"]).trial
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -25,7 +25,8 @@ from pipelines.proof.publish import publish_proof
 from pipelines.proof.state import State
 from pipelines.release.card import publish_card
 from pipelines.release.verify import verify_release
-from schemas.errors import ConfigError
+from pipelines.store.sealed_json import write_sealed
+from schemas.errors import ConfigError, StoreError
 
 TINY = (
     "sft.steps=3", "sft.batch=4", "rl.steps=1", "rl.prompts=2", "rl.completions=2", "graded.holdout=4", "graded.fresh=3",
@@ -69,6 +70,7 @@ def test_every_arm_is_run_once_a_seed_and_what_came_out_lies_beside_the_release(
     assert (mine.folder / "accuracy.svg").read_text().startswith("<svg")
     [(folder, found)] = proofs(manifest["content"], "start", tmp_path)
     assert folder == mine.folder and found["whole"] and found["plan"] == mine.plan.hash
+    assert not found["trial"]
     assert not (folder / "weights").exists()
     assert verify_release(job.release).holds, "the release is as it was"
     card = tmp_path / "cards" / "start.md"
@@ -130,6 +132,20 @@ def test_a_release_without_traces_is_refused_with_the_cure(job: Any, tmp_path: P
     assert " %, base " in found.stdout, "what came out is compared with what was not trained"
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_random_traces_that_are_not_those_of_the_plan_are_refused(job: Any, tmp_path: Path, processes: int) -> None:
+    mine = proving(job, tmp_path, "arms=[sft_random]")
+    mine.write_plan()
+    path = mine.folder / "random_traces.json"
+    whole = json.loads(path.read_text())
+    del whole["seal"]
+    fewer = {**whole, "traces": whole["traces"][1:]}
+    for damage in (path.unlink, lambda: path.write_text("{"), lambda: write_sealed(fewer, path)):
+        damage()
+        with pytest.raises(StoreError, match=r"random_traces.json is damaged. Remove .* and run the proof again."):
+            mine.run(processes)
+
+
 def test_what_cannot_be_run_is_named_with_its_reason(job: Any, tmp_path: Path) -> None:
     elsewhere = open_proof(job.release, read_config([*TINY]), tmp_path)
     assert elsewhere.plan.facts["left"] == {
@@ -169,6 +185,7 @@ def test_the_command_says_what_it_would_run_and_how_long_that_takes(job: Any) ->
             "prove",
             str(workspace.parent / "start.yaml"),
             *options,
+            "--quick",
             "--dry-run",
             "--processes",
             "2",
@@ -180,6 +197,7 @@ def test_the_command_says_what_it_would_run_and_how_long_that_takes(job: Any) ->
     assert (
         "16 runs, 2 seeds" in found.stdout and "All with 2 side by side: about 0 min. Nothing was run." in found.stdout
     )
+    assert "A trial, which shows that it runs and nothing else" in found.stdout
     assert not (workspace / "proofs").exists()
 
 
