@@ -78,15 +78,15 @@ OPENRLHF_M = Exporter(
     project="https://github.com/OpenRLHF/OpenRLHF-M and https://github.com/TideDra/lmm-r1",
     sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
     reward=Reward("reward_func.py", REWARD),
-    keeps_order="Both shuffle prompts and have no switch for it, so the order is lost in training.",
+    keeps_order="OpenRLHF-M and LMM-R1 shuffle prompts and have no switch for it, so the order is lost in training.",
     usage="""
 ```
-python -m openrlhf.cli.train_ppo_ray --prompt_data DATASET.jsonl --input_key message --label_key ground_truth \\
+python -m openrlhf.cli.train_ppo_ray --prompt_data FILE --input_key message --label_key ground_truth \\
   --remote_rm_url reward_func.py ...                               # LMM-R1
 python reward_func.py 5000 &                                       # OpenRLHF-M: the same reward as a server
 python -m openrlhf.cli.train_ppo_ray ... --remote_rm_url http://127.0.0.1:5000/get_reward
 ```
 
-`DATASET` is one of the datasets below. Not `--apply_chat_template`: messages with images are processed inside.
+`FILE` is that of a dataset below. Not `--apply_chat_template`: messages with images are processed inside.
 """,
 )

@@ -118,7 +118,7 @@ VERL = Exporter(
     ),
     reward=Reward("reward.py", REWARD),
     starts=(as_script("train", _rl_lines), as_script("sft", _sft_lines)),
-    keeps_order="verl's RL trainer keeps it with `data.shuffle=False`; its SFT trainer always shuffles.",
+    keeps_order="verl's RL trainer keeps it with `data.shuffle=False`; its SFT trainer (0.9.1) always shuffles.",
     usage="""
 What follows a script's name overrides its settings: `bash train.sh trainer.n_gpus_per_node=2`. Prompts longer than
 `data.max_prompt_length` (images count) are left out by verl when it loads; its SFT trainer stops at a conversation longer

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,8 +38,6 @@ from pipelines.store.workspace import read_json, store_errors
 from schemas.errors import ConfigError
 from schemas.ids import content_id
 
-FORMAT = 8
-"""Raised when an exporter writes the same rows differently; an older export is then written anew."""
 _DROPPED = pa.schema(dict.fromkeys(("id", "sheet", "reason", "evidence"), pa.string()))
 
 
@@ -49,6 +48,12 @@ def default_target(release: Release, trainer: str, workspace: Path) -> Path:
     return target
 
 
+@cache
+def written_by(folder: Path = Path(__file__).parent) -> str:
+    """What tells this code of exporters from any other: the content of every file of it."""
+    return content_id({path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.py"))})
+
+
 def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]:
     """Write `release` for a trainer into the folder `target` and return what its `export.json` says.
 
@@ -56,7 +61,8 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     ConfigError where `target` holds something else, StoreError where it cannot be written.
     """
     target = target.absolute()
-    key = content_id([FORMAT, exporter.name, release.manifest["content"], reward_package(), release.selection.key])
+    code = [written_by(), reward_package()]
+    key = content_id([code, exporter.name, release.manifest["content"], release.selection.key])
     there = read_sealed(target / "export.json")
     if there is not None and there.get("key") == key and _is_whole(target, there):
         return there

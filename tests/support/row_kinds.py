@@ -1,5 +1,5 @@
-"""The kinds of rows, which of them each trainer's export holds, and the table of that in `docs/trainers.md`:
-`python tests/support/row_kinds.py` writes it.
+"""The kinds of rows, which of them each trainer's export holds, and the tables of that and of how each trainer keeps the
+order of rows in `docs/trainers.md`: `python tests/support/row_kinds.py` writes them.
 """
 
 import tempfile
@@ -20,6 +20,7 @@ from schemas.marks import MARK, cut
 
 PAGE = Path(__file__).parents[2] / "docs" / "trainers.md"
 START, END = "<!-- rows x trainers: python tests/support/row_kinds.py -->\n", "<!-- end -->\n"
+ORDER = "<!-- order x trainers: python tests/support/row_kinds.py -->\n"
 SETS = {"sft": "SFT", "rl": "RL", "preference": "pairs"}
 AMONG = "Is  left of ?"
 ROWS: dict[str, tuple[Any, ...]] = {
@@ -111,11 +112,18 @@ def table() -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def on_page() -> str:
-    """The table that is on the page."""
-    return PAGE.read_text("utf-8").split(START)[1].split(END)[0]
+def order_table() -> str:
+    """How each trainer keeps the order of its rows, or that it cannot: what the README of its export says."""
+    lines = [("trainer", "the order"), ("---", "---")]
+    lines += [(f"`{name}`", exporter.keeps_order) for name, exporter in EXPORTERS.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def on_page(start: str = START) -> str:
+    """A table that is on the page, by the mark that it begins with."""
+    return PAGE.read_text("utf-8").split(start)[1].split(END)[0]
 
 
 if __name__ == "__main__":
-    text = PAGE.read_text("utf-8")
-    PAGE.write_text(text.replace(START + on_page(), START + table()), encoding="utf-8")
+    for start, made in ((START, table()), (ORDER, order_table())):
+        PAGE.write_text(PAGE.read_text("utf-8").replace(start + on_page(start), start + made), encoding="utf-8")

@@ -58,7 +58,7 @@ def test_datasets_reads_every_row_or_its_reason(shapes: Path, stored: Stored, tr
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_a_second_export_writes_nothing_and_a_new_format_writes_the_same(
+def test_a_second_export_writes_nothing_and_one_by_other_code_is_written_anew(
     shapes: Path, trainer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = made(shapes, trainer, tmp_path / "out")
@@ -66,13 +66,24 @@ def test_a_second_export_writes_nothing_and_a_new_format_writes_the_same(
     assert made(shapes, trainer, tmp_path / "out") == first
     assert (tmp_path / "out").stat().st_ino == stamp
     before = tree(tmp_path / "out")
-    monkeypatch.setattr(write, "FORMAT", 99)
+    monkeypatch.setattr(write, "written_by", lambda: "other code")
     made(shapes, trainer, tmp_path / "out")
     after = tree(tmp_path / "out")
     assert {k: v for k, v in after.items() if k != "export.json"} == {
         k: v for k, v in before.items() if k != "export.json"
     }
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_change_of_any_exporter_is_other_code(tmp_path: Path) -> None:
+    folder, written_by = shutil.copytree(Path(write.__file__).parent, tmp_path / "export"), write.written_by.__wrapped__
+    assert written_by(folder) == write.written_by()
+    seen = {write.written_by()}
+    for path in sorted(folder.glob("*.py")):
+        path.write_text(path.read_text("utf-8") + "\n# other\n", "utf-8")
+        seen.add(written_by(folder))
+    (folder / "more.py").write_text("")
+    assert len(seen | {written_by(folder)}) == len(list(folder.glob("*.py"))) + 1
 
 
 @pytest.mark.parametrize("how", ["flipped", "gone", "cut off", "summary"])
@@ -187,7 +198,7 @@ def test_the_readme_says_which_of_its_names_have_no_rows(
 def test_a_failure_leaves_the_old_export(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(shapes, "trl", tmp_path / "out")
     before = tree(tmp_path / "out")
-    monkeypatch.setattr(write, "FORMAT", 99)
+    monkeypatch.setattr(write, "written_by", lambda: "other code")
     monkeypatch.setattr(write, "render_readme", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         made(shapes, "trl", tmp_path / "out")
@@ -206,7 +217,7 @@ def test_a_killed_export_leaves_nothing_half_and_the_next_one_clears_up(shapes: 
         "from pipelines.export.rows import open_release\n"
         "release, target, where = open_release(sys.argv[1], Path()), Path(sys.argv[2]), sys.argv[3]\n"
         "die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write.FORMAT = where\n"
+        "write.written_by = lambda: where\n"
         "if where == 'writing': write.render_readme = die\n"
         "else: Path.rename = lambda self, to, move=Path.rename: (move(self, to), die())\n"
         "write.export(release, exporter_of('trl'), target)\n"

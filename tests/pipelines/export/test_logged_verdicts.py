@@ -55,13 +55,14 @@ def disagreements(release: Path, rollouts: pl.DataFrame, trainer: str, folder: P
 
 
 def gradable_in(release: Path, trainer: str) -> set[str]:
-    """The rows of a release that a trainer can score: TRL skips those that only a judge can grade, AReaL wants an image."""
-    rows = pl.read_parquet(release / "rl" / "*.parquet")
+    """The rows of a release that an export for a trainer holds: all for TRL, which skips what no rule can score; for others
+    those that a rule can score; for AReaL those that show an image."""
+    ruled = {name for name, kind in KINDS.items() if not kind.judged}
+    rows = pl.read_parquet(release / "rl" / "*.parquet").iter_rows(named=True)
     return {
         row["id"]
-        for row in rows.iter_rows(named=True)
-        if (trainer == "trl" or not KINDS[row["verifier"].partition(":")[0]].judged)
-        and (trainer != "areal" or row["images"])
+        for row in rows
+        if (trainer == "trl" or row["verifier"].partition(":")[0] in ruled) and (trainer != "areal" or row["images"])
     }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from export_readers import READERS
-from row_kinds import alone_in, cells, on_page, release_of_kinds
+from row_kinds import ORDER, alone_in, cells, on_page, order_table, release_of_kinds
 
 from pipelines.export.catalogue import EXPORTERS
 
@@ -26,3 +26,8 @@ def test_every_kind_of_row_is_read_or_its_reason_is_on_the_page(
 def test_every_exporter_has_a_reader_and_a_line() -> None:
     assert set(READERS) == set(EXPORTERS)
     assert len(on_page().splitlines()) == len(EXPORTERS) + 2
+
+
+def test_the_page_says_how_each_trainer_keeps_the_order() -> None:
+    """Where this fails after a change that is meant: `python tests/support/row_kinds.py`."""
+    assert order_table() == on_page(ORDER)
