@@ -53,8 +53,8 @@ _FACTS = {
 def columns(config: DifficultyStepConfig) -> dict[str, pl.DataType]:
     """What it gives: `COUNTS`, `RATES` (`filters.difficulty.measure`), `pass_at_<t>`, and the `model` that was counted.
 
-    Of the replies that were `asked`, `n` count and `k` are right; `no_answer`, `truncated` and `unscored` are counted apart
-    from `wrong`, whether they count or not. `enough` says that no fewer count than `min_n`.
+    Of the replies that were `asked`, `n` count and `k` are right, both null where none counts; `no_answer`, `truncated` and
+    `unscored` are counted apart from `wrong`, whether they count or not. `enough` says that no fewer count than `min_n`.
     """
     rates = (*RATES, *(f"pass_at_{tries}" for tries in config.pass_at))
     counts = dict.fromkeys(COUNTS, pl.Int32())
@@ -132,7 +132,9 @@ def body(tables: Tables, config: DifficultyStepConfig, context: Context) -> Out:
     if config.unmeasured == "keep":
         kept, dropped = tables.rows.select("id").join(measured, on="id", how="left"), dropped.head(0)
         kept = kept.with_columns(pl.col(COUNTS).fill_null(0))
-    kept = kept.with_columns(enough=enough(config))
+        some = pl.col("n") > 0  # 0 of 0 would read as never right
+        kept = kept.with_columns(pl.when(some).then(name).alias(name) for name in ("k", "n"))
+    kept = kept.with_columns(enough=enough(config).fill_null(False))
     found = dict(replies.select(came_to).group_by("came_to").len().iter_rows())
     every = columns(config) | (STOPPED if "in_band" in replies.columns else {})
     given = [pl.col(name).cast(dtype) for name, dtype in every.items()]
@@ -158,7 +160,7 @@ def _of_one_model(replies: pl.DataFrame, config: DifficultyStepConfig, name: str
 STEP = StepType(
     name="difficulty",
     summary="counts how often replies are right, on the rows that they answer",
-    version=2,
+    version=3,
     config=DifficultyStepConfig,
     reads=reads,
     gives=lambda config, known: Gives({**columns(config), **_stopped(config.of or "rollout", known)}),

@@ -85,11 +85,13 @@ def count(rollouts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def miscounted(rows: pl.LazyFrame, counts: pl.LazyFrame) -> pl.LazyFrame:
-    """The measured rows (`id, model, k, n, …`) whose k of n is not what their rollouts come to (`counted_k, counted_n`).
+    """The rows (`id, model, k, n, …`) whose k of n is not what their rollouts come to (`counted_k, counted_n`).
 
-    A row of 0 of 0 was asked nothing, such as one of another side than that of the rollouts, which `unmeasured: keep` kept.
+    A row without k and n has no rollouts that count. One without a model was asked nothing, such as a row of another side
+    than that of the rollouts, which `unmeasured: keep` kept.
     """
     counted = counts.rename({"k": "counted_k", "n": "counted_n"})
-    found = rows.filter(pl.col("n").is_not_null()).join(counted, on=["id", "model"], how="left", nulls_equal=True)
-    apart = (pl.col(name).ne_missing(pl.col(f"counted_{name}").fill_null(0)) for name in ("k", "n"))
+    asked = pl.any_horizontal(pl.col("model", "n").is_not_null())
+    found = rows.filter(asked).join(counted, on=["id", "model"], how="left", nulls_equal=True)
+    apart = (pl.col(name).fill_null(0) != pl.col(f"counted_{name}").fill_null(0) for name in ("k", "n"))
     return found.filter(pl.any_horizontal(*apart))

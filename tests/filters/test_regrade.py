@@ -145,11 +145,18 @@ def test_a_row_whose_rollouts_are_not_there_is_told() -> None:
     assert miscounted(rows, none).collect()["id"].to_list() == ["a"], "one that was never measured has no rollouts"
 
 
-def test_a_row_of_the_side_that_has_no_rollouts_is_0_of_0() -> None:
+def test_a_row_of_which_no_rollout_counts_says_no_k_of_n() -> None:
     schema = {"id": pl.String, "model": pl.String, "k": pl.Int64, "n": pl.Int64}
-    rows = pl.LazyFrame([("a", None, 0, 0), ("b", None, 0, 1)], schema=schema, orient="row")
-    none = count(pl.LazyFrame(schema={"sample_id": pl.String, "model": pl.String, "correct": pl.Boolean}))
-    assert miscounted(rows, none).collect()["id"].to_list() == ["b"]
+    stated = [
+        ("other side", None, None, None),
+        ("none", "m", None, None),
+        ("some", "m", None, None),
+        ("0 of 1", None, 0, 1),
+    ]
+    rows = pl.LazyFrame(stated, schema=schema, orient="row")
+    logged = {"sample_id": ["none", "some"], "model": ["m", "m"], "correct": [None, True]}
+    found = miscounted(rows, count(pl.LazyFrame(logged))).sort("id").collect()["id"].to_list()
+    assert found == ["0 of 1", "some"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """Whose k of n a row carries: that of its own question, and never of one that it was made from."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import recipe_build
 import tiny
 from tried_sums import job, write_sums
 
+from pipelines.release.verify import verify_release
 from schemas.errors import ConfigError
 
 MADE = (
@@ -57,3 +61,32 @@ def test_a_selection_goes_by_numbers_of_its_own_candidates(folder: Path) -> None
     assert not {"k", "n", "pass_rate"} & unread.keys()
     meant = "select: {of: made, rule: variance, columns: {k: difficulty.k, n: difficulty.n}}"
     assert released(folder, *MADE, meant, out, workspace="meant") == [(True, None)]
+
+
+def test_a_sample_of_which_no_reply_counts_says_no_k_of_n_in_any_config(tmp_path: Path) -> None:
+    """Not asked, or never answered: `k = 0` is true of neither, so that nothing takes them for never right."""
+    tried = {"2": [], "4": ["I cannot tell"] * 2, "6": ["7777"] * 2, "8": ["8", "7777"]}
+    rows = [
+        {
+            "question": f"What is {answer} + 0?",
+            "answer": answer,
+            "tried": [{"text": t, "model": "student"} for t in texts],
+        }
+        for answer, texts in tried.items()
+    ]
+    steps: list[Any] = [
+        {"unfold": {"as": "tries", "column": "tried", "makes": "rollout"}},
+        {"verify": {"as": "scored", "of": "rollout"}},
+        {"difficulty": {"unmeasured": "keep"}},
+        {"select": {"rule": "all"}},
+        {"release": {"rl": {"of": "sample"}, "hard": {"of": "sample", "where": "k = 0"}, "trainer": None}},
+    ]
+    recipe = recipe_build.write_recipe(tmp_path, steps, rows, driver={"workers": 1})
+    found = recipe_build.built(recipe, tmp_path / "ws", "sources.sums.columns={tried: [{text: str, model: str}]}")
+    for name in ("rl", "unfiltered"):
+        stated = {row["solution"]: (row["k"], row["n"]) for row in tiny.config(found, name).to_dicts()}
+        assert {json.loads(answer.strip("$")): counts for answer, counts in stated.items()} == {
+            2: (None, None), 4: (None, None), 6: (0, 2), 8: (1, 2)
+        }, name  # fmt: skip
+    assert tiny.config(found, "hard")["solution"].to_list() == ["$6$"]
+    assert verify_release(tiny.release(found)).holds
