@@ -14,10 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, UnfitError, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -104,7 +103,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         "messages": in_parts(row, lambda _: {"type": "image"}) if draft.has_images else marked(row),
         "images": embedded(row),
         "answer": gold_of(row),
-        "ground_truth": packed(row),
+        "ground_truth": ground_truth(row),
     }
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.image_tokens import escape
 from pipelines.export.rows import Row, UnfitError
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
 from pipelines.export.starting import as_yaml
 from pipelines.release.parquet_shards import IMAGES
 
@@ -43,7 +42,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
     gradable(row)
     if row.system != draft.system:
         raise UnfitError("other_system", system=row.system)
-    gold = {"answer": row.columns["solution"], "ground_truth": packed(row)}
+    gold = {"answer": row.columns["solution"], "ground_truth": ground_truth(row)}
     return {"problem": marked(row)[-1]["content"], **gold, "images": embedded(row)}
 
 

@@ -6,9 +6,8 @@ none has to be disarmed. Images lie beside the rows, each once.
 
 from typing import Any
 
-from pipelines.export.hugging_face import packed
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Sheet, gradable
+from pipelines.export.sheet import Draft, Sheet, gradable, ground_truth
 
 _CONFIGS = ("rl", "holdout", "sft", "preference")
 PICK = '''
@@ -42,7 +41,7 @@ def asked(row: Row, draft: Draft) -> dict[str, Any]:
         "system": row.system or "",
         "content": content,
         "solution": gold_of(row),
-        "ground_truth": packed(row),
+        "ground_truth": ground_truth(row),
         "verifier": row.columns["verifier"],
         "dataset": row.columns["dataset"],
     }

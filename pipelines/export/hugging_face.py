@@ -4,9 +4,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from filters.verify.reward import ground_truth
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exporter, Sheet, embedded, reply
+from pipelines.export.sheet import Draft, Exporter, Sheet, embedded, ground_truth, reply
 from pipelines.release.parquet_shards import IMAGES
 
 _TEXT = (
@@ -32,12 +31,6 @@ _FIELDS: dict[str, pa.DataType] = {
 _PAIR: dict[str, pa.DataType] = {"chosen": pa.string(), "rejected": pa.string(), "margin": pa.float64()}
 
 
-def packed(row: Row) -> str:
-    """All that our reward needs to judge a response to this row, in one string."""
-    c = row.columns
-    return ground_truth(c["answer"], c["verifier"], c["verifier_params"], c["options"], c["tags"])
-
-
 def plain(row: Row, draft: Draft) -> dict[str, Any]:
     """The question as it is shown to a model, its images, and its gold: published, as TRL wants it, and packed."""
     kept = {name: row.columns.get(name) for name in _FIELDS}
@@ -47,7 +40,7 @@ def plain(row: Row, draft: Draft) -> dict[str, Any]:
         "images": embedded(row),
         "image_positions": list(row.positions),
         "answer": gold_of(row),
-        "ground_truth": packed(row),
+        "ground_truth": ground_truth(row),
         "options": row.columns["options"] or [],
     }
 

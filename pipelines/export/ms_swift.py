@@ -14,10 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked, spoken
-from pipelines.export.hugging_face import packed
 from pipelines.export.image_tokens import COMMON
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
 from pipelines.export.starting import EPOCH, as_yaml
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -63,7 +62,7 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
 def grpo(row: Row, draft: Draft) -> dict[str, Any]:
     """A prompt, the gold for swift's own rewards, and all that ours needs."""
     gradable(row)
-    gold = {"solution": row.columns["solution"], "ground_truth": packed(row)}
+    gold = {"solution": row.columns["solution"], "ground_truth": ground_truth(row)}
     return {"messages": marked(row, None, MARKS), **gold, "images": _inside(row)}
 
 

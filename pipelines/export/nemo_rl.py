@@ -13,11 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.nemo_code import DATA, ENVIRONMENT, MAIN
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -38,7 +37,7 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
 def rl(row: Row, draft: Draft) -> dict[str, Any]:
     """A prompt and all that its environment needs."""
     gradable(row)
-    return {**_messages(row, draft), "answer": gold_of(row), "ground_truth": packed(row)}
+    return {**_messages(row, draft), "answer": gold_of(row), "ground_truth": ground_truth(row)}
 
 
 def _lines(example: str, config: str, sheet: str, held: str | None, kind: str, more: list[str]) -> list[str]:

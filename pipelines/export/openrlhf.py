@@ -14,10 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import TURNS
 
@@ -50,7 +49,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         "prompt": in_parts(row, lambda _: {"type": "image"}) if draft.has_images else marked(row),
         "images": [image.data for image in row.images],
         "label": gold_of(row),
-        "ground_truth": packed(row),
+        "ground_truth": ground_truth(row),
         "datasource": row.columns["dataset"],
     }
 

@@ -12,10 +12,9 @@ import json
 from typing import Any
 
 from pipelines.export.conversation import data_uri, pieces
-from pipelines.export.hugging_face import packed
 from pipelines.export.image_tokens import check_marks, escape
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exporter, Reward, Sheet, gradable
+from pipelines.export.sheet import Draft, Exporter, Reward, Sheet, gradable, ground_truth
 
 REWARD = '''
 
@@ -69,7 +68,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         "datasource": row.columns["dataset"],
         "message": json.dumps(message, ensure_ascii=False),
         "answer": row.columns["solution"],
-        "ground_truth": packed(row),
+        "ground_truth": ground_truth(row),
     }
 
 

@@ -11,10 +11,9 @@ import json
 from typing import Any
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.parts import Part, in_parts
 from pipelines.export.rows import Image, Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
 from pipelines.export.starting import as_script
 
 REWARD = '''
@@ -78,7 +77,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         return {"type": "image_url", "image_url": {"url": draft.place(image)}}
 
     asked = in_parts(row, placed) if draft.has_images else marked(row)
-    return {"question": row.question, "messages": asked, "answer": gold_of(row), "ground_truth": packed(row)}
+    return {"question": row.question, "messages": asked, "answer": gold_of(row), "ground_truth": ground_truth(row)}
 
 
 def _files(exported: Exported) -> dict[str, str]:

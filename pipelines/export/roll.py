@@ -14,9 +14,8 @@ import pyarrow as pa
 import yaml
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -70,7 +69,7 @@ _FIELDS: dict[str, pa.DataType] = {
 def rl(row: Row, draft: Draft) -> dict[str, Any]:
     """A prompt, under both names that ROLL's pipelines read it by, and all that its reward needs."""
     gradable(row)
-    turns, truth = marked(row), packed(row)
+    turns, truth = marked(row), ground_truth(row)
     return {
         **dict.fromkeys(("tag", "data_source"), TAG),
         **dict.fromkeys(("prompt", "messages"), turns),

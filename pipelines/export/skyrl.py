@@ -13,10 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import data_uri, marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import TURNS
 
@@ -98,7 +97,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         if seen
         else marked(row),
         "env_class": "curate",
-        "reward_spec": {"method": "rule", "ground_truth": packed(row)},
+        "reward_spec": {"method": "rule", "ground_truth": ground_truth(row)},
         "extra_info": {"id": row.columns["id"], "answer": gold_of(row)},
     }
 

@@ -11,9 +11,8 @@ dropped.
 from typing import Any
 
 from pipelines.export.conversation import data_uri, marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
 from pipelines.export.starting import as_script
 
 REWARD = '''
@@ -37,7 +36,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         "messages": marked(row),
         "images": [data_uri(image) for image in row.images],
         "label": gold_of(row),
-        "ground_truth": packed(row),
+        "ground_truth": ground_truth(row),
         "metadata": {"source_name": row.columns["dataset"]},
     }
 

@@ -12,9 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
-from pipelines.export.hugging_face import packed
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -51,7 +50,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
         "prompt": marked(row),
         "images": embedded(row),
         "ability": row.columns["verifier"],
-        "reward_model": {"style": "rule", "ground_truth": packed(row)},
+        "reward_model": {"style": "rule", "ground_truth": ground_truth(row)},
         "extra_info": {"split": draft.split, **facts},
     }
 
