@@ -155,25 +155,23 @@ assert compute_score("pets", "<think>…</think><answer>dog</answer>", truth, {}
 assert compute_score("maths", "<answer>\\\\boxed{0.5}</answer>", "$\\\\frac{1}{2}$")["score"] == 1.0
 ```
 
-**EasyR1** wants a file with `compute_score`, `REWARD_NAME` and `REWARD_TYPE`; both types are there.
+**EasyR1** wants a file with `compute_score`, `REWARD_NAME` and `REWARD_TYPE`.
 
 ```python
 from filters.verify.reward import easyr1_batch as compute_score
-from filters.verify.reward import easyr1_sequential, ground_truth
 
 REWARD_NAME, REWARD_TYPE = "curate", "batch"
 row = {"response": "<think>…</think><answer>7</answer>", "response_length": 9, "ground_truth": "$7$"}
 assert compute_score([row])[0] == {"overall": 1.0, "accuracy": 1.0, "format": 1.0}
-assert easyr1_sequential(row) == compute_score([row])[0]
 ```
 
-**ms-swift** takes an ORM from a plug-in: `from swift.rewards import orms; orms["curate"] = SwiftReward`.
+**ms-swift** takes an ORM from a plug-in, which `curate export` writes: like those of all other trainers it asks `graded`.
 
 ```python
-from filters.verify.reward import SwiftReward
+from filters.verify.reward import graded, ground_truth
 
-answer = ['{"kind":"boxes","raw":"[0,0,10,10]","boxes":[{"xyxy":[0,0,10,10]}]}']
-assert SwiftReward()(["<answer>[0, 0, 10, 5]</answer>"], answer=answer, verifier=["boxes:iou"]) == [0.5]
+truth = ground_truth('{"kind":"boxes","raw":"[0,0,10,10]","boxes":[{"xyxy":[0,0,10,10]}]}', "boxes:iou")
+assert graded(["<answer>[0, 0, 10, 5]</answer>"], [truth])[0]["score"] == 0.5
 ```
 
 verl, EasyR1 and ms-swift cannot skip a response, so an unscored one counts 0 there (verl's extra field `unscored` says so).

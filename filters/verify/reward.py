@@ -18,16 +18,10 @@ EasyR1 (`worker.reward.reward_function=reward_file.py:compute_score`)::
     from filters.verify.reward import easyr1_batch as compute_score
     REWARD_NAME, REWARD_TYPE = "curate", "batch"
 
-ms-swift (`--external_plugins plugin.py --reward_funcs curate`)::
-
-    from swift.rewards import orms
-    from filters.verify.reward import SwiftReward
-    orms["curate"] = SwiftReward
-
 OpenRLHF (`--reward.remote_url reward_func.py`): `openrlhf(queries, labels, 0.0, prompts)`, whose lists become tensors.
 
-Any other trainer: `graded(responses, truths)` has `score`, `accuracy` and `format` of each. `score` is `accuracy` alone,
-as in curation, unless a `format_weight` gives the layout a share of it.
+Any other trainer, as in the plug-in for ms-swift: `graded(responses, truths)` has `score`, `accuracy` and `format` of each.
+`score` is `accuracy` alone, as in curation, unless a `format_weight` gives the layout a share of it.
 
 `curate export` writes these files for a release, with a copy of this code beside them.
 """
@@ -142,36 +136,6 @@ def easyr1_batch(reward_inputs: Sequence[Any], format_weight: float = 0.0) -> li
     return [{"overall": grade["score"], **{k: grade[k] for k in ("accuracy", "format")}} for grade in grades]
 
 
-def easyr1_sequential(reward_input: Any, format_weight: float = 0.0) -> dict[str, float]:
-    """EasyR1, `REWARD_TYPE = "sequential"`: the same for one."""
-    return easyr1_batch([reward_input], format_weight)[0]
-
-
-class SwiftReward:
-    """ms-swift ORM: called with the completions and the dataset's columns as keyword arguments.
-
-    `part` is `score`, `accuracy` or `format`.
-    """
-
-    def __init__(self, *args: Any, part: str = "score", format_weight: float = 0.0, **kwargs: Any) -> None:
-        self.part, self.format_weight = part, format_weight
-
-    def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float]:
-        """One score a completion; unscored ones count 0, because ms-swift cannot skip them.
-
-        Reads a column `ground_truth`, or the release's own columns.
-        """
-        truths = columns.get("ground_truth")
-        if truths is not None:
-            items = [item_of(completion, at(truths, i)) for i, completion in enumerate(completions)]
-        else:
-            names = {name: columns.get(name) for name in ("answer", "verifier", "options", "tags")}
-            names["answer"] = columns.get("solution") if names["answer"] is None else names["answer"]
-            names["params"] = columns.get("verifier_params")
-            items = [_item(completion, row_at(names, i)) for i, completion in enumerate(completions)]
-        return [grade.parts(self.format_weight)[self.part] for grade in _grades(items)]
-
-
 def openrlhf(
     queries: Sequence[Any], labels: Sequence[Any], format_weight: float = 0.0, prompts: Sequence[Any] | None = None
 ) -> dict[str, Any]:
@@ -184,11 +148,6 @@ def openrlhf(
     grades = graded(replies, labels, format_weight)
     logs = {part: [grade[part] for grade in grades] for part in ("accuracy", "format", "unscored")}
     return {"rewards": [grade["score"] for grade in grades], "scores": logs["accuracy"], "extra_logs": logs}
-
-
-def packed(responses: Sequence[Any], truths: Sequence[Any]) -> list[float]:
-    """One score a response, judged by its `ground_truth`; 0 where nobody can tell."""
-    return [grade["score"] for grade in graded(responses, truths)]
 
 
 def graded(responses: Sequence[Any], truths: Sequence[Any], format_weight: float = 0.0) -> list[dict[str, float]]:

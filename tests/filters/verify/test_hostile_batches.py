@@ -10,7 +10,7 @@ import pytest
 from filters.verify import reward as module
 from filters.verify.allowance import Allowance
 from filters.verify.gold import parse_gold
-from filters.verify.reward import SwiftReward, compute_score, easyr1_batch, ground_truth, openrlhf, reward
+from filters.verify.reward import compute_score, easyr1_batch, graded, ground_truth, openrlhf, reward
 from filters.verify.task import Clock, Task
 from schemas.answer import dump_answer
 from tests.support.hostile import TRAPS, traps
@@ -43,8 +43,8 @@ def _easyr1(answers: list[str], golds: list[str]) -> Scores:
     return [row["overall"] for row in easyr1_batch(rows)]
 
 
-def _swift(answers: list[str], golds: list[str]) -> Scores:
-    return SwiftReward()(answers, answer=golds)
+def _graded(answers: list[str], golds: list[str]) -> Scores:
+    return [grade["score"] for grade in graded(answers, [ground_truth(gold) for gold in golds])]
 
 
 def _openrlhf(answers: list[str], golds: list[str]) -> Scores:
@@ -61,7 +61,7 @@ def _verl(answers: list[str], golds: list[str]) -> Scores:
 
 
 CALLS: dict[str, Callable[[list[str], list[str]], Scores]] = {
-    "trl": _trl, "easyr1": _easyr1, "swift": _swift, "openrlhf": _openrlhf, "verl": _verl,
+    "trl": _trl, "easyr1": _easyr1, "graded": _graded, "openrlhf": _openrlhf, "verl": _verl,
 }  # fmt: skip
 
 

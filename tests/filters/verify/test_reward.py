@@ -11,14 +11,12 @@ import pytest
 from filters.verify import reward as module
 from filters.verify.gold import parse_gold
 from filters.verify.reward import (
-    SwiftReward,
     compute_score,
     easyr1_batch,
-    easyr1_sequential,
+    graded,
     ground_truth,
     item_of,
     openrlhf,
-    packed,
     reward,
 )
 from schemas.answer import dump_answer
@@ -109,7 +107,7 @@ def test_verl() -> None:
     assert compute_score("d", "<answer>\\boxed{7}</answer>", "$7$")["score"] == 1.0
 
 
-def test_easyr1_batch_and_sequential() -> None:
+def test_easyr1_batch() -> None:
     rows = [
         {"response": "<think>t</think><answer>7</answer>", "response_length": 5, "ground_truth": ground_truth(SEVEN)},
         {"response": "<answer>8</answer>", "response_length": 5, "ground_truth": ground_truth(SEVEN)},
@@ -119,16 +117,6 @@ def test_easyr1_batch_and_sequential() -> None:
         {"overall": 1.0, "accuracy": 1.0, "format": 1.0},
         {"overall": 0.0, "accuracy": 0.0, "format": 0.0},
     ]
-    assert [easyr1_sequential(row, format_weight=0.5) for row in rows] == batch
-
-
-def test_ms_swift() -> None:
-    orm = SwiftReward(None)
-    assert orm(
-        [f"<answer>{x}</answer>" for x in "78"], answer=[SEVEN, SEVEN], verifier=["number"] * 2, extra=[1, 2]
-    ) == [1.0, 0.0]
-    assert orm(["<answer>7</answer>"], solution=["$7$"]) == [1.0]
-    assert orm(["<answer>x</answer>"], answer=[OPEN]) == [0.0]
 
 
 def test_a_response_that_hangs_is_worth_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +166,6 @@ def _columns(broken: dict[str, Any]) -> tuple[list[Any], dict[str, list[Any]]]:
 def test_a_broken_row_is_unscored_and_its_neighbours_keep_their_verdicts(name: str) -> None:
     completions, columns = _columns(BROKEN[name])
     assert reward(completions, **columns) == [1.0, None, 0.0]
-    assert SwiftReward()(completions, **columns) == [1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", SILENT)
@@ -194,9 +181,9 @@ def test_a_completion_that_says_nothing_is_wrong(name: str) -> None:
 def test_every_convention_survives_a_broken_row(truth: Any, said: Any) -> None:
     good = ground_truth(SEVEN)
     assert compute_score("d", said, truth)["score"] == 0.0
-    assert packed([say("7")[0]["content"], said, "<answer>7</answer>"], [good, truth, good]) == [1.0, 0.0, 1.0]
+    scores = [grade["score"] for grade in graded([say("7"), said, "<answer>7</answer>"], [good, truth, good])]
+    assert scores == [1.0, 0.0, 1.0]
     assert openrlhf(["<|im_start|>assistant\n<answer>7</answer>", said], [good, truth])["rewards"] == [1.0, 0.0]
-    assert SwiftReward()([say("7"), said], ground_truth=[good, truth]) == [1.0, 0.0]
     rows = [
         {"response": "<think>t</think><answer>7</answer>", "ground_truth": good},
         {"response": said, "ground_truth": truth},
@@ -211,7 +198,7 @@ def test_a_tag_schema_that_there_is_not_has_no_form() -> None:
 
 
 def test_the_reward_functions_can_be_sent_to_another_process() -> None:
-    for function in (reward, compute_score, easyr1_batch, SwiftReward):
+    for function in (reward, compute_score, easyr1_batch, graded):
         assert pickle.loads(pickle.dumps(function)) is function
 
 
@@ -251,4 +238,4 @@ def test_options_may_be_a_dict_of_letters_or_one_text_that_lists_them(options: A
     said = ["<answer>dog</answer>", "<answer>B</answer>", "<answer>cat</answer>", "<answer>A</answer>"]
     assert reward(said, [gold] * 4, options=[options] * 4) == [1, 1, 0, 0]
     packed_row = json.dumps(json.loads(ground_truth(gold)) | {"options": options})
-    assert packed(said, [packed_row] * 4) == [1, 1, 0, 0]
+    assert [grade["score"] for grade in graded(said, [packed_row] * 4)] == [1, 1, 0, 0]

@@ -13,11 +13,9 @@ from filters.verify import reward as module
 from filters.verify.allowance import Allowance
 from filters.verify.gold import parse_gold
 from filters.verify.reward import (
-    SwiftReward,
     accuracy_part,
     compute_score,
     easyr1_batch,
-    easyr1_sequential,
     format_part,
     graded,
     ground_truth,
@@ -48,11 +46,6 @@ def _trl(said: list[Any], truths: list[Any], weight: float) -> dict[str, list[An
     return {"score": score, "accuracy": accuracy_part(said, **columns), "format": format_part(said, **columns)}
 
 
-def _swift(said: list[Any], truths: list[Any], weight: float) -> dict[str, list[float]]:
-    parts = ("score", "accuracy", "format")
-    return {p: SwiftReward(None, part=p, format_weight=weight)(said, ground_truth=truths) for p in parts}
-
-
 def _verl(said: list[Any], truths: list[Any], weight: float) -> dict[str, list[float]]:
     more = {"reward_router_address": None, "reward_model_tokenizer": None}
     return _keyed([compute_score("d", *pair, {}, weight, **more) for pair in zip(said, truths, strict=True)])
@@ -74,7 +67,6 @@ CONVENTIONS: dict[str, Convention] = {
     "graded": lambda said, truths, weight: _keyed(graded(said, truths, weight)),
     "verl": _verl,
     "easyr1": _easyr1,
-    "ms_swift": _swift,
     "openrlhf": _openrlhf,
     "trl": _trl,
 }
@@ -129,12 +121,10 @@ def test_no_response_and_no_truth_raises(said: list[Any], truths: list[Any]) -> 
         [compute_score("d", text, truth) for text, truth in zip(said, truths, strict=False)],
         easyr1_batch([{"response": text, "ground_truth": TRUTH} for text in said]),
         easyr1_batch(said),
-        [easyr1_sequential(text) for text in said],
     ):
         assert all(0.0 <= value <= 1.0 for row in found for value in row.values())
-    swift = [SwiftReward(part=part)(said, ground_truth=truths) for part in ("score", "accuracy", "format")]
     logged = openrlhf(said, truths)
-    for scores in (*swift, logged["rewards"], *logged["extra_logs"].values()):
+    for scores in (logged["rewards"], *logged["extra_logs"].values()):
         assert len(scores) == len(said) and all(0.0 <= score <= 1.0 for score in scores)
 
 
@@ -149,7 +139,7 @@ def test_no_response_and_no_truth_raises(said: list[Any], truths: list[Any]) -> 
 def test_no_column_raises_missing_short_or_of_anything(said: list[Any], columns: dict[str, Any], golden: bool) -> None:
     if golden:
         columns = {**columns, "answer": [SEVEN] * len(said)}
-    for scores in (reward(said, **columns), accuracy_part(said, **columns), SwiftReward()(said, **columns)):
+    for scores in (reward(said, **columns), accuracy_part(said, **columns)):
         assert len(scores) == len(said)
         assert all(score is None or 0.0 <= score <= 1.0 for score in scores)
     assert all(score in (0.0, 1.0) for score in format_part(said, **columns))
@@ -207,5 +197,4 @@ def test_columns_may_be_arrays() -> None:
     np = pytest.importorskip("numpy")
     truths = np.array([TRUTH] * 4, dtype=object)
     assert [row["score"] for row in graded(np.array(SAID, dtype=object), truths)] == RIGHT
-    assert SwiftReward()(SAID, ground_truth=truths) == RIGHT
     assert reward(SAID, answer=np.array([SEVEN] * 4, dtype=object), tags=np.array(["think_answer"] * 4)) == RIGHT
