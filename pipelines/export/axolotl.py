@@ -15,7 +15,7 @@ from pipelines.export.conversation import marked
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Exporter, Sheet
-from pipelines.export.starting import as_yaml
+from pipelines.export.starting import as_yaml, batch
 from pipelines.release.parquet_shards import TURNS
 
 
@@ -41,14 +41,14 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
         "datasets": [{"path": sheet, "split": "train", "type": "chat_template"}],
         "dataset_prepared_path": f"runs/{sheet}/prepared",
         "output_dir": f"runs/{sheet}",
-        "sequence_len": 8192,
+        "sequence_len": exported.room(sheet),
         "pad_to_sequence_len": False,
         "adapter": "lora",
         "lora_r": 32,
         "lora_alpha": 16,
         "lora_target_linear": True,
         "micro_batch_size": 1,
-        "gradient_accumulation_steps": 8,
+        "gradient_accumulation_steps": batch(8, exported.rows[sheet]),
         "num_epochs": 1,
         "optimizer": "adamw_torch_fused",
         "lr_scheduler": "cosine",
@@ -63,7 +63,7 @@ AXOLOTL = Exporter(
     name="axolotl",
     project="https://github.com/axolotl-ai-cloud/axolotl",
     sheets=(Sheet("sft", "sft", sft, {"messages": TURNS}, with_images={"messages": part_turns(path=pa.string())}),),
-    starts=(as_yaml("sft", "axolotl train {file}", _settings),),
+    starts=(as_yaml("sft", "axolotl train {file}", _settings, "sequence_len"),),
     keeps_order="Axolotl keeps it with `curriculum_sampling: true`.",
     usage="""
 `chat_template` is that of Qwen2-VL and Qwen2.5-VL: name your model's. With several images in a row, `micro_batch_size: 1`

@@ -16,7 +16,7 @@ from pipelines.export.conversation import marked
 from pipelines.export.image_tokens import escape
 from pipelines.export.rows import Row, UnfitError
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
-from pipelines.export.starting import as_yaml
+from pipelines.export.starting import GROUP, as_yaml, batch
 from pipelines.release.parquet_shards import IMAGES
 
 REWARD = '''
@@ -58,7 +58,7 @@ def _prompt(exported: Exported) -> dict[str, str]:
 
 def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
     here = "${oc.env:PWD}"  # its runner is a process of Ray, with a folder of its own
-    held = "val" in exported.sheets
+    held, rows = "val" in exported.sheets, exported.rows[sheet]
     data = {
         "train_files": f"{here}/{sheet}",
         "val_files": f"{here}/{'val' if held else sheet}",
@@ -67,13 +67,13 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
         "image_key": "images",
         "format_prompt": "./format_prompt.jinja",
         "max_prompt_length": 2048,
-        "max_response_length": 1024,
-        "rollout_batch_size": 128,
+        "max_response_length": exported.reply_tokens,
+        "rollout_batch_size": batch(128, rows),
     }
-    actor = {"global_batch_size": 64, "model": {"model_path": exported.model}, "optim": {"lr": 1e-6}}
+    actor = {"global_batch_size": batch(64, rows), "model": {"model_path": exported.model}}
     worker = {
-        "actor": actor,
-        "rollout": {"n": 8, "tensor_parallel_size": 1},
+        "actor": actor | {"optim": {"lr": 1e-6}},
+        "rollout": {"n": GROUP, "tensor_parallel_size": 1},
         "reward": {"reward_function": "./reward.py:compute_score"},
     }
     trainer = {"total_epochs": 1, "logger": ["console"], "experiment_name": sheet, "n_gpus_per_node": 1}

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipelines.export.conversation import marked, spoken
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Exporter, Sheet
-from pipelines.export.starting import EPOCH, as_yaml
+from pipelines.export.starting import as_yaml, epoch
 from pipelines.release.parquet_shards import TURNS
 
 _TURN = pa.struct({"role": pa.string(), "content": pa.string()})
@@ -63,9 +63,10 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
         "finetuning_type": "lora",
         "lora_target": "all",
     }
-    data = {"stage": kind, "do_train": True, "dataset_dir": ".", "dataset": sheet, "cutoff_len": 8192}
+    data = {"stage": kind, "do_train": True, "dataset_dir": ".", "dataset": sheet, "cutoff_len": exported.room(sheet)}
     beta = {"pref_beta": 0.1, "pref_loss": "sigmoid"} if kind == "dpo" else {}
-    training = {"output_dir": f"runs/{sheet}", "learning_rate": 5e-6 if kind == "dpo" else 1e-4, **EPOCH}
+    training = {"output_dir": f"runs/{sheet}", "learning_rate": 5e-6 if kind == "dpo" else 1e-4}
+    training |= epoch(exported.rows[sheet])
     return model | data | beta | training | {"lr_scheduler_type": "cosine", "bf16": True, "report_to": "none"}
 
 
@@ -77,7 +78,7 @@ LLAMA_FACTORY = Exporter(
         Sheet("dpo", "preference", dpo, {"messages": TURNS, "chosen": _TURN, "rejected": _TURN, "images": _PATHS}),
     ),
     files=_index,
-    starts=tuple(as_yaml(sheet, "llamafactory-cli train {file}", _settings) for sheet in ("sft", "dpo")),
+    starts=tuple(as_yaml(sheet, "llamafactory-cli train {file}", _settings, "cutoff_len") for sheet in ("sft", "dpo")),
     keeps_order="LLaMA-Factory keeps it with `disable_shuffling: true`.",
     usage="`template` is that of the model. From another folder: `dataset_dir: FOLDER`.",
 )

@@ -17,7 +17,7 @@ from pipelines.export.conversation import marked, spoken
 from pipelines.export.image_tokens import COMMON
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
-from pipelines.export.starting import EPOCH, as_yaml
+from pipelines.export.starting import GROUP, as_yaml, batch, epoch
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
 MARKS = (*COMMON, "img", "bbox", "ref-object", "cot-process", "start-image")
@@ -80,13 +80,20 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
         "tuner_type": "lora",
         "output_dir": f"runs/{sheet}",
         "learning_rate": 5e-6 if pairs else 1e-4,
-        **EPOCH,
+        **epoch(exported.rows[sheet]),
     }
 
 
 def _grpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
     reward = {"external_plugins": ["plugin.py"], "reward_funcs": ["curate"]}
-    group = {"num_generations": 8, "generation_batch_size": 8, "max_completion_length": 1024, "learning_rate": 1e-6}
+    rows = exported.rows[sheet]
+    group: dict[str, Any] = {
+        "num_generations": GROUP,
+        "generation_batch_size": GROUP * batch(8, rows),
+        **epoch(rows, GROUP),
+    }
+    # The rate is that of swift's own GRPO with LoRA: examples/train/grpo/internal/lora_vllm.sh.
+    group |= {"max_completion_length": exported.reply_tokens, "learning_rate": 1e-5}
     held = {"val_dataset": list(exported.parts["grpo_holdout"])} if "grpo_holdout" in exported.parts else {}
     return {"rlhf_type": "grpo"} | _settings(sheet, exported) | held | reward | group
 

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
+from pipelines.export.lengths import PROMPT
 from pipelines.export.nemo_code import DATA, ENVIRONMENT, MAIN
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
-from pipelines.export.starting import as_script
+from pipelines.export.starting import as_script, batch, quoted
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
 _FIELDS: dict[str, pa.DataType] = {"messages": TURNS, "images": IMAGES}
@@ -44,16 +45,16 @@ def _lines(example: str, config: str, sheet: str, held: str | None, kind: str, m
     root = '"${NEMO_RL:=$HOME/RL}'
     never = ["++data.validation=null", f"++{kind}.val_period=0", f"++{kind}.val_at_start=false"]
     evaluated = [
-        f"++data.validation.data_path='$HERE/{held}'",
+        f"++data.validation.data_path={quoted(f'$HERE/{held}')}",
         "++data.validation.dataset_name=curate_data.CurateDataset",
     ]
     return [
         'PYTHONPATH="$HERE${PYTHONPATH:+:$PYTHONPATH}"',
         f'uv run --project {root}" --with-requirements "$HERE/requirements.txt"',
         f'python "$HERE/nemo_main.py" {root}/examples/{example}" --config {root}/examples/configs/{config}"',
-        'policy.model_name="$MODEL"',
+        f'"policy.model_name={quoted("$MODEL")}"',
         "++data.train.dataset_name=curate_data.CurateDataset",
-        f"\"++data.train.data_path='$HERE/{sheet}'\"",
+        f'"++data.train.data_path={quoted(f"$HERE/{sheet}")}"',
         *([f'"{evaluated[0]}"', evaluated[1]] if held else never),
         "++data.default.prompt_file=null",
         "++data.default.system_prompt_file=null",
@@ -65,13 +66,26 @@ def _lines(example: str, config: str, sheet: str, held: str | None, kind: str, m
 def _rl_lines(sheet: str, exported: Exported) -> list[str]:
     sees = exported.release.has_images
     way = ("run_vlm_grpo.py", "vlm_grpo_3B.yaml") if sees else ("run_grpo.py", "grpo_math_1B.yaml")
+    prompts, reply = batch(8 if sees else 32, exported.rows[sheet]), exported.reply_tokens
+    group = 16  # of its examples
+    sizes = [
+        f"grpo.num_prompts_per_step={prompts}",
+        f"grpo.num_generations_per_prompt={group}",
+        f"policy.train_global_batch_size={prompts * group}",
+        f"policy.generation.max_new_tokens={reply}",
+        f"policy.max_total_sequence_length={PROMPT + reply}",
+    ]
     environment = ["++data.default.processor=curate", "++data.default.env_name=curate", "++env.curate.num_workers=1"]
-    return _lines(*way, sheet, "val" if "val" in exported.sheets else None, "grpo", environment)
+    return _lines(*way, sheet, "val" if "val" in exported.sheets else None, "grpo", [*environment, *sizes])
 
 
 def _sft_lines(sheet: str, exported: Exported) -> list[str]:
     way = ("run_vlm_sft.py", "sft_vlm_3B.yaml") if exported.release.has_images else ("run_sft.py", "sft.yaml")
-    return _lines(*way, sheet, None, "sft", ["++data.default.processor=sft_processor"])
+    sizes = [
+        f"policy.train_global_batch_size={batch(16, exported.rows[sheet])}",
+        f"policy.max_total_sequence_length={exported.room(sheet)}",
+    ]
+    return _lines(*way, sheet, None, "sft", ["++data.default.processor=sft_processor", *sizes])
 
 
 NEMO_RL = Exporter(
@@ -84,7 +98,7 @@ NEMO_RL = Exporter(
     ),
     reward=Reward("curate_environment.py", ENVIRONMENT),
     files=lambda exported: {"curate_data.py": DATA, "nemo_main.py": MAIN},
-    starts=(as_script("train", _rl_lines), as_script("sft", _sft_lines)),
+    starts=(as_script("train", _rl_lines), as_script("sft", _sft_lines, bound="policy.max_total_sequence_length")),
     keeps_order="NeMo-RL keeps it with `data.shuffle=false`.",
     usage="""
 `NEMO_RL` is the folder of NeMo-RL; the scripts take the settings of its examples, and what follows a script's name

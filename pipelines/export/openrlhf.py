@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.export.conversation import marked
+from pipelines.export.lengths import PROMPT
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
-from pipelines.export.starting import as_script
+from pipelines.export.starting import GROUP, as_script, batch
 from pipelines.release.parquet_shards import TURNS
 
 REWARD = '''
@@ -58,6 +59,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
     most = max(exported.release.most_images(one.split) for one in exported.sheets.values())
     seen = [f"--data.max_images_per_prompt {most}", "--actor.freeze_visual_encoder"] if most else []
     held = ['--eval.dataset "$HERE/val/*.parquet"', "--eval.steps 20"] if "val" in exported.sheets else []
+    prompts, reply = batch(128, exported.rows[sheet]), exported.reply_tokens
     return [
         "python3 -m openrlhf.cli.train_ppo_ray",
         '--actor.model_name_or_path "$MODEL"',
@@ -70,11 +72,11 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
         *held,
         *seen,
         "--algo.advantage.estimator group_norm",
-        "--rollout.n_samples_per_prompt 8",
-        "--rollout.batch_size 128",
-        "--rollout.max_new_tokens 1024",
-        "--data.max_len 4096",
-        "--train.batch_size 1024",
+        f"--rollout.n_samples_per_prompt {GROUP}",
+        f"--rollout.batch_size {prompts}",
+        f"--rollout.max_new_tokens {reply}",
+        f"--data.max_len {PROMPT + reply}",
+        f"--train.batch_size {GROUP * prompts}",
         "--train.num_episodes 1",
         "--train.colocate_all",
         '--actor.num_gpus_per_node "${GPUS:-1}"',

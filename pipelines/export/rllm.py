@@ -14,7 +14,7 @@ from pipelines.export.conversation import marked
 from pipelines.export.parts import Part, in_parts
 from pipelines.export.rows import Image, Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
-from pipelines.export.starting import as_script
+from pipelines.export.starting import GROUP, as_script, batch
 
 REWARD = '''
 
@@ -109,11 +109,11 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
         *held,
         "--agent curate_agent:agent",
         '--model "$MODEL"',
-        "--group-size 8",
-        "--batch-size 32",
+        f"--group-size {GROUP}",
+        f"--batch-size {batch(32, exported.rows[sheet])}",
         "--lr 1e-6",
         "--epochs 1",
-        "--max-tokens 1024",
+        f"--max-tokens {exported.reply_tokens}",
         f'--output "$PWD/runs/{sheet}"',
     ]
 

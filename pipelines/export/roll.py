@@ -16,7 +16,7 @@ import yaml
 from pipelines.export.conversation import marked
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
-from pipelines.export.starting import as_script
+from pipelines.export.starting import GROUP, as_script, batch
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
 REWARD = '''
@@ -101,7 +101,7 @@ if __name__ == "__main__":
     init()
     {pipeline}(pipeline_config=chosen).run()
 '''
-_DEVICES = "list(range(0,8))"
+_DEVICES = "list(range(0,8))"  # eight GPUs, so that an update of `prompts` groups of eight is `prompts` replies on each
 
 
 def _config(exported: Exported, sheet: str) -> dict[str, Any]:
@@ -113,6 +113,7 @@ def _config(exported: Exported, sheet: str) -> dict[str, Any]:
         "data_args": {**data, "file_name": list(exported.parts.get("val", ()))},
         "generating_args": {**asked, "num_return_sequences": 1},
     }
+    prompts = batch(64, exported.rows[sheet])
     trained = {"strategy_name": "fsdp2_train", "strategy_config": {"fsdp_size": 8, "param_dtype": "bf16"}}
     return {
         "exp_name": f"curate_{sheet}",
@@ -121,11 +122,11 @@ def _config(exported: Exported, sheet: str) -> dict[str, Any]:
         "output_dir": f"runs/{sheet}",
         "pretrain": exported.model,
         "save_steps": 50,
-        "rollout_batch_size": 64,
-        "num_return_sequences_in_group": 8,
+        "rollout_batch_size": prompts,
+        "num_return_sequences_in_group": GROUP,
         "is_num_return_sequences_expand": True,
         "prompt_length": 2048,
-        "response_length": 1024,
+        "response_length": exported.reply_tokens,
         "adv_estimator": "grpo",
         "use_kl_loss": True,
         "kl_loss_coef": 0.01,
@@ -134,8 +135,8 @@ def _config(exported: Exported, sheet: str) -> dict[str, Any]:
             "model_args": model,
             "training_args": {
                 "learning_rate": 1e-6,
-                "per_device_train_batch_size": 2,
-                "gradient_accumulation_steps": 32,
+                "per_device_train_batch_size": min(2, prompts),
+                "gradient_accumulation_steps": max(1, prompts // 2),
                 "num_train_epochs": 1,
             },
             "data_args": {**data, "file_name": list(exported.parts[sheet]), "domain_interleave_probs": {TAG: 1.0}},

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from filters.verify import reward
 from filters.verify.catalogue import KINDS
+from pipelines.export.lengths import reply_tokens, room
 from pipelines.export.rows import Image, Release, Row, UnfitError
 
 
@@ -77,7 +78,8 @@ class Sheet:
 class Exported:
     """What was written, for the files beside the data: the sheets that have rows, verifiers and system turns seen.
 
-    `parts` are the files of each sheet, in order, relative to the export.
+    `parts` are the files of each sheet, in order, relative to the export; `rows` how many each has, and `longest` about how
+    many tokens its longest row has.
     """
 
     release: Release
@@ -85,6 +87,17 @@ class Exported:
     verifiers: frozenset[str]
     systems: frozenset[str | None]
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    longest: Mapping[str, int] = field(default_factory=dict)
+
+    def room(self, sheet: str) -> int:
+        """Tokens that hold every row of a sheet with its reply, by an estimate."""
+        return room(self.longest[sheet])
+
+    @property
+    def reply_tokens(self) -> int:
+        """Tokens that a reply in RL may have: as many as when the prompts were measured."""
+        return reply_tokens(self.release.manifest)
 
     @property
     def model(self) -> str:

@@ -16,7 +16,7 @@ from pipelines.export.conversation import data_uri, marked
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
-from pipelines.export.starting import as_script
+from pipelines.export.starting import GROUP, as_script, batch, quoted
 from pipelines.release.parquet_shards import TURNS
 
 REWARD = '''
@@ -103,17 +103,18 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
 
 
 def _files(sheet: str, exported: Exported) -> str:
-    return "[" + ",".join(f"'$HERE/{part}'" for part in exported.parts[sheet]) + "]"
+    return "[" + ",".join(quoted(f"$HERE/{part}") for part in exported.parts[sheet]) + "]"
 
 
 def _lines(sheet: str, exported: Exported) -> list[str]:
     seen = ["generator.vision_language_generator=true", "trainer.remove_microbatch_padding=false"]
     held = "val" if "val" in exported.sheets else sheet
+    prompts = batch(64, exported.rows[sheet])
     return [
         'uv run --project "${SKYRL:-$HOME/SkyRL}" --extra fsdp --with-requirements "$HERE/requirements.txt"',
         'python "$HERE/skyrl_main.py"',
-        f'data.train_data="{_files(sheet, exported)}"',
-        f'data.val_data="{_files(held, exported)}"',
+        f'"data.train_data={_files(sheet, exported)}"',
+        f'"data.val_data={_files(held, exported)}"',
         *(seen if exported.release.has_images else []),
         "environment.env_class=curate",
         'trainer.policy.model.path="$MODEL"',
@@ -127,11 +128,11 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
         "generator.inference_engine.backend=vllm",
         "generator.batched=false",
         "generator.max_turns=1",
-        "generator.n_samples_per_prompt=8",
-        "generator.sampling_params.max_generate_length=1024",
+        f"generator.n_samples_per_prompt={GROUP}",
+        f"generator.sampling_params.max_generate_length={exported.reply_tokens}",
         "trainer.max_prompt_length=4096",
-        "trainer.train_batch_size=64",
-        "trainer.policy_mini_batch_size=64",
+        f"trainer.train_batch_size={prompts}",
+        f"trainer.policy_mini_batch_size={prompts}",
         "trainer.epochs=1",
         "trainer.logger=console",
         f'trainer.ckpt_path="$PWD/runs/{sheet}"',

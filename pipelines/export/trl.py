@@ -15,7 +15,7 @@ from pipelines.export.conversation import texts, turns
 from pipelines.export.image_tokens import escape
 from pipelines.export.rows import Row
 from pipelines.export.sheet import GOLD, Draft, Exported, Exporter, Reward, Sheet, embedded, gold, reply
-from pipelines.export.starting import EPOCH, as_yaml
+from pipelines.export.starting import GROUP, as_yaml, epoch
 from pipelines.release.parquet_shards import IMAGES, PARTS, TURNS
 
 REWARD = '''
@@ -90,13 +90,19 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
     }  # a folder without a name, `.`, is none to `datasets`
     named = {"model_name_or_path": exported.model, "datasets": [rows]}
     # A cut prompt loses image tokens.
-    return named | {"output_dir": f"runs/{sheet}", "max_length": None, "learning_rate": 1e-5, **EPOCH}
+    way = {"output_dir": f"runs/{sheet}", "max_length": None, "learning_rate": 1e-5}
+    return named | way | epoch(exported.rows[sheet])
+
+
+def _dpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
+    return _settings(sheet, exported) | {"learning_rate": 1e-6}  # TRL's own, of all weights
 
 
 def _grpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
     settings = _settings(sheet, exported) | {"reward_funcs": ["reward.reward"], "learning_rate": 1e-6}
     del settings["max_length"]
-    return settings | {"num_generations": 8, "max_completion_length": 1024}
+    group = {"num_generations": GROUP, "max_completion_length": exported.reply_tokens}
+    return settings | epoch(exported.rows[sheet], GROUP) | group
 
 
 TRL = Exporter(
@@ -113,7 +119,7 @@ TRL = Exporter(
     starts=(
         as_yaml("sft", "trl sft --config {file}", _settings),
         as_yaml("grpo", "trl grpo --config {file}", _grpo_settings),
-        as_yaml("dpo", "trl dpo --config {file}", _settings),
+        as_yaml("dpo", "trl dpo --config {file}", _dpo_settings),
     ),
     keeps_order=(
         "TRL keeps it with `shuffle_dataset=False` in GRPO, "

@@ -15,6 +15,7 @@ from pipelines.export.conversation import marked
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row
 from pipelines.export.sheet import Draft, Exported, Exporter, Sheet, Start
+from pipelines.export.starting import batch
 from pipelines.release.parquet_shards import TURNS
 
 _SCRIPT = '''"""python {name}.py [MODEL]"""
@@ -38,7 +39,7 @@ model = {loader}.get_peft_model(model, r=16, lora_alpha=16)
 config = SFTConfig(
     output_dir="runs/{name}",
     per_device_train_batch_size=1,
-    gradient_accumulation_steps=8,
+    gradient_accumulation_steps={rows},
     num_train_epochs=1,
     learning_rate=2e-4,
     logging_steps=1,
@@ -62,7 +63,7 @@ trainer = SFTTrainer(model, config, collator, rows, processing_class=processor.t
 _READ = {
     "loader": "FastLanguageModel",
     "imports": "from unsloth.chat_templates import train_on_responses_only",
-    "columns": "    max_length=8192,",
+    "columns": "    max_length=ROOM,  # holds the longest row, by an estimate: count with your tokenizer",
     "trainer": """trainer = SFTTrainer(model, config, train_dataset=rows, processing_class=processor)
 trainer = train_on_responses_only(trainer, **TURNS)""",
 }
@@ -77,7 +78,8 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
 
 def _script(sheet: str, exported: Exported) -> str:
     way = _SEEN if exported.release.has_images else _READ
-    return _SCRIPT.format(name=sheet, model=exported.model, **way)
+    script = _SCRIPT.format(name=sheet, model=exported.model, rows=batch(8, exported.rows[sheet]), **way)
+    return script.replace("ROOM", str(exported.room(sheet)))
 
 
 UNSLOTH = Exporter(

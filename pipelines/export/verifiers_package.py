@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pipelines.export.environment import SHEETS
+from pipelines.export.lengths import PROMPT
 from pipelines.export.reward_code import requirements
 from pipelines.export.sheet import Exported, Exporter, Reward, Start
 from pipelines.export.shipped_code import reward_package
+from pipelines.export.starting import GROUP, batch
 from pipelines.export.verifiers_code import CODE
 
 _PYPROJECT = """[project]
@@ -43,18 +45,18 @@ id = "{id}"
 config = "{config}"
 """
 _TRAINING = """max_steps = 100
-seq_len = 4096
+seq_len = {length}
 
 [deployment]
 num_train_gpus = 1
 num_infer_gpus = 1
 
 [orchestrator]
-batch_size = 128
-group_size = 8
+batch_size = {replies}
+group_size = {group}
 
 [orchestrator.train.sampling]
-max_completion_tokens = 1024
+max_completion_tokens = {reply}
 
 [trainer.optim]
 lr = 1e-6
@@ -118,7 +120,14 @@ def _evaluation(sheet: str, exported: Exported) -> str:
 def _training(sheet: str, exported: Exported) -> str:
     train = _SOURCE.format(side="train", id=_id(exported), config=sheet)
     held = _SOURCE.format(side="eval", id=_id(exported), config="holdout") if "holdout" in exported.sheets else ""
-    return _TRAINING + (_VLM if exported.release.has_images else _LLM) + train + held
+    reply = exported.reply_tokens
+    sizes = {
+        "replies": GROUP * batch(16, exported.rows[sheet]),
+        "group": GROUP,
+        "reply": reply,
+        "length": PROMPT + reply,
+    }
+    return _TRAINING.format(**sizes) + (_VLM if exported.release.has_images else _LLM) + train + held
 
 
 VERIFIERS = Exporter(

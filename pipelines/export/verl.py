@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipelines.export.conversation import marked
 from pipelines.export.rows import Row, gold_of
 from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
-from pipelines.export.starting import as_script
+from pipelines.export.starting import GROUP, as_script, batch, quoted
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
 REWARD = '''
@@ -61,11 +61,11 @@ def sft(row: Row, draft: Draft) -> dict[str, Any]:
 
 
 def _files(key: str, parts: tuple[str, ...]) -> str:
-    return f'data.{key}="[{",".join(f"$HERE/{part}" for part in parts)}]"'
+    return f'"data.{key}=[{",".join(quoted(f"$HERE/{part}") for part in parts)}]"'
 
 
 def _rl_lines(sheet: str, exported: Exported) -> list[str]:
-    held = exported.parts.get("val", ())
+    held, rows = exported.parts.get("val", ()), exported.rows[sheet]
     # verl wants a file there; where nothing is held out, nothing is evaluated.
     never = [] if held else ["trainer.val_before_train=False", "trainer.test_freq=-1"]
     return [
@@ -73,19 +73,20 @@ def _rl_lines(sheet: str, exported: Exported) -> list[str]:
         "algorithm.adv_estimator=grpo",
         _files("train_files", exported.parts[sheet]),
         _files("val_files", held or exported.parts[sheet]),
-        "data.train_batch_size=128",
+        f"data.train_batch_size={batch(128, rows)}",
         "data.max_prompt_length=2048",
-        "data.max_response_length=1024",
+        f"data.max_response_length={exported.reply_tokens}",
         "data.filter_overlong_prompts=True",
-        'actor_rollout_ref.model.path="$MODEL"',
-        "actor_rollout_ref.actor.ppo_mini_batch_size=64",
+        f'"actor_rollout_ref.model.path={quoted("$MODEL")}"',
+        "actor_rollout_ref.actor.optim.lr=1e-6",
+        f"actor_rollout_ref.actor.ppo_mini_batch_size={batch(64, rows)}",
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=2",
         "actor_rollout_ref.actor.use_kl_loss=True",
         "actor_rollout_ref.rollout.name=vllm",
-        "actor_rollout_ref.rollout.n=8",
+        f"actor_rollout_ref.rollout.n={GROUP}",
         "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=2",
         "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=2",
-        'reward.custom_reward_function.path="$HERE/reward.py"',
+        f'"reward.custom_reward_function.path={quoted("$HERE/reward.py")}"',
         "reward.custom_reward_function.name=compute_score",
         "trainer.logger=[console]",
         "trainer.total_epochs=1",
@@ -97,10 +98,13 @@ def _sft_lines(sheet: str, exported: Exported) -> list[str]:
     return [
         'torchrun --standalone --nproc_per_node="${GPUS:-1}" -m verl.trainer.sft_trainer',
         _files("train_files", exported.parts[sheet]),
-        "data.max_length=8192",
-        "data.train_batch_size=16",
+        f"data.max_length={exported.room(sheet)}",
+        f"data.train_batch_size={batch(16, exported.rows[sheet])}",
         "data.micro_batch_size_per_gpu=1",
-        'model.path="$MODEL"',
+        f'"model.path={quoted("$MODEL")}"',
+        "optim.lr=1e-5",  # verl's own is 1e-3, of all weights
+        "optim.lr_warmup_steps_ratio=0.03",
+        "optim.lr_scheduler_type=cosine",
         "trainer.logger=[console]",
         "trainer.total_epochs=1",
         f"trainer.default_local_dir=runs/{sheet}",
@@ -116,7 +120,7 @@ VERL = Exporter(
         Sheet("sft", "sft", sft, {"messages": TURNS, "images": IMAGES}),
     ),
     reward=Reward("reward.py", REWARD),
-    starts=(as_script("train", _rl_lines), as_script("sft", _sft_lines)),
+    starts=(as_script("train", _rl_lines), as_script("sft", _sft_lines, bound="data.max_length")),
     keeps_order="verl's RL trainer keeps it with `data.shuffle=False`; its SFT trainer (0.9.1) always shuffles.",
     usage="""
 What follows a script's name overrides its settings: `bash train.sh trainer.n_gpus_per_node=2`. Prompts longer than

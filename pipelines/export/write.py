@@ -11,7 +11,7 @@ Nothing in it is an absolute path: the folder can be moved.
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from pipelines.export.becoming import becoming
 from pipelines.export.image_folder import ImageFolder
+from pipelines.export.lengths import tokens
 from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import ship_reward, verifier_facts
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
@@ -72,7 +73,7 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
             job = _Job(release, ImageFolder(scratch), dropped)
             sheets = sheets_of(exporter, release)
             rows = {sheet.name: job.write(sheet, scratch) for sheet in sheets}
-        exported = job.exported([sheet for sheet in sheets if rows[sheet.name]], scratch)
+        exported = job.exported([sheet for sheet in sheets if rows[sheet.name]], scratch, rows)
         _write_beside(scratch, exporter, exported)
         summary = {
             "key": key,
@@ -121,15 +122,17 @@ class _Job:
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     verifiers: set[str] = field(default_factory=set)
     systems: set[str | None] = field(default_factory=set)
+    longest: dict[str, int] = field(default_factory=dict)
 
-    def exported(self, sheets: Sequence[Sheet], root: Path) -> Exported:
+    def exported(self, sheets: Sequence[Sheet], root: Path, rows: Mapping[str, int]) -> Exported:
         """What was written, once all is."""
         parts = {
             sheet.name: tuple(path.relative_to(root).as_posix() for path in sorted(root.glob(sheet.files)))
             for sheet in sheets
         }
         named = {sheet.name: sheet for sheet in sheets}
-        return Exported(self.release, named, frozenset(self.verifiers), frozenset(self.systems), parts)
+        seen = (frozenset(self.verifiers), frozenset(self.systems))
+        return Exported(self.release, named, *seen, parts, rows, self.longest)
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
@@ -159,6 +162,7 @@ class _Job:
                 continue
             self.verifiers.add(stored["verifier"] or "")
             self.systems.add(row.system)
+            self.longest[sheet.name] = max(tokens(row), self.longest.get(sheet.name, 0))
             draft.number += 1
             yield record
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shaped_release
 import yaml
 from sealing import resealed
 
 from pipelines.export.catalogue import EXPORTERS, exporter_of
 from pipelines.export.rows import open_release
+from pipelines.export.starting import batch
 from pipelines.export.write import export
 
 NAMED = ("trl", "llama_factory", "axolotl", "unsloth", "inspect", "verifiers")
@@ -121,6 +123,51 @@ def test_prompts_of_another_name_are_what_is_trained_on(
     assert [path.name for path in texts if gone.search(path.read_text("utf-8"))] == []
 
 
+BATCHES = {
+    "trl": {"sft.yaml": 1, "grpo.yaml": 8, "dpo.yaml": 1},
+    "llama_factory": {"sft.yaml": 1, "dpo.yaml": 1},
+    "ms_swift": {"sft.yaml": 1, "grpo.yaml": 8, "dpo.yaml": 1},
+    "verl": {"train.sh": 1, "sft.sh": 1},
+    "easyr1": {"train.yaml": 1},
+    "openrlhf": {"train.sh": 8},
+    "axolotl": {"sft.yaml": 1},
+    "unsloth": {"sft.py": 1},
+    "roll": {"roll/train.yaml": 1},
+    "skyrl": {"train.sh": 1},
+    "nemo_rl": {"train.sh": 16, "sft.sh": 1},
+    "rllm": {"train.sh": 1},
+    "verifiers": {"rl.toml": 8},
+}
+"""The files of an export that say how many rows an update has, and the most replies that they count for a row."""
+SIZE = re.compile(
+    r"""\b(?:(?:train_|policy_mini_|ppo_mini_|rollout_|generation_|train_global_|global_)?batch[_-]size|num_prompts_per_step
+    |gradient_accumulation_steps)"?\s*[=:\s]\s*(\d+)""",
+    re.VERBOSE,
+)
+
+
+@pytest.mark.parametrize("trainer", BATCHES)
+@pytest.mark.parametrize("count", [5, 1])
+def test_an_epoch_of_few_rows_has_an_update(
+    make_release: Callable[..., Path], trainer: str, count: int, tmp_path: Path
+) -> None:
+    """verl, EasyR1, SkyRL, ROLL and NeMo-RL drop the rows that fill no batch; with OpenRLHF 5 // 128 steps are none."""
+    home = made(make_release(shaped_release.ROWS[:count]), trainer, tmp_path / "out")
+    fits = 4 if count == 5 else 1
+    for file, replies in BATCHES[trainer].items():
+        sizes = [int(size) for size in SIZE.findall((home / file).read_text("utf-8"))]
+        assert sizes and max(sizes) == fits * replies, (file, sizes)
+
+
+def test_every_trainer_that_an_export_starts_has_its_batches_looked_at() -> None:
+    assert set(STARTING) - set(BATCHES) == {"inspect", "areal", "slime"}, "inspect does not train"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 64, 127, 128, 100_000])
+def test_a_batch_is_at_most_the_rows_that_there_are(rows: int) -> None:
+    assert batch(128, rows) <= min(128, rows) < 2 * batch(128, rows) or batch(128, rows) == 128
+
+
 EASYR1: dict[str, Any] = {
     "data": dict.fromkeys(
         (
@@ -181,3 +228,36 @@ def test_easyr1_knows_what_its_config_says(shapes: Path, tmp_path: Path) -> None
     assert (data["train_files"], data["val_files"]) == ("${oc.env:PWD}/train", "${oc.env:PWD}/val")
     assert (home / data["format_prompt"]).is_file() and (home / reward.rsplit(":", 1)[0]).is_file()
     assert config["data"]["rollout_batch_size"] % config["worker"]["actor"]["global_batch_size"] == 0
+
+
+RATES = {
+    ("trl", "sft.yaml"): 1e-5, ("trl", "grpo.yaml"): 1e-6, ("trl", "dpo.yaml"): 1e-6,
+    ("ms_swift", "sft.yaml"): 1e-4, ("ms_swift", "grpo.yaml"): 1e-5, ("ms_swift", "dpo.yaml"): 5e-6,
+    ("verl", "train.sh"): 1e-6, ("verl", "sft.sh"): 1e-5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("trainer", "file"), RATES)
+def test_rates_are_those_of_what_is_trained(shapes: Path, trainer: str, file: str, tmp_path: Path) -> None:
+    """All weights with 1e-5 for replies and 1e-6 for rewards and pairs; ten times that, or more, for LoRA."""
+    text = (made(shapes, trainer, tmp_path / "out") / file).read_text("utf-8")
+    if file.endswith(".yaml"):
+        assert float(yaml.safe_load(text)["learning_rate"]) == RATES[trainer, file]
+    else:
+        [rate] = re.findall(r"optim\.lr=(\S+)", text)
+        assert float(rate) == RATES[trainer, file] and ("warmup" in text) == (file == "sft.sh")
+
+
+@pytest.mark.parametrize("trainer", ["verl", "skyrl", "nemo_rl"])
+def test_a_folder_of_any_name_is_one_value_to_hydra(shapes: Path, trainer: str, tmp_path: Path) -> None:
+    """Hydra's grammar and YAML agree on what is in double quotes."""
+    home = made(shapes, trainer, tmp_path / "out").rename(tmp_path / "Müller's set ~=1 (a) [b] #2 & c, d")
+    seen = 0
+    for script in home.glob("*.sh"):
+        for word in words_of(script, tmp_path / "tools"):
+            if str(home) in word and re.match(r"[+\w.]+=", word):
+                found = yaml.safe_load(word.partition("=")[2])
+                paths = found if isinstance(found, list) else [found]
+                assert all(Path(path).exists() and Path(path).is_relative_to(home) for path in paths), word
+                seen += len(paths)
+    assert seen >= 2
