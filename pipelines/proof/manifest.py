@@ -43,7 +43,9 @@ def proofs(content: str, recipe: str, workspace: Path) -> Iterator[tuple[Path, d
     """The folder and the manifest of each whole and undamaged proof of a release's content."""
     for path in sorted((workspace / "proofs" / recipe / content[:16]).glob(f"*/{FILE}")):
         found = read_sealed(path)
-        if found is not None and found.get("content") == content and found.get("whole") and _sound(path.parent, found):
+        if found is None or (found.get("format"), found.get("content")) != (FORMAT, content):
+            continue
+        if found["whole"] and _sound(path.parent, found):
             yield path.parent, found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sealing import sealed
 
+from pipelines.proof.plan import FORMAT
 from pipelines.proof.publish import proof_of, publish_proof
 from pipelines.store.release_seal import read_manifest
 from pipelines.store.sealed_json import write_sealed
@@ -20,7 +21,15 @@ def proven(workspace: Path, plan: str, **facts: Any) -> None:
     content = read_manifest(workspace / "releases" / "start" / "v1")["content"]
     folder = workspace / "proofs" / "start" / content[:16] / plan
     folder.mkdir(parents=True)
-    known = {"content": content, "release": "start/v1", "plan": plan, "whole": True, "trial": False, "files": []}
+    known = {
+        "format": FORMAT,
+        "content": content,
+        "release": "start/v1",
+        "plan": plan,
+        "whole": True,
+        "trial": False,
+        "files": [],
+    }
     write_sealed({**known, "seeds": 5, "runs": 20, "found": [], **facts}, folder / "proof.json")
 
 
@@ -37,6 +46,7 @@ def test_the_proof_with_the_most_seeds_is_shown_and_of_these_that_with_the_most_
     proven(tmp_path, "b_more_runs", runs=40, found=["sft_rl 10 %: worse"])
     proven(tmp_path, "c_fewer_runs", runs=30, found=["sft_rl 98 %: better"])
     proven(tmp_path, "d_unfinished", seeds=50, whole=False)
+    proven(tmp_path, "f_of_another_format", seeds=50, format=FORMAT - 1)
     proven(tmp_path, "e_of_another_content", seeds=50, content="d" * 32)
     assert chosen(release) == "b_more_runs"
 
