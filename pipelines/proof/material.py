@@ -57,18 +57,13 @@ class Material:
         return self._control(seed) if arm.prompts == "control" else self.rl
 
     def _random(self, seed: int) -> Rows:
-        """As many traces as `sft` has, of all that were made: another draw for each seed."""
-        places = drawn([trace.key for trace in self.pool.traces], len(self.sft), f"random:{seed}")
-        chosen = [self.pool.traces[i] for i in places]
-        where = {id_: place for place, id_ in enumerate(self._asked.ids)}
-        tags = self.sft.columns["tags"][0]
-        rows = self._asked.taken([where[trace.sample] for trace in chosen])
-        return rows.put(rows.questions, tags).saying([trace.reply for trace in chosen])
-
-    @cached_property
-    def _asked(self) -> Rows:
-        """The rows that the traces of the pool answer."""
-        return read_rows(self.release, self.pool.config, only={trace.sample for trace in self.pool.traces})
+        """As many traces as `sft` has, of all that were made: another draw for each seed. The rows that they answer are
+        read for each, because a process runs few of them."""
+        chosen = self.pool.drawn(seed)
+        asked = read_rows(self.release, self.pool.config, only={trace.sample for trace in chosen})
+        where = {id_: place for place, id_ in enumerate(asked.ids)}
+        rows = asked.taken([where[trace.sample] for trace in chosen])
+        return rows.put(rows.questions, self.sft.columns["tags"][0]).saying([trace.reply for trace in chosen])
 
     def _control(self, seed: int) -> Rows:
         """As many random candidates as were selected. Another draw for each seed, where the candidates went out and no

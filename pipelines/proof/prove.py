@@ -69,12 +69,10 @@ def open_proof(release: Path, config: ProofConfig, workspace: Path, job: Job | N
     Raises ConfigError for a release with too little to prove anything with, and a student that cannot be trained here.
     """
     manifest = sound(release, "statistics", "configs", "recipe", whole="whole")
-    traced = bool(manifest["statistics"]["configs"].get("sft", {}).get("rows")) and "sft_random" in config.arms
-    material = Material(release, manifest, config, pool_of(job, release, manifest) if traced else _none())
+    traces = manifest["statistics"]["configs"].get("sft", {}).get("rows") or 0
+    number = min(traces, config.sft.steps * config.sft.batch) if "sft_random" in config.arms else 0
+    pool = pool_of(job, release, manifest, number, config.seeds) if number else Pool(why="not asked for")
+    material = Material(release, manifest, config, pool)
     student = open_student(config.student)
     plan = plan_of(material, student)
     return Proving(plan, material, student, plan.folder(workspace))
-
-
-def _none() -> Pool:
-    return Pool(why="not asked for")

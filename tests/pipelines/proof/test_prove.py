@@ -16,12 +16,15 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from pipelines.proof import material, rows
 from pipelines.proof import run as running
 from pipelines.proof.arms import ARMS, PAIRS
 from pipelines.proof.config import read_config
 from pipelines.proof.manifest import proofs
 from pipelines.proof.prove import Proving, open_proof
 from pipelines.proof.publish import publish_proof
+from pipelines.proof.random_traces import pool_of
+from pipelines.proof.rows import drawn
 from pipelines.proof.state import State
 from pipelines.release.card import publish_card
 from pipelines.release.verify import verify_release
@@ -144,6 +147,26 @@ def test_random_traces_that_are_not_those_of_the_plan_are_refused(job: Any, tmp_
         damage()
         with pytest.raises(StoreError, match=r"random_traces.json is damaged. Remove .* and run the proof again."):
             mine.run(processes)
+
+
+def test_each_seed_draws_its_random_traces_by_hash_from_all_that_were_made(job: Any, monkeypatch: Any) -> None:
+    manifest = json.loads((job.release / "manifest.json").read_text())
+    everything, some = pool_of(job, job.release, manifest, 1 << 30, 1), pool_of(job, job.release, manifest, 5, 3)
+    keys = [trace.key for trace in everything.traces]
+    assert len(keys) > 20 and list(everything.draws) == [tuple(range(len(keys)))]
+    for seed in range(3):
+        assert [trace.key for trace in some.drawn(seed)] == [keys[i] for i in drawn(keys, 5, f"random:{seed}")]
+    assert set(some.traces) == {trace for seed in range(3) for trace in some.drawn(seed)}, "and no other text is held"
+    read = []
+
+    def recorded(*args: Any, **more: Any) -> Any:
+        read.append(rows.read_rows(*args, **more))
+        return read[-1]
+
+    monkeypatch.setattr(material, "read_rows", recorded)
+    own = material.Material(job.release, manifest, read_config(TINY), some).traces(ARMS["sft_random"], 2)
+    assert own.replies == tuple(trace.reply for trace in some.drawn(2))
+    assert set(read[0].ids) == {trace.sample for trace in some.drawn(2)}, "no other image is decoded"
 
 
 def test_what_cannot_be_run_is_named_with_its_reason(job: Any, tmp_path: Path) -> None:
