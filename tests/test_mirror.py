@@ -71,6 +71,7 @@ ELSEWHERE = {
     "pipelines/ingest/row_checks.py": "ingest/test_ingest.py: every bad row has its reason; test_image_marks.py",
     "pipelines/ingest/sample_rows.py": "ingest/test_ingest.py: a sample is complete",
     "pipelines/proof/estimate.py": "proof/test_prove.py: a dry run prints it",
+    "pipelines/proof/files.py": "proof/test_prove.py: every file is there after a proof",
     "pipelines/proof/grading.py": "proof/test_prove.py grades every arm",
     "pipelines/proof/manifest.py": "proof/test_prove.py",
     "pipelines/proof/material.py": "proof/test_prove.py: every arm takes its rows from there",

@@ -9,6 +9,14 @@ from pipelines.proof.prove import Proving
 from pipelines.proof.schedule import one_thread
 
 _SFT, _RL, _ASKED = 12, 2, 64
+"""SFT updates, RL updates and replies that are timed: a few seconds of the embedded student. An RL update is many replies,
+so two of them say as much."""
+
+_WARMUP = 2
+"""Updates until the rate is highest where so few are timed, so that the student has learned something by the end."""
+
+_BASE = 4
+"""How often what was not trained is graded: as it is asked, and in up to three formats."""
 
 
 def _clock() -> Callable[[], float]:
@@ -31,7 +39,8 @@ class Cost(NamedTuple):
 
 def estimate(proving: Proving) -> Cost:
     """Train for a moment and multiply. The replies that are timed are of a student that has begun to write traces, because
-    one that was not trained writes shorter ones; they are still shorter than they will be where its traces are long."""
+    one that was not trained writes shorter ones; they are still shorter than they will be where its traces are long. One
+    that is drawn for pass rates counts as a greedy one."""
     plan, material, student = proving.plan, proving.material, proving.student
     config, has = material.config, plan.facts["rows"]
     with one_thread():
@@ -45,17 +54,17 @@ def estimate(proving: Proving) -> Cost:
         one = _timed_replies(proving)
         student.load(None)
     graded = one * sum(has[name]["rows"] for name in ("holdout", "fresh"))
-    band = one * config.graded.band * config.graded.replies * 0.5 if "rl" in has else 0.0
+    band = one * config.graded.band * config.graded.replies if "rl" in has else 0.0
     arms = {name: ARMS[name] for name in plan.arms if ARMS[name].trains}
     cold = any(arm.traces == "sft" for arm in arms.values())
     trainings = sft * (cold + sum(arm.traces not in (None, "sft") for arm in arms.values()))
     seed = trainings + rl * sum(arm.prompts is not None for arm in arms.values()) + (graded + band) * len(arms)
-    return Cost(sft, rl, graded, band, seed, seed * len(plan.seeds) + 4 * graded + band)
+    return Cost(sft, rl, graded, band, seed, seed * len(plan.seeds) + _BASE * graded + band)
 
 
 def _timed_sft(proving: Proving) -> float:
     config, rows = proving.material.config.sft, proving.material.sft
-    budget = config.model_copy(update={"steps": _SFT, "warmup": 2})
+    budget = config.model_copy(update={"steps": _SFT, "warmup": _WARMUP})
     began = _clock()()
     proving.student.sft(rows.questions, rows.replies, budget, 0)
     return (_clock()() - began) / _SFT * config.steps

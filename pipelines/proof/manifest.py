@@ -12,19 +12,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.proof.files import KEPT, MANIFEST
 from pipelines.proof.plan import FORMAT, Plan
 from pipelines.proof.state import Run
 from pipelines.proof.table import summary
 from pipelines.store.release_files import differs, file_entry, is_file_entry
 from pipelines.store.sealed_json import read_sealed, write_sealed
 
-FILE = "proof.json"
-_KEPT = ("plan.json", "random_traces.json", "runs.jsonl", "table.md", "accuracy.svg", "differences.svg")
-
 
 def write_manifest(plan: Plan, runs: Mapping[tuple[str, int], Run], folder: Path) -> None:
     """Write the manifest of a proof whose other files are there."""
-    files = [file_entry(folder / name, folder) for name in _KEPT if (folder / name).is_file()]
+    files = [file_entry(folder / name, folder) for name in KEPT if (folder / name).is_file()]
     facts = {
         "format": FORMAT,
         "release": plan.label,
@@ -36,12 +34,12 @@ def write_manifest(plan: Plan, runs: Mapping[tuple[str, int], Run], folder: Path
         "found": summary(plan, runs),
         "files": files,
     }
-    write_sealed(facts, folder / FILE)
+    write_sealed(facts, folder / MANIFEST)
 
 
 def proofs(content: str, recipe: str, workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The folder and the manifest of each whole and undamaged proof of a release's content."""
-    for path in sorted((workspace / "proofs" / recipe / content[:16]).glob(f"*/{FILE}")):
+    for path in sorted((workspace / "proofs" / recipe / content[:16]).glob(f"*/{MANIFEST}")):
         found = read_sealed(path)
         if found is None or (found.get("format"), found.get("content")) != (FORMAT, content):
             continue

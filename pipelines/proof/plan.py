@@ -12,6 +12,7 @@ from typing import Any
 from generators.training.student import Student
 from pipelines.export.shipped_code import reward_package
 from pipelines.proof.arms import ARMS, runnable
+from pipelines.proof.files import PLAN
 from pipelines.proof.material import Material, gone
 from pipelines.proof.traces import has_thoughts
 from pipelines.store.links import check_place
@@ -22,7 +23,6 @@ from schemas.ids import content_id, hash_files
 
 FORMAT = 2
 """Raised when a proof is made or written differently."""
-FILE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class Plan:
 
     def write(self, folder: Path) -> None:
         """Write the plan, or find it as it is. Raises StoreError where another lies there."""
-        there = read_sealed(folder / FILE)
-        if there is None and (folder / FILE).exists():
-            raise StoreError(f"{folder / FILE} is damaged. Remove {folder} and run the proof again.")
+        there = read_sealed(folder / PLAN)
+        if there is None and (folder / PLAN).exists():
+            raise StoreError(f"{folder / PLAN} is damaged. Remove {folder} and run the proof again.")
         if there is None:
-            write_sealed(dict(self.facts), folder / FILE)
+            write_sealed(dict(self.facts), folder / PLAN)
         elif content_id(there) != self.hash:
-            raise StoreError(f"{folder / FILE} is another plan. Remove {folder} and run the proof again.")
+            raise StoreError(f"{folder / PLAN} is another plan. Remove {folder} and run the proof again.")
 
 
 def plan_of(material: Material, student: Student) -> Plan:

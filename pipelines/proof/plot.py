@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.proof.arms import Pair
+from pipelines.proof.files import PLOTS
 from pipelines.proof.plan import Plan
 from pipelines.proof.state import Run
 from pipelines.proof.statistics import SETS, Estimate, accuracy, by_arm, differences
 from pipelines.proof.table import in_order
 from pipelines.report.charts import BLUE, ORANGE, load
 
-FILES = ("accuracy.svg", "differences.svg")
 WIDTH, STEP = 420, 28
 
 
@@ -23,7 +23,7 @@ def draw(plan: Plan, runs: Mapping[tuple[str, int], Run], folder: Path) -> list[
     over = [_point(_less(pair), which, d.over_seeds) for which in SETS for pair, d in differences(arms, which).items()]
     titles = (f"Right answers of {plan.label}, %", "One arm less another, points")
     written = []
-    for file, points, title in zip(FILES, (right, over), titles, strict=True):
+    for file, points, title in zip(PLOTS, (right, over), titles, strict=True):
         shown = [point for point in points if point is not None]
         if shown:
             _chart(shown, title).save(str(folder / file))

@@ -8,6 +8,7 @@ from generators.training.choose import open_student
 from generators.training.student import Student
 from pipelines.job import Job
 from pipelines.proof.config import ProofConfig
+from pipelines.proof.files import PLAN, TABLE, WEIGHTS
 from pipelines.proof.manifest import write_manifest
 from pipelines.proof.material import Material
 from pipelines.proof.plan import Plan, plan_of
@@ -34,7 +35,7 @@ class Proving:
         """Fix the plan: from here on nothing of it changes."""
         with store_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / "plan.json").exists():
+            if not (self.folder / PLAN).exists():
                 self.material.pool.write(self.folder)
             self.plan.write(self.folder)
 
@@ -45,14 +46,14 @@ class Proving:
             run_all(self.plan, self.material.release, self.folder, processes, report)
         finally:
             notes = self.publish()
-        shutil.rmtree(self.folder / "weights", ignore_errors=True)
+        shutil.rmtree(self.folder / WEIGHTS, ignore_errors=True)
         return notes
 
     def publish(self) -> list[str]:
         """Write what the runs that are there come to."""
         runs, notes = State(self.folder).runs(), list[str]()
         with store_errors(self.folder):
-            with replacing(self.folder / "table.md") as path:
+            with replacing(self.folder / TABLE) as path:
                 path.write_text(render_table(self.plan, runs), encoding="utf-8")
             if runs:
                 try:

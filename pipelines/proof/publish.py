@@ -4,11 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pipelines.proof.manifest import FILE, proofs
+from pipelines.proof.files import SHOWN, TABLE
+from pipelines.proof.manifest import proofs
 from pipelines.store.release_seal import read_manifest
 from pipelines.store.workspace import replacing, store_errors
-
-SHOWN = ("table.md", "accuracy.svg", "differences.svg", "plan.json", FILE)
 
 
 def proof_of(release: Path) -> dict[str, Any] | None:
@@ -37,4 +36,4 @@ def publish_proof(release: Path, folder: Path) -> dict[str, Any] | None:
             if (found["folder"] / name).is_file():
                 with replacing(folder / place / name) as path:
                     shutil.copyfile(found["folder"] / name, path)
-    return {**found, "place": f"{place}/table.md"}
+    return {**found, "place": f"{place}/{TABLE}"}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.job import Job
+from pipelines.proof.files import POOL
 from pipelines.proof.rows import ids_of
 from pipelines.store.sealed_json import read_sealed, write_sealed
 from schemas.errors import StoreError
@@ -14,8 +15,6 @@ from schemas.tags import TAG_SCHEMAS, render_trace
 
 if TYPE_CHECKING:
     import polars as pl
-
-FILE = "random_traces.json"
 
 
 class Trace(NamedTuple):
@@ -46,7 +45,7 @@ class Pool:
         return content_id(self._facts())
 
     def write(self, folder: Path) -> None:
-        write_sealed(self._facts(), folder / FILE)
+        write_sealed(self._facts(), folder / POOL)
 
     def _facts(self) -> dict[str, Any]:
         draws = [list(places) for places in self.draws]
@@ -57,9 +56,9 @@ class Pool:
 
 def read_pool(folder: Path, planned: str) -> Pool:
     """What `write` wrote. Raises StoreError where it is gone, damaged, or not the pool whose hash is in the plan."""
-    found = read_sealed(folder / FILE)
+    found = read_sealed(folder / POOL)
     if found is None or content_id(found) != planned:
-        raise StoreError(f"{folder / FILE} is damaged. Remove {folder} and run the proof again.")
+        raise StoreError(f"{folder / POOL} is damaged. Remove {folder} and run the proof again.")
     draws = tuple(tuple(places) for places in found["draws"])
     return Pool(tuple(Trace(*trace) for trace in found["traces"]), draws, found["config"], found["why"])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from generators.training.student import Student, Trained
 from pipelines.proof.arms import ARMS, BEST, Arm
+from pipelines.proof.files import WEIGHTS
 from pipelines.proof.grading import band, best, graded
 from pipelines.proof.material import Material
 from pipelines.proof.plan import Plan
@@ -43,7 +44,7 @@ class Runner:
 
     def _cold_start(self, arm: Arm, seed: int) -> dict[str, Any]:
         """SFT on `sft`, which several arms begin with: trained once for a seed, and taken from there with its cost."""
-        kept = self.folder / "weights" / f"sft-{seed}"
+        kept = self.folder / WEIGHTS / f"sft-{seed}"
         if (kept / "trained.json").is_file():
             self.student.load(kept)
             found: dict[str, Any] = json.loads((kept / "trained.json").read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipelines.proof.files import RUNS
 from pipelines.store.holding import HeldError, holding
 from pipelines.store.journal_lines import read_lines, to_line
 from pipelines.store.workspace import replacing, store_errors
@@ -18,7 +19,7 @@ class State:
     """The runs of one plan. `held` keeps other processes out; only who holds it adds."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "runs.jsonl"
+        self._path = folder / RUNS
         self._lock = folder / ".lock"
 
     @contextmanager
