@@ -1,7 +1,8 @@
 """inspect_ai: a task file whose samples are the prompts of a release, with their images, and whose scorer is our reward.
 
-Checked against inspect_ai 0.3.285. It takes `<think>…</think>` out of a reply's text (`model/_reasoning.py`), so the scorer
-puts the thoughts back before it judges; and it finds a task by a relative path only (`_eval/list.py`). A reply that nobody
+Checked against inspect_ai 0.3.285. It takes the first `<think>…</think>` out of a reply's text and forgets where it was
+(`model/_reasoning.py`), so the task's solver keeps the text as it came, and the scorer judges that; a thought that a server
+gave apart goes in front, as for any trainer. It finds a task by a relative path only (`_eval/list.py`). A reply that nobody
 can score is unscored there, and in no mean.
 """
 
@@ -12,13 +13,15 @@ from pipelines.export.starting import as_script
 _TASK = (
     """
 import json
+from contextvars import ContextVar
 
 import anyio
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ContentText
+from inspect_ai.model import _openai as replies
 from inspect_ai.scorer import Score, mean, scorer, stderr
-from inspect_ai.solver import generate
+from inspect_ai.solver import solver
 
 CONFIGS = tuple(sorted(path.stem for path in Path(HERE).glob("*.jsonl")))
 DEFAULT = next((name for name in ("holdout", "rl") if name in CONFIGS), "".join(CONFIGS[:1]))
@@ -39,11 +42,48 @@ def _sample(row):
     return Sample(id=row["id"], input=turns, target=row["solution"], metadata={name: row.get(name) for name in kept})
 
 
-def _reply(output):
-    """All that the model wrote: inspect has taken the thoughts out of the text."""
+_PARSED = ContextVar("_PARSED", default=None)
+
+
+def _keeping(parse):
+    """`parse`, which takes a thought out of a text; the text as it came is kept for the sample that is being asked."""
+
+    def parsed(content, *more, **named):
+        if (kept := _PARSED.get()) is not None:
+            kept.append(content)
+        return parse(content, *more, **named)
+
+    return parsed
+
+
+if hasattr(replies, "parse_content_with_reasoning"):
+    replies.parse_content_with_reasoning = _keeping(replies.parse_content_with_reasoning)
+
+
+@solver
+def asked():
+    """One request, as `generate()` makes it."""
+
+    async def solve(state, generate):
+        kept = []
+        before = _PARSED.set(kept)
+        try:
+            state = await generate(state)
+        finally:
+            _PARSED.reset(before)
+        state.store.set("as_written", kept[-1] if kept else None)
+        return state
+
+    return solve
+
+
+def _reply(output, as_written=None):
+    """All that the model wrote, as it wrote it; a thought that came apart from the text is in front of it."""
     content = output.message.content if output.choices else ""
     if isinstance(content, str):
         return content
+    if as_written and any(part.type == "reasoning" and part.internal == "think" for part in content):
+        return as_written
     return "\\n".join(part.text for part in content if part.type in ("reasoning", "text"))
 
 
@@ -52,7 +92,8 @@ def curate_reward():
     """`accuracy` is the verdict by which the release was curated, `format` whether the reply is laid out as it asks."""
 
     async def score(state, target):
-        reply, truth = _reply(state.output), _held(state.metadata, "ground_truth")
+        reply = _reply(state.output, state.store.get("as_written"))
+        truth = _held(state.metadata, "ground_truth")
         grade = (await anyio.to_thread.run_sync(_verifier().graded, [reply], [truth]))[0]
         if grade["unscored"]:
             return Score.unscored(answer=reply, reason="nobody can tell")
@@ -66,7 +107,7 @@ def curate(config=DEFAULT):
     """The prompts of a config of the release, as they were asked when they were measured."""
     samples = [_sample(row) for row in _rows(config)]
     dataset = MemoryDataset(samples, name=f"{RELEASE}/{config}")
-    return Task(dataset=dataset, solver=generate(), scorer=curate_reward(), metadata={"verifier": VERIFIER})
+    return Task(dataset=dataset, solver=asked(), scorer=curate_reward(), metadata={"verifier": VERIFIER})
 '''
 )
 

@@ -25,7 +25,6 @@ class CurateEnvironment(EnvironmentInterface):
         return EnvironmentReturn(seen, metadata, [None] * len(said), rewards, torch.ones_like(rewards), None)
 
     def global_post_process_and_metrics(self, batch):
-        batch["rewards"] = batch["rewards"] * batch["is_end"]  # a reply that was cut is no answer
         return batch, {"mean_reward": batch["rewards"].mean().item()}
 
 

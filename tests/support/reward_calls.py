@@ -121,7 +121,7 @@ def _inspect(module: Any, row: Record, replies: Sequence[str]) -> Sequence[float
     found = []
     for reply in replies:
         output = types.SimpleNamespace(choices=[reply], message=types.SimpleNamespace(content=reply))
-        state = types.SimpleNamespace(output=output, metadata=sample.metadata)
+        state = types.SimpleNamespace(output=output, metadata=sample.metadata, store={})
         score = asyncio.run(module.curate_reward()(state, sample.target))
         found.append(None if score.value is None else score.value["accuracy"])
     return found

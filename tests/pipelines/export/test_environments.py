@@ -189,13 +189,18 @@ def test_the_reference_vlm_is_scored_as_a_build_scores_it(
         assert found["means"]["accuracy"] == pytest.approx(sum(scores) / len(scores))
 
 
+LAST = 5
+"""The row whose reply has its thought behind its answer."""
+
+
 @pytest.mark.trainers
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", BOTH)
 def test_replies_with_thoughts_are_scored_whole(
     make_release: Callable[..., Path], stored: Stored, name: str, tmp_path: Path
 ) -> None:
-    """Thoughts in the text, thoughts in a field of the server, none, and wrong answers; one image, several, none."""
+    """Thoughts in the text, thoughts in a field of the server, none, one behind its answer, and wrong answers; one image,
+    several, none: each is scored as a trainer scores it."""
     release = make_release(system="Think, then answer.")
     rows = stored(release, "holdout")
     golds = {row["prompt"][1]["content"]: json.loads(row["answer"])["raw"] for row in rows}
@@ -203,7 +208,10 @@ def test_replies_with_thoughts_are_scored_whole(
     def speak(prompt: str) -> dict[str, Any]:
         turns = json.loads(prompt)
         asked = next(part["text"] for part in turns[-1]["content"] if part["type"] == "text")
-        gold, place = golds[asked], list(golds).index(asked) % 4
+        gold, row = golds[asked], list(golds).index(asked)
+        place = row % 4
+        if row == LAST:
+            return {"content": f"<answer>\\boxed{{{gold}}}</answer><think>\n {gold}</think>"}
         answer = f"<answer>\\boxed{{{gold if place else 'seventeen'}}}</answer>"
         if place == 1:
             return {"content": answer, "reasoning_content": "so it is"}
@@ -216,8 +224,13 @@ def test_replies_with_thoughts_are_scored_whole(
     targets = {row["id"]: golds[row["prompt"][1]["content"]] for row in rows}
     assert {row["id"]: row["target"] for row in found["rows"]} == targets
     scores = {row["id"]: row["scores"] for row in found["rows"]}
-    for place, row in enumerate(rows):
+    for place, row in enumerate(rows[:LAST]):
         assert scores[row["id"]] == {"accuracy": float(place % 4 != 0), "format": float(place % 4 != 2)}
+    behind = f"<answer>\\boxed{{{golds[rows[LAST]['prompt'][1]['content']]}}}</answer><think>\n "
+    replies = {row["id"]: row["reply"] for row in found["rows"]}
+    assert name != "inspect" or replies[rows[LAST]["id"]].startswith(behind)
+    [(accuracy, _)] = verdicts([rows[LAST]], replies).values()
+    assert scores[rows[LAST]["id"]] == {"accuracy": accuracy, "format": 0.0}
     if name == "verifiers":
         assert found["types"] == ["CurateEnv", "CurateTaskset", "SubprocessConfig"]
         assert found["rows"][0]["weights"] == {"accuracy": 1.0, "format": 0.0}

@@ -102,8 +102,8 @@ def test_a_prompt_that_is_too_long_counts_for_nothing(shapes: Path, processor: A
     assert ast.parse((home / "nemo_main.py").read_text("utf-8"))
 
 
-def test_what_it_logs_is_named_for_what_it_is(shapes: Path, tmp_path: Path) -> None:
-    """A share of the layout in the score, or a reply that was cut, makes the mean no accuracy."""
+def test_a_reply_that_was_cut_is_paid_for_its_text_as_in_every_other_export(shapes: Path, tmp_path: Path) -> None:
+    """And what is logged is named for what it is: a share of the layout in the score makes the mean no accuracy."""
     import torch
 
     environment = imported(exported(shapes, "nemo_rl", tmp_path / "out") / "curate_environment.py").CurateEnvironment(
@@ -111,6 +111,6 @@ def test_what_it_logs_is_named_for_what_it_is(shapes: Path, tmp_path: Path) -> N
     )
     batch = {"rewards": torch.tensor([1.0, 0.9, 1.0, 0.1]), "is_end": torch.tensor([1, 1, 0, 1])}
     kept, metrics = environment.global_post_process_and_metrics(batch)
-    assert kept["rewards"].tolist() == pytest.approx([1.0, 0.9, 0.0, 0.1]) and metrics == {
-        "mean_reward": pytest.approx(0.5)
+    assert kept["rewards"].tolist() == pytest.approx([1.0, 0.9, 1.0, 0.1]) and metrics == {
+        "mean_reward": pytest.approx(0.75)
     }

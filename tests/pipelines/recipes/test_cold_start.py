@@ -2,6 +2,7 @@
 
 from demos import steps_of
 
+from generators.puzzles import PUZZLES
 from pipelines.job import compile_recipe
 
 NAME = "cold_start"
@@ -19,3 +20,10 @@ def test_sft_has_two_thousand_traces() -> None:
     [source] = compile_recipe(NAME).document.sources
     split = steps_of(NAME)["split"].config
     assert source.length() * split.shares.sft >= 2000
+
+
+def test_three_in_four_questions_are_of_one_step_as_its_description_says() -> None:
+    document = compile_recipe(NAME).document
+    tasks = [question.task for _, asked in document.sources[0]._asked() for _, question in asked]
+    assert 0.72 < sum(task not in PUZZLES for task in tasks) / len(tasks) < 0.78
+    assert "of one step (three in four) and of two" in document.description
