@@ -1,6 +1,7 @@
 """The card: rendered from a manifest alone, with a template of one's own, against hostile texts; Croissant beside it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from markdown_it import MarkdownIt
 from tiny import built, job, write_source
 from tiny import release as release_of
 
+from pipelines.export.catalogue import EXPORTERS
 from pipelines.job import compile_recipe
 from pipelines.preflight import check
 from pipelines.release.card import TEMPLATE, check_template, publish_card, render_card
@@ -250,3 +252,8 @@ def test_samples_that_nobody_was_asked_about_have_no_pass_rate(tmp_path: Path) -
     (tmp_path / "rl").mkdir()
     pl.DataFrame(rows).write_parquet(tmp_path / "rl" / "part-00000.parquet")
     assert _pass_rates(tmp_path, ["rl"]) == {"vlm": [{"n": 8, "k": 3, "samples": 2}]}
+
+
+def test_the_card_names_every_trainer_that_there_is_an_export_for() -> None:
+    [line] = [line for line in TEMPLATE.read_text("utf-8").splitlines() if "`curate export " in line]
+    assert re.findall("`([a-z0-9_]+)`", line) == [*EXPORTERS]
