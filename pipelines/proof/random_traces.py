@@ -74,7 +74,7 @@ def pool_of(job: Job | None, release: Path, manifest: Mapping[str, Any], number:
     rows = manifest["statistics"]["configs"]
     config = "unfiltered" if rows.get("unfiltered", {}).get("rows") else "sft"
     made, draws = _draws(job, ids_of(release, config, facts["sides"]), number, seeds)
-    if made < rows["sft"]["rows"]:
+    if made <= rows["sft"]["rows"]:
         return Pool(why="the recipe made no more traces than went out")
     traces = _texts(job, {id_ for draw in draws for id_ in draw}, facts["tags"])
     places = {trace.key: place for place, trace in enumerate(traces)}

@@ -169,6 +169,15 @@ def test_each_seed_draws_its_random_traces_by_hash_from_all_that_were_made(job: 
     assert set(read[0].ids) == {trace.sample for trace in some.drawn(2)}, "no other image is decoded"
 
 
+def test_traces_that_all_went_out_are_no_random_choice(job: Any) -> None:
+    """A draw of all of them is what `sft` has already, so there is nothing to compare."""
+    manifest = json.loads((job.release / "manifest.json").read_text())
+    made = len(pool_of(job, job.release, manifest, 1 << 30, 1).traces)
+    for rows, why in ((made - 1, None), (made, "the recipe made no more traces than went out")):
+        manifest["statistics"]["configs"]["sft"]["rows"] = rows
+        assert pool_of(job, job.release, manifest, 5, 1).why == why
+
+
 def test_what_cannot_be_run_is_named_with_its_reason(job: Any, tmp_path: Path) -> None:
     elsewhere = open_proof(job.release, read_config([*TINY]), tmp_path)
     assert elsewhere.plan.facts["left"] == {
