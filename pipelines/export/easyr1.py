@@ -4,7 +4,8 @@ From hiyouga/EasyR1, `verl/utils/dataset.py` (b44b311): a prompt is one user tur
 split at `<image>`; where the column `images` exists every row needs a list; other columns never reach the reward, which
 gets `ground_truth`, the column that `data.answer_key` names (`verl/workers/reward/function.py`). So `ground_truth` holds all
 that our verifier needs and `answer` the gold as `$…$` for EasyR1's own graders. A system turn, which EasyR1 has no place
-for, goes into the format prompt; a row with another one than the first is dropped.
+for, goes into the format prompt, one for each dataset; a row with another one than most is dropped. A config has one format
+prompt for training and validation (`verl/trainer/data_loader.py`): it validates only where both have the same.
 """
 
 import json
@@ -53,19 +54,20 @@ def format_prompt(system: str | None) -> str:
 
 
 def _prompt(exported: Exported) -> dict[str, str]:
-    return {"format_prompt.jinja": format_prompt(next(iter(exported.systems), None))}
+    return {f"{name}.jinja": format_prompt(exported.systems[name]) for name in exported.sheets}
 
 
 def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
     here = "${oc.env:PWD}"  # its runner is a process of Ray, with a folder of its own
-    held, rows = "val" in exported.sheets, exported.rows[sheet]
+    held = "val" in exported.sheets and exported.systems["val"] == exported.systems[sheet]
+    rows = exported.rows[sheet]
     data = {
         "train_files": f"{here}/{sheet}",
         "val_files": f"{here}/{'val' if held else sheet}",
         "prompt_key": "problem",
         "answer_key": "ground_truth",
         "image_key": "images",
-        "format_prompt": "./format_prompt.jinja",
+        "format_prompt": f"./{sheet}.jinja",
         "max_prompt_length": 2048,
         "max_response_length": exported.reply_tokens,
         "rollout_batch_size": batch(128, rows),
@@ -94,5 +96,8 @@ EASYR1 = Exporter(
     files=_prompt,
     starts=(as_yaml("train", "python3 -m verl.trainer.main config={file}", _settings),),
     keeps_order="EasyR1 keeps it with `data.shuffle=false`.",
-    usage="EasyR1 takes an `@` in a path for the name of a split: have none in that of this folder.",
+    usage="""
+EasyR1 takes an `@` in a path for the name of a split: have none in that of this folder. The system turn of a dataset
+is in its format prompt. A config has one for all its data, so it does not validate on rows that were asked under another.
+""",
 )

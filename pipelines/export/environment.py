@@ -7,13 +7,16 @@ none has to be disarmed. Images lie beside the rows, each once.
 from typing import Any
 
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Sheet, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Sheet, gradable, ground_truth
 
 _CONFIGS = ("rl", "holdout", "sft", "preference")
 PICK = '''
 
 def _rows(config):
-    """The rows of a config, each prompt once. ValueError where there is no such config."""
+    """The rows of a config, by the name of its dataset here or in the release, each prompt once. ValueError where there is
+    no such config."""
+    names = (config, *(f"{shape}_{config}" for shape in ("rl", "sft", "preference")))
+    config = next((name for name in names if name in CONFIGS), config)
     file = Path(HERE) / f"{config}.jsonl"
     if config not in CONFIGS or not file.is_file():
         raise ValueError(f"there is no config {config!r} here; there are {', '.join(CONFIGS)}")
@@ -45,6 +48,11 @@ def asked(row: Row, draft: Draft) -> dict[str, Any]:
         "verifier": row.columns["verifier"],
         "dataset": row.columns["dataset"],
     }
+
+
+def first(exported: Exported, *wanted: str) -> str:
+    """The dataset that an environment asks unless it is given another, as its code finds it."""
+    return next((name for name in wanted if name in exported.sheets), min(exported.sheets, default=""))
 
 
 SHEETS = tuple(Sheet(config, config, asked) for config in _CONFIGS)

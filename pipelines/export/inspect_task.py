@@ -6,7 +6,7 @@ gave apart goes in front, as for any trainer. It finds a task by a relative path
 can score is unscored there, and in no mean.
 """
 
-from pipelines.export.environment import PICK, SHEETS
+from pipelines.export.environment import PICK, SHEETS, first
 from pipelines.export.sheet import Exported, Exporter, Reward
 from pipelines.export.starting import as_script
 
@@ -124,10 +124,13 @@ INSPECT = Exporter(
     reward=Reward("task.py", _TASK),
     starts=tuple(as_script(sheet, _command) for sheet in ("holdout", "rl")),
     keeps_order="inspect keeps it, unless `--sample-shuffle` is given.",
-    usage="""
-`pip install inspect_ai` first. `inspect eval task.py -T config=NAME` asks the prompts of any dataset below, `holdout` unless
-it is given, of any of inspect's models: of a server, `--model openai-api/local/NAME --model-base-url http://HOST:8000/v1`.
+    installs="pip install inspect_ai -r requirements.txt",
+    usage=lambda exported: (
+        f"""
+`inspect eval task.py -T config=NAME` asks the prompts of any dataset below, `{first(exported, "holdout", "rl")}` unless it
+is given, of any of inspect's models: of a server, `--model openai-api/local/NAME --model-base-url http://HOST:8000/v1`.
 The log has `accuracy`, the verdict by which the release was curated, and `format`. `--epochs 8 --temperature 1.0` measures
 pass rates again.
-""",
+"""
+    ),
 )

@@ -16,7 +16,7 @@ Made from the release `{release}` by `curate export`; the release's own card say
 licences, and what was dropped on the way.
 
 {selection}{starts}{usage}
-{absent}{kept_back}
+{absent}{kept_back}{left}
 Rows are in the release's order. {order}
 Every row has the columns `order`, `band`, `value`, `weight`, `k` and `n` of the release, to sort, filter or weigh by.
 {verifier}
@@ -38,6 +38,11 @@ imitated. The release has them, for a reward model or a critic.
 """
 
 
+_LEFT = """
+The release has more configs, of which nothing is here: {}.
+"""
+
+
 def render_readme(exporter: Exporter, sheets: Sequence[Sheet], exported: Exported, summary: Mapping[str, Any]) -> str:
     """Markdown with the front matter by which `load_dataset(folder, "<sheet>")` works."""
     absent = [f"`{sheet.name}`" for sheet in exporter.sheets if sheet.name not in exported.sheets]
@@ -51,9 +56,10 @@ def render_readme(exporter: Exporter, sheets: Sequence[Sheet], exported: Exporte
         kept_back=_KEPT_BACK.format(", ".join(f"`{name}`" for name in summary["kept_back"]))
         if summary["kept_back"]
         else "",
+        left=_LEFT.format(", ".join(f"`{name}`" for name in summary["left_behind"])) if summary["left_behind"] else "",
         selection=selection_lines(summary.get("selection", {})),
         starts=starts_lines(exporter, exported),
-        usage=exporter.usage.strip(),
+        usage=(exporter.usage if isinstance(exporter.usage, str) else exporter.usage(exported)).strip(),
         verifier=verifier_lines(summary["verifier"]),
         rows="\n".join(
             f"| {sheet.name} | {summary['rows'][sheet.name]} | {_reasons(summary['dropped'].get(sheet.name, {}))} |"

@@ -15,7 +15,6 @@ _STARTS = """Paths are relative to this folder, which can be moved. In it, in th
 The files name a model, and settings to begin with: change them.
 
 """
-_REWARD = "pip install -r requirements.txt"
 _WIDTH = 60
 _VERIFIER = """The reward is version {version} of curate's verifier, in `{code}` ({engines}). A score is the verdict of
 curation, whatever the layout; `FORMAT_WEIGHT` in the reward's file gives the layout a share of it.
@@ -47,5 +46,5 @@ def starts_lines(exporter: Exporter, exported: Exported) -> str:
     """The commands by which training starts; nothing where the trainer has no such files."""
     lines = [start.command.format(file=file) for start, _, file in starts_of(exporter, exported)]
     if lines and exporter.reward is not None:
-        lines.insert(0, f"{_REWARD:{_WIDTH}}  # for the reward")
+        lines.insert(0, f"{exporter.installs:{_WIDTH}}  # for the reward")
     return _STARTS.format("\n".join(lines)) if lines else ""

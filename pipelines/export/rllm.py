@@ -126,8 +126,10 @@ RLLM = Exporter(
     files=_files,
     starts=(as_script("train", _lines),),
     keeps_order="rLLM shuffles tasks; its command has no switch for it, so the order is lost in training.",
-    usage="""
-`PYTHONPATH=. rllm eval ./val --agent curate_agent:agent --model MODEL --base-url URL` evaluates a model on the rows held
-out, by the same prompts and reward.
-""",
+    usage=lambda exported: (
+        f"""
+`PYTHONPATH=. rllm eval ./{"val" if "val" in exported.sheets else min(exported.sheets)} --agent curate_agent:agent --model
+MODEL --base-url URL` evaluates a model on its rows, by the same prompts and reward.
+"""
+    ),
 )

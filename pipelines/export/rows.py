@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -114,6 +115,14 @@ class Release:
         files = [path for path in self.files(split) if "images" in pq.read_schema(path).names]
         batches = (batch for path in files for batch in self._batches(path, 65_536, ["images.list.element.path"]))
         return max((pc.max(batch.column(0).value_lengths()).as_py() or 0 for batch in batches), default=0)
+
+    def common_system(self, split: str) -> str | None:
+        """The system turn of most rows of a split, None where that is none; of several as common the first by text."""
+        files = [path for path in self.files(split) if "prompt" in pq.read_schema(path).names]
+        batches = (batch for path in files for batch in self._batches(path, 65_536, ["prompt"]))
+        turns = (prompt[0] if prompt else None for batch in batches for prompt in batch.column(0).to_pylist())
+        counts = Counter(turn["content"] if turn and turn["role"] == "system" else None for turn in turns)
+        return min(counts, key=lambda system: (-counts[system], system or ""), default=None)
 
     def records(self, split: str) -> Iterator[dict[str, Any]]:
         """The rows of a split as the release stores them, a few in memory. ConfigError for a table that lacks a column."""

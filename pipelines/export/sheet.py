@@ -26,7 +26,7 @@ class Draft(Protocol):
 
     @property
     def system(self) -> str | None:
-        """The system turn of its first row, for trainers that take one for all."""
+        """The system turn of most of its rows, for trainers that take one for all."""
 
     @property
     def has_images(self) -> bool:
@@ -76,16 +76,16 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, for the files beside the data: the sheets that have rows, verifiers and system turns seen.
+    """What was written, for the files beside the data: the sheets that have rows, and verifiers seen.
 
-    `parts` are the files of each sheet, in order, relative to the export; `rows` how many each has, and `longest` about how
-    many tokens its longest row has.
+    `systems` are the system turns of each sheet's first row, `parts` the files of each sheet, in order, relative to the
+    export, `rows` how many it has, and `longest` about how many tokens its longest row has.
     """
 
     release: Release
     sheets: Mapping[str, Sheet]
     verifiers: frozenset[str]
-    systems: frozenset[str | None]
+    systems: Mapping[str, str | None]
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     longest: Mapping[str, int] = field(default_factory=dict)
@@ -131,7 +131,8 @@ class Reward:
 class Exporter:
     """One trainer: its sheets, its reward if it takes one, the files by which it is started, and others beside the data.
 
-    `usage` is Markdown: what to know beside the commands of `starts`, which the README has above it. All paths in it are
+    `usage` is Markdown, or makes it: what to know beside the commands of `starts`, which the README has above it, after
+    `installs`, which a reward needs. All paths in it are
     relative to the export. `keeps_order` is Markdown too: the switch by which this trainer takes rows in the file's order.
     """
 
@@ -139,9 +140,10 @@ class Exporter:
     project: str
     sheets: tuple[Sheet, ...]
     keeps_order: str
-    usage: str = ""
+    usage: str | Callable[[Exported], str] = ""
     reward: Reward | None = None
     starts: tuple[Start, ...] = ()
+    installs: str = "pip install -r requirements.txt"
     files: Callable[[Exported], Mapping[str, str]] = lambda exported: {}
 
 

@@ -82,6 +82,23 @@ def kept_back(release: Release) -> list[str]:
     ]
 
 
+def left_behind(release: Release, sheets: Sequence[Sheet]) -> list[str]:
+    """The other configs of a release of which an export has nothing, though none were chosen."""
+    here = {sheet.split for sheet in sheets} | set(kept_back(release))
+    return [] if release.selection.configs else [name for name in configs_in(release.path) if name not in here]
+
+
+def check_use(exporter: Exporter, release: Release, sheets: Sequence[Sheet]) -> None:
+    """Raise ConfigError where a release has no config of which the trainer has a use."""
+    if not any(release.files(sheet.split) for sheet in sheets):
+        wanted = ", ".join(dict.fromkeys(sheet.split for sheet in exporter.sheets))
+        there = ", ".join(configs_in(release.path))
+        raise ConfigError(
+            f"{exporter.name} takes {wanted}, and {release.label} has none of them; it has {there}. "
+            "Export it for another trainer."
+        )
+
+
 def shape_of(release: Release, config: str) -> str | None:
     """The known config whose rows are like those of this one; None for completions that are not there to be imitated."""
     schema = schema_in(release.path, config)

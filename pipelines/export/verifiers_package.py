@@ -8,7 +8,7 @@ in a rented sandbox, while the prompts of a release were measured with one reque
 import re
 from collections.abc import Iterable, Mapping
 
-from pipelines.export.environment import SHEETS
+from pipelines.export.environment import SHEETS, first
 from pipelines.export.lengths import PROMPT
 from pipelines.export.reward_code import requirements
 from pipelines.export.sheet import Exported, Exporter, Reward, Start
@@ -141,10 +141,15 @@ VERIFIERS = Exporter(
         Start("rl", "toml", "uv run rl @ {file}", _training),
     ),
     keeps_order="verifiers keeps it, unless `--select.shuffle` is given.",
-    usage="""
-`pip install .` in this folder first, in the environment of `verifiers` or of prime-rl (not `-e`: the folder itself becomes
-the package). `pyproject.toml` has the package's name: `vf-eval NAME --env.taskset.config holdout -m MODEL` finds it by that.
-`config` may be any dataset below, and is `rl` unless it is given. `--env.taskset.task.rewards.format.weight 0.1`, and `0.9`
+    installs="pip install .",
+    usage=lambda exported: (
+        f"""
+`pip install .` is for the environment of `verifiers` or of prime-rl (not `-e`: the folder itself becomes the package).
+`pyproject.toml` has the package's name, by which it is found:
+`vf-eval NAME --env.taskset.config {first(exported, "holdout", "rl")} -m MODEL`.
+`config` may be any dataset below, and is `{first(exported, "rl", "holdout")}` unless it is given.
+`--env.taskset.task.rewards.format.weight 0.1`, and `0.9`
 for `accuracy`, give the layout a share of the reward.
-""",
+"""
+    ),
 )

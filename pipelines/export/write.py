@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +29,7 @@ from pipelines.export.readme import render_readme
 from pipelines.export.reward_code import ship_reward, verifier_facts
 from pipelines.export.rows import BATCH, Image, Release, UnfitError, read_row
 from pipelines.export.sheet import ABOUT_IMAGES, CURRICULUM, Draft, Exported, Exporter, Sheet, curriculum
-from pipelines.export.sheets import kept_back, sheets_of, starts_of
+from pipelines.export.sheets import check_use, kept_back, left_behind, sheets_of, starts_of
 from pipelines.export.shipped_code import reward_package
 from pipelines.release.parquet_shards import Shards, hub_schema
 from pipelines.store.links import check_place
@@ -59,7 +59,8 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     """Write `release` for a trainer into the folder `target` and return what its `export.json` says.
 
     An export of the same release by the same code is returned as it is, unless a file of it is damaged. Raises
-    ConfigError where `target` holds something else, StoreError where it cannot be written.
+    ConfigError where the trainer has no use for any config of the release or `target` holds something else, StoreError
+    where it cannot be written.
     """
     target = target.absolute()
     code = [written_by(), reward_package()]
@@ -68,10 +69,11 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
     if there is not None and there.get("key") == key and _is_whole(target, there):
         return there
     _refuse_strangers(release, exporter, target, read_json(target / "export.json"))
+    sheets = sheets_of(exporter, release)
+    check_use(exporter, release, sheets)
     with store_errors(target), becoming(target) as scratch:
         with pq.ParquetWriter(scratch / "dropped.parquet", _DROPPED) as dropped:
             job = _Job(release, ImageFolder(scratch), dropped)
-            sheets = sheets_of(exporter, release)
             rows = {sheet.name: job.write(sheet, scratch) for sheet in sheets}
         exported = job.exported([sheet for sheet in sheets if rows[sheet.name]], scratch, rows)
         _write_beside(scratch, exporter, exported)
@@ -82,7 +84,7 @@ def export(release: Release, exporter: Exporter, target: Path) -> dict[str, Any]
             "content": release.manifest["content"],
         }
         summary |= {"code": package_version("curate-multimodal"), "rows": rows, "dropped": job.reasons}
-        summary["kept_back"] = kept_back(release)
+        summary["kept_back"], summary["left_behind"] = kept_back(release), left_behind(release, sheets)
         if release.selection.key:
             left = {sheet.name: release.left_out(sheet.split) for sheet in sheets}
             summary["selection"] = {**release.selection.key, "left_out": left}
@@ -121,7 +123,7 @@ class _Job:
     dropped: pq.ParquetWriter
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     verifiers: set[str] = field(default_factory=set)
-    systems: set[str | None] = field(default_factory=set)
+    systems: dict[str, str | None] = field(default_factory=dict)
     longest: dict[str, int] = field(default_factory=dict)
 
     def exported(self, sheets: Sequence[Sheet], root: Path, rows: Mapping[str, int]) -> Exported:
@@ -131,12 +133,11 @@ class _Job:
             for sheet in sheets
         }
         named = {sheet.name: sheet for sheet in sheets}
-        seen = (frozenset(self.verifiers), frozenset(self.systems))
-        return Exported(self.release, named, *seen, parts, rows, self.longest)
+        return Exported(self.release, named, frozenset(self.verifiers), self.systems, parts, rows, self.longest)
 
     def write(self, sheet: Sheet, root: Path) -> int:
         """Write a sheet and return its rows; one without rows leaves nothing, because `datasets` refuses such files."""
-        draft = _Draft(self.images, sheet.split, self.release.has_images, self.release.interleaved(sheet.split))
+        draft = _Draft(self.images, self.release, sheet.split, self.release.interleaved(sheet.split))
         with _writer(sheet, root, draft) as write:
             batch: list[dict[str, Any]] = []
             for record in self._records(sheet, draft):
@@ -154,14 +155,12 @@ class _Job:
         for stored in self.release.records(sheet.split):
             try:
                 row = read_row(stored, self.release.path)
-                if not draft.number:
-                    draft.system = row.system
                 record = {"id": stored["id"]} | sheet.record(row, draft) | curriculum(stored)
             except UnfitError as error:
                 self._drop(stored["id"], sheet.name, error)
                 continue
             self.verifiers.add(stored["verifier"] or "")
-            self.systems.add(row.system)
+            self.systems.setdefault(sheet.name, row.system)
             self.longest[sheet.name] = max(tokens(row), self.longest.get(sheet.name, 0))
             draft.number += 1
             yield record
@@ -178,11 +177,18 @@ class _Job:
 @dataclass
 class _Draft:
     images: ImageFolder
+    release: Release
     split: str
-    has_images: bool
     interleaved: bool
     number: int = 0
-    system: str | None = None
+
+    @property
+    def has_images(self) -> bool:
+        return self.release.has_images
+
+    @cached_property
+    def system(self) -> str | None:
+        return self.release.common_system(self.split)
 
     def place(self, image: Image) -> str:
         return self.images.place(image)

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import tiny
 from chat_server import ChatServer, saying
+from sealing import resealed
 from vlm_server import VlmServer
 
 from filters.verify.form import well_formed
@@ -64,6 +65,21 @@ def functions_of(code: Path, home: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"HERE": str(home), "Path": Path, "json": json}
     exec(compile(ast.Module(wanted, []), str(code), "exec"), found)  # noqa: S102 - code that we have just written
     return found
+
+
+@pytest.mark.parametrize(("name", "code"), [("inspect", "task.py"), ("verifiers", "__init__.py")])
+def test_a_config_has_its_name_in_the_release_too_and_the_page_names_what_is_there(
+    make_release: Callable[..., Path], name: str, code: str, tmp_path: Path
+) -> None:
+    release = make_release()
+    (release / "holdout").rename(release / "hard")
+    resealed(release)
+    home = made(release, name, tmp_path / "out")
+    rows = functions_of(home / code, home)["_rows"]
+    assert list(rows("hard")) == list(rows("rl_hard")) != []
+    page = (home / "README.md").read_text("utf-8")
+    assert "config holdout" not in page and "`holdout` unless" not in page
+    assert 0 < page.index("pip install") < page.index("vf-eval" if name == "verifiers" else "bash rl.sh")
 
 
 CODE = [("inspect", "task.py", "holdout"), ("verifiers", "__init__.py", "rl")]

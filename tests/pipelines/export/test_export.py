@@ -186,13 +186,34 @@ def test_the_readme_says_which_of_its_names_have_no_rows(
     make_release: Callable[..., Path], trainer: str, tmp_path: Path
 ) -> None:
     release = make_release()
-    for config in ("sft", "preference"):
+    gone = (
+        ("rl", "preference") if any(sheet.split == "sft" for sheet in EXPORTERS[trainer].sheets) else ("sft", "holdout")
+    )
+    for config in gone:
         shutil.rmtree(release / config)
     resealed(release)
     told = made(release, trainer, tmp_path / "out")
     readme = (tmp_path / "out" / "README.md").read_text("utf-8")
     absent = [f"`{sheet.name}`" for sheet in EXPORTERS[trainer].sheets if not told["rows"][sheet.name]]
     assert (f"no rows for {', '.join(absent)}, so" in readme) == bool(absent)
+
+
+@pytest.mark.parametrize("trainer", ["axolotl", "unsloth"])
+def test_a_trainer_without_a_use_for_a_release_is_a_sentence_and_configs_left_behind_have_names(
+    make_release: Callable[..., Path], trainer: str, tmp_path: Path
+) -> None:
+    release = make_release()
+    told = made(release, trainer, tmp_path / "out")
+    assert told["left_behind"] == ["rl", "preference", "holdout", "control", "unfiltered"]
+    assert "nothing is here: `rl`, `preference`, `holdout`, `control`, `unfiltered`." in (
+        tmp_path / "out" / "README.md"
+    ).read_text("utf-8")
+    for config in ("sft", "rl", "holdout"):
+        shutil.rmtree(release / config)
+    resealed(release)
+    with pytest.raises(ConfigError, match=f"^{trainer} takes sft, and shapes/v1 has none of them; it has preference"):
+        made(release, trainer, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_failure_leaves_the_old_export(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from sealing import resealed
 
 from filters.verify.decoded import reply_after, reply_in, without_ends
@@ -47,11 +48,11 @@ def processor() -> Any:
     return AutoProcessor.from_pretrained(reference_folder())
 
 
-def easyr1_messages(export: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
+def easyr1_messages(export: Path, row: dict[str, Any], sheet: str = "train") -> list[dict[str, Any]]:
     """hiyouga/EasyR1 b44b311, verl/utils/dataset.py, `RLHFDataset._build_messages`."""
     from jinja2 import Template
 
-    template = Template((export / "format_prompt.jinja").read_text(encoding="utf-8").strip())
+    template = Template((export / f"{sheet}.jinja").read_text(encoding="utf-8").strip())
     prompt = template.render(content=row["problem"])
     if "images" not in row:
         return [{"role": "user", "content": prompt}]
@@ -79,7 +80,7 @@ def test_easyr1_reads_question_images_and_gold(
     reward = module(target / "reward.py")
     assert (reward.REWARD_NAME, reward.REWARD_TYPE) == ("curate", "batch")
     for row, source in zip(data, stored(shapes, split), strict=True):
-        messages = easyr1_messages(target, row)
+        messages = easyr1_messages(target, row, sheet)
         text = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         assert all(isinstance(image, Image) for image in row["images"])  # `process_image` takes PIL, bytes or a path
         processor(row["images"] or None, [text], add_special_tokens=False, return_tensors="pt")
@@ -119,6 +120,31 @@ def test_a_second_system_turn_is_dropped_for_easyr1_alone(make_release: Callable
     ]
     assert pq.read_table(target / "train").num_rows == len(rows) - 1
     assert not pq.read_table(made(release, "verl", tmp_path / "verl") / "dropped.parquet").num_rows
+
+
+@pytest.mark.parametrize(("first", "kept"), [(["b", "a", "b"], "b"), (["b", "a"], "a"), (["a", "b"], "a")])
+def test_the_format_prompt_of_easyr1_is_that_of_most_rows(
+    make_release: Callable[..., Path], first: list[str], kept: str, tmp_path: Path
+) -> None:
+    """Whatever the seed of hashes; and rows held out that were asked otherwise are not validated on."""
+    release = make_release(
+        [(f"What is {i} + 1?", 0, "number", str(i + 1), [], "") for i in range(len(first))], system="?"
+    )
+    path = release / "rl" / "part-00000.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    for row, system in zip(rows, first, strict=True):
+        row["prompt"][0]["content"] = system
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    resealed(release)
+    target = made(release, "easyr1", tmp_path / "out")
+    assert {name: (target / f"{name}.jinja").read_text("utf-8")[:6] for name in ("train", "val")} == {
+        "train": f'{{{{ "{kept}"', "val": '{{ "?"'
+    }  # fmt: skip
+    assert pq.read_table(target / "train").num_rows == first.count(kept)
+    config = yaml.safe_load((target / "train.yaml").read_text("utf-8"))
+    assert config["data"]["format_prompt"] == "./train.jinja" and config["data"]["val_files"].endswith("/train")
+    assert config["trainer"]["val_freq"] == -1
 
 
 @pytest.mark.parametrize("trainer", ["easyr1", "verl", "ms_swift", "openrlhf", "openrlhf_m", "inspect", "verifiers"])
