@@ -173,8 +173,8 @@ def test_traces_that_all_went_out_are_no_random_choice(job: Any) -> None:
     """A draw of all of them is what `sft` has already, so there is nothing to compare."""
     manifest = json.loads((job.release / "manifest.json").read_text())
     made = len(pool_of(job, job.release, manifest, 1 << 30, 1).traces)
-    for rows, why in ((made - 1, None), (made, "the recipe made no more traces than went out")):
-        manifest["statistics"]["configs"]["sft"]["rows"] = rows
+    for released, why in ((made - 1, None), (made, "the recipe made no more traces than went out")):
+        manifest["statistics"]["configs"]["sft"]["rows"] = released
         assert pool_of(job, job.release, manifest, 5, 1).why == why
 
 
