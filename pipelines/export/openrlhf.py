@@ -56,7 +56,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
 
 
 def _lines(sheet: str, exported: Exported) -> list[str]:
-    most = max(exported.release.most_images(one.split) for one in exported.sheets.values())
+    most = max(exported.release.images_a_row(one.split)[1] for one in exported.sheets.values())
     seen = [f"--data.max_images_per_prompt {most}", "--actor.freeze_visual_encoder"] if most else []
     held = ['--eval.dataset "$HERE/val/*.parquet"', "--eval.steps 20"] if "val" in exported.sheets else []
     prompts, reply = batch(128, exported.rows[sheet]), exported.reply_tokens

@@ -110,11 +110,13 @@ class Release:
         out = sum(len(verdict) - int(verdict.sum()) for verdict in verdicts if verdict is not None)
         return {"not_chosen": out - undecided, "undecided": undecided}
 
-    def most_images(self, split: str) -> int:
-        """The most images that one row of a split shows. Reads the images' names only."""
+    def images_a_row(self, split: str) -> tuple[int, int]:
+        """The fewest and the most images that a row of a split shows. Reads the images' names only."""
         files = [path for path in self.files(split) if "images" in pq.read_schema(path).names]
         batches = (batch for path in files for batch in self._batches(path, 65_536, ["images.list.element.path"]))
-        return max((pc.max(batch.column(0).value_lengths()).as_py() or 0 for batch in batches), default=0)
+        found = [pc.min_max(pc.fill_null(batch.column(0).value_lengths(), 0)) for batch in batches if len(batch)]
+        bounds = [(both["min"].as_py(), both["max"].as_py()) for both in found]
+        return min((low for low, _ in bounds), default=0), max((high for _, high in bounds), default=0)
 
     def common_system(self, split: str) -> str | None:
         """The system turn of most rows of a split, None where that is none; of several as common the first by text."""

@@ -102,7 +102,10 @@ def _grpo_settings(sheet: str, exported: Exported) -> dict[str, Any]:
     settings = _settings(sheet, exported) | {"reward_funcs": ["reward.reward"], "learning_rate": 1e-6}
     del settings["max_length"]
     group = {"num_generations": GROUP, "max_completion_length": exported.reply_tokens}
-    return settings | epoch(exported.rows[sheet], GROUP) | group
+    fewest, most = exported.release.images_a_row(exported.sheets[sheet].split)
+    # TRL hands processors None for the images of a row without any, and no processor takes that beside rows with some.
+    rows = 1 if fewest == 0 < most else exported.rows[sheet]
+    return settings | epoch(rows, GROUP) | group
 
 
 TRL = Exporter(
