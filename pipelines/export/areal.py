@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipelines.export.conversation import marked
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, UnfitError, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, embedded, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import as_script
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -135,10 +135,7 @@ def _files(exported: Exported) -> dict[str, str]:
 AREAL = Exporter(
     name="areal",
     project="https://github.com/inclusionAI/AReaL",
-    sheets=tuple(
-        Sheet(name, split, rl, _FIELDS, with_images={"messages": part_turns()})
-        for name, split in (("train", "rl"), ("val", "holdout"))
-    ),
+    sheets=rl_sheets(rl, _FIELDS, with_images={"messages": part_turns()}),
     reward=Reward("curate_reward.py", REWARD),
     files=_files,
     starts=(as_script("train", _lines),),

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipelines.export.conversation import marked
 from pipelines.export.image_tokens import escape
 from pipelines.export.rows import Row, UnfitError
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, embedded, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import GROUP, as_yaml, batch
 from pipelines.release.parquet_shards import IMAGES
 
@@ -91,7 +91,7 @@ def _settings(sheet: str, exported: Exported) -> dict[str, Any]:
 EASYR1 = Exporter(
     name="easyr1",
     project="https://github.com/hiyouga/EasyR1",
-    sheets=(Sheet("train", "rl", rl, _FIELDS), Sheet("val", "holdout", rl, _FIELDS)),
+    sheets=rl_sheets(rl, _FIELDS),
     reward=Reward("reward.py", REWARD),
     files=_prompt,
     starts=(as_yaml("train", "python3 -m verl.trainer.main config={file}", _settings),),

@@ -17,7 +17,7 @@ from pipelines.export.conversation import marked
 from pipelines.export.lengths import PROMPT
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import GROUP, as_script, batch
 from pipelines.release.parquet_shards import TURNS
 
@@ -94,10 +94,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
 OPENRLHF = Exporter(
     name="openrlhf",
     project="https://github.com/OpenRLHF/OpenRLHF",
-    sheets=tuple(
-        Sheet(name, split, rl, _FIELDS, with_images={"prompt": part_turns()})
-        for name, split in (("train", "rl"), ("val", "holdout"))
-    ),
+    sheets=rl_sheets(rl, _FIELDS, with_images={"prompt": part_turns()}),
     reward=Reward("reward_func.py", REWARD),
     starts=(as_script("train", _lines),),
     keeps_order="OpenRLHF shuffles prompts and has no switch for it, so the order is lost in training.",

@@ -14,7 +14,7 @@ from typing import Any
 from pipelines.export.conversation import data_uri, pieces
 from pipelines.export.image_tokens import check_marks, escape
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exporter, Reward, Sheet, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exporter, Reward, gradable, ground_truth, rl_sheets
 
 REWARD = '''
 
@@ -75,7 +75,7 @@ def rl(row: Row, draft: Draft) -> dict[str, Any]:
 OPENRLHF_M = Exporter(
     name="openrlhf_m",
     project="https://github.com/OpenRLHF/OpenRLHF-M and https://github.com/TideDra/lmm-r1",
-    sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
+    sheets=rl_sheets(rl),
     reward=Reward("reward_func.py", REWARD),
     keeps_order="OpenRLHF-M and LMM-R1 shuffle prompts and have no switch for it, so the order is lost in training.",
     usage="""

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.export.conversation import marked
 from pipelines.export.parts import Part, in_parts
 from pipelines.export.rows import Image, Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import GROUP, as_script, batch
 
 REWARD = '''
@@ -121,7 +121,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
 RLLM = Exporter(
     name="rllm",
     project="https://github.com/rllm-org/rllm",
-    sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
+    sheets=rl_sheets(rl),
     reward=Reward("curate_reward.py", REWARD),
     files=_files,
     starts=(as_script("train", _lines),),

@@ -15,7 +15,7 @@ import yaml
 
 from pipelines.export.conversation import marked
 from pipelines.export.rows import Row
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, embedded, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, embedded, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import GROUP, as_script, batch
 from pipelines.release.parquet_shards import IMAGES, TURNS
 
@@ -183,7 +183,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
 ROLL = Exporter(
     name="roll",
     project="https://github.com/alibaba/ROLL",
-    sheets=(Sheet("train", "rl", rl, _FIELDS), Sheet("val", "holdout", rl, _FIELDS)),
+    sheets=rl_sheets(rl, _FIELDS),
     reward=Reward("curate_reward_worker.py", REWARD),
     files=_files,
     starts=(as_script("train", _lines),),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -72,6 +73,18 @@ class Sheet:
     def files(self) -> str:
         """Its files, relative to the export, as `datasets` takes them."""
         return f"{self.name}.jsonl" if self.fields is None else f"{self.name}/*.parquet"
+
+
+def rl_sheets(
+    record: Record,
+    fields: Mapping[str, pa.DataType] | None = None,
+    with_images: Mapping[str, pa.DataType] = MappingProxyType({}),
+) -> tuple[Sheet, ...]:
+    """What trainers of RL read: `train`, the prompts, and `val`, those that are never trained on."""
+    return tuple(
+        Sheet(name, split, record, fields, with_images=with_images)
+        for name, split in (("train", "rl"), ("val", "holdout"))
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipelines.export.conversation import data_uri, marked
 from pipelines.export.parts import in_parts, part_turns
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import GROUP, as_script, batch, quoted
 from pipelines.release.parquet_shards import TURNS
 
@@ -142,10 +142,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
 SKYRL = Exporter(
     name="skyrl",
     project="https://github.com/NovaSky-AI/SkyRL",
-    sheets=tuple(
-        Sheet(name, split, rl, _FIELDS, with_images={"prompt": part_turns(image_url=pa.struct({"url": pa.string()}))})
-        for name, split in (("train", "rl"), ("val", "holdout"))
-    ),
+    sheets=rl_sheets(rl, _FIELDS, with_images={"prompt": part_turns(image_url=pa.struct({"url": pa.string()}))}),
     reward=Reward("curate_env.py", REWARD),
     files=lambda exported: {"skyrl_main.py": _MAIN},
     starts=(as_script("train", _lines),),

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.export.conversation import data_uri, marked
 from pipelines.export.rows import Row, gold_of
-from pipelines.export.sheet import Draft, Exported, Exporter, Reward, Sheet, gradable, ground_truth
+from pipelines.export.sheet import Draft, Exported, Exporter, Reward, gradable, ground_truth, rl_sheets
 from pipelines.export.starting import as_script
 
 REWARD = '''
@@ -73,7 +73,7 @@ def _lines(sheet: str, exported: Exported) -> list[str]:
 SLIME = Exporter(
     name="slime",
     project="https://github.com/THUDM/slime",
-    sheets=(Sheet("train", "rl", rl), Sheet("val", "holdout", rl)),
+    sheets=rl_sheets(rl),
     reward=Reward("curate_reward.py", REWARD),
     starts=(as_script("train", _lines, "MODEL=FOLDER ARCH=NAME bash {file}"),),
     keeps_order="slime keeps it unless `--rollout-shuffle` is given.",
